@@ -1,0 +1,54 @@
+/**
+ * `bun run build.ts` makes dist/csm and dist/csd for this machine; `--all` makes every target into dist/<target>/; `--target
+ * T` one of them; `--out DIR` another folder.
+ */
+import { copyFileSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import manifest from "./package.json" with { type: "json" };
+
+const targets: Bun.Build.CompileTarget[] = [
+  ...(["bun-linux-x64", "bun-linux-arm64", "bun-linux-x64-musl", "bun-linux-arm64-musl"] as const),
+  ...(["bun-darwin-x64", "bun-darwin-arm64", "bun-windows-x64"] as const),
+];
+
+const flagValue = (flag: string): string | undefined => {
+  const at = process.argv.indexOf(flag);
+  return at < 0 ? undefined : process.argv[at + 1];
+};
+
+function readCommit(): string {
+  const result = Bun.spawnSync(["git", "rev-parse", "--short=7", "HEAD"], { cwd: import.meta.dir });
+  const isDirty = Bun.spawnSync(["git", "status", "--porcelain", "--untracked-files=no"], { cwd: import.meta.dir }).stdout.length > 0;
+  return result.success ? `${result.stdout.toString().trim()}${isDirty ? "+" : ""}` : "unknown commit";
+}
+
+const build = `${manifest.version} (${readCommit()})`;
+
+async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<void> {
+  const suffix =
+    (target ?? process.platform).includes("win") && target?.includes("darwin") !== true && process.platform !== "darwin" ? ".exe" : "";
+  const csm = join(dir, `csm${suffix}`);
+  const csd = join(dir, `csd${suffix}`);
+  mkdirSync(dir, { recursive: true });
+  const result = await Bun.build({
+    entrypoints: [join(import.meta.dir, "src/main.ts")],
+    // autoload off: a .env or bunfig.toml of the folder one stands in must not reach the program.
+    compile: { outfile: csm, autoloadDotenv: false, autoloadBunfig: false, ...(target === undefined ? {} : { target }) },
+    minify: true,
+    bytecode: true,
+    format: "esm",
+    splitting: true,
+    define: { CSM_BUILD: JSON.stringify(build) },
+  });
+  if (!result.success) throw new AggregateError(result.logs, "build failed");
+  rmSync(csd, { force: true });
+  // One file, two names.
+  if (suffix === ".exe") copyFileSync(csm, csd);
+  else linkSync(csm, csd);
+  console.log(`${csm}  ${(statSync(csm).size / 1e6).toFixed(1)} MB  ${build}`);
+}
+
+const out = flagValue("--out") ?? join(import.meta.dir, "dist");
+const target = flagValue("--target") as Bun.Build.CompileTarget | undefined;
+if (process.argv.includes("--all")) for (const each of targets) await compile(join(out, each.replace("bun-", "")), each);
+else await compile(out, target);

@@ -1,0 +1,154 @@
+#!/usr/bin/env node
+// What `npm start` and `npm test` run: plain Node, because nothing is installed yet. Installs what the lock file names,
+// finds Bun in node_modules, builds, and goes on. Works the same when Bun runs it in place of Node.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const isWindows = process.platform === "win32";
+const has = (name) => findProgram(name) !== undefined;
+
+function findProgram(name) {
+  const files = isWindows ? [`${name}.exe`, `${name}.cmd`] : [name];
+  for (const dir of (process.env.PATH ?? "").split(delimiter))
+    for (const file of files) if (dir !== "" && existsSync(join(dir, file))) return join(dir, file);
+  return undefined;
+}
+
+function run(program, args, options = {}) {
+  const result = spawnSync(program, args, { cwd: root, stdio: "inherit", shell: isWindows && program.endsWith(".cmd"), ...options });
+  if (result.error) throw result.error;
+  return result.status ?? 1;
+}
+
+function fail(message) {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
+
+/** Runs when node_modules is missing, or older than the lock file. */
+function install() {
+  const stamp = join(root, "node_modules", ".package-lock.json");
+  const lock = join(root, "package-lock.json");
+  const bunStamp = join(root, "node_modules", ".bun-installed");
+  const installed = [stamp, bunStamp].find((path) => existsSync(path));
+  if (installed !== undefined && statSync(installed).mtimeMs >= statSync(lock).mtimeMs && findBun() !== undefined) return;
+  process.stderr.write("installing the packages of package-lock.json …\n");
+  const npm = findProgram("npm");
+  const bun = findProgram("bun");
+  let code;
+  if (npm !== undefined) code = run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+  else if (bun !== undefined) code = run(bun, ["install", "--no-save", "--silent"]);
+  else fail("neither npm nor bun is on PATH; install Node.js 20 or newer, or Bun");
+  if (code !== 0) fail(`the installation failed with code ${code}`);
+}
+
+/** The binary itself, from Bun's package for this platform: it is there also where npm runs no install scripts. */
+function findBun() {
+  const scope = join(root, "node_modules", "@oven");
+  const name = isWindows ? "bun.exe" : "bun";
+  const packages = existsSync(scope) ? readdirSync(scope) : [];
+  const isMusl = process.platform === "linux" && existsSync("/etc/alpine-release");
+  const fitting = packages.filter((folder) => folder.includes("musl") === isMusl);
+  // A `-baseline` build runs on older processors; it is the fallback.
+  const order = fitting.sort((a, b) => Number(a.includes("baseline")) - Number(b.includes("baseline")));
+  for (const folder of order) {
+    const path = join(scope, folder, "bin", name);
+    if (existsSync(path) && spawnSync(path, ["--version"]).status === 0) return path;
+  }
+  return undefined;
+}
+
+function requireTmux() {
+  if (has("tmux")) return;
+  const commands = {
+    apt: "sudo apt-get install tmux",
+    dnf: "sudo dnf install tmux",
+    pacman: "sudo pacman -S tmux",
+    apk: "sudo apk add tmux",
+    brew: "brew install tmux",
+  };
+  const manager = Object.keys(commands).find((name) => has(name === "apt" ? "apt-get" : name));
+  fail(`tmux is missing; install it with: ${manager === undefined ? "your system's package manager" : commands[manager]}`);
+}
+
+/** claude of this checkout, for the sandbox: the platform's package again, without its install script. */
+function claudePath() {
+  const scope = join(root, "node_modules", "@anthropic-ai");
+  const name = isWindows ? "claude.exe" : "claude";
+  const isMusl = process.platform === "linux" && existsSync("/etc/alpine-release");
+  const folder = existsSync(scope)
+    ? readdirSync(scope).find((entry) => entry.startsWith("claude-code-") && entry.includes("musl") === isMusl)
+    : undefined;
+  return folder === undefined ? undefined : join(scope, folder, name);
+}
+
+const steps = {
+  start() {
+    requireTmux();
+    install();
+    build();
+    const claude = claudePath();
+    const env =
+      claude === undefined || process.env.CLAUDE_SMART_CLAUDE_BIN ? process.env : { ...process.env, CLAUDE_SMART_CLAUDE_BIN: claude };
+    process.exit(run(join(root, "dist", isWindows ? "csm.exe" : "csm"), ["demo"], { env }));
+  },
+  build() {
+    install();
+    build();
+  },
+  /** Types, lint, build, then every test; closes with one line that counts. */
+  test() {
+    requireTmux();
+    install();
+    const bun = findBun();
+    const checks = [
+      ["types", () => run(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "."])],
+      [
+        "lint",
+        () => run(process.execPath, [join("node_modules", "@biomejs", "biome", "bin", "biome"), "check", "--error-on-warnings", "."]),
+      ],
+      ["build", () => run(bun, ["run", "build.ts"])],
+    ];
+    let passed = 0;
+    let failed = 0;
+    for (const [name, check] of checks) {
+      if (check() === 0) passed++;
+      else {
+        failed++;
+        process.stderr.write(`check "${name}" failed\n`);
+      }
+    }
+    const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
+    const report = join(dir, "junit.xml");
+    const filters = process.argv.slice(3);
+    const code = run(bun, ["test", "--reporter=junit", `--reporter-outfile=${report}`, ...filters], {
+      env: { ...process.env, CSM_TEST_CLAUDE: claudePath() ?? "" },
+    });
+    const counts = existsSync(report) ? readCounts(readFileSync(report, "utf8")) : { tests: 0, failures: 1 };
+    rmSync(dir, { recursive: true, force: true });
+    passed += counts.tests - counts.failures;
+    failed += counts.failures;
+    if (code !== 0 && failed === 0) failed++;
+    process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
+    process.exit(failed === 0 ? 0 : 1);
+  },
+};
+
+function build() {
+  const code = run(findBun(), ["run", "build.ts"], { stdio: ["ignore", "ignore", "inherit"] });
+  if (code !== 0) fail("the build failed");
+}
+
+function readCounts(xml) {
+  const head = /<testsuites[^>]*>/.exec(xml)?.[0] ?? "";
+  const count = (name) => Number(new RegExp(`${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  return { tests: count("tests") - count("skipped"), failures: count("failures") + count("errors") };
+}
+
+const step = steps[process.argv[2]];
+if (step === undefined) fail(`usage: node scripts/dev.mjs ${Object.keys(steps).join("|")}`);
+step();

@@ -1,0 +1,202 @@
+/** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
+export type TranscriptEvent =
+  | { kind: "prompt"; at: number; uuid: string; text: string }
+  | { kind: "text"; at: number; messageId: string; text: string; model: string; stopReason?: string }
+  | { kind: "tool"; at: number; messageId: string; toolUse: ToolUse; model: string; stopReason?: string }
+  | { kind: "result"; at: number; toolUseId: string; isError: boolean }
+  | { kind: "interrupt"; at: number }
+  | { kind: "error"; at: number; error: ApiError }
+  | { kind: "turn-end"; at: number };
+
+export interface ToolUse {
+  id: string;
+  name: string;
+  input: Record<string, unknown>;
+}
+
+export interface ApiError {
+  /** Claude Code's class: `rate_limit`, `server_error`, `authentication_failed`, `invalid_request` … */
+  class: string;
+  message: string;
+  limit?: { window: string; resetsAt?: number };
+}
+
+/** Undefined when the conversation has ended or not begun; every field comes from the main thread only. */
+export interface Turn {
+  prompt?: { text: string; uuid: string; at: number };
+  model?: string;
+  /** Tools called in the newest message that have no result yet, in order. */
+  pendingTools: ToolUse[];
+  /** All text blocks of the newest message, joined. */
+  text: string;
+  stopReason?: string;
+  end?: "finished" | "interrupted" | "failed";
+  error?: ApiError;
+  /** Time of the newest event, epoch ms; 0 when there is none. */
+  at: number;
+}
+
+const marker = /"type":\s?"(?:user|assistant|system)"/;
+
+/** The events of one line; empty for noise, side chains, torn lines and everything this version does not know. */
+export function parseTranscriptLine(line: string): TranscriptEvent[] {
+  // Most lines by volume are request snapshots: look before parsing.
+  if (!marker.test(line)) return [];
+  let entry: unknown;
+  try {
+    entry = JSON.parse(line);
+  } catch {
+    // A torn last line: the next read brings it whole.
+    return [];
+  }
+  if (!isRecord(entry) || entry.isSidechain === true) return [];
+  const at = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
+  const time = Number.isNaN(at) ? 0 : at;
+  if (entry.type === "system") return entry.subtype === "turn_duration" ? [{ kind: "turn-end", at: time }] : [];
+  const message = isRecord(entry.message) ? entry.message : {};
+  if (entry.type === "assistant")
+    return entry.isApiErrorMessage === true
+      ? [{ kind: "error", at: time, error: apiError(entry, message) }]
+      : assistantEvents(message, time);
+  if (entry.type === "user") return userEvents(entry, message, time);
+  return [];
+}
+
+function assistantEvents(message: Record<string, unknown>, at: number): TranscriptEvent[] {
+  const messageId = typeof message.id === "string" ? message.id : "";
+  const common = {
+    at,
+    messageId,
+    model: typeof message.model === "string" ? message.model : "",
+    ...(typeof message.stop_reason === "string" ? { stopReason: message.stop_reason } : {}),
+  };
+  const events: TranscriptEvent[] = [];
+  for (const block of contentBlocks(message.content)) {
+    if (block.type === "text" && typeof block.text === "string") events.push({ kind: "text", text: block.text, ...common });
+    if (block.type === "tool_use" && typeof block.name === "string") {
+      const toolUse = { id: String(block.id ?? ""), name: block.name, input: isRecord(block.input) ? block.input : {} };
+      events.push({ kind: "tool", toolUse, ...common });
+    }
+  }
+  return events;
+}
+
+function userEvents(entry: Record<string, unknown>, message: Record<string, unknown>, at: number): TranscriptEvent[] {
+  const uuid = typeof entry.uuid === "string" ? entry.uuid : "";
+  const events: TranscriptEvent[] = [];
+  for (const block of contentBlocks(message.content)) {
+    if (block.type === "tool_result" && typeof block.tool_use_id === "string")
+      events.push({ kind: "result", at, toolUseId: block.tool_use_id, isError: block.is_error === true });
+    else if (block.type === "text" && typeof block.text === "string") {
+      if (block.text.startsWith("[Request interrupted by user")) events.push({ kind: "interrupt", at });
+      else if (!isLocal(entry, block.text)) events.push({ kind: "prompt", at, uuid, text: block.text });
+    }
+  }
+  return events;
+}
+
+/** Lines that Claude Code writes about its own slash commands and summaries; no turn belongs to them. */
+const isLocal = (entry: Record<string, unknown>, text: string): boolean =>
+  (entry.isMeta === true && !isAutomatic(entry)) ||
+  entry.isCompactSummary === true ||
+  /^<(?:local-command-|command-name|bash-)/.test(text) ||
+  text.startsWith("This session is being continued from a previous conversation");
+
+const isAutomatic = (entry: Record<string, unknown>): boolean =>
+  isRecord(entry.origin) && (entry.origin.kind === "auto-continuation" || entry.origin.kind === "task-notification");
+
+function apiError(entry: Record<string, unknown>, message: Record<string, unknown>): ApiError {
+  const text = contentBlocks(message.content)
+    .map((block) => (typeof block.text === "string" ? block.text : ""))
+    .join("\n");
+  const error: ApiError = { class: typeof entry.error === "string" ? entry.error : "unknown", message: text };
+  const quota = isRecord(entry.quotaLimits) ? entry.quotaLimits : undefined;
+  if (quota !== undefined && quota.status === "rejected") {
+    error.limit = { window: typeof quota.rateLimitType === "string" ? quota.rateLimitType : "unknown" };
+    if (typeof quota.resetsAt === "number") error.limit.resetsAt = quota.resetsAt * 1000;
+  }
+  return error;
+}
+
+const contentBlocks = (content: unknown): Record<string, unknown>[] => {
+  if (typeof content === "string") return [{ type: "text", text: content }];
+  return Array.isArray(content) ? content.filter(isRecord) : [];
+};
+
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/**
+ * The newest turn. Lines are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
+ * they answer.
+ */
+export function readTurn(lines: Iterable<string>): Turn {
+  const events: TranscriptEvent[] = [];
+  for (const line of lines) events.push(...parseTranscriptLine(line));
+  events.sort((a, b) => a.at - b.at);
+  const turn: Turn = { pendingTools: [], text: "", at: 0 };
+  let messageId: string | undefined;
+  const startMessage = (id: string) => {
+    if (id === messageId) return;
+    messageId = id;
+    turn.pendingTools = [];
+    turn.text = "";
+    delete turn.stopReason;
+  };
+  for (const event of events) {
+    turn.at = event.at;
+    if (event.kind === "turn-end") {
+      turn.end ??= "finished";
+      continue;
+    }
+    if (event.kind === "result") {
+      turn.pendingTools = turn.pendingTools.filter((tool) => tool.id !== event.toolUseId);
+      continue;
+    }
+    if (event.kind === "interrupt") {
+      turn.end = "interrupted";
+      turn.pendingTools = [];
+      continue;
+    }
+    delete turn.end;
+    delete turn.error;
+    if (event.kind === "prompt") {
+      turn.prompt = { text: event.text, uuid: event.uuid, at: event.at };
+      startMessage(`prompt ${event.uuid}`);
+    } else if (event.kind === "error") {
+      startMessage(`error ${event.at}`);
+      turn.end = "failed";
+      turn.error = event.error;
+      turn.text = event.error.message;
+    } else {
+      startMessage(event.messageId);
+      turn.model = event.model;
+      if (event.stopReason !== undefined) turn.stopReason = event.stopReason;
+      if (event.kind === "tool") turn.pendingTools.push(event.toolUse);
+      else turn.text = turn.text === "" ? event.text : `${turn.text}\n${event.text}`;
+    }
+  }
+  return turn;
+}
+
+/** True when these lines hold at least one whole message of the newest turn, so that reading further back adds nothing. */
+export function hasWholeTurn(lines: readonly string[]): boolean {
+  const messages = new Set<string>();
+  for (const line of lines)
+    for (const event of parseTranscriptLine(line)) {
+      if (event.kind === "prompt" || event.kind === "error") return true;
+      if (event.kind === "text" || event.kind === "tool") messages.add(event.messageId);
+    }
+  return messages.size > 1;
+}
+
+/**
+ * True when a finished text ends its turn by asking something: a question mark outside code, quotations of code and
+ * web addresses.
+ */
+export function asksQuestion(text: string): boolean {
+  const prose = text
+    .replace(/^ {0,3}(```|~~~)[\s\S]*?(?:^ {0,3}\1[^\n]*$|(?![\s\S]))/gm, "")
+    .replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, "")
+    .replace(/\bhttps?:\/\/\S+/g, "");
+  return /[?？]/.test(prose);
+}

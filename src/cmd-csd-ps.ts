@@ -1,0 +1,33 @@
+import { printJson, warningOf } from "./cmd-csd-json.ts";
+import { command } from "./cmd-record.ts";
+import { createDriver, readAll } from "./driver.ts";
+import { publicSidecar } from "./sidecar.ts";
+
+export const psCommand = command({
+  name: "csd ps",
+  summary: "List the sessions that csd started and what they do.",
+  args: { json: { type: "boolean", description: "print JSON" } },
+  examples: [
+    ["csd ps", ""],
+    ["csd ps --json | jq -r '.sessions[] | select(.state.status == \"blocked\") | .name'", "who waits at a gate"],
+  ],
+  async run({ args, app }) {
+    const { sessions, broken } = await readAll(createDriver(app.sys));
+    for (const name of broken) app.tell(`csd: the record of session "${name}" is broken; csd kill ${name} removes it`);
+    if (args.json === true) {
+      const entries = sessions.map(({ sidecar, verdict }) => ({
+        ...publicSidecar(sidecar),
+        alive: verdict.status !== "dead",
+        state: verdict,
+        ...warningOf(app, sidecar),
+      }));
+      return printJson(app, { sessions: entries });
+    }
+    if (sessions.length === 0) return app.out("no tracked sessions");
+    const rows = sessions.map(({ sidecar, verdict }) => [sidecar.name, String(verdict.status !== "dead"), verdict.status, sidecar.cwd]);
+    // The widths of the older csd, which scripts cut by.
+    const line = ([name = "", alive = "", status = "", cwd = ""]: string[]) =>
+      `${name.padEnd(28)} ${alive.padEnd(6)} ${status.padEnd(14)} ${cwd}`;
+    app.out([["NAME", "ALIVE", "STATUS", "CWD"], ...rows].map(line).join("\n"));
+  },
+});

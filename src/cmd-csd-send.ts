@@ -1,0 +1,28 @@
+import { printJson, wholeNumber } from "./cmd-csd-json.ts";
+import { command } from "./cmd-record.ts";
+import { createDriver, findLive } from "./driver.ts";
+import { sendPrompt } from "./driver-send.ts";
+import { usageError } from "./errors.ts";
+
+export const sendCommand = command({
+  name: "csd send",
+  summary: "Type a prompt into an idle session and submit it once. Refused while a gate is up, a turn runs or a draft stands.",
+  args: {
+    session: { type: "positional", required: true, description: "name of the session" },
+    submit: { type: "boolean", default: true, description: "leave the text in the input row" },
+    retries: { type: "string", valueHint: "N", default: "5", description: "how often Enter is tried (default: 5)" },
+  },
+  rest: { kind: "prompt", hint: "PROMPT…", about: "the text; everything from its first word on belongs to it" },
+  examples: [
+    ["csd send fix Run the tests and mend what fails", ""],
+    ["csd send fix -- --verbose is the flag I mean", "a prompt that begins with a dash"],
+  ],
+  async run({ args, rest, app }) {
+    if (rest.length === 0) throw usageError("csd send: PROMPT is missing", "usage: csd send SESSION PROMPT…");
+    const driver = createDriver(app.sys);
+    const target = await findLive(driver, args.session);
+    const retries = wholeNumber("--retries", args.retries);
+    const sent = await sendPrompt(driver, target, rest.join(" "), { isDraft: args.submit === false, retries });
+    printJson(app, { ok: true, attempts: sent.attempts });
+  },
+});

@@ -1,0 +1,21 @@
+import { printJson, warningOf } from "./cmd-csd-json.ts";
+import { command } from "./cmd-record.ts";
+import { createDriver, findTracked, readState } from "./driver.ts";
+
+export const stateCommand = command({
+  name: "csd state",
+  summary: "Print what a session does, from which signal that is known, and how old the signal is.",
+  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  examples: [
+    [
+      "csd state fix | jq -r .status",
+      "spawning, working, awaiting_answer, plan_ready, blocked, idle_done, limited, failed, dead or unknown",
+    ],
+  ],
+  async run({ args, app }) {
+    const driver = createDriver(app.sys);
+    const target = findTracked(driver, args.session);
+    const { verdict } = await readState(driver, target);
+    printJson(app, { ...verdict, ...(target.sidecar === undefined ? {} : warningOf(app, target.sidecar)) });
+  },
+});

@@ -1,0 +1,175 @@
+import { type ArgDef, type ArgsDef, defineCommand, type ParsedArgs, runCommand } from "citty";
+import { nearestWord, usageError } from "./errors.ts";
+import type { Paint } from "./format.ts";
+import type { Sys } from "./sys.ts";
+
+/** What every command is given; the only place from which it reaches the outside. */
+export interface App {
+  sys: Sys;
+  /** Data, to stdout. */
+  out(text: string): void;
+  /** Words for a person, to stderr. */
+  tell(text: string): void;
+  /** For stdout: plain off a terminal and under NO_COLOR. */
+  paint: Paint;
+  /** Size of the terminal; undefined when stdout is none. */
+  columns: number | undefined;
+  /** Somebody sits at stdin. */
+  isInteractive: boolean;
+  /** Every command there is, for completion. */
+  records(): Promise<AnyCommand[]>;
+}
+
+/** A command as data: help, checks and completion come from it. */
+export interface CommandRecord<T extends ArgsDef = ArgsDef> {
+  /** As it is typed: `csm ls`, `csd send`. */
+  name: string;
+  summary: string;
+  args: T;
+  /** What follows the named arguments: a prompt takes every word from its first one on, `claude` only those after `--`. */
+  rest?: { kind: "prompt" | "after-dashes"; hint: string; about: string };
+  examples: [command: string, effect: string][];
+  run(input: { args: ParsedArgs<T>; rest: string[]; app: App }): Promise<void> | void;
+}
+
+export const command = <const T extends ArgsDef>(record: CommandRecord<T>): CommandRecord<T> => record;
+
+// biome-ignore lint/suspicious/noExplicitAny: a table holds records of different arguments
+export type AnyCommand = CommandRecord<any>;
+
+/** Checks the words against the record, which citty does not, and runs it. */
+export async function runRecord(record: AnyCommand, argv: readonly string[], app: App): Promise<void> {
+  if (asksHelp(argv)) return app.out(renderHelp(record));
+  const { known, rest } = splitArguments(record, argv);
+  const definition = defineCommand({
+    args: record.args as ArgsDef,
+    run: ({ args }) => record.run({ args, rest, app }),
+  });
+  await runCommand(definition, { rawArgs: known });
+}
+
+/** `--help` before `--`; after it the word belongs to claude or to a prompt. */
+function asksHelp(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? argv.length : end).some((word) => word === "--help" || word === "-h");
+}
+
+/** Our own flags and positionals, and what lies behind them. */
+export function splitArguments(record: AnyCommand, argv: readonly string[]): { known: string[]; rest: string[] } {
+  const positionals = Object.entries(record.args as ArgsDef).filter(([, definition]) => definition.type === "positional");
+  const known: string[] = [];
+  const seen = new Set<string>();
+  let taken = 0;
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    if (word === "--") {
+      const rest = argv.slice(index + 1);
+      // `--` may also guard a positional that begins with a dash.
+      const guarded = record.rest?.kind === "after-dashes" ? [] : rest.splice(0, Math.max(0, positionals.length - taken));
+      requirePositionals(record, taken + guarded.length);
+      if (rest.length > 0 && record.rest === undefined) throw unexpected(record, rest[0] ?? "");
+      return { known: guarded.length > 0 ? [...known, "--", ...guarded] : known, rest };
+    }
+    if (!word.startsWith("-") || word === "-") {
+      if (taken === positionals.length) {
+        if (record.rest?.kind !== "prompt") throw unexpected(record, word);
+        requirePositionals(record, taken);
+        return { known, rest: argv.slice(index) };
+      }
+      taken++;
+      known.push(word);
+      continue;
+    }
+    const [flag, definition] = findFlag(record, word);
+    if (seen.has(flag)) throw usageError(`${record.name}: ${flag} is given twice`);
+    seen.add(flag);
+    known.push(word);
+    const hasValue = word.includes("=");
+    if (definition.type === "boolean") {
+      if (hasValue) throw usageError(`${record.name}: ${flag} takes no value`);
+      continue;
+    }
+    const value = hasValue ? word.slice(word.indexOf("=") + 1) : argv[++index];
+    if (value === undefined || value === "" || (!hasValue && value.startsWith("-")))
+      throw usageError(`${record.name}: ${flag} needs a value`, `for example ${flag} ${definition.valueHint ?? "VALUE"}`);
+    if (!hasValue) known.push(value);
+  }
+  requirePositionals(record, taken);
+  return { known, rest: [] };
+}
+
+function requirePositionals(record: AnyCommand, taken: number): void {
+  const required = Object.entries(record.args as ArgsDef).filter(
+    ([, definition]) => definition.type === "positional" && definition.required !== false,
+  );
+  const missing = required[taken];
+  if (missing !== undefined) throw usageError(`${record.name}: ${missing[0].toUpperCase()} is missing`, usageLine(record));
+}
+
+function unexpected(record: AnyCommand, word: string): Error {
+  const hint =
+    record.rest?.kind === "after-dashes" ? `flags and words for claude go behind --: ${record.name} -- ${word}` : usageLine(record);
+  return usageError(`${record.name}: unexpected word ${JSON.stringify(word)}`, hint);
+}
+
+function findFlag(record: AnyCommand, word: string): [flag: string, definition: ArgDef] {
+  const typed = word.split("=")[0] ?? word;
+  const flags = flagsOf(record);
+  const found = flags.find(([flag]) => flag === typed);
+  if (found !== undefined) return found;
+  const near = nearestWord(typed, [...flags.map(([flag]) => flag), "--help"]);
+  const passed = record.rest?.kind === "after-dashes" ? `; flags for claude go behind --` : "";
+  throw usageError(
+    `${record.name}: unknown flag ${typed}`,
+    `${near === undefined ? `${record.name} --help lists the flags` : `did you mean ${near}?`}${passed}`,
+  );
+}
+
+/** Every spelling of every flag. A boolean that is on by default is spelled `--no-…`. */
+export function flagsOf(record: AnyCommand): [flag: string, definition: ArgDef][] {
+  return Object.entries(record.args as ArgsDef).flatMap(([name, definition]): [string, ArgDef][] => {
+    if (definition.type === "positional") return [];
+    const aliases = "alias" in definition && definition.alias !== undefined ? [definition.alias].flat() : [];
+    const long = definition.type === "boolean" && definition.default === true ? `--no-${name}` : `--${name}`;
+    return [[long, definition], ...aliases.map((alias): [string, ArgDef] => [alias.length === 1 ? `-${alias}` : `--${alias}`, definition])];
+  });
+}
+
+function usageLine(record: AnyCommand): string {
+  const positionals = Object.entries(record.args as ArgsDef).filter(([, definition]) => definition.type === "positional");
+  const words = positionals.map(([name, definition]) => (definition.required === false ? `[${name.toUpperCase()}]` : name.toUpperCase()));
+  const flags = flagsOf(record).length > 0 ? ["[flags]"] : [];
+  return ["usage:", record.name, ...flags, ...words, ...(record.rest === undefined ? [] : [record.rest.hint])].join(" ");
+}
+
+export function renderHelp(record: AnyCommand): string {
+  const entries = Object.entries(record.args as ArgsDef);
+  const positionals = entries
+    .filter(([, definition]) => definition.type === "positional")
+    .map(([name, definition]): [string, string] => [name.toUpperCase(), definition.description ?? ""]);
+  const rest: [string, string][] = record.rest === undefined ? [] : [[record.rest.hint, record.rest.about]];
+  const flags = entries
+    .filter(([, definition]) => definition.type !== "positional")
+    .map(([name]): [string, string] => flagHelp(record, name));
+  const sections = [
+    section("Arguments", [...positionals, ...rest]),
+    section("Flags", [...flags, ["-h, --help", "show this text"]]),
+    section("Examples", record.examples),
+  ];
+  return `${record.summary}\n\n${usageLine(record)}\n${sections.join("")}`;
+}
+
+function flagHelp(record: AnyCommand, name: string): [string, string] {
+  const spelled = flagsOf(record).filter(([, definition]) => definition === (record.args as ArgsDef)[name]);
+  const definition = (record.args as ArgsDef)[name];
+  const short = spelled.filter(([flag]) => !flag.startsWith("--"));
+  const long = spelled.filter(([flag]) => flag.startsWith("--"));
+  const value = definition?.type === "boolean" ? "" : ` ${definition?.valueHint ?? "VALUE"}`;
+  return [`${[...short, ...long].map(([flag]) => flag).join(", ")}${value}`, definition?.description ?? ""];
+}
+
+function section(title: string, rows: [left: string, right: string][]): string {
+  if (rows.length === 0) return "";
+  const width = Math.max(...rows.map(([left]) => left.length));
+  return `\n${title}:\n${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join("\n")}\n`;
+}

@@ -1,0 +1,149 @@
+import { chooseOption, planKeys, type Wish } from "./answer.ts";
+import { gateFingerprint, type MenuOption, parseScreen, type Screen, type ScreenGate } from "./claude-screen.ts";
+import type { SessionFile } from "./claude-session.ts";
+import { type Driver, look, type Target } from "./driver.ts";
+import { UserError } from "./errors.ts";
+
+export interface Answered {
+  gate: ScreenGate;
+  chosen: MenuOption;
+  /** Position in the menu, from 1. */
+  option: number;
+}
+
+/** One reading of a gate: what is on screen, and which waiting it belongs to. */
+interface Reading {
+  screen: Screen;
+  session: SessionFile | undefined;
+  hasProcess: boolean;
+}
+
+/**
+ * Keys sent up to 0.48 s after the status turned `waiting` were lost in 10 of 10 tries, after 0.56 s in none of 20
+ * (2.1.329).
+ */
+const keyDelayMs = 600;
+const paintTimeoutMs = 3000;
+const confirmTimeoutMs = 800;
+const stepMs = 30;
+const maxTries = 3;
+
+/**
+ * Chooses one option of the gate that is up now, and returns when that gate is gone. The gate is read again right before
+ * each key; one that has changed is left alone. No key follows the answer, so a second gate stays untouched.
+ */
+export async function answerGate(driver: Driver, target: Target, wish: Wish): Promise<Answered> {
+  const first = await waitForGate(driver, target);
+  const gate = first.screen.gate;
+  if (gate === undefined) throw new UserError(`no gate is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
+  const chosen = chooseOption(gate, wish);
+  if (chosen.meaning === "free-text" || chosen.meaning === "chat")
+    throw new UserError(`option "${chosen.label}" wants a text, not a choice`, "answer it in the pane, or choose another option");
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    const reading = await readGate(driver, target);
+    requireSame(first, reading, attempt);
+    if (isAnswered(first, reading)) break;
+    await pressOption(driver, target, first, chosen);
+    if (await waitForAnswer(driver, target, first)) break;
+    if (attempt === maxTries - 1)
+      throw new UserError(
+        `the ${gate.kind} gate of session "${target.name}" did not react to option "${chosen.label}"`,
+        "look at the pane",
+      );
+  }
+  return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
+}
+
+/** The painted gate, old enough that keys reach it. */
+async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
+  const { sys } = driver;
+  const deadline = sys.now() + paintTimeoutMs;
+  let painted = 0;
+  for (;;) {
+    const reading = await readGate(driver, target);
+    const isExpected = reading.session === undefined || reading.session.status === "waiting" || reading.session.status === undefined;
+    if (!reading.hasProcess || !isExpected) return { ...reading, screen: {} };
+    if (reading.screen.gate !== undefined) {
+      painted ||= sys.now();
+      const since = reading.session?.statusUpdatedAt ?? painted;
+      if (sys.now() - since >= keyDelayMs) return reading;
+    } else if (reading.session === undefined && reading.screen.input !== undefined) return reading;
+    if (sys.now() > deadline) return reading;
+    await sys.sleep(stepMs);
+  }
+}
+
+async function readGate(driver: Driver, target: Target): Promise<Reading> {
+  const { session, capture } = await look(driver, target);
+  return {
+    screen: capture === undefined ? {} : parseScreen(capture.text),
+    session,
+    hasProcess: capture !== undefined,
+  };
+}
+
+/** The gate that was read is no longer up: its status moved on, or, where none is published, its text went. */
+function isAnswered(first: Reading, now: Reading): boolean {
+  if (!now.hasProcess) return true;
+  if (first.session?.status === "waiting")
+    return now.session?.status !== "waiting" || now.session.statusUpdatedAt !== first.session.statusUpdatedAt;
+  return !isSameText(first, now);
+}
+
+const isSameText = (first: Reading, now: Reading): boolean =>
+  first.screen.gate !== undefined &&
+  now.screen.gate !== undefined &&
+  gateFingerprint(first.screen.gate) === gateFingerprint(now.screen.gate);
+
+/** Before the first key, any change is somebody else's gate; after it, the change is the answer. */
+function requireSame(first: Reading, now: Reading, attempt: number): void {
+  if (attempt > 0 && isAnswered(first, now)) return;
+  if (!isAnswered(first, now) && isSameText(first, now)) return;
+  throw new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
+}
+
+async function pressOption(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
+  const gate = first.screen.gate as ScreenGate;
+  const plan = planKeys(gate, chosen);
+  if (plan === undefined) throw new UserError(`the cursor of the ${gate.kind} gate is not visible`, "answer it in the pane");
+  if ("digit" in plan) return target.tmux.keys(target.pane, [plan.digit]);
+  await moveCursor(driver, target, first, chosen);
+  await target.tmux.keys(target.pane, ["Enter"]);
+}
+
+/** A key that has not moved the cursor after this time was lost. */
+const lostKeyMs = 500;
+
+/** Steps the cursor to the option, and returns only when it was seen there twice. */
+async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
+  const { sys } = driver;
+  const wanted = first.screen.gate?.options.indexOf(chosen) ?? -1;
+  const deadline = sys.now() + paintTimeoutMs;
+  let sightings = 0;
+  let pressedAt = 0;
+  let pressedFrom = -1;
+  while (sys.now() < deadline) {
+    const reading = await readGate(driver, target);
+    requireSame(first, reading, 0);
+    const at = reading.screen.gate?.options.findIndex((option) => option.isSelected) ?? -1;
+    sightings = at === wanted ? sightings + 1 : 0;
+    if (sightings === 2) return;
+    if (at !== wanted && (at !== pressedFrom || sys.now() - pressedAt > lostKeyMs)) {
+      await target.tmux.keys(target.pane, [at < wanted ? "Down" : "Up"]);
+      pressedFrom = at;
+      pressedAt = sys.now();
+    }
+    await sys.sleep(stepMs);
+  }
+  throw new UserError(`the cursor did not reach option "${chosen.label}"`, "look at the pane");
+}
+
+async function waitForAnswer(driver: Driver, target: Target, first: Reading): Promise<boolean> {
+  const { sys } = driver;
+  const deadline = sys.now() + confirmTimeoutMs;
+  while (sys.now() < deadline) {
+    if (isAnswered(first, await readGate(driver, target))) return true;
+    await sys.sleep(stepMs);
+  }
+  return false;
+}

@@ -1,0 +1,46 @@
+import { type Driver, trackedTarget } from "./driver.ts";
+import { UserError } from "./errors.ts";
+import { readProcess } from "./process.ts";
+import { checkName, type Sidecar } from "./sidecar.ts";
+import { createTmux, type Pane } from "./tmux.ts";
+
+const endTimeoutMs = 5000;
+const stepMs = 20;
+
+/** Ends exactly this session, waits until its process is gone, and forgets it. A name that nothing has is no error. */
+export async function killSession(driver: Driver, name: string): Promise<void> {
+  checkName(name);
+  const { sys, sidecars } = driver;
+  let sidecar: Sidecar | undefined;
+  try {
+    sidecar = sidecars.read(name);
+  } catch {
+    // A broken record names no pane: only a session of exactly this name can be meant.
+  }
+  const tmux = createTmux(sys, sidecar?.socket);
+  const pane = await tmux.pane(sidecar === undefined ? `=${name}:` : trackedTarget(sys, sidecar).pane);
+  if (pane !== undefined && isMeant(pane, sidecar)) {
+    await tmux.kill(pane.sessionId);
+    await waitForEnd(driver, name, pane.pid);
+  }
+  sidecars.remove(name);
+}
+
+/** A pane id that a later server gave to somebody else is not ours to end. */
+const isMeant = (pane: Pane, sidecar: Sidecar | undefined): boolean =>
+  (sidecar?.server_pid === undefined || sidecar.server_pid === pane.serverPid) && (sidecar?.pid === undefined || sidecar.pid === pane.pid);
+
+/** claude writes its last lines on SIGHUP; a process that ignores it is killed. */
+async function waitForEnd({ sys }: Driver, name: string, pid: number): Promise<void> {
+  const before = await readProcess(sys, pid);
+  const isAlive = async () => before !== undefined && (await readProcess(sys, pid))?.start === before.start;
+  for (const ending of ["SIGHUP", "SIGKILL"] as const) {
+    const deadline = sys.now() + endTimeoutMs;
+    while (sys.now() < deadline) {
+      if (!(await isAlive())) return;
+      await sys.sleep(stepMs);
+    }
+    if (ending === "SIGHUP") sys.signal(pid, "SIGKILL");
+  }
+  throw new UserError(`process ${pid} of session "${name}" does not end`, `end it by hand: kill -9 ${pid}`);
+}

@@ -1,0 +1,203 @@
+import { parseScreen } from "./claude-screen.ts";
+import { parseVersion, versionWarning } from "./claude-version.ts";
+import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
+import { answerGate } from "./driver-answer.ts";
+import { UserError } from "./errors.ts";
+import { createLaunch, findClaude } from "./launch.ts";
+import { configDir, transcriptPath } from "./paths.ts";
+import { readProcess } from "./process.ts";
+import { printableLine } from "./sanitize.ts";
+import { checkName, defaultName, type Sidecar } from "./sidecar.ts";
+import type { Sys } from "./sys.ts";
+import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+
+export interface SpawnOptions {
+  cwd?: string;
+  sessionId?: string;
+  name?: string;
+  backend?: string;
+  permissionMode?: string;
+  isAutoAccept?: boolean;
+  isBypass?: boolean;
+  isYolo?: boolean;
+  /** Accept the folder trust dialog. */
+  isTrusted?: boolean;
+}
+
+/** A program that csd can drive; another one is another row. */
+interface Backend {
+  find(sys: Sys): string;
+  args(sessionId: string, posture: Posture): string[];
+}
+
+const backends: Record<string, Backend> = {
+  claude: {
+    find: findClaude,
+    args: (sessionId, { mode, isYolo }) => [
+      ...["--session-id", sessionId],
+      ...(mode === null ? [] : ["--permission-mode", mode]),
+      ...(isYolo ? ["--dangerously-skip-permissions"] : []),
+    ],
+  },
+};
+
+/** What the session may do unasked. */
+interface Posture {
+  mode: string | null;
+  isYolo: boolean;
+}
+
+/** `default` is called `manual` since 2.1.204; claude takes both. */
+const modes = ["plan", "acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual"];
+
+export function choosePosture(options: SpawnOptions): Posture {
+  const given = [options.permissionMode !== undefined, options.isAutoAccept === true, options.isBypass === true, options.isYolo === true];
+  if (given.filter(Boolean).length > 1)
+    throw new UserError("conflicting permission flags", "give one of --permission-mode, --auto-accept, --bypass-permissions, --yolo");
+  const mode = options.permissionMode ?? (options.isAutoAccept ? "acceptEdits" : options.isBypass ? "bypassPermissions" : null);
+  if (mode !== null && !modes.includes(mode))
+    throw new UserError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${modes.join(", ")}`);
+  return { mode, isYolo: options.isYolo === true };
+}
+
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Fixed, so that captures do not depend on who looks; wide enough that dialogs do not wrap. */
+const paneSize = { width: 220, height: 50 };
+
+export interface Spawned {
+  sidecar: Sidecar;
+  warning: string | undefined;
+}
+
+/**
+ * Starts a session and returns when it is ready or shows a gate. On failure, and on Ctrl-C meanwhile, nothing of it stays.
+ */
+export async function spawnSession(driver: Driver, options: SpawnOptions): Promise<Spawned> {
+  const { sys, sidecars } = driver;
+  const backendName = options.backend ?? "claude";
+  const backend = Object.hasOwn(backends, backendName) ? backends[backendName] : undefined;
+  if (backend === undefined)
+    throw new UserError(`unknown backend ${JSON.stringify(backendName)}`, `known: ${Object.keys(backends).join(", ")}`);
+  const posture = choosePosture(options);
+  const cwd = resolveFolder(sys, options.cwd ?? sys.cwd);
+  const sessionId = options.sessionId ?? sys.randomId();
+  if (!uuid.test(sessionId))
+    throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
+  const name = options.name ?? defaultName(cwd, sessionId);
+  checkName(name);
+  await refuseTaken(driver, name);
+  const path = backend.find(sys);
+  const version = readVersion(sys, path);
+
+  const config = configDir(sys);
+  const tmux = createTmux(sys);
+  const launch = createLaunch(sys, path, backend.args(sessionId, posture), cwd);
+  const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath)];
+  const undoAll = async () => {
+    for (const step of undo.reverse()) await step();
+  };
+  const stopListening = sys.onInterrupt(undoAll);
+  try {
+    const pane = await tmux.create({ name, cwd, ...paneSize, argv: launch.argv });
+    undo.push(() => tmux.kill(pane.sessionId));
+    const owner = await readProcess(sys, pane.pid);
+    const sidecar: Sidecar = {
+      name,
+      session_id: sessionId,
+      cwd,
+      backend: backendName,
+      jsonl_path: transcriptPath(config, cwd, sessionId),
+      permission_mode: posture.mode,
+      created: Math.floor(sys.now() / 1000),
+      config_dir: config,
+      socket: pane.socketPath,
+      server_pid: pane.serverPid,
+      tmux_session: pane.sessionId,
+      pane: pane.paneId,
+      pid: pane.pid,
+      ...(owner === undefined ? {} : { process_start: owner.start }),
+    };
+    sidecars.write(sidecar);
+    undo.push(() => sidecars.remove(name));
+    await waitForStart(driver, sidecar, createTmux(sys, pane.socketPath), options.isTrusted === true || posture.isYolo);
+    const backendVersion = await version;
+    const complete = backendVersion === undefined ? sidecar : { ...sidecar, backend_version: backendVersion };
+    sidecars.write(complete);
+    await tmux.setRemain(pane.paneId, false);
+    return { sidecar: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS) };
+  } catch (error) {
+    await undoAll();
+    throw error;
+  } finally {
+    stopListening();
+  }
+}
+
+function resolveFolder(sys: Sys, cwd: string): string {
+  const real = sys.realPath(cwd);
+  if (real === undefined || !sys.isDirectory(real)) throw new UserError(`no such folder: ${cwd}`, "give an existing one with --cwd");
+  return real;
+}
+
+/** A sidecar whose session has ended leaves its name free. */
+async function refuseTaken(driver: Driver, name: string): Promise<void> {
+  let tracked: Sidecar | undefined;
+  try {
+    tracked = driver.sidecars.read(name);
+  } catch {
+    // A broken sidecar is replaced; tmux still refuses the name of a live session.
+    return;
+  }
+  if (tracked?.pid === undefined) return;
+  if (isRecorded(await readProcess(driver.sys, tracked.pid), tracked))
+    throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
+}
+
+async function readVersion(sys: Sys, path: string): Promise<string | undefined> {
+  try {
+    const result = await sys.run([path, "--version"]);
+    return result.code === 0 ? parseVersion(result.stdout) : undefined;
+  } catch {
+    // Not startable: the session itself will say so.
+    return undefined;
+  }
+}
+
+const startTimeoutMs = 30_000;
+const startStepMs = 50;
+
+/** Until claude is idle or asks something that is not ours to answer. A slow start is no failure: `state` tells it. */
+async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, isTrusted: boolean): Promise<void> {
+  const { sys } = driver;
+  const target = { ...trackedTarget(sys, sidecar), tmux };
+  const deadline = sys.now() + startTimeoutMs;
+  while (sys.now() < deadline) {
+    const { session, capture } = await look(driver, target);
+    if (session?.status !== undefined) return;
+    if (capture === undefined) throw startFailure(await tmux.capture(target.pane));
+    const screen = parseScreen(capture.text);
+    // Versions before 2.1.158 publish no status: the input row says that they are ready.
+    if (screen.input !== undefined && session?.version === undefined && session !== undefined) return;
+    if (screen.gate?.kind === "trust" && isTrusted) {
+      await answerGate(driver, target, { meaning: "allow-once" });
+      continue;
+    }
+    if (screen.gate !== undefined) return;
+    await sys.sleep(startStepMs);
+  }
+}
+
+/** claude ended before it was ready: its last words say why. */
+function startFailure(capture: { pane: Pane; text: string } | undefined): UserError {
+  const lines = (capture?.text ?? "").split("\n").map(printableLine);
+  const words = lines
+    .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
+    .slice(-2)
+    .join(" ");
+  const code = capture === undefined ? "" : ` with code ${capture.pane.exitCode}`;
+  return new UserError(
+    `claude ended at its start${code}${words === "" ? "" : `: ${words}`}`,
+    "start claude by hand in that folder to see more",
+  );
+}

@@ -1,0 +1,242 @@
+import { dirname, join } from "node:path";
+import { parseScreen } from "./claude-screen.ts";
+import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { hasWholeTurn, readTurn, type Turn } from "./claude-transcript.ts";
+import { UserError } from "./errors.ts";
+import { configDir, projectsDir, sessionFilePath, transcriptPath } from "./paths.ts";
+import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
+import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./sidecar.ts";
+import { decideStatus, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
+import type { Sys } from "./sys.ts";
+import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+
+/** A session as it is addressed: by its pane, never by a bare name. */
+export interface Target {
+  name: string;
+  /** Undefined for a tmux session that csd did not start. */
+  sidecar?: Sidecar;
+  tmux: Tmux;
+  /** Pane id, or `=name:` where only the name is known. */
+  pane: string;
+  pid: number;
+  configDir: string;
+}
+
+export interface Driver {
+  sys: Sys;
+  sidecars: SidecarStore;
+}
+
+export const createDriver = (sys: Sys): Driver => ({ sys, sidecars: createSidecarStore(sys) });
+
+const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csd ps lists the sessions");
+
+/** The tracked session of this name. */
+export function findTracked({ sys, sidecars }: Driver, name: string): Target {
+  checkName(name);
+  const sidecar = sidecars.read(name);
+  if (sidecar === undefined) throw unknownSession(name);
+  return trackedTarget(sys, sidecar);
+}
+
+export const trackedTarget = (sys: Sys, sidecar: Sidecar): Target => ({
+  name: sidecar.name,
+  sidecar,
+  tmux: createTmux(sys, sidecar.socket),
+  pane: sidecar.pane ?? `=${sidecar.name}:`,
+  pid: sidecar.pid ?? 0,
+  configDir: sidecar.config_dir ?? configDir(sys),
+});
+
+/** A live pane to type into: of a tracked session, or of any tmux session with exactly this name. */
+export async function findLive(driver: Driver, name: string): Promise<Target & { livePane: Pane }> {
+  checkName(name);
+  const { sys, sidecars } = driver;
+  const sidecar = sidecars.read(name);
+  const target: Target =
+    sidecar === undefined
+      ? { name, tmux: createTmux(sys), pane: `=${name}:`, pid: 0, configDir: configDir(sys) }
+      : trackedTarget(sys, sidecar);
+  const pane = await target.tmux.pane(target.pane);
+  if (pane === undefined || !isPaneOf(pane, sidecar)) {
+    if (sidecar === undefined) throw unknownSession(name);
+    throw new UserError(`session "${name}" is not alive`, `csd kill ${name} forgets it`);
+  }
+  return { ...target, pane: pane.paneId, pid: pane.pid, livePane: pane };
+}
+
+/** A restarted server hands out the same pane ids again. */
+const isPaneOf = (pane: Pane, sidecar: Sidecar | undefined): boolean =>
+  !pane.isDead &&
+  (sidecar?.pid === undefined || pane.pid === sidecar.pid) &&
+  (sidecar?.server_pid === undefined || pane.serverPid === sidecar.server_pid);
+
+/** Everything known of a session now. The screen is only captured where no cheaper signal settles the state. */
+export async function readSignals(driver: Driver, target: Target, captured?: { pane: Pane; text: string }): Promise<Signals> {
+  const { sys } = driver;
+  const { sidecar } = target;
+  const startedAt = (sidecar?.created ?? 0) * 1000;
+  const owner = await findProcess(driver, target, captured?.pane);
+  if (owner === undefined) return { now: sys.now(), isAlive: false };
+  const session = readSession(sys, target.configDir, owner);
+  const turn = await readSessionTurn(sys, target, session);
+  const base: Signals = {
+    now: sys.now(),
+    isAlive: true,
+    startedAt,
+    ...(session === undefined ? {} : { session }),
+    ...(turn === undefined ? {} : { turn }),
+  };
+  if (!needsScreen(session)) return base;
+  const capture = captured ?? (await target.tmux.capture(target.pane));
+  if (capture === undefined || !isPaneOf(capture.pane, sidecar)) return { now: sys.now(), isAlive: false };
+  return { ...base, screen: parseScreen(capture.text) };
+}
+
+/** The screen is the only source of startup dialogs and of the options of a gate. */
+export const needsScreen = (session: SessionFile | undefined): boolean =>
+  session?.status === undefined || session.status === "waiting" || session.status === "other";
+
+/** Undefined when the process is gone, or another one has its number. */
+async function findProcess({ sys }: Driver, target: Target, pane: Pane | undefined): Promise<ProcessStart | undefined> {
+  const { sidecar } = target;
+  let pid = target.pid;
+  if (pid === 0) {
+    // A sidecar of the older csd knows no pid: tmux does.
+    const found = pane ?? (await target.tmux.pane(target.pane));
+    if (found === undefined || found.isDead) return undefined;
+    pid = found.pid;
+  }
+  const owner = await readProcess(sys, pid);
+  return isRecorded(owner, sidecar) ? owner : undefined;
+}
+
+/** The process that the sidecar was written for, not a later one with its number. */
+export const isRecorded = (owner: ProcessStart | undefined, sidecar: Sidecar | undefined): boolean =>
+  owner !== undefined && (sidecar?.process_start === undefined || owner.start === sidecar.process_start);
+
+/** Claude's own statement about this very process; undefined while a startup dialog is up, and before 2.1.86. */
+export function readSession(sys: Sys, configDirPath: string, owner: ProcessStart): SessionFile | undefined {
+  const path = sessionFilePath(configDirPath, owner.pid);
+  // Rewritten in place: a torn read is whole on the second try.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const text = sys.readText(path);
+    if (text === undefined) return undefined;
+    const file = parseSessionFile(text);
+    if (file !== undefined) return isOwner(owner, file) ? file : undefined;
+  }
+  return undefined;
+}
+
+/** One look at a live session: claude's own statement, and the screen. Undefined parts are not there, or not any more. */
+export async function look(
+  { sys }: Driver,
+  target: Target,
+  hasStyle = false,
+): Promise<{ session?: SessionFile; capture?: { pane: Pane; text: string } }> {
+  const owner = await readProcess(sys, target.pid);
+  const session = owner === undefined ? undefined : readSession(sys, target.configDir, owner);
+  const capture = owner === undefined ? undefined : await target.tmux.capture(target.pane, hasStyle);
+  return {
+    ...(session === undefined ? {} : { session }),
+    ...(capture === undefined || capture.pane.isDead ? {} : { capture }),
+  };
+}
+
+const firstTailBytes = 64 * 1024;
+
+async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | undefined): Promise<Turn | undefined> {
+  const path = findTranscript(sys, target, session);
+  return path === undefined ? undefined : readTranscriptTurn(sys, path);
+}
+
+/** The newest turn of a transcript, from as few bytes of its end as hold it; undefined without the file. */
+export async function readTranscriptTurn(sys: Sys, path: string): Promise<Turn | undefined> {
+  for (let bytes = firstTailBytes; ; bytes *= 8) {
+    const tail = await sys.readTail(path, bytes);
+    if (tail === undefined) return undefined;
+    if (tail.isWhole || hasWholeTurn(tail.lines)) return readTurn(tail.lines);
+  }
+}
+
+/** The slug says where to look first; the id decides, since /clear changes it and folders can share a slug. */
+export function findTranscript(
+  sys: Sys,
+  target: Pick<Target, "sidecar" | "configDir">,
+  session: SessionFile | undefined,
+): string | undefined {
+  const { sidecar } = target;
+  const id = session?.sessionId ?? sidecar?.session_id;
+  if (id === undefined) return undefined;
+  const cwd = session?.cwd ?? sidecar?.cwd ?? "";
+  const first = [
+    transcriptPath(target.configDir, cwd, id),
+    ...(sidecar === undefined ? [] : [join(dirname(sidecar.jsonl_path), `${id}.jsonl`)]),
+  ];
+  const projects = projectsDir(target.configDir);
+  const known = first.find((path) => sys.modifiedAt(path) !== undefined);
+  if (known !== undefined) return known;
+  for (const folder of sys.list(projects)) {
+    const path = join(projects, folder, `${id}.jsonl`);
+    if (sys.modifiedAt(path) !== undefined) return path;
+  }
+  return undefined;
+}
+
+/** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */
+const settleMs = 1500;
+const settleStepMs = 40;
+
+/** The state, once its signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
+export async function readState(driver: Driver, target: Target): Promise<{ signals: Signals; verdict: Verdict }> {
+  const deadline = driver.sys.now() + settleMs;
+  for (;;) {
+    const signals = await readSignals(driver, target);
+    if ((!isTranscriptLate(signals) && !isGateUnpainted(signals)) || driver.sys.now() > deadline)
+      return { signals, verdict: decideStatus(signals) };
+    await driver.sys.sleep(settleStepMs);
+  }
+}
+
+const isGateUnpainted = ({ session, screen, now }: Signals): boolean =>
+  session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
+
+export interface ListedSession {
+  sidecar: Sidecar;
+  verdict: Verdict;
+}
+
+/** All tracked sessions, with one tmux call per server that has screens to read. */
+export async function readAll(driver: Driver): Promise<{ sessions: ListedSession[]; broken: string[] }> {
+  const { sys, sidecars } = driver;
+  const { sidecars: tracked, broken } = sidecars.list();
+  const processes = await readProcesses(
+    sys,
+    tracked.flatMap((sidecar) => sidecar.pid ?? []),
+  );
+  const captures = new Map<Sidecar, { pane: Pane; text: string }>();
+  const bySocket = Map.groupBy(
+    tracked.filter((sidecar) => isScreenNeeded(sys, sidecar, processes)),
+    (sidecar) => sidecar.socket,
+  );
+  for (const [socket, group] of bySocket) {
+    const found = await createTmux(sys, socket).captureAll(group.map((sidecar) => trackedTarget(sys, sidecar).pane));
+    for (const sidecar of group) {
+      const capture = found.get(trackedTarget(sys, sidecar).pane);
+      if (capture !== undefined) captures.set(sidecar, capture);
+    }
+  }
+  const sessions: ListedSession[] = [];
+  for (const sidecar of tracked) {
+    const signals = await readSignals(driver, trackedTarget(sys, sidecar), captures.get(sidecar));
+    sessions.push({ sidecar, verdict: decideStatus(signals) });
+  }
+  return { sessions, broken };
+}
+
+function isScreenNeeded(sys: Sys, sidecar: Sidecar, processes: Map<number, ProcessStart>): boolean {
+  if (sidecar.pid === undefined) return true;
+  const owner = processes.get(sidecar.pid);
+  if (owner === undefined || !isRecorded(owner, sidecar)) return false;
+  return needsScreen(readSession(sys, sidecar.config_dir ?? configDir(sys), owner));
+}

@@ -1,0 +1,94 @@
+import { printableLine } from "./sanitize.ts";
+
+/** Columns a text takes in a terminal; wide characters count two. */
+export const width = (text: string): number => Bun.stringWidth(text);
+
+/** Cut to at most `columns`, with an ellipsis where something was lost. */
+export function fit(text: string, columns: number): string {
+  if (width(text) <= columns) return text;
+  let kept = "";
+  for (const { segment } of new Intl.Segmenter().segment(text)) {
+    if (width(kept + segment) > columns - 1) break;
+    kept += segment;
+  }
+  return `${kept}…`;
+}
+
+/** Cut in the middle of a path, keeping its end, which tells folders apart. */
+export function fitPath(path: string, columns: number): string {
+  if (width(path) <= columns) return path;
+  let kept = "";
+  for (const { segment } of [...new Intl.Segmenter().segment(path)].reverse()) {
+    if (width(segment + kept) > columns - 1) break;
+    kept = segment + kept;
+  }
+  return `…${kept}`;
+}
+
+const units: [letter: string, ms: number][] = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+];
+
+/** A length of time in its one or two largest units: `3s`, `2m 10s`, `5h 3m`. */
+export function duration(ms: number): string {
+  let rest = Math.max(0, Math.floor(ms / 1000) * 1000);
+  const parts: string[] = [];
+  for (const [letter, size] of units) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0 || parts.length > 0) parts.push(`${count}${letter}`);
+  }
+  if (parts.length === 0) return "0s";
+  return parts
+    .slice(0, 2)
+    .filter((part, index) => index === 0 || !part.startsWith("0"))
+    .join(" ");
+}
+
+export interface Column {
+  title: string;
+  /** Shrinks to this width, last column first, when the table is wider than the terminal. */
+  minWidth?: number;
+  fit?: (text: string, columns: number) => string;
+}
+
+/** Left-aligned table without trailing blanks; `maxWidth` undefined means as wide as it needs. */
+export function table(columns: Column[], rows: string[][], maxWidth?: number): string[] {
+  const cells = [columns.map((column) => column.title), ...rows.map((row) => row.map(printableLine))];
+  const widths = columns.map((_, index) => Math.max(...cells.map((row) => width(row[index] ?? ""))));
+  if (maxWidth !== undefined) shrink(widths, columns, maxWidth);
+  return cells.map((row) =>
+    row
+      .map((cell, index) => {
+        const columnWidth = widths[index] ?? 0;
+        const text = (columns[index]?.fit ?? fit)(cell, columnWidth);
+        return text + " ".repeat(Math.max(0, columnWidth - width(text)));
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function shrink(widths: number[], columns: Column[], maxWidth: number): void {
+  let excess = widths.reduce((sum, columnWidth) => sum + columnWidth, 0) + 2 * (widths.length - 1) - maxWidth;
+  for (let index = widths.length - 1; index >= 0 && excess > 0; index--) {
+    const columnWidth = widths[index] ?? 0;
+    const minWidth = columns[index]?.minWidth;
+    if (minWidth === undefined || columnWidth <= minWidth) continue;
+    const taken = Math.min(excess, columnWidth - minWidth);
+    widths[index] = columnWidth - taken;
+    excess -= taken;
+  }
+}
+
+const ansi = { bold: "1", dim: "2", red: "31", green: "32", yellow: "33", blue: "34", magenta: "35", cyan: "36" } as const;
+export type Style = keyof typeof ansi;
+export type Paint = (style: Style, text: string) => string;
+
+export const createPaint =
+  (hasColor: boolean): Paint =>
+  (style, text) =>
+    hasColor ? `\u001b[${ansi[style]}m${text}\u001b[0m` : text;

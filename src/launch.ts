@@ -1,0 +1,87 @@
+import { delimiter, isAbsolute, join } from "node:path";
+import { exitCode, SilentExit, UserError } from "./errors.ts";
+import { replaceProcess } from "./exec.ts";
+import { launchDir } from "./paths.ts";
+import type { Sys } from "./sys.ts";
+
+/** The claude to start: `$CLAUDE_SMART_CLAUDE_BIN`, else the first one on PATH that is not this program. */
+export function findClaude(sys: Sys): string {
+  const chosen = sys.env.CLAUDE_SMART_CLAUDE_BIN;
+  if (chosen !== undefined && chosen !== "") {
+    const path = isAbsolute(chosen) || chosen.includes("/") ? join(isAbsolute(chosen) ? "" : sys.cwd, chosen) : findOnPath(sys, chosen);
+    if (path !== undefined && sys.isExecutable(path)) return path;
+    throw new UserError(
+      `claude not found: CLAUDE_SMART_CLAUDE_BIN names ${chosen}, which is not an executable file`,
+      "correct or unset it",
+      exitCode.notFound,
+    );
+  }
+  const found = findOnPath(sys, "claude");
+  if (found !== undefined) return found;
+  const looked = pathDirs(sys).length === 0 ? "PATH is empty" : `looked in ${pathDirs(sys).join(", ")}`;
+  throw new UserError(`claude not found: ${looked}`, "install it with: npm install -g @anthropic-ai/claude-code", exitCode.notFound);
+}
+
+const pathDirs = (sys: Sys): string[] => (sys.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
+
+function findOnPath(sys: Sys, name: string): string | undefined {
+  const self = sys.realPath(sys.execPath);
+  const names = sys.platform === "win32" ? [`${name}.exe`, `${name}.cmd`] : [name];
+  for (const dir of pathDirs(sys))
+    for (const file of names) {
+      const path = join(isAbsolute(dir) ? dir : join(sys.cwd, dir), file);
+      // A `claude` that is a link to csm would start itself for ever.
+      if (sys.isExecutable(path) && sys.realPath(path) !== self) return path;
+    }
+  return undefined;
+}
+
+/** Becomes claude in this terminal; returns its exit code only where a process cannot be replaced. */
+export async function runClaude(sys: Sys, args: readonly string[]): Promise<void> {
+  throw new SilentExit(await replaceProcess({ path: findClaude(sys), name: "claude", args, env: sys.env }));
+}
+
+/** Marks that a running session leaves in its children; a session started from inside one is none of its own. */
+const nestedMarks = [
+  "CLAUDECODE",
+  "CLAUDE_PID",
+  "CLAUDE_PROJECT_DIR",
+  "CLAUDE_CODE_ENTRYPOINT",
+  "CLAUDE_CODE_SESSION_ID",
+  "CLAUDE_CODE_CHILD_SESSION",
+];
+
+const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
+
+/** What a pane is to run, handed over in a private file: arguments and environment never stand in a process list. */
+export interface LaunchSpec {
+  path: string;
+  args: string[];
+  cwd: string;
+  env: Record<string, string>;
+}
+
+/** The word by which a pane's program is told to run a launch file. */
+export const launchWord = "--csd-launch";
+
+export function createLaunch(sys: Sys, path: string, args: string[], cwd: string): { argv: string[]; filePath: string } {
+  const env = Object.entries(sys.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !isNestedMark(entry[0]));
+  const spec: LaunchSpec = { path, args, cwd, env: Object.fromEntries(env) };
+  const filePath = join(launchDir(sys), `${sys.randomId()}.json`);
+  sys.writePrivate(filePath, JSON.stringify(spec));
+  return { argv: [sys.execPath, "csd", launchWord, filePath], filePath };
+}
+
+/** Names that the terminal in the pane decides, whatever the caller's were. */
+const paneNames = ["TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLORTERM"];
+
+/** Runs in the pane: reads the launch file, removes it, and becomes claude with the caller's environment. */
+export async function runLaunch(sys: Sys, filePath: string): Promise<number> {
+  const text = sys.readText(filePath);
+  if (text === undefined) throw new UserError(`no launch file ${filePath}`, "it is used once; start the session again", exitCode.usage);
+  sys.remove(filePath);
+  const spec = JSON.parse(text) as LaunchSpec;
+  const env: Record<string, string | undefined> = { ...spec.env };
+  for (const name of paneNames) env[name] = sys.env[name];
+  return replaceProcess({ ...spec, name: "claude", env: { ...env, PWD: spec.cwd } });
+}

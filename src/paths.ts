@@ -1,0 +1,37 @@
+import { isAbsolute, join } from "node:path";
+import { slugOf } from "./claude-slug.ts";
+import { UserError } from "./errors.ts";
+import type { Sys } from "./sys.ts";
+
+type Place = Pick<Sys, "env" | "homeDir" | "platform">;
+
+export function homeDir(sys: Place): string {
+  if (sys.homeDir === undefined) throw new UserError("could not resolve the home directory", "set HOME");
+  return sys.homeDir;
+}
+
+/** Claude Code's own folder of the current profile: `$CLAUDE_CONFIG_DIR` or `~/.claude`. */
+export function configDir(sys: Place): string {
+  const dir = sys.env.CLAUDE_CONFIG_DIR;
+  return dir !== undefined && dir !== "" ? dir : join(homeDir(sys), ".claude");
+}
+
+export const sessionsDir = (configDirPath: string): string => join(configDirPath, "sessions");
+export const sessionFilePath = (configDirPath: string, pid: number): string => join(configDirPath, "sessions", `${pid}.json`);
+export const projectsDir = (configDirPath: string): string => join(configDirPath, "projects");
+
+/** Where Claude Code writes the transcript of a session that runs in this real directory. */
+export const transcriptPath = (configDirPath: string, realCwd: string, sessionId: string): string =>
+  join(projectsDir(configDirPath), slugOf(realCwd), `${sessionId}.jsonl`);
+
+/** `$XDG_STATE_HOME` where it is absolute, else `~/.local/state`; macOS has no state folder of its own, so the same there. */
+function stateDir(sys: Place): string {
+  const xdg = sys.env.XDG_STATE_HOME;
+  if (xdg !== undefined && isAbsolute(xdg) && sys.platform !== "darwin") return xdg;
+  if (sys.platform === "win32" && sys.env.LOCALAPPDATA !== undefined) return sys.env.LOCALAPPDATA;
+  return join(homeDir(sys), ".local", "state");
+}
+
+export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
+export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");
+export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");

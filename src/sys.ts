@@ -1,0 +1,254 @@
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { homedir, hostname } from "node:os";
+import { dirname } from "node:path";
+
+export interface RunOptions {
+  input?: string;
+  env?: Readonly<Record<string, string | undefined>>;
+  cwd?: string;
+  /** The program is ended after this time, 10 s unless told. */
+  timeoutMs?: number;
+}
+
+export interface RunResult {
+  argv: readonly string[];
+  /** `null` when a signal, such as the one of a time-out, ended it. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The last bytes of a file, cut at a line start. */
+export interface Tail {
+  lines: string[];
+  /** The lines are the whole file. */
+  isWhole: boolean;
+  size: number;
+}
+
+/** The one door to the operating system. */
+export interface Sys {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly platform: NodeJS.Platform;
+  /** The folder that the program was started in, symlinks resolved by the kernel. */
+  readonly cwd: string;
+  /** This executable. */
+  readonly execPath: string;
+  readonly pid: number;
+  readonly uid: number;
+  /** Undefined when neither the environment nor the user database names one. */
+  readonly homeDir: string | undefined;
+  hostname(): string;
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  randomId(): string;
+  /** Resolves for any exit code; rejects only when the program cannot be started. */
+  run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Undefined when there is no such file, or it may not be read. */
+  readText(path: string): string | undefined;
+  readTail(path: string, maxBytes: number): Promise<Tail | undefined>;
+  /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
+  writePrivate(path: string, text: string): void;
+  /** Fails when the file is there already: the way to take a name. */
+  createPrivate(path: string, text: string): boolean;
+  remove(path: string): void;
+  /** Names in a folder; empty when there is none. */
+  list(dir: string): string[];
+  realPath(path: string): string | undefined;
+  isDirectory(path: string): boolean;
+  isExecutable(path: string): boolean;
+  modifiedAt(path: string): number | undefined;
+  /** False when there is no such process. Signal 0 only asks. */
+  signal(pid: number, signal: NodeJS.Signals | 0): boolean;
+  /** Whole text to stdout (1) or stderr (2); false when nobody reads it any more. */
+  write(fd: 1 | 2, text: string): boolean;
+  /** Cleans up on Ctrl-C, SIGTERM and SIGHUP, then lets the signal end the program; call the result to stop listening. */
+  onInterrupt(cleanUp: () => Promise<void> | void): () => void;
+}
+
+/** `env` is also what programs are started with; the demo and the tests give their sandbox's. */
+export function createSys(env: Readonly<Record<string, string | undefined>> = process.env): Sys {
+  return {
+    env,
+    platform: process.platform,
+    cwd: process.cwd(),
+    execPath: process.execPath,
+    pid: process.pid,
+    uid: process.getuid?.() ?? 0,
+    homeDir: readHome(env),
+    hostname,
+    now: Date.now,
+    sleep: (ms) => Bun.sleep(ms),
+    randomId: () => crypto.randomUUID(),
+    run: (argv, options) => run(argv, { env, ...options }),
+    readText,
+    readTail,
+    writePrivate,
+    createPrivate,
+    remove: (path) => rmSync(path, { recursive: true, force: true }),
+    list: (dir) => attempt(() => readdirSync(dir)) ?? [],
+    realPath: (path) => attempt(() => realpathSync(path)),
+    isDirectory: (path) => attempt(() => statSync(path).isDirectory()) ?? false,
+    isExecutable,
+    modifiedAt: (path) => attempt(() => statSync(path).mtimeMs),
+    signal,
+    write,
+    onInterrupt,
+  };
+}
+
+const attempt = <T>(read: () => T): T | undefined => {
+  try {
+    return read();
+  } catch {
+    // Missing and unreadable are the same to every caller: there is nothing to read.
+    return undefined;
+  }
+};
+
+/** `$HOME` first: it is what Claude Code goes by. */
+function readHome(env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const home = env.HOME;
+  if (process.platform !== "win32" && home !== undefined && home !== "") return home;
+  return attempt(homedir) || undefined;
+}
+
+async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
+  const child = Bun.spawn([...argv], {
+    stdin: options.input === undefined ? "ignore" : new TextEncoder().encode(options.input),
+    stdout: "pipe",
+    stderr: "pipe",
+    timeout: options.timeoutMs ?? 10_000,
+    killSignal: "SIGKILL",
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  await child.exited;
+  return { argv, code: child.exitCode, stdout, stderr };
+}
+
+const readText = (path: string): string | undefined => attempt(() => readFileSync(path, "utf8"));
+
+async function readTail(path: string, maxBytes: number): Promise<Tail | undefined> {
+  try {
+    const file = Bun.file(path);
+    const { size } = await file.stat();
+    const from = Math.max(0, size - maxBytes);
+    const bytes = new Uint8Array(await file.slice(from, size).arrayBuffer());
+    const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
+    if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
+    const text = new TextDecoder().decode(bytes.subarray(firstLine));
+    return { lines: text.split("\n").filter((line) => line !== ""), isWhole: from === 0, size };
+  } catch {
+    // No such file, or it vanished between the two reads.
+    return undefined;
+  }
+}
+
+function writePrivate(path: string, text: string): void {
+  makePrivateDir(dirname(path));
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeDurably(temporary, text, "w");
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function createPrivate(path: string, text: string): boolean {
+  makePrivateDir(dirname(path));
+  try {
+    writeDurably(path, text, "wx");
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+function writeDurably(path: string, text: string, flag: "w" | "wx"): void {
+  const file = openSync(path, flag, 0o600);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function makePrivateDir(dir: string): void {
+  // Only folders that this call makes become private; a folder that is there keeps its mode.
+  const made = mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (made !== undefined) chmodSync(dir, 0o700);
+}
+
+const isExecutable = (path: string): boolean =>
+  attempt(() => {
+    const stat = statSync(path);
+    return stat.isFile() && (process.platform === "win32" || (stat.mode & 0o111) !== 0);
+  }) ?? false;
+
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, name);
+    return true;
+  } catch (error) {
+    // EPERM: the process exists and belongs to someone else.
+    return (error as NodeJS.ErrnoException).code === "EPERM" && name === 0;
+  }
+}
+
+function write(fd: 1 | 2, text: string): boolean {
+  const bytes = Buffer.from(text);
+  for (let from = 0; from < bytes.length; ) {
+    try {
+      from += writeSync(fd, bytes, from);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // A pipe in non-blocking mode is full: its reader is slow, not gone.
+      if (code === "EAGAIN") Bun.sleepSync(1);
+      else if (code === "EPIPE" || code === "EIO" || code === "EBADF") return false;
+      else throw error;
+    }
+  }
+  return true;
+}
+
+const endingSignals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+function onInterrupt(cleanUp: () => Promise<void> | void): () => void {
+  const listeners = endingSignals.map((name) => {
+    const listener = async () => {
+      stop();
+      try {
+        await cleanUp();
+      } finally {
+        // The default action again, so that the caller sees which signal ended us.
+        process.kill(process.pid, name);
+      }
+    };
+    process.on(name, listener);
+    return [name, listener] as const;
+  });
+  const stop = () => {
+    for (const [name, listener] of listeners) process.off(name, listener);
+  };
+  return stop;
+}

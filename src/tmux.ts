@@ -1,0 +1,185 @@
+import { UserError } from "./errors.ts";
+import type { RunResult, Sys } from "./sys.ts";
+
+/**
+ * tmux, one process per call. Targets are ids (`$1`, `%3`) or `=name`, never bare names, which tmux matches by prefix
+ * and pattern and takes for windows.
+ */
+export interface Tmux {
+  /** `tmux 3.3a`. Throws with the way to install it where tmux is missing. */
+  readVersion(): Promise<string>;
+  /** Starts `argv` in a new detached session and keeps its last screen if it ends. Fails when the name is taken. */
+  create(session: NewSession): Promise<Pane>;
+  /** Undefined when there is no such pane, session or server. */
+  pane(target: string): Promise<Pane | undefined>;
+  list(): Promise<Pane[]>;
+  /** The pane and its visible screen in one call; `hasStyle` keeps colours. */
+  capture(target: string, hasStyle?: boolean): Promise<{ pane: Pane; text: string } | undefined>;
+  /** The same for several panes at once; those that are gone are left out. */
+  captureAll(targets: readonly string[]): Promise<Map<string, { pane: Pane; text: string }>>;
+  /** Bracketed paste where the program in the pane asked for it; line feeds stay line feeds. */
+  paste(target: string, text: string): Promise<void>;
+  keys(target: string, keys: readonly string[]): Promise<void>;
+  setRemain(target: string, isOn: boolean): Promise<void>;
+  kill(sessionId: string): Promise<void>;
+}
+
+export interface NewSession {
+  name: string;
+  cwd: string;
+  width: number;
+  height: number;
+  argv: readonly string[];
+}
+
+export interface Pane {
+  /** `$1`: unique while the server lives. */
+  sessionId: string;
+  sessionName: string;
+  /** `%3` */
+  paneId: string;
+  pid: number;
+  /** The program ended and its screen was kept. */
+  isDead: boolean;
+  /** Of a dead pane; 0 for a live one and after a signal. */
+  exitCode: number;
+  serverPid: number;
+  socketPath: string;
+}
+
+const separator = "␞";
+/** Precedes the answer for each of several panes; a screen could hold it only on purpose, and is then cut there. */
+const mark = "␝␞␝";
+const fields = ["session_id", "session_name", "pane_id", "pane_pid", "pane_dead", "pane_dead_status", "pid", "socket_path"];
+const format = fields.map((field) => `#{${field}}`).join(separator);
+
+/** `socketPath` undefined: the server of `$TMUX`, or the user's default one. */
+export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, socketPath?: string): Tmux {
+  const call = async (args: readonly string[], input?: string): Promise<RunResult> => {
+    // -u: without it, under LC_ALL=C, tmux 3.3a turns the separator into `_`.
+    const argv = ["tmux", "-u", ...(socketPath === undefined ? [] : ["-S", socketPath]), ...args];
+    try {
+      return await sys.run(argv, input === undefined ? {} : { input });
+    } catch (error) {
+      throw new UserError("tmux is not installed or not on PATH", installHint(sys.platform), 1, { cause: error });
+    }
+  };
+  const must = async (args: readonly string[], input?: string): Promise<string> => {
+    const result = await call(args, input);
+    if (result.code !== 0) throw tmuxError(result);
+    return result.stdout;
+  };
+  /** Undefined when what was asked for is not there. */
+  const find = async (args: readonly string[]): Promise<string | undefined> => {
+    const result = await call(args);
+    if (result.code === 0) return result.stdout;
+    if (isAbsence(result)) return undefined;
+    throw tmuxError(result);
+  };
+
+  return {
+    readVersion: async () => (await must(["-V"])).trim(),
+    async create({ name, cwd, width, height, argv }) {
+      const size = ["-x", String(width), "-y", String(height)];
+      const result = await call([
+        ...["new-session", "-d", "-P", "-F", format, "-s", name, ...size, "-c", escapeFormat(cwd), ...argv],
+        ...[";", "set-option", "-p", "remain-on-exit", "on"],
+      ]);
+      if (/duplicate session/.test(result.stderr))
+        throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
+      if (result.code !== 0) throw tmuxError(result);
+      return parsePane(result.stdout.trimEnd());
+    },
+    async pane(target) {
+      const line = await find(["display-message", "-p", "-t", target, format]);
+      return line === undefined ? undefined : parsePane(line.trimEnd());
+    },
+    async list() {
+      const text = await find(["list-panes", "-a", "-F", format]);
+      return (text ?? "")
+        .split("\n")
+        .filter((line) => line !== "")
+        .map(parsePane);
+    },
+    async capture(target, hasStyle = false) {
+      const capture = ["capture-pane", "-p", ...(hasStyle ? ["-e"] : []), "-t", target];
+      const text = await find(["display-message", "-p", "-t", target, format, ";", ...capture]);
+      if (text === undefined) return undefined;
+      const end = text.indexOf("\n");
+      return { pane: parsePane(text.slice(0, end)), text: text.slice(end + 1) };
+    },
+    async captureAll(targets) {
+      const captures = new Map<string, { pane: Pane; text: string }>();
+      for (let from = 0; from < targets.length; ) {
+        const commands = targets
+          .slice(from)
+          .flatMap((target) => [
+            ...["display-message", "-p", "-t", target, `${mark}${format}`, ";"],
+            ...["capture-pane", "-p", "-t", target, ";"],
+          ]);
+        const result = await call(commands.slice(0, -1));
+        if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result);
+        const parts = result.stdout.split(mark).slice(1);
+        for (const [index, part] of parts.entries()) {
+          const end = part.indexOf("\n");
+          const target = targets[from + index];
+          if (target !== undefined) captures.set(target, { pane: parsePane(part.slice(0, end)), text: part.slice(end + 1) });
+        }
+        // A missing pane ends the whole sequence: go on behind it.
+        from = result.code === 0 ? targets.length : from + parts.length + 1;
+      }
+      return captures;
+    },
+    async paste(target, text) {
+      const buffer = `csd-${sys.randomId()}`;
+      await must(["load-buffer", "-b", buffer, "-", ";", "paste-buffer", "-d", "-p", "-r", "-b", buffer, "-t", target], text);
+    },
+    async keys(target, keys) {
+      await must(["send-keys", "-t", target, ...keys]);
+    },
+    async setRemain(target, isOn) {
+      await call(["set-option", "-p", "-t", target, "remain-on-exit", isOn ? "on" : "off"]);
+    },
+    async kill(sessionId) {
+      await find(["kill-session", "-t", sessionId]);
+    },
+  };
+}
+
+/** `-c` is expanded as a format: `#` must be doubled to stay itself. */
+const escapeFormat = (text: string): string => text.replaceAll("#", "##");
+
+function parsePane(line: string): Pane {
+  const values = line.split(separator);
+  if (values.length !== fields.length) throw new Error(`tmux answered ${values.length} fields instead of ${fields.length}: ${line}`);
+  const [sessionId = "", sessionName = "", paneId = "", pid = "", isDead = "", exitCode = "", serverPid = "", socketPath = ""] = values;
+  return {
+    sessionId,
+    sessionName,
+    paneId,
+    pid: Number(pid),
+    isDead: isDead === "1",
+    exitCode: Number(exitCode),
+    serverPid: Number(serverPid),
+    socketPath,
+  };
+}
+
+const isAbsence = (result: RunResult): boolean =>
+  /no server running|error connecting to .*(?:No such file|Connection refused)|can't find (?:pane|session|window)|no current (?:client|target)|server exited/.test(
+    result.stderr,
+  );
+
+function tmuxError(result: RunResult): UserError {
+  const command = result.argv.find((word) => /^[a-z]+-[a-z]+$/.test(word)) ?? "tmux";
+  const reason = result.code === null ? "it did not answer in time" : result.stderr.trim() || `exit code ${result.code}`;
+  return new UserError(`tmux command failed: ${command}: ${reason}`);
+}
+
+const installCommands: Partial<Record<NodeJS.Platform, string>> = {
+  linux: "install it with: sudo apt-get install tmux (Debian, Ubuntu), sudo dnf install tmux (Fedora), sudo pacman -S tmux (Arch)",
+  darwin: "install it with: brew install tmux",
+  win32: "csd needs tmux: run it inside WSL",
+};
+
+const installHint = (platform: NodeJS.Platform): string => installCommands[platform] ?? "install tmux with your system's package manager";

@@ -1,0 +1,104 @@
+import { expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** The order of the files: each imports only files above it. CONTRIBUTING.md says what each rung is for. */
+const ladder = [
+  // values, pure
+  "errors",
+  "sanitize",
+  "format",
+  "version",
+  // Claude Code's surface, pure
+  "claude-slug",
+  "claude-session",
+  "claude-transcript",
+  "claude-screen",
+  "claude-version",
+  // decisions, pure
+  "status",
+  "answer",
+  "statusline",
+  "model-script",
+  // the operating system
+  "sys",
+  "exec",
+  "terminal",
+  "paths",
+  "process",
+  // parts
+  "tmux",
+  "launch",
+  "sidecar",
+  "driver",
+  "driver-answer",
+  "driver-send",
+  "driver-spawn",
+  "driver-kill",
+  "sessions",
+  "session-table",
+  "model-stub",
+  "sandbox",
+  // commands
+  "cmd-record",
+  "cmd-run",
+  "cmd-ls",
+  "cmd-statusline",
+  "cmd-newuuid",
+  "cmd-completions",
+  "cmd-csd-json",
+  "cmd-csd-spawn",
+  "cmd-csd-send",
+  "cmd-csd-state",
+  "cmd-csd-approve",
+  "cmd-csd-ps",
+  "cmd-csd-kill",
+  "cmd-demo",
+  "commands",
+  "help",
+  // edge
+  "router",
+  "main",
+];
+
+/** Which files may touch what. */
+const doors: [what: string, pattern: RegExp, allowed: RegExp][] = [
+  ["the file system", /from "node:(?:fs|os|child_process|net)"/, /^(?:sys|exec|sandbox)$/],
+  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|exec)$/],
+  ["a server", /\bBun\.serve\b/, /^model-stub$/],
+  ["the process", /\bprocess\.(?!exit\b|exitCode\b|ts")[a-z]/i, /^(?:sys|exec|terminal|main)$/],
+  ["the exit", /\bprocess\.exit(?:Code)?\b/, /^main$/],
+  ["the clock", /\bDate\.now\b|\bnew Date\(\)/, /^(?:sys|model-stub)$/],
+  ["chance", /\bMath\.random\b|\bcrypto\./, /^(?:sys|model-stub)$/],
+  ["citty", /from "citty"/, /^(?:cmd-.*|router|main)$/],
+  ["clack", /from "@clack\/prompts"/, /^prompts$/],
+  ["consola", /from "consola"/, /^log$/],
+];
+
+const src = join(import.meta.dir, "../src");
+const files = readdirSync(src).sort();
+const textOf = (name: string) => readFileSync(join(src, `${name}.ts`), "utf8");
+/** Code without comments and string contents, which may name anything. */
+const codeOf = (name: string) =>
+  textOf(name)
+    .replace(/\/\*[\s\S]*?\*\//g, "")
+    .replace(/^\s*\/\/.*$/gm, "");
+
+test("src is flat and the ladder names each of its files", () => {
+  expect(files).toEqual(ladder.map((name) => `${name}.ts`).sort());
+});
+
+test.each(ladder)("%s imports only files above it", (name) => {
+  const above = new Set(ladder.slice(0, ladder.indexOf(name)));
+  const imported = [...codeOf(name).matchAll(/(?:from|import\() ?"\.\/([\w-]+)\.ts"/g)].map((match) => match[1] ?? "");
+  expect(imported.filter((file) => !above.has(file))).toEqual([]);
+});
+
+test.each(doors)("only its own files use %s", (_, pattern, allowed) => {
+  const users = ladder.filter((name) => pattern.test(codeOf(name)));
+  expect(users.filter((name) => !allowed.test(name))).toEqual([]);
+});
+
+test.each(ladder)("%s stays under 300 lines", (name) => {
+  expect(textOf(name).split("\n").length).toBeLessThanOrEqual(300);
+});
