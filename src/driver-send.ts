@@ -120,22 +120,23 @@ const squeeze = (text: string): string => text.replace(/(?:\s|\u00a0|\u200d|\ufe
 const isShellInput = (text: string, input: string): boolean =>
   text.startsWith("!") && squeeze(input).startsWith(squeeze(text.slice(1)).slice(0, 40));
 
+/** After this time an emptied row without a new status means a local slash command: nothing more will follow. */
+const localCommandMs = 700;
+
 async function waitForTurn(driver: Driver, target: Target, before: View): Promise<boolean> {
   const { sys } = driver;
-  const deadline = sys.now() + submitTimeoutMs;
-  while (sys.now() < deadline) {
+  const pressedAt = sys.now();
+  while (sys.now() - pressedAt < submitTimeoutMs) {
     const now = await readView(driver, target);
-    if (isMoved(before, now)) return true;
+    if (hasMoved(before, now)) return true;
+    if (now.input === "" && sys.now() - pressedAt > localCommandMs) return true;
     await sys.sleep(stepMs);
   }
   return false;
 }
 
-/** The status changed, a prompt reached the transcript, or the row was emptied, as a local slash command does. */
-const isMoved = (before: View, now: View): boolean =>
-  (now.session?.statusUpdatedAt ?? 0) > (before.session?.statusUpdatedAt ?? 0) ||
-  now.promptAt > before.promptAt ||
-  now.input === "" ||
-  isTaken(now);
+/** The status changed, or a new prompt reached the transcript: the turn is claude's from now on. */
+const hasMoved = (before: View, now: View): boolean =>
+  (now.session?.statusUpdatedAt ?? 0) > (before.session?.statusUpdatedAt ?? 0) || now.promptAt > before.promptAt;
 
 const isTaken = (view: View): boolean => view.session?.status === "busy" || view.session?.status === "waiting";

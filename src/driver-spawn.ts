@@ -9,7 +9,7 @@ import { readProcess } from "./process.ts";
 import { printableLine } from "./sanitize.ts";
 import { checkName, defaultName, type Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
-import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { createTmux, type Tmux } from "./tmux.ts";
 
 export interface SpawnOptions {
   cwd?: string;
@@ -120,7 +120,11 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     };
     sidecars.write(sidecar);
     undo.push(() => sidecars.remove(name));
-    await waitForStart(driver, sidecar, createTmux(sys, pane.socketPath), options.isTrusted === true || posture.isYolo);
+    const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
+    await waitForStart(driver, sidecar, createTmux(sys, pane.socketPath), {
+      isTrusted: options.isTrusted === true || posture.isYolo,
+      isBypass,
+    });
     const backendVersion = await version;
     const complete = backendVersion === undefined ? sidecar : { ...sidecar, backend_version: backendVersion };
     sidecars.write(complete);
@@ -167,15 +171,20 @@ async function readVersion(sys: Sys, path: string): Promise<string | undefined> 
 const startTimeoutMs = 30_000;
 const startStepMs = 50;
 
+interface StartOptions {
+  isTrusted: boolean;
+  isBypass: boolean;
+}
+
 /** Until claude is idle or asks something that is not ours to answer. A slow start is no failure: `state` tells it. */
-async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, isTrusted: boolean): Promise<void> {
+async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTrusted, isBypass }: StartOptions): Promise<void> {
   const { sys } = driver;
   const target = { ...trackedTarget(sys, sidecar), tmux };
   const deadline = sys.now() + startTimeoutMs;
   while (sys.now() < deadline) {
     const { session, capture } = await look(driver, target);
     if (session?.status !== undefined) return;
-    if (capture === undefined) throw startFailure(await tmux.capture(target.pane));
+    if (capture === undefined) throw await readStartFailure(driver, tmux, sidecar, isBypass);
     const screen = parseScreen(capture.text);
     // Versions before 2.1.158 publish no status: the input row says that they are ready.
     if (screen.input !== undefined && session?.version === undefined && session !== undefined) return;
@@ -188,16 +197,16 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, isTrus
   }
 }
 
-/** claude ended before it was ready: its last words say why. */
-function startFailure(capture: { pane: Pane; text: string } | undefined): UserError {
+/** tmux 3.3a often drops what a program wrote right before it ended, so the words may be missing. */
+async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, isBypass: boolean): Promise<UserError> {
+  const capture = await tmux.capture(sidecar.pane ?? "");
   const lines = (capture?.text ?? "").split("\n").map(printableLine);
-  const words = lines
-    .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
-    .slice(-2)
-    .join(" ");
+  const words = lines.filter((line) => line !== "" && !line.startsWith("Pane is dead")).slice(-2);
   const code = capture === undefined ? "" : ` with code ${capture.pane.exitCode}`;
-  return new UserError(
-    `claude ended at its start${code}${words === "" ? "" : `: ${words}`}`,
-    "start claude by hand in that folder to see more",
-  );
+  const reason = words.length === 0 ? "" : `: ${words.join(" ")}`;
+  const isRefused = isBypass && sys.uid === 0;
+  const hint = isRefused
+    ? "claude does not skip permissions for root: use another permission mode or another user"
+    : `start claude by hand in ${sidecar.cwd}`;
+  return new UserError(`claude ended at its start${code}${reason}`, hint);
 }

@@ -122,13 +122,17 @@ function outcomeOf(turn: Turn): Outcome {
   return turn.end === undefined && (turn.stopReason === undefined || turn.stopReason === "tool_use") ? "interrupted" : "finished";
 }
 
-/** True while the session is idle and the transcript does not hold the end of its turn yet: it lags by some 50 ms. */
-export const isTranscriptLate = ({ session, turn, now }: Signals): boolean =>
-  session?.status === "idle" &&
-  turn !== undefined &&
-  turn.at !== 0 &&
-  turn.end === undefined &&
-  now - (session.statusUpdatedAt ?? 0) < 1000;
+/** By this time after the status turned idle the transcript holds the turn: lines come up to 0.35 s late (2.1.329). */
+const transcriptLagMs = 1000;
+/** The end of a turn is stamped 25 ms before to 175 ms after the status change; what is older belongs to the turn before. */
+const stampToleranceMs = 150;
+
+/** True while the session has just turned idle and the transcript does not hold the end of that turn yet. */
+export function isTranscriptLate({ session, turn, now }: Signals): boolean {
+  const since = session?.statusUpdatedAt;
+  if (session?.status !== "idle" || since === undefined || now - since > transcriptLagMs) return false;
+  return turn?.end === undefined || turn.at < since - stampToleranceMs;
+}
 
 // --- gates -------------------------------------------------------------------------------------------------------
 
