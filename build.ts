@@ -24,16 +24,12 @@ function readCommit(): string {
 
 const build = `${manifest.version} (${readCommit()})`;
 
-async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<void> {
-  const suffix =
-    (target ?? process.platform).includes("win") && target?.includes("darwin") !== true && process.platform !== "darwin" ? ".exe" : "";
-  const csm = join(dir, `csm${suffix}`);
-  const csd = join(dir, `csd${suffix}`);
-  mkdirSync(dir, { recursive: true });
+/** One executable; the bench compiles its empty program with the same flags. */
+export async function compileProgram(entry: string, outfile: string, target?: Bun.Build.CompileTarget): Promise<void> {
   const result = await Bun.build({
-    entrypoints: [join(import.meta.dir, "src/main.ts")],
+    entrypoints: [entry],
     // autoload off: a .env or bunfig.toml of the folder one stands in must not reach the program.
-    compile: { outfile: csm, autoloadDotenv: false, autoloadBunfig: false, ...(target === undefined ? {} : { target }) },
+    compile: { outfile, autoloadDotenv: false, autoloadBunfig: false, ...(target === undefined ? {} : { target }) },
     minify: true,
     bytecode: true,
     format: "esm",
@@ -41,14 +37,25 @@ async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<v
     define: { CSM_BUILD: JSON.stringify(build) },
   });
   if (!result.success) throw new AggregateError(result.logs, "build failed");
+}
+
+async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<void> {
+  const isWindows = target === undefined ? process.platform === "win32" : target.includes("windows");
+  const suffix = isWindows ? ".exe" : "";
+  const csm = join(dir, `csm${suffix}`);
+  const csd = join(dir, `csd${suffix}`);
+  mkdirSync(dir, { recursive: true });
+  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target);
   rmSync(csd, { force: true });
   // One file, two names.
-  if (suffix === ".exe") copyFileSync(csm, csd);
+  if (isWindows) copyFileSync(csm, csd);
   else linkSync(csm, csd);
   console.log(`${csm}  ${(statSync(csm).size / 1e6).toFixed(1)} MB  ${build}`);
 }
 
-const out = flagValue("--out") ?? join(import.meta.dir, "dist");
-const target = flagValue("--target") as Bun.Build.CompileTarget | undefined;
-if (process.argv.includes("--all")) for (const each of targets) await compile(join(out, each.replace("bun-", "")), each);
-else await compile(out, target);
+if (import.meta.main) {
+  const out = flagValue("--out") ?? join(import.meta.dir, "dist");
+  const target = flagValue("--target") as Bun.Build.CompileTarget | undefined;
+  if (process.argv.includes("--all")) for (const each of targets) await compile(join(out, each.replace("bun-", "")), each);
+  else await compile(out, target);
+}

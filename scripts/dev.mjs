@@ -75,17 +75,6 @@ function requireTmux() {
   fail(`tmux is missing; install it with: ${manager === undefined ? "your system's package manager" : commands[manager]}`);
 }
 
-/** claude of this checkout, for the sandbox: the platform's package again, without its install script. */
-function claudePath() {
-  const scope = join(root, "node_modules", "@anthropic-ai");
-  const name = isWindows ? "claude.exe" : "claude";
-  const isMusl = process.platform === "linux" && existsSync("/etc/alpine-release");
-  const folder = existsSync(scope)
-    ? readdirSync(scope).find((entry) => entry.startsWith("claude-code-") && entry.includes("musl") === isMusl)
-    : undefined;
-  return folder === undefined ? undefined : join(scope, folder, name);
-}
-
 const steps = {
   start() {
     requireTmux();

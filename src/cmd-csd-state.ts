@@ -15,7 +15,7 @@ export const stateCommand = command({
   async run({ args, app }) {
     const driver = createDriver(app.sys);
     const target = findTracked(driver, args.session);
-    const { verdict } = await readState(driver, target);
+    const verdict = await readState(driver, target);
     printJson(app, { ...verdict, ...(target.sidecar === undefined ? {} : warningOf(app, target.sidecar)) });
   },
 });

@@ -187,19 +187,23 @@ export function findTranscript(
 const settleMs = 1500;
 const settleStepMs = 40;
 
-/** The state, once its signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
-export async function readState(driver: Driver, target: Target): Promise<{ signals: Signals; verdict: Verdict }> {
-  const deadline = driver.sys.now() + settleMs;
+/** The verdict, once the signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
+export async function settle(sys: Sys, read: () => Promise<Signals>): Promise<Verdict> {
+  const deadline = sys.now() + settleMs;
   for (;;) {
-    const signals = await readSignals(driver, target);
-    if ((!isTranscriptLate(signals) && !isGateUnpainted(signals)) || driver.sys.now() > deadline)
-      return { signals, verdict: decideStatus(signals) };
-    await driver.sys.sleep(settleStepMs);
+    const signals = await read();
+    if (isSettled(signals) || sys.now() > deadline) return decideStatus(signals);
+    await sys.sleep(settleStepMs);
   }
 }
 
-const isGateUnpainted = ({ session, screen, now }: Signals): boolean =>
-  session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
+const isSettled = (signals: Signals): boolean => {
+  const { session, screen, now } = signals;
+  const isUnpainted = session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
+  return !isUnpainted && !isTranscriptLate(signals);
+};
+
+export const readState = (driver: Driver, target: Target): Promise<Verdict> => settle(driver.sys, () => readSignals(driver, target));
 
 export interface ListedSession {
   sidecar: Sidecar;
@@ -228,8 +232,9 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
   }
   const sessions: ListedSession[] = [];
   for (const sidecar of tracked) {
-    const signals = await readSignals(driver, trackedTarget(sys, sidecar), captures.get(sidecar));
-    sessions.push({ sidecar, verdict: decideStatus(signals) });
+    const target = trackedTarget(sys, sidecar);
+    const signals = await readSignals(driver, target, captures.get(sidecar));
+    sessions.push({ sidecar, verdict: isSettled(signals) ? decideStatus(signals) : await readState(driver, target) });
   }
   return { sessions, broken };
 }

@@ -38,7 +38,15 @@ function findOnPath(sys: Sys, name: string): string | undefined {
 
 /** Becomes claude in this terminal; returns its exit code only where a process cannot be replaced. */
 export async function runClaude(sys: Sys, args: readonly string[]): Promise<void> {
-  throw new SilentExit(await replaceProcess({ path: findClaude(sys), name: "claude", args, env: sys.env }));
+  const path = findClaude(sys);
+  try {
+    throw new SilentExit(await replaceProcess({ path, name: "claude", args, env: sys.env }));
+  } catch (error) {
+    if (error instanceof SilentExit) throw error;
+    throw new UserError(`cannot start ${path}: ${(error as Error).message}`, "is it a program for this machine?", exitCode.notRunnable, {
+      cause: error,
+    });
+  }
 }
 
 /** Marks that a running session leaves in its children; a session started from inside one is none of its own. */

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Step } from "./model-script.ts";
 import { createModelStub, type ModelStub } from "./model-stub.ts";
 import { readProcesses } from "./process.ts";
 import { createSys, type RunOptions, type RunResult, type Sys } from "./sys.ts";
@@ -15,6 +16,8 @@ export interface SandboxOptions {
   /** PATH inside; the caller's own is what finds tmux and git. */
   path: string | undefined;
   env?: Record<string, string>;
+  /** What a session without a script is answered. */
+  fallback?: Step;
 }
 
 /**
@@ -42,7 +45,7 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
   const home = join(dir, options.homeName ?? "home");
   const configDir = join(home, ".claude");
   for (const path of [home, join(dir, "tmp"), join(dir, "tmux")]) mkdirSync(path, { recursive: true, mode: 0o700 });
-  const stub = createModelStub();
+  const stub = createModelStub(options.fallback === undefined ? {} : { fallback: options.fallback });
   // Trust of a folder covers what lies below it. It must be there before the first session starts: from then on the file
   // is claude's, and a later write of ours would be lost.
   const trusted = join(home, "work");

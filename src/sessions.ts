@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
-import { createDriver, findTranscript, needsScreen, readAll, readTranscriptTurn } from "./driver.ts";
-import { sessionsDir } from "./paths.ts";
+import { createDriver, findTranscript, needsScreen, readAll, readTranscriptTurn, settle } from "./driver.ts";
+import { sessionFilePath, sessionsDir } from "./paths.ts";
 import { isOwner, readProcesses } from "./process.ts";
 import type { Sidecar } from "./sidecar.ts";
-import { decideStatus, type Verdict } from "./status.ts";
+import type { Signals, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 
@@ -62,24 +62,31 @@ async function describe(
   file: SessionFile,
   driven: { sidecar: Sidecar; verdict: Verdict } | undefined,
 ): Promise<LiveSession> {
-  const path = findTranscript(sys, { configDir: configDirPath }, file);
-  const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path);
-  const screen = driven === undefined && needsScreen(file) ? await captureScreen(sys, file) : undefined;
-  const now = sys.now();
-  const signals = {
-    now,
-    isAlive: true,
-    session: file,
-    ...(turn === undefined ? {} : { turn }),
-    ...(screen === undefined ? {} : { screen }),
+  let model: string | undefined;
+  const readSignals = async (): Promise<Signals> => {
+    const session = parseSessionFile(sys.readText(sessionFilePath(configDirPath, file.pid)) ?? "") ?? file;
+    const path = findTranscript(sys, { configDir: configDirPath }, session);
+    const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path);
+    model = turn?.model;
+    const screen = driven === undefined && needsScreen(session) ? await captureScreen(sys, session) : undefined;
+    return {
+      now: sys.now(),
+      isAlive: true,
+      session,
+      startedAt: session.startedAt ?? sys.now(),
+      ...(turn === undefined ? {} : { turn }),
+      ...(screen === undefined ? {} : { screen }),
+    };
   };
-  const verdict = driven?.verdict ?? decideStatus({ ...signals, startedAt: file.startedAt ?? now });
+  if (driven !== undefined) await readSignals();
+  const verdict = driven?.verdict ?? (await settle(sys, readSignals));
+  const now = sys.now();
   return {
     name: driven?.sidecar.name ?? file.name ?? file.sessionId.slice(0, 8),
     verdict,
     since: now - verdict.age_ms,
     cwd: file.cwd,
-    ...(turn?.model === undefined ? {} : { model: turn.model }),
+    ...(model === undefined ? {} : { model }),
     sessionId: file.sessionId,
     pid: file.pid,
     ...(file.entrypoint === undefined ? {} : { entrypoint: file.entrypoint }),

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -74,6 +75,7 @@ export interface Sys {
   modifiedAt(path: string): number | undefined;
   /** False when there is no such process. Signal 0 only asks. */
   signal(pid: number, signal: NodeJS.Signals | 0): boolean;
+  isTerminal(fd: 0 | 1): boolean;
   /** Whole text to stdout (1) or stderr (2); false when nobody reads it any more. */
   write(fd: 1 | 2, text: string): boolean;
   /** Cleans up on Ctrl-C, SIGTERM and SIGHUP, then lets the signal end the program; call the result to stop listening. */
@@ -106,6 +108,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     isExecutable,
     modifiedAt: (path) => attempt(() => statSync(path).mtimeMs),
     signal,
+    isTerminal,
     write,
     onInterrupt,
   };
@@ -213,6 +216,12 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
     // EPERM: the process exists and belongs to someone else.
     return (error as NodeJS.ErrnoException).code === "EPERM" && name === 0;
   }
+}
+
+/** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
+function isTerminal(fd: 0 | 1): boolean {
+  if (attempt(() => fstatSync(fd).isCharacterDevice()) !== true && process.platform !== "win32") return false;
+  return (fd === 0 ? process.stdin : process.stdout).isTTY === true;
 }
 
 function write(fd: 1 | 2, text: string): boolean {

@@ -15,8 +15,8 @@ export interface Tmux {
   list(): Promise<Pane[]>;
   /** The pane and its visible screen in one call; `hasStyle` keeps colours. */
   capture(target: string, hasStyle?: boolean): Promise<{ pane: Pane; text: string } | undefined>;
-  /** The same for several panes at once; those that are gone are left out. */
-  captureAll(targets: readonly string[]): Promise<Map<string, { pane: Pane; text: string }>>;
+  /** The same for several pane ids in two calls; those that are gone are left out. */
+  captureAll(paneIds: readonly string[]): Promise<Map<string, { pane: Pane; text: string }>>;
   /** Bracketed paste where the program in the pane asked for it; line feeds stay line feeds. */
   paste(target: string, text: string): Promise<void>;
   keys(target: string, keys: readonly string[]): Promise<void>;
@@ -38,6 +38,8 @@ export interface Pane {
   sessionName: string;
   /** `%3` */
   paneId: string;
+  /** The one of its window that keys without a target go to. */
+  isActive: boolean;
   pid: number;
   /** The program ended and its screen was kept. */
   isDead: boolean;
@@ -48,9 +50,43 @@ export interface Pane {
 }
 
 const separator = "␞";
-/** Precedes the answer for each of several panes; a screen could hold it only on purpose, and is then cut there. */
+/** Stands between the answers of one call; a screen could hold such a line only on purpose, and is then cut there. */
 const mark = "␝␞␝";
-const fields = ["session_id", "session_name", "pane_id", "pane_pid", "pane_dead", "pane_dead_status", "pid", "socket_path"];
+const printMark = ["display-message", "-p", mark];
+
+/**
+ * The panes of the target's window. Not `display-message -t`: with a target that does not exist it answers for some other
+ * pane (3.3a).
+ */
+const listPanes = (target: string): string[] => ["list-panes", "-t", target, "-F", format];
+
+/** The named pane, or the one that is active in the named session. */
+function choosePane(target: string, lines: string): Pane | undefined {
+  const panes = parsePanes(lines);
+  return target.startsWith("%") ? panes.find((pane) => pane.paneId === target) : panes.find((pane) => pane.isActive);
+}
+
+function splitAt(text: string, separatorText: string): string[] {
+  const at = text.indexOf(separatorText);
+  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separatorText.length)];
+}
+
+const parsePanes = (text: string): Pane[] =>
+  text
+    .split("\n")
+    .filter((line) => line !== "")
+    .map(parsePane);
+const fields = [
+  "session_id",
+  "session_name",
+  "pane_id",
+  "pane_active",
+  "pane_pid",
+  "pane_dead",
+  "pane_dead_status",
+  "pid",
+  "socket_path",
+] as const;
 const format = fields.map((field) => `#{${field}}`).join(separator);
 
 /** `socketPath` undefined: the server of `$TMUX`, or the user's default one. */
@@ -77,6 +113,8 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     throw tmuxError(result);
   };
 
+  const list = async (): Promise<Pane[]> => parsePanes((await find(["list-panes", "-a", "-F", format])) ?? "");
+
   return {
     readVersion: async () => (await must(["-V"])).trim(),
     async create({ name, cwd, width, height, argv }) {
@@ -91,44 +129,29 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
       return parsePane(result.stdout.trimEnd());
     },
     async pane(target) {
-      const line = await find(["display-message", "-p", "-t", target, format]);
-      return line === undefined ? undefined : parsePane(line.trimEnd());
+      const lines = await find(listPanes(target));
+      return lines === undefined ? undefined : choosePane(target, lines);
     },
-    async list() {
-      const text = await find(["list-panes", "-a", "-F", format]);
-      return (text ?? "")
-        .split("\n")
-        .filter((line) => line !== "")
-        .map(parsePane);
-    },
+    list,
     async capture(target, hasStyle = false) {
       const capture = ["capture-pane", "-p", ...(hasStyle ? ["-e"] : []), "-t", target];
-      const text = await find(["display-message", "-p", "-t", target, format, ";", ...capture]);
+      const text = await find([...listPanes(target), ";", ...printMark, ";", ...capture]);
       if (text === undefined) return undefined;
-      const end = text.indexOf("\n");
-      return { pane: parsePane(text.slice(0, end)), text: text.slice(end + 1) };
+      const [lines = "", screen = ""] = splitAt(text, `${mark}\n`);
+      const pane = choosePane(target, lines);
+      return pane === undefined ? undefined : { pane, text: screen };
     },
-    async captureAll(targets) {
-      const captures = new Map<string, { pane: Pane; text: string }>();
-      for (let from = 0; from < targets.length; ) {
-        const commands = targets
-          .slice(from)
-          .flatMap((target) => [
-            ...["display-message", "-p", "-t", target, `${mark}${format}`, ";"],
-            ...["capture-pane", "-p", "-t", target, ";"],
-          ]);
-        const result = await call(commands.slice(0, -1));
-        if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result);
-        const parts = result.stdout.split(mark).slice(1);
-        for (const [index, part] of parts.entries()) {
-          const end = part.indexOf("\n");
-          const target = targets[from + index];
-          if (target !== undefined) captures.set(target, { pane: parsePane(part.slice(0, end)), text: part.slice(end + 1) });
-        }
-        // A missing pane ends the whole sequence: go on behind it.
-        from = result.code === 0 ? targets.length : from + parts.length + 1;
-      }
-      return captures;
+    async captureAll(paneIds) {
+      const panes = (await list()).filter((pane) => paneIds.includes(pane.paneId));
+      if (panes.length === 0) return new Map();
+      const commands = panes.flatMap(({ paneId }) => [...printMark, ";", "capture-pane", "-p", "-t", paneId, ";"]);
+      const result = await call(commands.slice(0, -1));
+      // A pane that has gone since ends the sequence; those before it are read.
+      if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result);
+      const screens = result.stdout.split(`${mark}\n`).slice(1);
+      return new Map(
+        screens.flatMap((text, index) => (panes[index] === undefined ? [] : [[panes[index].paneId, { pane: panes[index], text }]])),
+      );
     },
     async paste(target, text) {
       const buffer = `csd-${sys.randomId()}`;
@@ -152,16 +175,17 @@ const escapeFormat = (text: string): string => text.replaceAll("#", "##");
 function parsePane(line: string): Pane {
   const values = line.split(separator);
   if (values.length !== fields.length) throw new Error(`tmux answered ${values.length} fields instead of ${fields.length}: ${line}`);
-  const [sessionId = "", sessionName = "", paneId = "", pid = "", isDead = "", exitCode = "", serverPid = "", socketPath = ""] = values;
+  const value = (field: (typeof fields)[number]): string => values[fields.indexOf(field)] ?? "";
   return {
-    sessionId,
-    sessionName,
-    paneId,
-    pid: Number(pid),
-    isDead: isDead === "1",
-    exitCode: Number(exitCode),
-    serverPid: Number(serverPid),
-    socketPath,
+    sessionId: value("session_id"),
+    sessionName: value("session_name"),
+    paneId: value("pane_id"),
+    isActive: value("pane_active") === "1",
+    pid: Number(value("pane_pid")),
+    isDead: value("pane_dead") === "1",
+    exitCode: Number(value("pane_dead_status")),
+    serverPid: Number(value("pid")),
+    socketPath: value("socket_path"),
   };
 }
 

@@ -58,19 +58,20 @@ const ladder = [
   "help",
   // edge
   "router",
+  "app",
   "main",
 ];
 
 /** Which files may touch what. */
 const doors: [what: string, pattern: RegExp, allowed: RegExp][] = [
-  ["the file system", /from "node:(?:fs|os|child_process|net)"/, /^(?:sys|exec|sandbox)$/],
-  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|exec)$/],
+  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|exec|sandbox|main)$/],
+  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|exec|main)$/],
   ["a server", /\bBun\.serve\b/, /^model-stub$/],
-  ["the process", /\bprocess\.(?!exit\b|exitCode\b|ts")[a-z]/i, /^(?:sys|exec|terminal|main)$/],
-  ["the exit", /\bprocess\.exit(?:Code)?\b/, /^main$/],
+  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|exec|terminal|app|main)$/],
+  ["the exit", /\bprocess\.exit\b/, /^main$/],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, /^(?:sys|model-stub)$/],
   ["chance", /\bMath\.random\b|\bcrypto\./, /^(?:sys|model-stub)$/],
-  ["citty", /from "citty"/, /^(?:cmd-.*|router|main)$/],
+  ["citty", /from "citty"/, /^cmd-record$/],
   ["clack", /from "@clack\/prompts"/, /^prompts$/],
   ["consola", /from "consola"/, /^log$/],
 ];

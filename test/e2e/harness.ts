@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, setDefaultTimeout } from "bun:test";
-import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { findCheckoutClaude } from "../../scripts/claude.ts";
 import type { Step } from "../../src/model-script.ts";
 import { createSandbox, type Sandbox, type SandboxOptions } from "../../src/sandbox.ts";
 import type { RunOptions, RunResult } from "../../src/sys.ts";
@@ -9,15 +9,8 @@ export const root = join(import.meta.dir, "../..");
 export const csmPath = join(root, "dist/csm");
 export const csdPath = join(root, "dist/csd");
 
-/** The real claude of this checkout. */
-export const claudePath = ((): string => {
-  const given = process.env.CSM_TEST_CLAUDE;
-  if (given !== undefined && given !== "") return given;
-  const scope = join(root, "node_modules/@anthropic-ai");
-  const found = readdirSync(scope).find((name) => name.startsWith("claude-code-") && existsSync(join(scope, name, "claude")));
-  if (found === undefined) throw new Error("the real claude is not installed: run npm install");
-  return join(scope, found, "claude");
-})();
+/** The real one. */
+export const claudePath = findCheckoutClaude();
 
 export type Json = Record<string, unknown>;
 

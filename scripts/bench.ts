@@ -1,0 +1,240 @@
+/**
+ * `bun run scripts/bench.ts` compares the built programs with the least they could cost, as ratios: A B A B … in turn.
+ * `--rows NAME,NAME` only these; `--runs N` pairs of each; `--json` for programs; `--out DIR` where build.ts built to.
+ * A timing decides nothing: the exit code is 1 where a row could not be measured, 2 where nothing was, 0 otherwise.
+ */
+import { copyFileSync, existsSync, linkSync, statSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { compileProgram } from "../build.ts";
+import { createPaint, type Paint } from "../src/format.ts";
+import { createSandbox } from "../src/sandbox.ts";
+import { createSys } from "../src/sys.ts";
+import { findCheckoutClaude } from "./claude.ts";
+
+interface Row {
+  name: string;
+  what: string;
+  /** How many times b's wall time a may take; of a size row, how many bytes a may have more than b. */
+  limit?: number;
+  /** Weighs the files that a and b name and runs nothing. */
+  isSize?: boolean;
+  prepare?: () => Promise<unknown>;
+  a: string[];
+  b: string[];
+  cleanup?: () => Promise<unknown>;
+}
+
+interface Bench {
+  csm: string;
+  csd: string;
+  /** An empty program, compiled as csm is. */
+  empty: string;
+  claude: string;
+  sessionDir: string;
+  /** All programs run in the sandbox; Ctrl-C aborts the signal, which ends the running one and lets no other start. */
+  spawn: { env: Record<string, string>; cwd: string; timeout: number; signal: AbortSignal; stdin: "ignore" };
+}
+
+function createRows(bench: Bench): Row[] {
+  const { csm, csd, claude } = bench;
+  const b = [bench.empty];
+  const session = { prepare: () => startSession(bench), cleanup: () => run(bench, [csd, "kill", sessionName]) };
+  return [
+    { name: "version", what: "csm --version : empty program", limit: 1.4, a: [csm, "--version"], b },
+    { name: "statusline", what: "csm statusline : empty program", limit: 1.4, a: [csm, "statusline"], b },
+    { name: "help", what: "csm --help : empty program", limit: 3, a: [csm, "--help"], b },
+    { name: "newuuid", what: "csm newuuid : empty program", limit: 3, a: [csm, "newuuid"], b },
+    { name: "completions", what: "csm completions bash : empty program", limit: 3, a: [csm, "completions", "bash"], b },
+    { name: "ls", what: "csm ls, no session : empty program", limit: 3, a: [csm, "ls"], b },
+    { name: "csd-help", what: "csd --help : empty program", limit: 3, a: [csd, "--help"], b },
+    { name: "ps", what: "csd ps, no session : empty program", limit: 3, a: [csd, "ps"], b },
+    { name: "state", what: "csd state, one session : empty program", limit: 3, a: [csd, "state", sessionName], b, ...session },
+    { name: "ls-live", what: "csm ls, one session : empty program", a: [csm, "ls"], b, ...session },
+    { name: "ps-live", what: "csd ps, one session : empty program", a: [csd, "ps"], b, ...session },
+    { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
+    { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
+  ];
+}
+
+async function main(): Promise<void> {
+  const options = readOptions();
+  const stop = new AbortController();
+  createSys().onInterrupt(async () => {
+    stop.abort(new Error("interrupted"));
+    await measuring.catch(() => undefined);
+  });
+  const measuring = measureAll(options, stop.signal);
+  const report = await measuring;
+  const paint = createPaint(process.stdout.isTTY && (process.env.NO_COLOR ?? "") === "");
+  console.log(options.isJson ? JSON.stringify(report, null, 2) : renderReport(report, paint));
+  if (report.rows.some((result) => result.error !== undefined)) process.exitCode = 1;
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: { rows: { type: "string" }, runs: { type: "string" }, json: { type: "boolean" }, out: { type: "string" } },
+  });
+  const runs = Number(values.runs ?? 40);
+  if (!Number.isInteger(runs) || runs < 1) throw new Error(`--runs must be a whole number from 1: ${values.runs}`);
+  const out = values.out ?? join(import.meta.dir, "..", "dist");
+  if (!existsSync(join(out, `csm${exe}`))) throw new Error(`no csm in ${out}; build it first: bun run build.ts`);
+  return { names: values.rows?.split(","), runs, isJson: values.json === true, out };
+}
+
+async function measureAll({ names, runs, out }: ReturnType<typeof readOptions>, signal: AbortSignal) {
+  const claude = findCheckoutClaude();
+  const box = await createSandbox({ claudePath: claude, path: process.env.PATH });
+  try {
+    const spawn = { env: box.env, cwd: box.home, timeout: 60_000, signal, stdin: "ignore" } as const;
+    const bench = { ...(await installPrograms(box.dir, out)), claude, sessionDir: box.folder(sessionName), spawn };
+    const rows = createRows(bench);
+    const chosen = rows.filter((row) => names?.includes(row.name) ?? true);
+    if (names !== undefined && chosen.length < names.length)
+      throw new Error(`unknown row among ${names.join(",")}; known: ${rows.map((row) => row.name).join(",")}`);
+    const machine = `${cpus()[0]?.model.trim() ?? "?"}, ${cpus().length} cores, ${process.platform}; bun ${Bun.version}; ${(await run(bench, [bench.csm, "--version"])).stdout.trim()}`;
+    const results: Result[] = [];
+    for (const row of chosen) results.push(await measureRow(bench, row, runs));
+    return { machine, runs, rows: results };
+  } finally {
+    await box.close();
+  }
+}
+
+const exe = process.platform === "win32" ? ".exe" : "";
+
+/** Copies, side by side: a build that runs meanwhile changes nothing, and all lie on the same disk. */
+async function installPrograms(dir: string, outDir: string): Promise<Pick<Bench, "csm" | "csd" | "empty">> {
+  const [csm, csd, empty] = [join(dir, `csm${exe}`), join(dir, `csd${exe}`), join(dir, `empty${exe}`)];
+  copyFileSync(join(outDir, `csm${exe}`), csm);
+  linkSync(csm, csd);
+  const source = join(dir, "empty.ts");
+  writeFileSync(source, "");
+  await compileProgram(source, empty);
+  return { csm, csd, empty };
+}
+
+const sessionName = "bench";
+const answerTimeoutMs = 20_000;
+const warmUps = 3;
+
+/** One session that has answered once: its state is read from the session file and the transcript. */
+async function startSession(bench: Bench): Promise<void> {
+  await run(bench, [bench.csd, "spawn", "--name", sessionName, "--cwd", bench.sessionDir]);
+  await run(bench, [bench.csd, "send", sessionName, "Say hello"]);
+  for (let waitedMs = 0; !(await run(bench, [bench.csd, "state", sessionName])).stdout.includes('"idle_done"'); waitedMs += 100) {
+    if (waitedMs > answerTimeoutMs) throw new Error("the session did not answer");
+    await Bun.sleep(100);
+  }
+}
+
+interface Side {
+  /** Milliseconds of wall time, or the bytes of a size row. */
+  value: number;
+  cpuMs?: number;
+  peakBytes?: number;
+}
+
+interface Result extends Pick<Row, "name" | "what" | "limit"> {
+  unit: "ms" | "bytes";
+  /** Ratio and difference are medians over the pairs. */
+  measured?: { a: Side; b: Side; ratio: number; difference: number; isOver: boolean };
+  error?: string;
+}
+
+async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result> {
+  const { name, what, limit, isSize } = row;
+  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isSize ? "bytes" : "ms" } as const;
+  if (process.stderr.isTTY) process.stderr.write(`measuring ${name} …`);
+  try {
+    await row.prepare?.();
+    const measured = isSize ? compareSizes(row) : await compareTimes(bench, row, runs);
+    const isOver = limit !== undefined && (isSize ? measured.difference : measured.ratio) > limit;
+    return { ...result, measured: { ...measured, isOver } };
+  } catch (error) {
+    bench.spawn.signal.throwIfAborted();
+    return { ...result, error: error instanceof Error ? error.message : String(error) };
+  } finally {
+    // There may be nothing to clean up yet, and what stays ends with the sandbox.
+    await row.cleanup?.().catch(() => undefined);
+    if (process.stderr.isTTY) process.stderr.write("\r\u001b[K");
+  }
+}
+
+function compareSizes(row: Row) {
+  const [a, b] = [statSync(row.a[0] ?? "").size, statSync(row.b[0] ?? "").size];
+  return { a: { value: a }, b: { value: b }, ratio: a / b, difference: a - b };
+}
+
+async function compareTimes(bench: Bench, row: Row, runs: number) {
+  for (let index = 0; index < warmUps; index++) for (const argv of [row.a, row.b]) await run(bench, argv);
+  const pairs: Record<"a" | "b", Awaited<ReturnType<typeof run>>>[] = [];
+  while (pairs.length < runs) pairs.push({ a: await run(bench, row.a, "ignore"), b: await run(bench, row.b, "ignore") });
+  const side = async (name: "a" | "b"): Promise<Side> => ({
+    value: median(pairs.map((pair) => pair[name].wallMs)),
+    cpuMs: median(pairs.map((pair) => pair[name].cpuMs)),
+    peakBytes: await readPeak(bench, row[name]),
+  });
+  const ratio = median(pairs.map(({ a, b }) => a.wallMs / b.wallMs));
+  return { a: await side("a"), b: await side("b"), ratio, difference: median(pairs.map(({ a, b }) => a.wallMs - b.wallMs)) };
+}
+
+async function run({ spawn }: Bench, argv: string[], output: "pipe" | "ignore" = "pipe") {
+  spawn.signal.throwIfAborted();
+  const startedAt = Bun.nanoseconds();
+  const child = Bun.spawn(argv, { ...spawn, stdout: output, stderr: output });
+  const texts = Promise.all([child.stdout?.text(), child.stderr?.text()]);
+  const code = await child.exited;
+  const wallMs = (Bun.nanoseconds() - startedAt) / 1e6;
+  const [stdout = "", stderr = ""] = await texts;
+  if (code !== 0) throw new Error(`${argv.join(" ")} ended with code ${code}: ${stderr.trim()}`);
+  return { stdout, wallMs, cpuMs: Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000 };
+}
+
+async function readPeak(bench: Bench, argv: string[]): Promise<number> {
+  // Linux counts into a peak what the starter held at the fork. This program holds much; a bare Bun, less than any it measures.
+  const script = `console.log(Bun.spawnSync(${JSON.stringify(argv)}, { stdout: "ignore", stderr: "ignore" }).resourceUsage.maxRSS)`;
+  const peaks: number[] = [];
+  while (peaks.length < 3) peaks.push(Number((await run(bench, [process.execPath, "-e", script])).stdout));
+  return median(peaks);
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return ((sorted[(sorted.length - 1) >> 1] ?? 0) + (sorted[sorted.length >> 1] ?? 0)) / 2;
+}
+
+const titles = ["", "A", "B", "A - B", "ratio", "limit", "CPU A", "CPU B", "peak A", "peak B"];
+
+function renderReport({ machine, runs, rows }: Awaited<ReturnType<typeof measureAll>>, paint: Paint): string {
+  const lines = [titles, ...rows.map(renderCells)];
+  const widths = titles.map((_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  const ends = ["", ...rows.map((result) => renderEnd(result, paint))];
+  const align = (cell: string, column: number) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0));
+  const aligned = lines.map((cells, index) => `${cells.map(align).join("  ")}  ${ends[index]}`.trimEnd());
+  return [`${machine}; medians of ${runs} pairs`, "", ...aligned].join("\n");
+}
+
+const milliseconds = (value?: number): string => (value === undefined ? "" : `${value.toFixed(1)} ms`);
+const megabytes = (value?: number): string => (value === undefined ? "" : `${(value / 1e6).toFixed(2)} MB`);
+
+function renderCells({ name, unit, limit, measured }: Result): string[] {
+  if (measured === undefined) return [name];
+  const { a, b, ratio, difference } = measured;
+  const text = unit === "ms" ? milliseconds : megabytes;
+  const limitText = limit === undefined ? "" : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
+  const costs = [milliseconds(a.cpuMs), milliseconds(b.cpuMs), megabytes(a.peakBytes), megabytes(b.peakBytes)];
+  return [name, text(a.value), text(b.value), `${difference < 0 ? "" : "+"}${text(difference)}`, ratio.toFixed(2), limitText, ...costs];
+}
+
+function renderEnd({ what, limit, measured, error }: Result, paint: Paint): string {
+  if (measured === undefined) return paint("red", `not measured: ${error}`);
+  const verdict = limit === undefined ? "    " : measured.isOver ? paint("red", "over") : paint("green", "ok  ");
+  return `${verdict}  ${paint("dim", what)}`;
+}
+
+await main().catch((error: Error) => {
+  console.error(`bench: ${error.message}`);
+  process.exitCode = 2;
+});

@@ -1,0 +1,20 @@
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * The real claude for sandboxes: `$CSM_TEST_CLAUDE`, else the binary in the platform's package of this checkout, which is
+ * there also where npm runs no install scripts.
+ */
+export function findCheckoutClaude(): string {
+  const given = process.env.CSM_TEST_CLAUDE;
+  if (given !== undefined && given !== "") return given;
+  const scope = join(import.meta.dir, "..", "node_modules", "@anthropic-ai");
+  const isMusl = process.platform === "linux" && existsSync("/etc/alpine-release");
+  const name = process.platform === "win32" ? "claude.exe" : "claude";
+  const folders = existsSync(scope) ? readdirSync(scope).filter((folder) => folder.includes("musl") === isMusl) : [];
+  const path = folders.map((folder) => join(scope, folder, name)).find((candidate) => existsSync(candidate));
+  if (path === undefined) throw new Error("the real claude is not installed: run npm install");
+  return path;
+}
+
+if (import.meta.main) console.log(findCheckoutClaude());

@@ -1,0 +1,113 @@
+import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
+import { launchWord, runClaude, runLaunch } from "./launch.ts";
+import type { Route } from "./router.ts";
+import { createSys, type Sys } from "./sys.ts";
+import { buildVersion } from "./version.ts";
+
+/** Carries a route out; the result is the exit code. */
+export async function runRoute(route: Route): Promise<number> {
+  const sys = createSys();
+  try {
+    await run(sys, route);
+    return exitCode.ok;
+  } catch (error) {
+    return report(sys, route, error);
+  }
+}
+
+async function run(sys: Sys, route: Route): Promise<void> {
+  switch (route.to) {
+    case "version":
+      return print(sys, `csm ${buildVersion}`);
+    case "claude":
+      return runClaude(sys, route.args);
+    case "help":
+      return print(sys, await (await import("./help.ts")).renderCsmHelp());
+    case "csd":
+      return runCsd(sys, route.args);
+    case "csm":
+      break;
+  }
+  const { csmCommands } = await import("./commands.ts");
+  const load = csmCommands[route.word];
+  if (load === undefined)
+    throw usageError(`csm ${route.word}: version ${buildVersion} does not have this command`, "csm --help lists the commands");
+  const { runRecord } = await import("./cmd-record.ts");
+  return runRecord(await load(), route.args, await createApp(sys));
+}
+
+async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
+  const [word, ...rest] = args;
+  if (word === launchWord) throw new SilentExit(await runLaunch(sys, rest[0] ?? ""));
+  if (word === "--version" || word === "-V") return print(sys, `csd ${buildVersion}`);
+  const { csdCommands } = await import("./commands.ts");
+  if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
+    const help = await (await import("./help.ts")).renderCsdHelp();
+    if (word !== undefined) return print(sys, help);
+    sys.write(2, help);
+    throw new SilentExit(exitCode.usage);
+  }
+  const name = word === "help" ? (rest[0] ?? "") : word;
+  const load = csdCommands[name];
+  if (load === undefined) {
+    const near = nearestWord(name, Object.keys(csdCommands));
+    throw usageError(
+      `csd: unknown command ${JSON.stringify(name)}`,
+      near === undefined ? "csd --help lists the commands" : `did you mean ${near}?`,
+    );
+  }
+  const { runRecord } = await import("./cmd-record.ts");
+  return runRecord(await load(), word === "help" ? ["--help"] : rest, await createApp(sys));
+}
+
+async function createApp(sys: Sys) {
+  const { createPaint } = await import("./format.ts");
+  return {
+    sys,
+    out: (text: string) => print(sys, text),
+    tell: (text: string) => void sys.write(2, `${text}\n`),
+    // Asking for a terminal loads Bun's tty streams, which takes longer than most commands: only those that need it ask.
+    get paint() {
+      return createPaint(sys.isTerminal(1) && (sys.env.NO_COLOR ?? "") === "" && sys.env.TERM !== "dumb");
+    },
+    get columns() {
+      return sys.isTerminal(1) ? process.stdout.columns || 80 : undefined;
+    },
+    get isInteractive() {
+      return sys.isTerminal(0);
+    },
+    records: async () => {
+      const { csdCommands, csmCommands, loadAll } = await import("./commands.ts");
+      return [...(await loadAll(csmCommands)), ...(await loadAll(csdCommands))];
+    },
+  };
+}
+
+/** A reader that has gone, as in `| head -1`, is no error. */
+function print(sys: Sys, text: string): void {
+  if (!sys.write(1, text.endsWith("\n") ? text : `${text}\n`)) throw new SilentExit(exitCode.ok);
+}
+
+/** One place where errors become words and codes. */
+function report(sys: Sys, route: Route, error: unknown): number {
+  if (error instanceof SilentExit) return error.exitCode;
+  if (error instanceof UserError) {
+    const text =
+      route.to === "csd"
+        ? JSON.stringify({ error: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) })
+        : `${error.message.startsWith("csm ") ? "" : "csm: "}${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`;
+    sys.write(2, `${text}\n`);
+    return error.exitCode;
+  }
+  const system = error as NodeJS.ErrnoException;
+  if (typeof system.code === "string" && typeof system.syscall === "string") {
+    const message = `${system.syscall} failed: ${system.message}`;
+    sys.write(2, route.to === "csd" ? `${JSON.stringify({ error: message })}\n` : `csm: ${message}\n`);
+    return exitCode.failure;
+  }
+  sys.write(
+    2,
+    `csm: this is a bug in version ${buildVersion}; please report it with what follows\n${error instanceof Error ? error.stack : String(error)}\n`,
+  );
+  return exitCode.bug;
+}
