@@ -44,22 +44,18 @@ function install() {
   else if (bun !== undefined) code = run(bun, ["install", "--no-save", "--silent"]);
   else fail("neither npm nor bun is on PATH; install Node.js 20 or newer, or Bun");
   if (code !== 0) fail(`the installation failed with code ${code}`);
+  if (findBun() === undefined) fail("the installation brought no Bun that runs here; its package for this platform is missing");
 }
 
-/** The binary itself, from Bun's package for this platform: it is there also where npm runs no install scripts. */
+/** Where npm runs install scripts, Bun's own one has moved the binary; where it does not, it lies in the platform's package. */
 function findBun() {
   const scope = join(root, "node_modules", "@oven");
-  const name = isWindows ? "bun.exe" : "bun";
-  const packages = existsSync(scope) ? readdirSync(scope) : [];
-  const isMusl = process.platform === "linux" && existsSync("/etc/alpine-release");
-  const fitting = packages.filter((folder) => folder.includes("musl") === isMusl);
-  // A `-baseline` build runs on older processors; it is the fallback.
-  const order = fitting.sort((a, b) => Number(a.includes("baseline")) - Number(b.includes("baseline")));
-  for (const folder of order) {
-    const path = join(scope, folder, "bin", name);
-    if (existsSync(path) && spawnSync(path, ["--version"]).status === 0) return path;
-  }
-  return undefined;
+  const packages = existsSync(scope) ? readdirSync(scope).sort() : [];
+  const paths = [
+    join(root, "node_modules", "bun", "bin", "bun.exe"),
+    ...packages.map((name) => join(scope, name, "bin", isWindows ? "bun.exe" : "bun")),
+  ];
+  return paths.find((path) => existsSync(path) && spawnSync(path, ["--version"]).status === 0);
 }
 
 function requireTmux() {
@@ -80,10 +76,21 @@ const steps = {
     requireTmux();
     install();
     build();
-    const claude = claudePath();
-    const env =
-      claude === undefined || process.env.CLAUDE_SMART_CLAUDE_BIN ? process.env : { ...process.env, CLAUDE_SMART_CLAUDE_BIN: claude };
+    const claude = spawnSync(findBun(), ["scripts/claude.ts"], { cwd: root, encoding: "utf8" }).stdout.trim();
+    const env = { CLAUDE_SMART_CLAUDE_BIN: claude, ...process.env };
     process.exit(run(join(root, "dist", isWindows ? "csm.exe" : "csm"), ["demo"], { env }));
+  },
+  /** A shell in the sandbox of the tests, to play in. */
+  sandbox() {
+    requireTmux();
+    install();
+    build();
+    process.exit(run(findBun(), ["run", "scripts/sandbox.ts", ...process.argv.slice(3)]));
+  },
+  bench() {
+    install();
+    build();
+    process.exit(run(findBun(), ["run", "scripts/bench.ts", ...process.argv.slice(3)]));
   },
   build() {
     install();
@@ -114,9 +121,7 @@ const steps = {
     const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
     const report = join(dir, "junit.xml");
     const filters = process.argv.slice(3);
-    const code = run(bun, ["test", "--reporter=junit", `--reporter-outfile=${report}`, ...filters], {
-      env: { ...process.env, CSM_TEST_CLAUDE: claudePath() ?? "" },
-    });
+    const code = run(bun, ["test", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
     const counts = existsSync(report) ? readCounts(readFileSync(report, "utf8")) : { tests: 0, failures: 1 };
     rmSync(dir, { recursive: true, force: true });
     passed += counts.tests - counts.failures;
