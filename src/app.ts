@@ -1,5 +1,5 @@
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
-import { launchWord, runClaude, runLaunch } from "./launch.ts";
+import { editorWord, hookWord, launchWord, runClaude, runLaunch } from "./launch.ts";
 import type { Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 import { buildVersion } from "./version.ts";
@@ -39,6 +39,8 @@ async function run(sys: Sys, route: Route): Promise<void> {
 async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   const [word, ...rest] = args;
   if (word === launchWord) throw new SilentExit(await runLaunch(sys, rest[0] ?? ""));
+  if (word === hookWord) return answerHook(sys);
+  if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
   if (word === "--version" || word === "-V") return print(sys, `csd ${buildVersion}`);
   const { csdCommands } = await import("./commands.ts");
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
@@ -58,6 +60,13 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   }
   const { runRecord } = await import("./cmd-record.ts");
   return runRecord(await load(), word === "help" ? ["--help"] : rest, await createApp(sys));
+}
+
+/** A hook that fails must not disturb the turn it runs in: it says nothing, and the dialog stays. */
+async function answerHook(sys: Sys): Promise<void> {
+  const { runHook } = await import("./hook-run.ts");
+  const reply = await runHook(sys).catch(() => undefined);
+  if (reply !== undefined) print(sys, reply);
 }
 
 async function createApp(sys: Sys) {

@@ -50,12 +50,13 @@ export interface Screen {
 export const startupKinds: ReadonlySet<GateKind> = new Set(["trust", "add-dir", "bypass", "api-key", "settings", "mcp-servers"]);
 
 const rule = /^\s*[─▔]{8,}/;
-const fence = /^\s*╌{8,}\s*$/;
+/** A tool gate draws it at the edge, a plan indented by two; text of the model stands at other columns. */
+const fence = /^(?: {2})?╌{8,}\s*$/;
 /** The input row is `❯` + U+00A0 from 2.1.86 on, `>` between two rules before; a menu cursor is `❯` + U+0020. */
 const inputRow = /^❯\u00a0/;
 const oldInputRow = /^>[\u00a0 ]/;
 const cursorRow = /^(\s{0,6})❯ (\S.*)$/;
-const footer = /\b(?:esc|enter) to \w+|\bctrl\+g to edit|\bshift\+tab to approve/i;
+const footer = /^\s{0,9}(?:(?:Esc|Enter|Space) to \w+|ctrl\+g to edit|shift\+tab to approve)/;
 
 export function parseScreen(text: string): Screen {
   const lines = text.split("\n").map((line) => line.replace(/[ \t]+$/, ""));
@@ -87,9 +88,11 @@ function readInput(lines: string[], from: number): string {
 function parseGate(lines: string[]): ScreenGate | undefined {
   const cursorAt = lines.findLastIndex((line) => cursorRow.test(line));
   if (cursorAt < 0) return undefined;
-  const menu = readNumberedMenu(lines, cursorAt) ?? readPlainMenu(lines, cursorAt);
+  const menu = numberedRow.test(lines[cursorAt] ?? "") ? readNumberedMenu(lines, cursorAt) : readPlainMenu(lines, cursorAt);
   if (menu === undefined || !isTail(lines.slice(menu.end + 1))) return undefined;
-  return describe(lines, menu);
+  const block = lines.slice(dialogStart(lines, menu.start), menu.start);
+  // A dialog begins below a rule, or at the top of the screen; a block with conversation in it is an answer that draws a menu.
+  return block.some((line) => /^[●❯]/.test(line)) ? undefined : describe(block, menu);
 }
 
 interface Menu {
@@ -98,13 +101,23 @@ interface Menu {
   options: (MenuOption & { continuation: string[] })[];
 }
 
-/** Below the options only hints may stand; anything else means that the menu is part of the conversation. */
+/**
+ * Below the options only hints may stand, which wrap in a narrow pane (`ctrl+g to edit in Vim ·` / path); anything else means
+ * that the menu is part of the conversation, or that its program has gone.
+ */
 function isTail(rest: string[]): boolean {
-  const shown = rest.map((line) => line.trim()).filter((line) => line !== "");
-  if (shown.length === 0) return true;
-  // The last hint may wrap in a narrow pane (`ctrl+g to edit in Vim ·` / path).
-  return shown.length <= 4 && shown.some((line) => footer.test(line));
+  const hints = rest
+    .join("\n")
+    .split(/\n\s*\n/)
+    .map((paragraph) => paragraph.split("\n").filter((line) => line.trim() !== ""));
+  return hints.filter((lines) => lines.length > 0).every(isHint);
 }
+
+const isHint = (lines: string[]): boolean => {
+  const indent = (line: string) => line.length - line.trimStart().length;
+  const [first = ""] = lines;
+  return footer.test(first) && lines.length <= 4 && lines.every((line) => !rule.test(line) && indent(line) === indent(first));
+};
 
 const numberedRow = /^(\s*(?:❯ )?\s*)(\d{1,2})\. (.*)$/;
 
@@ -167,19 +180,19 @@ function readPlainMenu(lines: string[], cursorAt: number): Menu | undefined {
   return { start, end, options };
 }
 
-function describe(lines: string[], menu: Menu): ScreenGate {
-  const block = lines.slice(dialogStart(lines, menu.start), menu.start);
+function describe(block: string[], menu: Menu): ScreenGate {
   const lastFence = block.findLastIndex((line) => fence.test(line));
   const tail = paragraphs(block.slice(lastFence + 1).filter((line) => !rule.test(line)));
   const question = questionOf(tail);
+  const asked = question.replaceAll("\n", " ");
   const body = [...paragraphs(block.slice(0, lastFence + 1)), ...tail.filter((part) => part !== question)];
-  const header = (body[0] ?? question).split("\n")[0] ?? "";
-  const kind = kindOf(header, question, block, menu.options);
+  const header = (paragraphs(block)[0] ?? "").split("\n")[0] ?? "";
+  const kind = kindOf(header, asked, menu.options);
   const inner = [(body[0] ?? "").split("\n").slice(1).join("\n"), ...body.slice(1)].filter((part) => part !== "");
   return {
     kind,
     header,
-    question: question.replaceAll("\n", " "),
+    question: asked,
     body: inner.join("\n"),
     options: menu.options.map(({ continuation, ...option }) => {
       // What stands below an answer is its description; below any other option it is the wrapped label.
@@ -198,9 +211,8 @@ function dialogStart(lines: string[], menuStart: number): number {
   for (let index = menuStart - 1; index >= 0; index--) {
     const line = lines[index] ?? "";
     if (fence.test(line)) isFenced = !isFenced;
-    // The plan dialog draws an indented rule above its question too; it begins at the `▔` line.
-    else if (!isFenced && /^\s*▔{8,}/.test(line)) return index + 1;
-    else if (!isFenced && /^─{8,}/.test(line)) return index + 1;
+    // At the edge only: the plan dialog draws an indented rule above its question too, and a description may be one.
+    else if (!isFenced && /^[─▔]{8,}/.test(line)) return index + 1;
   }
   return 0;
 }
@@ -215,26 +227,28 @@ function paragraphs(lines: string[]): string[] {
   return groups.filter((group) => group.length > 0).map((group) => group.join("\n"));
 }
 
-const kinds: [kind: GateKind, pattern: RegExp][] = [
-  ["trust", /Accessing workspace:|Do you trust the files in this folder|Is this a project you created or one you trust/],
-  ["add-dir", /Adding a new directory:/],
-  ["bypass", /running in Bypass Permissions mode/],
-  ["api-key", /Detected a custom API key/],
-  ["settings", /Settings (?:Warning|Error)|The values listed above were skipped/],
-  ["mcp-servers", /new MCP servers? found/i],
+/** By the first line of the dialog, which is claude's own wording; all below may hold text of the model. */
+const kinds: [kind: GateKind, header: RegExp][] = [
+  ["trust", /^Accessing workspace:|^Do you trust the files in this folder\?/],
+  ["add-dir", /^Adding a new directory:/],
+  ["bypass", /^WARNING: Claude Code running in\b/],
+  ["api-key", /^Detected a custom API key/],
+  ["settings", /^Settings (?:Warning|Error)/],
+  ["mcp-servers", /^(?:\d+ )?new MCP servers? found/i],
+  ["plan", /^Ready to code\?/],
 ];
 
-function kindOf(header: string, question: string, block: string[], options: MenuOption[]): GateKind {
+function kindOf(header: string, question: string, options: MenuOption[]): GateKind {
   const labels = options.map((option) => option.label);
-  if (labels.some((label) => /type something|chat about this|^submit answers/i.test(label))) return "question";
-  if (labels.some((label) => /wait for limit to reset/i.test(label))) return "limit";
-  if (/Would you like to proceed\?/.test(question) || /^Ready to code\?/.test(header)) return "plan";
-  // A startup dialog shows no conversation above it: its own wording is the first thing on the screen.
-  const start = block.some((line) => /^[●❯]/.test(line)) ? "" : block.slice(0, 12).join("\n");
-  for (const [kind, pattern] of kinds) if (pattern.test(header) || pattern.test(question) || pattern.test(start)) return kind;
-  return /^(?:Do you want to|Claude (?:wants|needs)|Would you like)/m.test(question) ? "permission" : "dialog";
+  if (labels.some((label) => /^(?:\[.\] )?type something\.?$|^chat about this$|^submit answers$/i.test(label))) return "question";
+  if (labels.some((label) => /^stop and wait for limit to reset$/i.test(label))) return "limit";
+  const named = kinds.find(([, pattern]) => pattern.test(header))?.[0];
+  if (named !== undefined) return named;
+  if (/Would you like to proceed\?$/.test(question)) return "plan";
+  return /^(?:Do you want to|Claude (?:wants|needs)|Would you like)/.test(question) ? "permission" : "dialog";
 }
 
+/** Only the beginning of a label is claude's; behind it may stand a command or a path. */
 function meaningOf(label: string, kind: GateKind): Meaning {
   const text = label.toLowerCase().replaceAll("’", "'").trim();
   if (/^(?:\[.\] )?type something|^type here to tell|^tell claude what to change|^other$/.test(text)) return "free-text";
@@ -245,9 +259,8 @@ function meaningOf(label: string, kind: GateKind): Meaning {
   if (kind === "mcp-servers" || kind === "limit") return "choice";
   if (/^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|manually approve edits)|continue)$/.test(text))
     return "allow-once";
-  if (!/^yes\b/.test(text)) return "unknown";
-  if (/auto mode|accept edits|auto-accept|bypass|switch to/.test(text)) return "mode-switch";
-  if (/don't ask again|always allow|during this session|for this session|from this project/.test(text)) return "allow-always";
+  if (/^yes, (?:and )?(?:switch to|use auto mode|auto-accept|accept edits|bypass)/.test(text)) return "mode-switch";
+  if (/^yes, (?:and )?(?:don't ask again|always allow|allow)\b/.test(text)) return "allow-always";
   return "unknown";
 }
 

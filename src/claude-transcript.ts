@@ -84,15 +84,16 @@ function assistantEvents(message: Record<string, unknown>, at: number): Transcri
 function userEvents(entry: Record<string, unknown>, message: Record<string, unknown>, at: number): TranscriptEvent[] {
   const uuid = typeof entry.uuid === "string" ? entry.uuid : "";
   const events: TranscriptEvent[] = [];
+  const prompt: string[] = [];
   for (const block of contentBlocks(message.content)) {
     if (block.type === "tool_result" && typeof block.tool_use_id === "string")
       events.push({ kind: "result", at, toolUseId: block.tool_use_id, isError: block.is_error === true });
     else if (block.type === "text" && typeof block.text === "string") {
       if (block.text.startsWith("[Request interrupted by user")) events.push({ kind: "interrupt", at });
-      else if (!isLocal(entry, block.text)) events.push({ kind: "prompt", at, uuid, text: block.text });
+      else if (!isLocal(entry, block.text)) prompt.push(block.text);
     }
   }
-  return events;
+  return prompt.length === 0 ? events : [...events, { kind: "prompt", at, uuid, text: prompt.join("\n") }];
 }
 
 /** Lines that Claude Code writes about its own slash commands and summaries; no turn belongs to them. */
@@ -189,14 +190,28 @@ export function hasWholeTurn(lines: readonly string[]): boolean {
   return messages.size > 1;
 }
 
-/**
- * True when a finished text ends its turn by asking something: a question mark outside code, quotations of code and
- * web addresses.
- */
+/** True when a finished text asks something: a question mark outside code and web addresses. */
 export function asksQuestion(text: string): boolean {
-  const prose = text
-    .replace(/^ {0,3}(```|~~~)[\s\S]*?(?:^ {0,3}\1[^\n]*$|(?![\s\S]))/gm, "")
-    .replace(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, "")
-    .replace(/\bhttps?:\/\/\S+/g, "");
-  return /[?？]/.test(prose);
+  return proseParagraphs(text).some((paragraph) => /[?？]/.test(paragraph.replace(codeSpan, "").replace(webAddress, "")));
+}
+
+const codeSpan = /(?<!`)(`+)(?!`)[\s\S]*?(?<!`)\1(?!`)/g;
+/** Without the punctuation of the sentence that it ends. */
+const webAddress = /\bhttps?:\/\/\S*[^\s?？.,;:!)\]>'"]/g;
+const fenceLine = /^ {0,3}(`{3,}|~{3,})/;
+
+/** Markdown paragraphs outside fenced code; a fence that is not closed runs to the end. */
+function proseParagraphs(text: string): string[] {
+  const paragraphs: string[] = [""];
+  let fence: string | undefined;
+  for (const line of text.split("\n")) {
+    const mark = fenceLine.exec(line)?.[1] ?? "";
+    const info = line.trimStart().slice(mark.length);
+    if (fence !== undefined) {
+      if (mark.startsWith(fence) && info.trim() === "") fence = undefined;
+    } else if (mark !== "" && !(mark.startsWith("`") && info.includes("`"))) fence = mark;
+    else if (line.trim() === "") paragraphs.push("");
+    else paragraphs[paragraphs.length - 1] += `${line}\n`;
+  }
+  return paragraphs;
 }

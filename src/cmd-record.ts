@@ -39,8 +39,8 @@ export type AnyCommand = CommandRecord<any>;
 
 /** Checks the words against the record, which citty does not, and runs it. */
 export async function runRecord(record: AnyCommand, argv: readonly string[], app: App): Promise<void> {
-  if (asksHelp(argv)) return app.out(renderHelp(record));
-  const { known, rest } = splitArguments(record, argv);
+  const { known, rest, asksHelp } = splitArguments(record, argv);
+  if (asksHelp) return app.out(renderHelp(record));
   const definition = defineCommand({
     args: record.args as ArgsDef,
     run: ({ args }) => record.run({ args, rest, app }),
@@ -48,17 +48,19 @@ export async function runRecord(record: AnyCommand, argv: readonly string[], app
   await runCommand(definition, { rawArgs: known });
 }
 
-/** `--help` before `--`; after it the word belongs to claude or to a prompt. */
-function asksHelp(argv: readonly string[]): boolean {
-  const end = argv.indexOf("--");
-  return argv.slice(0, end < 0 ? argv.length : end).some((word) => word === "--help" || word === "-h");
+interface SplitArguments {
+  /** Our own flags and positionals. */
+  known: string[];
+  /** What lies behind them. */
+  rest: string[];
+  /** `--help` stands among our own; behind them it belongs to claude or to a prompt. */
+  asksHelp?: true;
 }
 
-/** Our own flags and positionals, and what lies behind them. */
-export function splitArguments(record: AnyCommand, argv: readonly string[]): { known: string[]; rest: string[] } {
+export function splitArguments(record: AnyCommand, argv: readonly string[]): SplitArguments {
   const positionals = Object.entries(record.args as ArgsDef).filter(([, definition]) => definition.type === "positional");
   const known: string[] = [];
-  const seen = new Set<string>();
+  const seen = new Set<ArgDef>();
   let taken = 0;
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
@@ -80,9 +82,10 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): { k
       known.push(word);
       continue;
     }
+    if (word === "--help" || word === "-h") return { known: [], rest: [], asksHelp: true };
     const [flag, definition] = findFlag(record, word);
-    if (seen.has(flag)) throw usageError(`${record.name}: ${flag} is given twice`);
-    seen.add(flag);
+    if (seen.has(definition)) throw usageError(`${record.name}: ${flag} is given twice`);
+    seen.add(definition);
     known.push(word);
     const hasValue = word.includes("=");
     if (definition.type === "boolean") {

@@ -1,3 +1,4 @@
+import { channelDir } from "./channel.ts";
 import { type Driver, trackedTarget } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { readProcess } from "./process.ts";
@@ -24,6 +25,7 @@ export async function killSession(driver: Driver, name: string): Promise<void> {
     await waitForEnd(driver, name, pane.pid);
   }
   sidecars.remove(name);
+  sys.remove(channelDir(sys, name));
 }
 
 /** A pane id that a later server gave to somebody else is not ours to end. */

@@ -1,9 +1,11 @@
+import { channelDir } from "./channel.ts";
+import { renderHookSettings } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
 import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
 import { answerGate } from "./driver-answer.ts";
 import { UserError } from "./errors.ts";
-import { createLaunch, findClaude } from "./launch.ts";
+import { channelVariable, createLaunch, editorVariable, editorWord, findClaude, hookWord } from "./launch.ts";
 import { configDir, transcriptPath } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { printableLine } from "./sanitize.ts";
@@ -27,16 +29,17 @@ export interface SpawnOptions {
 /** A program that csd can drive; another one is another row. */
 interface Backend {
   find(sys: Sys): string;
-  args(sessionId: string, posture: Posture): string[];
+  args(sessionId: string, posture: Posture, settings: string): string[];
 }
 
 const backends: Record<string, Backend> = {
   claude: {
     find: findClaude,
-    args: (sessionId, { mode, isYolo }) => [
+    args: (sessionId, { mode, isYolo }, settings) => [
       ...["--session-id", sessionId],
       ...(mode === null ? [] : ["--permission-mode", mode]),
       ...(isYolo ? ["--dangerously-skip-permissions"] : []),
+      ...["--settings", settings],
     ],
   },
 };
@@ -92,8 +95,12 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
 
   const config = configDir(sys);
   const tmux = createTmux(sys);
-  const launch = createLaunch(sys, path, backend.args(sessionId, posture), cwd);
-  const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath)];
+  const channel = channelDir(sys, name);
+  sys.remove(channel);
+  sys.makePrivateDir(channel);
+  const settings = renderHookSettings(`${quoteShell(sys.execPath)} csd ${hookWord}`);
+  const launch = createLaunch(sys, path, backend.args(sessionId, posture, settings), cwd, channelEnv(sys, channel));
+  const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath), () => sys.remove(channel)];
   const undoAll = async () => {
     for (const step of undo.reverse()) await step();
   };
@@ -136,6 +143,17 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   } finally {
     stopListening();
   }
+}
+
+const quoteShell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+/** What the hooks and the editor of the session need to find csd. */
+function channelEnv(sys: Sys, dir: string): Record<string, string> {
+  // claude splits VISUAL at blanks and takes no quotes; prompts are pasted then.
+  if (/[^\w./+:@-]/.test(sys.execPath)) return { [channelVariable]: dir };
+  // A csd inside a session of csd must not take the outer editor for the user's own.
+  const own = sys.env[channelVariable] === undefined ? sys.env.VISUAL : sys.env[editorVariable];
+  return { [channelVariable]: dir, [editorVariable]: own ?? "", VISUAL: `${sys.execPath} csd ${editorWord}` };
 }
 
 function resolveFolder(sys: Sys, cwd: string): string {

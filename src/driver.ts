@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { hasWholeTurn, readTurn, type Turn } from "./claude-transcript.ts";
@@ -20,6 +21,8 @@ export interface Target {
   pane: string;
   pid: number;
   configDir: string;
+  /** Only of a session that this csd started. */
+  channel?: Channel;
 }
 
 export interface Driver {
@@ -39,14 +42,18 @@ export function findTracked({ sys, sidecars }: Driver, name: string): Target {
   return trackedTarget(sys, sidecar);
 }
 
-export const trackedTarget = (sys: Sys, sidecar: Sidecar): Target => ({
-  name: sidecar.name,
-  sidecar,
-  tmux: createTmux(sys, sidecar.socket),
-  pane: sidecar.pane ?? `=${sidecar.name}:`,
-  pid: sidecar.pid ?? 0,
-  configDir: sidecar.config_dir ?? configDir(sys),
-});
+export function trackedTarget(sys: Sys, sidecar: Sidecar): Target {
+  const dir = channelDir(sys, sidecar.name);
+  return {
+    name: sidecar.name,
+    sidecar,
+    tmux: createTmux(sys, sidecar.socket),
+    pane: sidecar.pane ?? `=${sidecar.name}:`,
+    pid: sidecar.pid ?? 0,
+    configDir: sidecar.config_dir ?? configDir(sys),
+    ...(sidecar.pid !== undefined && sys.isDirectory(dir) ? { channel: openChannel(sys, dir) } : {}),
+  };
+}
 
 /** A live pane to type into: of a tracked session, or of any tmux session with exactly this name. */
 export async function findLive(driver: Driver, name: string): Promise<Target & { livePane: Pane }> {
@@ -80,12 +87,14 @@ export async function readSignals(driver: Driver, target: Target, captured?: { p
   if (owner === undefined) return { now: sys.now(), isAlive: false };
   const session = readSession(sys, target.configDir, owner);
   const turn = await readSessionTurn(sys, target, session);
+  const hooks = target.channel === undefined ? undefined : toSignals(await target.channel.readEvents(), await target.channel.readGates());
   const base: Signals = {
     now: sys.now(),
     isAlive: true,
     startedAt,
     ...(session === undefined ? {} : { session }),
     ...(turn === undefined ? {} : { turn }),
+    ...(hooks === undefined ? {} : { hooks }),
   };
   if (!needsScreen(session)) return base;
   const capture = captured ?? (await target.tmux.capture(target.pane));

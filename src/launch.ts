@@ -69,12 +69,25 @@ export interface LaunchSpec {
   env: Record<string, string>;
 }
 
-/** The word by which a pane's program is told to run a launch file. */
+/** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, as claude's editor. */
 export const launchWord = "--csd-launch";
+export const hookWord = "--csd-hook";
+export const editorWord = "--csd-editor";
 
-export function createLaunch(sys: Sys, path: string, args: string[], cwd: string): { argv: string[]; filePath: string } {
+/** Names the session's channel to the hooks and the editor of a session that csd started. */
+export const channelVariable = "CSD_CHANNEL";
+/** The user's own VISUAL in such a session. */
+export const editorVariable = "CSD_VISUAL";
+
+export function createLaunch(
+  sys: Sys,
+  path: string,
+  args: string[],
+  cwd: string,
+  extraEnv: Record<string, string>,
+): { argv: string[]; filePath: string } {
   const env = Object.entries(sys.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !isNestedMark(entry[0]));
-  const spec: LaunchSpec = { path, args, cwd, env: Object.fromEntries(env) };
+  const spec: LaunchSpec = { path, args, cwd, env: { ...Object.fromEntries(env), ...extraEnv } };
   const filePath = join(launchDir(sys), `${sys.randomId()}.json`);
   sys.writePrivate(filePath, JSON.stringify(spec));
   return { argv: [sys.execPath, "csd", launchWord, filePath], filePath };

@@ -22,7 +22,7 @@ export interface ModelStub {
   script(sessionId: string, steps: Step[]): void;
   /** Steps for sessions that have no script of their own, shared in order of arrival. */
   scriptAny(steps: Step[]): void;
-  /** Lets every held message of the session run to its end. */
+  /** Lets the held message of the session run to its end, or the next one that would be held. */
   release(sessionId: string): void;
   /** The texts of the user's prompts as the model received them, oldest first. */
   prompts(sessionId: string): string[];
@@ -36,6 +36,7 @@ export function createModelStub(options: StubOptions = {}): ModelStub {
   const scripts = new Map<string, Step[]>();
   const shared: Step[] = [];
   const held = new Map<string, (() => void)[]>();
+  const released = new Set<string>();
   const requests: ModelRequest[] = [];
 
   const nextReply = (request: ModelRequest): Reply => {
@@ -49,7 +50,8 @@ export function createModelStub(options: StubOptions = {}): ModelStub {
 
   const waitForRelease = (sessionId: string) =>
     new Promise<void>((resolve) => {
-      held.set(sessionId, [...(held.get(sessionId) ?? []), resolve]);
+      if (released.delete(sessionId)) resolve();
+      else held.set(sessionId, [...(held.get(sessionId) ?? []), resolve]);
     });
 
   const answer = async (incoming: Request): Promise<Response> => {
@@ -65,7 +67,10 @@ export function createModelStub(options: StubOptions = {}): ModelStub {
   const server = Bun.serve({ hostname: "127.0.0.1", port: 0, idleTimeout: 0, fetch: answer });
 
   const release = (sessionId: string) => {
-    for (const resolve of held.get(sessionId) ?? []) resolve();
+    const waiting = held.get(sessionId) ?? [];
+    // The request may still be on its way: the next message that would be held is let through.
+    if (waiting.length === 0) released.add(sessionId);
+    for (const resolve of waiting) resolve();
     held.delete(sessionId);
   };
 

@@ -35,3 +35,4 @@ function stateDir(sys: Place): string {
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");
 export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");
+export const runDir = (sys: Place): string => join(csdDir(sys), "run");

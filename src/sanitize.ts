@@ -1,8 +1,8 @@
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this file removes
-const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])/g;
+const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b\n]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: see above
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-const directionMarks = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const directionMarks = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** Hostile text (transcripts, screens, names) without escape sequences, control and direction characters; keeps tab and newline. */
 export const printable = (text: string): string =>
@@ -34,7 +34,7 @@ export function withoutDim(styled: string): string {
     for (let index = 0; index < codes.length; index++) {
       const code = codes[index];
       // 38;5;n and 38;2;r;g;b carry numbers that are no styles of their own.
-      if (code === 38 || code === 48) index += codes[index + 1] === 5 ? 2 : 4;
+      if (code === 38 || code === 48 || code === 58) index += codes[index + 1] === 5 ? 2 : 4;
       else if (code === 2) isDim = true;
       else if (code === 0 || code === 22) isDim = false;
     }

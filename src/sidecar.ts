@@ -46,9 +46,8 @@ export function parseSidecar(text: string): Sidecar {
   for (const key of optionalTexts)
     if (fields[key] !== undefined && fields[key] !== null && typeof fields[key] !== "string") throw wrong(key, "a string");
   for (const key of optionalNumbers) if (fields[key] !== undefined && typeof fields[key] !== "number") throw wrong(key, "a number");
-  const sidecar = { ...fields, permission_mode: mode ?? null } as unknown as Sidecar;
-  if (fields.backend_version === null) delete sidecar.backend_version;
-  return sidecar;
+  const present = Object.entries(fields).filter(([key, value]) => value !== null || !optionalTexts.some((optional) => optional === key));
+  return { ...Object.fromEntries(present), permission_mode: mode ?? null } as unknown as Sidecar;
 }
 
 /** The older csd's keys, in its order: what `spawn` and `ps` print. */

@@ -1,6 +1,6 @@
 import { type GateKind, type MenuOption, type Screen, type ScreenGate, startupKinds } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { asksQuestion, type ToolUse, type Turn } from "./claude-transcript.ts";
+import { type ApiError, asksQuestion, type ToolUse, type Turn } from "./claude-transcript.ts";
 
 /** What is known of one session at one moment. Absent means that the signal does not exist or could not be read. */
 export interface Signals {
@@ -12,9 +12,21 @@ export interface Signals {
   session?: SessionFile;
   screen?: Screen;
   turn?: Turn;
+  /** Only of a session that csd started. */
+  hooks?: HookSignals;
 }
 
-export type Source = "process" | "session-file" | "transcript" | "pane";
+/** What the hooks of a session have told, newest of each kind; times are epoch ms. */
+export interface HookSignals {
+  promptAt?: number;
+  /** The turn ended; `background` names what still runs. */
+  stop?: { at: number; text: string; background: string[] };
+  failure?: { at: number; error: string };
+  /** The request that is held open. */
+  gate?: { at: number; tool: string; input: Record<string, unknown>; agent?: string };
+}
+
+export type Source = "process" | "session-file" | "hook" | "transcript" | "pane";
 
 export interface Choice {
   option: number;
@@ -47,7 +59,7 @@ export type Verdict = Evidence &
         subject?: string;
       }
     | { status: "idle_done"; text: string; outcome: Outcome; background?: string[] }
-    | { status: "limited"; text: string; window: string; resets_at: number | null }
+    | { status: "limited"; text: string; window: string; resets_at: number | null; options?: string[]; choices?: Choice[] }
     | { status: "failed"; text: string; error: string }
   );
 
@@ -93,26 +105,50 @@ function paneVerdict(signals: Signals): Verdict {
   return isOver ? turnVerdict(signals, evidence) : workingVerdict(signals, evidence);
 }
 
-function workingVerdict({ turn }: Signals, evidence: Evidence): Verdict {
+function workingVerdict({ session, turn, hooks }: Signals, evidence: Evidence): Verdict {
   const tools = turn?.pendingTools.map((tool) => tool.name) ?? [];
   // The main turn is over and the session is busy all the same: a sub-agent runs on.
-  const background = turn?.end === "finished" ? { background: ["subagent"] } : {};
-  return { status: "working", tools, ...background, ...evidence };
+  const isTurnOver = turn?.end === "finished" && turn.at >= (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY);
+  const isMainOver = hooks === undefined ? isTurnOver : lastHook(hooks) === "stop";
+  const running = hooks?.stop?.background.length ? hooks.stop.background : ["subagent"];
+  return { status: "working", tools, ...(isMainOver ? { background: running } : {}), ...evidence };
 }
 
-function turnVerdict({ turn }: Signals, evidence: Evidence, running: string[] = []): Verdict {
-  const background = running.length > 0 ? { background: running } : {};
+function turnVerdict(signals: Signals, evidence: Evidence, running: string[] = []): Verdict {
+  const { turn, hooks, now } = signals;
+  const background = running.length > 0 ? { background: hooks?.stop?.background.length ? hooks.stop.background : running } : {};
+  if (hooks !== undefined && isTurnUnderWay(signals))
+    return { status: "working", tools: [], ...read("hook", now - (hooks.promptAt ?? now)) };
+  // The hook comes 40 ms before the status and up to 0.3 s before the transcript.
+  if (hooks?.stop !== undefined && lastHook(hooks) === "stop" && isBehind(turn, hooks.stop.at))
+    return endVerdict(hooks.stop.text, "finished", background, read("hook", now - hooks.stop.at));
   if (turn === undefined || turn.at === 0) return { status: "idle_done", text: "", outcome: "none", ...background, ...evidence };
-  if (turn.error !== undefined) {
-    const { limit } = turn.error;
-    if (limit !== undefined)
-      return { status: "limited", text: turn.text, window: limit.window, resets_at: limit.resetsAt ?? null, ...evidence };
-    return { status: "failed", text: turn.text, error: turn.error.class, ...evidence };
-  }
-  const outcome = outcomeOf(turn);
-  if (outcome === "finished" && asksQuestion(turn.text)) return { status: "awaiting_answer", question: turn.text, ...evidence };
-  return { status: "idle_done", text: turn.text, outcome, ...background, ...evidence };
+  if (turn.error !== undefined) return errorVerdict(turn, turn.error, evidence);
+  return endVerdict(turn.text, outcomeOf(turn), background, evidence);
 }
+
+function endVerdict(text: string, outcome: Outcome, background: { background?: string[] }, evidence: Evidence): Verdict {
+  if (outcome === "finished" && asksQuestion(text)) return { status: "awaiting_answer", question: text, ...evidence };
+  return { status: "idle_done", text, outcome, ...background, ...evidence };
+}
+
+function errorVerdict(turn: Turn, { limit, class: error }: ApiError, evidence: Evidence): Verdict {
+  if (limit === undefined) return { status: "failed", text: turn.text, error, ...evidence };
+  return { status: "limited", text: turn.text, window: limit.window, resets_at: limit.resetsAt ?? null, ...evidence };
+}
+
+/** Which hook spoke last about the main turn. */
+function lastHook(hooks: HookSignals): "prompt" | "stop" | "failure" | undefined {
+  const times = { prompt: hooks.promptAt ?? 0, stop: hooks.stop?.at ?? 0, failure: hooks.failure?.at ?? 0 };
+  const newest = Math.max(...Object.values(times));
+  return newest === 0 ? undefined : (["failure", "stop", "prompt"] as const).find((kind) => times[kind] === newest);
+}
+
+/** The prompt hook has run and the status still tells of the time before it: the turn begins. */
+const isTurnUnderWay = ({ session, hooks }: Signals): boolean =>
+  hooks?.promptAt !== undefined && lastHook(hooks) === "prompt" && (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY) < hooks.promptAt;
+
+const isBehind = (turn: Turn | undefined, at: number): boolean => turn?.end === undefined || turn.at < at - stampToleranceMs;
 
 function outcomeOf(turn: Turn): Outcome {
   if (turn.end === "interrupted") return "interrupted";
@@ -127,23 +163,27 @@ const transcriptLagMs = 1000;
 /** The end of a turn is stamped 25 ms before to 175 ms after the status change; what is older belongs to the turn before. */
 const stampToleranceMs = 150;
 
-/** True while the session has just turned idle and the transcript does not hold the end of that turn yet. */
-export function isTranscriptLate({ session, turn, now }: Signals): boolean {
+/** True while the session has just turned idle and nothing tells yet how its turn ended. */
+export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolean {
   const since = session?.statusUpdatedAt;
   if (session?.status !== "idle" || since === undefined || now - since > transcriptLagMs) return false;
-  return turn?.end === undefined || turn.at < since - stampToleranceMs;
+  // With hooks, a turn that was stopped is told whole, and one that never began is known not to be.
+  if (hooks !== undefined && (lastHook(hooks) === "stop" || lastHook(hooks) === undefined)) return false;
+  return isBehind(turn, since);
 }
 
 // --- gates -------------------------------------------------------------------------------------------------------
 
 function gateVerdict(signals: Signals, evidence: Evidence): Verdict {
-  const { session, screen } = signals;
+  const { session, screen, turn } = signals;
   const gate = screen?.gate;
   const tool = gateTool(signals);
   const options = gate?.options.map((option) => option.label) ?? [];
   const choices = gate?.options.map(choice) ?? [];
   if (gate !== undefined && startupKinds.has(gate.kind) && session === undefined)
     return { status: "blocked", gate: gate.kind, prompt: gate.question, options, choices, subject: gate.body, ...evidence };
+  if (gate?.kind === "limit" && turn?.error?.limit !== undefined)
+    return { ...errorVerdict(turn, turn.error, evidence), options, choices } as Verdict;
   if (tool?.name === "AskUserQuestion" || session?.waitingFor === "input needed" || gate?.kind === "question")
     return questionVerdict(tool, gate, evidence);
   if (tool?.name === "ExitPlanMode" || gate?.kind === "plan") {
@@ -188,12 +228,22 @@ const headerTools: [header: RegExp, tool: RegExp][] = [
 ];
 
 /** The call that the gate asks about: the first open one that fits the dialog; none when a sub-agent asks. */
-function gateTool({ turn, screen }: Signals): ToolUse | undefined {
+function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
+  if (hooks?.gate !== undefined) return { id: "", name: hooks.gate.tool, input: hooks.gate.input };
   const open = turn?.pendingTools ?? [];
   const header = screen?.gate?.header;
   if (header === undefined) return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
   if (/· from the .* agent$/.test(header)) return undefined;
   const fitting = headerTools.find(([pattern]) => pattern.test(header))?.[1];
-  if (fitting !== undefined) return open.find((tool) => fitting.test(tool.name));
+  const calls = fitting === undefined ? [] : open.filter((tool) => fitting.test(tool.name));
+  if (fitting !== undefined) return calls.find((tool) => isShown(tool, screen?.gate?.body ?? "")) ?? calls[0];
   return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
+}
+
+/** The dialog shows the call: its longest text begins in the body. Wraps and their marks are passed over. */
+function isShown(tool: ToolUse, body: string): boolean {
+  const squeeze = (text: string) => text.replace(/[\s│]+/g, "");
+  const texts = Object.values(tool.input).filter((value): value is string => typeof value === "string");
+  const longest = texts.map(squeeze).sort((a, b) => b.length - a.length)[0] ?? "";
+  return longest !== "" && squeeze(body).includes(longest.slice(0, 60));
 }

@@ -1,21 +1,18 @@
-import {
-  chmodSync,
-  closeSync,
-  fstatSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
-import { dirname } from "node:path";
+import {
+  appendPrivate,
+  attempt,
+  createPrivate,
+  isExecutable,
+  makePrivateDir,
+  readTail,
+  readText,
+  type Tail,
+  type Watch,
+  watchPaths,
+  writePrivate,
+} from "./sys-files.ts";
 
 export interface RunOptions {
   input?: string;
@@ -31,14 +28,6 @@ export interface RunResult {
   code: number | null;
   stdout: string;
   stderr: string;
-}
-
-/** The last bytes of a file, cut at a line start. */
-export interface Tail {
-  lines: string[];
-  /** The lines are the whole file. */
-  isWhole: boolean;
-  size: number;
 }
 
 /** The one door to the operating system. */
@@ -66,6 +55,12 @@ export interface Sys {
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
   createPrivate(path: string, text: string): boolean;
+  /** For this user only; one that is there keeps its mode. */
+  makePrivateDir(dir: string): void;
+  /** Adds whole lines at the end; writers do not mix. */
+  appendPrivate(path: string, text: string): void;
+  /** Replaces the content of a file that stays the same file, as editors' callers expect. */
+  overwrite(path: string, text: string): void;
   remove(path: string): void;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
@@ -76,6 +71,10 @@ export interface Sys {
   /** False when there is no such process. Signal 0 only asks. */
   signal(pid: number, signal: NodeJS.Signals | 0): boolean;
   isTerminal(fd: 0 | 1): boolean;
+  /** stdin to its end. */
+  readInput(): Promise<string>;
+  /** Tells of changes in these files and folders; those that are missing are passed over. */
+  watch(paths: readonly string[]): Watch;
   /** Whole text to stdout (1) or stderr (2); false when nobody reads it any more. */
   write(fd: 1 | 2, text: string): boolean;
   /** Cleans up on Ctrl-C, SIGTERM and SIGHUP, then lets the signal end the program; call the result to stop listening. */
@@ -101,6 +100,9 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     readTail,
     writePrivate,
     createPrivate,
+    makePrivateDir,
+    appendPrivate,
+    overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
     realPath: (path) => attempt(() => realpathSync(path)),
@@ -108,20 +110,13 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     isExecutable,
     modifiedAt: (path) => attempt(() => statSync(path).mtimeMs),
     signal,
+    readInput: () => Bun.stdin.text(),
+    watch: watchPaths,
     isTerminal,
     write,
     onInterrupt,
   };
 }
-
-const attempt = <T>(read: () => T): T | undefined => {
-  try {
-    return read();
-  } catch {
-    // Missing and unreadable are the same to every caller: there is nothing to read.
-    return undefined;
-  }
-};
 
 /** `$HOME` first: it is what Claude Code goes by. */
 function readHome(env: Readonly<Record<string, string | undefined>>): string | undefined {
@@ -144,69 +139,6 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<R
   await child.exited;
   return { argv, code: child.exitCode, stdout, stderr };
 }
-
-const readText = (path: string): string | undefined => attempt(() => readFileSync(path, "utf8"));
-
-async function readTail(path: string, maxBytes: number): Promise<Tail | undefined> {
-  try {
-    const file = Bun.file(path);
-    const { size } = await file.stat();
-    const from = Math.max(0, size - maxBytes);
-    const bytes = new Uint8Array(await file.slice(from, size).arrayBuffer());
-    const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
-    if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
-    const text = new TextDecoder().decode(bytes.subarray(firstLine));
-    return { lines: text.split("\n").filter((line) => line !== ""), isWhole: from === 0, size };
-  } catch {
-    // No such file, or it vanished between the two reads.
-    return undefined;
-  }
-}
-
-function writePrivate(path: string, text: string): void {
-  makePrivateDir(dirname(path));
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    writeDurably(temporary, text, "w");
-    renameSync(temporary, path);
-  } catch (error) {
-    rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
-function createPrivate(path: string, text: string): boolean {
-  makePrivateDir(dirname(path));
-  try {
-    writeDurably(path, text, "wx");
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  }
-}
-
-function writeDurably(path: string, text: string, flag: "w" | "wx"): void {
-  const file = openSync(path, flag, 0o600);
-  try {
-    writeFileSync(file, text);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-}
-
-function makePrivateDir(dir: string): void {
-  // Only folders that this call makes become private; a folder that is there keeps its mode.
-  const made = mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (made !== undefined) chmodSync(dir, 0o700);
-}
-
-const isExecutable = (path: string): boolean =>
-  attempt(() => {
-    const stat = statSync(path);
-    return stat.isFile() && (process.platform === "win32" || (stat.mode & 0o111) !== 0);
-  }) ?? false;
 
 function signal(pid: number, name: NodeJS.Signals | 0): boolean {
   try {

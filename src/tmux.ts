@@ -50,10 +50,6 @@ export interface Pane {
 }
 
 const separator = "␞";
-/** Stands between the answers of one call; a screen could hold such a line only on purpose, and is then cut there. */
-const mark = "␝␞␝";
-const printMark = ["display-message", "-p", mark];
-
 /**
  * The panes of the target's window. Not `display-message -t`: with a target that does not exist it answers for some other
  * pane (3.3a).
@@ -120,7 +116,7 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     async create({ name, cwd, width, height, argv }) {
       const size = ["-x", String(width), "-y", String(height)];
       const result = await call([
-        ...["new-session", "-d", "-P", "-F", format, "-s", name, ...size, "-c", escapeFormat(cwd), ...argv],
+        ...["new-session", "-d", "-P", "-F", format, "-s", name, ...size, "-c", escapeFolder(cwd), ...argv],
         ...[";", "set-option", "-p", "remain-on-exit", "on"],
       ]);
       if (/duplicate session/.test(result.stderr))
@@ -135,7 +131,8 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     list,
     async capture(target, hasStyle = false) {
       const capture = ["capture-pane", "-p", ...(hasStyle ? ["-e"] : []), "-t", target];
-      const text = await find([...listPanes(target), ";", ...printMark, ";", ...capture]);
+      const mark = sys.randomId();
+      const text = await find([...listPanes(target), ";", "display-message", "-p", mark, ";", ...capture]);
       if (text === undefined) return undefined;
       const [lines = "", screen = ""] = splitAt(text, `${mark}\n`);
       const pane = choosePane(target, lines);
@@ -144,11 +141,13 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     async captureAll(paneIds) {
       const panes = (await list()).filter((pane) => paneIds.includes(pane.paneId));
       if (panes.length === 0) return new Map();
-      const commands = panes.flatMap(({ paneId }) => [...printMark, ";", "capture-pane", "-p", "-t", paneId, ";"]);
+      // Stands between the answers; nobody can draw it, as it is new each time.
+      const mark = sys.randomId();
+      const commands = panes.flatMap(({ paneId }) => ["display-message", "-p", mark, ";", "capture-pane", "-p", "-t", paneId, ";"]);
       const result = await call(commands.slice(0, -1));
       // A pane that has gone since ends the sequence; those before it are read.
       if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result);
-      const screens = result.stdout.split(`${mark}\n`).slice(1);
+      const screens = result.stdout.split(`${mark}\n`).slice(1, result.code === 0 ? undefined : -1);
       return new Map(
         screens.flatMap((text, index) => (panes[index] === undefined ? [] : [[panes[index].paneId, { pane: panes[index], text }]])),
       );
@@ -169,8 +168,8 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
   };
 }
 
-/** `-c` is expanded as a format: `#` must be doubled to stay itself. */
-const escapeFormat = (text: string): string => text.replaceAll("#", "##");
+/** `-c` is expanded as a format, where `#` must be doubled to stay itself; a last `;` would end the command. */
+const escapeFolder = (path: string): string => path.replaceAll("#", "##").replace(/;$/, "\\;");
 
 function parsePane(line: string): Pane {
   const values = line.split(separator);

@@ -14,6 +14,7 @@ const ladder = [
   "claude-session",
   "claude-transcript",
   "claude-screen",
+  "claude-hooks",
   "claude-version",
   // decisions, pure
   "status",
@@ -21,6 +22,7 @@ const ladder = [
   "statusline",
   "model-script",
   // the operating system
+  "sys-files",
   "sys",
   "exec",
   "terminal",
@@ -30,6 +32,9 @@ const ladder = [
   "tmux",
   "launch",
   "sidecar",
+  "channel",
+  "hook-run",
+  "editor-run",
   "driver",
   "driver-answer",
   "driver-send",
@@ -64,10 +69,10 @@ const ladder = [
 
 /** Which files may touch what. */
 const doors: [what: string, pattern: RegExp, allowed: RegExp][] = [
-  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|exec|sandbox|main)$/],
-  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|exec|main)$/],
+  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|sys-files|exec|sandbox|main)$/],
+  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|sys-files|exec|main)$/],
   ["a server", /\bBun\.serve\b/, /^model-stub$/],
-  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|exec|terminal|app|main)$/],
+  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|sys-files|exec|terminal|app|main)$/],
   ["the exit", /\bprocess\.exit\b/, /^main$/],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, /^(?:sys|model-stub)$/],
   ["chance", /\bMath\.random\b|\bcrypto\./, /^(?:sys|model-stub)$/],

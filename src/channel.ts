@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import { type GateReply, type HookInput, renderGateReply } from "./claude-hooks.ts";
+import { runDir } from "./paths.ts";
+import { readProcess } from "./process.ts";
+import type { HookSignals } from "./status.ts";
+import type { Sys } from "./sys.ts";
+
+/**
+ * The private folder through which csd and the hooks of one session talk: what happened, the permission requests that are
+ * held open, and the prompt that claude's editor key is to fetch.
+ */
+export interface Channel {
+  dir: string;
+  /** Times are epoch ms; the newest last. Bounded: only the end of the file is read. */
+  readEvents(): Promise<ChannelEvent[]>;
+  append(event: ChannelEvent): void;
+  /** Requests whose hook still waits, oldest first. */
+  readGates(): Promise<HeldGate[]>;
+  /** Hands a reply to the hook that holds the request; it is gone from `readGates` once the hook has taken it. */
+  reply(gate: HeldGate, reply: GateReply): void;
+}
+
+export interface ChannelEvent {
+  at: number;
+  event: string;
+  session_id?: string;
+  prompt_id?: string;
+  /** SHA-256 of the trimmed prompt, so that no prompt is kept twice. */
+  prompt_hash?: string;
+  text?: string;
+  background?: string[];
+  error?: string;
+  tool?: string;
+}
+
+/** A permission request whose hook waits for an answer while the dialog is on screen. */
+export interface HeldGate {
+  id: string;
+  at: number;
+  /** Of the waiting hook. */
+  pid: number;
+  start?: string;
+  tool: string;
+  input: Record<string, unknown>;
+  agent?: string;
+}
+
+const tailBytes = 256 * 1024;
+/** A last answer longer than this is read from the transcript. */
+const maxText = 64 * 1024;
+
+export const channelDir = (sys: Sys, name: string): string => join(runDir(sys), name);
+
+export function openChannel(sys: Sys, dir: string): Channel {
+  const gatesDir = join(dir, "gates");
+  const readGate = (name: string): HeldGate[] => {
+    try {
+      return [JSON.parse(sys.readText(join(gatesDir, name)) ?? "") as HeldGate];
+    } catch {
+      // Answered since the folder was listed.
+      return [];
+    }
+  };
+  return {
+    dir,
+    async readEvents() {
+      const tail = await sys.readTail(join(dir, "events.jsonl"), tailBytes);
+      return (tail?.lines ?? []).flatMap(parseEvent);
+    },
+    append: (event) => sys.appendPrivate(join(dir, "events.jsonl"), `${JSON.stringify(event)}\n`),
+    async readGates() {
+      const held = sys
+        .list(gatesDir)
+        .filter((name) => name.endsWith(".json"))
+        .flatMap(readGate);
+      const alive: HeldGate[] = [];
+      for (const gate of held) {
+        const owner = await readProcess(sys, gate.pid);
+        if (owner !== undefined && (gate.start === undefined || gate.start === owner.start)) alive.push(gate);
+      }
+      return alive.sort((a, b) => a.at - b.at);
+    },
+    reply: (gate, reply) => sys.writePrivate(join(gatesDir, `${gate.id}.reply`), renderGateReply(gate.input, reply)),
+  };
+}
+
+/** The newest of each kind, for the verdict. */
+export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldGate[]): HookSignals {
+  const newest = (name: string) => events.findLast((event) => event.event === name);
+  const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), gates[0]];
+  return {
+    ...(prompt === undefined ? {} : { promptAt: prompt.at }),
+    ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
+    ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
+    ...(gate === undefined ? {} : { gate }),
+  };
+}
+
+function parseEvent(line: string): ChannelEvent[] {
+  try {
+    const event = JSON.parse(line) as ChannelEvent;
+    return typeof event.at === "number" && typeof event.event === "string" ? [event] : [];
+  } catch {
+    // A torn line: appends are whole unless the disk is full.
+    return [];
+  }
+}
+
+export const hashPrompt = (text: string): string => new Bun.CryptoHasher("sha256").update(text.trim()).digest("hex");
+
+/** What is kept of a hook's input. */
+export const toEvent = (at: number, input: HookInput): ChannelEvent => ({
+  at,
+  event: input.event,
+  session_id: input.sessionId,
+  ...(input.promptId === undefined ? {} : { prompt_id: input.promptId }),
+  ...(input.prompt === undefined ? {} : { prompt_hash: hashPrompt(input.prompt) }),
+  ...(input.lastText === undefined ? {} : { text: input.lastText.slice(0, maxText) }),
+  ...(input.background === undefined ? {} : { background: input.background }),
+  ...(input.error === undefined ? {} : { error: input.error }),
+  ...(input.toolName === undefined ? {} : { tool: input.toolName }),
+});

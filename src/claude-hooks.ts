@@ -1,0 +1,86 @@
+/** One run of a hook, as Claude Code describes it on the hook's stdin (fields as of 2.1.329). */
+export interface HookInput {
+  event: string;
+  sessionId: string;
+  promptId?: string;
+  /** UserPromptSubmit: the text as the model gets it. */
+  prompt?: string;
+  /** PermissionRequest. */
+  toolName?: string;
+  toolInput?: Record<string, unknown>;
+  /** Set when a sub-agent asks. */
+  agentType?: string;
+  /** Stop and StopFailure. */
+  lastText?: string;
+  /** Stop: what still runs, as its types (`shell`, `agent` …). */
+  background?: string[];
+  /** StopFailure: the class, such as `rate_limit`. */
+  error?: string;
+}
+
+/** Undefined for what is no hook input. Checked by hand: a hook runs inside claude's turn, and no schema library may slow it. */
+export function parseHookInput(text: string): HookInput | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Not from Claude Code: a hook must not disturb whoever called it.
+    return undefined;
+  }
+  if (!isRecord(value) || typeof value.hook_event_name !== "string") return undefined;
+  const input: HookInput = { event: value.hook_event_name, sessionId: textOf(value.session_id) ?? "" };
+  const texts = {
+    promptId: "prompt_id",
+    prompt: "prompt",
+    toolName: "tool_name",
+    agentType: "agent_type",
+    lastText: "last_assistant_message",
+    error: "error",
+  };
+  for (const [key, name] of Object.entries(texts) as [keyof typeof texts, string][]) {
+    const text = textOf(value[name]);
+    if (text !== undefined) input[key] = text;
+  }
+  if (isRecord(value.tool_input)) input.toolInput = value.tool_input;
+  if (Array.isArray(value.background_tasks))
+    input.background = value.background_tasks
+      .filter(isRecord)
+      .filter((task) => task.status !== "completed")
+      .map((task) => textOf(task.type) ?? "task");
+  return input;
+}
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The hooks csd wants of a session that it starts. */
+const wantedEvents = ["UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure"] as const;
+/** A request may be held open for a day; without this its hook would be dropped after the default limit. */
+const holdSeconds = 86_400;
+
+/** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
+export function renderHookSettings(command: string): string {
+  const entry = (event: string) => [
+    { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
+  ];
+  return JSON.stringify({ hooks: Object.fromEntries(wantedEvents.map((event) => [event, entry(event)])) });
+}
+
+/** What to say to a permission request. */
+export type GateReply =
+  | { reply: "allow" }
+  /** With a message the model reads it and goes on; without one the turn ends, as after "No". */
+  | { reply: "deny"; message?: string }
+  /** By question text: a label, labels joined by ", ", or free text. */
+  | { reply: "answers"; answers: Record<string, string> };
+
+/** What a PermissionRequest hook prints to answer its dialog. */
+export function renderGateReply(toolInput: Record<string, unknown>, reply: GateReply): string {
+  const decide = (decision: object) => JSON.stringify({ hookSpecificOutput: { hookEventName: "PermissionRequest", decision } });
+  if (reply.reply === "allow")
+    // ExitPlanMode ignores a bare allow; the input as it was changes nothing for the others.
+    return decide({ behavior: "allow", updatedInput: toolInput });
+  if (reply.reply === "answers") return decide({ behavior: "allow", updatedInput: { ...toolInput, answers: reply.answers } });
+  if (reply.message === undefined) return decide({ behavior: "deny", message: "The user refused this request.", interrupt: true });
+  return decide({ behavior: "deny", message: reply.message });
+}

@@ -1,0 +1,84 @@
+import { basename, join } from "node:path";
+import { openChannel, toEvent } from "./channel.ts";
+import { type HookInput, parseHookInput } from "./claude-hooks.ts";
+import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { channelVariable } from "./launch.ts";
+import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
+import { readProcess } from "./process.ts";
+import { createSidecarStore, type Sidecar } from "./sidecar.ts";
+import type { Sys } from "./sys.ts";
+
+/**
+ * Runs as a hook: notes the event, and holds a permission request open until csd answers it or its dialog is gone. The
+ * result is what claude is told; undefined says nothing, so that the dialog stays.
+ */
+export async function runHook(sys: Sys): Promise<string | undefined> {
+  const dir = sys.env[channelVariable];
+  const input = parseHookInput(await sys.readInput());
+  if (dir === undefined || input === undefined) return undefined;
+  openChannel(sys, dir).append(toEvent(sys.now(), input));
+  return input.event === "PermissionRequest" ? holdRequest(sys, dir, input) : undefined;
+}
+
+const pollMs = 1000;
+/** A dialog is up about 0.1 s after its hook; without one by now, somebody else has answered. */
+const dialogTimeoutMs = 10_000;
+
+async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<string | undefined> {
+  const sidecar = createSidecarStore(sys).read(basename(dir));
+  if (sidecar?.pid === undefined) return undefined;
+  const id = sys.randomId();
+  const gatePath = join(dir, "gates", `${id}.json`);
+  const replyPath = join(dir, "gates", `${id}.reply`);
+  const own = await readProcess(sys, sys.pid);
+  const gate = {
+    id,
+    at: sys.now(),
+    pid: sys.pid,
+    ...(own === undefined ? {} : { start: own.start }),
+    tool: input.toolName ?? "",
+    input: input.toolInput ?? {},
+    ...(input.agentType === undefined ? {} : { agent: input.agentType }),
+  };
+  const isOver = createDialogWatch(sys, sidecar);
+  const watch = sys.watch([join(dir, "gates"), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
+  const stopListening = sys.onInterrupt(() => sys.remove(gatePath));
+  try {
+    sys.writePrivate(gatePath, JSON.stringify(gate));
+    for (;;) {
+      const reply = sys.readText(replyPath);
+      if (reply !== undefined) return reply;
+      if (await isOver()) return undefined;
+      await watch.next(pollMs);
+    }
+  } finally {
+    watch.close();
+    stopListening();
+    // The gate first: csd takes a gate without its file for answered.
+    sys.remove(gatePath);
+    sys.remove(replyPath);
+  }
+}
+
+/** True once the dialog of this request has come and gone, by a key at the pane or with claude itself. */
+function createDialogWatch(sys: Sys, sidecar: Sidecar): () => Promise<boolean> {
+  const startedAt = sys.now();
+  const read = (): SessionFile | undefined =>
+    parseSessionFile(sys.readText(sessionFilePath(sidecar.config_dir ?? configDir(sys), sidecar.pid ?? 0)) ?? "");
+  const stampOf = (file: SessionFile | undefined) => (file?.status === "waiting" ? file.statusUpdatedAt : undefined);
+  // A gate that is up already belongs to somebody else, such as another sub-agent.
+  const foreign = stampOf(read());
+  let own: number | undefined;
+  return async () => {
+    if ((await readProcess(sys, sidecar.pid ?? 0)) === undefined) return true;
+    const file = read();
+    // A torn read says nothing; versions before 2.1.158 publish no status, and their hook waits for csd alone.
+    if (file?.status === undefined) return false;
+    const stamp = stampOf(file);
+    if (own === undefined) {
+      if (stamp !== undefined && stamp !== foreign) own = stamp;
+      return own === undefined && sys.now() - startedAt > dialogTimeoutMs;
+    }
+    return stamp !== own;
+  };
+}

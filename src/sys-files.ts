@@ -1,0 +1,140 @@
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  watch,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+
+/** The last bytes of a file, cut at a line start. */
+export interface Tail {
+  lines: string[];
+  /** The lines are the whole file. */
+  isWhole: boolean;
+  size: number;
+}
+
+export interface Watch {
+  /** Resolves at the next change, at once when there was one since the last call, or after `timeoutMs`. */
+  next(timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+export const attempt = <T>(read: () => T): T | undefined => {
+  try {
+    return read();
+  } catch {
+    // Missing and unreadable are the same to every caller: there is nothing to read.
+    return undefined;
+  }
+};
+
+export const readText = (path: string): string | undefined => attempt(() => readFileSync(path, "utf8"));
+
+export async function readTail(path: string, maxBytes: number): Promise<Tail | undefined> {
+  try {
+    const file = Bun.file(path);
+    const { size } = await file.stat();
+    const from = Math.max(0, size - maxBytes);
+    const bytes = new Uint8Array(await file.slice(from, size).arrayBuffer());
+    const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
+    if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
+    const text = new TextDecoder().decode(bytes.subarray(firstLine));
+    return { lines: text.split("\n").filter((line) => line !== ""), isWhole: from === 0, size };
+  } catch {
+    // No such file, or it vanished between the two reads.
+    return undefined;
+  }
+}
+
+export function writePrivate(path: string, text: string): void {
+  makePrivateDir(dirname(path));
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    writeDurably(temporary, text, "w");
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function createPrivate(path: string, text: string): boolean {
+  makePrivateDir(dirname(path));
+  try {
+    writeDurably(path, text, "wx");
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}
+
+export function appendPrivate(path: string, text: string): void {
+  makePrivateDir(dirname(path));
+  const file = openSync(path, "a", 0o600);
+  try {
+    writeSync(file, text);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function writeDurably(path: string, text: string, flag: "w" | "wx"): void {
+  const file = openSync(path, flag, 0o600);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+export function makePrivateDir(dir: string): void {
+  // Only folders that this call makes become private; a folder that is there keeps its mode.
+  const made = mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (made !== undefined) chmodSync(dir, 0o700);
+}
+
+export const isExecutable = (path: string): boolean =>
+  attempt(() => {
+    const stat = statSync(path);
+    return stat.isFile() && (process.platform === "win32" || (stat.mode & 0o111) !== 0);
+  }) ?? false;
+
+export function watchPaths(paths: readonly string[]): Watch {
+  let hasChanged = false;
+  let wake: (() => void) | undefined;
+  const onChange = () => {
+    hasChanged = true;
+    wake?.();
+  };
+  const watchers = paths.flatMap((path) => attempt(() => watch(path, { persistent: true }, onChange)) ?? []);
+  // A watched folder that is removed: the timeout of `next` goes on.
+  for (const watcher of watchers) watcher.on("error", () => watcher.close());
+  return {
+    async next(timeoutMs) {
+      if (!hasChanged)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timeoutMs);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      wake = undefined;
+      hasChanged = false;
+    },
+    close() {
+      for (const watcher of watchers) watcher.close();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import { expect, test } from "bun:test";
+import type { SessionFile } from "../src/claude-session.ts";
+import { isOwner, type ProcessStart, readProcess, readProcesses } from "../src/process.ts";
+import { createFakeSys } from "./fake-sys.ts";
+
+/** Field 22 is the start; 20 and 21 must not be taken for it. */
+const stat = (pid: number, command: string, state: string, start: string) =>
+  `${pid} (${command}) ${state} 1 ${pid} ${pid} 34816 ${pid} 4194304 1 2 3 4 5 6 7 8 20 0 19 21 ${start} 123456 789 18446744073709551615\n`;
+
+test.each<[rule: string, files: Record<string, string>, pids: number[], starts: ProcessStart[]]>([
+  ["field 22 is the start", { "/proc/7/stat": stat(7, "claude", "S", "84997") }, [7], [{ pid: 7, start: "84997" }]],
+  ["the command may hold blanks and brackets", { "/proc/7/stat": stat(7, "a) S (b 1", "R", "84997") }, [7], [{ pid: 7, start: "84997" }]],
+  ["no such process", {}, [7], []],
+  ["a zombie is gone", { "/proc/7/stat": stat(7, "claude", "Z", "84997") }, [7], []],
+  ["so is a dead one", { "/proc/7/stat": stat(7, "claude", "X", "84997") }, [7], []],
+  ["a stopped one is not", { "/proc/7/stat": stat(7, "claude", "T", "84997") }, [7], [{ pid: 7, start: "84997" }]],
+  ["a cut file is none", { "/proc/7/stat": "7 (claude) S 1 2 3" }, [7], []],
+  [
+    "the live ones among several",
+    { "/proc/7/stat": stat(7, "claude", "S", "1"), "/proc/9/stat": stat(9, "claude", "S", "2") },
+    [7, 8, 9],
+    [
+      { pid: 7, start: "1" },
+      { pid: 9, start: "2" },
+    ],
+  ],
+  ["none asked for", {}, [], []],
+])("Linux: %s", async (_, files, pids, starts) => {
+  const sys = createFakeSys({ files });
+  expect([...(await readProcesses(sys, pids))]).toEqual(starts.map((start) => [start.pid, start]));
+  sys.done();
+});
+
+const local = (day: number, hour: number, minute: number, second: number) => new Date(2026, 10, day, hour, minute, second).getTime();
+
+test.each<[rule: string, platform: NodeJS.Platform, stdout: string, code: number, starts: ProcessStart[]]>([
+  [
+    "one line each",
+    "darwin",
+    "   7 S+   Fri Nov 20 12:06:01 2026    \n12345 Ss   Sun Nov  1 09:00:59 2026\n",
+    0,
+    [
+      { pid: 7, start: "Fri Nov 20 12:06:01 2026", startedAt: local(20, 12, 6, 1) },
+      { pid: 12345, start: "Sun Nov  1 09:00:59 2026", startedAt: local(1, 9, 0, 59) },
+    ],
+  ],
+  ["a zombie is gone", "darwin", "    7 Z    Fri Nov 20 12:06:01 2026\n", 0, []],
+  ["none lives", "darwin", "", 1, []],
+  [
+    "a system without a row of its own",
+    "freebsd",
+    "7 S Fri Nov 20 12:06:01 2026\n",
+    0,
+    [{ pid: 7, start: "Fri Nov 20 12:06:01 2026", startedAt: local(20, 12, 6, 1) }],
+  ],
+])("ps: %s", async (_, platform, stdout, code, starts) => {
+  const sys = createFakeSys({ platform, env: { PATH: "/bin", LC_ALL: "de_DE.UTF-8" } });
+  // The names of days and months are read in English.
+  sys.expectRun(["ps", "-o", "pid=,stat=,lstart=", "-p", "7,12345"], { stdout, code }, { env: { PATH: "/bin", LC_ALL: "C" } });
+  expect([...(await readProcesses(sys, [7, 12345])).values()]).toEqual(starts);
+  sys.done();
+});
+
+test("Windows: one PowerShell for all, file times become epoch times", async () => {
+  const sys = createFakeSys({ platform: "win32" });
+  const script =
+    'Get-Process -Id 7,8 -ErrorAction SilentlyContinue | ForEach-Object { "$($_.Id) $($_.StartTime.ToUniversalTime().ToFileTimeUtc())" }';
+  sys.expectRun(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script], {
+    stdout: "7 134396499610000000\r\nGet-Process : no process 8\r\n\r\n",
+    code: 1,
+  });
+  expect([...(await readProcesses(sys, [7, 8])).values()]).toEqual([
+    { pid: 7, start: "134396499610000000", startedAt: Date.UTC(2026, 10, 20, 12, 6, 1) },
+  ]);
+  sys.done();
+});
+
+test.each<[platform: NodeJS.Platform]>([["darwin"], ["win32"]])("%s: nothing is run for no numbers", async (platform) => {
+  const sys = createFakeSys({ platform });
+  expect((await readProcesses(sys, [])).size).toBe(0);
+  sys.done();
+});
+
+test.each<[pid: number, start: ProcessStart | undefined]>([
+  [7, { pid: 7, start: "84997" }],
+  [8, undefined],
+])("one process: %i", async (pid, start) => {
+  expect(await readProcess(createFakeSys({ files: { "/proc/7/stat": stat(7, "claude", "S", "84997") } }), pid)).toEqual(start);
+});
+
+const file: SessionFile = { pid: 7, sessionId: "a", cwd: "/app", procStart: "84997", startedAt: 1_000_000 };
+const oldFile: SessionFile = { pid: 7, sessionId: "a", cwd: "/app" };
+
+test.each<[rule: string, owner: ProcessStart | undefined, file: SessionFile, isOwned: boolean]>([
+  ["the same number and start", { pid: 7, start: "84997" }, file, true],
+  ["no process", undefined, file, false],
+  ["another number", { pid: 8, start: "84997" }, file, false],
+  ["a reused number", { pid: 7, start: "99999" }, file, false],
+  ["before 2.1.158 the file has no start: the number must do", { pid: 7, start: "84997" }, oldFile, true],
+  ["where the system tells times, they are compared: the same", { pid: 7, start: "Fri", startedAt: 1_000_000 }, file, true],
+  ["the file is some seconds younger", { pid: 7, start: "Fri", startedAt: 1_000_000 - 59_999 }, file, true],
+  ["a minute is too much", { pid: 7, start: "Fri", startedAt: 1_000_000 - 60_000 }, file, false],
+  ["a process younger than the file by more is another", { pid: 7, start: "Fri", startedAt: 1_000_000 + 60_000 }, file, false],
+  ["a file without time", { pid: 7, start: "Fri", startedAt: 5 }, oldFile, true],
+])("owner: %s", (_, owner, session, isOwned) => {
+  expect(isOwner(owner, session)).toBe(isOwned);
+});

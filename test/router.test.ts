@@ -1,0 +1,88 @@
+import { expect, test } from "bun:test";
+import { decideRoute, type ReservedWord, type Route, reservedWords } from "../src/router.ts";
+
+const csm = (word: ReservedWord, ...args: string[]): Route => ({ to: "csm", word, args });
+const csd = (...args: string[]): Route => ({ to: "csd", args });
+const claude = (...args: string[]): Route => ({ to: "claude", args });
+
+const words =
+  "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost rules tasks " +
+  "focus type allow deny open restore log setup shell-init diagnose hub demo csd self-update";
+
+test("the reserved words are these, once each", () => {
+  expect([...reservedWords].sort().join(" ")).toBe(words.split(" ").sort().join(" "));
+  expect(new Set(reservedWords).size).toBe(reservedWords.length);
+});
+
+test.each(reservedWords.filter((word) => word !== "csd"))("csm %s is csm's own, with all that follows", (word) => {
+  expect(decideRoute("csm", [word, "--help", "--", "x"])).toEqual(csm(word, "--help", "--", "x"));
+});
+
+/** Words of claude, now or lately; `csm doctor` must reach it. */
+const claudeWords =
+  "agents attach auth auto-mode daemon doctor gateway help import install kill logs mcp plugin plugins project remote-control respawn rm " +
+  "self-hosted-runner setup-token stop ultrareview update";
+
+test.each(claudeWords.split(" "))("csm %s goes to claude", (word) => {
+  expect(decideRoute("csm", [word, "x"])).toEqual(claude(word, "x"));
+});
+
+test.each<[rule: string, args: string[], route: Route]>([
+  ["nothing starts claude", [], claude()],
+  ["a prompt goes to claude", ["fix the tests"], claude("fix the tests")],
+  ["so does a flag", ["--continue", "-p", "hi"], claude("--continue", "-p", "hi")],
+  ["and an empty word", [""], claude("")],
+  ["a reserved word holds at the first place only", ["foo", "usage"], claude("foo", "usage")],
+  ["also behind a flag", ["-p", "ls"], claude("-p", "ls")],
+  ["a word in capitals is another", ["LS"], claude("LS")],
+  ["a part of a word is another", ["usag"], claude("usag")],
+  ["an inherited name is no word", ["toString"], claude("toString")],
+  ["nor is this one", ["__proto__"], claude("__proto__")],
+  ["--version first", ["--version", "x"], { to: "version" }],
+  ["-V first", ["-V"], { to: "version" }],
+  ["--help first", ["--help"], { to: "help" }],
+  ["-h first", ["-h", "x"], { to: "help" }],
+  ["-v is claude's", ["-v"], claude("-v")],
+  ["--version later is claude's", ["x", "--version"], claude("x", "--version")],
+  ["--help later is claude's", ["mcp", "--help"], claude("mcp", "--help")],
+  ["-- first is dropped, what follows is claude's", ["--", "ls", "--version"], claude("ls", "--version")],
+  ["a second -- stays", ["--", "--", "x"], claude("--", "x")],
+  ["-- later stays", ["x", "--", "y"], claude("x", "--", "y")],
+  ["-- alone starts claude", ["--"], claude()],
+  ["csd is the driver", ["csd", "spawn", "--help"], csd("spawn", "--help")],
+  ["csd alone too", ["csd"], csd()],
+  ["only one csd is taken off", ["csd", "csd"], csd("csd")],
+])("csm: %s", (_, args, route) => {
+  expect(decideRoute("csm", args)).toEqual(route);
+});
+
+test.each<[invokedAs: string, args: string[], route: Route]>([
+  ["csm", ["ls"], csm("ls")],
+  ["/usr/local/bin/csm", ["ls"], csm("ls")],
+  ["csm.exe", ["ls"], csm("ls")],
+  ["smart-claude", ["ls"], csm("ls")],
+  ["bun", ["ls"], csm("ls")],
+  ["", ["ls"], csm("ls")],
+  ["/opt/csd/csm", ["ls"], csm("ls")],
+  ["csd", ["ls"], csd("ls")],
+  ["csd", [], csd()],
+  ["csd", ["--version"], csd("--version")],
+  ["csd", ["csd", "spawn"], csd("spawn")],
+  ["csd", ["--", "x"], csd("--", "x")],
+  ["/home/me/bin/csd", ["ps"], csd("ps")],
+  ["csd.exe", ["ps"], csd("ps")],
+  ["C:\\Tools\\CSD.EXE", ["ps"], csd("ps")],
+  ["csm-hook", ["Stop"], csm("hook", "Stop")],
+  ["CSM-HOOK", ["--version"], csm("hook", "--version")],
+  ["/x/csm-hook.exe", [], csm("hook")],
+  ["csd2", ["ps"], claude("ps")],
+])("called as %j with %j", (invokedAs, args, route) => {
+  expect(decideRoute(invokedAs, args)).toEqual(route);
+});
+
+test("the caller's arguments are copied", () => {
+  const args = ["--continue"];
+  const route = decideRoute("csm", args);
+  args.push("x");
+  expect(route).toEqual(claude("--continue"));
+});

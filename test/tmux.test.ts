@@ -1,0 +1,316 @@
+import { describe, expect, test } from "bun:test";
+import { createTmux, type Pane, type Tmux } from "../src/tmux.ts";
+import { createFakeSys, type FakeSys } from "./fake-sys.ts";
+
+const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";
+const line = "$1␞fix␞%3␞1␞77␞0␞␞10␞/tmp/tmux-1000/default";
+const pane: Pane = {
+  sessionId: "$1",
+  sessionName: "fix",
+  paneId: "%3",
+  isActive: true,
+  pid: 77,
+  isDead: false,
+  exitCode: 0,
+  serverPid: 10,
+  socketPath: "/tmp/tmux-1000/default",
+};
+type Result = Parameters<FakeSys["expectRun"]>[1];
+const failed = (stderr: string, code: number | null = 1) => ({ code, stderr });
+
+const noServer = failed("no server running on /tmp/tmux-1000/default\n");
+const noSocket = failed("error connecting to /tmp/tmux-1000/default (No such file or directory)\n");
+const refused = failed("error connecting to /tmp/tmux-1000/default (Connection refused)\n");
+const denied = failed("error connecting to /tmp/tmux-1000/default (Permission denied)\n");
+const noPane = failed("can't find pane: %9\n");
+const noWindow = failed("can't find window: fix\n");
+const noSession = failed("can't find session: $9\n");
+const tooLate = failed("", null);
+
+/** Runs one call against the commands that it must make, in order. */
+async function run<T>(
+  commands: [argv: string[], result?: Result, input?: string][],
+  call: (tmux: Tmux) => Promise<T>,
+  socketPath?: string,
+) {
+  const sys = createFakeSys();
+  for (const [argv, result, input] of commands) sys.expectRun(["tmux", "-u", ...argv], result, input === undefined ? {} : { input });
+  try {
+    return await call(createTmux(sys, socketPath));
+  } finally {
+    sys.done();
+  }
+}
+
+/** What the fake system makes as its first random id. */
+const mark = "00000000-0000-4000-8000-000000000001";
+const panesOf = (target: string) => ["list-panes", "-t", target, "-F", format];
+const capture = (target: string, ...flags: string[]) => [
+  ...[...panesOf(target), ";", "display-message", "-p", mark, ";"],
+  ...["capture-pane", "-p", ...flags, "-t", target],
+];
+const allPanes = ["list-panes", "-a", "-F", format];
+const second = { ...pane, paneId: "%4", isActive: false, pid: 78 };
+const secondLine = "$1␞fix␞%4␞0␞78␞0␞␞10␞/tmp/tmux-1000/default";
+
+describe("create", () => {
+  const argv = (name: string, cwd: string) => [
+    ...["new-session", "-d", "-P", "-F", format, "-s", name, "-x", "220", "-y", "50", "-c", cwd],
+    ...["/opt/csm", "csd", "--csd-launch", "/tmp/a.json", ";", "set-option", "-p", "remain-on-exit", "on"],
+  ];
+  const session = { name: "fix", cwd: "/app", width: 220, height: 50, argv: ["/opt/csm", "csd", "--csd-launch", "/tmp/a.json"] };
+
+  test("one call makes the session, keeps its last screen, and reads its ids back", async () => {
+    expect(await run([[argv("fix", "/app"), { stdout: `${line}\n` }]], (tmux) => tmux.create(session))).toEqual(pane);
+  });
+
+  test.each<[rule: string, cwd: string, given: string]>([
+    ["a # of the folder stays itself", "/a#{b}#", "/a##{b}##"],
+    ["a ; at its end ends no command", "/a;b;", "/a;b\\;"],
+  ])("%s", async (_, cwd, given) => {
+    expect(await run([[argv("fix", given), { stdout: line }]], (tmux) => tmux.create({ ...session, cwd }))).toEqual(pane);
+  });
+
+  test("tmux may store another name: the one it tells counts", async () => {
+    const stored = line.replace("fix", "we_ird");
+    expect(
+      (await run([[argv("we.ird", "/app"), { stdout: stored }]], (tmux) => tmux.create({ ...session, name: "we.ird" }))).sessionName,
+    ).toBe("we_ird");
+  });
+
+  test.each<[rule: string, result: Result, message: string, hint: string | undefined]>([
+    ["a taken name", failed("duplicate session: fix\n"), 'session "fix" already exists', "choose another --name, or kill it first"],
+    [
+      "any other failure, with its words",
+      failed("no space for new pane\n"),
+      "tmux command failed: new-session: no space for new pane",
+      undefined,
+    ],
+    ["a failure without words", failed("", 7), "tmux command failed: new-session: exit code 7", undefined],
+    ["no answer in time", tooLate, "tmux command failed: new-session: it did not answer in time", undefined],
+  ])("fails: %s", async (_, result, message, hint) => {
+    const call = run([[argv("fix", "/app"), result]], (tmux) => tmux.create(session));
+    await expect(call).rejects.toThrow(expect.objectContaining({ name: "UserError", message, hint }));
+  });
+});
+
+describe("pane", () => {
+  test.each<[rule: string, target: string, stdout: string, found: Pane | undefined]>([
+    ["by its id", "%3", `${line}\n`, pane],
+    ["by its id among others of its window", "%4", `${line}\n${secondLine}\n`, second],
+    ["never another one of its window", "%9", `${line}\n${secondLine}\n`, undefined],
+    ["nor one whose id begins alike", "%", `${line}\n`, undefined],
+    ["by the exact name of its session: the active one", "=fix:", `${secondLine}\n${line}\n`, pane],
+    ["a dead one with its code", "%3", "$1␞fix␞%3␞1␞77␞1␞2␞10␞/tmp/x\n", { ...pane, isDead: true, exitCode: 2, socketPath: "/tmp/x" }],
+    ["a name of two words", "%3", line.replace("fix", "fix it: 1"), { ...pane, sessionName: "fix it: 1" }],
+  ])("%s", async (_, target, stdout, found) => {
+    expect(await run([[panesOf(target), { stdout }]], (tmux) => tmux.pane(target))).toEqual(found);
+  });
+
+  test.each<[rule: string, stdout: string]>([
+    ["too few fields, as without -u", "$1_fix_%3_1_77_0__10_/tmp/tmux-1000/default"],
+    ["one field too many", `${line}␞x`],
+  ])("no guess from %s", async (_, stdout) => {
+    await expect(run([[panesOf("%3"), { stdout }]], (tmux) => tmux.pane("%3"))).rejects.toThrow(/^tmux answered \d+ fields instead of 9/);
+  });
+});
+
+const absences: [rule: string, result: Result][] = [
+  ["no server", noServer],
+  ["no socket", noSocket],
+  ["nobody at the socket", refused],
+  ["no such pane", noPane],
+  ["no such session", noSession],
+  ["no such window", noWindow],
+  ["the server ended meanwhile", failed("server exited unexpectedly\n")],
+];
+const errors: [rule: string, result: Result, reason: string][] = [
+  ["a socket that may not be opened", denied, "error connecting to /tmp/tmux-1000/default (Permission denied)"],
+  ["a server that hangs", tooLate, "it did not answer in time"],
+  ["an option that tmux does not know", failed("unknown flag -e\n"), "unknown flag -e"],
+];
+
+describe("absence is a value, failure is an error", () => {
+  test.each(absences)("pane: %s", async (_, result) => {
+    expect(await run([[panesOf("%9"), result]], (tmux) => tmux.pane("%9"))).toBeUndefined();
+  });
+
+  test.each(absences)("capture: %s", async (_, result) => {
+    expect(await run([[capture("%9"), result]], (tmux) => tmux.capture("%9"))).toBeUndefined();
+  });
+
+  test.each(absences)("list: %s", async (_, result) => {
+    expect(await run([[allPanes, result]], (tmux) => tmux.list())).toEqual([]);
+  });
+
+  test.each(absences)("kill: %s", async (_, result) => {
+    expect(await run([[["kill-session", "-t", "$9"], result]], (tmux) => tmux.kill("$9"))).toBeUndefined();
+  });
+
+  test.each(errors)("pane: %s", async (_, result, reason) => {
+    const call = run([[panesOf("%9"), result]], (tmux) => tmux.pane("%9"));
+    await expect(call).rejects.toThrow(
+      expect.objectContaining({ name: "UserError", message: `tmux command failed: list-panes: ${reason}` }),
+    );
+  });
+
+  test.each(errors)("list: %s", async (_, result, reason) => {
+    const call = run([[allPanes, result]], (tmux) => tmux.list());
+    await expect(call).rejects.toThrow(`tmux command failed: list-panes: ${reason}`);
+  });
+
+  test.each(errors)("kill: %s", async (_, result, reason) => {
+    const call = run([[["kill-session", "-t", "$9"], result]], (tmux) => tmux.kill("$9"));
+    await expect(call).rejects.toThrow(`tmux command failed: kill-session: ${reason}`);
+  });
+
+  test.each([
+    ...absences.map(([rule, result]): [string, Result] => [rule, result]),
+    ...errors.map(([rule, result]): [string, Result] => [rule, result]),
+  ])("keys go nowhere, and that is said: %s", async (_, result) => {
+    await expect(run([[["send-keys", "-t", "%9", "1"], result]], (tmux) => tmux.keys("%9", ["1"]))).rejects.toThrow(
+      /^tmux command failed: send-keys: /,
+    );
+  });
+
+  test.each<[platform: NodeJS.Platform, hint: string]>([
+    ["linux", "install it with: sudo apt-get install tmux (Debian, Ubuntu), sudo dnf install tmux (Fedora), sudo pacman -S tmux (Arch)"],
+    ["darwin", "install it with: brew install tmux"],
+    ["win32", "csd needs tmux: run it inside WSL"],
+    ["freebsd", "install tmux with your system's package manager"],
+  ])("tmux is missing on %s", async (platform, hint) => {
+    const sys = createFakeSys({ platform });
+    sys.expectRun(["tmux", "-u", "list-panes", "-a", "-F", format], new Error("ENOENT"));
+    const error = { name: "UserError", message: "tmux is not installed or not on PATH", hint };
+    await expect(createTmux(sys).list()).rejects.toThrow(expect.objectContaining(error));
+    sys.done();
+  });
+});
+
+test.each<[rule: string, commands: [string[], Result?, string?][], call: (tmux: Tmux) => Promise<unknown>, answer: unknown]>([
+  ["the version", [[["-V"], { stdout: "tmux 3.3a\n" }]], (tmux) => tmux.readVersion(), "tmux 3.3a"],
+  [
+    "list: all panes of the server in one call",
+    [[allPanes, { stdout: `${line}\n${secondLine}\n` }]],
+    (tmux) => tmux.list(),
+    [pane, second],
+  ],
+  [
+    "capture: pane and screen in one call, blank lines kept",
+    [[capture("%3"), { stdout: `${line}\n${mark}\n\n❯ hi\n\n` }]],
+    (tmux) => tmux.capture("%3"),
+    { pane, text: "\n❯ hi\n\n" },
+  ],
+  [
+    "capture: with colours",
+    [[capture("%3", "-e"), { stdout: `${line}\n${mark}\n\u001b[2mx\n` }]],
+    (tmux) => tmux.capture("%3", true),
+    { pane, text: "\u001b[2mx\n" },
+  ],
+  [
+    "capture: a mark on the screen stays on it",
+    [[capture("%3"), { stdout: `${line}\n${mark}\na\n${mark}\nb\n` }]],
+    (tmux) => tmux.capture("%3"),
+    { pane, text: `a\n${mark}\nb\n` },
+  ],
+  [
+    "capture: a screen of another pane of the window is none",
+    [[capture("%9"), { stdout: `${line}\n${mark}\n❯ hi\n` }]],
+    (tmux) => tmux.capture("%9"),
+    undefined,
+  ],
+  [
+    "paste: through a buffer of its own, on stdin, bracketed, line feeds kept",
+    [
+      [
+        [
+          ...["load-buffer", "-b", "csd-00000000-0000-4000-8000-000000000001", "-", ";"],
+          ...["paste-buffer", "-d", "-p", "-r", "-b", "csd-00000000-0000-4000-8000-000000000001", "-t", "%3"],
+        ],
+        {},
+        "a;\nb\t'$(x)'",
+      ],
+    ],
+    (tmux) => tmux.paste("%3", "a;\nb\t'$(x)'"),
+    undefined,
+  ],
+  ["keys: all in one call", [[["send-keys", "-t", "%3", "Down", "Enter"]]], (tmux) => tmux.keys("%3", ["Down", "Enter"]), undefined],
+  ["setRemain on", [[["set-option", "-p", "-t", "%3", "remain-on-exit", "on"]]], (tmux) => tmux.setRemain("%3", true), undefined],
+  [
+    "setRemain off; a pane that is gone has nothing to keep",
+    [[["set-option", "-p", "-t", "%3", "remain-on-exit", "off"], noPane]],
+    (tmux) => tmux.setRemain("%3", false),
+    undefined,
+  ],
+  ["kill: by the id of the session", [[["kill-session", "-t", "$1"]]], (tmux) => tmux.kill("$1"), undefined],
+])("%s", async (_, commands, call, answer) => {
+  expect(await run(commands, call)).toEqual(answer);
+});
+
+test("a socket is named in every call", async () => {
+  expect(await run([[["-S", "/tmp/s", ...panesOf("%3")], { stdout: line }]], (tmux) => tmux.pane("%3"), "/tmp/s")).toEqual(pane);
+});
+
+describe("captureAll", () => {
+  const screens = (...ids: string[]) =>
+    ids.flatMap((id, index) => [...(index === 0 ? [] : [";"]), "display-message", "-p", mark, ";", "capture-pane", "-p", "-t", id]);
+  const lines = (...ids: string[]) => ids.map((id) => `${line.replace("%3", id)}\n`).join("");
+  const shown = (id: string) => `${mark}\nscreen ${id}\n`;
+  const found = (...ids: string[]) => new Map(ids.map((id) => [id, { pane: { ...pane, paneId: id }, text: `screen ${id}\n` }]));
+
+  test.each<[rule: string, targets: string[], commands: [string[], Result?][], captures: ReturnType<typeof found>]>([
+    [
+      "one",
+      ["%1"],
+      [
+        [allPanes, { stdout: lines("%1") }],
+        [screens("%1"), { stdout: shown("%1") }],
+      ],
+      found("%1"),
+    ],
+    [
+      "several, in one call for their screens",
+      ["%1", "%2"],
+      [
+        [allPanes, { stdout: lines("%1", "%2", "%3") }],
+        [screens("%1", "%2"), { stdout: shown("%1") + shown("%2") }],
+      ],
+      found("%1", "%2"),
+    ],
+    [
+      "one that is gone is left out",
+      ["%1", "%9", "%2"],
+      [
+        [allPanes, { stdout: lines("%1", "%2") }],
+        [screens("%1", "%2"), { stdout: shown("%1") + shown("%2") }],
+      ],
+      found("%1", "%2"),
+    ],
+    ["all are gone", ["%8", "%9"], [[allPanes, { stdout: lines("%1") }]], found()],
+    ["no server", ["%1"], [[allPanes, noServer]], found()],
+    [
+      "one that goes between the two calls is left out as well",
+      ["%1", "%9"],
+      [
+        [allPanes, { stdout: lines("%1", "%9") }],
+        [screens("%1", "%9"), { ...noPane, stdout: `${shown("%1")}${mark}\n` }],
+      ],
+      found("%1"),
+    ],
+  ])("%s", async (_, targets, commands, captures) => {
+    expect(await run(commands, (tmux) => tmux.captureAll(targets))).toEqual(captures);
+  });
+
+  test("a screen that guesses at a mark forges no other pane's screen", async () => {
+    const commands: [string[], Result][] = [
+      [allPanes, { stdout: lines("%1", "%2") }],
+      [screens("%1", "%2"), { stdout: `${mark}\n● 00000000-0000-4000-8000-000000000002\n ❯ 1. Yes\n${shown("%2")}` }],
+    ];
+    expect((await run(commands, (tmux) => tmux.captureAll(["%1", "%2"]))).get("%2")?.text).toBe("screen %2\n");
+  });
+
+  test.each(errors)("an error: %s", async (_, result, reason) => {
+    const call = run([[allPanes, result]], (tmux) => tmux.captureAll(["%1"]));
+    await expect(call).rejects.toThrow(`tmux command failed: list-panes: ${reason}`);
+  });
+});
