@@ -34,3 +34,86 @@ export function planKeys(gate: ScreenGate, option: MenuOption): { digit: string 
   const from = gate.options.findIndex((candidate) => candidate.isSelected);
   return from < 0 ? undefined : { moves: gate.options.indexOf(option) - from };
 }
+
+/** A choice as it is typed: `lint`, `2`, or `Header=lint` to name its question. */
+export type Choice = string;
+
+interface Question {
+  question: string;
+  header: string;
+  isMulti: boolean;
+  labels: string[];
+}
+
+/**
+ * The answers by question text, from the input of AskUserQuestion. Choices go to the questions in order, all to the only one
+ * when it takes several; the text goes to the one question left. `single` is set when one key could answer it all.
+ */
+export function planAnswers(
+  input: Record<string, unknown>,
+  choices: readonly Choice[],
+  text: string | undefined,
+): { answers: Record<string, string>; single?: { option: number; text?: string } } {
+  const questions = parseQuestions(input);
+  const chosen = new Map<Question, string[]>(questions.map((question) => [question, []]));
+  for (const choice of choices) {
+    const [question, wish] = addressChoice(questions, chosen, choice);
+    chosen.get(question)?.push(...matchLabels(question, wish));
+  }
+  const open = questions.filter((question) => chosen.get(question)?.length === 0);
+  const [first] = open;
+  if (text !== undefined && first !== undefined && open.length === 1) chosen.set(first, [text]);
+  else if (open.length > 0 || text !== undefined) throw new UserError(countError(questions, open, text), describeQuestions(questions));
+  const answers = Object.fromEntries([...chosen].map(([question, labels]) => [question.question, labels.join(", ")]));
+  const [only] = questions;
+  if (only === undefined || questions.length > 1 || only.isMulti) return { answers };
+  const label = chosen.get(only)?.[0] ?? "";
+  return { answers, single: text === undefined ? { option: only.labels.indexOf(label) + 1 } : { option: only.labels.length + 1, text } };
+}
+
+function parseQuestions(input: Record<string, unknown>): Question[] {
+  const list = Array.isArray(input.questions) ? (input.questions as Record<string, unknown>[]) : [];
+  return list.map((entry) => ({
+    question: String(entry.question ?? ""),
+    header: String(entry.header ?? ""),
+    isMulti: entry.multiSelect === true,
+    labels: Array.isArray(entry.options) ? (entry.options as Record<string, unknown>[]).map((option) => String(option.label ?? "")) : [],
+  }));
+}
+
+/** By name where one is given, else the only question that takes several, else the next without an answer. */
+function addressChoice(questions: Question[], chosen: Map<Question, string[]>, choice: string): [Question, string] {
+  const named = questions.find((question) => choice.startsWith(`${question.header}=`) || choice.startsWith(`${question.question}=`));
+  if (named !== undefined)
+    return [named, choice.slice(choice.startsWith(`${named.header}=`) ? named.header.length + 1 : named.question.length + 1)];
+  const [only] = questions;
+  const next = questions.length === 1 && only?.isMulti ? only : questions.find((question) => chosen.get(question)?.length === 0);
+  if (next === undefined) throw new UserError(`more choices than questions: ${JSON.stringify(choice)}`, describeQuestions(questions));
+  return [next, choice];
+}
+
+/** One label, or several separated by commas where the question takes several. */
+function matchLabels(question: Question, wish: string): string[] {
+  const whole = matchLabel(question, wish);
+  if (whole !== undefined) return [whole];
+  const parts = question.isMulti ? wish.split(",").map((part) => matchLabel(question, part.trim())) : [];
+  if (parts.length > 1 && parts.every((part) => part !== undefined)) return parts as string[];
+  throw new UserError(`no option ${JSON.stringify(wish)} in ${JSON.stringify(question.question)}`, describeQuestions([question]));
+}
+
+function matchLabel({ labels }: Question, wish: string): string | undefined {
+  const lower = wish.toLowerCase();
+  const exact = labels.find((label) => label === wish) ?? labels.find((label) => label.toLowerCase() === lower);
+  if (exact !== undefined || lower === "") return exact;
+  if (/^\d+$/.test(wish)) return labels[Number(wish) - 1];
+  const beginning = labels.filter((label) => label.toLowerCase().startsWith(lower));
+  return beginning.length === 1 ? beginning[0] : undefined;
+}
+
+const countError = (questions: Question[], open: Question[], text: string | undefined): string =>
+  open.length === 0
+    ? `every question has a choice; ${JSON.stringify(text)} answers none`
+    : `${open.length} of ${questions.length} question${questions.length === 1 ? "" : "s"} would stay without an answer`;
+
+const describeQuestions = (questions: Question[]): string =>
+  questions.map(({ header, labels }) => `${header}: ${labels.map((label, index) => `${index + 1} ${label}`).join(" · ")}`).join("; ");

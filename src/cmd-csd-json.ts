@@ -1,5 +1,6 @@
 import { versionWarning } from "./claude-version.ts";
 import type { App } from "./cmd-record.ts";
+import type { Answer } from "./driver-reply.ts";
 import { usageError } from "./errors.ts";
 import type { Sidecar } from "./sidecar.ts";
 
@@ -11,6 +12,10 @@ export function warningOf(app: App, sidecar: Sidecar): { marker_warning?: string
   const warning = versionWarning(sidecar.backend, sidecar.backend_version, app.sys.env.CSD_VERIFIED_VERSIONS);
   return warning === undefined ? {} : { marker_warning: warning };
 }
+
+/** What was chosen and by which channel; `option` stands where the older csd printed it. */
+export const printAnswer = (app: App, { option, ...answer }: Answer): void =>
+  printJson(app, { ok: true, ...(option === undefined ? {} : { option }), ...answer });
 
 /** A flag that takes a whole number from 0 on. */
 export function wholeNumber(flag: string, text: string): number {

@@ -28,8 +28,10 @@ export interface CommandRecord<T extends ArgsDef = ArgsDef> {
   args: T;
   /** What follows the named arguments: a prompt takes every word from its first one on, `claude` only those after `--`. */
   rest?: { kind: "prompt" | "after-dashes"; hint: string; about: string };
+  /** Flags that may be given more than once; `repeated` holds all their values. */
+  repeatable?: string[];
   examples: [command: string, effect: string][];
-  run(input: { args: ParsedArgs<T>; rest: string[]; app: App }): Promise<void> | void;
+  run(input: { args: ParsedArgs<T>; repeated: Partial<Record<string, string[]>>; rest: string[]; app: App }): Promise<void> | void;
 }
 
 export const command = <const T extends ArgsDef>(record: CommandRecord<T>): CommandRecord<T> => record;
@@ -39,11 +41,11 @@ export type AnyCommand = CommandRecord<any>;
 
 /** Checks the words against the record, which citty does not, and runs it. */
 export async function runRecord(record: AnyCommand, argv: readonly string[], app: App): Promise<void> {
-  const { known, rest, asksHelp } = splitArguments(record, argv);
+  const { known, rest, repeated = {}, asksHelp } = splitArguments(record, argv);
   if (asksHelp) return app.out(renderHelp(record));
   const definition = defineCommand({
     args: record.args as ArgsDef,
-    run: ({ args }) => record.run({ args, rest, app }),
+    run: ({ args }) => record.run({ args, repeated, rest, app }),
   });
   await runCommand(definition, { rawArgs: known });
 }
@@ -53,6 +55,8 @@ interface SplitArguments {
   known: string[];
   /** What lies behind them. */
   rest: string[];
+  /** All values of flags that may be repeated. */
+  repeated?: Record<string, string[]>;
   /** `--help` stands among our own; behind them it belongs to claude or to a prompt. */
   asksHelp?: true;
 }
@@ -61,6 +65,7 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
   const positionals = Object.entries(record.args as ArgsDef).filter(([, definition]) => definition.type === "positional");
   const known: string[] = [];
   const seen = new Set<ArgDef>();
+  const repeated: Record<string, string[]> = {};
   let taken = 0;
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
@@ -84,7 +89,7 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
     }
     if (word === "--help" || word === "-h") return { known: [], rest: [], asksHelp: true };
     const [flag, definition] = findFlag(record, word);
-    if (seen.has(definition)) throw usageError(`${record.name}: ${flag} is given twice`);
+    if (seen.has(definition) && !isRepeatable(record, flag)) throw usageError(`${record.name}: ${flag} is given twice`);
     seen.add(definition);
     known.push(word);
     const hasValue = word.includes("=");
@@ -96,10 +101,13 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
     if (value === undefined || value === "" || (!hasValue && value.startsWith("-")))
       throw usageError(`${record.name}: ${flag} needs a value`, `for example ${flag} ${definition.valueHint ?? "VALUE"}`);
     if (!hasValue) known.push(value);
+    if (isRepeatable(record, flag)) repeated[flag.slice(2)] = [...(repeated[flag.slice(2)] ?? []), value];
   }
   requirePositionals(record, taken);
-  return { known, rest: [] };
+  return { known, rest: [], ...(Object.keys(repeated).length > 0 ? { repeated } : {}) };
 }
+
+const isRepeatable = (record: AnyCommand, flag: string): boolean => record.repeatable?.includes(flag.slice(2)) ?? false;
 
 function requirePositionals(record: AnyCommand, taken: number): void {
   const required = Object.entries(record.args as ArgsDef).filter(

@@ -18,6 +18,8 @@ export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   send: async () => (await import("./cmd-csd-send.ts")).sendCommand,
   state: async () => (await import("./cmd-csd-state.ts")).stateCommand,
   approve: async () => (await import("./cmd-csd-approve.ts")).approveCommand,
+  deny: async () => (await import("./cmd-csd-deny.ts")).denyCommand,
+  answer: async () => (await import("./cmd-csd-answer.ts")).answerCommand,
   ps: async () => (await import("./cmd-csd-ps.ts")).psCommand,
   kill: async () => (await import("./cmd-csd-kill.ts")).killCommand,
 });

@@ -1,14 +1,22 @@
-import { chooseOption, planKeys, type Wish } from "./answer.ts";
+import { chooseOption, describeOptions, planKeys, type Wish } from "./answer.ts";
 import { gateFingerprint, type MenuOption, parseScreen, type Screen, type ScreenGate } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { pasteable, printableLine } from "./sanitize.ts";
 
 export interface Answered {
   gate: ScreenGate;
   chosen: MenuOption;
   /** Position in the menu, from 1. */
   option: number;
+}
+
+export interface KeyOptions {
+  /** The gate must hold this text. */
+  expect?: string;
+  /** What to write into an option that is a text field. */
+  text?: string;
 }
 
 /** One reading of a gate: what is on screen, and which waiting it belongs to. */
@@ -32,18 +40,20 @@ const maxTries = 3;
  * Chooses one option of the gate that is up now, and returns when that gate is gone. The gate is read again right before
  * each key; one that has changed is left alone. No key follows the answer, so a second gate stays untouched.
  */
-export async function answerGate(driver: Driver, target: Target, wish: Wish): Promise<Answered> {
+export async function answerByKeys(driver: Driver, target: Target, wish: Wish, options: KeyOptions = {}): Promise<Answered> {
   const first = await waitForGate(driver, target);
   const gate = first.screen.gate;
   if (gate === undefined) throw new UserError(`no gate is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
+  requireText(gateFingerprint(gate), options.expect);
   const chosen = chooseOption(gate, wish);
-  if (chosen.meaning === "free-text" || chosen.meaning === "chat")
-    throw new UserError(`option "${chosen.label}" wants a text, not a choice`, "answer it in the pane, or choose another option");
+  if ((chosen.meaning === "free-text") !== (options.text !== undefined))
+    throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
   for (let attempt = 0; attempt < maxTries; attempt++) {
     const reading = await readGate(driver, target);
     requireSame(first, reading, attempt);
     if (isAnswered(first, reading)) break;
     await pressOption(driver, target, first, chosen);
+    if (options.text !== undefined) await writeText(driver, target, options.text);
     if (await waitForAnswer(driver, target, first)) break;
     if (attempt === maxTries - 1)
       throw new UserError(
@@ -52,6 +62,29 @@ export async function answerGate(driver: Driver, target: Target, wish: Wish): Pr
       );
   }
   return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
+}
+
+/** Refuses a gate that is not the one the caller means. */
+export function requireText(gateText: string, expect: string | undefined): void {
+  if (expect !== undefined && !gateText.includes(expect))
+    throw new UserError(
+      `the gate does not contain ${JSON.stringify(expect)}; nothing was chosen`,
+      `it says: ${printableLine(gateText).slice(0, 200)}`,
+    );
+}
+
+/** Into the field that the digit has opened; Enter only once the text is seen there. */
+async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
+  const { sys } = driver;
+  await target.tmux.paste(target.pane, pasteable(text));
+  const deadline = sys.now() + paintTimeoutMs;
+  const needle = pasteable(text).replace(/\s+/g, "").slice(0, 30);
+  while (sys.now() < deadline) {
+    const gate = (await readGate(driver, target)).screen.gate;
+    if (gate?.options.some((option) => option.isSelected && option.label.replace(/\s+/g, "").startsWith(needle))) break;
+    await sys.sleep(stepMs);
+  }
+  await target.tmux.keys(target.pane, ["Enter"]);
 }
 
 /** The painted gate, old enough that keys reach it. */

@@ -3,7 +3,7 @@ import { renderHookSettings } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
 import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
-import { answerGate } from "./driver-answer.ts";
+import { answerByKeys } from "./driver-answer.ts";
 import { UserError } from "./errors.ts";
 import { channelVariable, createLaunch, editorVariable, editorWord, findClaude, hookWord } from "./launch.ts";
 import { configDir, transcriptPath } from "./paths.ts";
@@ -207,7 +207,7 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
     // Versions before 2.1.158 publish no status: the input row says that they are ready.
     if (screen.input !== undefined && session?.version === undefined && session !== undefined) return;
     if (screen.gate?.kind === "trust" && isTrusted) {
-      await answerGate(driver, target, { meaning: "allow-once" });
+      await answerByKeys(driver, target, { meaning: "allow-once" });
       continue;
     }
     if (screen.gate !== undefined) return;

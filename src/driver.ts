@@ -137,6 +137,11 @@ export function readSession(sys: Sys, configDirPath: string, owner: ProcessStart
   return undefined;
 }
 
+export async function readOwnSession({ sys }: Driver, target: Target): Promise<SessionFile | undefined> {
+  const owner = await readProcess(sys, target.pid);
+  return owner === undefined ? undefined : readSession(sys, target.configDir, owner);
+}
+
 /** One look at a live session: claude's own statement, and the screen. Undefined parts are not there, or not any more. */
 export async function look(
   { sys }: Driver,

@@ -27,6 +27,7 @@ const dialogTimeoutMs = 10_000;
 async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<string | undefined> {
   const sidecar = createSidecarStore(sys).read(basename(dir));
   if (sidecar?.pid === undefined) return undefined;
+  const channel = openChannel(sys, dir);
   const id = sys.randomId();
   const gatePath = join(dir, "gates", `${id}.json`);
   const replyPath = join(dir, "gates", `${id}.reply`);
@@ -47,7 +48,10 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     sys.writePrivate(gatePath, JSON.stringify(gate));
     for (;;) {
       const reply = sys.readText(replyPath);
-      if (reply !== undefined) return reply;
+      if (reply !== undefined) {
+        channel.append({ at: sys.now(), event: "csd.replied", text: id });
+        return reply;
+      }
       if (await isOver()) return undefined;
       await watch.next(pollMs);
     }

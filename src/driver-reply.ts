@@ -1,0 +1,133 @@
+import { type Choice, planAnswers, type Wish } from "./answer.ts";
+import type { HeldGate } from "./channel.ts";
+import type { GateReply } from "./claude-hooks.ts";
+import { type Driver, readOwnSession, readSignals, type Target } from "./driver.ts";
+import { answerByKeys, requireText } from "./driver-answer.ts";
+import { UserError } from "./errors.ts";
+
+/** What was answered, and how it reached claude. */
+export interface Answer {
+  gate: string;
+  chosen: string;
+  meaning: string;
+  /** Number in the menu, where it was chosen there. */
+  option?: number;
+  channel: "hook" | "keys";
+}
+
+export interface ReplyOptions {
+  /** The gate must contain this text. */
+  expect?: string;
+  /** Goes to the model with a refusal; the turn goes on then. */
+  reason?: string;
+}
+
+/**
+ * Answers the gate that is up: through the hook that holds it where there is one, which no painting delays and no other gate
+ * can take, else with keys. Options that are named by number are chosen with keys: only the screen has numbers.
+ */
+export async function answerGate(driver: Driver, target: Target, wish: Wish, options: ReplyOptions = {}): Promise<Answer> {
+  const held = "option" in wish ? undefined : await findHeld(driver, target);
+  if (held !== undefined && !("option" in wish))
+    return replyToHeld(driver, target, held, choiceReply(held, wish.meaning, options.reason), options);
+  if (options.reason !== undefined)
+    throw new UserError(
+      "a reason can only be given to a gate whose hook waits for an answer",
+      "refuse without one, or write it in the pane",
+    );
+  const { gate, chosen, option } = await answerByKeys(driver, target, wish, options);
+  return { gate: gate.kind, chosen: chosen.label, meaning: chosen.meaning, option, channel: "keys" };
+}
+
+/** Answers the questions that claude asks; each choice is a label, its beginning, or a number. */
+export async function answerQuestions(
+  driver: Driver,
+  target: Target,
+  choices: Choice[],
+  text: string | undefined,
+  expect?: string,
+): Promise<Answer> {
+  const held = await findHeld(driver, target);
+  const options = expect === undefined ? {} : { expect };
+  const { turn, session } = await readSignals(driver, target);
+  const input = held?.input ?? turn?.pendingTools.find((tool) => tool.name === "AskUserQuestion")?.input;
+  if (
+    input === undefined ||
+    (held !== undefined && held.tool !== "AskUserQuestion") ||
+    (held === undefined && session?.status !== "waiting")
+  )
+    throw new UserError(`no question is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
+  const { answers, single } = planAnswers(input, choices, text);
+  if (held !== undefined) return replyToHeld(driver, target, held, { reply: "answers", answers }, options);
+  if (single === undefined)
+    throw new UserError("several questions, or several choices, can only be answered through the hook", "answer them in the pane");
+  const { gate, chosen, option } = await answerByKeys(
+    driver,
+    target,
+    { option: single.option },
+    { ...options, ...(single.text === undefined ? {} : { text: single.text }) },
+  );
+  return { gate: gate.kind, chosen: single.text ?? chosen.label, meaning: chosen.meaning, option, channel: "keys" };
+}
+
+const findTimeoutMs = 300;
+const takeTimeoutMs = 5000;
+const stepMs = 15;
+
+/** The request that is up; its hook starts a moment before the status turns `waiting`. */
+async function findHeld({ sys }: Driver, target: Target): Promise<HeldGate | undefined> {
+  const deadline = sys.now() + findTimeoutMs;
+  while (target.channel !== undefined) {
+    const [held] = await target.channel.readGates();
+    if (held !== undefined || sys.now() > deadline) return held;
+    await sys.sleep(stepMs);
+  }
+  return undefined;
+}
+
+function choiceReply(held: HeldGate, meaning: "allow-once" | "refuse", reason: string | undefined): GateReply {
+  if (meaning === "refuse") return { reply: "deny", ...(reason === undefined ? {} : { message: reason }) };
+  if (held.tool === "AskUserQuestion")
+    throw new UserError('no single option of the question gate means "allow this once"', "answer it: csd answer SESSION --choice LABEL");
+  return { reply: "allow" };
+}
+
+async function replyToHeld(driver: Driver, target: Target, held: HeldGate, reply: GateReply, { expect }: ReplyOptions): Promise<Answer> {
+  const { sys } = driver;
+  requireText(`${held.tool} ${JSON.stringify(held.input)} ${Object.values(held.input).join(" ")}`, expect);
+  const before = await readOwnSession(driver, target);
+  target.channel?.reply(held, reply);
+  await waitUntilTaken(driver, target, held);
+  const deadline = sys.now() + takeTimeoutMs;
+  // Until claude has taken the answer from its hook: its status leaves this `waiting`.
+  while (before?.status === "waiting" && sys.now() < deadline) {
+    const now = await readOwnSession(driver, target);
+    if (now?.status !== "waiting" || now.statusUpdatedAt !== before.statusUpdatedAt) break;
+    await sys.sleep(stepMs);
+  }
+  return describe(held, reply);
+}
+
+async function waitUntilTaken({ sys }: Driver, target: Target, held: HeldGate): Promise<void> {
+  const deadline = sys.now() + takeTimeoutMs;
+  for (;;) {
+    // In this order: the hook notes that it took the reply before it lets the gate go.
+    const isOpen = (await target.channel?.readGates())?.some((gate) => gate.id === held.id) ?? false;
+    const events = (await target.channel?.readEvents()) ?? [];
+    if (events.some((event) => event.event === "csd.replied" && event.text === held.id)) return;
+    if (!isOpen)
+      throw new UserError(
+        "the gate was answered at the pane before this answer arrived",
+        `csd state ${target.name} shows what it does now`,
+      );
+    if (sys.now() > deadline) throw new UserError(`the hook of session "${target.name}" did not take the answer`, "answer it in the pane");
+    await sys.sleep(stepMs);
+  }
+}
+
+function describe(held: HeldGate, reply: GateReply): Answer {
+  const gate = held.tool === "ExitPlanMode" ? "plan" : held.tool === "AskUserQuestion" ? "question" : "permission";
+  if (reply.reply === "answers") return { gate, chosen: Object.values(reply.answers).join("; "), meaning: "choice", channel: "hook" };
+  if (reply.reply === "deny") return { gate, chosen: "No", meaning: "refuse", channel: "hook" };
+  return { gate, chosen: gate === "plan" ? "Yes, manually approve edits" : "Yes", meaning: "allow-once", channel: "hook" };
+}
