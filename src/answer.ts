@@ -1,4 +1,4 @@
-import type { Meaning, MenuOption, ScreenGate } from "./claude-screen.ts";
+import type { Meaning, MenuOption, ScreenGate } from "./claude-gate.ts";
 import { UserError } from "./errors.ts";
 
 /** What the caller wants of a gate: an option by its number, or by what it does. */

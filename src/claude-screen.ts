@@ -4,68 +4,51 @@
  * its wording does: the same number is "No" in one version and "switch to auto mode" in the next.
  */
 
-/** What choosing an option would do. `unknown` is never chosen unless it is named. */
-export type Meaning = "allow-once" | "allow-always" | "mode-switch" | "refuse" | "free-text" | "chat" | "choice" | "submit" | "unknown";
-
-export interface MenuOption {
-  /** The number shown, undefined in a menu without numbers. */
-  number?: number;
-  label: string;
-  meaning: Meaning;
-  /** The cursor is on it. */
-  isSelected: boolean;
-}
-
-export type GateKind =
-  | "trust"
-  | "add-dir"
-  | "bypass"
-  | "api-key"
-  | "settings"
-  | "mcp-servers"
-  | "permission"
-  | "plan"
-  | "question"
-  | "limit"
-  | "dialog";
-
-export interface ScreenGate {
-  kind: GateKind;
-  /** First line of the dialog: `Bash command`, `Create file`, `Accessing workspace:` … */
-  header: string;
-  /** The line(s) right above the options. */
-  question: string;
-  /** What stands between header and question: command, diff, path, plan. */
-  body: string;
-  options: MenuOption[];
-}
+import { type GateKind, kindOf, type MenuOption, meaningOf, type ScreenGate } from "./claude-gate.ts";
 
 export interface Screen {
   gate?: ScreenGate;
-  /** Text in the input row, `""` when it is empty; undefined when there is no input row. */
+  /** Text in the input row, `""` when it is empty, its visible end when it is tall; undefined when there is no input row. */
   input?: string;
 }
-
-/** Kinds that are only shown before the session file exists. */
-export const startupKinds: ReadonlySet<GateKind> = new Set(["trust", "add-dir", "bypass", "api-key", "settings", "mcp-servers"]);
 
 const rule = /^\s*[─▔]{8,}/;
 /** A tool gate draws it at the edge, a plan indented by two; text of the model stands at other columns. */
 const fence = /^(?: {2})?╌{8,}\s*$/;
+/** The rule above a draft of more lines than are shown: `─── ↑ 41 more ───`. */
+const cutInput = /^─{2,} [↑↓] \d+ more ─/;
 /** The input row is `❯` + U+00A0 from 2.1.86 on, `>` between two rules before; a menu cursor is `❯` + U+0020. */
 const inputRow = /^❯\u00a0/;
 const oldInputRow = /^>[\u00a0 ]/;
 const cursorRow = /^(\s{0,6})❯ (\S.*)$/;
 const footer = /^\s{0,9}(?:(?:Esc|Enter|Space) to \w+|ctrl\+g to edit|shift\+tab to approve)/;
 
-export function parseScreen(text: string): Screen {
+/** `content` is the same screen without hints, where styles told them apart: a dim text in the input row is no draft. */
+export function parseScreen(text: string, content = text): Screen {
   const lines = text.split("\n").map((line) => line.replace(/[ \t]+$/, ""));
   while (lines.length > 0 && lines.at(-1) === "") lines.pop();
+  const drafts = content.split("\n").map((line) => line.replace(/[ \t]+$/, ""));
   const inputAt = findInputRow(lines);
   // A dialog replaces the input row, so a menu above one is conversation.
-  if (inputAt !== undefined) return { input: readInput(lines, inputAt) };
+  if (inputAt !== undefined) {
+    const first = (drafts[inputAt] ?? "").replace(/^[❯>][\u00a0 ]?/, "");
+    return { input: [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd() };
+  }
+  const cutAt = lines.findLastIndex((line) => cutInput.test(line));
+  if (cutAt >= 0)
+    return {
+      input: readDraft(lines, drafts, cutAt + 1)
+        .join("\n")
+        .trimEnd(),
+    };
   const gate = parseGate(lines) ?? parseFlatGate(lines);
   return gate === undefined ? {} : { gate };
+}
+
+/** Lines of the draft, which are indented by two, up to the closing rule. */
+function readDraft(lines: string[], drafts: string[], from: number): string[] {
+  const end = lines.findIndex((line, index) => index >= from && rule.test(line));
+  return drafts.slice(from, end < 0 ? lines.length : end).map((line) => line.replace(/^ {2}/, ""));
 }
 
 function findInputRow(lines: string[]): number | undefined {
@@ -75,14 +58,6 @@ function findInputRow(lines: string[]): number | undefined {
     if ((oldInputRow.test(line) || line === ">") && rule.test(lines[index - 1] ?? "")) return index;
   }
   return undefined;
-}
-
-/** The draft: the input row and its continuation lines, which are indented by two, up to the closing rule. */
-function readInput(lines: string[], from: number): string {
-  const draft = [(lines[from] ?? "").slice(1).replace(/^[\u00a0 ]/, "")];
-  for (let index = from + 1; index < lines.length && !rule.test(lines[index] ?? ""); index++)
-    draft.push((lines[index] ?? "").replace(/^ {2}/, ""));
-  return draft.join("\n").trimEnd();
 }
 
 function parseGate(lines: string[]): ScreenGate | undefined {
@@ -227,43 +202,6 @@ function paragraphs(lines: string[]): string[] {
   return groups.filter((group) => group.length > 0).map((group) => group.join("\n"));
 }
 
-/** By the first line of the dialog, which is claude's own wording; all below may hold text of the model. */
-const kinds: [kind: GateKind, header: RegExp][] = [
-  ["trust", /^Accessing workspace:|^Do you trust the files in this folder\?/],
-  ["add-dir", /^Adding a new directory:/],
-  ["bypass", /^WARNING: Claude Code running in\b/],
-  ["api-key", /^Detected a custom API key/],
-  ["settings", /^Settings (?:Warning|Error)/],
-  ["mcp-servers", /^(?:\d+ )?new MCP servers? found/i],
-  ["plan", /^Ready to code\?/],
-];
-
-function kindOf(header: string, question: string, options: MenuOption[]): GateKind {
-  const labels = options.map((option) => option.label);
-  if (labels.some((label) => /^(?:\[.\] )?type something\.?$|^chat about this$|^submit answers$/i.test(label))) return "question";
-  if (labels.some((label) => /^stop and wait for limit to reset$/i.test(label))) return "limit";
-  const named = kinds.find(([, pattern]) => pattern.test(header))?.[0];
-  if (named !== undefined) return named;
-  if (/Would you like to proceed\?$/.test(question)) return "plan";
-  return /^(?:Do you want to|Claude (?:wants|needs)|Would you like)/.test(question) ? "permission" : "dialog";
-}
-
-/** Only the beginning of a label is claude's; behind it may stand a command or a path. */
-function meaningOf(label: string, kind: GateKind): Meaning {
-  const text = label.toLowerCase().replaceAll("’", "'").trim();
-  if (/^(?:\[.\] )?type something|^type here to tell|^tell claude what to change|^other$/.test(text)) return "free-text";
-  if (/^chat about this/.test(text)) return "chat";
-  if (/^submit\b|^next$|^enable selected/.test(text)) return "submit";
-  if (kind === "question") return /^cancel$/.test(text) ? "refuse" : "choice";
-  if (/^no\b|^exit\b|^cancel$|^stop and wait/.test(text)) return "refuse";
-  if (kind === "mcp-servers" || kind === "limit") return "choice";
-  if (/^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|manually approve edits)|continue)$/.test(text))
-    return "allow-once";
-  if (/^yes, (?:and )?(?:switch to|use auto mode|auto-accept|accept edits|bypass)/.test(text)) return "mode-switch";
-  if (/^yes, (?:and )?(?:don't ask again|always allow|allow)\b/.test(text)) return "allow-always";
-  return "unknown";
-}
-
 /** `--ax-screen-reader`: flat text, `1. Yes` rows without a cursor, then `Select with numbers [1-4]…`. */
 function parseFlatGate(lines: string[]): ScreenGate | undefined {
   const promptAt = lines.findLastIndex((line) => /^Select with numbers \[\d+-\d+\]/.test(line));
@@ -290,7 +228,3 @@ function parseFlatGate(lines: string[]): ScreenGate | undefined {
     options: options.map((option) => ({ ...option, meaning: meaningOf(option.label, kind) })),
   };
 }
-
-/** Two captures show the same gate when this text is equal; the cursor may have moved. */
-export const gateFingerprint = (gate: ScreenGate): string =>
-  [gate.kind, gate.header, gate.question, gate.body, ...gate.options.map((option) => `${option.number ?? ""} ${option.label}`)].join("\n");

@@ -1,6 +1,7 @@
 import { versionWarning } from "./claude-version.ts";
 import type { App } from "./cmd-record.ts";
 import type { Answer } from "./driver-reply.ts";
+import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
 import type { Sidecar } from "./sidecar.ts";
 
@@ -16,6 +17,38 @@ export function warningOf(app: App, sidecar: Sidecar): { marker_warning?: string
 /** What was chosen and by which channel; `option` stands where the older csd printed it. */
 export const printAnswer = (app: App, { option, ...answer }: Answer): void =>
   printJson(app, { ok: true, ...(option === undefined ? {} : { option }), ...answer });
+
+/** What `spawn` and `run` start a session with. */
+export const spawnFlags = {
+  cwd: { type: "string", valueHint: "DIR", description: "folder to start in (default: here)" },
+  "session-id": { type: "string", valueHint: "UUID", description: "id of the conversation (default: a new one)" },
+  "permission-mode": { type: "string", valueHint: "MODE", description: "plan, acceptEdits, auto, bypassPermissions, manual, dontAsk" },
+  "auto-accept": { type: "boolean", description: "same as --permission-mode acceptEdits" },
+  "bypass-permissions": { type: "boolean", description: "same as --permission-mode bypassPermissions" },
+  yolo: { type: "boolean", description: "start claude with --dangerously-skip-permissions, and accept the trust dialog" },
+} as const;
+
+interface SpawnArgs {
+  cwd?: string | undefined;
+  "session-id"?: string | undefined;
+  "permission-mode"?: string | undefined;
+  "auto-accept"?: boolean | undefined;
+  "bypass-permissions"?: boolean | undefined;
+  yolo?: boolean | undefined;
+}
+
+export const spawnOptions = (args: SpawnArgs): SpawnOptions => ({
+  ...given("cwd", args.cwd),
+  ...given("sessionId", args["session-id"]),
+  ...given("permissionMode", args["permission-mode"]),
+  isAutoAccept: args["auto-accept"] === true,
+  isBypass: args["bypass-permissions"] === true,
+  isYolo: args.yolo === true,
+});
+
+/** An object with the key, or without it where the flag was not given. */
+export const given = <K extends string, V>(key: K, value: V | undefined): { [key in K]?: V } =>
+  value === undefined ? {} : ({ [key]: value } as { [key in K]: V });
 
 /** A flag that takes a whole number from 0 on. */
 export function wholeNumber(flag: string, text: string): number {

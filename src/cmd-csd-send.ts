@@ -10,9 +10,10 @@ export const sendCommand = command({
   args: {
     session: { type: "positional", required: true, description: "name of the session" },
     submit: { type: "boolean", default: true, description: "leave the text in the input row" },
+    queue: { type: "boolean", description: "while a turn runs, let claude queue the prompt instead of refusing it" },
     retries: { type: "string", valueHint: "N", default: "5", description: "how often Enter is tried (default: 5)" },
   },
-  rest: { kind: "prompt", hint: "PROMPT…", about: "the text; everything from its first word on belongs to it" },
+  rest: { kind: "prompt", hint: "PROMPT…", about: "the text; everything from its first word on belongs to it; - reads it from stdin" },
   examples: [
     ["csd send fix Run the tests and mend what fails", ""],
     ["csd send fix -- --verbose is the flag I mean", "a prompt that begins with a dash"],
@@ -22,7 +23,17 @@ export const sendCommand = command({
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
     const retries = wholeNumber("--retries", args.retries);
-    const sent = await sendPrompt(driver, target, rest.join(" "), { isDraft: args.submit === false, retries });
-    printJson(app, { ok: true, attempts: sent.attempts });
+    const prompt = rest.length === 1 && rest[0] === "-" ? await app.sys.readInput() : rest.join(" ");
+    const sent = await sendPrompt(driver, target, prompt, {
+      isDraft: args.submit === false,
+      isQueued: args.queue === true,
+      retries,
+    });
+    printJson(app, {
+      ok: true,
+      attempts: sent.attempts,
+      receipt: sent.receipt,
+      ...(sent.promptId === undefined ? {} : { prompt_id: sent.promptId }),
+    });
   },
 });

@@ -20,6 +20,13 @@ export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   approve: async () => (await import("./cmd-csd-approve.ts")).approveCommand,
   deny: async () => (await import("./cmd-csd-deny.ts")).denyCommand,
   answer: async () => (await import("./cmd-csd-answer.ts")).answerCommand,
+  interrupt: async () => (await import("./cmd-csd-interrupt.ts")).interruptCommand,
+  wait: async () => (await import("./cmd-csd-wait.ts")).waitCommand,
+  events: async () => (await import("./cmd-csd-events.ts")).eventsCommand,
+  run: async () => (await import("./cmd-csd-run.ts")).runCsdCommand,
+  tail: async () => (await import("./cmd-csd-tail.ts")).tailCommand,
+  logs: async () => (await import("./cmd-csd-logs.ts")).logsCommand,
+  attach: async () => (await import("./cmd-csd-attach.ts")).attachCommand,
   ps: async () => (await import("./cmd-csd-ps.ts")).psCommand,
   kill: async () => (await import("./cmd-csd-kill.ts")).killCommand,
 });

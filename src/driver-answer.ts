@@ -1,5 +1,6 @@
 import { chooseOption, describeOptions, planKeys, type Wish } from "./answer.ts";
-import { gateFingerprint, type MenuOption, parseScreen, type Screen, type ScreenGate } from "./claude-screen.ts";
+import { gateFingerprint, type MenuOption, type ScreenGate } from "./claude-gate.ts";
+import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";

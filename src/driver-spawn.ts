@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { channelDir } from "./channel.ts";
 import { renderHookSettings } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
@@ -16,6 +17,8 @@ import { createTmux, type Tmux } from "./tmux.ts";
 export interface SpawnOptions {
   cwd?: string;
   sessionId?: string;
+  /** Go on with this conversation of the folder instead of a new one. */
+  resumeId?: string;
   name?: string;
   backend?: string;
   permissionMode?: string;
@@ -29,14 +32,19 @@ export interface SpawnOptions {
 /** A program that csd can drive; another one is another row. */
 interface Backend {
   find(sys: Sys): string;
-  args(sessionId: string, posture: Posture, settings: string): string[];
+  args(conversation: Conversation, posture: Posture, settings: string): string[];
+}
+
+interface Conversation {
+  id: string;
+  isResumed: boolean;
 }
 
 const backends: Record<string, Backend> = {
   claude: {
     find: findClaude,
-    args: (sessionId, { mode, isYolo }, settings) => [
-      ...["--session-id", sessionId],
+    args: ({ id, isResumed }, { mode, isYolo }, settings) => [
+      ...[isResumed ? "--resume" : "--session-id", id],
       ...(mode === null ? [] : ["--permission-mode", mode]),
       ...(isYolo ? ["--dangerously-skip-permissions"] : []),
       ...["--settings", settings],
@@ -84,7 +92,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     throw new UserError(`unknown backend ${JSON.stringify(backendName)}`, `known: ${Object.keys(backends).join(", ")}`);
   const posture = choosePosture(options);
   const cwd = resolveFolder(sys, options.cwd ?? sys.cwd);
-  const sessionId = options.sessionId ?? sys.randomId();
+  const sessionId = options.resumeId ?? options.sessionId ?? sys.randomId();
   if (!uuid.test(sessionId))
     throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
   const name = options.name ?? defaultName(cwd, sessionId);
@@ -94,12 +102,23 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const version = readVersion(sys, path);
 
   const config = configDir(sys);
+  const jsonlPath = transcriptPath(config, cwd, sessionId);
+  if (options.resumeId !== undefined && sys.modifiedAt(jsonlPath) === undefined)
+    throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
   const tmux = createTmux(sys);
   const channel = channelDir(sys, name);
   sys.remove(channel);
-  sys.makePrivateDir(channel);
+  // With the folder that the hooks watch: one that came later would go unseen.
+  sys.makePrivateDir(join(channel, "gates"));
   const settings = renderHookSettings(`${quoteShell(sys.execPath)} csd ${hookWord}`);
-  const launch = createLaunch(sys, path, backend.args(sessionId, posture, settings), cwd, channelEnv(sys, channel));
+  const environment = channelEnv(sys, channel);
+  const launch = createLaunch(
+    sys,
+    path,
+    backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings),
+    cwd,
+    environment,
+  );
   const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath), () => sys.remove(channel)];
   const undoAll = async () => {
     for (const step of undo.reverse()) await step();
@@ -114,7 +133,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
       session_id: sessionId,
       cwd,
       backend: backendName,
-      jsonl_path: transcriptPath(config, cwd, sessionId),
+      jsonl_path: jsonlPath,
       permission_mode: posture.mode,
       created: Math.floor(sys.now() / 1000),
       config_dir: config,
@@ -124,6 +143,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
       pane: pane.paneId,
       pid: pane.pid,
       ...(owner === undefined ? {} : { process_start: owner.start }),
+      has_editor: "VISUAL" in environment,
     };
     sidecars.write(sidecar);
     undo.push(() => sidecars.remove(name));

@@ -202,11 +202,12 @@ const settleMs = 1500;
 const settleStepMs = 40;
 
 /** The verdict, once the signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
-export async function settle(sys: Sys, read: () => Promise<Signals>): Promise<Verdict> {
+export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnough = false): Promise<Verdict> {
   const deadline = sys.now() + settleMs;
   for (;;) {
     const signals = await read();
-    if (isSettled(signals) || sys.now() > deadline) return decideStatus(signals);
+    const isTold = isHeldEnough && signals.hooks?.gate !== undefined;
+    if (isTold || isSettled(signals) || sys.now() > deadline) return decideStatus(signals);
     await sys.sleep(settleStepMs);
   }
 }
@@ -217,7 +218,9 @@ const isSettled = (signals: Signals): boolean => {
   return !isUnpainted && !isTranscriptLate(signals);
 };
 
-export const readState = (driver: Driver, target: Target): Promise<Verdict> => settle(driver.sys, () => readSignals(driver, target));
+/** `isHeldEnough`: do not wait for a dialog to be painted when its hook has told what it asks; its options are missing then. */
+export const readState = (driver: Driver, target: Target, isHeldEnough = false): Promise<Verdict> =>
+  settle(driver.sys, () => readSignals(driver, target), isHeldEnough);
 
 export interface ListedSession {
   sidecar: Sidecar;

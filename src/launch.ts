@@ -49,6 +49,13 @@ export async function runClaude(sys: Sys, args: readonly string[]): Promise<void
   }
 }
 
+/** Becomes a program found on PATH, such as tmux; returns its exit code only where a process cannot be replaced. */
+export async function runProgram(sys: Sys, name: string, args: readonly string[], env: Sys["env"]): Promise<number> {
+  const path = findOnPath(sys, name);
+  if (path === undefined) throw new UserError(`${name} is not installed or not on PATH`, undefined, exitCode.notFound);
+  return replaceProcess({ path, name, args, env });
+}
+
 /** Marks that a running session leaves in its children; a session started from inside one is none of its own. */
 const nestedMarks = [
   "CLAUDECODE",

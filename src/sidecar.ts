@@ -27,6 +27,8 @@ export interface Sidecar {
   /** Of claude itself: it replaces the launcher in the pane. */
   pid?: number;
   process_start?: string;
+  /** Claude's editor key calls csd. */
+  has_editor?: boolean;
 }
 
 const texts = ["name", "session_id", "cwd", "backend", "jsonl_path"] as const;

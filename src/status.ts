@@ -1,4 +1,5 @@
-import { type GateKind, type MenuOption, type Screen, type ScreenGate, startupKinds } from "./claude-screen.ts";
+import { type GateKind, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
+import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type ApiError, asksQuestion, type ToolUse, type Turn } from "./claude-transcript.ts";
 
@@ -62,6 +63,11 @@ export type Verdict = Evidence &
     | { status: "limited"; text: string; window: string; resets_at: number | null; options?: string[]; choices?: Choice[] }
     | { status: "failed"; text: string; error: string }
   );
+
+export const statuses = [
+  ...(["spawning", "working", "awaiting_answer", "plan_ready", "blocked", "idle_done"] as const),
+  ...(["limited", "failed", "dead", "unknown"] as const),
+] as const;
 
 export type Status = Verdict["status"];
 

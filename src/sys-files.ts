@@ -55,6 +55,23 @@ export async function readTail(path: string, maxBytes: number): Promise<Tail | u
   }
 }
 
+/** The bytes from an offset to the end; none when the file is gone or shorter. */
+export async function readFrom(path: string, offset: number): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await Bun.file(path).slice(offset).arrayBuffer());
+  } catch {
+    // Removed or replaced just now: the next look tells.
+    return new Uint8Array();
+  }
+}
+
+/** Which file stands at a path, and how long it is. */
+export const identify = (path: string): { id: string; size: number } | undefined =>
+  attempt(() => {
+    const { dev, ino, size } = statSync(path);
+    return { id: `${dev}:${ino}`, size };
+  });
+
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));
   const temporary = `${path}.${process.pid}.tmp`;

@@ -4,8 +4,10 @@ import {
   appendPrivate,
   attempt,
   createPrivate,
+  identify,
   isExecutable,
   makePrivateDir,
+  readFrom,
   readTail,
   readText,
   type Tail,
@@ -51,6 +53,8 @@ export interface Sys {
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Promise<Tail | undefined>;
+  readFrom(path: string, offset: number): Promise<Uint8Array>;
+  identify(path: string): { id: string; size: number } | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -98,6 +102,8 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     run: (argv, options) => run(argv, { env, ...options }),
     readText,
     readTail,
+    readFrom,
+    identify,
     writePrivate,
     createPrivate,
     makePrivateDir,

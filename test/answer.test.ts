@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { chooseOption, describeOptions, planKeys, type Wish } from "../src/answer.ts";
-import type { Meaning, MenuOption, ScreenGate } from "../src/claude-screen.ts";
+import type { Meaning, MenuOption, ScreenGate } from "../src/claude-gate.ts";
 
 /** `1 allow-once Yes*` is option 1 under the cursor; `-` has no number. */
 const option = (text: string): MenuOption => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
-import { type GateKind, gateFingerprint, parseScreen, startupKinds } from "../src/claude-screen.ts";
+import { type GateKind, gateFingerprint, startupKinds } from "../src/claude-gate.ts";
+import { parseScreen } from "../src/claude-screen.ts";
 import screens from "./fixtures/screens.json";
 
 /** What a row says of a screen; an option is `number meaning label`, with `-` where the menu shows no number. */

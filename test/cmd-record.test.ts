@@ -247,10 +247,7 @@ describe("what a command is given", () => {
     expect(calls).toEqual([{ _: ["fix"], session: "fix", submit: true, rest: [] }]);
   });
 
-  test.each<[argv: string[]]>([[["--help"]], [["-h"]], [["fix", "--help"]], []])(
-    "%j prints the help and runs nothing",
-    async (argv) => {
-      expect(await run(plain, argv)).toEqual({ out: [plainHelp], calls: [] });
-    },
-  );
+  test.each<[argv: string[]]>([[["--help"]], [["-h"]], [["fix", "--help"]]])("%j prints the help and runs nothing", async (argv) => {
+    expect(await run(plain, argv)).toEqual({ out: [plainHelp], calls: [] });
+  });
 });

@@ -73,6 +73,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       const lines = from > 0 && !tail.includes(10) ? [] : text.toString().split("\n");
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
+    readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
+    identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,

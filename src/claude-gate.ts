@@ -1,0 +1,81 @@
+/** What a dialog of Claude Code asks and what its options mean, by the wording of 2.0.70 to 2.1.329. */
+
+/** What choosing an option would do. `unknown` is never chosen unless it is named. */
+export type Meaning = "allow-once" | "allow-always" | "mode-switch" | "refuse" | "free-text" | "chat" | "choice" | "submit" | "unknown";
+
+export interface MenuOption {
+  /** The number shown, undefined in a menu without numbers. */
+  number?: number;
+  label: string;
+  meaning: Meaning;
+  /** The cursor is on it. */
+  isSelected: boolean;
+}
+
+export type GateKind =
+  | "trust"
+  | "add-dir"
+  | "bypass"
+  | "api-key"
+  | "settings"
+  | "mcp-servers"
+  | "permission"
+  | "plan"
+  | "question"
+  | "limit"
+  | "dialog";
+
+export interface ScreenGate {
+  kind: GateKind;
+  /** First line of the dialog: `Bash command`, `Create file`, `Accessing workspace:` … */
+  header: string;
+  /** The line(s) right above the options. */
+  question: string;
+  /** What stands between header and question: command, diff, path, plan. */
+  body: string;
+  options: MenuOption[];
+}
+
+/** Kinds that are only shown before the session file exists. */
+export const startupKinds: ReadonlySet<GateKind> = new Set(["trust", "add-dir", "bypass", "api-key", "settings", "mcp-servers"]);
+
+/** By the first line of the dialog, which is claude's own wording; all below may hold text of the model. */
+const kinds: [kind: GateKind, header: RegExp][] = [
+  ["trust", /^Accessing workspace:|^Do you trust the files in this folder\?/],
+  ["add-dir", /^Adding a new directory:/],
+  ["bypass", /^WARNING: Claude Code running in\b/],
+  ["api-key", /^Detected a custom API key/],
+  ["settings", /^Settings (?:Warning|Error)/],
+  ["mcp-servers", /^(?:\d+ )?new MCP servers? found/i],
+  ["plan", /^Ready to code\?/],
+];
+
+export function kindOf(header: string, question: string, options: MenuOption[]): GateKind {
+  const labels = options.map((option) => option.label);
+  if (labels.some((label) => /^(?:\[.\] )?type something\.?$|^chat about this$|^submit answers$/i.test(label))) return "question";
+  if (labels.some((label) => /^stop and wait for limit to reset$/i.test(label))) return "limit";
+  const named = kinds.find(([, pattern]) => pattern.test(header))?.[0];
+  if (named !== undefined) return named;
+  if (/Would you like to proceed\?$/.test(question)) return "plan";
+  return /^(?:Do you want to|Claude (?:wants|needs)|Would you like)/.test(question) ? "permission" : "dialog";
+}
+
+/** Only the beginning of a label is claude's; behind it may stand a command or a path. */
+export function meaningOf(label: string, kind: GateKind): Meaning {
+  const text = label.toLowerCase().replaceAll("’", "'").trim();
+  if (/^(?:\[.\] )?type something|^type here to tell|^tell claude what to change|^other$/.test(text)) return "free-text";
+  if (/^chat about this/.test(text)) return "chat";
+  if (/^submit\b|^next$|^enable selected/.test(text)) return "submit";
+  if (kind === "question") return /^cancel$/.test(text) ? "refuse" : "choice";
+  if (/^no\b|^exit\b|^cancel$|^stop and wait/.test(text)) return "refuse";
+  if (kind === "mcp-servers" || kind === "limit") return "choice";
+  if (/^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|manually approve edits)|continue)$/.test(text))
+    return "allow-once";
+  if (/^yes, (?:and )?(?:switch to|use auto mode|auto-accept|accept edits|bypass)/.test(text)) return "mode-switch";
+  if (/^yes, (?:and )?(?:don't ask again|always allow|allow)\b/.test(text)) return "allow-always";
+  return "unknown";
+}
+
+/** Two captures show the same gate when this text is equal; the cursor may have moved. */
+export const gateFingerprint = (gate: ScreenGate): string =>
+  [gate.kind, gate.header, gate.question, gate.body, ...gate.options.map((option) => `${option.number ?? ""} ${option.label}`)].join("\n");

@@ -1,0 +1,21 @@
+import { command } from "./cmd-record.ts";
+import { createDriver, findLive } from "./driver.ts";
+import { SilentExit, UserError } from "./errors.ts";
+import { runProgram } from "./launch.ts";
+
+export const attachCommand = command({
+  name: "csd attach",
+  summary: "Show a session in this terminal, to look and to type; tmux's own key (ctrl-b d) leaves it running.",
+  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  examples: [["csd attach fix", ""]],
+  async run({ args, app }) {
+    const { sys } = app;
+    const { livePane } = await findLive(createDriver(sys), args.session);
+    if (!app.isInteractive) throw new UserError("csd attach needs a terminal", `csd tail ${args.session} prints the conversation`);
+    const isInside = sys.env.TMUX?.startsWith(`${livePane.socketPath},`) === true;
+    const { TMUX: _, ...outside } = sys.env;
+    const verb = isInside ? "switch-client" : "attach-session";
+    const argv = ["-u", "-S", livePane.socketPath, verb, "-t", livePane.sessionId];
+    throw new SilentExit(await runProgram(sys, "tmux", argv, isInside ? sys.env : outside));
+  },
+});

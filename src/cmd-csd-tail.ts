@@ -1,0 +1,39 @@
+import { wholeNumber } from "./cmd-csd-json.ts";
+import { command } from "./cmd-record.ts";
+import { createDriver, findTracked, findTranscript, readOwnSession } from "./driver.ts";
+import { UserError } from "./errors.ts";
+import { readLines } from "./tail.ts";
+import { renderTranscript } from "./transcript-text.ts";
+
+export const tailCommand = command({
+  name: "csd tail",
+  summary: "Print the conversation of a session as text, or as its JSON lines.",
+  args: {
+    session: { type: "positional", required: true, description: "name of the session" },
+    lines: { type: "string", alias: "n", valueHint: "N", default: "20", description: "how many of the last entries (default: 20)" },
+    follow: { type: "boolean", alias: "f", description: "go on as it grows, until the session ends" },
+    json: { type: "boolean", description: "print the transcript's own lines" },
+  },
+  examples: [
+    ["csd tail fix", ""],
+    ["csd tail fix -f", "follow it"],
+    ["csd tail fix --json -n 1 | jq .message", ""],
+  ],
+  async run({ args, app }) {
+    const { sys } = app;
+    const driver = createDriver(sys);
+    const target = findTracked(driver, args.session);
+    const count = wholeNumber("--lines", args.lines);
+    const path = findTranscript(sys, target, await readOwnSession(driver, target));
+    if (path === undefined) throw new UserError(`session "${args.session}" has no transcript yet`, "it is written with the first prompt");
+    const render = (line: string) => (args.json === true ? line : renderTranscript(line));
+    const isOver = async () => args.follow !== true || (await readOwnSession(driver, target)) === undefined;
+    let isFirst = true;
+    for await (const lines of readLines(sys, path, isOver)) {
+      const shown = lines.map(render).filter((text) => text !== "");
+      const chosen = isFirst && count > 0 ? shown.slice(-count) : isFirst ? [] : shown;
+      isFirst = false;
+      if (chosen.length > 0) app.out(chosen.join("\n"));
+    }
+  },
+});

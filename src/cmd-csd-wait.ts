@@ -1,0 +1,54 @@
+import { printJson, wholeNumber } from "./cmd-csd-json.ts";
+import { command } from "./cmd-record.ts";
+import { createDriver, findTracked } from "./driver.ts";
+import { waitForStatus } from "./driver-watch.ts";
+import { exitCode, nearestWord, UserError, usageError } from "./errors.ts";
+import { type Status, statuses } from "./status.ts";
+
+/** Whatever wants somebody: a script goes on here. */
+const restStates: Status[] = ["awaiting_answer", "plan_ready", "blocked", "idle_done", "limited", "failed", "dead"];
+
+export const waitCommand = command({
+  name: "csd wait",
+  summary: "Wait until a session is in one of these states, and print it. Reacts to claude's own signals; it does not poll.",
+  args: {
+    session: { type: "positional", required: true, description: "name of the session" },
+    until: { type: "string", valueHint: "STATE[,STATE]", description: `default: ${restStates.join(",")}` },
+    timeout: {
+      type: "string",
+      valueHint: "SECONDS",
+      description: `give up after this time, with code ${exitCode.timeout} (default: never)`,
+    },
+  },
+  examples: [
+    ["csd send fix Run the tests && csd wait fix", "until it needs you or is done"],
+    ["csd wait fix --until idle_done --timeout 600", ""],
+  ],
+  async run({ args, app }) {
+    const wanted = args.until === undefined ? restStates : parseStates(args.until);
+    const seconds = args.timeout === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--timeout", args.timeout);
+    const driver = createDriver(app.sys);
+    const target = findTracked(driver, args.session);
+    const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => wanted.includes(status), seconds * 1000);
+    if (isWanted) return printJson(app, verdict);
+    if (verdict.status === "dead") throw new UserError(`session "${args.session}" is not alive`, `csd kill ${args.session} forgets it`);
+    throw new UserError(
+      `session "${args.session}" is still ${verdict.status} after ${seconds} s`,
+      "wait longer, or look at it",
+      exitCode.timeout,
+    );
+  },
+});
+
+function parseStates(text: string): Status[] {
+  const words = text.split(",").map((word) => word.trim());
+  for (const word of words) {
+    if (statuses.some((status) => status === word)) continue;
+    const near = nearestWord(word, statuses);
+    throw usageError(
+      `csd wait: unknown state ${JSON.stringify(word)}`,
+      near === undefined ? `one of: ${statuses.join(", ")}` : `did you mean ${near}?`,
+    );
+  }
+  return words as Status[];
+}

@@ -1,0 +1,118 @@
+import { type Driver, findLive, type Target } from "./driver.ts";
+import { killSession } from "./driver-kill.ts";
+import { answerGate } from "./driver-reply.ts";
+import { sendPrompt } from "./driver-send.ts";
+import { type SpawnOptions, spawnSession } from "./driver-spawn.ts";
+import { waitForStatus } from "./driver-watch.ts";
+import { UserError } from "./errors.ts";
+import type { Status, Verdict } from "./status.ts";
+
+export interface RunOptions {
+  prompt: string;
+  /** Use this session and leave it; otherwise one is started for the run. */
+  session?: string;
+  spawn: SpawnOptions;
+  /** Keep the session that was started. */
+  isKept: boolean;
+  isPlanApproved: boolean;
+  /** From the moment the prompt was taken; Infinity for none. */
+  timeoutMs: number;
+}
+
+/** How a run ended; keys in the order in which they are printed. */
+export type RunOutcome =
+  | { status: "done"; text: string; session_id: string; session?: string; outcome?: string }
+  | { status: "awaiting_answer"; question: string; session: string; session_id: string; questions?: unknown }
+  | {
+      status: "gated";
+      gate: string;
+      prompt: string;
+      options: string[];
+      session: string;
+      session_id: string;
+      tool?: string;
+      input?: unknown;
+    }
+  | { status: "timed_out"; waited_secs: number; session: string; session_id: string }
+  | { status: "limited"; text: string; window: string; resets_at: number | null; session: string; session_id: string }
+  | { status: "failed"; text: string; error: string; session: string; session_id: string };
+
+/** Asks once and returns with the answer, or with what stands in its way. A session of its own is gone afterwards when it is done. */
+export async function runPrompt(driver: Driver, options: RunOptions): Promise<RunOutcome> {
+  if (options.prompt.trim() === "") throw new UserError("empty prompt", "give the text, or pipe it in");
+  const isOwn = options.session === undefined;
+  const name = options.session ?? (await spawnSession(driver, { ...options.spawn, isTrusted: true })).sidecar.name;
+  try {
+    const outcome = await drive(driver, await findLive(driver, name), options);
+    if (!isOwn || outcome.status !== "done") return outcome;
+    if (options.isKept) return outcome;
+    await killSession(driver, name);
+    const { session: _, ...gone } = outcome;
+    return gone;
+  } catch (error) {
+    if (isOwn) await killSession(driver, name);
+    throw error;
+  }
+}
+
+const restStates: Status[] = ["idle_done", "awaiting_answer", "plan_ready", "blocked", "limited", "failed"];
+
+async function drive(driver: Driver, target: Target, options: RunOptions): Promise<RunOutcome> {
+  const { sys } = driver;
+  // A turn of somebody else's is let to its end; its gates are not ours to answer.
+  const before = (await waitForStatus(driver, target, ({ status }) => restStates.includes(status), options.timeoutMs)).verdict;
+  const standing = isGate(before) ? toOutcome(target, before) : undefined;
+  if (standing !== undefined) return standing;
+  const sent = await sendPrompt(driver, target, options.prompt);
+  if (sent.receipt === "typed") return { status: "done", text: "", ...ids(target) };
+  const startedAt = sys.now();
+  for (;;) {
+    const left = options.timeoutMs - (sys.now() - startedAt);
+    const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => restStates.includes(status), left);
+    if (isWanted && verdict.status === "plan_ready" && options.isPlanApproved) {
+      await answerGate(driver, target, { meaning: "allow-once" });
+      continue;
+    }
+    if (isWanted) return toOutcome(target, verdict);
+    if (verdict.status === "dead") throw new UserError(`session "${target.name}" is not alive`, "it ended while it worked");
+    return { status: "timed_out", waited_secs: Math.floor((sys.now() - startedAt) / 1000), ...keptIds(target) };
+  }
+}
+
+const isGate = (verdict: Verdict): boolean =>
+  verdict.status === "plan_ready" || verdict.status === "blocked" || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
+
+const keptIds = (target: Target) => ({ session: target.name, session_id: target.sidecar?.session_id ?? "" });
+const ids = (target: Target) => ({ session_id: target.sidecar?.session_id ?? "", session: target.name });
+
+function toOutcome(target: Target, verdict: Verdict): RunOutcome {
+  switch (verdict.status) {
+    case "idle_done":
+      return {
+        status: "done",
+        text: verdict.text,
+        ...ids(target),
+        ...(verdict.outcome === "finished" ? {} : { outcome: verdict.outcome }),
+      };
+    case "awaiting_answer":
+      return {
+        status: "awaiting_answer",
+        question: verdict.question,
+        ...keptIds(target),
+        ...(verdict.questions === undefined ? {} : { questions: verdict.questions }),
+      };
+    case "plan_ready":
+      return { status: "gated", gate: "plan", prompt: verdict.plan ?? "", options: [], ...keptIds(target) };
+    case "blocked": {
+      const { gate, prompt, options } = verdict;
+      const asked = verdict.tool === undefined ? {} : { tool: verdict.tool, input: verdict.input };
+      return { status: "gated", gate, prompt, options, ...keptIds(target), ...asked };
+    }
+    case "limited":
+      return { status: "limited", text: verdict.text, window: verdict.window, resets_at: verdict.resets_at, ...keptIds(target) };
+    case "failed":
+      return { status: "failed", text: verdict.text, error: verdict.error, ...keptIds(target) };
+    default:
+      throw new UserError(`session "${target.name}" is ${verdict.status}`, `csd state ${target.name} shows more`);
+  }
+}
