@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { type Driver, readOwnSession, readState, type Target, trackedTarget } from "./driver.ts";
+import { type Driver, readState, type Target, trackedTarget } from "./driver.ts";
 import { sessionsDir, sidecarDir, transcriptPath } from "./paths.ts";
 import type { Status, Verdict } from "./status.ts";
 import type { Watch } from "./sys-files.ts";
@@ -7,10 +7,10 @@ import type { Watch } from "./sys-files.ts";
 /** Without a file event the state is read again after this time: a file system may tell nothing. */
 const safetyPollMs = 2000;
 
-/** Wakes at each sign of a session: its hooks, its status, its transcript. */
+/** Wakes at each sign of a session: its hooks, its status, its transcript, its record. */
 export function watchTarget({ sys }: Driver, target: Target): Watch {
   const { sidecar, channel } = target;
-  const paths = [sessionsDir(target.configDir)];
+  const paths = [sessionsDir(target.configDir), sidecarDir(sys)];
   if (channel !== undefined) paths.push(channel.dir, join(channel.dir, "gates"));
   if (sidecar !== undefined) paths.push(dirname(transcriptPath(target.configDir, sidecar.cwd, sidecar.session_id)));
   return sys.watch(paths);
@@ -82,31 +82,25 @@ async function follow(driver: Driver, name: string, send: (event: SessionEvent) 
   let sidecar = sidecars.read(name);
   if (sidecar === undefined) return;
   const watch = watchTarget(driver, trackedTarget(sys, sidecar));
-  const forgotten = sys.watch([sidecarDir(sys)]);
   let last: { key: string; status: Status } | undefined;
   let isOpen = true;
   try {
     while (isOpen && sidecar !== undefined) {
-      const verdict = await readQuickly(driver, trackedTarget(sys, sidecar));
+      // A gate that its hook has told need not be painted to be told on.
+      const verdict = await readState(driver, trackedTarget(sys, sidecar), true);
       const key = keyOf(verdict);
       if (key !== last?.key) {
         const common = { at: sys.now(), session: name, old: last?.status ?? null, new: verdict.status, state: verdict };
         isOpen = send({ event: last === undefined ? "snapshot" : "change", ...common });
         last = { key, status: verdict.status };
       }
-      await Promise.race([watch.next(safetyPollMs), forgotten.next(safetyPollMs)]);
+      await watch.next(safetyPollMs);
       sidecar = sidecars.read(name);
     }
     if (isOpen) send({ event: "gone", at: sys.now(), session: name, old: last?.status ?? null, new: null });
   } finally {
     watch.close();
-    forgotten.close();
   }
-}
-
-/** A gate that its hook has told need not be painted to be told on. */
-async function readQuickly(driver: Driver, target: Target): Promise<Verdict> {
-  return readState(driver, target, (await readOwnSession(driver, target))?.status === "waiting");
 }
 
 const changing = new Set(["source", "age_ms", "tools", "background", "options", "choices", "prompt", "subject"]);

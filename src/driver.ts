@@ -85,7 +85,7 @@ export async function readSignals(driver: Driver, target: Target, captured?: { p
   const startedAt = (sidecar?.created ?? 0) * 1000;
   const owner = await findProcess(driver, target, captured?.pane);
   if (owner === undefined) return { now: sys.now(), isAlive: false };
-  const session = readSession(sys, target.configDir, owner);
+  const session = await readSession(sys, target.configDir, owner);
   const turn = await readSessionTurn(sys, target, session);
   const hooks = target.channel === undefined ? undefined : toSignals(await target.channel.readEvents(), await target.channel.readGates());
   const base: Signals = {
@@ -125,10 +125,11 @@ export const isRecorded = (owner: ProcessStart | undefined, sidecar: Sidecar | u
   owner !== undefined && (sidecar?.process_start === undefined || owner.start === sidecar.process_start);
 
 /** Claude's own statement about this very process; undefined while a startup dialog is up, and before 2.1.86. */
-export function readSession(sys: Sys, configDirPath: string, owner: ProcessStart): SessionFile | undefined {
+export async function readSession(sys: Sys, configDirPath: string, owner: ProcessStart): Promise<SessionFile | undefined> {
   const path = sessionFilePath(configDirPath, owner.pid);
-  // Rewritten in place: a torn read is whole on the second try.
-  for (let attempt = 0; attempt < 3; attempt++) {
+  // Rewritten in place: a torn read is whole a moment later.
+  for (let attempt = 0; attempt < tornReads; attempt++) {
+    if (attempt > 0) await sys.sleep(tornReadMs);
     const text = sys.readText(path);
     if (text === undefined) return undefined;
     const file = parseSessionFile(text);
@@ -149,7 +150,7 @@ export async function look(
   hasStyle = false,
 ): Promise<{ session?: SessionFile; capture?: { pane: Pane; text: string } }> {
   const owner = await readProcess(sys, target.pid);
-  const session = owner === undefined ? undefined : readSession(sys, target.configDir, owner);
+  const session = owner === undefined ? undefined : await readSession(sys, target.configDir, owner);
   const capture = owner === undefined ? undefined : await target.tmux.capture(target.pane, hasStyle);
   return {
     ...(session === undefined ? {} : { session }),
@@ -157,6 +158,8 @@ export async function look(
   };
 }
 
+const tornReads = 5;
+const tornReadMs = 3;
 const firstTailBytes = 64 * 1024;
 
 async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | undefined): Promise<Turn | undefined> {
@@ -206,7 +209,7 @@ export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnoug
   const deadline = sys.now() + settleMs;
   for (;;) {
     const signals = await read();
-    const isTold = isHeldEnough && signals.hooks?.gate !== undefined;
+    const isTold = isHeldEnough && signals.session?.status === "waiting" && signals.hooks?.gate !== undefined;
     if (isTold || isSettled(signals) || sys.now() > deadline) return decideStatus(signals);
     await sys.sleep(settleStepMs);
   }
@@ -236,10 +239,9 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
     tracked.flatMap((sidecar) => sidecar.pid ?? []),
   );
   const captures = new Map<Sidecar, { pane: Pane; text: string }>();
-  const bySocket = Map.groupBy(
-    tracked.filter((sidecar) => isScreenNeeded(sys, sidecar, processes)),
-    (sidecar) => sidecar.socket,
-  );
+  const shown: Sidecar[] = [];
+  for (const sidecar of tracked) if (await isScreenNeeded(sys, sidecar, processes)) shown.push(sidecar);
+  const bySocket = Map.groupBy(shown, (sidecar) => sidecar.socket);
   for (const [socket, group] of bySocket) {
     const found = await createTmux(sys, socket).captureAll(group.map((sidecar) => trackedTarget(sys, sidecar).pane));
     for (const sidecar of group) {
@@ -256,9 +258,9 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
   return { sessions, broken };
 }
 
-function isScreenNeeded(sys: Sys, sidecar: Sidecar, processes: Map<number, ProcessStart>): boolean {
+async function isScreenNeeded(sys: Sys, sidecar: Sidecar, processes: Map<number, ProcessStart>): Promise<boolean> {
   if (sidecar.pid === undefined) return true;
   const owner = processes.get(sidecar.pid);
   if (owner === undefined || !isRecorded(owner, sidecar)) return false;
-  return needsScreen(readSession(sys, sidecar.config_dir ?? configDir(sys), owner));
+  return needsScreen(await readSession(sys, sidecar.config_dir ?? configDir(sys), owner));
 }

@@ -175,7 +175,9 @@ export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolea
   if (session?.status !== "idle" || since === undefined || now - since > transcriptLagMs) return false;
   // With hooks, a turn that was stopped is told whole, and one that never began is known not to be.
   if (hooks !== undefined && (lastHook(hooks) === "stop" || lastHook(hooks) === undefined)) return false;
-  return isBehind(turn, since);
+  // The notice of an interruption is stamped with the key, up to 0.2 s before the status.
+  const isInterrupted = turn?.end === "interrupted" && turn.at >= Math.max(since - transcriptLagMs, hooks?.promptAt ?? 0);
+  return !isInterrupted && isBehind(turn, since);
 }
 
 // --- gates -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ export interface Tail {
 }
 
 export interface Watch {
-  /** Resolves at the next change, at once when there was one since the last call, or after `timeoutMs`. */
+  /** Resolves at the next change, at once when there was one since the last call, or after `timeoutMs`. One call at a time. */
   next(timeoutMs: number): Promise<void>;
   close(): void;
 }
@@ -129,10 +129,10 @@ export const isExecutable = (path: string): boolean =>
 
 export function watchPaths(paths: readonly string[]): Watch {
   let hasChanged = false;
-  let wake: (() => void) | undefined;
+  let wake = () => {};
   const onChange = () => {
     hasChanged = true;
-    wake?.();
+    wake();
   };
   const watchers = paths.flatMap((path) => attempt(() => watch(path, { persistent: true }, onChange)) ?? []);
   // A watched folder that is removed: the timeout of `next` goes on.
@@ -147,7 +147,6 @@ export function watchPaths(paths: readonly string[]): Watch {
             resolve();
           };
         });
-      wake = undefined;
       hasChanged = false;
     },
     close() {
