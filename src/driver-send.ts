@@ -1,6 +1,6 @@
 import { hashPrompt } from "./channel.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { type Driver, findTranscript, look, readTranscriptTurn, type Target } from "./driver.ts";
+import { type Driver, findTranscript, look, readOwnSession, readTranscriptTurn, type Target } from "./driver.ts";
 import { parseStyled, takeSendLock, typePrompt } from "./driver-type.ts";
 import { UserError } from "./errors.ts";
 
@@ -27,10 +27,11 @@ export interface Sent {
 }
 
 const readyTimeoutMs = 30_000;
-const submitTimeoutMs = 10_000;
+const submitTimeoutMs = 30_000;
 /** A long prompt takes claude some seconds to draw and to read; a megabyte took seven (2.1.329). */
 const slowCharacters = 50_000;
 const slowTimeoutMs = 60_000;
+const repaintMs = 700;
 const stepMs = 25;
 
 /**
@@ -45,15 +46,17 @@ export async function sendPrompt(driver: Driver, target: Target, prompt: string,
     await waitUntilReady(driver, target, options.isQueued === true);
     await typePrompt(driver, target, prompt);
     if (options.isDraft === true) return { attempts: 1, receipt: "typed" };
+    const before = await readView(driver, target);
     for (let attempt = 1; attempt <= retries; attempt++) {
-      const before = await readView(driver, target);
       // A gate that came up meanwhile would take the Enter for its own.
-      requireIdle(target, before.session, options.isQueued === true);
+      requireIdle(target, (await readView(driver, target)).session, options.isQueued === true);
       // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
       if (prompt.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
       await target.tmux.keys(target.pane, ["Enter"]);
       const receipt = await waitForReceipt(driver, target, before, prompt);
-      if (receipt !== undefined) return { attempts: attempt, ...receipt };
+      if (receipt === undefined) continue;
+      if (receipt.receipt === "turn_started") await waitUntilBusy(driver, target, before);
+      return { attempts: attempt, ...receipt };
     }
     throw new UserError(
       `prompt not accepted by the TUI after ${retries} attempts`,
@@ -87,6 +90,7 @@ async function readView(driver: Driver, target: Target): Promise<View> {
 async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean): Promise<void> {
   const { sys } = driver;
   const deadline = sys.now() + readyTimeoutMs;
+  let draftSince: number | undefined;
   for (;;) {
     const view = await readView(driver, target);
     if (view.hasGate && view.session?.status === undefined)
@@ -94,8 +98,11 @@ async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean)
     requireIdle(target, view.session, isQueued);
     if (hasStarted(view.session) && view.input !== undefined) {
       if (view.input === "") return;
+      draftSince ??= sys.now();
       const draft = JSON.stringify(view.input.slice(0, 60));
-      throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, "submit or clear it in the pane");
+      // What was just submitted stands there for a moment more.
+      if (sys.now() - draftSince > repaintMs)
+        throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, "submit or clear it in the pane");
     }
     if (sys.now() > deadline)
       throw new UserError(`session "${target.name}" shows no input row`, `csd state ${target.name} shows what it does`);
@@ -118,6 +125,8 @@ function requireIdle(target: Target, session: SessionFile | undefined, isQueued:
 
 /** After this time an emptied row without a new status means a local slash command: nothing more will follow. */
 const localCommandMs = 1000;
+/** An Enter that did nothing for so long was lost. Not sooner: a second one could meet the gate that the first has led to. */
+const lostEnterMs = 5000;
 
 /** Undefined when the text still stands in the input row. */
 async function waitForReceipt(driver: Driver, target: Target, before: View, prompt: string): Promise<Omit<Sent, "attempts"> | undefined> {
@@ -131,14 +140,26 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
       return { receipt: wasBusy ? "accepted" : "turn_started", ...(told.prompt_id === undefined ? {} : { promptId: told.prompt_id }) };
     const now = await readView(driver, target);
     if (now.promptAt > before.promptAt) return { receipt: "turn_started" };
-    const hasMoved = (now.session?.statusUpdatedAt ?? 0) > (before.session?.statusUpdatedAt ?? 0);
+    const waitedMs = sys.now() - pressedAt;
+    const isStill = now.session?.status === before.session?.status && now.session?.statusUpdatedAt === before.session?.statusUpdatedAt;
     const isEmpty = now.input === "" || now.input === undefined;
-    // A status that moved without a prompt hook is a slash command at work, such as /compact, or a panel.
-    if (isEmpty && sys.now() - pressedAt > localCommandMs && (target.channel !== undefined || !hasMoved)) return { receipt: "typed" };
-    if (!isEmpty && !hasMoved && sys.now() - pressedAt > localCommandMs && prompt.length <= slowCharacters) return undefined;
+    // At rest, or in a panel that it opened: a slash command. A status that says busy will be followed by the prompt's hook.
+    if (isEmpty && waitedMs > localCommandMs && (isStill || now.session?.status === "waiting")) return { receipt: "typed" };
+    if (isEmpty && waitedMs > 2 * localCommandMs && now.session?.status === "idle") return { receipt: "typed" };
+    if (!isEmpty && isStill && waitedMs > lostEnterMs && prompt.length <= slowCharacters) return undefined;
     await sys.sleep(stepMs);
   }
   return undefined;
+}
+
+/** The hook tells 25 ms before the status does: the next sender, and `state`, must not meet the idle of before. */
+async function waitUntilBusy(driver: Driver, target: Target, before: View): Promise<void> {
+  const deadline = driver.sys.now() + localCommandMs;
+  while (driver.sys.now() < deadline) {
+    const session = await readOwnSession(driver, target);
+    if (session?.statusUpdatedAt !== before.session?.statusUpdatedAt) return;
+    await driver.sys.sleep(stepMs / 5);
+  }
 }
 
 /** The hook has told this very prompt. */

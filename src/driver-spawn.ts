@@ -3,6 +3,7 @@ import { channelDir } from "./channel.ts";
 import { renderHookSettings } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
+import { readExamination } from "./doctor-memory.ts";
 import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-answer.ts";
 import { UserError } from "./errors.ts";
@@ -133,6 +134,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
       session_id: sessionId,
       cwd,
       backend: backendName,
+      backend_path: path,
       jsonl_path: jsonlPath,
       permission_mode: posture.mode,
       created: Math.floor(sys.now() / 1000),
@@ -156,7 +158,8 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     const complete = backendVersion === undefined ? sidecar : { ...sidecar, backend_version: backendVersion };
     sidecars.write(complete);
     await tmux.setRemain(pane.paneId, false);
-    return { sidecar: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS) };
+    const examination = readExamination(sys, backendVersion, path);
+    return { sidecar: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
   } catch (error) {
     await undoAll();
     throw error;
@@ -235,9 +238,17 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
   }
 }
 
+const lastWordsMs = 1000;
+
 /** tmux 3.3a often drops what a program wrote right before it ended, so the words may be missing. */
 async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, isBypass: boolean): Promise<UserError> {
-  const capture = await tmux.capture(sidecar.pane ?? "");
+  const deadline = sys.now() + lastWordsMs;
+  let capture = await tmux.capture(sidecar.pane ?? "");
+  // The process is gone a moment before tmux notices.
+  while (capture?.pane.isDead === false && sys.now() < deadline) {
+    await sys.sleep(startStepMs);
+    capture = await tmux.capture(sidecar.pane ?? "");
+  }
   const lines = (capture?.text ?? "").split("\n").map(printableLine);
   const words = lines.filter((line) => line !== "" && !line.startsWith("Pane is dead")).slice(-2);
   const code = capture === undefined ? "" : ` with code ${capture.pane.exitCode}`;

@@ -41,12 +41,23 @@ describe("gates", () => {
   test("a Bash gate shows tool, command and options; approve runs it once", async () => {
     const { box } = sandbox;
     await box.spawn("bash", [bash("touch made.txt && rm -f none.txt"), say("All done.")]);
-    expect(await box.send("bash", "Make the file")).toEqual({ ok: true, attempts: 1 });
+    expect(await box.send("bash", "Make the file")).toEqual({
+      ok: true,
+      attempts: 1,
+      receipt: "turn_started",
+      prompt_id: expect.any(String),
+    });
     const state = await box.reach("bash", "blocked");
     expect(state).toMatchObject({ gate: "permission", prompt: "Do you want to proceed?", tool: "Bash", source: "session-file" });
     expect(state.input).toMatchObject({ command: "touch made.txt && rm -f none.txt" });
     expect([labels(state)[0], labels(state).at(-1)]).toEqual(["Yes", "No"]);
-    expect(await box.csd(["approve", "bash"])).toEqual({ ok: true, option: 1, gate: "permission", chosen: "Yes", meaning: "allow-once" });
+    expect(await box.csd(["approve", "bash"])).toEqual({
+      ok: true,
+      gate: "permission",
+      chosen: "Yes",
+      meaning: "allow-once",
+      channel: "hook",
+    });
     expect(await box.reach("bash", "idle_done")).toMatchObject({ text: "All done.", outcome: "finished" });
     expect(existsSync(join(box.home, "work/bash/made.txt"))).toBe(true);
   });
