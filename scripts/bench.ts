@@ -9,8 +9,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compileProgram } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
-import { createSandbox } from "../src/sandbox.ts";
+import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
+import { measureGates, startCrowd } from "./bench-load.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 interface Row {
@@ -20,6 +21,8 @@ interface Row {
   limit?: number;
   /** Weighs the files that a and b name and runs nothing. */
   isSize?: boolean;
+  /** Measures by itself, in milliseconds; the median is held against `limit`. */
+  measure?: () => Promise<number[]>;
   prepare?: () => Promise<unknown>;
   a: string[];
   b: string[];
@@ -32,6 +35,7 @@ interface Bench {
   /** An empty program, compiled as csm is. */
   empty: string;
   claude: string;
+  box: Sandbox;
   sessionDir: string;
   /** All programs run in the sandbox; Ctrl-C aborts the signal, which ends the running one and lets no other start. */
   spawn: { env: Record<string, string>; cwd: string; timeout: number; signal: AbortSignal; stdin: "ignore" };
@@ -41,6 +45,15 @@ function createRows(bench: Bench): Row[] {
   const { csm, csd, claude } = bench;
   const b = [bench.empty];
   const session = { prepare: () => startSession(bench), cleanup: () => run(bench, [csd, "kill", sessionName]) };
+  const listPanes = ["sh", "-c", `'${bench.empty}'; exec tmux -u list-panes -a`];
+  const call = async (args: string[], env?: Record<string, string>) =>
+    (await run(env === undefined ? bench : { ...bench, spawn: { ...bench.spawn, env } }, [csd, ...args])).stdout;
+  const crowd = {
+    prepare: () => startCrowd(bench.box, call, 50),
+    cleanup: async () => {
+      for (let index = 0; index < 50; index++) await call(["kill", `crowd${index}`]);
+    },
+  };
   return [
     { name: "version", what: "csm --version : empty program", limit: 1.4, a: [csm, "--version"], b },
     { name: "statusline", what: "csm statusline : empty program", limit: 1.4, a: [csm, "statusline"], b },
@@ -53,6 +66,23 @@ function createRows(bench: Bench): Row[] {
     { name: "state", what: "csd state, one session : empty program", limit: 3, a: [csd, "state", sessionName], b, ...session },
     { name: "ls-live", what: "csm ls, one session : empty program", a: [csm, "ls"], b, ...session },
     { name: "ps-live", what: "csd ps, one session : empty program", a: [csd, "ps"], b, ...session },
+    {
+      name: "state-tmux",
+      what: "csd state : empty program + tmux list-panes -a",
+      limit: 1.5,
+      a: [csd, "state", sessionName],
+      b: listPanes,
+      ...session,
+    },
+    { name: "ps-50", what: "csd ps --json, 50 sessions of 1 MB : the same", limit: 3, a: [csd, "ps", "--json"], b: listPanes, ...crowd },
+    {
+      name: "events",
+      what: "gate on screen to line of csd events",
+      limit: 150,
+      measure: () => measureGates(bench.box, call, csd, 10),
+      a: [],
+      b: [],
+    },
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
   ];
@@ -88,7 +118,7 @@ async function measureAll({ names, runs, out }: ReturnType<typeof readOptions>, 
   const box = await createSandbox({ claudePath: claude, path: process.env.PATH });
   try {
     const spawn = { env: box.env, cwd: box.home, timeout: 60_000, signal, stdin: "ignore" } as const;
-    const bench = { ...(await installPrograms(box.dir, out)), claude, sessionDir: box.folder(sessionName), spawn };
+    const bench = { ...(await installPrograms(box.dir, out)), claude, box, sessionDir: box.folder(sessionName), spawn };
     const rows = createRows(bench);
     const chosen = rows.filter((row) => names?.includes(row.name) ?? true);
     if (names !== undefined && chosen.length < names.length)
@@ -149,6 +179,19 @@ async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result>
   if (process.stderr.isTTY) process.stderr.write(`measuring ${name} …`);
   try {
     await row.prepare?.();
+    if (row.measure !== undefined) {
+      const value = median(await row.measure());
+      return {
+        ...result,
+        measured: {
+          a: { value },
+          b: { value: Number.NaN },
+          ratio: Number.NaN,
+          difference: Number.NaN,
+          isOver: value > (limit ?? Infinity),
+        },
+      };
+    }
     const measured = isSize ? compareSizes(row) : await compareTimes(bench, row, runs);
     const isOver = limit !== undefined && (isSize ? measured.difference : measured.ratio) > limit;
     return { ...result, measured: { ...measured, isOver } };
@@ -216,16 +259,25 @@ function renderReport({ machine, runs, rows }: Awaited<ReturnType<typeof measure
   return [`${machine}; medians of ${runs} pairs`, "", ...aligned].join("\n");
 }
 
-const milliseconds = (value?: number): string => (value === undefined ? "" : `${value.toFixed(1)} ms`);
+const milliseconds = (value?: number): string => (value === undefined || Number.isNaN(value) ? "" : `${value.toFixed(1)} ms`);
 const megabytes = (value?: number): string => (value === undefined ? "" : `${(value / 1e6).toFixed(2)} MB`);
 
 function renderCells({ name, unit, limit, measured }: Result): string[] {
   if (measured === undefined) return [name];
   const { a, b, ratio, difference } = measured;
   const text = unit === "ms" ? milliseconds : megabytes;
-  const limitText = limit === undefined ? "" : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
+  const isOwn = Number.isNaN(ratio);
+  const limitText = limit === undefined ? "" : isOwn ? milliseconds(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
   const costs = [milliseconds(a.cpuMs), milliseconds(b.cpuMs), megabytes(a.peakBytes), megabytes(b.peakBytes)];
-  return [name, text(a.value), text(b.value), `${difference < 0 ? "" : "+"}${text(difference)}`, ratio.toFixed(2), limitText, ...costs];
+  return [
+    name,
+    text(a.value),
+    text(b.value),
+    isOwn ? "" : `${difference < 0 ? "" : "+"}${text(difference)}`,
+    isOwn ? "" : ratio.toFixed(2),
+    limitText,
+    ...costs,
+  ];
 }
 
 function renderEnd({ what, limit, measured, error }: Result, paint: Paint): string {

@@ -64,7 +64,7 @@ export function openChannel(sys: Sys, dir: string): Channel {
   return {
     dir,
     async readEvents() {
-      const tail = await sys.readTail(join(dir, "events.jsonl"), tailBytes);
+      const tail = sys.readTail(join(dir, "events.jsonl"), tailBytes);
       return (tail?.lines ?? []).flatMap(parseEvent);
     },
     append: (event) => sys.appendPrivate(join(dir, "events.jsonl"), `${JSON.stringify(event)}\n`),

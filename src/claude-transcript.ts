@@ -130,10 +130,12 @@ const isRecord = (value: unknown): value is Record<string, unknown> => typeof va
  * The newest turn. Lines are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
  * they answer.
  */
-export function readTurn(lines: Iterable<string>): Turn {
-  const events: TranscriptEvent[] = [];
-  for (const line of lines) events.push(...parseTranscriptLine(line));
-  events.sort((a, b) => a.at - b.at);
+export const readTurn = (lines: Iterable<string>): Turn => decideTurn(parseLines(lines));
+
+export const parseLines = (lines: Iterable<string>): TranscriptEvent[] => [...lines].flatMap(parseTranscriptLine);
+
+export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
+  const events = parsed.toSorted((a, b) => a.at - b.at);
   const turn: Turn = { pendingTools: [], text: "", at: 0 };
   let messageId: string | undefined;
   const startMessage = (id: string) => {
@@ -180,13 +182,14 @@ export function readTurn(lines: Iterable<string>): Turn {
 }
 
 /** True when these lines hold at least one whole message of the newest turn, so that reading further back adds nothing. */
-export function hasWholeTurn(lines: readonly string[]): boolean {
+export const hasWholeTurn = (lines: readonly string[]): boolean => isWholeTurn(parseLines(lines));
+
+export function isWholeTurn(events: readonly TranscriptEvent[]): boolean {
   const messages = new Set<string>();
-  for (const line of lines)
-    for (const event of parseTranscriptLine(line)) {
-      if (event.kind === "prompt" || event.kind === "error") return true;
-      if (event.kind === "text" || event.kind === "tool") messages.add(event.messageId);
-    }
+  for (const event of events) {
+    if (event.kind === "prompt" || event.kind === "error") return true;
+    if (event.kind === "text" || event.kind === "tool") messages.add(event.messageId);
+  }
   return messages.size > 1;
 }
 

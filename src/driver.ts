@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
-import { hasWholeTurn, readTurn, type Turn } from "./claude-transcript.ts";
+import { decideTurn, isWholeTurn, parseLines, type Turn } from "./claude-transcript.ts";
 import { UserError } from "./errors.ts";
 import { configDir, projectsDir, sessionFilePath, transcriptPath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
@@ -78,14 +78,22 @@ const isPaneOf = (pane: Pane, sidecar: Sidecar | undefined): boolean =>
   (sidecar?.pid === undefined || pane.pid === sidecar.pid) &&
   (sidecar?.server_pid === undefined || pane.serverPid === sidecar.server_pid);
 
+/** What a caller that reads many sessions has read already. */
+interface Known {
+  owner?: ProcessStart;
+  session?: SessionFile;
+  captured?: { pane: Pane; text: string };
+}
+
 /** Everything known of a session now. The screen is only captured where no cheaper signal settles the state. */
-export async function readSignals(driver: Driver, target: Target, captured?: { pane: Pane; text: string }): Promise<Signals> {
+export async function readSignals(driver: Driver, target: Target, known: Known = {}): Promise<Signals> {
   const { sys } = driver;
   const { sidecar } = target;
+  const { captured } = known;
   const startedAt = (sidecar?.created ?? 0) * 1000;
-  const owner = await findProcess(driver, target, captured?.pane);
+  const owner = known.owner ?? (await findProcess(driver, target, captured?.pane));
   if (owner === undefined) return { now: sys.now(), isAlive: false };
-  const session = await readSession(sys, target.configDir, owner);
+  const session = known.session ?? (await readSession(sys, target.configDir, owner));
   const turn = await readSessionTurn(sys, target, session);
   const hooks = target.channel === undefined ? undefined : toSignals(await target.channel.readEvents(), await target.channel.readGates());
   const base: Signals = {
@@ -160,7 +168,7 @@ export async function look(
 
 const tornReads = 5;
 const tornReadMs = 3;
-const firstTailBytes = 64 * 1024;
+const firstTailBytes = 16 * 1024;
 
 async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | undefined): Promise<Turn | undefined> {
   const path = findTranscript(sys, target, session);
@@ -169,10 +177,11 @@ async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | 
 
 /** The newest turn of a transcript, from as few bytes of its end as hold it; undefined without the file. */
 export async function readTranscriptTurn(sys: Sys, path: string): Promise<Turn | undefined> {
-  for (let bytes = firstTailBytes; ; bytes *= 8) {
-    const tail = await sys.readTail(path, bytes);
+  for (let bytes = firstTailBytes; ; bytes *= 4) {
+    const tail = sys.readTail(path, bytes);
     if (tail === undefined) return undefined;
-    if (tail.isWhole || hasWholeTurn(tail.lines)) return readTurn(tail.lines);
+    const events = parseLines(tail.lines);
+    if (tail.isWhole || isWholeTurn(events)) return decideTurn(events);
   }
 }
 
@@ -238,29 +247,32 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
     sys,
     tracked.flatMap((sidecar) => sidecar.pid ?? []),
   );
-  const captures = new Map<Sidecar, { pane: Pane; text: string }>();
-  const shown: Sidecar[] = [];
-  for (const sidecar of tracked) if (await isScreenNeeded(sys, sidecar, processes)) shown.push(sidecar);
-  const bySocket = Map.groupBy(shown, (sidecar) => sidecar.socket);
-  for (const [socket, group] of bySocket) {
+  const known = new Map<Sidecar, Known>();
+  for (const sidecar of tracked) known.set(sidecar, await readKnown(sys, sidecar, processes));
+  const shown = tracked.filter((sidecar) => sidecar.pid === undefined || isShownOnly(known.get(sidecar)));
+  for (const [socket, group] of Map.groupBy(shown, (sidecar) => sidecar.socket)) {
     const found = await createTmux(sys, socket).captureAll(group.map((sidecar) => trackedTarget(sys, sidecar).pane));
     for (const sidecar of group) {
-      const capture = found.get(trackedTarget(sys, sidecar).pane);
-      if (capture !== undefined) captures.set(sidecar, capture);
+      const captured = found.get(trackedTarget(sys, sidecar).pane);
+      if (captured !== undefined) known.set(sidecar, { ...known.get(sidecar), captured });
     }
   }
-  const sessions: ListedSession[] = [];
-  for (const sidecar of tracked) {
+  const readOne = async (sidecar: Sidecar): Promise<ListedSession> => {
     const target = trackedTarget(sys, sidecar);
-    const signals = await readSignals(driver, target, captures.get(sidecar));
-    sessions.push({ sidecar, verdict: isSettled(signals) ? decideStatus(signals) : await readState(driver, target) });
-  }
+    if (sidecar.pid !== undefined && known.get(sidecar)?.owner === undefined)
+      return { sidecar, verdict: decideStatus({ now: sys.now(), isAlive: false }) };
+    const signals = await readSignals(driver, target, known.get(sidecar));
+    return { sidecar, verdict: isSettled(signals) ? decideStatus(signals) : await readState(driver, target) };
+  };
+  const sessions = await Promise.all(tracked.map(readOne));
   return { sessions, broken };
 }
 
-async function isScreenNeeded(sys: Sys, sidecar: Sidecar, processes: Map<number, ProcessStart>): Promise<boolean> {
-  if (sidecar.pid === undefined) return true;
-  const owner = processes.get(sidecar.pid);
-  if (owner === undefined || !isRecorded(owner, sidecar)) return false;
-  return needsScreen(await readSession(sys, sidecar.config_dir ?? configDir(sys), owner));
+async function readKnown(sys: Sys, sidecar: Sidecar, processes: Map<number, ProcessStart>): Promise<Known> {
+  const owner = processes.get(sidecar.pid ?? 0);
+  if (owner === undefined || !isRecorded(owner, sidecar)) return {};
+  const session = await readSession(sys, sidecar.config_dir ?? configDir(sys), owner);
+  return session === undefined ? { owner } : { owner, session };
 }
+
+const isShownOnly = (known: Known | undefined): boolean => known?.owner !== undefined && needsScreen(known.session);

@@ -1,10 +1,12 @@
 import {
   chmodSync,
   closeSync,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -37,21 +39,28 @@ export const attempt = <T>(read: () => T): T | undefined => {
   }
 };
 
-export const readText = (path: string): string | undefined => attempt(() => readFileSync(path, "utf8"));
+/** Asks first: an exception for a file that is not there costs more than all the rest. */
+const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-export async function readTail(path: string, maxBytes: number): Promise<Tail | undefined> {
+export const readText = (path: string): string | undefined => (isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined);
+
+export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
+export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
+
+export function readTail(path: string, maxBytes: number): Tail | undefined {
+  const file = isThere(path) ? attempt(() => openSync(path, "r")) : undefined;
+  if (file === undefined) return undefined;
   try {
-    const file = Bun.file(path);
-    const { size } = await file.stat();
+    const { size } = fstatSync(file);
     const from = Math.max(0, size - maxBytes);
-    const bytes = new Uint8Array(await file.slice(from, size).arrayBuffer());
+    const buffer = Buffer.allocUnsafe(size - from);
+    const bytes = buffer.subarray(0, readSync(file, buffer, 0, buffer.length, from));
     const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
     if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
-    const text = new TextDecoder().decode(bytes.subarray(firstLine));
-    return { lines: text.split("\n").filter((line) => line !== ""), isWhole: from === 0, size };
-  } catch {
-    // No such file, or it vanished between the two reads.
-    return undefined;
+    const lines = bytes.toString("utf8", firstLine).split("\n");
+    return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size };
+  } finally {
+    closeSync(file);
   }
 }
 

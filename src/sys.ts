@@ -1,12 +1,14 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import {
   appendPrivate,
   attempt,
   createPrivate,
   identify,
+  isDirectory,
   isExecutable,
   makePrivateDir,
+  modifiedAt,
   readFrom,
   readTail,
   readText,
@@ -52,7 +54,7 @@ export interface Sys {
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
-  readTail(path: string, maxBytes: number): Promise<Tail | undefined>;
+  readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
   identify(path: string): { id: string; size: number } | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
@@ -112,9 +114,9 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
     realPath: (path) => attempt(() => realpathSync(path)),
-    isDirectory: (path) => attempt(() => statSync(path).isDirectory()) ?? false,
+    isDirectory,
     isExecutable,
-    modifiedAt: (path) => attempt(() => statSync(path).mtimeMs),
+    modifiedAt,
     signal,
     readInput: () => Bun.stdin.text(),
     watch: watchPaths,

@@ -64,7 +64,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
     readText: (path) => files.get(path),
-    async readTail(path, maxBytes) {
+    readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
       if (!files.has(path)) return undefined;
       const from = Math.max(0, bytes.length - maxBytes);

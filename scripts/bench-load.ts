@@ -1,0 +1,84 @@
+/** What the rows about many sessions and about events need: fifty sessions that cost nothing, and a gate to watch. */
+import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { bash, say } from "../src/model-script.ts";
+import type { Sandbox } from "../src/sandbox.ts";
+
+type Csd = (args: string[], env?: Record<string, string>) => Promise<string>;
+
+/**
+ * Live sessions of a program in claude's place that publishes an idle session file and sleeps, each with a transcript of 1 MB:
+ * fifty real ones would measure the memory of this machine.
+ */
+export async function startCrowd(box: Sandbox, csd: Csd, count: number): Promise<void> {
+  const fake = join(box.dir, "fake-claude");
+  const body = `#!/bin/sh
+[ "$1" = --version ] && { echo "2.1.329 (Claude Code)"; exit 0; }
+mkdir -p "$HOME/.claude/sessions"
+start=$(cut -d' ' -f22 /proc/$$/stat)
+printf '{"pid":%s,"sessionId":"%s","cwd":"%s","procStart":"%s","version":"2.1.329","kind":"interactive","entrypoint":"cli","status":"idle","statusUpdatedAt":1}' $$ "$2" "$PWD" "$start" > "$HOME/.claude/sessions/$$.json"
+exec sleep 600
+`;
+  writeFileSync(fake, body);
+  chmodSync(fake, 0o755);
+  const env = { ...box.env, CLAUDE_SMART_CLAUDE_BIN: fake };
+  for (let index = 0; index < count; index++) {
+    const spawned = JSON.parse(await csd(["spawn", "--name", `crowd${index}`, "--cwd", box.folder("crowd")], env)) as {
+      jsonl_path: string;
+    };
+    writeTranscript(spawned.jsonl_path);
+  }
+}
+
+function writeTranscript(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const line = (role: "user" | "assistant", text: string, at: number) => {
+    const content = role === "user" ? text : [{ type: "text", text }];
+    const message = { role, id: `msg_${at}`, model: "claude-opus-5-5", content, stop_reason: role === "user" ? null : "end_turn" };
+    return `${JSON.stringify({ type: role, uuid: `u${at}`, timestamp: new Date(at).toISOString(), message })}\n`;
+  };
+  writeFileSync(path, "");
+  for (let at = 1; at <= 100; at++)
+    appendFileSync(path, line("user", "x".repeat(5000), at * 2) + line("assistant", "y".repeat(5000), at * 2 + 1));
+  appendFileSync(path, `${JSON.stringify({ type: "system", subtype: "turn_duration", timestamp: new Date(1000).toISOString() })}\n`);
+}
+
+/** How long after the dialog is on the screen `csd events` prints its line; below zero when the line comes first. */
+export async function measureGates(box: Sandbox, csd: Csd, csdPath: string, count: number): Promise<number[]> {
+  const spawned = JSON.parse(await csd(["spawn", "--name", "gates", "--cwd", box.folder("gates"), "--permission-mode", "manual"])) as {
+    session_id: string;
+  };
+  box.stub.script(
+    spawned.session_id,
+    Array.from({ length: count }, (_, index) => [bash(`touch g${index} && rm -f x`), say("Done.")]).flat(),
+  );
+  const stream = Bun.spawn([csdPath, "events", "gates"], { env: box.env, cwd: box.home, stdout: "pipe", stderr: "ignore" });
+  let toldAt = 0;
+  const reading = (async () => {
+    for await (const chunk of stream.stdout) if (new TextDecoder().decode(chunk).includes('"new":"blocked"')) toldAt = performance.now();
+  })();
+  const latencies: number[] = [];
+  try {
+    for (let index = 0; index < count; index++) {
+      toldAt = 0;
+      await csd(["send", "gates", "Go"]);
+      const shownAt = await waitUntilShown(box);
+      while (toldAt === 0) await Bun.sleep(1);
+      latencies.push(toldAt - shownAt);
+      await csd(["approve", "gates"]);
+      await csd(["wait", "gates", "--until", "idle_done"]);
+    }
+  } finally {
+    stream.kill();
+    await reading;
+    await csd(["kill", "gates"]);
+  }
+  return latencies;
+}
+
+async function waitUntilShown(box: Sandbox): Promise<number> {
+  for (;;) {
+    const screen = await box.run(["tmux", "-u", "capture-pane", "-p", "-t", "=gates:"]);
+    if (screen.stdout.includes("Do you want to proceed?")) return performance.now();
+  }
+}
