@@ -73,6 +73,8 @@ export const parseStyled = (styled: string): Screen => parseScreen(printable(sty
 const squeeze = (text: string): string => text.replace(/(?:\s|\p{C}|\u00a0|\ufe0f)+/gu, "");
 
 const lockTimeoutMs = 60_000;
+/** A lock is written right after it is made; one that stays empty was left by a full disk or a crash. */
+const unwrittenMs = 2000;
 
 /** One sender at a time: two would mix their texts in one input row. The result gives the row free. */
 export async function takeSendLock({ sys }: Driver, target: Target): Promise<() => void> {
@@ -82,7 +84,8 @@ export async function takeSendLock({ sys }: Driver, target: Target): Promise<() 
   const deadline = sys.now() + lockTimeoutMs;
   while (!sys.createPrivate(path, `${sys.pid} ${own?.start ?? ""}`)) {
     const [pid = "", start = ""] = (sys.readText(path) ?? "").split(" ");
-    const holder = pid === "" ? own : await readProcess(sys, Number(pid));
+    const isUnwritten = pid === "" && sys.now() - (sys.modifiedAt(path) ?? sys.now()) < unwrittenMs;
+    const holder = isUnwritten ? own : await readProcess(sys, Number(pid));
     // Its holder was killed.
     if (holder === undefined || (start !== "" && holder.start !== start)) sys.remove(path);
     else if (sys.now() > deadline)

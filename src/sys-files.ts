@@ -100,6 +100,8 @@ export function createPrivate(path: string, text: string): boolean {
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    // Made, and not written: a full disk must not leave a name taken.
+    rmSync(path, { force: true });
     throw error;
   }
 }

@@ -459,3 +459,68 @@ describe("faults", () => {
     expect(await box.csd(["kill", "older"])).toEqual({ ok: true });
   });
 });
+
+describe("scripts", () => {
+  test("the loop that the older tool documents works unchanged", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("loop");
+    // Its own words: read the state, answer or approve, stop at idle_done or dead, else sleep.
+    const script = `
+      name=$(csd spawn --cwd '${cwd}' --permission-mode plan | sed -n 's/^  "name": "\\(.*\\)",$/\\1/p')
+      echo "$name" > name
+      until [ -e scripted ]; do sleep 0.05; done
+      csd send "$name" Plan it and do it >/dev/null
+      while :; do
+        status=$(csd state "$name" | sed -n 's/^  "status": "\\(.*\\)",$/\\1/p')
+        echo "$status"
+        case $status in
+          awaiting_answer) csd send "$name" yes >/dev/null ;;
+          plan_ready|blocked) csd approve "$name" >/dev/null ;;
+          idle_done|dead) break ;;
+          *) sleep 0.2 ;;
+        esac
+      done`;
+    const running = box.run(["bash", "-c", script], { cwd, env: { ...box.env, PATH: `${join(csdPath, "..")}:${box.env.PATH}` } });
+    const name = await until("the session is named", () => existsSync(join(cwd, "name")) && readFileSync(join(cwd, "name"), "utf8").trim());
+    const { session_id } = JSON.parse(readFileSync(record(box, name), "utf8")) as Json;
+    box.stub.script(String(session_id), [...plan("# Do it"), bash("touch done.txt && rm -f x"), say("Shall I finish?"), say("Finished.")]);
+    writeFileSync(join(cwd, "scripted"), "");
+    const steps = (await running).stdout.trim().split("\n");
+    expect(steps.filter((step, index) => step !== "working" && step !== steps[index - 1])).toEqual([
+      ...["plan_ready", "blocked", "awaiting_answer", "idle_done"],
+    ]);
+    expect(existsSync(join(cwd, "done.txt"))).toBe(true);
+  });
+
+  test("no prompt and no token stands in a process list while a session works", async () => {
+    const { box } = sandbox;
+    await box.spawn("secret", [hold("working"), say("x")]);
+    await box.csd(["send", "secret", "-"], { input: "the word is xyzzy-plugh" });
+    await box.reach("secret", "working");
+    const listed = (await box.run(["ps", "axwwe"])).stdout.split("\n").filter((line) => line.includes("claude --session-id"));
+    expect(listed.length).toBeGreaterThan(0);
+    expect((await box.run(["bash", "-c", "ps axww -o args | grep -v grep | grep -cE 'xyzzy|sk-ant'"])).stdout.trim()).toBe("0");
+  });
+});
+
+describe("a disk that takes nothing more", () => {
+  test("spawn: one error line, and nothing is left running", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("full");
+    const result = await box.run(["bash", "-c", `ulimit -f 0; exec '${csdPath}' spawn --name full --cwd '${cwd}'`]);
+    expect([result.code, result.stdout, result.stderr.trim().split("\n").length]).toEqual([1, "", 1]);
+    expect("error" in JSON.parse(result.stderr)).toBe(true);
+    expect((await box.run(["tmux", "has-session", "-t", "=full"])).code).not.toBe(0);
+  });
+
+  test("the record of a session survives a write that fails", async () => {
+    const { box } = sandbox;
+    await box.spawn("survives", [say("Still here.")]);
+    const before = readFileSync(record(box, "survives"), "utf8");
+    const result = await box.run(["bash", "-c", `ulimit -f 0; exec '${csdPath}' send survives hello`]);
+    expect([result.code, result.stderr.trim().split("\n").length]).toEqual([1, 1]);
+    expect(readFileSync(record(box, "survives"), "utf8")).toBe(before);
+    await box.send("survives", "hello");
+    expect(await box.reach("survives", "idle_done")).toMatchObject({ text: "Still here." });
+  });
+});
