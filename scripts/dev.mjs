@@ -78,7 +78,7 @@ const steps = {
     build();
     const claude = spawnSync(findBun(), ["scripts/claude.ts"], { cwd: root, encoding: "utf8" }).stdout.trim();
     const env = { CLAUDE_SMART_CLAUDE_BIN: claude, ...process.env };
-    process.exit(run(join(root, "dist", isWindows ? "csm.exe" : "csm"), ["demo"], { env }));
+    process.exit(run(program("csm"), ["demo"], { env }));
   },
   /** A shell in the sandbox of the tests, to play in. */
   sandbox() {
@@ -111,12 +111,18 @@ const steps = {
     ];
     let passed = 0;
     let failed = 0;
+    rmSync(join(root, "dist"), { recursive: true, force: true });
     for (const [name, check] of checks) {
       if (check() === 0) passed++;
       else {
         failed++;
         process.stderr.write(`check "${name}" failed\n`);
       }
+    }
+    // Without a binary every end-to-end test would fail for one reason.
+    if (!existsSync(program("csd"))) {
+      process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
+      process.exit(1);
     }
     const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
     const report = join(dir, "junit.xml");
@@ -131,6 +137,8 @@ const steps = {
     process.exit(failed === 0 ? 0 : 1);
   },
 };
+
+const program = (name) => join(root, "dist", isWindows ? `${name}.exe` : name);
 
 function build() {
   const code = run(findBun(), ["run", "build.ts"], { stdio: ["ignore", "ignore", "inherit"] });

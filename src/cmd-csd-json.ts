@@ -1,5 +1,6 @@
 import { versionWarning } from "./claude-version.ts";
 import type { App } from "./cmd-record.ts";
+import { readExamination } from "./doctor-memory.ts";
 import type { Answer } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
@@ -8,9 +9,10 @@ import type { Sidecar } from "./sidecar.ts";
 /** csd's results: indented by two, keys in the order of the object. */
 export const printJson = (app: App, value: unknown): void => app.out(JSON.stringify(value, null, 2));
 
-/** `marker_warning`, the last key of what names a session; nothing when its version is verified. */
+/** `marker_warning`, the last key of what names a session; nothing when its version is verified or `csd doctor` trusts it. */
 export function warningOf(app: App, sidecar: Sidecar): { marker_warning?: string } {
-  const warning = versionWarning(sidecar.backend, sidecar.backend_version, app.sys.env.CSD_VERIFIED_VERSIONS);
+  const { backend, backend_version: version, backend_path: path } = sidecar;
+  const warning = versionWarning(backend, version, app.sys.env.CSD_VERIFIED_VERSIONS, readExamination(app.sys, version, path));
   return warning === undefined ? {} : { marker_warning: warning };
 }
 

@@ -29,6 +29,7 @@ export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   attach: async () => (await import("./cmd-csd-attach.ts")).attachCommand,
   ps: async () => (await import("./cmd-csd-ps.ts")).psCommand,
   kill: async () => (await import("./cmd-csd-kill.ts")).killCommand,
+  doctor: async () => (await import("./cmd-csd-doctor.ts")).doctorCommand,
 });
 
 export const loadAll = (commands: Readonly<Record<string, Loader>>): Promise<AnyCommand[]> =>

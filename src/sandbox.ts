@@ -54,6 +54,9 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     theme: "dark",
     customApiKeyResponses: { approved: [dummyKey.slice(-20)], rejected: [] },
     projects: { [trusted]: { hasTrustDialogAccepted: true } },
+    // Unless it counts as refused, every version clones its plugin marketplace from GitHub; ssh then writes in the user's own home.
+    officialMarketplaceAutoInstallAttempted: true,
+    officialMarketplaceAutoInstallFailReason: "policy_blocked",
   };
   writeFileSync(join(home, ".claude.json"), JSON.stringify(settings));
   const env: Record<string, string> = {
@@ -71,6 +74,7 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     DISABLE_AUTOUPDATER: "1",
     DISABLE_ERROR_REPORTING: "1",
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
+    CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1",
     ...options.env,
   };
   const sys = createSys(env);

@@ -16,6 +16,8 @@ export interface Sidecar {
   jsonl_path: string;
   permission_mode: string | null;
   backend_version?: string;
+  /** The program that was started. */
+  backend_path?: string;
   /** Unix seconds. */
   created: number;
   version?: 1;
@@ -32,7 +34,7 @@ export interface Sidecar {
 }
 
 const texts = ["name", "session_id", "cwd", "backend", "jsonl_path"] as const;
-const optionalTexts = ["backend_version", "config_dir", "socket", "tmux_session", "pane", "process_start"] as const;
+const optionalTexts = ["backend_version", "backend_path", "config_dir", "socket", "tmux_session", "pane", "process_start"] as const;
 const optionalNumbers = ["server_pid", "pid"] as const;
 
 /** Checked by hand: `csd state` runs in loops, and loading a schema library would double its start. Throws with the key that is wrong. */

@@ -19,7 +19,7 @@ test.each<[stdout: string, version: string | undefined]>([
 });
 
 const other = (version: string) =>
-  `claude ${version} is not among the verified versions ${list}: gate detection may miss prompts; if it works, set CSD_VERIFIED_VERSIONS=${version}`;
+  `claude ${version} is not among the verified versions ${list}: gate detection may miss prompts; csd doctor tests it; if it works, set CSD_VERIFIED_VERSIONS=${version}`;
 
 test.each<[rule: string, version: string | undefined, extra: string | undefined, warning: string | undefined]>([
   ["a verified one: none", "2.1.329", undefined, undefined],
