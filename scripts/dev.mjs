@@ -127,7 +127,7 @@ const steps = {
     const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
     const report = join(dir, "junit.xml");
     const filters = process.argv.slice(3);
-    const code = run(bun, ["test", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
+    const code = run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
     const counts = existsSync(report) ? readCounts(readFileSync(report, "utf8")) : { tests: 0, failures: 1 };
     rmSync(dir, { recursive: true, force: true });
     passed += counts.tests - counts.failures;

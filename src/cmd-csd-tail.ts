@@ -1,6 +1,6 @@
 import { wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked, findTranscript, readOwnSession } from "./driver.ts";
+import { createDriver, findTracked, findTranscript, readOwnSession, settleTranscript } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { readLines } from "./tail.ts";
 import { renderTranscript } from "./transcript-text.ts";
@@ -24,6 +24,7 @@ export const tailCommand = command({
     const driver = createDriver(sys);
     const target = findTracked(driver, args.session);
     const count = wholeNumber("--lines", args.lines);
+    await settleTranscript(driver, target);
     const path = findTranscript(sys, target, await readOwnSession(driver, target));
     if (path === undefined) throw new UserError(`session "${args.session}" has no transcript yet`, "it is written with the first prompt");
     const render = (line: string) => (args.json === true ? line : renderTranscript(line));

@@ -16,6 +16,8 @@ export interface Canary {
   execPath: string;
   /** Epoch ms: no step lasts longer. */
   deadline: number;
+  /** How prompts are sent: once the editor key has failed, as pastes. */
+  way: "editor" | "paste";
   /** The first finding of a signal counts. */
   tell(signal: Signal, finding: Finding): void;
 }
@@ -36,7 +38,7 @@ export type Json = Record<string, unknown>;
 const startTimeoutMs = 20_000;
 const commandTimeoutMs = 30_000;
 const statusTimeoutMs = 10_000;
-const settleMs = 5_000;
+const settleMs = 3_000;
 /** A hook that missed the end of its dialog leaves by itself after 10 s. */
 const releaseMs = 12_000;
 const stepMs = 25;
@@ -93,12 +95,14 @@ function readError(stderr: string): string {
 
 /** Has the model say this next and sends the prompt. Where the editor key fails, the prompt is pasted. */
 export async function prompt(probe: Probe, text: string, steps: Step[]): Promise<void> {
+  const { canary } = probe;
   try {
-    await sendBy(probe, "editor", text, steps);
+    await sendBy(probe, canary.way, text, steps);
   } catch (error) {
-    if (!(error instanceof UserError)) throw error;
+    if (!(error instanceof UserError) || canary.way === "paste") throw error;
+    canary.way = "paste";
     await clearRow(probe);
-    await sendBy(probe, "paste", text, steps);
+    await sendBy(probe, canary.way, text, steps);
   }
 }
 

@@ -170,10 +170,11 @@ async function checkBash(probe: Probe, seen: Seen): Promise<void> {
   const { tell } = probe.canary;
   await prompt(probe, "Make a file", askFor("hook.txt"));
   const event = await pollEvent(probe, "PermissionRequest");
+  const held = event === undefined ? undefined : await pollHeld(probe);
   const { file, word } = await pollSession(probe, "waiting");
   seen.status = { ...seen.status, ...given("waiting", word) };
   seen.waitingFor = { ...seen.waitingFor, ...given("permission", file?.waitingFor) };
-  tell("hook.PermissionRequest", judgeRequest(event, await pollHeld(probe), "Bash", commandFor("hook.txt")));
+  tell("hook.PermissionRequest", judgeRequest(event, held, "Bash", commandFor("hook.txt")));
   await examine(probe.canary, ["gate.bash"], async () => tell("gate.bash", judgeMenu(await readGate(probe, "Bash"))));
   const { channel } = await act(probe, "approve");
   await reach(probe, "idle_done");
@@ -248,7 +249,7 @@ async function checkPlan(probe: Probe): Promise<void> {
   await waitForHook(probe);
   const state = await reach(probe, "plan_ready");
   await act(probe, "approve");
-  const { text } = await reach(probe, "idle_done");
+  const { text } = await pollTranscript(probe, "Sung.");
   if (state.plan !== planText) tell("gate.plan", degraded("its text is not the model's"));
   else tell("gate.plan", text === "Sung." ? judgeMenu(choicesOf(state), false) : degraded("the approval had no effect"));
 }

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parseVersion } from "./claude-version.ts";
+import type { Canary } from "./doctor-canary.ts";
 import {
   absent,
   type Check,
@@ -67,12 +68,13 @@ function checkStateFolder(sys: Sys): Finding {
 }
 
 const versionTimeoutMs = 10_000;
+const lateMs = 1_000;
 
 type Tell = (signal: Signal, finding: Finding) => void;
 
 async function checkVersion(sys: Sys, claude: string, tell: Tell): Promise<string | undefined> {
   // A wrapper that leaves a child with its output open would keep the run from ending, time-out or not.
-  const late = sys.sleep(versionTimeoutMs).then(() => undefined);
+  const late = sys.sleep(versionTimeoutMs + lateMs).then(() => undefined);
   const result = await Promise.race([late, sys.run([claude, "--version"], { timeoutMs: versionTimeoutMs }).catch((error: Error) => error)]);
   const version = result === undefined || result instanceof Error ? undefined : parseVersion(result.stdout);
   tell("claude", judgeVersion(claude, result, version));
@@ -90,7 +92,13 @@ async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<v
   const box = await createSandbox({ claudePath, path: sys.env.PATH });
   let interruption: Promise<void> | undefined;
   const tellUnlessEnding: Tell = (signal, finding) => (interruption === undefined ? tell(signal, finding) : undefined);
-  const canary = { box, execPath: sys.execPath, deadline: sys.now() + examinationMs, tell: tellUnlessEnding };
+  const canary: Canary = {
+    box,
+    execPath: sys.execPath,
+    deadline: sys.now() + examinationMs,
+    way: "editor",
+    tell: tellUnlessEnding,
+  };
   const stopListening = sys.onInterrupt(() => {
     canary.deadline = 0;
     interruption = box.close();

@@ -7,7 +7,7 @@ import { UserError } from "./errors.ts";
 import { configDir, projectsDir, sessionFilePath, transcriptPath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./sidecar.ts";
-import { decideStatus, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
+import { decideStatus, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
@@ -233,6 +233,12 @@ const isSettled = (signals: Signals): boolean => {
 /** `isHeldEnough`: do not wait for a dialog to be painted when its hook has told what it asks; its options are missing then. */
 export const readState = (driver: Driver, target: Target, isHeldEnough = false): Promise<Verdict> =>
   settle(driver.sys, () => readSignals(driver, target), isHeldEnough);
+
+/** Until the transcript holds what the hooks have told; at most a moment. */
+export async function settleTranscript(driver: Driver, target: Target): Promise<void> {
+  const deadline = driver.sys.now() + settleMs;
+  while (driver.sys.now() < deadline && isTranscriptBehind(await readSignals(driver, target))) await driver.sys.sleep(settleStepMs);
+}
 
 export interface ListedSession {
   sidecar: Sidecar;

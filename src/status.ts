@@ -154,6 +154,10 @@ function lastHook(hooks: HookSignals): "prompt" | "stop" | "failure" | undefined
 const isTurnUnderWay = ({ session, hooks }: Signals): boolean =>
   hooks?.promptAt !== undefined && lastHook(hooks) === "prompt" && (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY) < hooks.promptAt;
 
+/** The hooks have told the end of a turn that the transcript does not hold yet. */
+export const isTranscriptBehind = ({ turn, hooks }: Signals): boolean =>
+  hooks?.stop !== undefined && lastHook(hooks) === "stop" && isBehind(turn, hooks.stop.at);
+
 const isBehind = (turn: Turn | undefined, at: number): boolean => turn?.end === undefined || turn.at < at - stampToleranceMs;
 
 function outcomeOf(turn: Turn): Outcome {

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { versionWarning } from "../src/claude-version.ts";
-import type { Diagnosis } from "../src/doctor.ts";
-import { rememberDiagnosis } from "../src/doctor.ts";
+import { type Diagnosis, rememberDiagnosis } from "../src/doctor.ts";
 import {
   absent,
   degraded,
@@ -210,9 +209,10 @@ describe("what is remembered", () => {
     checks: [toCheck("keys", absent("no")), toCheck("hook.Stop", absent("no")), toCheck("status", trusted("yes"))],
     verdict: "absent",
   };
+  const { version: _, ...unnamed } = diagnosis;
   test.each<[rule: string, diagnosis: Diagnosis, kept: string[] | undefined]>([
     ["what gates need and cannot trust", diagnosis, ["keys"]],
-    ["nothing of a claude without a version", { ...diagnosis, version: undefined } as unknown as Diagnosis, undefined],
+    ["nothing of a claude without a version", unnamed, undefined],
     ["nothing where nothing can be kept", { ...diagnosis, checks: [toCheck("state_folder", absent("no"))] }, undefined],
   ])("of a diagnosis: %s", (_, given, kept) => {
     const sys = createFakeSys();

@@ -68,8 +68,6 @@ export async function openBox(options: Partial<SandboxOptions> = {}): Promise<Bo
   };
 }
 
-setDefaultTimeout(90_000);
-
 const untilTimeoutMs = 20_000;
 
 /** Waits for a value other than undefined and false; on the deadline, says what it saw last. */
@@ -90,6 +88,8 @@ export async function until<T>(
 
 /** One sandbox for the tests of a file, made before the first and gone after the last. */
 export function useBox(options: Partial<SandboxOptions> = {}): { readonly box: Box } {
+  // Holds for the rest of the file that calls this.
+  setDefaultTimeout(90_000);
   let box: Box | undefined;
   beforeAll(async () => {
     box = await openBox(options);
