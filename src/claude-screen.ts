@@ -21,7 +21,7 @@ const cutInput = /^─{2,} [↑↓] \d+ more ─/;
 const inputRow = /^❯\u00a0/;
 const oldInputRow = /^>[\u00a0 ]/;
 const cursorRow = /^(\s{0,6})❯ (\S.*)$/;
-const footer = /^\s{0,9}(?:(?:Esc|Enter|Space) to \w+|ctrl\+g to edit|shift\+tab to approve)/;
+const footer = /^\s{0,9}(?:(?:Esc|Enter|Space) to \w+|ctrl[-+]g to edit|shift\+tab to approve)/;
 
 /** `content` is the same screen without hints, where styles told them apart: a dim text in the input row is no draft. */
 export function parseScreen(text: string, content = text): Screen {
@@ -135,7 +135,7 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
 
 /** Continuations, descriptions, blank lines, and the rule that a question dialog draws above its last option. */
 const isInsideMenu = (line: string, column: number): boolean =>
-  line.trim() === "" || rule.test(line) || line.length - line.trimStart().length > column;
+  line.trim() === "" || rule.test(line) || line.length - line.trimStart().length >= column;
 
 /** Rows without numbers: `❯ No, exit` / `  Yes, I trust this folder`. */
 function readPlainMenu(lines: string[], cursorAt: number): Menu | undefined {

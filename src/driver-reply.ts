@@ -1,7 +1,9 @@
 import { type Choice, planAnswers, type Wish } from "./answer.ts";
 import type { HeldGate } from "./channel.ts";
+import { gateFingerprint } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
-import { type Driver, readOwnSession, readSignals, type Target } from "./driver.ts";
+import { parseScreen } from "./claude-screen.ts";
+import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
 import { answerByKeys, requireText } from "./driver-answer.ts";
 import { UserError } from "./errors.ts";
 
@@ -96,6 +98,7 @@ async function replyToHeld(driver: Driver, target: Target, held: HeldGate, reply
   const { sys } = driver;
   requireText(`${held.tool} ${JSON.stringify(held.input)} ${Object.values(held.input).join(" ")}`, expect);
   const before = await readOwnSession(driver, target);
+  const shown = before?.status === undefined ? await readShown(driver, target) : undefined;
   target.channel?.reply(held, reply);
   await waitUntilTaken(driver, target, held);
   const deadline = sys.now() + takeTimeoutMs;
@@ -105,7 +108,15 @@ async function replyToHeld(driver: Driver, target: Target, held: HeldGate, reply
     if (now?.status !== "waiting" || now.statusUpdatedAt !== before.statusUpdatedAt) break;
     await sys.sleep(stepMs);
   }
+  // Where no status is published, the dialog must go from the screen.
+  while (shown !== undefined && sys.now() < deadline && (await readShown(driver, target)) === shown) await sys.sleep(stepMs);
   return describe(held, reply);
+}
+
+async function readShown(driver: Driver, target: Target): Promise<string | undefined> {
+  const { capture } = await look(driver, target);
+  const gate = parseScreen(capture?.text ?? "").gate;
+  return gate === undefined ? undefined : gateFingerprint(gate);
 }
 
 async function waitUntilTaken({ sys }: Driver, target: Target, held: HeldGate): Promise<void> {

@@ -46,7 +46,8 @@ const backends: Record<string, Backend> = {
     find: findClaude,
     args: ({ id, isResumed }, { mode, isYolo }, settings) => [
       ...[isResumed ? "--resume" : "--session-id", id],
-      ...(mode === null ? [] : ["--permission-mode", mode]),
+      // Versions before 2.1.204 know `manual` only as `default`, and all take that.
+      ...(mode === null ? [] : ["--permission-mode", mode === "manual" ? "default" : mode]),
       ...(isYolo ? ["--dangerously-skip-permissions"] : []),
       ...["--settings", settings],
     ],

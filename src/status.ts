@@ -252,9 +252,19 @@ function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
   return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
 }
 
+/** A tool's gate is on screen and nothing tells yet which call it asks about. A sub-agent's call stands in no main transcript. */
+export const isGateUntold = (signals: Signals): boolean =>
+  signals.session?.status === "waiting" &&
+  signals.screen?.gate?.kind === "permission" &&
+  !/· from the .* agent$/.test(signals.screen.gate.header) &&
+  gateTool(signals) === undefined;
+
 /** The dialog shows the call: its longest text begins in the body. Wraps and their marks are passed over. */
 function isShown(tool: ToolUse, body: string): boolean {
   const squeeze = (text: string) => text.replace(/[\s│]+/g, "");
+  const { file_path: path } = tool.input;
+  // A file is shown by its name, anything else by its longest text.
+  if (typeof path === "string") return body.split("\n").some((line) => line.endsWith(path.split(/[/\\]/).at(-1) ?? path));
   const texts = Object.values(tool.input).filter((value): value is string => typeof value === "string");
   const longest = texts.map(squeeze).sort((a, b) => b.length - a.length)[0] ?? "";
   return longest !== "" && squeeze(body).includes(longest.slice(0, 60));
