@@ -31,6 +31,8 @@ export interface ChannelEvent {
   background?: string[];
   error?: string;
   tool?: string;
+  /** The sub-agent that asks. */
+  agent?: string;
 }
 
 /** A permission request whose hook waits for an answer while the dialog is on screen. */
@@ -87,7 +89,7 @@ export function openChannel(sys: Sys, dir: string): Channel {
 /** The newest of each kind, for the verdict. */
 export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldGate[]): HookSignals {
   const newest = (name: string) => events.findLast((event) => event.event === name);
-  const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), gates[0]];
+  const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), chooseGate(gates)];
   return {
     ...(prompt === undefined ? {} : { promptAt: prompt.at }),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
@@ -95,6 +97,10 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
     ...(gate === undefined ? {} : { gate }),
   };
 }
+
+/** The one whose dialog is up: the newest of the main thread, else the sub-agent's that came first. */
+export const chooseGate = (gates: readonly HeldGate[]): HeldGate | undefined =>
+  gates.findLast((gate) => gate.agent === undefined) ?? gates[0];
 
 function parseEvent(line: string): ChannelEvent[] {
   try {
@@ -119,4 +125,5 @@ export const toEvent = (at: number, input: HookInput): ChannelEvent => ({
   ...(input.background === undefined ? {} : { background: input.background }),
   ...(input.error === undefined ? {} : { error: input.error }),
   ...(input.toolName === undefined ? {} : { tool: input.toolName }),
+  ...(input.agentType === undefined ? {} : { agent: input.agentType }),
 });

@@ -35,7 +35,7 @@ export interface Probe {
 export type Json = Record<string, unknown>;
 
 /** Generous: only what does not come is waited for so long, and a machine may be busy. */
-const startTimeoutMs = 20_000;
+export const startTimeoutMs = 20_000;
 const commandTimeoutMs = 30_000;
 const statusTimeoutMs = 10_000;
 const settleMs = 3_000;
@@ -66,8 +66,8 @@ export const act = (probe: Probe, command: string, ...args: string[]): Promise<J
   runCsd(probe.canary, [command, probe.name, ...args]);
 
 /** The state, once it is one of these, separated by commas. */
-export const reach = (probe: Probe, statuses: string): Promise<Json> =>
-  act(probe, "wait", "--until", statuses, "--timeout", String(statusTimeoutMs / 1000));
+export const reach = (probe: Probe, statuses: string, timeoutMs = statusTimeoutMs): Promise<Json> =>
+  act(probe, "wait", "--until", statuses, "--timeout", String(timeoutMs / 1000));
 
 async function runCsd(
   { box, execPath, deadline }: Canary,
@@ -95,15 +95,21 @@ function readError(stderr: string): string {
 
 /** Has the model say this next and sends the prompt. Where the editor key fails, the prompt is pasted. */
 export async function prompt(probe: Probe, text: string, steps: Step[]): Promise<void> {
-  const { canary } = probe;
+  const { way } = probe.canary;
   try {
-    await sendBy(probe, canary.way, text, steps);
+    await sendBy(probe, way, text, steps);
   } catch (error) {
-    if (!(error instanceof UserError) || canary.way === "paste") throw error;
-    canary.way = "paste";
-    await clearRow(probe);
-    await sendBy(probe, canary.way, text, steps);
+    if (!(error instanceof UserError) || way === "paste") throw error;
+    await giveUpEditor(probe);
+    await sendBy(probe, "paste", text, steps);
   }
+}
+
+/** From here on prompts are pasted, in every session. */
+export async function giveUpEditor(probe: Probe): Promise<void> {
+  probe.canary.way = "paste";
+  // A failed prompt may stand in the input row.
+  await probe.target.tmux.keys(probe.target.pane, ["C-c"]);
 }
 
 /** The result is the newest prompt as it reached the model; undefined when none did. */
@@ -117,9 +123,6 @@ export async function sendBy(probe: Probe, way: "editor" | "paste", text: string
   await act(probe, "send", text);
   return poll(probe, () => (findRequests(probe).length > before ? box.stub.prompts(probe.id).at(-1) : undefined));
 }
-
-/** Empties the input row of what a failed prompt has left there. */
-export const clearRow = ({ target }: Probe): Promise<void> => target.tmux.keys(target.pane, ["C-c"]);
 
 const findRequests = ({ canary, id }: Probe): ModelRequest[] =>
   canary.box.stub.requests.filter(({ sessionId, isMainThread }) => sessionId === id && isMainThread);

@@ -4,6 +4,7 @@ import {
   type Canary,
   choicesOf,
   examine,
+  giveUpEditor,
   hasFile,
   hasReceived,
   leave,
@@ -16,6 +17,7 @@ import {
   reach,
   sendBy,
   startProbe,
+  startTimeoutMs,
 } from "./doctor-canary.ts";
 import {
   type AnswerEffect,
@@ -95,7 +97,10 @@ async function checkTurn(probe: Probe, seen: Seen): Promise<void> {
     received = await sendBy(probe, "editor", hardPrompt, steps);
     tell("prompt.editor", judgePrompt(hardPrompt, received, false));
   });
-  if (received === undefined) await prompt(probe, plainPrompt, steps);
+  if (received === undefined) {
+    await giveUpEditor(probe);
+    await prompt(probe, plainPrompt, steps);
+  }
   const hash = hashPrompt(received === undefined ? plainPrompt : hardPrompt);
   tell(
     "hook.UserPromptSubmit",
@@ -237,7 +242,7 @@ async function checkTrust(probe: Probe): Promise<void> {
   const state = await act(probe, "state");
   if (state.gate !== "trust") throw new UserError(`in a new folder the session is ${state.status} ${state.gate ?? ""}`.trimEnd());
   await act(probe, "approve");
-  await reach(probe, "idle_done");
+  await reach(probe, "idle_done", startTimeoutMs);
   probe.canary.tell("gate.trust", judgeMenu(choicesOf(state)));
 }
 

@@ -50,9 +50,9 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
   if ((chosen.meaning === "free-text") !== (options.text !== undefined))
     throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
   for (let attempt = 0; attempt < maxTries; attempt++) {
-    const reading = await readGate(driver, target);
-    requireSame(first, reading, attempt);
-    if (isAnswered(first, reading)) break;
+    const reading = attempt === 0 ? await readGate(driver, target) : await readAfterKey(driver, target, first);
+    if (attempt === 0) requireSame(first, reading);
+    else if (isAnswered(first, reading)) break;
     await pressOption(driver, target, first, chosen);
     if (options.text !== undefined) await writeText(driver, target, options.text);
     if (await waitForAnswer(driver, target, first)) break;
@@ -129,11 +129,23 @@ const isSameText = (first: Reading, now: Reading): boolean =>
   now.screen.gate !== undefined &&
   gateFingerprint(first.screen.gate) === gateFingerprint(now.screen.gate);
 
-/** Before the first key, any change is somebody else's gate; after it, the change is the answer. */
-function requireSame(first: Reading, now: Reading, attempt: number): void {
-  if (attempt > 0 && isAnswered(first, now)) return;
+/** Any change is somebody else's gate. */
+function requireSame(first: Reading, now: Reading): void {
   if (!isAnswered(first, now) && isSameText(first, now)) return;
   throw new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
+}
+
+/** Once a key was sent, a screen between two paintings says nothing: waits for the answer, or for the same gate again. */
+async function readAfterKey(driver: Driver, target: Target, first: Reading): Promise<Reading> {
+  const { sys } = driver;
+  const deadline = sys.now() + paintTimeoutMs;
+  for (;;) {
+    const reading = await readGate(driver, target);
+    if (isAnswered(first, reading) || isSameText(first, reading)) return reading;
+    if (sys.now() > deadline)
+      throw new UserError(`a key was sent to session "${target.name}", and its gate neither went nor stayed`, "look at the pane");
+    await sys.sleep(stepMs);
+  }
 }
 
 async function pressOption(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
@@ -158,7 +170,7 @@ async function moveCursor(driver: Driver, target: Target, first: Reading, chosen
   let pressedFrom = -1;
   while (sys.now() < deadline) {
     const reading = await readGate(driver, target);
-    requireSame(first, reading, 0);
+    requireSame(first, reading);
     const at = reading.screen.gate?.options.findIndex((option) => option.isSelected) ?? -1;
     sightings = at === wanted ? sightings + 1 : 0;
     if (sightings === 2) return;

@@ -1,7 +1,7 @@
-import type { SessionFile } from "./claude-session.ts";
-import { type Driver, look, type Target } from "./driver.ts";
+import { type Driver, look, readSignals, type Target } from "./driver.ts";
 import { parseStyled } from "./driver-type.ts";
 import { UserError } from "./errors.ts";
+import { decideStatus, type Status } from "./status.ts";
 
 const reactMs = 2000;
 const stepMs = 25;
@@ -9,11 +9,10 @@ const maxTries = 3;
 
 /** Presses Esc until the turn has ended; false when none ran. The prompt that claude then puts back into its row is cleared. */
 export async function interruptTurn(driver: Driver, target: Target): Promise<boolean> {
-  const before = (await look(driver, target)).session;
-  if (!isAtWork(before)) return false;
+  if (!(await isAtWork(driver, target))) return false;
   for (let attempt = 0; attempt < maxTries; attempt++) {
     await target.tmux.keys(target.pane, ["Escape"]);
-    if (await waitUntil(driver, target, (session) => !isAtWork(session))) {
+    if (await waitUntilStopped(driver, target)) {
       await clearDraft(driver, target);
       return true;
     }
@@ -21,12 +20,20 @@ export async function interruptTurn(driver: Driver, target: Target): Promise<boo
   throw new UserError(`session "${target.name}" does not stop`, "look at the pane");
 }
 
-const isAtWork = (session: SessionFile | undefined): boolean => session?.status === "busy" || session?.status === "waiting";
+const workStates: Status[] = ["working", "blocked", "plan_ready", "limited"];
 
-async function waitUntil(driver: Driver, target: Target, isReached: (session: SessionFile | undefined) => boolean): Promise<boolean> {
+/** A turn or a dialog that Esc would end; a text that asks something is none. */
+async function isAtWork(driver: Driver, target: Target): Promise<boolean> {
+  const signals = await readSignals(driver, target);
+  const verdict = decideStatus(signals);
+  if (verdict.status === "limited") return signals.session?.status === "waiting";
+  return workStates.includes(verdict.status) || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
+}
+
+async function waitUntilStopped(driver: Driver, target: Target): Promise<boolean> {
   const deadline = driver.sys.now() + reactMs;
   while (driver.sys.now() < deadline) {
-    if (isReached((await look(driver, target)).session)) return true;
+    if (!(await isAtWork(driver, target))) return true;
     await driver.sys.sleep(stepMs);
   }
   return false;

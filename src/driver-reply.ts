@@ -1,5 +1,5 @@
 import { type Choice, planAnswers, type Wish } from "./answer.ts";
-import type { HeldGate } from "./channel.ts";
+import { chooseGate, type HeldGate } from "./channel.ts";
 import { gateFingerprint } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
@@ -80,7 +80,7 @@ const stepMs = 15;
 async function findHeld({ sys }: Driver, target: Target): Promise<HeldGate | undefined> {
   const deadline = sys.now() + findTimeoutMs;
   while (target.channel !== undefined) {
-    const [held] = await target.channel.readGates();
+    const held = chooseGate(await target.channel.readGates());
     if (held !== undefined || sys.now() > deadline) return held;
     await sys.sleep(stepMs);
   }

@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
-import { openChannel, toEvent } from "./channel.ts";
+import { type Channel, openChannel, toEvent } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
-import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { parseSessionFile } from "./claude-session.ts";
 import { channelVariable } from "./launch.ts";
 import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
@@ -41,8 +41,8 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     input: input.toolInput ?? {},
     ...(input.agentType === undefined ? {} : { agent: input.agentType }),
   };
-  const isOver = createDialogWatch(sys, sidecar);
-  const watch = sys.watch([join(dir, "gates"), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
+  const isOver = createDialogWatch(sys, sidecar, channel, input.agentType);
+  const watch = sys.watch([dir, join(dir, "gates"), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
   const stopListening = sys.onInterrupt(() => sys.remove(gatePath));
   try {
     sys.writePrivate(gatePath, JSON.stringify(gate));
@@ -64,25 +64,29 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
   }
 }
 
-/** True once the dialog of this request has come and gone, by a key at the pane or with claude itself. */
-function createDialogWatch(sys: Sys, sidecar: Sidecar): () => Promise<boolean> {
+/** A stamp this much older than the hook belongs to a dialog that was up before, such as another sub-agent's. */
+const foreignMs = 1500;
+const turnEvents = ["UserPromptSubmit", "Stop", "StopFailure"];
+
+/** True once the dialog of this request has come and gone: by a key at the pane, with its turn, or with claude itself. */
+function createDialogWatch(sys: Sys, sidecar: Sidecar, channel: Channel, agent: string | undefined): () => Promise<boolean> {
   const startedAt = sys.now();
-  const read = (): SessionFile | undefined =>
-    parseSessionFile(sys.readText(sessionFilePath(sidecar.config_dir ?? configDir(sys), sidecar.pid ?? 0)) ?? "");
-  const stampOf = (file: SessionFile | undefined) => (file?.status === "waiting" ? file.statusUpdatedAt : undefined);
-  // A gate that is up already belongs to somebody else, such as another sub-agent.
-  const foreign = stampOf(read());
+  const path = sessionFilePath(sidecar.config_dir ?? configDir(sys), sidecar.pid ?? 0);
   let own: number | undefined;
+  /** The same thread asks one thing at a time, and a turn that ends or begins has no open request. */
+  const isPassed = async () =>
+    (await channel.readEvents()).some(
+      ({ at, event, agent: other }) =>
+        at > startedAt && ((event === "PermissionRequest" && other === agent) || (agent === undefined && turnEvents.includes(event))),
+    );
   return async () => {
-    if ((await readProcess(sys, sidecar.pid ?? 0)) === undefined) return true;
-    const file = read();
-    // A torn read says nothing; versions before 2.1.158 publish no status, and their hook waits for csd alone.
+    if ((await readProcess(sys, sidecar.pid ?? 0)) === undefined || (await isPassed())) return true;
+    const file = parseSessionFile(sys.readText(path) ?? "");
+    // A torn read says nothing; versions before 2.1.158 publish no status.
     if (file?.status === undefined) return false;
-    const stamp = stampOf(file);
-    if (own === undefined) {
-      if (stamp !== undefined && stamp !== foreign) own = stamp;
-      return own === undefined && sys.now() - startedAt > dialogTimeoutMs;
-    }
-    return stamp !== own;
+    const stamp = file.status === "waiting" ? file.statusUpdatedAt : undefined;
+    if (own !== undefined) return stamp !== own;
+    if (stamp !== undefined && stamp > startedAt - foreignMs) own = stamp;
+    return own === undefined && sys.now() - startedAt > dialogTimeoutMs;
   };
 }

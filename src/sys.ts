@@ -133,6 +133,8 @@ function readHome(env: Readonly<Record<string, string | undefined>>): string | u
   return attempt(homedir) || undefined;
 }
 
+const openOutputMs = 2000;
+
 async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const child = Bun.spawn([...argv], {
     stdin: options.input === undefined ? "ignore" : new TextEncoder().encode(options.input),
@@ -143,8 +145,10 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<R
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const texts = Promise.all([child.stdout.text(), child.stderr.text()]);
   await child.exited;
+  // A grandchild may keep the output open for ever: what was to come of this program is there.
+  const [stdout, stderr] = await Promise.race([texts, Bun.sleep(openOutputMs).then(() => ["", ""] as const)]);
   return { argv, code: child.exitCode, stdout, stderr };
 }
 
