@@ -245,8 +245,8 @@ const lastWordsMs = 1000;
 async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, isBypass: boolean): Promise<UserError> {
   const deadline = sys.now() + lastWordsMs;
   let capture = await tmux.capture(sidecar.pane ?? "");
-  // The process is gone a moment before tmux notices.
-  while (capture?.pane.isDead === false && sys.now() < deadline) {
+  // The process is gone a moment before tmux notices, and its code is there a moment after that.
+  while (capture !== undefined && !(capture.pane.isDead && capture.pane.exitCode !== 0) && sys.now() < deadline) {
     await sys.sleep(startStepMs);
     capture = await tmux.capture(sidecar.pane ?? "");
   }
