@@ -47,5 +47,7 @@ export function parseSessionFile(text: string): SessionFile | undefined {
     const time = fields[key];
     if (typeof time === "number") file[key] = time;
   }
+  // 2.1.158 has only this one, and moves it with each status.
+  if (file.statusUpdatedAt === undefined && typeof fields.updatedAt === "number") file.statusUpdatedAt = fields.updatedAt;
   return file;
 }

@@ -20,7 +20,7 @@ test.each<[rule: string, folder: string, file: SessionFile]>([
     },
   ],
   [
-    "2.1.158 has a status without its time",
+    "2.1.158 tells the time of its status as updatedAt",
     "claude-2.1.158/permission-bash",
     {
       pid: 22767,
@@ -32,6 +32,7 @@ test.each<[rule: string, folder: string, file: SessionFile]>([
       waitingFor: "permission prompt",
       kind: "interactive",
       entrypoint: "cli",
+      statusUpdatedAt: 1795171734000,
       version: "2.1.158",
     },
   ],

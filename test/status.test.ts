@@ -60,7 +60,7 @@ function facts(verdict: Verdict): string {
 
 describe("captures, 100 ms after their status changed", () => {
   const rows: [folder: string, facts: string, evidence?: string][] = [
-    ["claude-2.1.158/permission-bash", "blocked permission: Bash touch made-by-claude.txt && rm -f nothing.txt", "session-file 0"],
+    ["claude-2.1.158/permission-bash", "blocked permission: Bash touch made-by-claude.txt && rm -f nothing.txt"],
     ["claude-2.1.259/permission-bash", "blocked permission: Bash touch made-by-claude.txt && rm -f nothing.txt"],
     ["claude-2.1.329/ans-0", "blocked permission: Bash touch gate-x.txt && rm -f zz"],
     ["claude-2.1.329/ans-1", "idle_done finished: Done."],
