@@ -73,7 +73,13 @@ export async function openBox(claudePath: string): Promise<Sandbox> {
   mkdirSync(box.configDir, { recursive: true });
   const settings = { enableAllProjectMcpServers: true, skipWebFetchPreflight: true };
   writeFileSync(join(box.configDir, "settings.json"), JSON.stringify(settings));
-  return box;
+  let closing: Promise<void> | undefined;
+  return {
+    ...box,
+    // After Ctrl-C a scenario may run on for a moment: nothing may make parts of a removed sandbox anew.
+    run: (argv, options) => (closing === undefined ? box.run(argv, options) : Promise.reject(new Error("the sandbox is closed"))),
+    close: () => (closing ??= box.close()),
+  };
 }
 
 const reachTimeoutMs = 15_000;

@@ -26,7 +26,7 @@ export interface Result {
   evidence: Evidence;
 }
 
-/** Runs one scenario in a session and a folder of its own; never rejects. */
+/** Runs one scenario in a session and a folder of its own; rejects only when the sandbox is gone. */
 export async function runScenario(scenario: Scenario, version: string, box: Sandbox, csdPath: string): Promise<Result> {
   const startedAt = Date.now();
   const stage = createStage({ version, box, csdPath, name: slug(scenario.name) });
@@ -151,15 +151,9 @@ function readOptions(): Options | string {
 /** One sandbox, one scenario after another; Ctrl-C removes the sandbox too. */
 async function runVersion(version: string, options: Options, results: Result[]): Promise<void> {
   const box = await openBox(await installClaude(version));
-  let isStopped = false;
-  const stopListening = createSys().onInterrupt(async () => {
-    isStopped = true;
-    await box.close();
-  });
+  const stopListening = createSys().onInterrupt(() => box.close());
   try {
     for (const scenario of options.chosen) {
-      // The sandbox is gone: whatever runs on there would make parts of it anew.
-      if (isStopped) return await new Promise(() => {});
       const result = await runScenario(scenario, version, box, options.csdPath);
       results.push(result);
       const verdict = result.fault === undefined ? "ok" : `${result.fault}: ${result.words}`;
