@@ -255,8 +255,8 @@ function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
 /** A tool's gate is on screen and nothing tells yet which call it asks about. A sub-agent's call stands in no main transcript. */
 export const isGateUntold = (signals: Signals): boolean =>
   signals.session?.status === "waiting" &&
-  (signals.screen?.gate?.kind === "permission" || signals.screen?.gate?.kind === "plan") &&
-  !/· from the .* agent$/.test(signals.screen.gate.header) &&
+  ["permission", "plan", "question"].includes(signals.screen?.gate?.kind ?? "") &&
+  !/· from the .* agent$/.test(signals.screen?.gate?.header ?? "") &&
   gateTool(signals) === undefined;
 
 /** The dialog shows the call: its longest text begins in the body. Wraps and their marks are passed over. */
