@@ -32,6 +32,8 @@ const submitTimeoutMs = 30_000;
 const slowCharacters = 50_000;
 const slowTimeoutMs = 60_000;
 const repaintMs = 700;
+/** So long may a busy machine take to empty the row after the hook of a prompt has told that it was taken. */
+const slowRepaintMs = 10_000;
 const stepMs = 25;
 
 /**
@@ -101,7 +103,8 @@ async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean)
       draftSince ??= sys.now();
       const draft = JSON.stringify(view.input.slice(0, 60));
       // What was just submitted stands there for a moment more.
-      if (sys.now() - draftSince > repaintMs)
+      const hasJustTaken = sys.now() - (await lastPromptAt(target)) < slowRepaintMs;
+      if (sys.now() - draftSince > (hasJustTaken ? slowRepaintMs : repaintMs))
         throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, "submit or clear it in the pane");
     }
     if (sys.now() > deadline)
@@ -125,6 +128,9 @@ function requireIdle(target: Target, session: SessionFile | undefined, isQueued:
 
 /** After this time an emptied row without a new status means a local slash command: nothing more will follow. */
 const localCommandMs = 1000;
+/** Any other prompt that left the row has been taken: a busy machine may run its hook this much later. */
+const takenMs = 15_000;
+const slashCommand = /^\s*\/[A-Za-z][\w:-]*(?:\s|$)/;
 /** An Enter that did nothing for so long was lost. Not sooner: a second one could meet the gate that the first has led to. */
 const lostEnterMs = 5000;
 
@@ -134,6 +140,7 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
   const pressedAt = sys.now();
   const timeoutMs = prompt.length > slowCharacters ? slowTimeoutMs : submitTimeoutMs;
   const wasBusy = before.session?.status === "busy";
+  const untoldMs = slashCommand.test(prompt) ? localCommandMs : takenMs;
   while (sys.now() - pressedAt < timeoutMs) {
     const told = await findPromptEvent(target, before.at, prompt);
     if (told !== undefined)
@@ -144,23 +151,30 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
     const isStill = now.session?.status === before.session?.status && now.session?.statusUpdatedAt === before.session?.statusUpdatedAt;
     const isEmpty = now.input === "" || now.input === undefined;
     // At rest, or in a panel that it opened: a slash command. A status that says busy will be followed by the prompt's hook.
-    if (isEmpty && waitedMs > localCommandMs && (isStill || now.session?.status === "waiting")) return { receipt: "typed" };
-    if (isEmpty && waitedMs > 2 * localCommandMs && now.session?.status === "idle") return { receipt: "typed" };
+    if (isEmpty && waitedMs > untoldMs && (isStill || now.session?.status === "waiting")) return { receipt: "typed" };
+    if (isEmpty && waitedMs > 2 * untoldMs && now.session?.status === "idle") return { receipt: "typed" };
     if (!isEmpty && isStill && waitedMs > lostEnterMs && prompt.length <= slowCharacters) return undefined;
     await sys.sleep(stepMs);
   }
   return undefined;
 }
 
-/** The hook tells 25 ms before the status does: the next sender, and `state`, must not meet the idle of before. */
+/** The hook tells 25 ms before the status does, longer on a busy machine; a prompt that the user's own hook refused never gets one. */
+const busyTimeoutMs = 3000;
+
+/** The next sender, and `state`, must not meet the idle of before. */
 async function waitUntilBusy(driver: Driver, target: Target, before: View): Promise<void> {
-  const deadline = driver.sys.now() + localCommandMs;
+  const deadline = driver.sys.now() + busyTimeoutMs;
   while (driver.sys.now() < deadline) {
     const session = await readOwnSession(driver, target);
     if (session?.statusUpdatedAt !== before.session?.statusUpdatedAt) return;
     await driver.sys.sleep(stepMs / 5);
   }
 }
+
+/** When the newest prompt was taken; 0 when none was told. */
+const lastPromptAt = async (target: Target): Promise<number> =>
+  (await target.channel?.readEvents())?.findLast(({ event }) => event === "UserPromptSubmit")?.at ?? 0;
 
 /** The hook has told this very prompt. */
 async function findPromptEvent(target: Target, since: number, prompt: string) {

@@ -3,7 +3,7 @@ import { parseScreen, type Screen } from "./claude-screen.ts";
 import { type Driver, look, type Target } from "./driver.ts";
 import { promptPath, requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
-import { readProcess } from "./process.ts";
+import { waitForLock } from "./lock.ts";
 import { pasteable, printable, withoutDim } from "./sanitize.ts";
 
 const editorTimeoutMs = 10_000;
@@ -73,24 +73,9 @@ export const parseStyled = (styled: string): Screen => parseScreen(printable(sty
 const squeeze = (text: string): string => text.replace(/(?:\s|\p{C}|\u00a0|\ufe0f)+/gu, "");
 
 const lockTimeoutMs = 60_000;
-/** A lock is written right after it is made; one that stays empty was left by a full disk or a crash. */
-const unwrittenMs = 2000;
 
 /** One sender at a time: two would mix their texts in one input row. The result gives the row free. */
 export async function takeSendLock({ sys }: Driver, target: Target): Promise<() => void> {
   if (target.channel === undefined) return () => {};
-  const path = join(target.channel.dir, "send.lock");
-  const own = await readProcess(sys, sys.pid);
-  const deadline = sys.now() + lockTimeoutMs;
-  while (!sys.createPrivate(path, `${sys.pid} ${own?.start ?? ""}`)) {
-    const [pid = "", start = ""] = (sys.readText(path) ?? "").split(" ");
-    const isUnwritten = pid === "" && sys.now() - (sys.modifiedAt(path) ?? sys.now()) < unwrittenMs;
-    const holder = isUnwritten ? own : await readProcess(sys, Number(pid));
-    // Its holder was killed.
-    if (holder === undefined || (start !== "" && holder.start !== start)) sys.remove(path);
-    else if (sys.now() > deadline)
-      throw new UserError(`another csd has been sending to session "${target.name}" for a minute`, `it is process ${pid}`);
-    else await sys.sleep(stepMs);
-  }
-  return () => sys.remove(path);
+  return waitForLock(sys, join(target.channel.dir, "input.lock"), `a prompt for session "${target.name}"`, lockTimeoutMs);
 }

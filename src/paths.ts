@@ -32,6 +32,10 @@ function stateDir(sys: Place): string {
   return join(homeDir(sys), ".local", "state");
 }
 
+/** What csm remembers: the ledger of usage, caches, locks. */
+export const csmDir = (sys: Place): string => join(stateDir(sys), "csm");
+export const lockDir = (sys: Place): string => join(csmDir(sys), "locks");
+
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");
 export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");

@@ -1,5 +1,6 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
+import { takeLock } from "./database.ts";
 import {
   appendPrivate,
   attempt,
@@ -68,6 +69,8 @@ export interface Sys {
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
   remove(path: string): void;
+  /** Undefined while another holder has it; the lock is free when its holder ends, however that was. */
+  takeLock(path: string): (() => void) | undefined;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
   realPath(path: string): string | undefined;
@@ -110,6 +113,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     createPrivate,
     makePrivateDir,
     appendPrivate,
+    takeLock,
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],

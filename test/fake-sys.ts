@@ -25,6 +25,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
   const alive = new Set<number>();
   const expected: { argv: readonly string[]; result: Partial<Omit<RunResult, "argv">> | Error; options: RunOptions | undefined }[] = [];
   const unexpected: string[] = [];
+  const locks = new Set<string>();
   const modified = new Map<string, number>();
   let now = given.now ?? 0;
   let ids = 0;
@@ -78,6 +79,11 @@ export function createFakeSys(given: Given = {}): FakeSys {
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
+    takeLock(path) {
+      if (locks.has(path)) return undefined;
+      locks.add(path);
+      return () => locks.delete(path);
+    },
     appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
     readInput: async () => given.input ?? "",
     watch: () => ({

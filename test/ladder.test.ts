@@ -25,12 +25,15 @@ const ladder = [
   "model-script",
   // the operating system
   "sys-files",
+  "database",
   "sys",
   "exec",
   "terminal",
   "paths",
   "process",
   "tail",
+  "lock",
+  "store",
   // parts
   "tmux",
   "launch",
@@ -92,7 +95,8 @@ const ladder = [
 
 /** Which files may touch what. */
 const doors: [what: string, pattern: RegExp, allowed: RegExp][] = [
-  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|sys-files|exec|sandbox|main)$/],
+  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|sys-files|database|exec|sandbox|main)$/],
+  ["SQLite", /"bun:sqlite"/, /^database$/],
   ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|sys-files|exec|main)$/],
   ["a server", /\bBun\.serve\b/, /^model-stub$/],
   ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|sys-files|exec|terminal|app|main)$/],

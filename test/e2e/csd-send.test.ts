@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hold, say } from "../../src/model-script.ts";
 import { type Box, type Json, until, useBox } from "./harness.ts";
@@ -131,6 +131,20 @@ describe("where a prompt does not belong", () => {
     expect(await box.send("slash", "Two")).toMatchObject({ receipt: "turn_started" });
     expect(await box.reach("slash", "idle_done")).toMatchObject({ text: "Done." });
     expect(box.stub.requests.at(-1)?.sessionId).not.toBe(before);
+  });
+
+  test("that the user's own hook refuses: no turn, and the session is idle", async () => {
+    const { box } = sandbox;
+    const settings = join(box.dir, "refuse.json");
+    const hooks = { UserPromptSubmit: [{ hooks: [{ type: "command", command: "echo not this one >&2; exit 2" }] }] };
+    writeFileSync(settings, JSON.stringify({ hooks }));
+    const folder = box.folder("refused");
+    mkdirSync(join(folder, ".claude"));
+    copyFileSync(settings, join(folder, ".claude/settings.json"));
+    await box.spawn("refused", [say("never")]);
+    await box.send("refused", "One");
+    expect(await box.reach("refused", "idle_done")).toMatchObject({ text: "" });
+    expect(box.stub.prompts(await sessionId(box, "refused"))).toEqual([]);
   });
 
   test("nothing at all", async () => {

@@ -1,0 +1,90 @@
+import { Database } from "bun:sqlite";
+import { chmodSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
+import { makePrivateDir } from "./sys-files.ts";
+
+/** Tables of a cache; a file of another version is thrown away, so a change of the schema needs no migration. */
+export interface CacheSchema {
+  version: number;
+  /** Statements that make the tables in an empty file. */
+  tables: string;
+}
+
+/**
+ * A cache in SQLite that many processes share and that is safe to delete at any time. A broken file is rebuilt; where none can
+ * be written, the cache lives in memory and ends with the process.
+ */
+export function openCache(path: string, schema: CacheSchema): Database {
+  for (const _ of ["as it is", "rebuilt"]) {
+    try {
+      return openFile(path, schema);
+    } catch {
+      // Torn by a full disk or a crash, or no database at all: everything in it can be read again elsewhere.
+      if (!discard(path)) break;
+    }
+  }
+  return prepare(new Database(":memory:"), schema);
+}
+
+const busyTimeoutMs = 5000;
+
+function openFile(path: string, schema: CacheSchema): Database {
+  makePrivateDir(dirname(path));
+  const database = new Database(path, { create: true, readwrite: true });
+  try {
+    database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    // Readers go on while one writes. Without a sync a power cut may lose the newest rows, never the file.
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA synchronous = NORMAL");
+    prepare(database, schema);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function prepare(database: Database, schema: CacheSchema): Database {
+  const versionOf = () => (database.query("PRAGMA user_version").get() as { user_version: number }).user_version;
+  if (versionOf() === schema.version) return database;
+  database
+    .transaction(() => {
+      // Another process may have been first.
+      if (versionOf() === schema.version) return;
+      const names = database.query("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
+      for (const { name } of names as { name: string }[]) database.run(`DROP TABLE "${name}"`);
+      database.run(schema.tables);
+      database.run(`PRAGMA user_version = ${schema.version}`);
+    })
+    .immediate();
+  if (database.filename !== "" && database.filename !== ":memory:") chmodSync(database.filename, 0o600);
+  return database;
+}
+
+/** False when the file can not be removed either. */
+function discard(path: string): boolean {
+  try {
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+    return true;
+  } catch {
+    // A folder that may not be written: the caller goes on without a file.
+    return false;
+  }
+}
+
+/**
+ * Takes a lock that the system gives free when its holder ends, however it ends: an exclusive transaction on an empty database.
+ * Undefined while somebody else holds it; throws when the file cannot be made.
+ */
+export function takeLock(path: string): (() => void) | undefined {
+  makePrivateDir(dirname(path));
+  const database = new Database(path, { create: true, readwrite: true });
+  try {
+    database.run("BEGIN EXCLUSIVE");
+  } catch (error) {
+    database.close();
+    if ((error as { code?: string }).code?.startsWith("SQLITE_BUSY") === true) return undefined;
+    throw error;
+  }
+  return () => database.close();
+}
