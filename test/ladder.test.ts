@@ -35,6 +35,7 @@ const ladder = [
   "lock",
   "store",
   // parts
+  "registry",
   "tmux",
   "launch",
   "sidecar",
