@@ -36,12 +36,17 @@ export function startForeground({ path, args, env, cwd }: Program): Foreground {
   const listeners: [NodeJS.Signals, (name: NodeJS.Signals) => void][] = [
     ...waitingSignals.map((name): [NodeJS.Signals, () => void] => [name, ignore]),
     ...handedOn.map((name): [NodeJS.Signals, (name: NodeJS.Signals) => void] => [name, handOn]),
-    ...(process.platform === "win32" ? [] : ([["SIGCHLD", followStop], ["SIGCONT", wake]] as [NodeJS.Signals, () => void][])),
+    ...(process.platform === "win32"
+      ? []
+      : ([
+          ["SIGCHLD", followStop],
+          ["SIGCONT", wake],
+        ] as [NodeJS.Signals, () => void][])),
   ];
   for (const [name, listener] of listeners) process.on(name, listener);
   const exited = child.exited.then(() => {
     for (const [name, listener] of listeners) process.off(name, listener);
-    return child.exitCode ?? 128 + (signalNumbers[child.signalCode ?? "SIGKILL"] ?? 9);
+    return child.exitCode ?? 128 + (signalNumbers[child.signalCode as NodeJS.Signals] ?? signalNumbers.SIGKILL);
   });
   return {
     pid: child.pid,
@@ -57,7 +62,15 @@ export function startForeground({ path, args, env, cwd }: Program): Foreground {
   };
 }
 
-const signalNumbers: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGTERM: 15 };
+const signalNumbers: Partial<Record<NodeJS.Signals, number>> & { SIGKILL: number } = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGTERM: 15,
+};
 
 /** Only Linux shows it for nothing; elsewhere programs stop their whole group, as claude does (2.1.329). */
 function isStopped(pid: number): boolean {
@@ -72,7 +85,8 @@ function isStopped(pid: number): boolean {
 }
 
 /** Alternate screen, hidden cursor, mouse, bracketed paste, focus events, key modes: what a killed claude leaves switched on. */
-const leftOver = "\u001b[?1049l\u001b[?25h\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1004l\u001b[>4;0m\u001b[<u\u001b[0m";
+const leftOver =
+  "\u001b[?1049l\u001b[?25h\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1004l\u001b[>4;0m\u001b[<u\u001b[0m";
 
 /** After a program that was killed in the middle of full-screen use. */
 export function resetTerminal(): void {

@@ -8,7 +8,12 @@ import type { Sys } from "./sys.ts";
  * the transcript and of its own folder (sub-agents, task output), compared byte for byte. The original is never touched. A copy
  * that is there already, from an earlier switch, is continued by what is missing; one that differs is not overwritten.
  */
-export async function shareConversation(sys: Sys, transcriptPath: string, fromConfigDir: string, toConfigDir: string): Promise<"shared" | "copied"> {
+export async function shareConversation(
+  sys: Sys,
+  transcriptPath: string,
+  fromConfigDir: string,
+  toConfigDir: string,
+): Promise<"shared" | "copied"> {
   const fromProjects = sys.realPath(projectsDir(fromConfigDir));
   const target = projectsDir(toConfigDir);
   if (fromProjects !== undefined && fromProjects === sys.realPath(target)) return "shared";
@@ -31,10 +36,14 @@ async function copyFile(sys: Sys, from: string, to: string): Promise<void> {
   const there = sys.modifiedAt(to) === undefined ? "missing" : await compareFiles(sys, to, from);
   if (there === "equal") return;
   if (there === "differs")
-    throw new UserError(`${to} holds another conversation`, "move it away, or share the projects of both profiles: csm profiles share projects");
-  if (there === "missing") await sys.copyPrivate(from, to);
-  else sys.appendBytes(to, await sys.readFrom(from, sys.identify(to)?.size ?? 0));
-  if ((await compareFiles(sys, to, from)) !== "equal") throw new UserError(`the copy at ${to} is not equal to its original`, "is the disk full?");
+    throw new UserError(
+      `${to} holds another conversation`,
+      "move it away, or share the projects of both profiles: csm profiles share projects",
+    );
+  if (there === "missing") sys.copyPrivate(from, to);
+  else sys.appendPrivate(to, await sys.readFrom(from, sys.identify(to)?.size ?? 0));
+  if ((await compareFiles(sys, to, from)) !== "equal")
+    throw new UserError(`the copy at ${to} is not equal to its original`, "is the disk full?");
 }
 
 const chunkBytes = 4 * 1024 * 1024;

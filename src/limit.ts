@@ -58,7 +58,7 @@ export type LimitDecision =
   | { do: "stop"; reason: string };
 
 /** claude's own continuation comes about 60 s after the reset; csm's must never meet it. */
-const afterResetMs = 90_000;
+export const afterResetMs = 90_000;
 const staggerMs = 20_000;
 
 export function decideLimit(situation: LimitSituation): LimitDecision {

@@ -4,6 +4,7 @@ import { takeLock } from "./database.ts";
 import {
   appendPrivate,
   attempt,
+  copyPrivate,
   createPrivate,
   identify,
   isDirectory,
@@ -56,7 +57,7 @@ export interface Sys {
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
-  readFrom(path: string, offset: number): Promise<Uint8Array>;
+  readFrom(path: string, offset: number, maxBytes?: number): Promise<Uint8Array>;
   identify(path: string): { id: string; size: number } | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
@@ -65,7 +66,9 @@ export interface Sys {
   /** For this user only; one that is there keeps its mode. */
   makePrivateDir(dir: string): void;
   /** Adds whole lines at the end; writers do not mix. */
-  appendPrivate(path: string, text: string): void;
+  appendPrivate(path: string, text: string | Uint8Array): void;
+  /** A copy for this user only that appears whole or not at all. */
+  copyPrivate(from: string, to: string): void;
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
   remove(path: string): void;
@@ -113,6 +116,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     createPrivate,
     makePrivateDir,
     appendPrivate,
+    copyPrivate,
     takeLock,
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseFlagTable, planResume, splitFlags, valueOf } from "../src/claude-flags.ts";
+import { flagValue, parseFlagTable, planResume, splitFlags } from "../src/claude-flags.ts";
 
 const table = parseFlagTable(readFileSync(join(import.meta.dir, "fixtures/help-2.1.329.txt"), "utf8"));
 
@@ -23,13 +23,28 @@ test.each([
 });
 
 test.each([
-  [["--model", "opus", "hi"], ["--model opus", "hi"]],
-  [["--add-dir", "a", "b", "--model", "m"], ["--add-dir a b", "--model m"]],
+  [
+    ["--model", "opus", "hi"],
+    ["--model opus", "hi"],
+  ],
+  [
+    ["--add-dir", "a", "b", "--model", "m"],
+    ["--add-dir a b", "--model m"],
+  ],
   [["-d", "hooks"], ["-d hooks"]],
-  [["--model=opus", "hi"], ["--model=opus", "hi"]],
+  [
+    ["--model=opus", "hi"],
+    ["--model=opus", "hi"],
+  ],
   [["--append-system-prompt", "--be brief"], ["--append-system-prompt --be brief"]],
-  [["--unheard-of", "value", "hi"], ["--unheard-of value", "hi"]],
-  [["--ide", "hi", "--", "-x"], ["--ide", "hi", "--", "-x"]],
+  [
+    ["--unheard-of", "value", "hi"],
+    ["--unheard-of value", "hi"],
+  ],
+  [
+    ["--ide", "hi", "--", "-x"],
+    ["--ide", "hi", "--", "-x"],
+  ],
   [["--model"], ["--model"]],
 ] as [string[], string[]][])("%j is read as %j", (args, expected) => {
   expect(splitFlags(args, table).map(({ words }) => words.join(" "))).toEqual(expected);
@@ -41,8 +56,14 @@ test.each([
     ["--dangerously-skip-permissions", "--add-dir", "x", "y", "--mcp-config", "m.json", "--model", "opus", "--", "do it"],
     ["--resume", "ID", "--dangerously-skip-permissions", "--add-dir", "x", "y", "--mcp-config", "m.json", "--model", "opus", "--", "go on"],
   ],
-  [["-c", "--fork-session", "--verbose"], ["--resume", "ID", "--verbose", "--", "go on"]],
-  [["--resume", "old", "--session-id=new", "-w", "tree", "--name", "n"], ["--resume", "ID", "--name", "n", "--", "go on"]],
+  [
+    ["-c", "--fork-session", "--verbose"],
+    ["--resume", "ID", "--verbose", "--", "go on"],
+  ],
+  [
+    ["--resume", "old", "--session-id=new", "-w", "tree", "--name", "n"],
+    ["--resume", "ID", "--name", "n", "--", "go on"],
+  ],
 ] as [string[], string[]][])("%j goes on as %j", (args, expected) => {
   expect(planResume(args, table, "ID", "go on")).toEqual(expected);
 });
@@ -55,5 +76,5 @@ test.each([
   [["--settings", "a", "--settings=b"], "b"],
   [["--model", "m"], undefined],
 ] as [string[], string | undefined][])("the last value in %j is %j", (args, expected) => {
-  expect(valueOf(args, "--settings")).toBe(expected as string);
+  expect(flagValue(args, "--settings")).toBe(expected as string);
 });

@@ -74,7 +74,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       const lines = from > 0 && !tail.includes(10) ? [] : text.toString().split("\n");
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
-    readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
+    readFrom: async (path, offset, maxBytes = Number.POSITIVE_INFINITY) =>
+      new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset, offset + maxBytes)),
     identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
     writePrivate: put,
     overwrite: put,
@@ -84,7 +85,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {

@@ -17,10 +17,12 @@ const ladder = [
   "claude-screen",
   "claude-hooks",
   "claude-version",
+  "claude-flags",
   "transcript-text",
   // decisions, pure
   "status",
   "answer",
+  "limit",
   "statusline",
   "model-script",
   // the operating system
@@ -28,6 +30,7 @@ const ladder = [
   "database",
   "sys",
   "exec",
+  "foreground",
   "terminal",
   "paths",
   "process",
@@ -44,6 +47,11 @@ const ladder = [
   "hook-run",
   "editor-run",
   "driver",
+  "journal",
+  "handoff",
+  "managed-launch",
+  "limit-read",
+  "relaunch",
   "driver-answer",
   "driver-reply",
   "driver-type",
@@ -96,11 +104,11 @@ const ladder = [
 
 /** Which files may touch what. */
 const doors: [what: string, pattern: RegExp, allowed: RegExp][] = [
-  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|sys-files|database|exec|sandbox|main)$/],
+  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|sys-files|database|exec|foreground|sandbox|main)$/],
   ["SQLite", /"bun:sqlite"/, /^database$/],
-  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|sys-files|exec|main)$/],
+  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|sys-files|exec|foreground|main)$/],
   ["a server", /\bBun\.serve\b/, /^model-stub$/],
-  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|sys-files|exec|terminal|app|main)$/],
+  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|sys-files|exec|foreground|terminal|app|main)$/],
   ["the exit", /\bprocess\.exit\b/, /^main$/],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, /^(?:sys|model-stub)$/],
   ["chance", /\bMath\.random\b|\bcrypto\./, /^(?:sys|model-stub)$/],
