@@ -16,6 +16,9 @@ export interface HookInput {
   background?: string[];
   /** StopFailure: the class, such as `rate_limit`. */
   error?: string;
+  transcriptPath?: string;
+  /** SessionEnd: why. */
+  reason?: string;
 }
 
 /** Undefined for what is no hook input. Checked by hand: a hook runs inside claude's turn, and no schema library may slow it. */
@@ -36,6 +39,8 @@ export function parseHookInput(text: string): HookInput | undefined {
     agentType: "agent_type",
     lastText: "last_assistant_message",
     error: "error",
+    transcriptPath: "transcript_path",
+    reason: "reason",
   };
   for (const [key, name] of Object.entries(texts) as [keyof typeof texts, string][]) {
     const text = textOf(value[name]);

@@ -10,6 +10,7 @@ export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   demo: async () => (await import("./cmd-demo.ts")).demoCommand,
   statusline: async () => (await import("./cmd-statusline.ts")).statuslineCommand,
   newuuid: async () => (await import("./cmd-newuuid.ts")).newuuidCommand,
+  log: async () => (await import("./cmd-log.ts")).logCommand,
   completions: async () => (await import("./cmd-completions.ts")).completionsCommand,
 });
 

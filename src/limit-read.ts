@@ -1,6 +1,5 @@
-import type { ChannelEvent } from "./channel.ts";
 import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
-import { findTranscript, readTranscriptTurn } from "./driver.ts";
+import { readTranscriptTurn } from "./driver.ts";
 import type { Limit } from "./limit.ts";
 import type { Sys } from "./sys.ts";
 
@@ -13,34 +12,52 @@ const tailBytes = 256 * 1024;
 /** In the wordings of 2.0.70 to 2.1.329; only for an error without structured fields. */
 const limitWording = /\bhit your\b.*\blimit\b|usage limit|limit reached/i;
 
+/** What a `StopFailure` has told. */
+export interface Failure {
+  at: number;
+  /** The class, such as `rate_limit`. */
+  error?: string;
+  text?: string;
+}
+
 /** The usage limit that ended a turn; undefined for any other failure, such as a passing 429. */
-export async function readLimit(sys: Sys, configDir: string, event: ChannelEvent): Promise<Limit | undefined> {
-  if (event.error !== "rate_limit" || event.session_id === undefined) return undefined;
-  const since = event.at - toleranceMs;
-  const turn = await waitForError(sys, configDir, event.session_id, since);
-  const limit = turn?.turn.error?.limit;
-  if (limit === undefined) {
-    const text = turn?.turn.text ?? event.text ?? "";
-    return limitWording.test(text) ? { at: event.at, window: "unknown", isSelfContinuing: false } : undefined;
-  }
+export async function readLimit(sys: Sys, findPath: () => string | undefined, failure: Failure): Promise<Limit | undefined> {
+  if (failure.error !== "rate_limit") return undefined;
+  const since = failure.at - toleranceMs;
+  const found = await waitForError(sys, findPath, since);
+  return decideFailure(sys, failure.at, since, found, failure.text ?? "");
+}
+
+/** The same from the transcript alone, for versions that fire no `StopFailure`; at most this old. Undefined without one. */
+export async function findLimit(sys: Sys, path: string, maxAgeMs: number): Promise<Limit | undefined> {
+  const since = sys.now() - maxAgeMs;
+  const turn = await readTranscriptTurn(sys, path, tailBytes);
+  if (turn?.error === undefined || turn.at < since) return undefined;
+  return decideFailure(sys, turn.at, turn.at - toleranceMs, { path, turn }, "");
+}
+
+interface Found {
+  path: string;
+  turn: Turn;
+}
+
+async function decideFailure(sys: Sys, at: number, since: number, found: Found | undefined, said: string): Promise<Limit | undefined> {
+  const limit = found?.turn.error?.limit;
+  if (found === undefined || limit === undefined)
+    return limitWording.test(found?.turn.text ?? said) ? { at, window: "unknown", isSelfContinuing: false } : undefined;
   return {
-    at: event.at,
+    at,
     window: limit.window,
     ...(limit.resetsAt === undefined ? {} : { resetsAt: limit.resetsAt }),
-    isSelfContinuing: await isContinuing(sys, turn?.path ?? "", since, limit.window),
+    isSelfContinuing: await isContinuing(sys, found.path, since, limit.window),
   };
 }
 
-async function waitForError(
-  sys: Sys,
-  configDir: string,
-  sessionId: string,
-  since: number,
-): Promise<{ path: string; turn: Turn } | undefined> {
+async function waitForError(sys: Sys, findPath: () => string | undefined, since: number): Promise<Found | undefined> {
   const deadline = sys.now() + lateMs;
   for (;;) {
-    const path = findTranscript(sys, { configDir }, { pid: 0, sessionId, cwd: "" });
-    const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path);
+    const path = findPath();
+    const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path, tailBytes);
     if (path !== undefined && turn?.error !== undefined && turn.at >= since) return { path, turn };
     if (sys.now() > deadline) return undefined;
     await sys.sleep(stepMs);

@@ -129,8 +129,8 @@ async function watchSession(managed: Managed, channelDir: string, first?: Pendin
 
 async function answerLimit(managed: Managed, event: ChannelEvent): Promise<Step> {
   const { sys, seat, parts } = managed;
-  const limit = await readLimit(sys, seat.dir, event);
   const sessionId = event.session_id ?? "";
+  const limit = await readLimit(sys, () => transcriptOf(managed, sessionId), event);
   if (limit === undefined) return "stay";
   await parts.recordLimit(seat, limit);
   const note = (entry: Omit<JournalEntry, "at" | "session">) =>
@@ -209,8 +209,12 @@ async function firstReachable(managed: Managed, ranked: readonly Candidate[], se
   return [];
 }
 
-async function share({ sys, seat }: Managed, target: Seat, sessionId: string): Promise<void> {
-  const path = findTranscript(sys, { configDir: seat.dir }, { pid: 0, sessionId, cwd: "" });
+const transcriptOf = ({ sys, seat, launch }: Managed, sessionId: string): string | undefined =>
+  findTranscript(sys, { configDir: seat.dir }, { pid: 0, sessionId, cwd: launch.cwd });
+
+async function share(managed: Managed, target: Seat, sessionId: string): Promise<void> {
+  const { sys, seat } = managed;
+  const path = transcriptOf(managed, sessionId);
   if (path === undefined) throw new UserError(`no transcript of ${sessionId} below ${seat.dir}`);
   await shareConversation(sys, path, seat.dir, target.dir);
 }
