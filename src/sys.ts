@@ -1,6 +1,7 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
+import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
 import {
   appendPrivate,
   attempt,
@@ -53,6 +54,10 @@ export interface Sys {
   randomId(): string;
   /** Resolves for any exit code; rejects only when the program cannot be started. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Programs of others, in a process group of their own: neither deadline nor size is exceeded. Never rejects. */
+  runBounded(argv: readonly string[], options: Omit<BoundedRun, "env">): Promise<Bounded>;
+  /** The body of a 200, in full and in time. Never rejects. */
+  fetchBounded(url: string, options: Bounds): Promise<Bounded>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
@@ -105,6 +110,8 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     sleep: (ms) => Bun.sleep(ms),
     randomId: () => crypto.randomUUID(),
     run: (argv, options) => run(argv, { env, ...options }),
+    runBounded: (argv, options) => runBounded(argv, { env, ...options }),
+    fetchBounded,
     readText,
     readTail,
     readFrom,

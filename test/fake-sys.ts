@@ -64,6 +64,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
