@@ -24,6 +24,11 @@ export const projectsDir = (configDirPath: string): string => join(configDirPath
 export const transcriptPath = (configDirPath: string, realCwd: string, sessionId: string): string =>
   join(projectsDir(configDirPath), slugOf(realCwd), `${sessionId}.jsonl`);
 
+/** Shared with the older tool, so neither XDG nor Windows moves them. */
+const registryDir = (sys: Place): string => join(homeDir(sys), ".config", "claude-as");
+export const profilesPath = (sys: Place): string => join(registryDir(sys), "profiles.json");
+export const defaultProfilePath = (sys: Place): string => join(registryDir(sys), "default");
+
 /** `$XDG_STATE_HOME` where it is absolute, else `~/.local/state`; macOS has no state folder of its own, so the same there. */
 function stateDir(sys: Place): string {
   const xdg = sys.env.XDG_STATE_HOME;

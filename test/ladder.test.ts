@@ -36,6 +36,7 @@ const ladder = [
   "lock",
   "store",
   // parts
+  "registry",
   "tmux",
   "launch",
   "sidecar",

@@ -1,0 +1,267 @@
+import { isAbsolute, join, normalize, resolve } from "node:path";
+import { UserError } from "./errors.ts";
+import { withLock } from "./lock.ts";
+import { configDir, defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
+import { openStore, type Store } from "./store.ts";
+import type { Sys } from "./sys.ts";
+
+/** A name for a config dir of claude: its own login, settings and sessions. */
+export interface Profile {
+  name: string;
+  /** As it is stored; `profilePath` makes it usable. */
+  dir: string;
+}
+
+export interface Registry {
+  /** In byte order of their names. */
+  profiles: Profile[];
+  /** Registered, except in an empty registry, where the older tool lets any word stand. */
+  defaultName: string | undefined;
+}
+
+type Files = Pick<Sys, "env" | "homeDir" | "platform" | "readText" | "realPath">;
+
+/** Empty when there is none; throws an error that names a broken file. */
+export const readRegistry = (sys: Sys): Registry => pickDefault(sys, openProfiles(sys).read());
+
+/** For those that must go on without profiles: a broken file counts as none. */
+export function readRegistryOrNone(sys: Sys): Registry {
+  try {
+    return readRegistry(sys);
+  } catch {
+    // `csm profiles` names what is wrong with it.
+    return { profiles: [], defaultName: undefined };
+  }
+}
+
+function pickDefault(sys: Files, profiles: Profile[]): Registry {
+  const token = (sys.readText(defaultProfilePath(sys)) ?? "").trim();
+  const isUsable = token !== "" && (profiles.length === 0 || profiles.some(({ name }) => name === token));
+  return { profiles, defaultName: isUsable ? token : profiles[0]?.name };
+}
+
+export const findProfile = (registry: Registry, name: string): Profile | undefined =>
+  registry.profiles.find((profile) => profile.name === name);
+
+/** Throws with the names there are. */
+export function requireProfile(registry: Registry, name: string): Profile {
+  const profile = findProfile(registry, name);
+  if (profile !== undefined) return profile;
+  const names = registry.profiles.map((known) => known.name);
+  throw new UserError(
+    `unknown profile '${name}'${names.length === 0 ? "" : ` — available: ${names.join(", ")}`}`,
+    `add it with: csm profiles add ${name}`,
+  );
+}
+
+/** Absolute, `~` expanded. A relative one stands below HOME: what a folder means must not depend on where one stands. */
+export const profilePath = (sys: Pick<Sys, "env" | "homeDir" | "platform">, { dir }: Pick<Profile, "dir">): string =>
+  resolve(homeDir(sys), dir === "~" || dir.startsWith("~/") ? join(homeDir(sys), dir.slice(1)) : dir);
+
+/** The folder as it is on disk, so that two spellings of it compare equal. */
+const realDir = (sys: Pick<Sys, "realPath">, path: string): string => sys.realPath(path) ?? normalize(path).replace(/(.)\/+$/, "$1");
+
+/** The profile that lives in this folder, whatever links lead to it. */
+export function profileOfDir(sys: Files, registry: Registry, dir: string): Profile | undefined {
+  const wanted = realDir(sys, dir);
+  return registry.profiles.find((profile) => realDir(sys, profilePath(sys, profile)) === wanted);
+}
+
+/** claude's own folder, which it uses when nothing is chosen. */
+export const plainDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">): string => join(homeDir(sys), ".claude");
+
+/** Names the profile of a shell where CLAUDE_CONFIG_DIR cannot: that of `~/.claude`. */
+export const profileVariable = "CSM_PROFILE";
+
+/**
+ * What the environment must say for claude to run in this profile; undefined means unset. Were CLAUDE_CONFIG_DIR set to
+ * `~/.claude`, claude would look for `.claude.json` inside that folder (seen on 2.1.329) and know nothing of the user's setup.
+ */
+export function profileEnv(
+  sys: Files & Pick<Sys, "modifiedAt">,
+  profile: Profile,
+): { CLAUDE_CONFIG_DIR: string | undefined; [profileVariable]: string | undefined } {
+  const path = profilePath(sys, profile);
+  if (!isPlain(sys, path)) return { CLAUDE_CONFIG_DIR: path, [profileVariable]: undefined };
+  return { CLAUDE_CONFIG_DIR: undefined, [profileVariable]: profile.name };
+}
+
+function isPlain(sys: Files & Pick<Sys, "modifiedAt">, path: string): boolean {
+  if (realDir(sys, path) !== realDir(sys, plainDir(sys))) return false;
+  // Somebody who has only ever started claude there with the variable set has the file inside.
+  const isThere = (file: string) => sys.modifiedAt(file) !== undefined;
+  return isThere(`${plainDir(sys)}.json`) || !isThere(join(plainDir(sys), ".claude.json"));
+}
+
+/** The profile of this environment, else the default one; undefined where neither is registered. */
+export function currentProfile(sys: Files, registry: Registry): Profile | undefined {
+  const chosen = shellProfile(sys, registry);
+  if (chosen !== undefined || hasConfigDir(sys)) return chosen;
+  return registry.defaultName === undefined ? undefined : findProfile(registry, registry.defaultName);
+}
+
+/** The profile that this environment chooses; undefined where it chooses none, or an unregistered folder. */
+export function shellProfile(sys: Files, registry: Registry): Profile | undefined {
+  if (hasConfigDir(sys)) return profileOfDir(sys, registry, configDir(sys));
+  return findProfile(registry, sys.env[profileVariable] ?? "");
+}
+
+const hasConfigDir = (sys: Pick<Sys, "env">): boolean => (sys.env.CLAUDE_CONFIG_DIR ?? "") !== "";
+
+/** The config dir in which csm starts claude unless told: of the environment, of the default profile, or claude's own. */
+export function currentDir(sys: Files, registry: Registry): string {
+  const profile = hasConfigDir(sys) ? undefined : currentProfile(sys, registry);
+  return profile === undefined ? configDir(sys) : profilePath(sys, profile);
+}
+
+/** Every config dir that sessions may live in, each once: the registered ones, the current one, and `~/.claude` where it exists. */
+export function profileDirs(sys: Sys, registry: Registry = readRegistry(sys)): { name: string | undefined; dir: string }[] {
+  const registered = registry.profiles.map((profile) => ({ name: profile.name, dir: profilePath(sys, profile) }));
+  const plain = sys.isDirectory(plainDir(sys)) ? [plainDir(sys)] : [];
+  const others = [currentDir(sys, registry), configDir(sys), ...plain].map((dir) => ({ name: undefined, dir }));
+  const seen = new Set<string>();
+  return [...registered, ...others].filter(({ dir }) => {
+    const real = realDir(sys, dir);
+    return !seen.has(real) && seen.add(real);
+  });
+}
+
+/** Words that `cas` and `csm profiles` take for themselves. */
+const takenNames =
+  "list status add set rm remove rename use edit dir login share bootstrap doctor resync help global all default unknown unset".split(" ");
+
+const maxNameLength = 100;
+
+export function checkProfileName(name: string): void {
+  const isValid = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name) && !name.includes("..") && name.length <= maxNameLength;
+  if (!isValid)
+    throw new UserError(
+      `invalid profile name ${JSON.stringify(name)}`,
+      `use up to ${maxNameLength} of the characters A-Z a-z 0-9 . _ -, starting with a letter, a digit or _`,
+    );
+  if (takenNames.includes(name)) throw new UserError(`invalid profile name '${name}': it is a word of cas`, "choose another name");
+}
+
+/** The folder as it is to be stored: absolute, so that the older tool finds it too. */
+export function parseProfileDir(sys: Pick<Sys, "env" | "homeDir" | "platform" | "cwd">, typed: string): string {
+  const shown = JSON.stringify(typed);
+  if (typed.trim() === "") throw new UserError("the folder of a profile must not be empty", "for example ~/.claude.work");
+  if (/\p{Cc}|[\u2028\u2029]/u.test(typed)) throw new UserError(`invalid folder ${shown}: it has control characters`, "choose another one");
+  if (/^~[^/]/.test(typed)) throw new UserError(`invalid folder ${shown}: only ~ and ~/… are expanded`, "give the whole path");
+  const path = typed.startsWith("~") ? join(homeDir(sys), typed.slice(1)) : isAbsolute(typed) ? normalize(typed) : resolve(sys.cwd, typed);
+  const clean = path.replace(/(.)\/+$/, "$1");
+  if (clean === homeDir(sys) || clean === "/")
+    throw new UserError(`invalid folder ${shown}: it must be one of its own`, "for example ~/.claude.work");
+  return clean;
+}
+
+/** The folder of a profile that names none. */
+export const conventionalDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">, name: string): string =>
+  join(homeDir(sys), `.claude.${name}`);
+
+export interface RegistryStore {
+  read(): Registry;
+  /** Refuses a name that is there. `dir` is as `parseProfileDir` gives it. */
+  add(profile: Profile): Promise<Registry>;
+  /** Adds it or changes its folder; the result tells the folder it had. */
+  set(profile: Profile): Promise<string | undefined>;
+  /** Returns what was removed; the default one only with `isForced`. The folder stays. */
+  remove(name: string, isForced?: boolean): Promise<Profile>;
+  rename(from: string, to: string): Promise<Profile>;
+  /** In an empty registry any valid name may become the default, as in the older tool. */
+  setDefault(name: string): Promise<void>;
+}
+
+/** Changes are whole or not at all, one process at a time, and never touch a profile's folder. */
+export function openRegistry(sys: Sys): RegistryStore {
+  const profiles = openProfiles(sys);
+  const locked = <T>(action: (registry: Registry) => T | Promise<T>) =>
+    // The store locks each write; a change of both files needs a lock of its own around them.
+    withLock(sys, "registry", () => action(pickDefault(sys, profiles.read())));
+  const writeDefault = (name: string) => sys.writePrivate(sys.realPath(defaultProfilePath(sys)) ?? defaultProfilePath(sys), `${name}\n`);
+  const put = (profile: Profile, registry: Registry) => {
+    refuseOthersDir(sys, registry, profile);
+    return profiles.update((all) => [...all.filter(({ name }) => name !== profile.name), profile]);
+  };
+  return {
+    read: () => readRegistry(sys),
+    add: (profile) =>
+      locked(async (registry) => {
+        checkProfileName(profile.name);
+        refuseKnownName(registry, profile.name);
+        return pickDefault(sys, await put(profile, registry));
+      }),
+    set: (profile) =>
+      locked(async (registry) => {
+        const old = findProfile(registry, profile.name);
+        if (old === undefined) checkProfileName(profile.name);
+        await put(profile, registry);
+        return old?.dir;
+      }),
+    remove: (name, isForced = false) =>
+      locked(async (registry) => {
+        const profile = requireProfile(registry, name);
+        if (registry.defaultName === name && !isForced) throw defaultStays(name);
+        await profiles.update((all) => all.filter((known) => known.name !== name));
+        if ((sys.readText(defaultProfilePath(sys)) ?? "").trim() === name) sys.remove(defaultProfilePath(sys));
+        return profile;
+      }),
+    rename: (from, to) =>
+      locked(async (registry) => {
+        const profile = { name: to, dir: requireProfile(registry, from).dir };
+        checkProfileName(to);
+        refuseKnownName(registry, to);
+        // Both names are there while the default moves: ended in between, it still leads to the same folder.
+        if (registry.defaultName === from) {
+          await profiles.update((all) => [...all, profile]);
+          writeDefault(to);
+        }
+        await profiles.update((all) => [...all.filter(({ name }) => name !== from && name !== to), profile]);
+        return profile;
+      }),
+    setDefault: (name) =>
+      locked((registry) => {
+        if (registry.profiles.length === 0) checkProfileName(name);
+        else requireProfile(registry, name);
+        writeDefault(name);
+      }),
+  };
+}
+
+const openProfiles = (sys: Sys): Store<Profile[]> =>
+  openStore<Profile[]>(sys, {
+    // A link into somebody's dotfiles stays one: what it leads to is replaced.
+    path: sys.realPath(profilesPath(sys)) ?? profilesPath(sys),
+    name: "profiles",
+    empty: [],
+    parse: parseProfiles,
+    encode: (profiles) => Object.fromEntries(profiles.toSorted(byName).map(({ name, dir }) => [name, dir])),
+  });
+
+function parseProfiles(value: unknown): Profile[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object of names and folders");
+  const profiles = Object.entries(value).map(([name, dir]) => {
+    if (typeof dir !== "string" || dir === "") throw new Error(`the folder of ${JSON.stringify(name)} must be a text`);
+    return { name, dir };
+  });
+  return profiles.sort(byName);
+}
+
+const byName = (a: Profile, b: Profile): number => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
+
+function refuseKnownName(registry: Registry, name: string): void {
+  if (findProfile(registry, name) !== undefined)
+    throw new UserError(`profile '${name}' already exists`, `change its folder with: csm profiles set ${name} DIR`);
+}
+
+function refuseOthersDir(sys: Files, registry: Registry, { name, dir }: Profile): void {
+  const others = { ...registry, profiles: registry.profiles.filter((profile) => profile.name !== name) };
+  const owner = profileOfDir(sys, others, profilePath(sys, { dir }));
+  if (owner !== undefined) throw new UserError(`${dir} is the folder of profile '${owner.name}'`, "two profiles cannot share one folder");
+}
+
+const defaultStays = (name: string) =>
+  new UserError(
+    `'${name}' is the default profile`,
+    `choose another default first: csm profiles use NAME; or remove it all the same: csm profiles rm ${name} --force`,
+  );
