@@ -9,13 +9,18 @@ export interface BoundedRun extends Bounds {
   input?: string;
   env: Readonly<Record<string, string | undefined>>;
   cwd?: string;
+  /** What the program leaves running after it has ended well may go on. */
+  leavesChildren?: boolean;
 }
 
 /** What came, or why nothing may be made of it. */
 export type Bounded = { text: string } | { failure: string };
 
 /** Runs a program in a process group of its own; at the deadline, or when it says too much, the whole group ends. */
-export async function runBounded(argv: readonly string[], { timeoutMs, maxBytes, input, env, cwd }: BoundedRun): Promise<Bounded> {
+export async function runBounded(
+  argv: readonly string[],
+  { timeoutMs, maxBytes, input, env, cwd, leavesChildren }: BoundedRun,
+): Promise<Bounded> {
   const isWindows = process.platform === "win32";
   let child: ReturnType<typeof Bun.spawn<"ignore" | Uint8Array, "pipe", "ignore">>;
   try {
@@ -32,6 +37,7 @@ export async function runBounded(argv: readonly string[], { timeoutMs, maxBytes,
   }
   const end = () => endGroup(child.pid, isWindows);
   let isLate = false;
+  let hasEnded = false;
   const timer = setTimeout(() => {
     isLate = true;
     end();
@@ -45,10 +51,11 @@ export async function runBounded(argv: readonly string[], { timeoutMs, maxBytes,
     const code = await Promise.race([child.exited, Bun.sleep(timeoutMs).then(() => null)]);
     if (isLate) return { failure: lateText(timeoutMs) };
     if (code !== 0) return { failure: code === null ? "ended by a signal" : `exit code ${code}` };
+    hasEnded = true;
     return decode(body);
   } finally {
     clearTimeout(timer);
-    end();
+    if (!hasEnded || leavesChildren !== true) end();
   }
 }
 

@@ -27,6 +27,8 @@ const ladder = [
   "usage-blob",
   "scorer",
   "statusline",
+  "statusline-sample",
+  "statusline-template",
   "model-script",
   // the operating system
   "sys-files",
@@ -36,6 +38,8 @@ const ladder = [
   "exec",
   "terminal",
   "paths",
+  "statusline-record",
+  "statusline-run",
   "process",
   "tail",
   "lock",
@@ -105,13 +109,25 @@ const ladder = [
 
 /** Which files may touch what. */
 const doors: [what: string, pattern: RegExp, allowed: RegExp][] = [
-  ["the file system", /"node:(?:fs|os|child_process|net)"/, /^(?:sys|sys-files|database|exec|sandbox|main)$/],
+  [
+    "the file system",
+    /"node:(?:fs|os|child_process|net)"/,
+    /^(?:sys|sys-files|database|statusline-record|statusline-run|exec|sandbox|main)$/,
+  ],
   ["SQLite", /"bun:sqlite"/, /^database$/],
-  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, /^(?:sys|sys-files|sys-bounded|exec|main)$/],
+  [
+    "Bun's processes and files",
+    /\bBun\.(?:spawn|spawnSync|file|write|which)\b/,
+    /^(?:sys|sys-files|sys-bounded|statusline-record|statusline-run|exec|main)$/,
+  ],
   ["a server", /\bBun\.serve\b/, /^model-stub$/],
-  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, /^(?:sys|sys-files|sys-bounded|exec|terminal|app|main)$/],
+  [
+    "the process",
+    /\bprocess\.(?!exit\b|ts")[a-z]/i,
+    /^(?:sys|sys-files|sys-bounded|statusline-record|statusline-run|exec|terminal|app|main)$/,
+  ],
   ["the exit", /\bprocess\.exit\b/, /^main$/],
-  ["the clock", /\bDate\.now\b|\bnew Date\(\)/, /^(?:sys|model-stub)$/],
+  ["the clock", /\bDate\.now\b|\bnew Date\(\)/, /^(?:sys|statusline-record|statusline-run|model-stub)$/],
   ["chance", /\bMath\.random\b|\bcrypto\./, /^(?:sys|model-stub)$/],
   ["citty", /from "citty"/, /^cmd-record$/],
   ["clack", /from "@clack\/prompts"/, /^prompts$/],
