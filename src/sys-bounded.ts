@@ -71,7 +71,7 @@ function endGroup(pid: number, isWindows: boolean): void {
   }
 }
 
-/** Follows no redirect to another place; the deadline holds for the whole body. */
+/** What a header may say goes to no other place than the one named; the deadline holds for the whole body. */
 export async function fetchBounded(
   url: string,
   { timeoutMs, maxBytes, headers }: Bounds & { headers?: Record<string, string> },
@@ -79,7 +79,11 @@ export async function fetchBounded(
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), timeoutMs);
   try {
-    const response = await fetch(url, { signal: stop.signal, redirect: "manual", ...(headers === undefined ? {} : { headers }) });
+    const response = await fetch(url, {
+      signal: stop.signal,
+      redirect: headers === undefined ? "follow" : "manual",
+      ...(headers === undefined ? {} : { headers }),
+    });
     if (response.status !== 200) return { failure: `status ${response.status}` };
     if (response.body === null) return { failure: "an empty answer" };
     const reading = readBounded(response.body, maxBytes);

@@ -57,9 +57,9 @@ export interface Sys {
   /** Resolves for any exit code; rejects only when the program cannot be started. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** Programs of others, in a process group of their own: neither deadline nor size is exceeded. Never rejects. */
-  runBounded(argv: readonly string[], options: Omit<BoundedRun, "env">): Promise<Bounded>;
+  runBounded(argv: readonly string[], options: Omit<BoundedRun, "env"> & Partial<Pick<BoundedRun, "env">>): Promise<Bounded>;
   /** The body of a 200, in full and in time. Never rejects. */
-  fetchBounded(url: string, options: Bounds): Promise<Bounded>;
+  fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
