@@ -36,6 +36,8 @@ export interface UsageOptions {
   registry?: Registry;
   /** Whether to ask the sources that cost something; else what is known is all there is. */
   fetches: boolean;
+  /** Whether to look for limits in transcripts; it does when it fetches. */
+  looks?: boolean;
   /** Whether to ask claude itself about accounts that are not known well enough. */
   asks?: boolean;
   warn?: (text: string) => void;
@@ -50,8 +52,8 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<UsageR
     foldStatuslines(sys, ledger, profiles);
     const settings = readFetchSettings(sys.env);
     let failure: string | undefined;
+    if (options.looks ?? options.fetches) foldTranscripts(sys, ledger, profiles);
     if (options.fetches) {
-      foldTranscripts(sys, ledger, profiles);
       const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
       else if (fetched !== undefined) recordBlob(sys, ledger, profiles, fetched);
