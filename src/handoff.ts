@@ -33,7 +33,7 @@ function listFiles(sys: Sys, dir: string): string[] {
 }
 
 async function copyFile(sys: Sys, from: string, to: string): Promise<void> {
-  const there = sys.modifiedAt(to) === undefined ? "missing" : await compareFiles(sys, to, from);
+  const there = sys.modifiedAt(to) === undefined ? "missing" : compareFiles(sys, to, from);
   if (there === "equal") return;
   if (there === "differs")
     throw new UserError(
@@ -42,20 +42,20 @@ async function copyFile(sys: Sys, from: string, to: string): Promise<void> {
     );
   if (there === "missing") sys.copyPrivate(from, to);
   else sys.appendPrivate(to, await sys.readFrom(from, sys.identify(to)?.size ?? 0));
-  if ((await compareFiles(sys, to, from)) !== "equal")
+  if (compareFiles(sys, to, from) !== "equal")
     throw new UserError(`the copy at ${to} is not equal to its original`, "is the disk full?");
 }
 
 const chunkBytes = 4 * 1024 * 1024;
 
 /** `begins`: the first file is the beginning of the second. */
-async function compareFiles(sys: Sys, first: string, second: string): Promise<"equal" | "begins" | "differs"> {
+function compareFiles(sys: Sys, first: string, second: string): "equal" | "begins" | "differs" {
   const [a, b] = [sys.identify(first)?.size ?? 0, sys.identify(second)?.size ?? 0];
   if (a > b) return "differs";
+  const [left, right] = [new Uint8Array(chunkBytes), new Uint8Array(chunkBytes)];
   for (let from = 0; from < a; from += chunkBytes) {
-    const size = Math.min(chunkBytes, a - from);
-    const [left, right] = await Promise.all([sys.readFrom(first, from, size), sys.readFrom(second, from, size)]);
-    if (Buffer.compare(left, right) !== 0) return "differs";
+    const size = Math.min(chunkBytes, a - from, sys.readInto(first, from, left), sys.readInto(second, from, right));
+    if (size < Math.min(chunkBytes, a - from) || Buffer.compare(left.subarray(0, size), right.subarray(0, size)) !== 0) return "differs";
   }
   return a === b ? "equal" : "begins";
 }

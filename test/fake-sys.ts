@@ -64,6 +64,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -74,9 +76,12 @@ export function createFakeSys(given: Given = {}): FakeSys {
       const lines = from > 0 && !tail.includes(10) ? [] : text.toString().split("\n");
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
-    readFrom: async (path, offset, maxBytes = Number.POSITIVE_INFINITY) =>
-      new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset, offset + maxBytes)),
-    identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
+    readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
+    readInto: (path, offset, into) => Buffer.from(files.get(path) ?? "").copy(into, 0, offset),
+    identify: (path) =>
+      files.has(path)
+        ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0, isFile: true }
+        : undefined,
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
@@ -109,6 +114,15 @@ export function createFakeSys(given: Given = {}): FakeSys {
     ],
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
+    // No links here: tests of what moves and links use a real folder.
+    entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    readLink: () => undefined,
+    createLink: () => undefined,
+    rename: () => undefined,
+    removeLink: () => undefined,
+    removeEmptyDir: () => false,
+    copy: () => undefined,
+    isWritable: () => true,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
     modifiedAt: (path) => (files.has(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {
