@@ -42,8 +42,7 @@ async function copyFile(sys: Sys, from: string, to: string): Promise<void> {
     );
   if (there === "missing") sys.copyPrivate(from, to);
   else sys.appendPrivate(to, await sys.readFrom(from, sys.identify(to)?.size ?? 0));
-  if (compareFiles(sys, to, from) !== "equal")
-    throw new UserError(`the copy at ${to} is not equal to its original`, "is the disk full?");
+  if (compareFiles(sys, to, from) !== "equal") throw new UserError(`the copy at ${to} is not equal to its original`, "is the disk full?");
 }
 
 const chunkBytes = 4 * 1024 * 1024;
