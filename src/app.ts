@@ -1,5 +1,5 @@
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
-import { editorWord, hookWord, launchWord, runClaude, runLaunch } from "./launch.ts";
+import { editorWord, hookWord, launchWord, runLaunch } from "./launch.ts";
 import type { Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 import { buildVersion } from "./version.ts";
@@ -20,7 +20,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "version":
       return print(sys, `csm ${buildVersion}`);
     case "claude":
-      return runClaude(sys, route.args);
+      return (await import("./launcher.ts")).runLauncher(sys, "bare", route.args);
     case "help":
       return print(sys, await (await import("./help.ts")).renderCsmHelp());
     case "csd":
@@ -28,6 +28,8 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "csm":
       break;
   }
+  // The flags of run stand among those of claude, which no record can list.
+  if (route.word === "run" && !isHelp(route.args)) return (await import("./launcher.ts")).runLauncher(sys, "run", route.args);
   const { csmCommands } = await import("./commands.ts");
   const load = csmCommands[route.word];
   if (load === undefined)
@@ -35,6 +37,8 @@ async function run(sys: Sys, route: Route): Promise<void> {
   const { runRecord } = await import("./cmd-record.ts");
   return runRecord(await load(), route.args, await createApp(sys));
 }
+
+const isHelp = ([first]: readonly string[]): boolean => first === "--help" || first === "-h";
 
 async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   const [word, ...rest] = args;
