@@ -7,6 +7,9 @@ export type Loader = () => Promise<AnyCommand>;
 export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Object.create(null) as Record<string, Loader>, {
   run: async () => (await import("./cmd-run.ts")).runCommandRecord,
   ls: async () => (await import("./cmd-ls.ts")).lsCommand,
+  scan: async () => (await import("./cmd-scan.ts")).scanCommand,
+  sidecar: async () => (await import("./cmd-sidecar.ts")).sidecarCommand,
+  config: async () => (await import("./cmd-config.ts")).configCommand,
   demo: async () => (await import("./cmd-demo.ts")).demoCommand,
   profiles: async () => (await import("./cmd-profiles.ts")).profilesCommand,
   cas: async () => (await import("./cmd-cas.ts")).casCommand,
