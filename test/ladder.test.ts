@@ -31,6 +31,7 @@ const ladder = [
   "terminal",
   "paths",
   "process",
+  "process-table",
   "tail",
   "lock",
   "store",
