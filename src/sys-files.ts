@@ -24,6 +24,13 @@ export interface Tail {
   size: number;
 }
 
+export interface FileIdentity {
+  id: string;
+  size: number;
+  modifiedAt: number;
+  isFile: boolean;
+}
+
 export interface Watch {
   /** Resolves at the next change, at once when there was one since the last call, or after `timeoutMs`. One call at a time. */
   next(timeoutMs: number): Promise<void>;
@@ -74,12 +81,26 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
   }
 }
 
-/** Which file stands at a path, and how long it is. */
-export const identify = (path: string): { id: string; size: number } | undefined =>
+/** Which file stands at a path, how long it is, and when it was written. */
+export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
-    const { dev, ino, size } = statSync(path);
-    return { id: `${dev}:${ino}`, size };
+    const stat = statSync(path);
+    return { id: `${stat.dev}:${stat.ino}`, size: stat.size, modifiedAt: stat.mtimeMs, isFile: stat.isFile() };
   });
+
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
 
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));

@@ -5,12 +5,14 @@ import {
   appendPrivate,
   attempt,
   createPrivate,
+  type FileIdentity,
   identify,
   isDirectory,
   isExecutable,
   makePrivateDir,
   modifiedAt,
   readFrom,
+  readInto,
   readTail,
   readText,
   type Tail,
@@ -57,7 +59,9 @@ export interface Sys {
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
-  identify(path: string): { id: string; size: number } | undefined;
+  /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
+  readInto(path: string, offset: number, into: Uint8Array): number;
+  identify(path: string): FileIdentity | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -108,6 +112,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     readText,
     readTail,
     readFrom,
+    readInto,
     identify,
     writePrivate,
     createPrivate,

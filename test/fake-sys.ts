@@ -75,7 +75,11 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
     readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
-    identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
+    readInto: (path, offset, into) => Buffer.from(files.get(path) ?? "").copy(into, 0, offset),
+    identify: (path) =>
+      files.has(path)
+        ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0, isFile: true }
+        : undefined,
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,

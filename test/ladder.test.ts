@@ -18,6 +18,7 @@ const ladder = [
   "claude-hooks",
   "claude-version",
   "transcript-text",
+  "transcript-facts",
   // decisions, pure
   "status",
   "answer",
@@ -54,6 +55,9 @@ const ladder = [
   "driver-interrupt",
   "driver-watch",
   "driver-run",
+  "git-worktrees",
+  "transcript-files",
+  "transcript-index",
   "sessions",
   "session-table",
   "model-stub",
