@@ -27,7 +27,7 @@ export const reapCommand = command({
     if (args.yes === true && args["dry-run"] === true) throw usageError("csm reap: --yes and --dry-run contradict each other");
     if (args.term === true && args.yes !== true) throw usageError("csm reap: --term only says how to end: give --yes too");
     const { orphans, hidden } = await findOrphans(app, args);
-    const endings = args.yes === true ? await endOrphans(app.sys, orphans, args.term === true) : undefined;
+    const endings = args.yes === true ? await endAll(app, args, orphans) : undefined;
     if (args.json === true) app.out(JSON.stringify({ orphans: orphans.map((orphan) => toJson(orphan, endings)), hidden }, null, 2));
     else report(app, orphans, hidden, endings);
     if ([...(endings?.values() ?? [])].some((ending) => ending === "failed" || ending === "running"))
@@ -35,17 +35,32 @@ export const reapCommand = command({
   },
 });
 
+interface Scope {
+  all?: boolean | undefined;
+  session?: string | undefined;
+}
+
 /** `hidden` counts what only --all would list. */
-async function findOrphans(
-  { sys }: App,
-  { all, session }: { all?: boolean | undefined; session?: string | undefined },
-): Promise<{ orphans: Orphan[]; hidden: number }> {
+async function findOrphans({ sys }: App, { all, session }: Scope): Promise<{ orphans: Orphan[]; hidden: number }> {
   const processes = await readProcessTable(sys);
   const sessions = await readSessionsForReap(sys, await readFoundSessions(sys, profileDirs(sys)), processes);
   const found = planReap({ table: processes, ownPid: sys.pid, ...sessions });
   const wanted = found.filter(({ sessionId }) => session === undefined || sessionId?.startsWith(session));
   const orphans = wanted.filter(({ isCrash }) => all === true || isCrash);
   return { orphans, hidden: wanted.length - orphans.length };
+}
+
+const maxRounds = 3;
+
+/** Also what the orphans started while they were being ended, which is added to them. */
+async function endAll(app: App, args: Scope & { term?: boolean | undefined }, orphans: Orphan[]): Promise<Map<number, Ending>> {
+  const endings = new Map<number, Ending>();
+  for (let round = 0, next = orphans; round < maxRounds && next.length > 0; round++) {
+    for (const [pid, ending] of await endOrphans(app.sys, next, args.term === true)) endings.set(pid, ending);
+    next = (await findOrphans(app, args)).orphans.filter(({ row }) => !endings.has(row.pid));
+    if (round < maxRounds - 1) orphans.push(...next);
+  }
+  return endings;
 }
 
 const endingWords: Record<Ending, string> = {
