@@ -60,6 +60,7 @@ const ladder = [
   "transcript-index",
   "sessions",
   "session-table",
+  "notify",
   "session-files",
   "reap",
   "model-stub",
