@@ -29,8 +29,19 @@ export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" 
 const launchesDir = (sys: Sys): string => join(csmDir(sys), "launches");
 const recordPath = (sys: Sys, id: string): string => join(launchesDir(sys), `${id}.json`);
 
-/** To be called once for each process that runs claude, and again with the same pid when its session id is known or has changed. */
+/**
+ * To be called once for each process that runs claude, and again with the same pid when its session id is known or has changed.
+ * Never fails: a launch does not depend on it.
+ */
 export async function rememberLaunch(sys: Sys, launch: Launch): Promise<void> {
+  try {
+    await writeLaunch(sys, launch);
+  } catch {
+    // A folder that may not be written: the session will not be brought back, and runs.
+  }
+}
+
+async function writeLaunch(sys: Sys, launch: Launch): Promise<void> {
   const [owner, boot] = await Promise.all([readProcess(sys, launch.pid), readBoot(sys)]);
   if (owner === undefined) return;
   const records = readLaunches(sys);
@@ -42,8 +53,19 @@ export async function rememberLaunch(sys: Sys, launch: Launch): Promise<void> {
   for (const old of records) if (old.id !== id && isOutdated(old, record, now)) sys.remove(recordPath(sys, old.id));
 }
 
-/** What happened to a process that was remembered; `signal` is brought back after a restart of the machine, `exit` is not. */
+/**
+ * What became of a process that was remembered: after a restart of the machine `signal` is brought back, `exit` is not. Never
+ * fails.
+ */
 export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal"): void {
+  try {
+    writeEnd(sys, pid, how);
+  } catch {
+    // As above: at worst it is offered once more.
+  }
+}
+
+function writeEnd(sys: Sys, pid: number, how: "exit" | "signal"): void {
   const running = readLaunches(sys).filter((record) => record.pid === pid && record.ended === undefined);
   const record = running.sort((a, b) => b.startedAt - a.startedAt)[0];
   if (record === undefined) return;
