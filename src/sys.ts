@@ -20,6 +20,7 @@ import {
   watchPaths,
   writePrivate,
 } from "./sys-files.ts";
+import { type LinkFiles, linkFiles } from "./sys-links.ts";
 
 export interface RunOptions {
   input?: string;
@@ -38,7 +39,7 @@ export interface RunResult {
 }
 
 /** The one door to the operating system. */
-export interface Sys {
+export interface Sys extends LinkFiles {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: NodeJS.Platform;
   /** The folder that the program was started in, symlinks resolved by the kernel. */
@@ -119,6 +120,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     makePrivateDir,
     appendPrivate,
     takeLock,
+    ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],

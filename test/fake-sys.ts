@@ -111,6 +111,15 @@ export function createFakeSys(given: Given = {}): FakeSys {
     ],
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
+    // No links here: tests of what moves and links use a real folder.
+    entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    readLink: () => undefined,
+    createLink: () => undefined,
+    rename: () => undefined,
+    removeLink: () => undefined,
+    removeEmptyDir: () => false,
+    copy: () => undefined,
+    isWritable: () => true,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
     modifiedAt: (path) => (files.has(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {
