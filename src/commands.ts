@@ -7,6 +7,8 @@ export type Loader = () => Promise<AnyCommand>;
 export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Object.create(null) as Record<string, Loader>, {
   run: async () => (await import("./cmd-run.ts")).runCommandRecord,
   ls: async () => (await import("./cmd-ls.ts")).lsCommand,
+  open: async () => (await import("./cmd-restore.ts")).openCommand,
+  restore: async () => (await import("./cmd-restore.ts")).restoreCommand,
   reap: async () => (await import("./cmd-reap.ts")).reapCommand,
   demo: async () => (await import("./cmd-demo.ts")).demoCommand,
   profiles: async () => (await import("./cmd-profiles.ts")).profilesCommand,

@@ -127,7 +127,10 @@ function runOfRecord(record: LaunchRecord, { boot, runningIds }: RestoreInput): 
 const afterTurnMs = 60_000;
 
 const quietSince = (idleAt: number | undefined, wasRestarted: boolean, boot: Boot): number =>
-  Math.min(idleAt === undefined ? Number.POSITIVE_INFINITY : idleAt + afterTurnMs, wasRestarted ? (boot.at ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY);
+  Math.min(
+    idleAt === undefined ? Number.POSITIVE_INFINITY : idleAt + afterTurnMs,
+    wasRestarted ? (boot.at ?? Number.POSITIVE_INFINITY) : Number.POSITIVE_INFINITY,
+  );
 
 function judge(run: Run, args: string[] | undefined, { since, writtenAt, hasFolder }: RestoreInput): Skipped | Lost {
   const { startedAt: _, isLost: __, quietSince: quiet, ...lost } = run;
