@@ -20,7 +20,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "version":
       return print(sys, `csm ${buildVersion}`);
     case "claude":
-      return (await import("./launcher.ts")).runLauncher(sys, "bare", route.args);
+      return launch(sys, "bare", route.args);
     case "help":
       return print(sys, await (await import("./help.ts")).renderCsmHelp());
     case "csd":
@@ -34,13 +34,19 @@ async function run(sys: Sys, route: Route): Promise<void> {
   if (word === "completions" && args[0] === "--names")
     return print(sys, (await import("./names.ts")).listNames(sys, args[1] ?? "").join("\n"));
   // The flags of run stand among those of claude, which no record can list.
-  if (word === "run" && !isHelpWord(args[0])) return (await import("./launcher.ts")).runLauncher(sys, "run", args);
+  if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
+  if (word === "hook" && !isHelpWord(args[0])) return (await import("./cmd-hook.ts")).answerLimitHook(sys, args);
   if (word === "cas" && !isHelpWord(args[0])) {
     const verb = await (await import("./cas.ts")).runCas(sys, args, (text) => print(sys, text));
     if (verb === undefined) return;
     return runCsm(sys, "profiles", verb);
   }
   return runCsm(sys, word, args);
+}
+
+async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
+  const [{ runLauncher }, { createLauncherParts }] = await Promise.all([import("./launcher.ts"), import("./launcher-parts.ts")]);
+  return runLauncher(sys, form, args, createLauncherParts(sys));
 }
 
 const isHelpWord = (word: string | undefined): boolean => word === "--help" || word === "-h" || word === "help";

@@ -11,7 +11,7 @@ export interface LimitHookParts {
   owner: string;
   recordLimit(limit: Limit): Promise<void>;
   /** The profile that has room, best first; undefined when none has. */
-  best(): string | undefined;
+  best(): Promise<string | undefined>;
   /** The terminal sequence that shows a notification. */
   sequence(title: string, body: string): string;
 }
@@ -35,7 +35,7 @@ export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts
   await parts.recordLimit(limit);
   const resetsAt = limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt };
   appendJournal(sys, { at: limit.at, event: "limit", session: input.sessionId, from: parts.owner, window: limit.window, ...resetsAt });
-  return JSON.stringify({ terminalSequence: parts.sequence("limit detected", bodyOf(input, parts)) });
+  return JSON.stringify({ terminalSequence: parts.sequence("limit detected", await bodyOf(input, parts)) });
 }
 
 async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
@@ -55,9 +55,9 @@ const isTold = (sys: Sys, sessionId: string, limit: Limit): boolean =>
 /** Leaving on purpose: nobody wants to be called back. */
 const leavingReasons = new Set(["clear", "logout", "prompt_input_exit", "exit", "resume"]);
 
-function bodyOf({ sessionId, event, reason }: HookInput, { owner, best }: LimitHookParts): string {
+async function bodyOf({ sessionId, event, reason }: HookInput, { owner, best }: LimitHookParts): Promise<string> {
   const hit = `[${owner}] hit its usage limit`;
   if (event === "SessionEnd" && leavingReasons.has(reason ?? "")) return `${hit}; the next csm chooses another account`;
-  const target = best();
+  const target = await best();
   return target === undefined ? `${hit}; no other account has room` : `${hit} → csm --profile ${target} --resume ${sessionId}`;
 }

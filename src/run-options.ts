@@ -131,8 +131,11 @@ export function isForClaude(words: readonly string[]): boolean {
   const end = words.indexOf("--");
   const before = end < 0 ? words : words.slice(0, end);
   if (before.some((word) => ownWay.has(word.split("=")[0] ?? word) || isPrintCluster(word))) return true;
-  return commandWords.has(positionals(before)[0] ?? "");
+  return isManagement(before);
 }
+
+/** A command of claude, such as `mcp list`. */
+export const isManagement = (words: readonly string[]): boolean => commandWords.has(positionals(words)[0] ?? "");
 
 /** `-cp`: short flags may be written as one word. */
 const isPrintCluster = (word: string): boolean => /^-[cdhprvw]{2,}$/.test(word) && /[phvw]/.test(word);

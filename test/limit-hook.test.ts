@@ -24,7 +24,7 @@ async function run(input: object | string, given: { files?: Record<string, strin
   const parts = {
     owner: "work",
     recordLimit: async (limit: unknown) => void recorded.push(limit),
-    best: () => given.best,
+    best: async () => given.best,
     sequence: (title: string, body: string) => `${title}|${body}`,
   };
   const text = typeof input === "string" ? input : JSON.stringify({ session_id: session, transcript_path: path, ...input });
