@@ -2,7 +2,7 @@ import { duration } from "./format.ts";
 import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
 import { findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
-import type { Candidate, RelaunchParts, Seat } from "./relaunch.ts";
+import type { Candidate, RelaunchParts, Seat } from "./relaunch-act.ts";
 import type { Sys } from "./sys.ts";
 import { rankAccounts, readUsage, recordLimit } from "./usage.ts";
 

@@ -51,7 +51,10 @@ export function parseRunOptions(args: readonly string[]): LaunchOptions {
   for (let index = 0; index < args.length; index++) {
     const word = args[index] ?? "";
     if (word === "--") {
-      options.words.push(...args.slice(index + 1));
+      const rest = args.slice(index + 1);
+      // A flag of claude's that takes many words would swallow the prompt behind it.
+      const isPrompt = options.words.some((own) => own.startsWith("-") && !(own in forwarded)) && rest[0]?.startsWith("-") === false;
+      options.words.push(...(isPrompt ? ["--"] : []), ...rest);
       break;
     }
     const { flag, joined } = splitFlag(word);

@@ -82,6 +82,7 @@ const ladder = [
   "handoff",
   "managed-launch",
   "limit-read",
+  "relaunch-act",
   "relaunch",
   "limit-hook",
   "limit-settings",
