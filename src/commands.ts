@@ -23,6 +23,7 @@ export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   hub: async () => (await import("./cmd-hub.ts")).hubServeCommand,
   statusline: async () => (await import("./cmd-statusline.ts")).statuslineCommand,
   newuuid: async () => (await import("./cmd-newuuid.ts")).newuuidCommand,
+  setup: async () => (await import("./cmd-setup.ts")).setupCommand,
   hook: async () => (await import("./cmd-hook.ts")).hookCommand,
   log: async () => (await import("./cmd-log.ts")).logCommand,
   completions: async () => (await import("./cmd-completions.ts")).completionsCommand,
