@@ -97,6 +97,8 @@ function sessionFile(box: Box, profiles: readonly string[], id: string): { pid: 
 
 const livePid = (box: Box, profiles: readonly string[], id: string) => sessionFile(box, profiles, id)?.pid;
 
+const texts = (request: ModelRequest | undefined) => JSON.stringify(request?.body.messages ?? []);
+
 describe("a usage limit in a session of csm", () => {
   test("goes on under the other account, in the same terminal, with all flags", async () => {
     const steps = [say("First answer."), limit("five_hour", Date.now() + hour), say("Answer of the other account.")];
