@@ -1,7 +1,9 @@
 import { readBoot } from "./boot.ts";
 import { type FlagTable, planResume } from "./claude-flags.ts";
 import { parseScreen } from "./claude-screen.ts";
-import { findTranscript } from "./driver.ts";
+import { createDriver, findTranscript } from "./driver.ts";
+import { spawnSession } from "./driver-spawn.ts";
+import { UserError } from "./errors.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
 import { type LaunchRecord, readLaunches, rememberLaunch } from "./launch-record.ts";
 import { readProcesses } from "./process.ts";
@@ -9,6 +11,7 @@ import { profileEnv } from "./registry.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions, type SessionDir } from "./session-files.ts";
+import type { Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
@@ -96,6 +99,23 @@ export async function openSession(sys: Sys, session: Resumable, flags: FlagTable
     return await waitForStart(sys, session, createTmux(sys, pane.socketPath), pane, place);
   } finally {
     sys.remove(launch.filePath);
+  }
+}
+
+/** A session of csd comes back under its name, so that scripts go on driving it. */
+export async function openDriven(sys: Sys, session: Resumable, sidecar: Sidecar): Promise<Outcome> {
+  const open = await findOpen(sys, session);
+  if (open !== undefined) return { outcome: "open already", pid: open.pid };
+  const { env } = planCommand(sys, session, new Map());
+  const mode = sidecar.permission_mode === null ? {} : { permissionMode: sidecar.permission_mode };
+  try {
+    const options = { name: sidecar.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
+    const spawned = await spawnSession(createDriver({ ...sys, env: { ...sys.env, ...env } }), options);
+    const pane = await createTmux(sys, spawned.sidecar.socket).pane(spawned.sidecar.pane ?? "");
+    return pane === undefined ? { outcome: "failed", reason: "it ended at its start" } : { outcome: "running", pane };
+  } catch (error) {
+    if (error instanceof UserError) return { outcome: "failed", reason: error.message };
+    throw error;
   }
 }
 

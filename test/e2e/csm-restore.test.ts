@@ -99,6 +99,22 @@ test("after kill -9 of all claudes and of tmux both conversations come back, wit
   expect((await plan(box, "--yes")).lost).toEqual([]);
 });
 
+test("a session of csd comes back under its name, and scripts go on driving it", async () => {
+  const { box } = sandbox;
+  const spawned = await box.spawn("driven", [say("driven-word")]);
+  await box.send("driven", "driven-prompt");
+  const { pid } = await idleProcess(box, "driven", String(spawned.session_id));
+  process.kill(Number(pid), "SIGKILL");
+  await until("killed", () => isGone(box, pid));
+  expect((await box.csm(["restore", "--yes"])).stderr).toMatch(/is back in tmux session driven$/m);
+  await box.reach("driven", "idle_done");
+  box.stub.script(String(spawned.session_id), [say("driven again")]);
+  await box.send("driven", "and on");
+  await until("the answer", async () => (await box.screen("driven")).includes("driven again"));
+  expect(JSON.stringify(box.stub.requests.at(-1)?.body.messages)).toContain("driven-word");
+  await box.csd(["kill", "driven"]);
+});
+
 test("csm open finds a session by the beginning of its id or its title, and never opens one twice", async () => {
   const { box } = sandbox;
   const past = await openSession(box, "past", ["--name", "'Quarterly report'"]);
