@@ -5,7 +5,7 @@ import { createDriver, findTranscript } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
-import { type LaunchRecord, readLaunches, rememberLaunch } from "./launch-record.ts";
+import { type LaunchRecord, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
 import { readProcesses } from "./process.ts";
 import { profileEnv } from "./registry.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
@@ -37,10 +37,18 @@ export async function readRestorePlan(sys: Sys, dirs: readonly SessionDir[], sin
     since,
     writtenAt: ({ configDir, cwd, sessionId }) => {
       const path = findTranscript(sys, { configDir }, { pid: 0, sessionId, cwd });
-      return path === undefined ? undefined : sys.modifiedAt(path);
+      return path === undefined || !hasTurns(sys, path) ? undefined : sys.modifiedAt(path);
     },
     hasFolder: (cwd) => sys.isDirectory(cwd),
   });
+}
+
+const tailBytes = 256 * 1024;
+
+/** A title alone, as `--name` leaves it, is no conversation: claude would not find it. */
+function hasTurns(sys: Sys, path: string): boolean {
+  const tail = sys.readTail(path, tailBytes);
+  return tail !== undefined && (!tail.isWhole || tail.lines.some((line) => /"type":"(?:user|assistant)"/.test(line)));
 }
 
 async function readRunningIds(sys: Sys, records: readonly LaunchRecord[]): Promise<Set<string>> {
@@ -111,12 +119,20 @@ export async function openDriven(sys: Sys, session: Resumable, sidecar: Sidecar)
   try {
     const options = { name: sidecar.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
     const spawned = await spawnSession(createDriver({ ...sys, env: { ...sys.env, ...env } }), options);
+    await rememberDriven(sys, session, spawned.sidecar);
     const pane = await createTmux(sys, spawned.sidecar.socket).pane(spawned.sidecar.pane ?? "");
     return pane === undefined ? { outcome: "failed", reason: "it ended at its start" } : { outcome: "running", pane };
   } catch (error) {
     if (error instanceof UserError) return { outcome: "failed", reason: error.message };
     throw error;
   }
+}
+
+/** So that the file of the earlier run has no say any more. How this run ends is for csd to know, whose sidecar goes with it. */
+async function rememberDriven(sys: Sys, { sessionId, cwd, configDir }: Resumable, { pid }: Sidecar): Promise<void> {
+  if (pid === undefined) return;
+  await rememberLaunch(sys, { sessionId, cwd, configDir, args: [], pid });
+  rememberEnd(sys, pid, "exit");
 }
 
 const findOpen = async (sys: Sys, { configDir, profile, sessionId }: Resumable) =>
@@ -139,15 +155,24 @@ async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane
     }
     const capture = await tmux.capture(pane.paneId);
     if (capture === undefined || capture.pane.isDead) {
-      const lines = (capture?.text ?? "").split("\n").map(printableLine);
-      const words = lines.filter((line) => line !== "" && !line.startsWith("Pane is dead")).slice(-2);
+      const words = lastWords(capture?.text ?? "");
       // A window stands in the user's own session, which must stay.
       if (capture !== undefined && place.kind === "session") await tmux.kill(capture.pane.sessionId);
-      return { outcome: "failed", reason: words.join(" ") || "it ended at its start" };
+      return { outcome: "failed", reason: words === "" ? "it ended at its start" : words };
     }
     if (open === undefined && parseScreen(capture.text).gate !== undefined) break;
     await sys.sleep(stepMs);
   }
   await tmux.setRemain(pane.paneId, false);
   return { outcome: "asks", pane };
+}
+
+/** What claude said before it ended, without its farewell and the mark of tmux. */
+function lastWords(screen: string): string {
+  const [words = ""] = screen.split(/^Resume this session with/m);
+  const lines = words.split("\n").map(printableLine);
+  return lines
+    .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
+    .slice(-2)
+    .join(" ");
 }

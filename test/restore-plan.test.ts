@@ -59,9 +59,12 @@ test.each<[rule: string, input: Partial<RestoreInput>, lost: string[]]>([
     ["a killed"],
   ],
   [
-    "the record of the same run says that it was ended",
-    { found: [found(file(150))], records: [record(150, { ended: { how: "exit", at: 1 } })] },
-    [],
+    "claude's file tells of a kill whatever its record says",
+    {
+      found: [found(file(150))],
+      records: [record(150, { ended: { how: "exit", at: 1 } })],
+    },
+    ["a killed"],
   ],
 ])("planRestore: %s", (_, input, lost) => {
   expect(plan(input).lost.map(({ sessionId, why }) => `${sessionId} ${why}`)).toEqual(lost);
