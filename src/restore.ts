@@ -75,10 +75,18 @@ export function renderCommand(sys: Sys, session: Resumable, flags: FlagTable): s
 /** For sh; control characters, which could disturb a terminal, in the form that bash and zsh read. */
 function quote(text: string): string {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
-  const escaped = [...text].map((char) =>
-    /\p{Cc}/u.test(char) ? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}` : /['\\]/.test(char) ? `\\${char}` : char,
-  );
-  return /\p{Cc}/u.test(text) ? `$'${escaped.join("")}'` : `'${text.replaceAll("'", "'\\''")}'`;
+  if (!unsafe.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = [...text].map((char) => (unsafe.test(char) ? escapeControl(char) : /['\\]/.test(char) ? `\\${char}` : char));
+  return `$'${escaped.join("")}'`;
+}
+
+/** Control and direction characters. */
+const unsafe = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+function escapeControl(char: string): string {
+  const code = char.charCodeAt(0);
+  // \x80 to \x9f would be a byte of no character.
+  return code < 0x80 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
 export type Outcome =

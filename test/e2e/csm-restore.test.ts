@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { rememberEnd, rememberLaunch } from "../../src/launch-record.ts";
 import { say } from "../../src/model-script.ts";
 import { parseStat } from "../../src/process.ts";
-import { type Box, claudePath, type Json, until, useBox } from "./harness.ts";
+import { type Box, claudePath, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
 
@@ -170,6 +170,15 @@ test("csm open finds a session by the beginning of its id or its title, and neve
   expect([opened.code, opened.stderr]).toEqual([0, "Quarterly report: is back in tmux session past\n"]);
   await idleProcess(box, "past", past.sessionId);
   expect(await box.screen("past")).toContain("past-word");
+
+  // Inside tmux it is a window beside the shell.
+  await box.run(["tmux", "-u", "kill-session", "-t", "=past"]);
+  await until("ended again", () => filesOf(box, past.sessionId).length === 0);
+  await box.run(["tmux", "-u", "new-session", "-d", "-s", "shell", "-x", "120", "-y", "40", "bash", "--norc", "-i"]);
+  await box.keys("shell", `'${csmPath}' open ${past.sessionId}`, "Enter");
+  await idleProcess(box, "shell", past.sessionId);
+  const windows = await box.run(["tmux", "-u", "list-windows", "-t", "=shell", "-F", "#{window_name} #{window_active}"]);
+  expect(windows.stdout).toMatch(/^\w+ 0\npast 1\n$/);
 });
 
 test.each([
