@@ -23,10 +23,12 @@ export const profilesBootstrapCommand = command({
     const registry = readRegistry(app.sys);
     if (registry.profiles.length === 0) return app.tell(noProfiles);
     let failures = 0;
+    let hasSeeded = false;
     for (const profile of pickForBootstrap(app, registry, args.profile, args.all === true)) {
       const dir = profilePath(app.sys, profile);
       try {
-        const phrase = await provision(app, dir, args["dry-run"] === true);
+        const phrase = await provision(app, dir, args["dry-run"] === true, hasSeeded);
+        hasSeeded = true;
         app.out(printableLine(`bootstrap [${profile.name}] ${dir} → ${phrase}`));
       } catch (error) {
         failures++;
@@ -37,9 +39,9 @@ export const profilesBootstrapCommand = command({
   },
 });
 
-async function provision(app: App, dir: string, isDry: boolean): Promise<string> {
+async function provision(app: App, dir: string, isDry: boolean, hasSeeded: boolean): Promise<string> {
   if (app.sys.platform === "win32") return "skipped: links need a right that Windows does not give";
-  return isDry ? `${renderPlan(planShare(app.sys, dir, plugins))} (dry run)` : share(app.sys, dir, plugins);
+  return isDry ? `${renderPlan(planShare(app.sys, dir, plugins, hasSeeded))} (dry run)` : share(app.sys, dir, plugins);
 }
 
 /** claude's own folder is only touched when it is named. */

@@ -35,8 +35,9 @@ export const profilesShareCommand = command({
     if (items.length === 0)
       throw usageError("csm profiles share: WHAT is missing", `one or more of: ${shareItems.map(({ word }) => word).join(", ")}`);
     const outcomes: Outcome[] = [];
+    const planned = new Set<ShareItem>();
     for (const profile of pickProfiles(app, repeated.profile))
-      for (const item of items) outcomes.push(await carryOut(app, profile, item, isUndo, isDry));
+      for (const item of items) outcomes.push(await carryOut(app, profile, item, { isUndo, isDry, planned }));
     report(app, outcomes, isDry, args.json === true || flags.json);
     if (outcomes.some(({ error }) => error !== undefined)) throw new SilentExit(exitCode.failure);
   },
@@ -82,16 +83,22 @@ function pickProfiles(app: App, names: string[] | undefined): Profile[] {
   return rest;
 }
 
-async function carryOut(app: App, profile: Profile, item: ShareItem, isUndo: boolean, isDry: boolean): Promise<Outcome> {
+interface Wish {
+  isUndo: boolean;
+  isDry: boolean;
+  /** What a dry run would have made a store of by now. */
+  planned: Set<ShareItem>;
+}
+
+async function carryOut(app: App, profile: Profile, item: ShareItem, { isUndo, isDry, planned }: Wish): Promise<Outcome> {
   const dir = profilePath(app.sys, profile);
   const outcome = { profile: profile.name, what: item.word };
   try {
-    const result = isDry
-      ? isUndo
-        ? renderUnshare(planUnshare(app.sys, dir, item))
-        : renderPlan(planShare(app.sys, dir, item))
-      : await (isUndo ? unshare : share)(app.sys, dir, item);
-    return { ...outcome, result };
+    if (!isDry) return { ...outcome, result: await (isUndo ? unshare : share)(app.sys, dir, item) };
+    if (isUndo) return { ...outcome, result: renderUnshare(planUnshare(app.sys, dir, item)) };
+    const plan = planShare(app.sys, dir, item, planned.has(item));
+    planned.add(item);
+    return { ...outcome, result: renderPlan(plan) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { ...outcome, result: "failed", error: [error.message, error.hint].filter((part) => part !== undefined).join("; ") };

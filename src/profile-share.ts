@@ -43,15 +43,15 @@ export type SharePlan =
   | { kind: "merge"; backup: string }
   | { kind: "back-up"; backup: string };
 
-/** What sharing would do; reads only. */
-export function planShare(sys: Sys, dir: string, item: ShareItem): SharePlan {
+/** What sharing would do; reads only. `willHaveStore`: another profile's turn comes before and makes the store. */
+export function planShare(sys: Sys, dir: string, item: ShareItem, willHaveStore = false): SharePlan {
   const path = join(dir, item.entry);
   const store = storePath(sys, item);
   const found = sys.entryKind(path);
   if (found === "link") return leadsTo(sys, path, store) ? { kind: "linked" } : { kind: "link", was: sys.readLink(path) ?? "?" };
   if (found === undefined) return { kind: "link" };
   const isRight = found === item.kind;
-  if (isRight && sys.entryKind(store) === undefined) return { kind: "seed" };
+  if (isRight && !willHaveStore && sys.entryKind(store) === undefined) return { kind: "seed" };
   return { kind: isRight && item.merges === true ? "merge" : "back-up", backup: freeBackup(sys, path) };
 }
 

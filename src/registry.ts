@@ -1,4 +1,4 @@
-import { isAbsolute, join, normalize, resolve } from "node:path";
+import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
 import { withLock } from "./lock.ts";
 import { configDir, defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
@@ -182,7 +182,10 @@ export function openRegistry(sys: Sys): RegistryStore {
   const profiles = openProfiles(sys);
   const locked = <T>(action: (registry: Registry) => T | Promise<T>) =>
     // The store locks each write; a change of both files needs a lock of its own around them.
-    withLock(sys, "registry", () => action(pickDefault(sys, profiles.read())));
+    withLock(sys, "registry", () => {
+      removeLitter(sys);
+      return action(pickDefault(sys, profiles.read()));
+    });
   const writeDefault = (name: string) => sys.writePrivate(sys.realPath(defaultProfilePath(sys)) ?? defaultProfilePath(sys), `${name}\n`);
   const put = (profile: Profile, registry: Registry) => {
     refuseOthersDir(sys, registry, profile);
@@ -241,6 +244,12 @@ export function openRegistry(sys: Sys): RegistryStore {
         else writeDefault(defaultName);
       }),
   };
+}
+
+/** What a writer that was killed left behind. The older tool's own is named otherwise, and nobody else writes under the lock. */
+function removeLitter(sys: Sys): void {
+  const dir = dirname(profilesPath(sys));
+  for (const name of sys.list(dir)) if (/^(?:profiles\.json|default)\.\d+\.tmp$/.test(name)) sys.remove(join(dir, name));
 }
 
 const openProfiles = (sys: Sys): Store<Profile[]> =>
