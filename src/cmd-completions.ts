@@ -1,4 +1,4 @@
-import { type AnyCommand, command, flagsOf } from "./cmd-record.ts";
+import { type AnyCommand, type App, command, flagsOf } from "./cmd-record.ts";
 import { completionShells } from "./completion-scripts.ts";
 import type { Flag, NameKind, Program, Word } from "./completion-tree.ts";
 import { usageError } from "./errors.ts";
@@ -17,9 +17,15 @@ export const completionsCommand = command({
     const render = completionShells[args.shell.toLowerCase()];
     if (render === undefined)
       throw usageError(`no completion for ${JSON.stringify(args.shell)}`, `one of: ${Object.keys(completionShells).join(", ")}`);
-    app.out(render(parsePrograms(await app.records())));
+    app.out(render(await readPrograms(app)));
   },
 });
+
+declare const CSM_COMPLETIONS: Program[] | undefined;
+
+/** Worked out by the build, so that no shell's start waits for every command's file. */
+export const readPrograms = async (app: App): Promise<Program[]> =>
+  typeof CSM_COMPLETIONS === "undefined" ? parsePrograms(await app.records()) : CSM_COMPLETIONS;
 
 /** `csm ls` and `csd send` belong to two programs; `csm profiles add` is a verb of `csm profiles`. */
 export function parsePrograms(records: AnyCommand[]): Program[] {
