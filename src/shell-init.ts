@@ -178,7 +178,7 @@ const pwshCas = `function global:cas {
     if (-not $global:__cas_known) { Write-Error 'cas: there is no previous profile'; return }
     $env:CLAUDE_CONFIG_DIR = $global:__cas_previous_dir
     $env:CSM_PROFILE = $global:__cas_previous_name
-    Write-Host "shell → $(& $csm cas status --print-current)"
+    Write-Host "shell -> $(& $csm cas status --print-current)"
   } else {
     $code = & $csm cas --eval --shell pwsh -- @args | Out-String
     if ($LASTEXITCODE -ne 0 -or -not $code.Trim()) { return }

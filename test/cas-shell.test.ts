@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { parseCas } from "../src/cas.ts";
 import { findDialect } from "../src/cas-shell.ts";
 
-const hostile = ["plain", "it's", "''", "$HOME `x` $(y)", "a\nb\r", "\n", "\\'", "\u2018\u2019\u201a\u201b;x", '"', ""];
+const hostile = ["plain", "ё → 日 😀 \u2014", "it's", "''", "$HOME `x` $(y)", "a\nb\r", "\n", "\\'", "\u2018\u2019\u201a\u201b;x", '"', ""];
 
 // Defect D10: a quote in a folder's name ends no string.
 describe("what is quoted reads back as it was", () => {
@@ -11,7 +11,7 @@ describe("what is quoted reads back as it was", () => {
   });
   test.each(hostile)("PowerShell %j, on one line", (text) => {
     const quoted = findDialect("pwsh").quote(text);
-    expect(quoted).not.toMatch(/[\r\n]/);
+    expect(quoted).not.toMatch(/[^\x20-\x7e\u2014]/);
     expect(readPwsh(quoted)).toBe(text);
   });
   test.each(hostile)("fish %j", (text) => {

@@ -44,7 +44,10 @@ test.each([
   ["cas", () => shellInits.pwsh?.cas ?? ""],
   ["cas completions", () => shellInits.pwsh?.completions(programs) ?? ""],
   ["prompt", () => shellInits.pwsh?.prompt ?? ""],
-])("PowerShell: the brackets and strings of the %s close", (_, render) => expect(unclosed(render())).toBe(""));
+])("PowerShell: the brackets and strings of the %s close, in any code page", (_, render) => {
+  expect(unclosed(render())).toBe("");
+  expect(render()).toMatch(/^[\x20-\x7e\n]+$/);
+});
 
 test.each([
   ["{ 'a' }", ""],
