@@ -32,7 +32,7 @@ export const profilesBootstrapCommand = command({
         app.out(printableLine(`bootstrap [${profile.name}] ${dir} → ${phrase}`));
       } catch (error) {
         failures++;
-        app.tell(printableLine(`bootstrap [${profile.name}] FAILED: ${(error as Error).message}`));
+        app.tell(printableLine(`bootstrap [${profile.name}] FAILED: ${messageOf(error)}`));
       }
     }
     if (failures > 0) throw new SilentExit(exitCode.failure);
@@ -42,6 +42,12 @@ export const profilesBootstrapCommand = command({
 async function provision(app: App, dir: string, isDry: boolean, hasSeeded: boolean): Promise<string> {
   if (app.sys.platform === "win32") return "skipped: links need a right that Windows does not give";
   return isDry ? `${renderPlan(planShare(app.sys, dir, plugins, hasSeeded))} (dry run)` : share(app.sys, dir, plugins);
+}
+
+/** Of what the user or the system can be blamed for; anything else is a bug and goes on. */
+function messageOf(error: unknown): string {
+  if (error instanceof UserError || (error instanceof Error && "code" in error)) return error.message;
+  throw error;
 }
 
 /** claude's own folder is only touched when it is named. */
@@ -104,7 +110,7 @@ async function examine(app: App, registry: Registry, profiles: Profile[], isFix:
       try {
         fixed.push(...(await repair(app.sys, found)));
       } catch (error) {
-        app.tell(printableLine(`csm: [${found.profile.name}] could not be fixed: ${(error as Error).message}`));
+        app.tell(printableLine(`csm: [${found.profile.name}] could not be fixed: ${messageOf(error)}`));
       }
     const [now = found] = fixed.length > 0 ? diagnose(app.sys, registry, [found.profile]) : [];
     results.push({ ...now, found: found.problems, fixed });

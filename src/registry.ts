@@ -129,9 +129,8 @@ export function profileDirs(sys: Sys, registry: Registry = readRegistry(sys)): {
   });
 }
 
-/** Words that `cas` and `csm profiles` take for themselves. */
-const takenNames =
-  "list status add set rm remove rename use edit dir login share bootstrap doctor resync help global all default unknown unset".split(" ");
+/** Words of `cas`, and those with which it answers. A profile of an older file may bear one; a new one may not. */
+const takenNames = ["list", "status", "add", "set", "rm", "remove", "use", "edit", "resync", "help", "unknown", "unset"];
 
 const maxNameLength = 100;
 
@@ -238,10 +237,13 @@ export function openRegistry(sys: Sys): RegistryStore {
         if (JSON.stringify(registry) !== JSON.stringify(before))
           throw new UserError("the profiles were changed by somebody else meanwhile", "nothing was saved; do it again");
         const { defaultName } = after;
+        if (defaultName !== before.defaultName) {
+          // As in a rename: the old default stays until the new one is named.
+          await profiles.update(() => [...after.profiles, ...before.profiles.filter(({ name }) => findProfile(after, name) === undefined)]);
+          if (defaultName === undefined) sys.remove(defaultProfilePath(sys));
+          else writeDefault(defaultName);
+        }
         await profiles.update(() => after.profiles);
-        if (defaultName === before.defaultName) return;
-        if (defaultName === undefined) sys.remove(defaultProfilePath(sys));
-        else writeDefault(defaultName);
       }),
   };
 }

@@ -46,7 +46,7 @@ const bashCompletion = `_cas() {
   COMPREPLY=()
   case "$COMP_CWORD:\${COMP_WORDS[1]}" in
     1:*) COMPREPLY=($(compgen -W "${[...choosing, ...printing].join(" ")}" -- "$current")); __csm_names profiles "$current" ;;
-    2:-g | 2:use | 2:rm | 2:remove | 2:set | 2:rename | 2:dir) __csm_names profiles "$current" ;;
+    2:-g | 2:use | 2:rm | 2:remove | 2:set) __csm_names profiles "$current" ;;
   esac
 }
 complete -F _cas cas
@@ -56,7 +56,7 @@ const zshCompletion = `_cas_words() {
   if (( CURRENT == 2 )); then
     compadd -- ${[...choosing, ...printing].join(" ")}
     _csm_names profiles
-  elif [[ $words[2] == (-g|use|rm|remove|set|rename|dir) && CURRENT -eq 3 ]]; then
+  elif [[ $words[2] == (-g|use|rm|remove|set) && CURRENT -eq 3 ]]; then
     _csm_names profiles
   fi
 }
@@ -144,7 +144,7 @@ end
 const fishCompletion = `complete -c cas -f
 complete -c cas -n '__csm_after' -a '${[...choosing, ...printing].join(" ")}'
 complete -c cas -n '__csm_after' -a '(command csm completions --names profiles 2>/dev/null)'
-${["-g", "use", "rm", "remove", "set", "rename", "dir"]
+${["-g", "use", "rm", "remove", "set"]
   .map((word) => `complete -c cas -n '__csm_after ${word}' -a '(command csm completions --names profiles 2>/dev/null)'`)
   .join("\n")}
 `;
