@@ -3,7 +3,6 @@ import { UserError } from "./errors.ts";
 import { knownOrConventional, useProfile } from "./profile-change.ts";
 import { renderProfiles } from "./profile-view.ts";
 import {
-  checkProfileName,
   findProfile,
   type Profile,
   profileEnv,
@@ -15,6 +14,7 @@ import {
   requireProfile,
   shellProfile,
 } from "./registry.ts";
+import { checkProfileName } from "./registry-change.ts";
 import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 

@@ -4,7 +4,8 @@ import { makeDir } from "./profile-change.ts";
 import { applyChange, type Change, renderChanges } from "./profile-draft.ts";
 import { writeFloor } from "./profile-floor.ts";
 import { type Choice, promptConfirm, promptSelect, promptText, showEnd, showNote, showProblem, showStart } from "./prompts.ts";
-import { conventionalDir, openRegistry, profileEnv, type Registry, readRegistry, shellProfile } from "./registry.ts";
+import { profileEnv, type Registry, readRegistry, shellProfile } from "./registry.ts";
+import { conventionalDir, openRegistry } from "./registry-change.ts";
 import { printable, printableLine } from "./sanitize.ts";
 
 export const profilesEditCommand = command({

@@ -1,16 +1,7 @@
 import { UserError } from "./errors.ts";
 import { writeFloor } from "./profile-floor.ts";
-import {
-  checkProfileName,
-  conventionalDir,
-  findProfile,
-  openRegistry,
-  type Profile,
-  parseProfileDir,
-  profileEnv,
-  profilePath,
-  readRegistry,
-} from "./registry.ts";
+import { findProfile, type Profile, profileEnv, profilePath, readRegistry } from "./registry.ts";
+import { checkProfileName, conventionalDir, openRegistry, parseProfileDir } from "./registry-change.ts";
 import type { Sys } from "./sys.ts";
 
 /** Makes the folder and enters the profile; the result says so. */

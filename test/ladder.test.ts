@@ -37,6 +37,7 @@ const ladder = [
   "store",
   // parts
   "registry",
+  "registry-change",
   "profile-floor",
   "profile-change",
   "profile-view",

@@ -1,16 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  checkProfileName,
-  currentDir,
-  currentProfile,
-  openRegistry,
-  parseProfileDir,
-  profileDirs,
-  profileEnv,
-  profileOfDir,
-  readRegistry,
-  readRegistryOrNone,
-} from "../src/registry.ts";
+import { currentDir, currentProfile, profileDirs, profileEnv, profileOfDir, readRegistry, readRegistryOrNone } from "../src/registry.ts";
+import { checkProfileName, openRegistry, parseProfileDir } from "../src/registry-change.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const profilesFile = "/home/dev/.config/claude-as/profiles.json";
@@ -162,6 +152,7 @@ test.each([
   ["~other/x", "only ~ and ~/… are expanded"],
   ["~", "one of its own"],
   ["/", "one of its own"],
+  ["~/.claude.shared/", "one of its own"],
 ])("refuses the folder %j", (typed, message) => expect(() => parseProfileDir(createFakeSys(), typed)).toThrow(message));
 
 // Defect D4: nothing chosen is claude's own folder, never `~/.claude.`.
