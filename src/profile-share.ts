@@ -89,27 +89,40 @@ export function renderPlan(plan: SharePlan): string {
   }
 }
 
+const maxAttempts = 3;
+
 /** Does it; the result is what was done. Ended at any point, the next run goes on from there: nothing is ever overwritten. */
 export function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
   return withLock(sys, "share", async () => {
-    const plan = planShare(sys, dir, item);
-    if (plan.kind === "linked") return renderPlan(plan);
-    if (plan.kind !== "link") await refuseLive(sys, dir, item);
-    const path = join(dir, item.entry);
-    const store = storePath(sys, item);
-    sys.makePrivateDir(dir);
-    sys.makePrivateDir(sharedDir(sys));
-    if (plan.kind === "seed") move(sys, path, store);
-    else createStore(sys, item, store);
-    let kept: string[] = [];
-    if (plan.kind === "link" && plan.was !== undefined) sys.removeLink(path);
-    if (plan.kind === "merge") kept = mergeInto(sys, path, store);
-    if (plan.kind === "back-up" || (plan.kind === "merge" && !sys.removeEmptyDir(path))) move(sys, path, plan.backup);
-    sys.createLink(store, path);
-    const rest =
-      kept.length === 0 || plan.kind !== "merge" ? "" : `; the store has its own ${listSome(kept)}, so yours went to ${plan.backup}`;
-    return `${renderPlan(plan)}${rest}`;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await shareOnce(sys, dir, item);
+      } catch (error) {
+        // A claude that was starting or ending made it anew between the move and the link: that is shared as well.
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt === maxAttempts) throw error;
+      }
+    }
   });
+}
+
+async function shareOnce(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  const plan = planShare(sys, dir, item);
+  if (plan.kind === "linked") return renderPlan(plan);
+  if (plan.kind !== "link") await refuseLive(sys, dir, item);
+  const path = join(dir, item.entry);
+  const store = storePath(sys, item);
+  sys.makePrivateDir(dir);
+  sys.makePrivateDir(sharedDir(sys));
+  if (plan.kind === "seed") move(sys, path, store);
+  else createStore(sys, item, store);
+  let kept: string[] = [];
+  if (plan.kind === "link" && plan.was !== undefined) sys.removeLink(path);
+  if (plan.kind === "merge") kept = mergeInto(sys, path, store);
+  if (plan.kind === "back-up" || (plan.kind === "merge" && !sys.removeEmptyDir(path))) move(sys, path, plan.backup);
+  sys.createLink(store, path);
+  const rest =
+    kept.length === 0 || plan.kind !== "merge" ? "" : `; the store has its own ${listSome(kept)}, so yours went to ${plan.backup}`;
+  return `${renderPlan(plan)}${rest}`;
 }
 
 const listSome = (names: string[]): string =>

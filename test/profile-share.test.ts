@@ -210,6 +210,24 @@ test("ended between the move and the link, the next run goes on", async () => {
   expect(box.read(".claude.a/projects/-w/1.jsonl")).toBe("a1");
 });
 
+test("a folder that comes back between the move and the link is shared too", async () => {
+  const box = createHome({ ".claude.a/projects/-w/1.jsonl": "a1" });
+  let count = 0;
+  const racing = {
+    ...box.sys,
+    createLink(target: string, path: string) {
+      if (count++ === 0) {
+        mkdirSync(join(path, "-w"), { recursive: true });
+        writeFileSync(join(path, "-w/2.jsonl"), "a2");
+      }
+      box.sys.createLink(target, path);
+    },
+  };
+  await share(racing, box.a, find("projects"));
+  expect(["1", "2"].map((name) => box.read(`.claude.a/projects/-w/${name}.jsonl`))).toEqual(["a1", "a2"]);
+  expect(box.link(".claude.a/projects")).toBeDefined();
+});
+
 test("across file systems nothing is lost and the error says why", async () => {
   const box = createHome({ ".claude.a/skills/x": "1" });
   const far = {

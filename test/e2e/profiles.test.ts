@@ -239,9 +239,10 @@ describe("the real claude and what is shared", () => {
     mkdirSync(join(at.box.home, ".claude.a/projects"), { recursive: true });
     const refused = await csm("profiles share projects");
     expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("has 1 live session")]);
+    const pid = Number.parseInt(readdirSync(sessions).find((name) => name.endsWith(".json")) ?? "", 10);
     await tmux("kill-session", "-t", "=live");
-    await until("its end", () => !readdirSync(sessions).some((name) => name.endsWith(".json")));
-    expect((await csm("profiles share projects")).code).toBe(0);
+    await until("its end", () => !at.box.sys.signal(pid, 0));
+    expect(await csm("profiles share projects")).toMatchObject({ code: 0, stderr: "" });
   });
 });
 
