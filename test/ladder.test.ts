@@ -43,6 +43,7 @@ const ladder = [
   "profile-view",
   "profile-draft",
   "profile-share",
+  "profile-unshare",
   "profile-doctor",
   "cas-shell",
   "cas",
