@@ -22,41 +22,25 @@ export const profilesShareCommand = command({
     json: { type: "boolean", description: "print JSON" },
   },
   repeatable: ["profile"],
-  rest: { kind: "prompt", hint: "WHAT…", about: shareItems.map(({ word }) => word).join(", "), words: shareItems.map(({ word }) => word) },
+  rest: { kind: "words", hint: "WHAT…", about: shareItems.map(({ word }) => word).join(", "), words: shareItems.map(({ word }) => word) },
   examples: [
-    ["csm profiles share projects --dry-run", "flags may stand before or behind"],
+    ["csm profiles share projects --dry-run", ""],
     ["csm profiles share --profile work --profile home skills agents", "only these two profiles"],
     ["csm profiles share --undo settings", ""],
   ],
   async run({ args, repeated, rest, app }) {
-    const { words, flags } = splitWords(rest);
-    const isUndo = args.undo === true || flags.undo;
-    const isDry = args["dry-run"] === true || flags.dryRun;
-    const items = words.map(parseItem);
+    const [isUndo, isDry] = [args.undo === true, args["dry-run"] === true];
+    const items = [...new Set(rest.map(parseItem))];
     if (items.length === 0)
       throw usageError("csm profiles share: WHAT is missing", `one or more of: ${shareItems.map(({ word }) => word).join(", ")}`);
     const outcomes: Outcome[] = [];
     const planned = new Set<ShareItem>();
     for (const profile of pickProfiles(app, repeated.profile))
       for (const item of items) outcomes.push(await carryOut(app, profile, item, { isUndo, isDry, planned }));
-    report(app, outcomes, isDry, args.json === true || flags.json);
+    report(app, outcomes, isDry, args.json === true);
     if (outcomes.some(({ error }) => error !== undefined)) throw new SilentExit(exitCode.failure);
   },
 });
-
-/** The words are many, so the record cannot name them; flags may stand behind them all the same. */
-function splitWords(rest: readonly string[]) {
-  const flags = { undo: false, dryRun: false, json: false };
-  const names: Record<string, keyof typeof flags> = { "--undo": "undo", "--dry-run": "dryRun", "--json": "json" };
-  const words = rest.filter((word) => {
-    const flag = Object.hasOwn(names, word) ? names[word] : undefined;
-    if (flag !== undefined) flags[flag] = true;
-    else if (word.startsWith("-"))
-      throw usageError(`csm profiles share: ${word} must stand before WHAT`, "csm profiles share --help lists the flags");
-    return flag === undefined;
-  });
-  return { words, flags };
-}
 
 function parseItem(word: string): ShareItem {
   const item = shareItems.find((known) => known.word === word);

@@ -96,7 +96,7 @@ case ";\${PROMPT_COMMAND-};" in
 esac
 `;
 
-/** \`psvar\` is shown as it is, whatever the user's \`prompt_subst\` says. */
+/** `psvar` is shown as it is, whatever the user's `prompt_subst` says. */
 const zshPrompt = `${posixLabel}
 __cas_precmd() { __cas_label; psvar[20]=\${__cas_shown:+"($__cas_shown) "} }
 autoload -Uz add-zsh-hook && add-zsh-hook precmd __cas_precmd
