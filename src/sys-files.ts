@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -22,6 +23,13 @@ export interface Tail {
   /** The lines are the whole file. */
   isWhole: boolean;
   size: number;
+}
+
+export interface FileIdentity {
+  id: string;
+  size: number;
+  modifiedAt: number;
+  isFile: boolean;
 }
 
 export interface Watch {
@@ -74,12 +82,26 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
   }
 }
 
-/** Which file stands at a path, and how long it is. */
-export const identify = (path: string): { id: string; size: number } | undefined =>
+/** Which file stands at a path, how long it is, and when it was written. */
+export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
-    const { dev, ino, size } = statSync(path);
-    return { id: `${dev}:${ino}`, size };
+    const stat = statSync(path);
+    return { id: `${stat.dev}:${stat.ino}`, size: stat.size, modifiedAt: stat.mtimeMs, isFile: stat.isFile() };
   });
+
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
 
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));
@@ -106,11 +128,27 @@ export function createPrivate(path: string, text: string): boolean {
   }
 }
 
-export function appendPrivate(path: string, text: string): void {
+/** A private copy that appears whole or not at all; the folders above it are made. */
+export function copyPrivate(from: string, to: string): void {
+  makePrivateDir(dirname(to));
+  const temporary = `${to}.${process.pid}.tmp`;
+  try {
+    copyFileSync(from, temporary);
+    chmodSync(temporary, 0o600);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function appendPrivate(path: string, text: string | Uint8Array): void {
   makePrivateDir(dirname(path));
+  const bytes = Buffer.from(text);
   const file = openSync(path, "a", 0o600);
   try {
-    writeSync(file, text);
+    // One write, so that writers do not mix; the rest only where the system took less.
+    for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
   } finally {
     closeSync(file);
   }

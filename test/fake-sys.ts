@@ -64,6 +64,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -75,7 +77,11 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
     readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
-    identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
+    readInto: (path, offset, into) => Buffer.from(files.get(path) ?? "").copy(into, 0, offset),
+    identify: (path) =>
+      files.has(path)
+        ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0, isFile: true }
+        : undefined,
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
@@ -84,7 +90,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {
