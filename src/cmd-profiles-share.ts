@@ -8,6 +8,8 @@ import { printableLine } from "./sanitize.ts";
 interface Outcome {
   profile: string;
   what: string;
+  /** What was found to be needed; a word of `SharePlan` or `UnsharePlan`. */
+  action: string;
   result: string;
   error?: string;
 }
@@ -75,19 +77,26 @@ interface Wish {
   planned: Set<ShareItem>;
 }
 
-async function carryOut(app: App, profile: Profile, item: ShareItem, { isUndo, isDry, planned }: Wish): Promise<Outcome> {
+async function carryOut(app: App, profile: Profile, item: ShareItem, wish: Wish): Promise<Outcome> {
   const dir = profilePath(app.sys, profile);
-  const outcome = { profile: profile.name, what: item.word };
+  const { action, text } = foresee(app, dir, item, wish);
+  const outcome = { profile: profile.name, what: item.word, action };
   try {
-    if (!isDry) return { ...outcome, result: await (isUndo ? unshare : share)(app.sys, dir, item) };
-    if (isUndo) return { ...outcome, result: renderUnshare(planUnshare(app.sys, dir, item)) };
-    const plan = planShare(app.sys, dir, item, planned.has(item));
-    planned.add(item);
-    return { ...outcome, result: renderPlan(plan) };
+    return { ...outcome, result: wish.isDry ? text : await (wish.isUndo ? unshare : share)(app.sys, dir, item) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { ...outcome, result: "failed", error: [error.message, error.hint].filter((part) => part !== undefined).join("; ") };
   }
+}
+
+function foresee(app: App, dir: string, item: ShareItem, { isUndo, isDry, planned }: Wish): { action: string; text: string } {
+  if (isUndo) {
+    const plan = planUnshare(app.sys, dir, item);
+    return { action: plan.kind, text: renderUnshare(plan) };
+  }
+  const plan = planShare(app.sys, dir, item, isDry && planned.has(item));
+  planned.add(item);
+  return { action: plan.kind, text: renderPlan(plan) };
 }
 
 function report(app: App, outcomes: Outcome[], isDry: boolean, isJson: boolean): void {

@@ -199,6 +199,11 @@ describe("the real claude and what is shared", () => {
     expect((await csm("profiles share projects")).stdout).toBe(
       "share [a] projects → seeded shared SSOT and linked\nshare [b] projects → merged into shared SSOT and linked\n",
     );
+    const again = JSON.parse((await csm("profiles share projects --profile b --json")).stdout) as Json;
+    expect(again).toEqual({
+      dry_run: false,
+      outcomes: [{ profile: "b", what: "projects", action: "linked", result: "already linked to shared SSOT" }],
+    });
     for (const [profile, id] of [
       ["b", inA],
       ["a", inB],
