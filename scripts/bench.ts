@@ -74,7 +74,7 @@ function createRows(bench: Bench): Row[] {
     {
       name: "cas",
       what: "csm cas --eval, 50 profiles : empty program",
-      limit: 2,
+      limit: 2.5,
       a: [csm, "cas", "--eval", "--shell", "zsh", "--", "p7"],
       b,
       ...profiles,
@@ -82,7 +82,7 @@ function createRows(bench: Bench): Row[] {
     {
       name: "names",
       what: "names for completion, 50 profiles : empty program",
-      limit: 2,
+      limit: 2.5,
       a: [csm, "completions", "--names", "profiles"],
       b,
       ...profiles,

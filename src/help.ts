@@ -1,5 +1,6 @@
-import { type AnyCommand, renderHelp } from "./cmd-record.ts";
-import { csdCommands, csmCommands, type Loader, loadAll } from "./commands.ts";
+import type { AnyCommand } from "./cmd-record.ts";
+import { type Loader, loadAll, loadRecords } from "./commands.ts";
+import { builtPrograms } from "./completion-tree.ts";
 
 export async function renderCsmHelp(): Promise<string> {
   return `csm starts and watches Claude Code sessions; csd drives them from scripts.
@@ -9,8 +10,7 @@ usage: csm [COMMAND] …
        csm                      starts claude here
 
 Commands:
-${list(await loadAll(csmCommands), "csm ")}
-  csd          the session driver: csm csd --help
+${await listCommands("csm")}
 
 Flags:
   -h, --help      show this text; csm COMMAND --help tells more
@@ -20,7 +20,8 @@ Flags:
 
 /** Of a word with verbs; without one it runs by itself. */
 export async function renderGroupHelp(record: AnyCommand, verbs: Readonly<Record<string, Loader>>): Promise<string> {
-  return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(await loadAll(verbs), `${record.name} `)}\n`;
+  const { renderHelp } = await import("./cmd-record.ts");
+  return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list((await loadAll(verbs)).map(({ name, summary }) => [name.split(" ").at(-1) ?? "", summary]))}\n`;
 }
 
 export async function renderCsdHelp(): Promise<string> {
@@ -29,7 +30,7 @@ export async function renderCsdHelp(): Promise<string> {
 usage: csd COMMAND …
 
 Commands:
-${list(await loadAll(csdCommands), "csd ")}
+${await listCommands("csd")}
 
 Flags:
   -h, --help      show this text; csd COMMAND --help tells more
@@ -44,5 +45,13 @@ Example:
 `;
 }
 
-const list = (records: AnyCommand[], prefix: string): string =>
-  records.map((record) => `  ${record.name.slice(prefix.length).padEnd(11)}  ${record.summary}`).join("\n");
+async function listCommands(program: string): Promise<string> {
+  // No command's file is read for it, but when this program runs from its source.
+  const programs = builtPrograms() ?? (await import("./cmd-completions.ts")).parsePrograms(await loadRecords());
+  return list((programs.find(({ name }) => name === program)?.words ?? []).map(({ word, summary }) => [word, summary]));
+}
+
+function list(rows: [word: string, summary: string][]): string {
+  const width = Math.max(11, ...rows.map(([word]) => word.length));
+  return rows.map(([word, summary]) => `  ${word.padEnd(width)}  ${summary}`).join("\n");
+}

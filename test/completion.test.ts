@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parsePrograms } from "../src/cmd-completions.ts";
-import { loadRecords } from "../src/commands.ts";
+import { csdCommands, csmCommands, csmGroups, loadRecords } from "../src/commands.ts";
 import { completionShells } from "../src/completion-scripts.ts";
 import { placesOf } from "../src/completion-tree.ts";
 import { listNames } from "../src/names.ts";
@@ -10,15 +10,25 @@ import { createFakeSys } from "./fake-sys.ts";
 const records = await loadRecords();
 const programs = parsePrograms(records);
 
-test("every command and verb of the table is a place to complete", () => {
-  const places = programs.flatMap((program) => placesOf(program).map(({ path }) => [program.name, ...path].join(" ")));
-  expect(places.filter((place) => place !== "csm csd").sort()).toEqual(records.map(({ name }) => name).sort());
+const typed = [
+  ...Object.keys(csmCommands),
+  ...Object.entries(csmGroups).flatMap(([word, verbs]) => Object.keys(verbs).map((verb) => `${word} ${verb}`)),
+];
+
+test("every command and verb of the table is a place to complete, once", () => {
+  const places = programs.map((program) => placesOf(program).map(({ path }) => path.join(" ")));
+  expect(places.map((paths) => paths.toSorted())).toEqual([[...typed, "csd"].sort(), Object.keys(csdCommands).sort()]);
 });
 
-test("a record has examples, a summary that ends in a full stop, and no flag that its shell cannot spell", () => {
-  for (const record of records) {
-    expect([record.name, record.examples.length > 0, record.summary.endsWith(".")]).toEqual([record.name, true, true]);
-  }
+test("every summary is one line", () => {
+  const summaries = programs.flatMap((program) =>
+    placesOf(program).flatMap(({ word }) => [word.summary, ...word.flags.map(({ summary }) => summary)]),
+  );
+  expect(summaries.filter((summary) => summary.includes("\n"))).toEqual([]);
+});
+
+test("every command shows an example", () => {
+  for (const record of records) expect([record.name, record.examples.length > 0]).toEqual([record.name, true]);
 });
 
 test.each([
