@@ -91,7 +91,8 @@ export function renderPlan(plan: SharePlan): string {
 const maxAttempts = 3;
 
 /** Does it; the result is what was done. Ended at any point, the next run goes on from there: nothing is ever overwritten. */
-export function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+export async function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  if (sys.platform === "win32") throw new UserError("profiles cannot share on Windows: links need a right that it does not give");
   return withLock(sys, "share", async () => {
     for (let attempt = 1; ; attempt++) {
       try {

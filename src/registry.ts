@@ -1,6 +1,7 @@
 import { join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
 import { configDir, defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
+import { printableLine } from "./sanitize.ts";
 import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -46,10 +47,10 @@ export const findProfile = (registry: Registry, name: string): Profile | undefin
 export function requireProfile(registry: Registry, name: string): Profile {
   const profile = findProfile(registry, name);
   if (profile !== undefined) return profile;
-  const names = registry.profiles.map((known) => known.name);
+  const names = registry.profiles.map((known) => printableLine(known.name));
   throw new UserError(
-    `unknown profile '${name}'${names.length === 0 ? "" : ` — available: ${names.join(", ")}`}`,
-    `add it with: csm profiles add ${name}`,
+    `unknown profile '${printableLine(name)}'${names.length === 0 ? "" : ` — available: ${names.join(", ")}`}`,
+    `add it with: csm profiles add ${printableLine(name)}`,
   );
 }
 

@@ -54,8 +54,14 @@ available:
 
 test("a day with profiles: add, use, set, rename, rm", async () => {
   reset();
+  mkdirSync(join(at.box.home, ".claude"), { recursive: true });
   const steps: [string, number, string, string][] = [
-    ["profiles add zeta", 0, "", "added profile 'zeta' → $H/.claude.zeta\n"],
+    [
+      "profiles add zeta",
+      0,
+      "",
+      "added profile 'zeta' → $H/.claude.zeta\ncsm starts claude in 'zeta' from now on; what you had in $H/.claude stays in reach with: csm profiles add main ~/.claude\n",
+    ],
     ["profiles add alpha ~/a", 0, "", "added profile 'alpha' → $H/a\n"],
     ["profiles add alpha", 1, "", "csm: profile 'alpha' already exists; change its folder with: csm profiles set alpha DIR\n"],
     ["profiles add twin ~/a/", 1, "", "csm: $H/a is the folder of profile 'alpha'; two profiles cannot share one folder\n"],
