@@ -38,7 +38,10 @@ function sectionsOf(words: readonly string[]): [title: string, words: string[]][
 /** Of a word with verbs; without one it runs by itself. */
 export async function renderGroupHelp(record: AnyCommand, verbs: Readonly<Record<string, Loader>>): Promise<string> {
   const { renderHelp } = await import("./cmd-record.ts");
-  const rows = (await loadAll(verbs)).map(({ name, summary }): Row => [name.split(" ").at(-1) ?? "", summary.split("\n")[0] ?? ""]);
+  const records = await loadAll(verbs);
+  // A word that is short for its one verb.
+  if (records.includes(record)) return renderHelp(record);
+  const rows = records.map(({ name, summary }): Row => [name.split(" ").at(-1) ?? "", summary.split("\n")[0] ?? ""]);
   return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(rows)}\n`;
 }
 
