@@ -3,7 +3,7 @@
  * `--rows NAME,NAME` only these; `--runs N` pairs of each; `--json` for programs; `--out DIR` where build.ts built to.
  * A timing decides nothing: the exit code is 1 where a row could not be measured, 2 where nothing was, 0 otherwise.
  */
-import { copyFileSync, existsSync, linkSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -48,6 +48,15 @@ function createRows(bench: Bench): Row[] {
   const listPanes = ["sh", "-c", `'${bench.empty}'; exec tmux -u list-panes -a`];
   const call = async (args: string[], env?: Record<string, string>) =>
     (await run(env === undefined ? bench : { ...bench, spawn: { ...bench.spawn, env } }, [csd, ...args])).stdout;
+  const registry = join(bench.box.home, ".config/claude-as");
+  const profiles = {
+    prepare: async () => {
+      mkdirSync(registry, { recursive: true });
+      const dirs = Array.from({ length: 50 }, (_, index) => [`p${index}`, join(bench.box.home, `.claude.p${index}`)]);
+      writeFileSync(join(registry, "profiles.json"), JSON.stringify(Object.fromEntries(dirs)));
+    },
+    cleanup: async () => rmSync(registry, { recursive: true }),
+  };
   const crowd = {
     prepare: () => startCrowd(bench.box, call, 50),
     cleanup: async () => {
@@ -61,6 +70,24 @@ function createRows(bench: Bench): Row[] {
     { name: "newuuid", what: "csm newuuid : empty program", limit: 3, a: [csm, "newuuid"], b },
     { name: "completions", what: "csm completions bash : empty program", limit: 3, a: [csm, "completions", "bash"], b },
     { name: "ls", what: "csm ls, no session : empty program", limit: 3, a: [csm, "ls"], b },
+    { name: "profiles", what: "csm profiles, 50 of them : empty program", limit: 3, a: [csm, "profiles"], b, ...profiles },
+    {
+      name: "cas",
+      what: "csm cas --eval, 50 profiles : empty program",
+      limit: 2.5,
+      a: [csm, "cas", "--eval", "--shell", "zsh", "--", "p7"],
+      b,
+      ...profiles,
+    },
+    {
+      name: "names",
+      what: "names for completion, 50 profiles : empty program",
+      limit: 2.5,
+      a: [csm, "completions", "--names", "profiles"],
+      b,
+      ...profiles,
+    },
+    { name: "shell-init", what: "csm shell-init zsh : empty program", limit: 3, a: [csm, "shell-init", "zsh"], b },
     { name: "csd-help", what: "csd --help : empty program", limit: 3, a: [csd, "--help"], b },
     { name: "ps", what: "csd ps, no session : empty program", limit: 3, a: [csd, "ps"], b },
     { name: "state", what: "csd state, one session : empty program", limit: 3, a: [csd, "state", sessionName], b, ...session },

@@ -73,5 +73,11 @@ export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   doctor: async () => (await import("./cmd-csd-doctor.ts")).doctorCommand,
 });
 
+/** Every record there is, verbs behind their groups. */
+export async function loadRecords(): Promise<AnyCommand[]> {
+  const verbs = await Promise.all(Object.values(csmGroups).map(loadAll));
+  return [...(await loadAll(csmCommands)), ...verbs.flat(), ...(await loadAll(csdCommands))];
+}
+
 export const loadAll = (commands: Readonly<Record<string, Loader>>): Promise<AnyCommand[]> =>
   Promise.all(Object.values(commands).map((load) => load()));

@@ -56,11 +56,13 @@ const ladder = [
   "store",
   // parts
   "registry",
+  "registry-change",
   "profile-floor",
   "profile-change",
   "profile-view",
   "profile-draft",
   "profile-share",
+  "profile-unshare",
   "profile-doctor",
   "cas-shell",
   "cas",
