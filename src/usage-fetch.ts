@@ -120,10 +120,16 @@ const hostName = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9_][A-Za-z0-9._-]*$
 
 function runSsh(sys: Sys, host: string, timeoutMs: number): Promise<Bounded> {
   if (!hostName.test(host)) return Promise.resolve({ failure: `not a host name: ${host}` });
-  const options = ["BatchMode=yes", "ConnectTimeout=4", ...(sys.isDirectory(join(homeDir(sys), ".ssh")) ? multiplexing : [])];
+  const options = ["BatchMode=yes", "ConnectTimeout=4", ...multiplexing(sys)];
   const argv = ["ssh", ...options.flatMap((option) => ["-o", option]), "--", host, `cat "$HOME/${hubFile}"`];
   return sys.runBounded(argv, { timeoutMs, maxBytes, leavesChildren: true });
 }
 
-/** The connection stays open for the next fetch. */
-const multiplexing = ["ControlMaster=auto", "ControlPath=~/.ssh/cm-claude-%C.sock", "ControlPersist=300"];
+const maxSocketDir = 50;
+
+/** The connection stays open for the next fetch; not where the name of its socket would be too long for the system. */
+function multiplexing(sys: Sys): string[] {
+  const dir = join(homeDir(sys), ".ssh");
+  if (!sys.isDirectory(dir) || dir.length > maxSocketDir) return [];
+  return ["ControlMaster=auto", `ControlPath=${dir}/cm-claude-%C.sock`, "ControlPersist=300"];
+}
