@@ -29,7 +29,14 @@ export function readCachedBlob(sys: Sys): { blob: Blob; at: number } | undefined
 /** From the cheapest source that answers. One process at a time asks; the others wait and take what it found. */
 export async function fetchBlob(sys: Sys, settings: FetchSettings, warn: (text: string) => void): Promise<Fetched> {
   if (isHub(sys, settings)) return readHubFile(sys);
-  return freshCache(sys, settings) ?? withLock(sys, "usage-fetch", () => freshCache(sys, settings) ?? ask(sys, settings, warn));
+  const fresh = freshCache(sys, settings);
+  if (fresh !== undefined) return fresh;
+  try {
+    return await withLock(sys, "usage-fetch", () => freshCache(sys, settings) ?? ask(sys, settings, warn));
+  } catch {
+    // No lock is to be had, as on a full disk: better asked twice than not at all.
+    return ask(sys, settings, warn);
+  }
 }
 
 const isHub = (sys: Sys, { hub }: FetchSettings): boolean => hub?.toLowerCase() === (sys.hostname().split(".")[0] ?? "").toLowerCase();

@@ -44,7 +44,8 @@ export interface UsageOptions {
 }
 
 /** What every account has used, from all there is to know on this machine and, when asked to, beyond. */
-export async function readUsage(sys: Sys, options: UsageOptions): Promise<UsageReport> {
+export async function readUsage(given: Sys, options: UsageOptions): Promise<UsageReport> {
+  const sys = withKnownPaths(given);
   const registry = options.registry ?? readRegistryOrNone(sys);
   const ledger = openLedger(sys);
   try {
@@ -69,6 +70,16 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<UsageR
   } finally {
     ledger.close();
   }
+}
+
+/** Each of many profiles is compared with all others: a path is resolved once. */
+function withKnownPaths(sys: Sys): Sys {
+  const known = new Map<string, string | undefined>();
+  const realPath = (path: string) => {
+    if (!known.has(path)) known.set(path, sys.realPath(path));
+    return known.get(path);
+  };
+  return { ...sys, realPath };
 }
 
 type Answer = Exclude<Fetched, { failure: string }>;
