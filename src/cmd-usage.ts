@@ -38,7 +38,6 @@ interface Given {
 async function readView(app: App, registry: Registry, { json, fetch = true, policy, model }: Given): Promise<string> {
   const report = await readUsage(app.sys, { registry, fetches: fetch, asks: fetch && app.sys.env.CSM_USAGE_ASK !== "0", warn: app.tell });
   const ranking = rankAccounts(app.sys, report, {
-    registry,
     ...(policy === undefined ? {} : { policy }),
     ...(model === undefined ? {} : { model }),
   });

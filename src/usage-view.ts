@@ -207,7 +207,7 @@ function renderLine(cells: readonly Cell[], widths: readonly number[], paint: Pa
   for (const [index, { text, style }] of cells.entries()) {
     const room = columns - used;
     if (room <= 0) break;
-    const shown = fit(text, room);
+    const shown = room === Number.POSITIVE_INFINITY ? text : fit(text, room);
     const isLast = index === cells.length - 1;
     const padding = isLast ? "" : " ".repeat(Math.max(0, Math.min((widths[index] ?? 0) + 2, room) - width(shown)));
     line += (style === undefined ? shown : paint(style, shown)) + padding;
@@ -233,7 +233,7 @@ export function encodeUsage(report: UsageReport, recommended: string | undefined
       configured: report.isConfigured,
       recommended: recommended ?? null,
       failure: report.failure ?? null,
-      profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))),
+      profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => (a < b ? -1 : 1))),
     },
     null,
     2,

@@ -1,8 +1,7 @@
 import type { Windows } from "./claude-usage.ts";
-import { currentProfile, type Registry, readRegistryOrNone } from "./registry.ts";
+import { type Registry, readRegistryOrNone } from "./registry.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
-import { askUsage } from "./usage-ask.ts";
 import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-fetch.ts";
 import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source } from "./usage-ledger.ts";
 import { foldStatuslines, foldTranscripts, readProfiles, type UsageProfile } from "./usage-profiles.ts";
@@ -105,6 +104,8 @@ async function askAll(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[
     return !account.startsWith("dir:") && Math.min(...ages) > askAfterMs;
   };
   const due = profiles.filter(isDue).filter((profile, index, all) => all.findIndex(({ account }) => account === profile.account) === index);
+  if (due.length === 0) return;
+  const { askUsage } = await import("./usage-ask.ts");
   const work = async () => {
     for (let profile = due.shift(); profile !== undefined; profile = due.shift()) {
       // A claude that cannot be started leaves what is known as it is.
@@ -124,6 +125,7 @@ function createReport(
   const readings = newestReadings(ledger.readings());
   const disabled = readDisabledProfiles(sys);
   const names = new Set(profiles.map(({ name }) => name));
+  const sharers = Map.groupBy(profiles, ({ account }) => account);
   const foreign = [...new Set([...(cached?.blob.profiles.keys() ?? []), ...(cached?.blob.errors.keys() ?? [])])].filter(
     (name) => !names.has(name),
   );
@@ -139,7 +141,7 @@ function createReport(
         ...profile,
         windows,
         ...(times.length === 0 ? {} : { readAt: Math.max(...times) }),
-        sharedWith: profiles.filter((other) => other.account === profile.account && other.dir !== profile.dir).map(({ name }) => name),
+        sharedWith: (sharers.get(profile.account) ?? []).filter((other) => other !== profile).map(({ name }) => name),
         isDisabled: disabled.has(profile.name),
         ...(error === undefined || !profile.isRegistered || Math.max(...times) > (cached?.at ?? 0) ? {} : { error }),
       };
@@ -183,7 +185,6 @@ function accountOf(sys: Sys, ledger: Ledger, configDir: string): string {
 }
 
 export interface RankOptions {
-  registry: Registry;
   /** The profile one is in; that of the environment unless told. */
   current?: string;
   /** Whether staying is a choice; it is, unless told. */
@@ -198,7 +199,7 @@ export interface RankOptions {
 export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions): Ranking {
   const { includeCurrent = true, hasAgeGate = true } = options;
   const settings = readScoreSettings(sys, options);
-  const current = options.current ?? currentProfile(sys, options.registry)?.name;
+  const current = options.current ?? report.profiles.find(({ isCurrent }) => isCurrent)?.name;
   const candidates = report.profiles.filter(({ isRegistered }) => isRegistered).map(createCandidate);
   return scoreCandidates(candidates, {
     ...settings,

@@ -3,7 +3,6 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { statuslineDir } from "../src/paths.ts";
-import { readRegistry } from "../src/registry.ts";
 import { mergeSample, parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createSys, type Sys } from "../src/sys.ts";
 import { rankAccounts, readUsage, recordLimit, recordUsage, type UsageOptions } from "../src/usage.ts";
@@ -108,7 +107,7 @@ test("a limit holds until it resets", async () => {
   recordUsage(sysAt(), dir("a"), { seven_day: { usedPercent: 40 } }, "statusline", start);
   const rank = async (now: number) => {
     const sys = sysAt(now);
-    const ranking = rankAccounts(sys, await readUsage(sys, { fetches: false }), { registry: readRegistry(sys), hasAgeGate: false });
+    const ranking = rankAccounts(sys, await readUsage(sys, { fetches: false }), { hasAgeGate: false });
     return ranking.winner ?? ranking.outcome;
   };
   expect([await view(), await rank(start)]).toEqual([["a 100 40 limit"], "all-saturated"]);
@@ -181,7 +180,7 @@ test("disabled profiles are shown, and not chosen", async () => {
   ] as const)
     recordUsage(sysAt(), dir(name), { seven_day: { usedPercent } }, "statusline", start);
   const report = await readUsage(sysAt(), { fetches: false });
-  expect(rankAccounts(sysAt(), report, { registry: readRegistry(sysAt()) }).winner).toBe("b");
+  expect(rankAccounts(sysAt(), report, {}).winner).toBe("b");
 });
 
 test("an account is asked at most every five minutes and twenty times an hour", () => {
