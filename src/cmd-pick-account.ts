@@ -51,12 +51,12 @@ export const pickAccountCommand = command({
 
 /** claude itself is asked only when nothing else knows enough. */
 async function rank(app: App, registry: Registry, options: RankOptions): Promise<{ report: UsageReport; ranking: Ranking }> {
-  const read = async (asks: boolean) => {
-    const report = await readUsage(app.sys, { registry, fetches: true, asks, warn: app.tell });
-    return { report, ranking: rankAccounts(app.sys, report, options) };
-  };
-  const known = await read(false);
-  return known.ranking.outcome === "no-data" && app.sys.env.CSM_USAGE_ASK !== "0" ? read(true) : known;
+  const report = await readUsage(app.sys, { registry, fetches: true, warn: app.tell });
+  const ranking = rankAccounts(app.sys, report, options);
+  if (ranking.outcome !== "no-data" || app.sys.env.CSM_USAGE_ASK === "0") return { report, ranking };
+  const asked = await readUsage(app.sys, { registry, fetches: false, asks: true });
+  const { failure } = report;
+  return { report: failure === undefined ? asked : { ...asked, failure }, ranking: rankAccounts(app.sys, asked, options) };
 }
 
 function explain({ winner, why, rows }: Ranking, policy: string): string[] {

@@ -57,8 +57,8 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
       const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
       else if (fetched !== undefined) recordBlob(sys, ledger, profiles, fetched);
-      if (options.asks === true) await askAll(sys, ledger, profiles);
     }
+    if (options.asks === true) await askAll(sys, ledger, profiles);
     const cached = readCachedBlob(sys);
     if (cached !== undefined && sys.modifiedAt(blobCachePath(sys)) !== undefined)
       recordBlob(sys, ledger, profiles, { ...cached, source: "cache" });
