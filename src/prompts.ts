@@ -58,6 +58,12 @@ export async function promptConfirm(message: string, isYesFirst = true): Promise
   return orNothing(await clack.confirm({ message, initialValue: isYesFirst }));
 }
 
+/** Any number of them; all are chosen at first when `isAllChosen`. */
+export async function promptMany<T>(message: string, choices: Choice<T>[], isAllChosen: boolean): Promise<T[] | undefined> {
+  const initialValues = isAllChosen ? choices.map(({ value }) => value) : [];
+  return orNothing(await clack.multiselect<T>({ message, options: options(choices), initialValues, required: false, maxItems: 12 }));
+}
+
 /** A framed text between questions. */
 export const showNote = (text: string, title: string): void => clack.note(text, title);
 export const showStart = (title: string): void => clack.intro(title);

@@ -5,6 +5,7 @@ import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } 
 import {
   appendPrivate,
   attempt,
+  copyPrivate,
   createPrivate,
   type FileIdentity,
   identify,
@@ -75,7 +76,9 @@ export interface Sys extends LinkFiles {
   /** For this user only; one that is there keeps its mode. */
   makePrivateDir(dir: string): void;
   /** Adds whole lines at the end; writers do not mix. */
-  appendPrivate(path: string, text: string): void;
+  appendPrivate(path: string, text: string | Uint8Array): void;
+  /** A copy for this user only that appears whole or not at all. */
+  copyPrivate(from: string, to: string): void;
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
   remove(path: string): void;
@@ -126,6 +129,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     createPrivate,
     makePrivateDir,
     appendPrivate,
+    copyPrivate,
     takeLock,
     ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),

@@ -90,7 +90,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {
