@@ -6,7 +6,7 @@ import type { Sys } from "./sys.ts";
 import type { Bounded } from "./sys-bounded.ts";
 import { type Blob, encodeBlob, parseBlob } from "./usage-blob.ts";
 import type { Source } from "./usage-ledger.ts";
-import type { FetchSettings } from "./usage-settings.ts";
+import { type FetchSettings, nestedVariable } from "./usage-settings.ts";
 
 /** A blob with its source and age, or why there is none. */
 export type Fetched = { blob: Blob; source: Source | "cache"; at: number } | { failure: string };
@@ -114,7 +114,11 @@ function attemptWrite(write: () => void): void {
 }
 
 function runCommand(sys: Sys, line: string, timeoutMs: number): Promise<Bounded> {
-  return sys.runBounded(sys.platform === "win32" ? ["cmd", "/C", line] : ["sh", "-c", line], { timeoutMs, maxBytes });
+  return sys.runBounded(sys.platform === "win32" ? ["cmd", "/C", line] : ["sh", "-c", line], {
+    timeoutMs,
+    maxBytes,
+    env: { ...sys.env, [nestedVariable]: "1" },
+  });
 }
 
 function fetchUrl(sys: Sys, url: string, options: Parameters<Sys["fetchBounded"]>[1]): Promise<Bounded> {

@@ -2,6 +2,7 @@ import type { Windows } from "./claude-usage.ts";
 import { type Registry, readRegistryOrNone } from "./registry.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
+import type { Blob } from "./usage-blob.ts";
 import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-fetch.ts";
 import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source } from "./usage-ledger.ts";
 import { foldStatuslines, foldTranscripts, readProfiles, type UsageProfile } from "./usage-profiles.ts";
@@ -60,8 +61,7 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
     }
     if (options.asks === true) await askAll(sys, ledger, profiles);
     const cached = readCachedBlob(sys);
-    if (cached !== undefined && sys.modifiedAt(blobCachePath(sys)) !== undefined)
-      recordBlob(sys, ledger, profiles, { ...cached, source: "cache" });
+    if (cached !== undefined) recordCached(sys, ledger, profiles, cached);
     return createReport(sys, ledger, profiles, {
       ...(cached === undefined ? {} : { cached }),
       ...(failure === undefined ? {} : { failure }),
@@ -90,6 +90,19 @@ function recordBlob(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[],
     return account === undefined ? [] : readingsOf(account, windows, source, Math.min(capturedAt ?? blob.capturedAt ?? at, at));
   });
   ledger.record(readings, sys.now());
+}
+
+/** Once for each cache that somebody has written, and for each set of profiles. */
+function recordCached(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[], cached: { blob: Blob; at: number }): void {
+  const note = {
+    path: blobCachePath(sys),
+    modifiedAt: Math.floor(cached.at),
+    text: JSON.stringify(profiles.map(({ account }) => account)),
+  };
+  const known = ledger.fileNotes().get(note.path);
+  if (known?.modifiedAt === note.modifiedAt && known.text === note.text) return;
+  recordBlob(sys, ledger, profiles, { ...cached, source: "cache" });
+  ledger.noteFiles([note]);
 }
 
 /** Older than this, an account is worth a question. */

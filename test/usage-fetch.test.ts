@@ -6,7 +6,7 @@ import { readProcesses } from "../src/process.ts";
 import { createSys } from "../src/sys.ts";
 import { fetchBounded, runBounded } from "../src/sys-bounded.ts";
 import { blobCachePath, type Fetched, failureMarkerPath, fetchBlob } from "../src/usage-fetch.ts";
-import { readFetchSettings } from "../src/usage-settings.ts";
+import { isConfigured, readFetchSettings } from "../src/usage-settings.ts";
 
 let home = "";
 beforeEach(() => {
@@ -127,6 +127,12 @@ test("a hub gets the token that it asks for", async () => {
 test.each<[rule: string, env: Record<string, string>, result: string, warning: string]>([
   ["a command", { CSM_USAGE_CMD: `printf '%s' '${blob(50)}'` }, "command 50", ""],
   ["exit code 3: the next source", { CSM_USAGE_CMD: "exit 3", CLAUDE_USAGE_URL: url("/good") }, "http 40", "exit code 3"],
+  [
+    "a csm in a command asks nobody, so that it cannot wait for itself",
+    { CSM_USAGE_CMD: `printf '{"profiles":{"a":{"week_all":{"pct":%s}}}}' "$CSM_USAGE_NESTED"` },
+    "command 1",
+    "",
+  ],
   ["empty", { CSM_USAGE_CMD: "true" }, "CSM_USAGE_CMD failed", "an empty answer"],
   ["no JSON", { CSM_USAGE_CMD: "echo hello" }, "CSM_USAGE_CMD failed", "the answer is no usage data"],
   ["no UTF-8", { CSM_USAGE_CMD: "printf '{\\377}'" }, "CSM_USAGE_CMD failed", "the answer is not UTF-8"],
@@ -198,6 +204,11 @@ test("of many that fetch at once one asks, and the others take what it found", a
   const results = await Promise.all(Array.from({ length: 8 }, () => run(env)));
   expect(new Set(results)).toEqual(new Set(["command 9", "cache 9"]));
   expect(readFileSync(mark, "utf8")).toBe("x\n");
+});
+
+test("inside a command no source is configured", () => {
+  const env = { CSM_USAGE_CMD: "x", CLAUDE_USAGE_URL: "http://x/", CLAUDE_HUB_HOSTNAME: "x" };
+  expect([isConfigured(readFetchSettings(env)), isConfigured(readFetchSettings({ ...env, CSM_USAGE_NESTED: "1" }))]).toEqual([true, false]);
 });
 
 test("a program that is not there is a failure, not an exception", async () => {

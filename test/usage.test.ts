@@ -7,6 +7,7 @@ import { mergeSample, parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createSys, type Sys } from "../src/sys.ts";
 import { rankAccounts, readUsage, recordLimit, recordUsage, type UsageOptions } from "../src/usage.ts";
 import { openLedger } from "../src/usage-ledger.ts";
+import { readScoreSettings } from "../src/usage-settings.ts";
 
 const HOUR = 3_600_000;
 const start = Math.floor(Date.now() / 1000) * 1000;
@@ -173,7 +174,7 @@ test("a transcript that lies under two accounts marks neither", async () => {
 
 test("disabled profiles are shown, and not chosen", async () => {
   register("a", "b");
-  put(".config/claude-smart/config.json", JSON.stringify({ disabledProfiles: ["a"] }));
+  put(".config/claude-smart/config.json", JSON.stringify({ usage: { disabled: ["a"] } }));
   for (const [name, usedPercent] of [
     ["a", 50],
     ["b", 10],
@@ -236,4 +237,21 @@ test("where nothing can be written, what can be read is shown", async () => {
   put(".claude.shared", "a file too");
   const sys = sysAt(start + 1000, { CSM_USAGE_CMD: 'echo \'{"profiles":{"a":{"session":{"pct":13}}}}\'' });
   expect(await view(start + 1000, { fetches: true }, sys)).toEqual(["a 13 - command"]);
+});
+
+test("settings: the flag, then the environment, then the config file, then the default", () => {
+  put(
+    ".config/claude-smart/config.json",
+    JSON.stringify({ usage: { policy: "spread", limitPercent: 80, maxAgeMs: 5000, holdPoints: "x" } }),
+  );
+  const config = { policy: "spread", limitPercent: 80, saturationPercent: 95, maxAgeMs: 5000, holdPoints: 5 } as const;
+  expect(readScoreSettings(sysAt())).toEqual(config);
+  const env = { CSM_PICK_POLICY: "drain", CLAUDE_LIMIT_PCT: " 90 ", CLAUDE_USAGE_MAX_AGE: "7", CSM_USAGE_MAX_AGE_SECS: "9" };
+  expect(readScoreSettings(sysAt(start, env))).toEqual({ ...config, policy: "drain", limitPercent: 90, maxAgeMs: 7000 });
+  expect(readScoreSettings(sysAt(start, env), { policy: "consume-first", model: "opus" })).toMatchObject({
+    policy: "consume-first",
+    model: "opus",
+  });
+  // A broken first name falls to the default, not to the second.
+  expect(readScoreSettings(sysAt(start, { CLAUDE_USAGE_MAX_AGE: "x", CSM_USAGE_MAX_AGE_SECS: "9" })).maxAgeMs).toBe(5000);
 });
