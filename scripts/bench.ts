@@ -66,6 +66,23 @@ function createRows(bench: Bench): Row[] {
   return [
     { name: "version", what: "csm --version : empty program", limit: 1.4, a: [csm, "--version"], b },
     { name: "statusline", what: "csm statusline : empty program", limit: 1.4, a: [csm, "statusline"], b },
+    {
+      name: "statusline-json",
+      what: "csm statusline, 20 KB on stdin : empty program with the same",
+      limit: 1.8,
+      a: ["sh", "-c", `exec '${csm}' statusline <'${bench.box.dir}/status.json'`],
+      b: ["sh", "-c", `exec '${bench.empty}' <'${bench.box.dir}/status.json'`],
+      prepare: async () => writeFileSync(join(bench.box.dir, "status.json"), statuslineInput()),
+    },
+    {
+      name: "usage",
+      what: "csm usage --no-fetch, 50 profiles : empty program",
+      limit: 3,
+      a: [csm, "usage", "--no-fetch"],
+      b,
+      prepare: async () => registerProfiles(bench, 50),
+      cleanup: async () => rmSync(join(bench.box.home, ".config"), { recursive: true }),
+    },
     { name: "help", what: "csm --help : empty program", limit: 3, a: [csm, "--help"], b },
     { name: "newuuid", what: "csm newuuid : empty program", limit: 3, a: [csm, "newuuid"], b },
     { name: "completions", what: "csm completions bash : empty program", limit: 3, a: [csm, "completions", "bash"], b },
@@ -113,6 +130,34 @@ function createRows(bench: Bench): Row[] {
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
   ];
+}
+
+/** What claude gives a status line, with a session's worth of additional folders. */
+const statuslineInput = (): string => {
+  const resets_at = Math.round(Date.now() / 1000) + 7200;
+  const rate_limits = { five_hour: { used_percentage: 37, resets_at }, seven_day: { used_percentage: 61, resets_at: resets_at + 200_000 } };
+  const workspace = {
+    current_dir: "/home/dev/app",
+    added_dirs: Array.from({ length: 500 }, (_, index) => `/home/dev/some/folder/${index}/app`),
+  };
+  return JSON.stringify({ session_id: "bench", model: { id: "claude-opus-5-5", display_name: "Opus 5.5" }, workspace, rate_limits });
+};
+
+/** Each has a file of claude's of 100 KB and a session that its status line has told of. */
+async function registerProfiles(bench: Bench, count: number): Promise<void> {
+  const registry: Record<string, string> = {};
+  for (let index = 0; index < count; index++) {
+    const dir = join(bench.box.home, `.claude.p${index}`);
+    registry[`p${index}`] = dir;
+    mkdirSync(dir, { recursive: true });
+    const history = Array.from({ length: 1000 }, () => "a prompt of about one hundred characters ".repeat(2));
+    writeFileSync(join(dir, ".claude.json"), JSON.stringify({ history, oauthAccount: { accountUuid: `acc-${index}` } }, null, 2));
+    const env = { ...bench.spawn.env, CLAUDE_CONFIG_DIR: dir };
+    const input = new TextEncoder().encode(statuslineInput().replace("bench", `bench-${index}`));
+    await Bun.spawn([bench.csm, "statusline"], { env, stdin: input, stdout: "ignore" }).exited;
+  }
+  mkdirSync(join(bench.box.home, ".config/claude-as"), { recursive: true });
+  writeFileSync(join(bench.box.home, ".config/claude-as/profiles.json"), JSON.stringify(registry));
 }
 
 async function main(): Promise<void> {

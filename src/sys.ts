@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
 import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
@@ -186,9 +186,12 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 
 /** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
 function isTerminal(fd: 0 | 1): boolean {
-  if (attempt(() => fstatSync(fd).isCharacterDevice()) !== true && process.platform !== "win32") return false;
+  if (process.platform !== "win32" && attempt(() => isOtherDevice(fstatSync(fd))) !== true) return false;
   return (fd === 0 ? process.stdin : process.stdout).isTTY === true;
 }
+
+/** /dev/null is a device too, and no terminal. */
+const isOtherDevice = (stat: Stats): boolean => stat.isCharacterDevice() && stat.rdev !== statSync("/dev/null").rdev;
 
 function write(fd: 1 | 2, text: string): boolean {
   const bytes = Buffer.from(text);
