@@ -48,13 +48,17 @@ export const queryWords = (query: string): string[] =>
 export function pickVisible({ rows, query, found }: PickerState): PickerRow[] {
   const words = queryWords(query);
   if (words.length === 0) return [...rows];
-  const shown = rows.filter((row) => words.every((word) => row.search.includes(word)));
+  const shown = rows.filter((row) => words.every((word) => isIn(row, word)));
   const isShown = new Set(shown);
-  const rest = rows.filter(
-    (row) => !isShown.has(row) && words.every((word) => row.search.includes(word) || found.get(word)?.has(row.id) === true),
-  );
+  const rest = rows.filter((row) => !isShown.has(row) && words.every((word) => isIn(row, word) || found.get(word)?.has(row.id) === true));
   return [...shown, ...rest];
 }
+
+/** Shorter ones begin many an id by chance. */
+const minIdLength = 3;
+
+const isIn = (row: PickerRow, word: string): boolean =>
+  row.search.includes(word) || (word.length >= minIdLength && row.id.startsWith(word));
 
 /** The place of the cursor among the visible rows; -1 when there are none. */
 export function pickCursor(state: PickerState, visible: readonly PickerRow[]): number {
