@@ -62,9 +62,12 @@ const isIn = (row: PickerRow, word: string): boolean =>
 
 /** The place of the cursor among the visible rows; -1 when there are none. */
 export function pickCursor(state: PickerState, visible: readonly PickerRow[]): number {
-  const wanted = state.cursorId ?? (state.query === "" ? state.defaultId : undefined);
-  const at = visible.findIndex((row) => row.id === wanted);
-  return at >= 0 ? at : visible.length > 0 ? 0 : -1;
+  const wanted = [state.cursorId, state.query === "" ? state.defaultId : undefined];
+  for (const id of wanted) {
+    const at = visible.findIndex((row) => row.id === id);
+    if (at >= 0) return at;
+  }
+  return visible.length > 0 ? 0 : -1;
 }
 
 /** What a key makes of the state. `page` is the number of rows on the screen. */

@@ -331,7 +331,7 @@ describe("hostile texts", () => {
     const cwd = box.folder("bad\u001b]0;pwned\u0007\u202e\u009b31mname");
     const invalid = Buffer.from([0x80, 0xff, 0xfe, 0xc3]).toString("latin1");
     putTranscript(box, cwd, id("bad00001"), [
-      prompt(escape, cwd),
+      prompt(hostile, cwd),
       answer(`answer ${hostile}`),
       { type: "custom-title", customTitle: `title ${hostile}` },
     ]);
