@@ -1,5 +1,5 @@
-import type { AnyCommand } from "./cmd-record.ts";
-import { csdCommands, csmCommands, loadAll } from "./commands.ts";
+import { type AnyCommand, renderHelp } from "./cmd-record.ts";
+import { csdCommands, csmCommands, type Loader, loadAll } from "./commands.ts";
 
 export async function renderCsmHelp(): Promise<string> {
   return `csm starts and watches Claude Code sessions; csd drives them from scripts.
@@ -16,6 +16,11 @@ Flags:
   -h, --help      show this text; csm COMMAND --help tells more
   -V, --version   print the version
 `;
+}
+
+/** Of a word with verbs; without one it runs by itself. */
+export async function renderGroupHelp(record: AnyCommand, verbs: Readonly<Record<string, Loader>>): Promise<string> {
+  return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(await loadAll(verbs), `${record.name} `)}\n`;
 }
 
 export async function renderCsdHelp(): Promise<string> {

@@ -16,7 +16,7 @@ export function findClaude(sys: Sys): string {
       exitCode.notFound,
     );
   }
-  const found = findOnPath(sys, "claude");
+  const found = findProgram(sys, "claude");
   if (found !== undefined) return found;
   const looked = pathDirs(sys).length === 0 ? "PATH is empty" : `looked in ${pathDirs(sys).join(", ")}`;
   throw new UserError(`claude not found: ${looked}`, "install it with: npm install -g @anthropic-ai/claude-code", exitCode.notFound);
@@ -55,13 +55,13 @@ function readLaunchCommand(sys: Sys): string[] {
 }
 
 function findNamed(sys: Sys, name: string): string | undefined {
-  const path = isAbsolute(name) || name.includes("/") ? join(isAbsolute(name) ? "" : sys.cwd, name) : findOnPath(sys, name);
+  const path = isAbsolute(name) || name.includes("/") ? join(isAbsolute(name) ? "" : sys.cwd, name) : findProgram(sys, name);
   return path !== undefined && sys.isExecutable(path) ? path : undefined;
 }
 
 const pathDirs = (sys: Sys): string[] => (sys.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
 
-function findOnPath(sys: Sys, name: string): string | undefined {
+export function findProgram(sys: Sys, name: string): string | undefined {
   const self = sys.realPath(sys.execPath);
   const names = sys.platform === "win32" ? [`${name}.exe`, `${name}.cmd`] : [name];
   for (const dir of pathDirs(sys))
@@ -95,7 +95,7 @@ export async function startLaunch({ path, name, prefix, args, env, cwd }: Launch
 
 /** Becomes a program found on PATH, such as tmux; returns its exit code only where a process cannot be replaced. */
 export async function runProgram(sys: Sys, name: string, args: readonly string[], env: Sys["env"]): Promise<number> {
-  const path = findOnPath(sys, name);
+  const path = findProgram(sys, name);
   if (path === undefined) throw new UserError(`${name} is not installed or not on PATH`, undefined, exitCode.notFound);
   return replaceProcess({ path, name, args, env });
 }
@@ -110,7 +110,7 @@ const nestedMarks = [
   "CLAUDE_CODE_CHILD_SESSION",
 ];
 
-const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
+export const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
 
 /** What a pane is to run, handed over in a private file: arguments and environment never stand in a process list. */
 export interface LaunchSpec {

@@ -1,7 +1,7 @@
 import { SilentExit } from "./errors.ts";
 import { findLaunchProgram, type Launch, startLaunch } from "./launch.ts";
 import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
-import { choosesSession, isForClaude, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
+import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
 import { planSession, type Seat, seatOf } from "./session-plan.ts";
 import type { Sys } from "./sys.ts";
 import type { Conversation } from "./transcript-index.ts";
@@ -17,6 +17,15 @@ export interface ProfileRequest {
   /** `--no-pick`. */
   keepsAccount: boolean;
   hasTerminal: boolean;
+  /** A command of claude such as `mcp`, which is about one config dir and costs no account anything. */
+  isManagement: boolean;
+}
+
+export interface SessionStart {
+  launch: Launch;
+  seat: Seat;
+  /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
+  isSession: boolean;
 }
 
 /** What other parts of csm put in the place of the plain ways below. */
@@ -26,14 +35,14 @@ export interface LauncherParts {
   /** Makes a conversation of another profile available in this one; false when it cannot. */
   reach(conversation: Conversation, seat: Seat): Promise<boolean>;
   /** Runs claude in this terminal to its end. */
-  start(launch: Launch, seat: Seat): Promise<number>;
+  start(start: SessionStart): Promise<number>;
 }
 
 const plainParts = (sys: Sys): LauncherParts => ({
   chooseProfile: async ({ named, current, registry, wantsAccount, hasTerminal }) =>
     named ?? (wantsAccount && hasTerminal ? pickProfile(sys, registry, current) : current),
   reach: async () => false,
-  start: (launch) => startLaunch(launch),
+  start: ({ launch }) => startLaunch(launch),
 });
 
 /** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
@@ -49,16 +58,17 @@ export async function runLauncher(
   const isUntouched = isForClaude(rest) || (form === "bare" && (rest[0] === "--" || !hasTerminal));
   const options = parseRunOptions(isUntouched ? own : args);
   if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : rest;
-  const seat = await chooseSeat(sys, options, hasTerminal, parts);
+  const seat = await chooseSeat(sys, options, hasTerminal, isManagement(rest), parts);
   const program = findLaunchProgram(sys);
   const isDecided = isUntouched || isForClaude(options.words) || choosesSession(options.words);
   const launch = isDecided
     ? { ...program, args: options.words, env: seat.env, seat }
     : await planSession({ sys, seat, options, hasTerminal, reach: parts.reach }, program);
-  throw new SilentExit(await parts.start(launch, launch.seat));
+  const isSession = hasTerminal && !isUntouched && !isForClaude(options.words);
+  throw new SilentExit(await parts.start({ launch, seat: launch.seat, isSession }));
 }
 
-async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, parts: LauncherParts): Promise<Seat> {
+async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, isCommand: boolean, parts: LauncherParts): Promise<Seat> {
   const registry = readRegistry(sys);
   const profile = await parts.chooseProfile({
     registry,
@@ -67,6 +77,7 @@ async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean
     wantsAccount: options.wantsAccount || options.isInteractive,
     keepsAccount: options.keepsAccount && !options.wantsAccount,
     hasTerminal,
+    isManagement: isCommand,
   });
   return profile === undefined ? { name: undefined, dir: currentDir(sys, registry), env: sys.env } : seatOf(sys, profile);
 }

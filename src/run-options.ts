@@ -51,7 +51,10 @@ export function parseRunOptions(args: readonly string[]): LaunchOptions {
   for (let index = 0; index < args.length; index++) {
     const word = args[index] ?? "";
     if (word === "--") {
-      options.words.push(...args.slice(index + 1));
+      const rest = args.slice(index + 1);
+      // A flag of claude's that takes many words would swallow the prompt behind it.
+      const isPrompt = options.words.some((own) => own.startsWith("-") && !(own in forwarded)) && rest[0]?.startsWith("-") === false;
+      options.words.push(...(isPrompt ? ["--"] : []), ...rest);
       break;
     }
     const { flag, joined } = splitFlag(word);
@@ -131,8 +134,11 @@ export function isForClaude(words: readonly string[]): boolean {
   const end = words.indexOf("--");
   const before = end < 0 ? words : words.slice(0, end);
   if (before.some((word) => ownWay.has(word.split("=")[0] ?? word) || isPrintCluster(word))) return true;
-  return commandWords.has(positionals(before)[0] ?? "");
+  return isManagement(before);
 }
+
+/** A command of claude, such as `mcp list`. */
+export const isManagement = (words: readonly string[]): boolean => commandWords.has(positionals(words)[0] ?? "");
 
 /** `-cp`: short flags may be written as one word. */
 const isPrintCluster = (word: string): boolean => /^-[cdhprvw]{2,}$/.test(word) && /[phvw]/.test(word);

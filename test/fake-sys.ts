@@ -64,6 +64,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -88,7 +90,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {
@@ -111,6 +114,15 @@ export function createFakeSys(given: Given = {}): FakeSys {
     ],
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
+    // No links here: tests of what moves and links use a real folder.
+    entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    readLink: () => undefined,
+    createLink: () => undefined,
+    rename: () => undefined,
+    removeLink: () => undefined,
+    removeEmptyDir: () => false,
+    copy: () => undefined,
+    isWritable: () => true,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
     modifiedAt: (path) => (files.has(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {

@@ -33,6 +33,8 @@ describe("the flags of csm run", () => {
     ["-r with a value", "-r fix-login hi", { resume: { named: "fix-login" }, words: ["hi"] }],
     ["--resume=V takes V even when it is empty", "--resume=", { resume: { named: "" } }],
     ["behind -- all is claude's", "-- -c --model x", { words: ["-c", "--model", "x"] }],
+    ["a prompt behind -- stays apart from a flag that takes many words", "--add-dir x -- hi", { words: ["--add-dir", "x", "--", "hi"] }],
+    ["flags behind -- are flags", "--add-dir x -- --verbose", { words: ["--add-dir", "x", "--verbose"] }],
     ["-n is claude's", "-n", { words: ["-n"] }],
     [
       "model and mode reach claude (D3)",
