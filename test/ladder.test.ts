@@ -107,7 +107,6 @@ const ladder = [
   "picker-view",
   "picker",
   "session-picker",
-  "profile-picker",
   "session-plan",
   "launcher",
   "sessions",

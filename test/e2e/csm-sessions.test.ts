@@ -230,7 +230,7 @@ describe("profiles", () => {
     return dirs;
   };
 
-  test("a conversation opens under the profile that has it; another one is refused with a call that works (D5, D11)", async () => {
+  test("a conversation opens under the profile that has it; it is brought to another one that is named (D5)", async () => {
     const { box } = sandbox;
     const cwd = box.folder("profiles");
     const dirs = setUp(box);
@@ -240,11 +240,11 @@ describe("profiles", () => {
     const all = { ...box.env, ...env };
     expect((await box.csm(["run", "-r", "cafe0001"], { cwd, env: all })).stderr).toBe("csm: this conversation belongs to profile work\n");
     expect(started()).toBe(`--resume|${sessionId}|\ndir=${dirs.work}\ncwd=${cwd}\n`);
-    const refused = await box.csm(["run", "--profile", "home", "-r", "cafe0001"], { cwd, env: all });
-    expect([refused.code, refused.stderr]).toEqual([
-      1,
-      `csm: profile 'home' cannot see conversation ${sessionId}; csm --profile work --resume ${sessionId}\n`,
-    ]);
+    const brought = await box.csm(["run", "--profile", "home", "-r", "cafe0001"], { cwd, env: all });
+    expect([brought.code, brought.stderr]).toEqual([0, "csm: this conversation was brought from profile work\n"]);
+    expect(started()).toBe(`--resume|${sessionId}|\ndir=${dirs.home}\ncwd=${cwd}\n`);
+    const copies = [dirs.home, dirs.work].map((dir) => readFileSync(join(dir, "projects", slugOf(cwd), `${sessionId}.jsonl`), "utf8"));
+    expect(copies[0]).toBe(copies[1] ?? "");
     expect((await box.csm(["run", "--profile", "work", "--resume", sessionId], { cwd, env: all })).code).toBe(0);
     expect((await box.csm(["run", "--profile", "nope"], { cwd, env: all })).stderr).toBe(
       "csm: unknown profile 'nope' — available: home, work; add it with: csm profiles add nope\n",
@@ -263,9 +263,9 @@ describe("profiles", () => {
     expect(await until("started", started)).toContain(`dir=${dirs.work}`);
     fakeClaude(box);
     await type(`'${csmPath}' -A --no-pick`);
-    await shows(box, "accounts", /❯ work .*\(current\)/);
+    await shows(box, "accounts", /●\s+work .*\(current\)/);
     await box.keys("accounts", "Up");
-    await shows(box, "accounts", /❯ home/);
+    await shows(box, "accounts", /●\s+home/);
     await box.keys("accounts", "Enter");
     expect(await until("started", started)).toContain(`dir=${dirs.home}`);
   });
@@ -277,7 +277,7 @@ test("flags are remembered for a conversation and given again, where the user gi
   const { env, started } = fakeClaude(box);
   const type = await openShell(box, "flags", cwd, env);
   await type(`'${csmPath}' --model opus --effort high`);
-  const sessionId = /^--session-id\|([0-9a-f-]{36})\|--model\|opus\|--effort\|high\|$/m.exec(await until("started", started))?.[1] ?? "";
+  const sessionId = /--session-id\|([0-9a-f-]{36})\|--model\|opus\|--effort\|high\|$/m.exec(await until("started", started))?.[1] ?? "";
   expect((await box.csm(["sidecar", "flags", sessionId])).stdout).toBe("--effort high\n--model opus\n");
   expect(JSON.parse((await box.csm(["sidecar", "read", sessionId])).stdout)).toMatchObject({
     sessionId,
