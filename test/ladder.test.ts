@@ -10,6 +10,7 @@ const ladder = [
   "format",
   "version",
   "session-id",
+  "local-time",
   // Claude Code's surface, pure
   "claude-slug",
   "claude-session",
