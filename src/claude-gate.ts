@@ -69,7 +69,9 @@ export function meaningOf(label: string, kind: GateKind): Meaning {
   if (kind === "question") return /^cancel$/.test(text) ? "refuse" : "choice";
   if (/^no\b|^exit\b|^cancel$|^stop and wait/.test(text)) return "refuse";
   if (kind === "mcp-servers" || kind === "limit") return "choice";
-  if (/^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|manually approve edits)|continue)$/.test(text))
+  if (
+    /^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|(?:and )?manually approve edits)|continue)$/.test(text)
+  )
     return "allow-once";
   if (/^yes, (?:and )?(?:switch to|use auto mode|auto-accept|accept edits|bypass)/.test(text)) return "mode-switch";
   if (/^yes, (?:and )?(?:don't ask again|always allow|allow)\b/.test(text)) return "allow-always";

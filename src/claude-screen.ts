@@ -10,6 +10,8 @@ export interface Screen {
   gate?: ScreenGate;
   /** Text in the input row, `""` when it is empty, its visible end when it is tall; undefined when there is no input row. */
   input?: string;
+  /** Above an input row claude turns its spinner: a turn runs. */
+  isBusy?: boolean;
 }
 
 const rule = /^\s*[─▔]{8,}/;
@@ -23,6 +25,9 @@ const oldInputRow = /^>[\u00a0 ]/;
 const cursorRow = /^(\s{0,6})❯ (\S.*)$/;
 const footer = /^\s{0,9}(?:(?:Esc|Enter|Space) to \w+|ctrl[-+]g to edit|shift\+tab to approve)/;
 
+/** `✻ Elucidating… (esc to interrupt)` in 2.0.70, `✽ Sautéing…` in 2.1.86: at the edge, where no text of the model stands. */
+const spinner = /^[·✢✳✶✻✽*] \S[^…]*…(?:$| \()/;
+
 /** `content` is the same screen without hints, where styles told them apart: a dim text in the input row is no draft. */
 export function parseScreen(text: string, content = text): Screen {
   const lines = text.split("\n").map((line) => line.replace(/[ \t]+$/, ""));
@@ -32,7 +37,8 @@ export function parseScreen(text: string, content = text): Screen {
   // A dialog replaces the input row, so a menu above one is conversation.
   if (inputAt !== undefined) {
     const first = (drafts[inputAt] ?? "").replace(/^[❯>][\u00a0 ]?/, "");
-    return { input: [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd() };
+    const isBusy = hasSpinner(lines.slice(0, inputAt));
+    return { input: [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd(), ...(isBusy ? { isBusy } : {}) };
   }
   const cutAt = lines.findLastIndex((line) => cutInput.test(line));
   if (cutAt >= 0)
@@ -43,6 +49,14 @@ export function parseScreen(text: string, content = text): Screen {
     };
   const gate = parseGate(lines) ?? parseFlatGate(lines);
   return gate === undefined ? {} : { gate };
+}
+
+/** Only the paragraph next to the input row counts: the spinner, and a tip below it. */
+function hasSpinner(above: string[]): boolean {
+  let index = above.length - 1;
+  while (index >= 0 && (above[index] === "" || rule.test(above[index] ?? ""))) index--;
+  for (; index >= 0 && above[index] !== ""; index--) if (spinner.test(above[index] ?? "")) return true;
+  return false;
 }
 
 /** Lines of the draft, which are indented by two, up to the closing rule. */

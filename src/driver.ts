@@ -7,7 +7,7 @@ import { UserError } from "./errors.ts";
 import { configDir, projectsDir, sessionFilePath, transcriptPath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./sidecar.ts";
-import { decideStatus, isGateUntold, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
+import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
@@ -228,8 +228,8 @@ const isSettled = (signals: Signals): boolean => {
   const { session, screen, now } = signals;
   const isUnpainted = session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
   // The dialog can be painted before its hook has started, and before the transcript has the call.
-  const isUntold = !isUnpainted && isGateUntold(signals) && now - (session?.statusUpdatedAt ?? 0) < settleMs;
-  return !isUnpainted && !isUntold && !isTranscriptLate(signals);
+  const isUntold = !isUnpainted && isGateUntold(signals) && now - (session?.statusUpdatedAt ?? now) < settleMs;
+  return !isUnpainted && !isUntold && !isTranscriptLate(signals) && !isPaneUnsettled(signals);
 };
 
 /** `isHeldEnough`: do not wait for a dialog to be painted when its hook has told what it asks; its options are missing then. */

@@ -407,3 +407,18 @@ describe("the same gate", () => {
     expect(print(text) === print(bash())).toBe(isSame);
   });
 });
+
+const edge = "─".repeat(40);
+
+test.each<[rule: string, above: string, row: string, isBusy: boolean]>([
+  ["2.0.70 spins above its input row", "> Do it\n\n✻ Elucidating… (esc to interrupt)\n", "> ", true],
+  ["with a tip below the spinner", "  ⎿  Running…\n\n✻ Unfurling… (esc to interrupt)\n  ⎿  Tip: Run /terminal-setup\n", "> ", true],
+  ["2.1.86 tells no key there", "❯ Do it\n\n✽ Sautéing…\n", "❯\u00a0my draft", true],
+  ["with its time", "· Infusing… (12s · ↓ 30 tokens)\n", "❯\u00a0", true],
+  ["an answer is none", "● I begin…\n", "> ", false],
+  ["nor is a text of the model, which is indented", "● Look:\n  ✻ Thinking… (esc to interrupt)\n", "> ", false],
+  ["nor one that has scrolled up", "✻ Elucidating… (esc to interrupt)\n\n● Done.\n", "> ", false],
+  ["nor what a turn took", "✻ Brewed for 12s\n", "❯\u00a0", false],
+])("a turn runs: %s", (_, above, row, isBusy) => {
+  expect(parseScreen(`${above}\n${edge}\n${row}\n${edge}\n  ? for shortcuts\n`).isBusy ?? false).toBe(isBusy);
+});
