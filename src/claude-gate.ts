@@ -78,6 +78,15 @@ export function meaningOf(label: string, kind: GateKind): Meaning {
   return "unknown";
 }
 
-/** Two captures show the same gate when this text is equal; the cursor may have moved. */
+/**
+ * Two captures show the same gate when this text is equal: the cursor may have moved, a box been ticked, and a text been
+ * written into a field.
+ */
 export const gateFingerprint = (gate: ScreenGate): string =>
-  [gate.kind, gate.header, gate.question, gate.body, ...gate.options.map((option) => `${option.number ?? ""} ${option.label}`)].join("\n");
+  [gate.kind, gate.header, gate.question, gate.body, ...gate.options.map(optionFingerprint)].join("\n");
+
+const optionFingerprint = ({ number, label, meaning }: MenuOption): string =>
+  `${number ?? ""} ${meaning === "free-text" ? "" : label.replace(checkbox, "[] ")}`;
+
+/** `[ ] lint`, `[✔] lint` */
+export const checkbox = /^\[.\] /;

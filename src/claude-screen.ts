@@ -87,7 +87,7 @@ function parseGate(lines: string[]): ScreenGate | undefined {
 interface Menu {
   start: number;
   end: number;
-  options: (MenuOption & { continuation: string[] })[];
+  options: (MenuOption & { continuation: string[]; isField?: boolean })[];
 }
 
 /**
@@ -140,6 +140,9 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
       continue;
     }
     if (!isInsideMenu(line, column)) break;
+    // The field of a plan keeps this hint when a text stands in it.
+    const last = options.at(-1);
+    if (last !== undefined && end === index - 1 && /^\s+shift\+tab to approve with this feedback/.test(line)) last.isField = true;
     if (line.trim() === "" || rule.test(line) || footer.test(line)) continue;
     if (end === index - 1) options.at(-1)?.continuation.push(line.trim());
     end = index;
@@ -178,17 +181,20 @@ function describe(block: string[], menu: Menu): ScreenGate {
   const header = (paragraphs(block)[0] ?? "").split("\n")[0] ?? "";
   const kind = kindOf(header, asked, menu.options);
   const inner = [(body[0] ?? "").split("\n").slice(1).join("\n"), ...body.slice(1)].filter((part) => part !== "");
-  return {
-    kind,
-    header,
-    question: asked,
-    body: inner.join("\n"),
-    options: menu.options.map(({ continuation, ...option }) => {
-      // What stands below an answer is its description; below any other option it is the wrapped label.
-      const label = (kind === "question" ? option.label : [option.label, ...continuation].join(" ")).trim();
-      return { ...option, label, meaning: meaningOf(label, kind) };
-    }),
-  };
+  const options = menu.options.map(({ continuation, isField, ...option }) => {
+    // What stands below an answer is its description; below any other option it is the wrapped label.
+    const label = (kind === "question" ? option.label : [option.label, ...continuation].join(" ")).trim();
+    return { ...option, label, meaning: isField === true ? ("free-text" as const) : meaningOf(label, kind) };
+  });
+  return { kind, header, question: asked, body: inner.join("\n"), options: kind === "question" ? markField(options) : options };
+}
+
+/** Once a text stands in it, the field of a question is only told by its place, the last before the chat. */
+function markField(options: MenuOption[]): MenuOption[] {
+  const chatAt = options.findIndex((option) => option.meaning === "chat");
+  return options.map((option, index) =>
+    index === chatAt - 1 && option.meaning === "choice" ? { ...option, meaning: "free-text" } : option,
+  );
 }
 
 /** The last paragraph above the options that asks something, or else the last one. */

@@ -36,6 +36,19 @@ export interface Turn {
   at: number;
 }
 
+/** When claude put a prompt into its queue, as its transcript tells it: epoch ms, with the text. */
+export function parseQueued(line: string): { at: number; text: string } | undefined {
+  if (!line.startsWith('{"type":"queue-operation"')) return undefined;
+  try {
+    const entry = JSON.parse(line) as Record<string, unknown>;
+    const at = Date.parse(String(entry.timestamp));
+    return entry.operation === "enqueue" && typeof entry.content === "string" && at > 0 ? { at, text: entry.content } : undefined;
+  } catch {
+    // A torn last line: the next read brings it whole.
+    return undefined;
+  }
+}
+
 const marker = /"type":\s?"(?:user|assistant|system)"/;
 
 /** The events of one line; empty for noise, side chains, torn lines and everything this version does not know. */

@@ -1,5 +1,6 @@
 import { hashPrompt } from "./channel.ts";
 import type { SessionFile } from "./claude-session.ts";
+import { parseQueued } from "./claude-transcript.ts";
 import { type Driver, findTranscript, look, readOwnSession, readTranscriptTurn, type Target } from "./driver.ts";
 import { parseStyled, takeSendLock, typePrompt } from "./driver-type.ts";
 import { UserError } from "./errors.ts";
@@ -146,6 +147,7 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
     const told = await findPromptEvent(target, before.at, prompt);
     if (told !== undefined)
       return { receipt: wasBusy ? "accepted" : "turn_started", ...(told.prompt_id === undefined ? {} : { promptId: told.prompt_id }) };
+    if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
     const now = await readView(driver, target);
     if (now.promptAt > before.promptAt) return { receipt: wasBusy ? "accepted" : "turn_started" };
     const waitedMs = sys.now() - pressedAt;
@@ -158,6 +160,18 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
     await sys.sleep(stepMs);
   }
   return undefined;
+}
+
+const queueTailBytes = 64 * 1024;
+
+/** The transcript tells that claude has put this very prompt into its queue: the receipt where no hook runs. */
+async function isQueuedIn({ sys }: Driver, target: Target, before: View, prompt: string): Promise<boolean> {
+  const path = findTranscript(sys, target, before.session);
+  const lines = path === undefined ? [] : (sys.readTail(path, queueTailBytes + 8 * prompt.length)?.lines ?? []);
+  return lines.some((line) => {
+    const queued = parseQueued(line);
+    return queued !== undefined && queued.at >= before.at && queued.text.includes(prompt.trim());
+  });
 }
 
 /** The hook tells 25 ms before the status does, longer on a busy machine; a prompt that the user's own hook refused never gets one. */

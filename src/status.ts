@@ -194,8 +194,9 @@ const stampToleranceMs = 150;
 export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolean {
   const since = session?.statusUpdatedAt;
   if (session?.status !== "idle" || since === undefined || now - since > transcriptLagMs) return false;
-  // With hooks, a turn that was stopped is told whole, and one that never began is known not to be.
-  if (hooks !== undefined && (lastHook(hooks) === "stop" || lastHook(hooks) === undefined)) return false;
+  // With hooks, a turn that was stopped is told whole, and one that never began is known not to be; a turn without any hook
+  // means that they are switched off.
+  if (hooks !== undefined && (lastHook(hooks) === "stop" || (lastHook(hooks) === undefined && !hasBegun(turn)))) return false;
   // The notice of an interruption is stamped with the key, up to 0.2 s before the status.
   const isInterrupted = turn?.end === "interrupted" && turn.at >= Math.max(since - transcriptLagMs, hooks?.promptAt ?? 0);
   return !isInterrupted && isBehind(turn, since);
@@ -254,6 +255,7 @@ const headerTools: [header: RegExp, tool: RegExp][] = [
   [/^Read file/, /^Read$/],
   [/^Fetch/, /^WebFetch$/],
   [/^Tool use/, /^mcp__/],
+  [/^Ready to code\?/, /^(?:ExitPlanMode|exit_plan_mode)$/],
 ];
 
 /** The call that the gate asks about: the first open one that fits the dialog; none when a sub-agent asks. */
@@ -263,7 +265,7 @@ function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
   const header = screen?.gate?.header;
   if (header === undefined) return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
   if (/· from the .* agent$/.test(header)) return undefined;
-  const fitting = headerTools.find(([pattern]) => pattern.test(header))?.[1];
+  const fitting = screen?.gate?.kind === "question" ? /^AskUserQuestion$/ : headerTools.find(([pattern]) => pattern.test(header))?.[1];
   const calls = fitting === undefined ? [] : open.filter((tool) => fitting.test(tool.name));
   if (fitting !== undefined) return calls.find((tool) => isShown(tool, screen?.gate?.body ?? "")) ?? calls[0];
   return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");

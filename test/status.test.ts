@@ -754,6 +754,12 @@ test.each<[rule: string, signals: Partial<Signals>, isLate: boolean]>([
   ],
   ["a second is enough", { session: session({ status: "idle", statusUpdatedAt: now - 1001 }), turn: turn() }, false],
   ["not before", { session: session({ status: "idle", statusUpdatedAt: now - 1000 }), turn: turn() }, true],
+  ["hooks that told nothing, and no turn", { session: session({ status: "idle", statusUpdatedAt: now - 100 }), hooks: {} }, false],
+  [
+    "hooks that are switched off, as a turn without them shows",
+    { session: session({ status: "idle", statusUpdatedAt: now - 100 }), turn: turn({ at: now - 500 }), hooks: {} },
+    true,
+  ],
   ["a busy session is not late", { session: session({ status: "busy", statusUpdatedAt: now }), turn: turn() }, false],
   ["nor one that tells no time", { session: { ...oldSession, status: "idle" }, turn: turn() }, false],
   ["nor one without a session file", { turn: turn() }, false],
