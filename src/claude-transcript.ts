@@ -148,7 +148,8 @@ export const readTurn = (lines: Iterable<string>): Turn => decideTurn(parseLines
 export const parseLines = (lines: Iterable<string>): TranscriptEvent[] => [...lines].flatMap(parseTranscriptLine);
 
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
-  const events = parsed.toSorted((a, b) => a.at - b.at);
+  const isSorted = parsed.every((event, index) => event.at >= (parsed[index - 1]?.at ?? 0));
+  const events = isSorted ? parsed : parsed.toSorted((a, b) => a.at - b.at);
   const turn: Turn = { pendingTools: [], text: "", at: 0 };
   let messageId: string | undefined;
   const startMessage = (id: string) => {
@@ -208,6 +209,8 @@ export function isWholeTurn(events: readonly TranscriptEvent[]): boolean {
 
 /** True when a finished text asks something: a question mark outside code and web addresses. */
 export function asksQuestion(text: string): boolean {
+  // Most texts ask nothing, and `csd ps` reads many.
+  if (!/[?？]/.test(text)) return false;
   return proseParagraphs(text).some((paragraph) => /[?？]/.test(paragraph.replace(codeSpan, "").replace(webAddress, "")));
 }
 

@@ -95,7 +95,7 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
   if (owner === undefined) return { now: sys.now(), isAlive: false };
   const session = known.session ?? (await readSession(sys, target.configDir, owner));
   const turn = await readSessionTurn(sys, target, session);
-  const hooks = target.channel === undefined ? undefined : toSignals(await target.channel.readEvents(), await target.channel.readGates());
+  const hooks = target.channel === undefined ? undefined : await readHooks(target.channel, needsScreen(session));
   const base: Signals = {
     now: sys.now(),
     isAlive: true,
@@ -109,6 +109,10 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
   if (capture === undefined || !isPaneOf(capture.pane, sidecar)) return { now: sys.now(), isAlive: false };
   return { ...base, screen: parseScreen(capture.text) };
 }
+
+/** A request is only held while its dialog is up. */
+const readHooks = async (channel: Channel, isGated: boolean) =>
+  toSignals(await channel.readEvents(), isGated ? await channel.readGates() : []);
 
 /** The screen is the only source of startup dialogs and of the options of a gate. */
 export const needsScreen = (session: SessionFile | undefined): boolean =>
