@@ -34,6 +34,8 @@ export interface ScreenGate {
   /** What stands between header and question: command, diff, path, plan. */
   body: string;
   options: MenuOption[];
+  /** Tab turns the option under the cursor into a text field. */
+  canAmend?: boolean;
 }
 
 /** Kinds that are only shown before the session file exists. */
@@ -83,10 +85,13 @@ export function meaningOf(label: string, kind: GateKind): Meaning {
  * written into a field.
  */
 export const gateFingerprint = (gate: ScreenGate): string =>
-  [gate.kind, gate.header, gate.question, gate.body, ...gate.options.map(optionFingerprint)].join("\n");
+  [gate.kind, gate.header.replaceAll("☒", "☐"), gate.question, gate.body, ...gate.options.map(optionFingerprint)].join("\n");
 
-const optionFingerprint = ({ number, label, meaning }: MenuOption): string =>
-  `${number ?? ""} ${meaning === "free-text" ? "" : label.replace(checkbox, "[] ")}`;
+const optionFingerprint = ({ number, label, meaning }: MenuOption): string => {
+  // "No" becomes "No, and tell Claude what to do differently", and then what is written there.
+  const fixed = meaning === "free-text" ? "" : meaning === "refuse" ? label.replace(/^No,.*/, "No") : label.replace(checkbox, "[] ");
+  return `${number ?? ""} ${fixed}`;
+};
 
 /** `[ ] lint`, `[✔] lint` */
 export const checkbox = /^\[.\] /;

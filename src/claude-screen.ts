@@ -4,7 +4,7 @@
  * its wording does: the same number is "No" in one version and "switch to auto mode" in the next.
  */
 
-import { type GateKind, kindOf, type MenuOption, meaningOf, type ScreenGate } from "./claude-gate.ts";
+import { checkbox, type GateKind, kindOf, type MenuOption, meaningOf, type ScreenGate } from "./claude-gate.ts";
 
 export interface Screen {
   gate?: ScreenGate;
@@ -77,11 +77,16 @@ function findInputRow(lines: string[]): number | undefined {
 function parseGate(lines: string[]): ScreenGate | undefined {
   const cursorAt = lines.findLastIndex((line) => cursorRow.test(line));
   if (cursorAt < 0) return undefined;
-  const menu = numberedRow.test(lines[cursorAt] ?? "") ? readNumberedMenu(lines, cursorAt) : readPlainMenu(lines, cursorAt);
-  if (menu === undefined || !isTail(lines.slice(menu.end + 1))) return undefined;
+  const numberedAt = submitRow.test(lines[cursorAt] ?? "")
+    ? lines.findLastIndex((line, at) => at < cursorAt && numberedRow.test(line))
+    : cursorAt;
+  const menu = numberedRow.test(lines[numberedAt] ?? "") ? readNumberedMenu(lines, numberedAt, cursorAt) : readPlainMenu(lines, cursorAt);
+  const hints = lines.slice((menu?.end ?? 0) + 1);
+  if (menu === undefined || !isTail(hints)) return undefined;
   const block = lines.slice(dialogStart(lines, menu.start), menu.start);
   // A dialog begins below a rule, or at the top of the screen; a block with conversation in it is an answer that draws a menu.
-  return block.some((line) => /^[●❯]/.test(line)) ? undefined : describe(block, menu);
+  if (block.some((line) => /^[●❯]/.test(line))) return undefined;
+  return { ...describe(block, menu), ...(hints.some((line) => /\bTab to amend\b/.test(line)) ? { canAmend: true } : {}) };
 }
 
 interface Menu {
@@ -110,8 +115,11 @@ const isHint = (lines: string[]): boolean => {
 
 const numberedRow = /^(\s*(?:❯ )?\s*)(\d{1,2})\. (.*)$/;
 
-function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
-  const cursor = numberedRow.exec(lines[cursorAt] ?? "");
+/** Of a question that takes several answers: it has no number, and stands among those that have. */
+const submitRow = /^\s*(?:❯ )?\s*(Submit|Next)$/;
+
+function readNumberedMenu(lines: string[], numberedAt: number, cursorAt: number): Menu | undefined {
+  const cursor = numberedRow.exec(lines[numberedAt] ?? "");
   if (cursor === null) return undefined;
   const column = (cursor[1] ?? "").length;
   // 2.1.158 indents an option that fills the line by one column less.
@@ -121,15 +129,16 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
       ? { number: Number(match[2]), label: match[3] ?? "" }
       : undefined;
   };
-  let start = cursorAt;
+  let start = numberedAt;
   let wanted = Number(cursor[2]) - 1;
-  for (let index = cursorAt - 1; index >= 0 && wanted > 0; index--) {
+  for (let index = numberedAt - 1; index >= 0 && wanted > 0; index--) {
     const row = rowAt(index);
     if (row?.number === wanted) [start, wanted] = [index, wanted - 1];
     else if (!isInsideMenu(lines[index] ?? "", column)) break;
   }
   if (wanted !== 0) return undefined;
   const options: Menu["options"] = [];
+  const submits: Menu["options"] = [];
   let end = start;
   for (let index = start; index < lines.length; index++) {
     const line = lines[index] ?? "";
@@ -140,6 +149,12 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
       continue;
     }
     if (!isInsideMenu(line, column)) break;
+    const submit = options.some(({ label }) => checkbox.test(label)) ? submitRow.exec(line)?.[1] : undefined;
+    if (submit !== undefined) {
+      submits.push({ label: submit, meaning: "submit", isSelected: index === cursorAt, continuation: [] });
+      end = index;
+      continue;
+    }
     // The field of a plan keeps this hint when a text stands in it.
     const last = options.at(-1);
     if (last !== undefined && end === index - 1 && /^\s+shift\+tab to approve with this feedback/.test(line)) last.isField = true;
@@ -147,7 +162,7 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
     if (end === index - 1) options.at(-1)?.continuation.push(line.trim());
     end = index;
   }
-  return options.length > 0 ? { start, end, options } : undefined;
+  return options.length > 0 ? { start, end, options: [...options, ...submits] } : undefined;
 }
 
 /** Continuations, descriptions, blank lines, and the rule that a question dialog draws above its last option. */

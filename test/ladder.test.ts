@@ -44,6 +44,7 @@ const ladder = [
   "editor-run",
   "driver",
   "driver-answer",
+  "driver-form",
   "driver-reply",
   "driver-type",
   "driver-send",
