@@ -52,10 +52,14 @@ const kinds: [kind: GateKind, header: RegExp][] = [
   ["plan", /^Ready to code\?/],
 ];
 
+/** ` ☐ Folder`, `←  ☒ Folder  ☐ Checks  ✔ Submit  →` */
+const questionHeader = /^(?:← {2})?[☐☒] /;
+
 export function kindOf(header: string, question: string, options: MenuOption[]): GateKind {
   const labels = options.map((option) => option.label);
   if (labels.some((label) => /^(?:\[.\] )?type something\.?$|^chat about this$|^submit answers$/i.test(label))) return "question";
   if (labels.some((label) => /^stop and wait for limit to reset$/i.test(label))) return "limit";
+  if (questionHeader.test(header)) return "question";
   const named = kinds.find(([, pattern]) => pattern.test(header))?.[0];
   if (named !== undefined) return named;
   if (/Would you like to proceed\?$/.test(question)) return "plan";

@@ -75,7 +75,7 @@ function findInputRow(lines: string[]): number | undefined {
 }
 
 function parseGate(lines: string[]): ScreenGate | undefined {
-  const cursorAt = lines.findLastIndex((line) => cursorRow.test(line));
+  const cursorAt = lines.findLastIndex((line) => cursorRow.test(line) || (submitRow.test(line) && line.includes("❯")));
   if (cursorAt < 0) return undefined;
   const numberedAt = submitRow.test(lines[cursorAt] ?? "")
     ? lines.findLastIndex((line, at) => at < cursorAt && numberedRow.test(line))
@@ -148,13 +148,13 @@ function readNumberedMenu(lines: string[], numberedAt: number, cursorAt: number)
       end = index;
       continue;
     }
-    if (!isInsideMenu(line, column)) break;
     const submit = options.some(({ label }) => checkbox.test(label)) ? submitRow.exec(line)?.[1] : undefined;
     if (submit !== undefined) {
       submits.push({ label: submit, meaning: "submit", isSelected: index === cursorAt, continuation: [] });
       end = index;
       continue;
     }
+    if (!isInsideMenu(line, column)) break;
     // The field of a plan keeps this hint when a text stands in it.
     const last = options.at(-1);
     if (last !== undefined && end === index - 1 && /^\s+shift\+tab to approve with this feedback/.test(line)) last.isField = true;
@@ -204,9 +204,11 @@ function describe(block: string[], menu: Menu): ScreenGate {
   return { kind, header, question: asked, body: inner.join("\n"), options: kind === "question" ? markField(options) : options };
 }
 
-/** Once a text stands in it, the field of a question is only told by its place, the last before the chat. */
+/** Once a text stands in it, the field of a question is only told by its place: the last, or the last before the chat. */
 function markField(options: MenuOption[]): MenuOption[] {
-  const chatAt = options.findIndex((option) => option.meaning === "chat");
+  if (options.some(({ meaning, number }) => meaning === "free-text" || (meaning === "submit" && number !== undefined))) return options;
+  const found = options.findIndex(({ meaning }) => meaning === "chat" || meaning === "submit");
+  const chatAt = found < 0 ? options.length : found;
   return options.map((option, index) =>
     index === chatAt - 1 && option.meaning === "choice" ? { ...option, meaning: "free-text" } : option,
   );

@@ -39,7 +39,8 @@ function requireFillable(parts: readonly Part[]): void {
 }
 
 const squeeze = (text: string): string => text.replace(/[\s│]+/g, "");
-const labelOf = (option: MenuOption): string => option.label.replace(checkbox, "");
+/** What was chosen before carries a mark: `[✔] lint`, `src ✔`. */
+const labelOf = (option: MenuOption): string => option.label.replace(checkbox, "").replace(/ ✔$/, "");
 const isTicked = (option: MenuOption): boolean => /^\[[^ ]\] /.test(option.label);
 const findSubmit = (gate: ScreenGate): MenuOption | undefined => gate.options.find(({ label }) => /^submit answers$/i.test(label));
 
