@@ -66,7 +66,8 @@ export function readTail(path: string, maxBytes: number): Tail | undefined {
     const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
     if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
     const lines = bytes.toString("utf8", firstLine).split("\n");
-    return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size };
+    if (lines.at(-1) === "") lines.pop();
+    return { lines: lines.includes("") ? lines.filter((line) => line !== "") : lines, isWhole: from === 0, size };
   } finally {
     closeSync(file);
   }

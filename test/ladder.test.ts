@@ -92,6 +92,7 @@ const ladder = [
   "limit-settings",
   "journal-text",
   "driver-answer",
+  "driver-form",
   "driver-reply",
   "driver-type",
   "driver-send",
