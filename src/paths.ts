@@ -41,6 +41,9 @@ function stateDir(sys: Place): string {
 export const csmDir = (sys: Place): string => join(stateDir(sys), "csm");
 export const lockDir = (sys: Place): string => join(csmDir(sys), "locks");
 
+/** What csm cost has read; safe to delete. */
+export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
+
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");
 export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");

@@ -6,6 +6,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -16,7 +17,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The last bytes of a file, cut at a line start. */
 export interface Tail {
@@ -113,6 +114,19 @@ export function openFile(path: string): OpenFile | undefined {
     read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
     close: () => closeSync(file),
   };
+}
+
+/** Files below a folder whose names end so, in byte order; links to folders are not followed, so there is no end to miss. */
+export function findFiles(dir: string, suffix: string): string[] {
+  const found: string[] = [];
+  const folders = [dir];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of attempt(() => readdirSync(folder as string, { withFileTypes: true })) ?? []) {
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+      else if (entry.name.endsWith(suffix)) found.push(join(folder, entry.name));
+    }
+  }
+  return found.sort();
 }
 
 export function writePrivate(path: string, text: string): void {

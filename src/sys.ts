@@ -6,6 +6,7 @@ import {
   attempt,
   createPrivate,
   type FileState,
+  findFiles,
   identify,
   isDirectory,
   isExecutable,
@@ -77,13 +78,15 @@ export interface Sys {
   takeLock(path: string): (() => void) | undefined;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
+  /** Files at any depth below a folder whose names end so, sorted. */
+  findFiles(dir: string, suffix: string): string[];
   realPath(path: string): string | undefined;
   isDirectory(path: string): boolean;
   isExecutable(path: string): boolean;
   modifiedAt(path: string): number | undefined;
   /** False when there is no such process. Signal 0 only asks. */
   signal(pid: number, signal: NodeJS.Signals | 0): boolean;
-  isTerminal(fd: 0 | 1): boolean;
+  isTerminal(fd: 0 | 1 | 2): boolean;
   /** stdin to its end. */
   readInput(): Promise<string>;
   /** Tells of changes in these files and folders; those that are missing are passed over. */
@@ -122,6 +125,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
+    findFiles,
     realPath: (path) => attempt(() => realpathSync(path)),
     isDirectory,
     isExecutable,
@@ -172,9 +176,9 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
-function isTerminal(fd: 0 | 1): boolean {
+function isTerminal(fd: 0 | 1 | 2): boolean {
   if (attempt(() => fstatSync(fd).isCharacterDevice()) !== true && process.platform !== "win32") return false;
-  return (fd === 0 ? process.stdin : process.stdout).isTTY === true;
+  return (fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr).isTTY === true;
 }
 
 function write(fd: 1 | 2, text: string): boolean {

@@ -1,0 +1,117 @@
+import { basename, dirname, relative, sep } from "node:path";
+import type { PriceTable } from "./claude-prices.ts";
+import { type CostCache, openCostCache, type Sums } from "./cost-cache.ts";
+import { mergeRecords } from "./cost-merge.ts";
+import type { FileOrigin } from "./cost-report.ts";
+import { type FileScan, scanTranscript } from "./cost-scan.ts";
+import { costCachePath, projectsDir } from "./paths.ts";
+import type { Sys } from "./sys.ts";
+import type { FileState } from "./sys-files.ts";
+import { createLineBuffer } from "./tail.ts";
+
+export interface Usage {
+  sums: Sums;
+  origins: FileOrigin[];
+  /** Read in this run; what the cache knew was not. */
+  readBytes: number;
+}
+
+export interface UsageOptions {
+  dirs: readonly { name: string | undefined; dir: string }[];
+  table: PriceTable;
+  /** Names the prices: sums that were made with others are void. */
+  tableId: string;
+  onProgress?: (doneBytes: number, allBytes: number) => void;
+}
+
+/** The use of all models in all transcripts below these config dirs. */
+export function readUsage(sys: Sys, options: UsageOptions): Usage {
+  const files = findTranscripts(sys, options.dirs);
+  const fingerprint = String(Bun.hash(JSON.stringify([options.tableId, files.map(({ path, state }) => [path, state])])));
+  const cache = openCostCache(costCachePath(sys));
+  try {
+    const known = cache.readSums(fingerprint);
+    if (known !== undefined) return { sums: known, origins: originsOf(files, known), readBytes: 0 };
+    const { scans, changed, gone } = readScans(sys, cache, files, options.onProgress);
+    const sums = sumScans(scans, options.table);
+    keep(cache, () => cache.write(changed, gone, fingerprint, sums));
+    return { sums, origins: originsOf(files, sums), readBytes: changed.reduce((sum, scan) => sum + scan.readBytes, 0) };
+  } finally {
+    cache.close();
+  }
+}
+
+interface Transcript {
+  path: string;
+  state: FileState;
+  profile: string | undefined;
+  projectsPath: string;
+}
+
+/** Config dirs may share their projects by a link: each file counts once. */
+function findTranscripts(sys: Sys, dirs: UsageOptions["dirs"]): Transcript[] {
+  const seen = new Set<string>();
+  return dirs.flatMap(({ name, dir }) => {
+    const projectsPath = projectsDir(dir);
+    return sys.findFiles(projectsPath, ".jsonl").flatMap((path): Transcript[] => {
+      const state = sys.identify(path);
+      if (state === undefined || seen.has(state.id)) return [];
+      seen.add(state.id);
+      return [{ path, state, profile: name, projectsPath }];
+    });
+  });
+}
+
+function readScans(sys: Sys, cache: CostCache, files: readonly Transcript[], onProgress?: UsageOptions["onProgress"]) {
+  const known = cache.readScans();
+  const isKnown = ({ path, state }: Transcript) => {
+    const scan = known.get(path);
+    return scan !== undefined && scan.id === state.id && scan.size === state.size && scan.modifiedAt === state.modifiedAt;
+  };
+  const buffer = createLineBuffer();
+  const changed: FileScan[] = [];
+  const allBytes = files.reduce((sum, file) => sum + (isKnown(file) ? 0 : file.state.size), 0);
+  let doneBytes = 0;
+  const scans = files.map((file): FileScan | undefined => {
+    const before = known.get(file.path);
+    if (isKnown(file)) return before;
+    const scan = scanTranscript(sys, file.path, buffer, before);
+    if (scan !== undefined) changed.push(scan);
+    doneBytes += file.state.size;
+    onProgress?.(doneBytes, allBytes);
+    return scan;
+  });
+  const paths = new Set(files.map(({ path }) => path));
+  return { scans, changed, gone: [...known.keys()].filter((path) => !paths.has(path)) };
+}
+
+function sumScans(scans: readonly (FileScan | undefined)[], table: PriceTable): Sums {
+  const noRecords = { rows: new Float64Array(0), count: 0, models: [] };
+  return {
+    ...mergeRecords(
+      scans.map((scan) => scan?.records ?? noRecords),
+      table,
+    ),
+    cwds: scans.map((scan) => scan?.cwd ?? ""),
+    unreadable: scans.reduce((sum, scan) => sum + (scan?.unreadable ?? 0), 0),
+    unknownFiles: scans.flatMap((scan) => (scan?.format === "unknown format" ? [scan.path] : [])),
+  };
+}
+
+/** A cache that cannot be written, on a full disk or while another process holds it, only costs time. */
+function keep(_cache: CostCache, write: () => void): void {
+  try {
+    write();
+  } catch {
+    // The report is right without it; the next run reads the files again.
+  }
+}
+
+const originsOf = (files: readonly Transcript[], { cwds }: Sums): FileOrigin[] =>
+  files.map(({ path, profile, projectsPath }, index) => {
+    // <slug>/<session>.jsonl, or <slug>/<session>/subagents/agent-….jsonl
+    const parts = relative(projectsPath, path).split(sep);
+    const isSession = parts.length <= 2;
+    const sessionId = isSession ? basename(path, ".jsonl") : (parts[1] ?? "");
+    return { profile, sessionId, project: cwds[index] || parts[0] || dirname(path) };
+  });
