@@ -29,7 +29,7 @@ export const costCommand = command({
     ["csm cost block", "in five-hour blocks, as the limits count; the running one with a forecast"],
     ["csm cost model --profile work --json | jq .totals.cost_usd", ""],
   ],
-  run({ args, app }) {
+  async run({ args, app }) {
     const { sys } = app;
     if (args.json === true && args.csv === true) throw usageError("csm cost: --json and --csv are given both", "choose one");
     const options = readOptions(args, app);
@@ -37,7 +37,7 @@ export const costCommand = command({
     if (options.profile !== undefined) requireProfile(registry, options.profile);
     const overrides = readPriceOverrides(sys);
     const progress = createProgress(app);
-    const usage = readUsage(sys, {
+    const usage = await readUsage(sys, {
       dirs: profileDirs(sys, registry),
       table: createPriceTable(overrides),
       tableId: JSON.stringify([pricesAt, overrides]),

@@ -23,6 +23,7 @@ export interface Sums extends Merged {
 
 const schema = {
   version: 1,
+  isExpendable: true as const,
   tables: `
     CREATE TABLE file (path TEXT PRIMARY KEY, id TEXT, size INTEGER, modified_at REAL, position INTEGER, print BLOB,
       cwd TEXT, format TEXT, unreadable INTEGER, models TEXT, records BLOB) WITHOUT ROWID;

@@ -1,7 +1,6 @@
-import { createEntries } from "./accounting.ts";
 import { type PriceTable, priceUsage } from "./claude-prices.ts";
-import { syntheticModel, type Tokens } from "./claude-tokens.ts";
-import { indexOfModel, type Records, recordAt } from "./cost-records.ts";
+import { syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
+import { column, indexOfModel, isSidechainAt, type Records, recordAt, recordWidth } from "./cost-records.ts";
 
 /** What one session used of one model in a quarter of an hour: no zone's day begins within one. */
 export interface Cell extends Tokens {
@@ -30,67 +29,121 @@ export const quarterMs = 15 * 60_000;
 /** How far back from the newest answer single spends are kept. */
 const spendsMs = 2 * 60 * 60_000;
 
-interface Entry {
-  usage: Tokens;
-  file: number;
-  model: number;
-  at: number;
-  webSearches: number;
-  costUsd: number | undefined;
-}
-
 /** All answers of all transcripts, each counted once, wherever it stands again: forks and copies repeat what was before them. */
 export function mergeRecords(files: readonly Records[], table: PriceTable): Merged {
   const models: string[] = [];
-  const cells: Map<number, Cell>[] = files.map(() => new Map());
-  const live = new Set<Entry>();
-  const entries = createEntries<Entry>((entry, sign) => {
-    addToCell(cells[entry.file] ?? new Map(), entry, sign);
-    if (sign > 0) live.add(entry);
-    else live.delete(entry);
-  });
-  for (const [file, records] of files.entries())
+  const isCounted = pickOnce(files);
+  const cells: Cell[] = [];
+  const spends: Merged["spends"] = [];
+  const newest = newestMoment(files);
+  for (const [file, records] of files.entries()) {
+    const ofFile = new Map<number, Cell>();
     for (let index = 0; index < records.count; index++) {
+      if (isCounted[file]?.[index] !== 1) continue;
       const usage = recordAt(records, index);
       if (usage.model === syntheticModel) continue;
       const costUsd = priceUsage(table, usage);
-      const { at, webSearches } = usage;
-      entries.add(usage, { usage, file, model: indexOfModel(models, usage.model), at, webSearches, costUsd });
+      addToCell(ofFile, file, indexOfModel(models, usage.model), usage, costUsd);
+      if (costUsd !== undefined && usage.at > newest - spendsMs) spends.push({ at: usage.at, costUsd, file });
     }
-  return {
-    models,
-    cells: cells.flatMap((ofFile) => [...ofFile.values()].filter(({ messages }) => messages > 0)),
-    spends: newestSpends(live),
+    for (const cell of ofFile.values()) cells.push(cell);
+  }
+  return { models, cells, spends: spends.sort((a, b) => a.at - b.at) };
+}
+
+/**
+ * Which rows of which file count, by the rule of `createEntries` in accounting.ts, on numbers: of the same answer the largest
+ * row, and a subagent's only where the main conversation has none.
+ */
+function pickOnce(files: readonly Records[]): Uint8Array[] {
+  const isCounted = files.map(({ count }) => new Uint8Array(count));
+  const place = { main: new Map<number, number>(), side: new Map<number, number>() };
+  const offsets = startOffsets(files);
+  const take = (known: Map<number, number>, key: number, file: number, index: number) => {
+    const before = known.get(key);
+    if (before !== undefined) {
+      const [otherFile, other] = findRow(offsets, before);
+      if (sizeAt(files[file], index) <= sizeAt(files[otherFile], other)) return;
+      mark(isCounted, otherFile, other, 0);
+    }
+    known.set(key, (offsets[file] ?? 0) + index);
+    mark(isCounted, file, index, 1);
   };
+  const sides: [file: number, index: number][] = [];
+  for (const [file, { rows, count }] of files.entries())
+    for (let index = 0; index < count; index++) {
+      if (isSidechainAt(rows, index)) sides.push([file, index]);
+      else take(place.main, rows[index * recordWidth] ?? 0, file, index);
+    }
+  if (sides.length === 0) return isCounted;
+  const mainMessages = new Set<number>();
+  for (const [file, { rows, count }] of files.entries())
+    for (let index = 0; index < count; index++)
+      if (isCounted[file]?.[index] === 1) mainMessages.add(rows[index * recordWidth + column.messageKey] ?? 0);
+  for (const [file, index] of sides) {
+    const messageKey = files[file]?.rows[index * recordWidth + column.messageKey] ?? 0;
+    if (!mainMessages.has(messageKey)) take(place.side, messageKey, file, index);
+  }
+  return isCounted;
 }
 
-function addToCell(cells: Map<number, Cell>, entry: Entry, sign: 1 | -1): void {
-  const quarter = Math.floor(entry.at / quarterMs);
+const mark = (isCounted: readonly Uint8Array[], file: number, index: number, value: 0 | 1): void => {
+  const ofFile = isCounted[file];
+  if (ofFile !== undefined) ofFile[index] = value;
+};
+
+function startOffsets(files: readonly Records[]): number[] {
+  let offset = 0;
+  return files.map(({ count }) => {
+    offset += count;
+    return offset - count;
+  });
+}
+
+/** File and row of a row's number among all rows. */
+function findRow(offsets: readonly number[], row: number): [file: number, index: number] {
+  let [low, high] = [0, offsets.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((offsets[middle] ?? 0) <= row) low = middle;
+    else high = middle - 1;
+  }
+  return [low, row - (offsets[low] ?? 0)];
+}
+
+function sizeAt(records: Records | undefined, index: number): number {
+  let size = 0;
+  const from = index * recordWidth;
+  for (let offset: number = column.input; offset <= column.cacheRead; offset++) size += records?.rows[from + offset] ?? 0;
+  return size;
+}
+
+function newestMoment(files: readonly Records[]): number {
+  let newest = 0;
+  for (const { rows, count } of files)
+    for (let index = 0; index < count; index++) newest = Math.max(newest, rows[index * recordWidth + column.at] ?? 0);
+  return newest;
+}
+
+function addToCell(cells: Map<number, Cell>, file: number, model: number, usage: UsageLine, costUsd: number | undefined): void {
+  const quarter = Math.floor(usage.at / quarterMs);
   // Quarters up to the year 2200 fit below.
-  const key = entry.model * 0x800000 + quarter;
-  const cell = cells.get(key) ?? emptyCell(entry, quarter);
+  const key = model * 0x800000 + quarter;
+  const cell = cells.get(key) ?? emptyCell(file, model, quarter);
   cells.set(key, cell);
-  cell.input += sign * entry.usage.input;
-  cell.output += sign * entry.usage.output;
-  cell.write5m += sign * entry.usage.write5m;
-  cell.write1h += sign * entry.usage.write1h;
-  cell.cacheRead += sign * entry.usage.cacheRead;
-  cell.webSearches += sign * entry.webSearches;
-  cell.costUsd += sign * (entry.costUsd ?? 0);
-  cell.unpriced += entry.costUsd === undefined ? sign : 0;
-  cell.messages += sign;
-  cell.lastAt = Math.max(cell.lastAt, entry.at);
+  cell.input += usage.input;
+  cell.output += usage.output;
+  cell.write5m += usage.write5m;
+  cell.write1h += usage.write1h;
+  cell.cacheRead += usage.cacheRead;
+  cell.webSearches += usage.webSearches;
+  cell.costUsd += costUsd ?? 0;
+  cell.unpriced += costUsd === undefined ? 1 : 0;
+  cell.messages++;
+  cell.lastAt = Math.max(cell.lastAt, usage.at);
 }
 
-const emptyCell = ({ file, model }: Entry, quarter: number): Cell => ({
+const emptyCell = (file: number, model: number, quarter: number): Cell => ({
   ...{ file, quarter, model, input: 0, output: 0, write5m: 0, write1h: 0, cacheRead: 0 },
   ...{ webSearches: 0, costUsd: 0, unpriced: 0, messages: 0, lastAt: 0 },
 });
-
-function newestSpends(entries: ReadonlySet<Entry>): Merged["spends"] {
-  let newest = 0;
-  for (const { at } of entries) newest = Math.max(newest, at);
-  const spends: Merged["spends"] = [];
-  for (const { at, costUsd, file } of entries) if (costUsd !== undefined && at > newest - spendsMs) spends.push({ at, costUsd, file });
-  return spends.sort((a, b) => a.at - b.at);
-}

@@ -81,3 +81,6 @@ export function recordAt({ rows, models }: Records, index: number): UsageLine {
     webSearches: value(column.webSearches),
   };
 }
+
+export const isSidechainAt = (rows: Float64Array, index: number): boolean =>
+  ((rows[index * recordWidth + column.flags] ?? 0) & sidechainFlag) !== 0;

@@ -4,6 +4,7 @@ import { type CostCache, openCostCache, type Sums } from "./cost-cache.ts";
 import { mergeRecords } from "./cost-merge.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
+import { scanAll } from "./cost-threads.ts";
 import { costCachePath, projectsDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import type { FileState } from "./sys-files.ts";
@@ -25,16 +26,16 @@ export interface UsageOptions {
 }
 
 /** The use of all models in all transcripts below these config dirs. */
-export function readUsage(sys: Sys, options: UsageOptions): Usage {
+export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage> {
   const files = findTranscripts(sys, options.dirs);
   const fingerprint = String(Bun.hash(JSON.stringify([options.tableId, files.map(({ path, state }) => [path, state])])));
   const cache = openCostCache(costCachePath(sys));
   try {
     const known = cache.readSums(fingerprint);
     if (known !== undefined) return { sums: known, origins: originsOf(files, known), readBytes: 0 };
-    const { scans, changed, gone } = readScans(sys, cache, files, options.onProgress);
+    const { scans, changed, gone } = await readScans(sys, cache, files, options.onProgress);
     const sums = sumScans(scans, options.table);
-    keep(cache, () => cache.write(changed, gone, fingerprint, sums));
+    keep(() => cache.write(changed, gone, fingerprint, sums));
     return { sums, origins: originsOf(files, sums), readBytes: changed.reduce((sum, scan) => sum + scan.readBytes, 0) };
   } finally {
     cache.close();
@@ -62,23 +63,23 @@ function findTranscripts(sys: Sys, dirs: UsageOptions["dirs"]): Transcript[] {
   });
 }
 
-function readScans(sys: Sys, cache: CostCache, files: readonly Transcript[], onProgress?: UsageOptions["onProgress"]) {
+async function readScans(sys: Sys, cache: CostCache, files: readonly Transcript[], onProgress?: UsageOptions["onProgress"]) {
   const known = cache.readScans();
   const isKnown = ({ path, state }: Transcript) => {
     const scan = known.get(path);
     return scan !== undefined && scan.id === state.id && scan.size === state.size && scan.modifiedAt === state.modifiedAt;
   };
+  const stale = files.filter((file) => !isKnown(file));
+  const allBytes = stale.reduce((sum, { state }) => sum + state.size, 0);
+  const fresh = stale.filter(({ path }) => !known.has(path)).map(({ path, state }) => ({ path, size: state.size }));
+  const read = new Map((await scanAll(sys, fresh, (doneBytes) => onProgress?.(doneBytes, allBytes))).map((scan) => [scan.path, scan]));
   const buffer = createLineBuffer();
   const changed: FileScan[] = [];
-  const allBytes = files.reduce((sum, file) => sum + (isKnown(file) ? 0 : file.state.size), 0);
-  let doneBytes = 0;
   const scans = files.map((file): FileScan | undefined => {
     const before = known.get(file.path);
     if (isKnown(file)) return before;
-    const scan = scanTranscript(sys, file.path, buffer, before);
+    const scan = read.get(file.path) ?? scanTranscript(sys, file.path, buffer, before);
     if (scan !== undefined) changed.push(scan);
-    doneBytes += file.state.size;
-    onProgress?.(doneBytes, allBytes);
     return scan;
   });
   const paths = new Set(files.map(({ path }) => path));
@@ -99,7 +100,7 @@ function sumScans(scans: readonly (FileScan | undefined)[], table: PriceTable): 
 }
 
 /** A cache that cannot be written, on a full disk or while another process holds it, only costs time. */
-function keep(_cache: CostCache, write: () => void): void {
+function keep(write: () => void): void {
   try {
     write();
   } catch {

@@ -49,6 +49,7 @@ export interface Sys {
   readonly execPath: string;
   readonly pid: number;
   readonly uid: number;
+  readonly cpuCount: number;
   /** Undefined when neither the environment nor the user database names one. */
   readonly homeDir: string | undefined;
   hostname(): string;
@@ -106,6 +107,9 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     execPath: process.execPath,
     pid: process.pid,
     uid: process.getuid?.() ?? 0,
+    get cpuCount() {
+      return navigator.hardwareConcurrency;
+    },
     homeDir: readHome(env),
     hostname,
     now: Date.now,

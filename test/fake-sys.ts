@@ -40,6 +40,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     cwd: given.cwd ?? "/work",
     execPath: "/opt/csm",
     pid: 1,
+    cpuCount: 1,
     uid: given.uid ?? 1000,
     homeDir: "homeDir" in given ? given.homeDir : "/home/dev",
     files,

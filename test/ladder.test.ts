@@ -70,6 +70,8 @@ const ladder = [
   "meter",
   "price-settings",
   "cost-scan",
+  "cost-worker",
+  "cost-threads",
   "cost-cache",
   "cost",
   "model-stub",
