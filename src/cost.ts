@@ -1,4 +1,4 @@
-import { basename, dirname, relative, sep } from "node:path";
+import { basename, join, relative, sep } from "node:path";
 import type { PriceTable } from "./claude-prices.ts";
 import { type CostCache, openCostCache, type Sums } from "./cost-cache.ts";
 import { mergeRecords } from "./cost-merge.ts";
@@ -108,11 +108,14 @@ function keep(write: () => void): void {
   }
 }
 
-const originsOf = (files: readonly Transcript[], { cwds }: Sums): FileOrigin[] =>
-  files.map(({ path, profile, projectsPath }, index) => {
-    // <slug>/<session>.jsonl, or <slug>/<session>/subagents/agent-….jsonl
-    const parts = relative(projectsPath, path).split(sep);
-    const isSession = parts.length <= 2;
-    const sessionId = isSession ? basename(path, ".jsonl") : (parts[1] ?? "");
-    return { profile, sessionId, project: cwds[index] || parts[0] || dirname(path) };
-  });
+/** `<slug>/<session>.jsonl`, and `<slug>/<session>/subagents/agent-….jsonl`, which belongs where its session ran. */
+function originsOf(files: readonly Transcript[], { cwds }: Sums): FileOrigin[] {
+  const parts = files.map(({ path, projectsPath }) => relative(projectsPath, path).split(sep));
+  const stem = (of: readonly string[], index: number) => join(files[index]?.projectsPath ?? "", ...of.slice(0, 2)).replace(/\.jsonl$/, "");
+  const cwdOf = new Map(parts.flatMap((of, index) => (of.length === 2 ? [[stem(of, index), cwds[index] ?? ""] as const] : [])));
+  return parts.map((of, index) => ({
+    profile: files[index]?.profile,
+    sessionId: basename(of[1] ?? of[0] ?? "", ".jsonl"),
+    project: cwdOf.get(stem(of, index)) || cwds[index] || of[0] || "",
+  }));
+}
