@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { type GivenUsage, usageLine } from "../scripts/usage-lines.ts";
 import { contextWindow, createPriceTable, modelId, type PriceOverrides, priceUsage } from "../src/claude-prices.ts";
 import { parseUsageLine, type UsageLine } from "../src/claude-tokens.ts";
-import { type GivenUsage, usageLine } from "./usage-lines.ts";
 
 const table = createPriceTable();
 const million = 1e6;

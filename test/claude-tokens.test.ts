@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type GivenUsage, promptLine, toolResultLine, usageLine } from "../scripts/usage-lines.ts";
 import { allTokens, parseCompaction, parseUsageLine, promptTokens, type UsageLine } from "../src/claude-tokens.ts";
 import { isUnansweredTranscript, scanUsage } from "../src/claude-tokens-scan.ts";
-import { type GivenUsage, promptLine, toolResultLine, usageLine } from "./usage-lines.ts";
 
 const fixtures = join(import.meta.dir, "fixtures");
 const transcripts = readdirSync(fixtures, { recursive: true })

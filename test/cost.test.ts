@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { type GivenUsage, promptLine, usageLine } from "../scripts/usage-lines.ts";
 import { createPriceTable } from "../src/claude-prices.ts";
 import { readUsage, type Usage } from "../src/cost.ts";
 import { renderCsv, toCostJson } from "../src/cost-json.ts";
@@ -13,7 +14,6 @@ import { readPriceOverrides } from "../src/price-settings.ts";
 import { printable } from "../src/sanitize.ts";
 import { createSys } from "../src/sys.ts";
 import { createFakeSys } from "./fake-sys.ts";
-import { type GivenUsage, promptLine, usageLine } from "./usage-lines.ts";
 
 let home = "";
 beforeEach(() => {
