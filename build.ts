@@ -27,9 +27,14 @@ function readCommit(): string {
 const build = `${manifest.version} (${readCommit()})`;
 
 /** One executable; the bench compiles its empty program with the same flags. */
-export async function compileProgram(entry: string, outfile: string, target?: Bun.Build.CompileTarget): Promise<void> {
+export async function compileProgram(
+  entry: string,
+  outfile: string,
+  target?: Bun.Build.CompileTarget,
+  threads: string[] = [],
+): Promise<void> {
   const result = await Bun.build({
-    entrypoints: [entry],
+    entrypoints: [entry, ...threads],
     // autoload off: a .env or bunfig.toml of the folder one stands in must not reach the program.
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false, ...(target === undefined ? {} : { target }) },
     minify: true,
@@ -47,7 +52,8 @@ async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<v
   const csm = join(dir, `csm${suffix}`);
   const csd = join(dir, `csd${suffix}`);
   mkdirSync(dir, { recursive: true });
-  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target);
+  // A thread's file is only found in the program as an entry of its own.
+  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target, [join(import.meta.dir, "src/cost-worker.ts")]);
   rmSync(csd, { force: true });
   // One file, two names.
   if (isWindows) copyFileSync(csm, csd);

@@ -13,6 +13,7 @@ export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   open: async () => (await import("./cmd-restore.ts")).openCommand,
   restore: async () => (await import("./cmd-restore.ts")).restoreCommand,
   reap: async () => (await import("./cmd-reap.ts")).reapCommand,
+  cost: async () => (await import("./cmd-cost.ts")).costCommand,
   demo: async () => (await import("./cmd-demo.ts")).demoCommand,
   profiles: async () => (await import("./cmd-profiles.ts")).profilesCommand,
   cas: async () => (await import("./cmd-cas.ts")).casCommand,
