@@ -3,10 +3,11 @@ import { UserError } from "./errors.ts";
 import { fit } from "./format.ts";
 import { findClaude } from "./launch.ts";
 import { bash, hold, type Step, say } from "./model-script.ts";
+import { listSessions } from "./monitor.ts";
+import type { LiveSession } from "./monitor-session.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
 import { printable } from "./sanitize.ts";
 import { renderSessions, type TableOptions } from "./session-table.ts";
-import { type LiveSession, listSessions } from "./sessions.ts";
 import { openTerminal } from "./terminal.ts";
 import { createTmux } from "./tmux.ts";
 
@@ -96,7 +97,7 @@ async function playRound(app: App, box: Sandbox): Promise<void> {
 }
 
 const renderTable = async (app: App, box: Sandbox): Promise<string[]> =>
-  renderSessions(await listSessions(box.sys, box.configDir), tableOptions(app, box, app.columns));
+  renderSessions(await listSessions(box.sys), tableOptions(app, box, app.columns));
 
 const tableOptions = (app: App, box: Sandbox, columns: number | undefined): TableOptions => ({
   now: app.sys.now(),
@@ -145,7 +146,7 @@ async function playLive(app: App, box: Sandbox): Promise<void> {
   );
   try {
     for (;;) {
-      const sessions = await listSessions(box.sys, box.configDir);
+      const sessions = await listSessions(box.sys);
       terminal.draw(renderDemo(app, box, sessions, message, terminal.columns()));
       const key = await terminal.readKey(refreshMs);
       if (key === "q" || key === "\u0003") break;

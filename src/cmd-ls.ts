@@ -1,7 +1,8 @@
 import { command } from "./cmd-record.ts";
-import { configDir, homeDir } from "./paths.ts";
+import { listSessions } from "./monitor.ts";
+import type { LiveSession } from "./monitor-session.ts";
+import { homeDir } from "./paths.ts";
 import { renderSessions } from "./session-table.ts";
-import { type LiveSession, listSessions } from "./sessions.ts";
 
 export const lsCommand = command({
   name: "csm ls",
@@ -12,7 +13,7 @@ export const lsCommand = command({
     ["csm ls --json | jq -r '.sessions[] | select(.state.status == \"blocked\") | .name'", "who waits for you"],
   ],
   async run({ args, app }) {
-    const sessions = await listSessions(app.sys, configDir(app.sys));
+    const sessions = await listSessions(app.sys);
     if (args.json === true) return app.out(JSON.stringify({ sessions: sessions.map(toJson) }, null, 2));
     app.out(
       sessions.length === 0

@@ -52,6 +52,7 @@ test.each<[rule: string, folder: string, file: SessionFile]>([
       kind: "interactive",
       entrypoint: "cli",
       version: "2.1.329",
+      pidDomain: "linux:<machine-id>:pid:[4026531836]",
     },
   ],
   [
@@ -70,6 +71,7 @@ test.each<[rule: string, folder: string, file: SessionFile]>([
       kind: "interactive",
       entrypoint: "cli",
       version: "2.1.329",
+      pidDomain: "linux:<machine-id>:pid:[4026531836]",
       tmux: "tmux-env:@298.%298",
     },
   ],

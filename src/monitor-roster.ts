@@ -1,0 +1,179 @@
+import { join } from "node:path";
+import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { isRecorded } from "./driver.ts";
+import type { Whereabouts } from "./monitor-session.ts";
+import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
+import { isOwner, type ProcessStart, readProcesses } from "./process.ts";
+import { ancestors, type ProcessRow, readIdentity, scanProcesses } from "./process-table.ts";
+import { createSidecarStore, type Sidecar } from "./sidecar.ts";
+import type { Sys } from "./sys.ts";
+
+export interface Profile {
+  name: string | undefined;
+  dir: string;
+}
+
+/** One session that is there, by what claude, csd and the process table say of it. */
+export interface Entry {
+  key: string;
+  pid: number;
+  /** False for a file that its process left behind; undefined where that cannot be known from here. */
+  isAlive: boolean | undefined;
+  file?: SessionFile;
+  sidecar?: Sidecar;
+  profile?: Profile;
+  where?: Whereabouts;
+  /** Its program may be in a pane, though no session file says so. */
+  hasTerminal?: boolean;
+  cwd?: string;
+}
+
+/** Reads who is there; what has not changed since the last call is not parsed again. */
+export interface Roster {
+  read(): Promise<Entry[]>;
+  /** The newest scan. */
+  table(): Promise<ReadonlyMap<number, ProcessRow>>;
+}
+
+/** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
+const scanEveryMs = 5000;
+const sidecarEveryMs = 5000;
+
+export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
+  const parsed = new Map<string, { text: string; file: SessionFile }>();
+  const sidecarStore = createSidecarStore(sys);
+  let sidecars: { readAt: number; modifiedAt: number | undefined; list: Sidecar[] } | undefined;
+  let scanned: { at: number; table: Map<number, ProcessRow> } | undefined;
+  let ownDomain: string | undefined;
+
+  const readFiles = (): { file: SessionFile; profile: Profile }[] => {
+    const seen = new Set<string>();
+    const files = profiles().flatMap((profile) => {
+      const dir = sessionsDir(profile.dir);
+      return sys.list(dir).flatMap((name) => {
+        if (!/^\d+\.json$/.test(name)) return [];
+        const path = join(dir, name);
+        seen.add(path);
+        const file = readFile(path);
+        return file === undefined ? [] : [{ file, profile }];
+      });
+    });
+    for (const path of parsed.keys()) if (!seen.has(path)) parsed.delete(path);
+    return files;
+  };
+  /** A torn file keeps what it said before. */
+  const readFile = (path: string): SessionFile | undefined => {
+    const text = sys.readText(path);
+    const known = parsed.get(path);
+    if (text === undefined) return undefined;
+    if (known?.text === text) return known.file;
+    const file = parseSessionFile(text);
+    if (file === undefined) return known?.file;
+    parsed.set(path, { text, file });
+    return file;
+  };
+  const readSidecars = (): Sidecar[] => {
+    const modifiedAt = sys.modifiedAt(sidecarDir(sys));
+    if (sidecars === undefined || sidecars.modifiedAt !== modifiedAt || sys.now() - sidecars.readAt > sidecarEveryMs)
+      sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().sidecars };
+    return sidecars.list;
+  };
+  const scan = async (): Promise<Map<number, ProcessRow>> => {
+    scanned = { at: sys.now(), table: await scanProcesses(sys) };
+    return scanned.table;
+  };
+  const isScanDue = () => scanned === undefined || sys.now() - scanned.at >= scanEveryMs;
+
+  return {
+    table: async () => (isScanDue() ? scan() : (scanned?.table ?? new Map())),
+    async read() {
+      const files = readFiles();
+      const tracked = readSidecars();
+      const isFresh = isScanDue();
+      const table = isFresh ? await scan() : (scanned?.table ?? new Map<number, ProcessRow>());
+      const pids = [...files.map(({ file }) => file.pid), ...tracked.flatMap((sidecar) => sidecar.pid ?? [])];
+      // The scan of this moment serves for all; between scans only the known ones are asked for.
+      const processes: ReadonlyMap<number, ProcessStart> = isFresh ? table : await readProcesses(sys, [...new Set(pids)]);
+      const bySidecar = new Map(tracked.flatMap((sidecar) => (isLive(processes, sidecar) ? [[sidecar.pid ?? 0, sidecar]] : [])));
+      ownDomain ??= domainOf(files, processes);
+      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, bySidecar, ownDomain }));
+      const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));
+      for (const [pid, sidecar] of bySidecar) if (!seen.has(pid)) entries.push(fromSidecar(sys, sidecar, profiles(), processes));
+      for (const pid of bySidecar.keys()) seen.add(pid);
+      return [...entries, ...fromTable(sys, table, seen)];
+    },
+  };
+}
+
+const isLive = (processes: ReadonlyMap<number, ProcessStart>, sidecar: Sidecar): boolean =>
+  sidecar.pid !== undefined && isRecorded(processes.get(sidecar.pid), sidecar);
+
+interface Known {
+  processes: ReadonlyMap<number, ProcessStart>;
+  table: ReadonlyMap<number, ProcessRow>;
+  bySidecar: ReadonlyMap<number, Sidecar>;
+  ownDomain: string | undefined;
+}
+
+/** Numbers of another pid namespace say nothing here: such a process is looked for by its start. */
+function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Profile }, known: Known): Entry {
+  const owner = known.processes.get(file.pid);
+  const common = { pid: file.pid, file, profile };
+  if (isOwner(owner, file) && !isForeign(file, known.ownDomain)) {
+    const sidecar = known.bySidecar.get(file.pid);
+    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...(sidecar === undefined ? {} : { sidecar }) };
+  }
+  const inside = findContained(sys, known.table, file);
+  if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };
+  const key = `${file.pid}:${file.procStart ?? file.startedAt}:${profile.dir}`;
+  if (isForeign(file, known.ownDomain)) return { key, ...common, isAlive: undefined, where: "elsewhere" };
+  return { key, ...common, isAlive: false };
+}
+
+const isForeign = (file: SessionFile, ownDomain: string | undefined): boolean =>
+  file.pidDomain !== undefined && ownDomain !== undefined && file.pidDomain !== ownDomain;
+
+/** Where the numbers of this terminal belong: what a process says that is here for certain. */
+function domainOf(files: { file: SessionFile }[], processes: ReadonlyMap<number, ProcessStart>): string | undefined {
+  const own = files.find(({ file }) => file.procStart !== undefined && file.procStart === processes.get(file.pid)?.start);
+  return own?.file.pidDomain;
+}
+
+/** A process of a container on this machine: the start is counted from the same boot, and it knows its own number. */
+function findContained(sys: Sys, table: ReadonlyMap<number, ProcessRow>, file: SessionFile): ProcessRow | undefined {
+  if (sys.platform !== "linux" || file.procStart === undefined) return undefined;
+  for (const row of table.values())
+    if (row.start === file.procStart && row.pid !== file.pid && readIdentity(sys, row.pid).ownPid === file.pid) return row;
+  return undefined;
+}
+
+/** A startup dialog is up: claude has not written its file yet. */
+function fromSidecar(sys: Sys, sidecar: Sidecar, profiles: Profile[], processes: ReadonlyMap<number, ProcessStart>): Entry {
+  const dir = sidecar.config_dir ?? configDir(sys);
+  const profile = profiles.find((candidate) => candidate.dir === dir) ?? { name: undefined, dir };
+  const pid = sidecar.pid ?? 0;
+  return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, sidecar, profile, cwd: sidecar.cwd };
+}
+
+/** Programs called claude at a terminal, of which no session file and no record tells. */
+function fromTable(sys: Sys, table: ReadonlyMap<number, ProcessRow>, seen: ReadonlySet<number>): Entry[] {
+  const found = [...table.values()].filter((row) => row.command === "claude" && row.hasTerminal && !seen.has(row.pid));
+  // What a session starts under its own name is a part of it.
+  const own = found.filter(
+    (row) => ![...ancestors(table, row.parent)].some((pid) => seen.has(pid) || table.get(pid)?.command === "claude"),
+  );
+  return own.map((row) => {
+    const { uid, ownPid } = readIdentity(sys, row.pid);
+    const where =
+      uid !== undefined && uid !== sys.uid ? "other-user" : ownPid !== undefined && ownPid !== row.pid ? "container" : undefined;
+    const cwd = where === undefined ? sys.realPath(`/proc/${row.pid}/cwd`) : undefined;
+    return {
+      key: `${row.pid}:${row.start}`,
+      pid: row.pid,
+      isAlive: true,
+      hasTerminal: true,
+      ...(where === undefined ? {} : { where }),
+      ...(cwd === undefined ? {} : { cwd }),
+    };
+  });
+}

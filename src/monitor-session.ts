@@ -1,0 +1,65 @@
+import type { SessionFile } from "./claude-session.ts";
+import type { Agent } from "./monitor-agents.ts";
+import type { Verdict } from "./status.ts";
+import type { Work } from "./work.ts";
+
+/** A session as the monitor knows it, whoever started it. */
+export interface LiveSession {
+  /** Process number and start: stays through `/clear` and `/rename`, and is never a later process's. */
+  key: string;
+  name: string;
+  verdict: Verdict;
+  /** Epoch ms at which the state began, as far as its source tells. */
+  since: number;
+  cwd: string;
+  /** Of the newest answer; undefined before the first. */
+  model?: string;
+  /** Undefined while a startup dialog is up and csd does not know the session. */
+  sessionId?: string;
+  pid: number;
+  /** Start of the process, epoch ms. */
+  startedAt?: number;
+  kind: SessionKind;
+  /** `cli`, or `sdk-cli` for `claude -p`. */
+  entrypoint?: string;
+  version?: string;
+  /** Name under which csd drives it. */
+  driver?: string;
+  /** Undefined for a config dir without a name. */
+  profile?: string;
+  /** Undefined where only the process is known. */
+  configDir?: string;
+  /** Not an ordinary process of this user on this machine. */
+  where?: Whereabouts;
+  /** What is not known of it, and why. */
+  note?: string;
+  /** `<session>:@<window>.%<pane>`, by claude's own word. */
+  tmux?: string;
+  /** The checkout that it works in. */
+  worktree?: string;
+  branch?: string;
+  transcript?: string;
+  agents: Agent[];
+  work: Work;
+}
+
+export type SessionKind = "interactive" | "background" | "print" | "sdk";
+export type Whereabouts = "container" | "other-user" | "elsewhere";
+
+export function kindOfSession({ kind, entrypoint }: Pick<SessionFile, "kind" | "entrypoint">): SessionKind {
+  if (kind === "bg") return "background";
+  if (entrypoint === "sdk-cli") return "print";
+  return entrypoint?.startsWith("sdk") === true ? "sdk" : "interactive";
+}
+
+/** Words on what it does: what tells sessions of one state apart. */
+export function stateWords({ verdict }: Pick<LiveSession, "verdict">): string {
+  if (verdict.status === "blocked") return `blocked: ${verdict.tool ?? verdict.gate}`;
+  if (verdict.status === "working" && verdict.background !== undefined) return `working: ${verdict.background.join(", ")}`;
+  if (verdict.status === "working" && verdict.tools.length > 0) return `working: ${verdict.tools.join(", ")}`;
+  if (verdict.status === "idle_done" && verdict.background !== undefined) return `idle_done: ${verdict.background.join(", ")} runs on`;
+  if (verdict.status === "idle_done" && verdict.outcome !== "finished")
+    return verdict.outcome === "none" ? "idle_done: no turn yet" : `idle_done: ${verdict.outcome}`;
+  if (verdict.status === "failed") return `failed: ${verdict.error}`;
+  return verdict.status;
+}

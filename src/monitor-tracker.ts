@@ -1,0 +1,194 @@
+import { join } from "node:path";
+import { toSignals } from "./channel.ts";
+import type { Screen } from "./claude-screen.ts";
+import { findTranscript, isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
+import { createAgentReader } from "./monitor-agents.ts";
+import { type Checkout, readCheckout } from "./monitor-git.ts";
+import type { Entry } from "./monitor-roster.ts";
+import { kindOfSession, type LiveSession } from "./monitor-session.ts";
+import { createFollower, type Follower } from "./monitor-transcript.ts";
+import { transcriptPath } from "./paths.ts";
+import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
+import type { Sys } from "./sys.ts";
+import type { Pane } from "./tmux.ts";
+import { createWork } from "./work.ts";
+
+/** What is remembered of one session between looks. */
+export interface Tracker {
+  entry: Entry;
+  /** Where its screen can be read; undefined until somebody looked for it. */
+  pane: Pane | undefined;
+  /** The screen has to be read before the next verdict. */
+  needsCapture: boolean;
+  take(entry: Entry): Promise<void>;
+  show(screen: Screen | undefined): void;
+  /** The transcript that is followed. */
+  transcript(): string | undefined;
+  /** False while a signal is known to be on its way; what was last known for certain is shown till then. */
+  describe(): { session: LiveSession; isSettled: boolean };
+}
+
+const lookupEveryMs = 5000;
+const checkoutEveryMs = 3000;
+const recaptureMs = 5000;
+/** So long an unpainted gate of an unknown kind may stay unsaid. */
+const quietGateMs = 400;
+
+export function createTracker(sys: Sys, first: Entry): Tracker {
+  const agents = createAgentReader(sys);
+  let follower: Follower | undefined;
+  let target: Target | undefined;
+  let hooks: { key: string; signals: HookSignals } | undefined;
+  let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
+  let checkout: { at: number; cwd: string; found: Checkout | undefined } | undefined;
+  let lookedUpAt = Number.NEGATIVE_INFINITY;
+  let last: { verdict: Verdict; since: number; key: string } | undefined;
+
+  const screenKey = () => `${tracker.entry.file?.status}:${tracker.entry.file?.statusUpdatedAt}:${tracker.entry.file?.sessionId}`;
+  const followTranscript = async () => {
+    const { file, sidecar, profile } = tracker.entry;
+    const configDir = profile?.dir ?? "";
+    const id = file?.sessionId ?? sidecar?.session_id;
+    if (id === undefined || profile === undefined) return;
+    if (follower === undefined || !follower.path.endsWith(`${id}.jsonl`)) {
+      follower = undefined;
+      const direct = transcriptPath(configDir, file?.cwd ?? sidecar?.cwd ?? "", id);
+      const isThere = sys.modifiedAt(direct) !== undefined;
+      const isDue = sys.now() - lookedUpAt >= lookupEveryMs;
+      if (!isThere && isDue) lookedUpAt = sys.now();
+      const path = isThere ? direct : isDue ? findTranscript(sys, { configDir, ...(sidecar ? { sidecar } : {}) }, file) : undefined;
+      if (path !== undefined) follower = createFollower(sys, path);
+    }
+    await follower?.read();
+  };
+  const readHooks = async () => {
+    const channel = target?.channel;
+    if (channel === undefined) return;
+    const gates = sys.list(join(channel.dir, "gates")).join(" ");
+    const key = `${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${gates}`;
+    // A gate whose hook has died keeps its file: as long as one is listed, ask again.
+    if (hooks?.key === key && gates === "") return;
+    hooks = { key, signals: toSignals(await channel.readEvents(), await channel.readGates()) };
+  };
+  const signals = (): Signals => {
+    const { entry } = tracker;
+    const current = screen !== undefined && screen.of === screenKey() ? screen.screen : undefined;
+    return {
+      now: sys.now(),
+      isAlive: entry.isAlive !== false,
+      startedAt: entry.file?.startedAt ?? (entry.sidecar?.created ?? 0) * 1000,
+      ...(entry.file === undefined ? {} : { session: entry.file }),
+      ...(follower?.turn === undefined ? {} : { turn: follower.turn }),
+      ...(hooks === undefined ? {} : { hooks: hooks.signals }),
+      ...(current === undefined ? {} : { screen: current }),
+    };
+  };
+  const tracker: Tracker = {
+    entry: first,
+    pane: undefined,
+    needsCapture: false,
+    async take(entry) {
+      if (entry.sidecar !== tracker.entry.sidecar || target === undefined) {
+        target = entry.sidecar === undefined ? undefined : trackedTarget(sys, entry.sidecar);
+      }
+      tracker.entry = entry;
+      if (entry.isAlive === false) return;
+      await followTranscript();
+      await readHooks();
+      const isStale = screen === undefined || screen.of !== screenKey() || sys.now() - screen.at >= recaptureMs;
+      const isYoung = sys.now() - (entry.file?.statusUpdatedAt ?? 0) < settleMs;
+      const isUnpainted = isYoung && screen?.screen?.gate === undefined && entry.file?.status === "waiting";
+      tracker.needsCapture = entry.where === undefined && needsScreen(entry.file) && (isStale || isUnpainted);
+    },
+    show(current) {
+      screen = { of: screenKey(), at: sys.now(), screen: current };
+    },
+    transcript: () => follower?.path,
+    describe() {
+      const now = signals();
+      const isReady = entryIsFixed(tracker.entry) || isSaid(now, tracker.pane !== undefined);
+      const verdict =
+        isReady || last === undefined || isOverdue(now) ? decide(tracker.entry, now) : aged(last.verdict, sys.now() - last.since);
+      const key = `${verdict.status} ${tracker.entry.file?.statusUpdatedAt ?? 0}`;
+      // A source without a time of its own tells the moment of reading: the first reading counts.
+      if (last?.key !== key || verdict.age_ms > 0) last = { verdict, key, since: sys.now() - verdict.age_ms };
+      else last = { ...last, verdict };
+      return { session: compose(last.verdict, last.since), isSettled: isReady };
+    },
+  };
+  const compose = (verdict: Verdict, since: number): LiveSession => {
+    const { file, sidecar, profile, where, key, pid } = tracker.entry;
+    const cwd = file?.cwd ?? sidecar?.cwd ?? tracker.entry.cwd ?? "";
+    if (checkout === undefined || checkout.cwd !== cwd || sys.now() - checkout.at >= checkoutEveryMs)
+      checkout = { at: sys.now(), cwd, found: where === undefined ? readCheckout(sys, cwd) : undefined };
+    const sessionId = file?.sessionId ?? sidecar?.session_id;
+    const note = describeUnknown(tracker.entry, follower);
+    return defined({
+      key,
+      name: sidecar?.name ?? file?.name ?? sessionId?.slice(0, 8) ?? `pid ${pid}`,
+      verdict,
+      since,
+      cwd,
+      model: follower?.turn?.model,
+      sessionId,
+      pid,
+      startedAt: file?.startedAt,
+      kind: kindOfSession(file ?? {}),
+      entrypoint: file?.entrypoint,
+      version: file?.version,
+      driver: sidecar?.name,
+      profile: profile?.name,
+      configDir: profile?.dir,
+      where,
+      note,
+      tmux: file?.tmux,
+      worktree: checkout.found?.root,
+      branch: checkout.found?.branch,
+      transcript: follower?.path,
+      agents: follower === undefined || tracker.entry.isAlive === false ? [] : agents.read(follower.path),
+      work: follower?.work ?? createWork(),
+    });
+  };
+  return tracker;
+}
+
+const entryIsFixed = (entry: Entry): boolean => entry.isAlive !== true;
+
+/** A pid that means nothing here proves neither life nor rest: what the file says is told as hearsay, never as a state. */
+function decide(entry: Entry, signals: Signals): Verdict {
+  if (entry.isAlive !== undefined) return decideStatus(signals);
+  const at = entry.file?.statusUpdatedAt ?? entry.file?.startedAt ?? signals.now;
+  return { status: "unknown", source: "session-file", age_ms: Math.max(0, signals.now - at) };
+}
+
+const aged = (verdict: Verdict, age_ms: number): Verdict => ({ ...verdict, age_ms: Math.max(0, age_ms) });
+
+/** Without a pane no dialog will be seen: the call, or the kind of waiting, has to do. */
+function isSaid(signals: Signals, hasPane: boolean): boolean {
+  const { session, screen, turn, hooks, now } = signals;
+  if (session?.status !== "waiting" || screen?.gate !== undefined) return isSettled(signals);
+  const isTold = hooks?.gate !== undefined || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor !== "permission prompt";
+  return !hasPane && (isTold || now - (session.statusUpdatedAt ?? 0) >= quietGateMs);
+}
+
+const isOverdue = ({ session, now }: Signals): boolean => {
+  const limit = session?.status === "waiting" ? quietGateMs : settleMs;
+  return now - (session?.statusUpdatedAt ?? 0) >= limit;
+};
+
+function describeUnknown(entry: Entry, follower: Follower | undefined): string | undefined {
+  const { file, where } = entry;
+  const says = file?.status === undefined ? "" : `; its file says ${file.status}`;
+  if (entry.isAlive === undefined) return `its process is on another machine or in a container that cannot be seen from here${says}`;
+  if (entry.isAlive === false) return "its process ended without removing its session file";
+  if (where === "container") return "runs in a container";
+  if (where === "other-user") return "belongs to another user";
+  if (file === undefined && entry.sidecar === undefined)
+    return "has no session file in a known profile: it starts, or its profile is unknown";
+  if (file?.status === "other") return "reports a status that this version does not know";
+  return follower?.isUnknownFormat === true ? "its transcript has an unknown format" : undefined;
+}
+
+/** Without the keys whose value is undefined. */
+const defined = (session: { [K in keyof LiveSession]: LiveSession[K] | undefined }): LiveSession =>
+  Object.fromEntries(Object.entries(session).filter(([, value]) => value !== undefined)) as unknown as LiveSession;

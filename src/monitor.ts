@@ -1,0 +1,167 @@
+import { dirname, join } from "node:path";
+import { channelDir } from "./channel.ts";
+import { parseScreen } from "./claude-screen.ts";
+import { settleMs, settleStepMs } from "./driver.ts";
+import { findPanes } from "./monitor-panes.ts";
+import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
+import type { LiveSession } from "./monitor-session.ts";
+import { createTracker, type Tracker } from "./monitor-tracker.ts";
+import { sessionsDir, sidecarDir } from "./paths.ts";
+import { profileDirs } from "./registry.ts";
+import type { Sys } from "./sys.ts";
+import type { Watch } from "./sys-files.ts";
+import { createTmux, type Pane } from "./tmux.ts";
+
+/** Every session of every profile, kept up to date: a look costs what is new. */
+export interface Monitor {
+  /** What is known now. */
+  read(): Promise<Look>;
+  /** The same, once nothing that is known to come is outstanding; at most 1.5 s. */
+  readSettled(): Promise<LiveSession[]>;
+  /** Resolves at a sign of change, or after `timeoutMs`. */
+  next(timeoutMs: number): Promise<void>;
+  /** The pane of a session, on whatever server of this user it is. */
+  findPane(session: Pick<LiveSession, "key" | "pid">): Promise<Pane | undefined>;
+  close(): void;
+}
+
+export interface Look {
+  /** Epoch ms. */
+  at: number;
+  /** Longest in its state first. */
+  sessions: LiveSession[];
+  isSettled: boolean;
+}
+
+export interface MonitorOptions {
+  profiles?: () => Profile[];
+  /** Also those whose process ended without a word. */
+  hasDead?: boolean;
+}
+
+const profilesEveryMs = 10_000;
+const unsettledMs = 60;
+/** A pane that was not found is looked for again after this time. */
+const seekEveryMs = 5000;
+
+export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
+  const readProfiles = options.profiles ?? (() => profileDirs(sys));
+  let profiles: { at: number; list: Profile[] } | undefined;
+  const roster = createRoster(sys, () => {
+    if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
+    return profiles.list;
+  });
+  const trackers = new Map<string, Tracker>();
+  const soughtAt = new WeakMap<Tracker, number>();
+  let watch: { paths: string; watch: Watch } | undefined;
+  let isUnsettled = false;
+
+  const follow = async (entries: Entry[]) => {
+    const keys = new Set(entries.map((entry) => entry.key));
+    for (const key of trackers.keys()) if (!keys.has(key)) trackers.delete(key);
+    for (const entry of entries) {
+      const tracker = trackers.get(entry.key) ?? createTracker(sys, entry);
+      trackers.set(entry.key, tracker);
+      await tracker.take(entry);
+    }
+  };
+  const captureAll = async () => {
+    const shown = [...trackers.values()].filter((tracker) => tracker.needsCapture);
+    if (shown.length === 0) return;
+    await locate(shown);
+    for (const [socket, group] of Map.groupBy(
+      shown.filter((tracker) => tracker.pane !== undefined),
+      (tracker) => tracker.pane?.socketPath ?? "",
+    )) {
+      const captures = await createTmux(sys, socket)
+        .captureAll(group.map((tracker) => tracker.pane?.paneId ?? ""))
+        // The server went away between two looks.
+        .catch(() => new Map<string, { pane: Pane; text: string }>());
+      for (const tracker of group) {
+        const capture = captures.get(tracker.pane?.paneId ?? "");
+        const isSame = capture !== undefined && !capture.pane.isDead && capture.pane.pid === tracker.pane?.pid;
+        if (!isSame) tracker.pane = undefined;
+        tracker.show(isSame ? parseScreen(capture.text) : undefined);
+      }
+    }
+  };
+  /** One call per tmux server, and only when a session has a screen to read whose pane is not known yet. */
+  const locate = async (wanted: Tracker[]) => {
+    const isDue = (tracker: Tracker) => sys.now() - (soughtAt.get(tracker) ?? Number.NEGATIVE_INFINITY) >= seekEveryMs;
+    const lost = wanted.filter((tracker) => tracker.pane === undefined && canHavePane(tracker.entry) && isDue(tracker));
+    if (lost.length === 0) return;
+    for (const tracker of lost) soughtAt.set(tracker, sys.now());
+    const sockets = lost.flatMap((tracker) => tracker.entry.sidecar?.socket ?? []);
+    const panes = await findPanes(
+      sys,
+      await roster.table(),
+      lost.map((tracker) => tracker.entry.pid),
+      sockets,
+    );
+    for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
+  };
+  const read = async (): Promise<Look> => {
+    await follow(await roster.read());
+    await captureAll();
+    const described = [...trackers.values()]
+      .filter(({ entry }) => options.hasDead === true || entry.isAlive !== false)
+      .map((tracker) => tracker.describe());
+    isUnsettled = described.some((one) => !one.isSettled);
+    const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
+    return { at: sys.now(), sessions, isSettled: !isUnsettled };
+  };
+  const watched = (): string[] => {
+    const dirs = (profiles?.list ?? []).map((profile) => sessionsDir(profile.dir));
+    const own = [...trackers.values()].flatMap(({ entry }) => {
+      if (entry.isAlive !== true) return [];
+      const channel =
+        entry.sidecar === undefined ? [] : [channelDir(sys, entry.sidecar.name), join(channelDir(sys, entry.sidecar.name), "gates")];
+      return channel;
+    });
+    const transcripts = [...trackers.values()].flatMap((tracker) => tracker.transcript() ?? []).map((path) => dirname(path));
+    return [...new Set([sidecarDir(sys), ...dirs, ...own, ...transcripts])].sort();
+  };
+  return {
+    read,
+    async readSettled() {
+      const deadline = sys.now() + settleMs;
+      for (;;) {
+        const look = await read();
+        if (look.isSettled || sys.now() >= deadline) return look.sessions;
+        await sys.sleep(settleStepMs);
+      }
+    },
+    async next(timeoutMs) {
+      const paths = watched();
+      const key = paths.join("\n");
+      if (watch?.paths !== key) {
+        watch?.watch.close();
+        watch = { paths: key, watch: sys.watch(paths) };
+      }
+      await watch.watch.next(isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
+    },
+    async findPane({ key, pid }) {
+      const table = await roster.table();
+      const socket = trackers.get(key)?.entry.sidecar?.socket;
+      return (await findPanes(sys, table, [pid], socket === undefined ? [] : [socket])).get(pid);
+    },
+    close() {
+      watch?.watch.close();
+      watch = undefined;
+    },
+  };
+}
+
+/** One look at everything, as soon as its signals agree. */
+export async function listSessions(sys: Sys, options: MonitorOptions = {}): Promise<LiveSession[]> {
+  const monitor = createMonitor(sys, options);
+  try {
+    return await monitor.readSettled();
+  } finally {
+    monitor.close();
+  }
+}
+
+/** A session that says it runs in tmux, one that csd started there, and one that says nothing yet. */
+const canHavePane = ({ file, sidecar, hasTerminal }: Entry): boolean =>
+  sidecar !== undefined || hasTerminal === true || file?.tmux !== undefined || file?.version === undefined;
