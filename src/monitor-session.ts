@@ -41,6 +41,36 @@ export interface LiveSession {
   transcript?: string;
   agents: Agent[];
   work: Work;
+  meter?: Meter;
+  badges: Badge[];
+}
+
+/** A remark on a session that a person should see. */
+export interface Badge {
+  kind: "same-file" | "same-worktree" | "same-conversation" | "error-loop" | "stalled" | "context" | "cache-cold" | "unknown-format";
+  isAlarm: boolean;
+  /** One or two columns. */
+  mark: string;
+  /** What was seen, in words. */
+  text: string;
+}
+
+/** What a session has used. Absent parts are not known, or have no price. */
+export interface Meter {
+  /** Of the main thread's newest answer, 0–100. */
+  contextPercent?: number;
+  contextTokens?: number;
+  contextWindow?: number;
+  costUsd?: number;
+  /** Some of its messages have no price. */
+  isPartlyUnpriced?: boolean;
+  burnUsdPerHour?: number;
+  /** All kinds together, sub-agents too. */
+  tokens?: number;
+  /** Epoch ms. */
+  cacheExpiresAt?: number;
+  /** Where context and cost come from. */
+  source: "statusline" | "transcript";
 }
 
 export type SessionKind = "interactive" | "background" | "print" | "sdk";

@@ -108,10 +108,10 @@ export function createTracker(sys: Sys, first: Entry): Tracker {
       const now = signals();
       const isReady = entryIsFixed(tracker.entry) || isSaid(now, tracker.pane !== undefined);
       const verdict =
-        isReady || last === undefined || isOverdue(now) ? decide(tracker.entry, now) : aged(last.verdict, sys.now() - last.since);
+        isReady || last === undefined || isOverdue(now) ? decide(tracker.entry, now) : aged(last.verdict, now.now - last.since);
       const key = `${verdict.status} ${tracker.entry.file?.statusUpdatedAt ?? 0}`;
       // A source without a time of its own tells the moment of reading: the first reading counts.
-      if (last?.key !== key || verdict.age_ms > 0) last = { verdict, key, since: sys.now() - verdict.age_ms };
+      if (last?.key !== key || verdict.age_ms > 0) last = { verdict, key, since: now.now - verdict.age_ms };
       else last = { ...last, verdict };
       return { session: compose(last.verdict, last.since), isSettled: isReady };
     },
@@ -147,6 +147,7 @@ export function createTracker(sys: Sys, first: Entry): Tracker {
       transcript: follower?.path,
       agents: follower === undefined || tracker.entry.isAlive === false ? [] : agents.read(follower.path),
       work: follower?.work ?? createWork(),
+      badges: [],
     });
   };
   return tracker;

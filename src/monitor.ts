@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { channelDir } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
+import { type HealthThresholds, judgeHealth } from "./health.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
 import type { LiveSession } from "./monitor-session.ts";
@@ -37,6 +38,7 @@ export interface MonitorOptions {
   profiles?: () => Profile[];
   /** Also those whose process ended without a word. */
   hasDead?: boolean;
+  health?: HealthThresholds;
 }
 
 const profilesEveryMs = 10_000;
@@ -108,6 +110,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       .map((tracker) => tracker.describe());
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
+    const badges = judgeHealth(sessions, sys.now(), options.health);
+    for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled };
   };
   const watched = (): string[] => {
