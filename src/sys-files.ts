@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -9,6 +10,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   watch,
   writeFileSync,
@@ -74,12 +76,44 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
   }
 }
 
-/** Which file stands at a path, and how long it is. */
-export const identify = (path: string): { id: string; size: number } | undefined =>
+/** Which file stands at a path, how long it is, and when it was written. */
+export interface FileState {
+  id: string;
+  size: number;
+  modifiedAt: number;
+}
+
+const stateOf = ({ dev, ino, size, mtimeMs }: Stats): FileState => ({ id: `${dev}:${ino}`, size, modifiedAt: mtimeMs });
+
+export const identify = (path: string): FileState | undefined =>
   attempt(() => {
-    const { dev, ino, size } = statSync(path);
-    return { id: `${dev}:${ino}`, size };
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? undefined : stateOf(stat);
   });
+
+/** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
+export interface OpenFile extends FileState {
+  /** How many bytes came into the buffer; 0 at the end. */
+  read(buffer: Uint8Array, position: number): number;
+  close(): void;
+}
+
+/** Undefined when there is no such file, or it may not be read. A folder, a pipe or a device is none. */
+export function openFile(path: string): OpenFile | undefined {
+  // O_NONBLOCK: a pipe in the place of a transcript must not hold us up.
+  const file = isThere(path) ? attempt(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))) : undefined;
+  if (file === undefined) return undefined;
+  const stat = fstatSync(file);
+  if (!stat.isFile()) {
+    closeSync(file);
+    return undefined;
+  }
+  return {
+    ...stateOf(stat),
+    read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
+    close: () => closeSync(file),
+  };
+}
 
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));

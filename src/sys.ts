@@ -5,11 +5,14 @@ import {
   appendPrivate,
   attempt,
   createPrivate,
+  type FileState,
   identify,
   isDirectory,
   isExecutable,
   makePrivateDir,
   modifiedAt,
+  type OpenFile,
+  openFile,
   readFrom,
   readTail,
   readText,
@@ -57,7 +60,8 @@ export interface Sys {
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
-  identify(path: string): { id: string; size: number } | undefined;
+  identify(path: string): FileState | undefined;
+  openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -109,6 +113,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     readTail,
     readFrom,
     identify,
+    openFile,
     writePrivate,
     createPrivate,
     makePrivateDir,

@@ -75,7 +75,14 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
     readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
-    identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
+    identify: (path) =>
+      files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0 } : undefined,
+    openFile(path) {
+      const state = sys.identify(path);
+      const bytes = Buffer.from(files.get(path) ?? "");
+      const read = (buffer: Uint8Array, position: number) => bytes.copy(buffer, 0, position);
+      return state === undefined ? undefined : { ...state, read, close() {} };
+    },
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
@@ -108,7 +115,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
-    modifiedAt: (path) => (files.has(path) ? (modified.get(path) ?? 0) : undefined),
+    modifiedAt: (path) => (files.has(path) || isDirectory(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {
       if (!alive.has(pid)) return false;
       if (signal !== 0) alive.delete(pid);

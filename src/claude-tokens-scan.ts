@@ -1,0 +1,275 @@
+import { hashText, parseCompaction, parseUsageLine, type UsageLine } from "./claude-tokens.ts";
+
+export interface Scan {
+  usages: number;
+  /** Lines of the assistant whose usage could not be read. */
+  unreadable: number;
+}
+
+export interface UsageReader {
+  onUsage(usage: UsageLine): void;
+  /** The conversation was summarised to this many tokens. */
+  onCompact?(at: number, tokens: number): void;
+}
+
+const assistantMark = Buffer.from('"type":"assistant"');
+const spacedMark = Buffer.from('"assistant"');
+const usageMark = Buffer.from('"usage":{');
+const compactMark = Buffer.from('"compact_boundary"');
+const newline = 10;
+
+/**
+ * Finds the usage lines among whole lines: looks for bytes first, and reads head and end of a line without its content. A line
+ * of another shape is parsed as a whole.
+ */
+export function scanUsage(bytes: Buffer, reader: UsageReader): Scan {
+  const scan: Scan = { usages: 0, unreadable: 0 };
+  const fields = createFields(bytes);
+  // Another program may have written the lines anew, with blanks.
+  const first = bytes.indexOf(assistantMark);
+  const mark = first < 0 ? spacedMark : assistantMark;
+  for (let found = first < 0 ? bytes.indexOf(mark) : first; found >= 0; ) {
+    const start = bytes.lastIndexOf(newline, found) + 1;
+    const end = lineEnd(bytes, found);
+    const usage = readFast(fields, start, bytes.lastIndexOf(usageMark, found), end) ?? parseUsageLine(bytes.toString("utf8", start, end));
+    if (usage === "unreadable") scan.unreadable++;
+    else if (usage !== "none") {
+      scan.usages++;
+      reader.onUsage(usage);
+    }
+    found = bytes.indexOf(mark, end);
+  }
+  if (reader.onCompact !== undefined) scanCompactions(bytes, reader.onCompact);
+  return scan;
+}
+
+function lineEnd(bytes: Buffer, from: number): number {
+  const end = bytes.indexOf(newline, from);
+  return end < 0 ? bytes.length : end;
+}
+
+function scanCompactions(bytes: Buffer, onCompact: (at: number, tokens: number) => void): void {
+  for (let found = bytes.indexOf(compactMark); found >= 0; ) {
+    const end = lineEnd(bytes, found);
+    const compaction = parseCompaction(bytes.toString("utf8", bytes.lastIndexOf(newline, found) + 1, end));
+    if (compaction !== undefined) onCompact(compaction.at, compaction.tokens);
+    found = bytes.indexOf(compactMark, end);
+  }
+}
+
+const transcriptMarks = ["user", "system", "attachment", "mode", "permission-mode", "summary", "last-prompt", "queue-operation"].map(
+  (type) => Buffer.from(`"type":"${type}"`),
+);
+const resultMark = Buffer.from('"type":"tool_result"');
+
+/**
+ * Whether lines without any usage can be a transcript that this version understands: one where nothing was answered yet. Where
+ * tools have run, answers must have been written, in words that are not known.
+ */
+export const isUnansweredTranscript = (bytes: Buffer): boolean =>
+  !bytes.includes(resultMark) && transcriptMarks.some((mark) => bytes.includes(mark));
+
+/** The keys that matter, by the depth of the object that they stand in. */
+const slot = {
+  type: 0,
+  requestId: 1,
+  timestamp: 2,
+  isSidechain: 3,
+  requestedModel: 4,
+  id: 5,
+  model: 6,
+  speed: 7,
+  geo: 8,
+  message: 9,
+} as const;
+const numberSlot = { input: 0, output: 1, write: 2, cacheRead: 3, write5m: 4, write1h: 5, searches: 6 } as const;
+const contentSlot = 99;
+
+interface Key {
+  name: Buffer;
+  slot: number;
+  isNumber: boolean;
+}
+
+const key = (name: string, at: number, isNumber = false): Key => ({ name: Buffer.from(name), slot: at, isNumber });
+
+const keysByDepth: Key[][] = [
+  [],
+  [
+    key("message", slot.message),
+    key("type", slot.type),
+    key("requestId", slot.requestId),
+    key("timestamp", slot.timestamp),
+    key("isSidechain", slot.isSidechain),
+    key("requestedModel", slot.requestedModel),
+  ],
+  [key("id", slot.id), key("model", slot.model), key("content", contentSlot)],
+  [
+    key("input_tokens", numberSlot.input, true),
+    key("output_tokens", numberSlot.output, true),
+    key("cache_creation_input_tokens", numberSlot.write, true),
+    key("cache_read_input_tokens", numberSlot.cacheRead, true),
+    key("speed", slot.speed),
+    key("inference_geo", slot.geo),
+  ],
+  [
+    key("ephemeral_5m_input_tokens", numberSlot.write5m, true),
+    key("ephemeral_1h_input_tokens", numberSlot.write1h, true),
+    key("web_search_requests", numberSlot.searches, true),
+  ],
+];
+
+interface Fields {
+  bytes: Buffer;
+  /** Where the value of each text key begins; -1 when it is not there. */
+  texts: Int32Array;
+  numbers: Float64Array;
+  /** Model names seen, so that a name is made into a string once. */
+  models: string[];
+}
+
+const createFields = (bytes: Buffer): Fields => ({ bytes, texts: new Int32Array(10), numbers: new Float64Array(7), models: [] });
+
+/** Undefined when the line is not of the usual shape: ids before the content, usage behind it, then flat fields. */
+function readFast(fields: Fields, start: number, usageAt: number, end: number): UsageLine | undefined {
+  if (usageAt <= start) return undefined;
+  const { bytes, texts, numbers } = fields;
+  texts.fill(-1);
+  numbers.fill(-1);
+  // Head: up to the content. End: begins inside `message`, at depth 2, and must close all.
+  if (walk(fields, start, usageAt, 0) !== contentDepth || walk(fields, usageAt, end, 2) !== 0) return undefined;
+  const [input, output] = [at(numbers, numberSlot.input), at(numbers, numberSlot.output)];
+  const [idAt, modelAt, timeAt, typeAt] = [at(texts, slot.id), at(texts, slot.model), at(texts, slot.timestamp), at(texts, slot.type)];
+  if (input < 0 || output < 0 || idAt < 0 || modelAt < 0 || timeAt < 0 || !startsWith(bytes, typeAt, assistant)) return undefined;
+  const time = parseMoment(bytes, timeAt + 1);
+  if (time === undefined) return undefined;
+  const write = Math.max(0, at(numbers, numberSlot.write));
+  const write1h = Math.min(Math.max(0, at(numbers, numberSlot.write1h)), write);
+  const requestAt = at(texts, slot.requestId);
+  const messageKey = hashText(bytes, idAt);
+  const requestedAt = at(texts, slot.requestedModel);
+  const usage: UsageLine = {
+    key: requestAt < 0 || bytes[requestAt] !== quote ? messageKey : hashText(bytes, requestAt, messageKey),
+    messageKey,
+    at: time,
+    model: modelName(fields, modelAt),
+    isSidechain: at(texts, slot.isSidechain) >= 0 && bytes[at(texts, slot.isSidechain)] === 0x74,
+    input,
+    output,
+    write5m: write - write1h,
+    write1h,
+    cacheRead: Math.max(0, at(numbers, numberSlot.cacheRead)),
+    webSearches: Math.max(0, at(numbers, numberSlot.searches)),
+    isFast: startsWith(bytes, at(texts, slot.speed), fastSpeed),
+    isUsOnly: startsWith(bytes, at(texts, slot.geo), usOnly),
+  };
+  if (requestedAt >= 0 && bytes[requestedAt] === quote) usage.requestedModel = modelName(fields, requestedAt);
+  return usage;
+}
+
+const at = (values: Int32Array | Float64Array, index: number): number => values[index] ?? -1;
+
+const assistant = Buffer.from('"assistant"');
+const fastSpeed = Buffer.from('"fast"');
+const usOnly = Buffer.from('"us"');
+const startsWith = (bytes: Buffer, from: number, text: Buffer): boolean => {
+  if (from < 0) return false;
+  for (let index = 0; index < text.length; index++) if (bytes[from + index] !== text[index]) return false;
+  return true;
+};
+
+function modelName({ bytes, models }: Fields, from: number): string {
+  const end = bytes.indexOf(quote, from + 1);
+  for (const name of models) if (name.length === end - from - 1 && isText(bytes, from + 1, name)) return name;
+  const name = bytes.toString("latin1", from + 1, end);
+  models.push(name);
+  return name;
+}
+
+const isText = (bytes: Buffer, from: number, text: string): boolean => {
+  for (let index = 0; index < text.length; index++) if (bytes[from + index] !== text.charCodeAt(index)) return false;
+  return true;
+};
+
+const [quote, backslash, colon, zero, nine] = [0x22, 0x5c, 0x3a, 0x30, 0x39] as const;
+const contentDepth = -2;
+const broken = -1;
+
+/**
+ * Walks over JSON that stands at this depth and notes the values of known keys; the result is the depth at the end,
+ * `contentDepth` as soon as the content of the message begins, or `broken`.
+ */
+function walk(fields: Fields, from: number, end: number, startDepth: number): number {
+  const { bytes } = fields;
+  let depth = startDepth;
+  for (let index = from; index < end; index++) {
+    const byte = bytes[index];
+    if (byte === quote) {
+      const textStart = index + 1;
+      for (index = textStart; bytes[index] !== quote; index++) {
+        if (bytes[index] === backslash) index++;
+        if (index >= end) return broken;
+      }
+      if (bytes[index + 1] === colon && depth <= 4) {
+        const known = findKey(bytes, depth, textStart, index);
+        if (known === undefined) continue;
+        if (known.slot === contentSlot) {
+          // Of `message`, and nothing else that may stand before it.
+          if (fields.texts[slot.message] !== -1) return contentDepth;
+        } else if (!note(fields, known, index + 2)) return broken;
+      }
+    } else if (byte === 0x7b || byte === 0x5b) depth++;
+    else if ((byte === 0x7d || byte === 0x5d) && --depth < 0) return broken;
+  }
+  return depth;
+}
+
+function findKey(bytes: Buffer, depth: number, from: number, end: number): Key | undefined {
+  for (const known of keysByDepth[depth] ?? [])
+    if (known.name.length === end - from && known.name[0] === bytes[from] && startsWith(bytes, from, known.name)) return known;
+  return undefined;
+}
+
+/** False when a number is none that can be counted. */
+function note({ bytes, texts, numbers }: Fields, known: Key, from: number): boolean {
+  if (!known.isNumber) {
+    if (texts[known.slot] === -1) texts[known.slot] = from;
+    if (known.slot === slot.message) texts[slot.id] = texts[slot.model] = -1;
+    return true;
+  }
+  if (numbers[known.slot] !== -1) return true;
+  let value = 0;
+  let index = from;
+  for (; ; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte < zero || byte > nine) break;
+    value = value * 10 + byte - zero;
+  }
+  const next = bytes[index];
+  if (index === from || index - from > 15 || (next !== 0x2c && next !== 0x7d)) return false;
+  numbers[known.slot] = value;
+  return true;
+}
+
+/** `2026-11-20T10:46:32.011Z` in epoch ms; undefined for any other form. */
+function parseMoment(bytes: Buffer, from: number): number | undefined {
+  if (bytes[from + 23] !== 0x5a || bytes[from + 24] !== quote || bytes[from + 10] !== 0x54 || bytes[from + 19] !== 0x2e) return undefined;
+  const [year, month, day] = [digits(bytes, from, 4), digits(bytes, from + 5, 2), digits(bytes, from + 8, 2)];
+  const [hour, minute, second, ms] = [
+    digits(bytes, from + 11, 2),
+    digits(bytes, from + 14, 2),
+    digits(bytes, from + 17, 2),
+    digits(bytes, from + 20, 3),
+  ];
+  const time = Date.UTC(year, month - 1, day, hour, minute, second, ms);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+function digits(bytes: Buffer, from: number, count: number): number {
+  let value = 0;
+  for (let index = from; index < from + count; index++) {
+    const byte = bytes[index] ?? 0;
+    value = byte < zero || byte > nine ? Number.NaN : value * 10 + byte - zero;
+  }
+  return value;
+}
