@@ -12,7 +12,8 @@ import type { Sys } from "./sys.ts";
 
 export const topCommand = command({
   name: "csm top",
-  summary: "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys.",
+  summary:
+    "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys.",
   args: {
     once: { type: "boolean", description: "print the list once and exit" },
     theme: { type: "string", valueHint: "NAME", description: `${themeNames.join(", ")} (default: dark, or none under NO_COLOR)` },
@@ -28,7 +29,7 @@ export const topCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const home = homeDir(sys);
-    const monitor = createMonitor(sys);
+    const monitor = createMonitor(sys, { hasMeter: true });
     if (args.once === true) {
       try {
         const sessions = await monitor.readSettled();
@@ -40,7 +41,8 @@ export const topCommand = command({
         monitor.close();
       }
     }
-    if (app.columns === undefined || !app.isInteractive) throw new UserError("csm top needs a terminal", "csm top --once prints the list, csm watch follows it");
+    if (app.columns === undefined || !app.isInteractive)
+      throw new UserError("csm top needs a terminal", "csm top --once prints the list, csm watch follows it");
     await runDashboard({
       sys,
       feed: monitor,

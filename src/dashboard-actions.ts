@@ -40,7 +40,9 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
       return `${session.name}: ${answer.chosen}`;
     },
     async send(session, text) {
-      const sent = await sendPrompt(driver, await findTarget(sys, monitor, session), text, { isQueued: session.verdict.status === "working" });
+      const sent = await sendPrompt(driver, await findTarget(sys, monitor, session), text, {
+        isQueued: session.verdict.status === "working",
+      });
       return `${session.name} has the message (${sent.receipt})`;
     },
     async stop(session) {
@@ -48,7 +50,8 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
       if (session.driver !== undefined) await killSession(driver, session.driver);
       else {
         const owner = await readProcess(sys, session.pid);
-        if (owner === undefined || !session.key.startsWith(`${owner.pid}:${owner.start}`)) throw new UserError(`${session.name} has ended already`);
+        if (owner === undefined || !session.key.startsWith(`${owner.pid}:${owner.start}`))
+          throw new UserError(`${session.name} has ended already`);
         // claude removes its session file and ends with 143.
         sys.signal(session.pid, "SIGTERM");
       }

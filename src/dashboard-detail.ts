@@ -45,25 +45,46 @@ function renderFacts(session: LiveSession, view: View): string[] {
   const { theme, now, home } = view;
   const { verdict, meter } = session;
   const fact = (label: string, text: string | undefined, role: Role = "text"): string[] =>
-    text === undefined || text === "" ? [] : [`${theme.paint("dim", label.padEnd(9))}${theme.paint(role, fit(printableLine(text), Math.max(8, view.columns - 11)))}`];
+    text === undefined || text === ""
+      ? []
+      : [`${theme.paint("dim", label.padEnd(9))}${theme.paint(role, fit(printableLine(text), Math.max(8, view.columns - 11)))}`];
   const place = session.cwd.startsWith(`${home}/`) ? `~${session.cwd.slice(home.length)}` : session.cwd;
-  const program = [session.kind === "interactive" ? "" : session.kind, session.version && `claude ${session.version}`, `pid ${session.pid}`, session.driver && `csd ${session.driver}`];
+  const program = [
+    session.kind === "interactive" ? "" : session.kind,
+    session.version && `claude ${session.version}`,
+    `pid ${session.pid}`,
+    session.driver && `csd ${session.driver}`,
+  ];
   const lines = [
-    ...fact("state", `${shortState(session, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`, roleOf(session)),
+    ...fact(
+      "state",
+      `${shortState(session, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`,
+      roleOf(session),
+    ),
     ...fact("note", session.note, "warn"),
     ...fact("folder", [place, session.branch && `on ${session.branch}`].filter(Boolean).join(" ")),
     ...fact("program", program.filter(Boolean).join(" · ")),
-    ...fact("session", [session.sessionId, session.profile && `profile ${session.profile}`, session.tmux && `tmux ${session.tmux}`].filter(Boolean).join(" · ")),
+    ...fact(
+      "session",
+      [session.sessionId, session.profile && `profile ${session.profile}`, session.tmux && `tmux ${session.tmux}`]
+        .filter(Boolean)
+        .join(" · "),
+    ),
     ...fact("model", session.model),
   ];
   if (meter?.contextPercent !== undefined) {
-    const of = meter.contextTokens === undefined || meter.contextWindow === undefined ? "" : ` ${amount(meter.contextTokens)} of ${amount(meter.contextWindow)}`;
+    const of =
+      meter.contextTokens === undefined || meter.contextWindow === undefined
+        ? ""
+        : ` ${amount(meter.contextTokens)} of ${amount(meter.contextWindow)}`;
     const bar = theme.paint(contextRole(meter.contextPercent), contextBar(meter.contextPercent, 20));
     lines.push(`${theme.paint("dim", "context".padEnd(9))}${bar} ${Math.round(meter.contextPercent)} %${theme.paint("dim", of)}`);
   }
   if (meter !== undefined) {
     const parts = [
-      meter.costUsd === undefined ? undefined : `${money(meter.costUsd)}${meter.isPartlyUnpriced === true ? " and more without a price" : ""}`,
+      meter.costUsd === undefined
+        ? undefined
+        : `${money(meter.costUsd)}${meter.isPartlyUnpriced === true ? " and more without a price" : ""}`,
       meter.burnUsdPerHour === undefined || meter.burnUsdPerHour < 0.005 ? undefined : `${money(meter.burnUsdPerHour)} an hour`,
       meter.tokens === undefined ? undefined : `${amount(meter.tokens)} tokens`,
     ];
@@ -73,14 +94,21 @@ function renderFacts(session: LiveSession, view: View): string[] {
 }
 
 const renderBadges = ({ badges }: LiveSession, view: View): string[] =>
-  badges.map((badge) => view.theme.paint(badge.isAlarm ? "alarm" : "warn", fit(`${badge.mark} ${printableLine(badge.text)}`, view.columns)));
+  badges.map((badge) =>
+    view.theme.paint(badge.isAlarm ? "alarm" : "warn", fit(`${badge.mark} ${printableLine(badge.text)}`, view.columns)),
+  );
 
 function renderGate(session: LiveSession, view: View): string[] {
   const { verdict } = session;
   const { theme } = view;
   const options = "choices" in verdict ? (verdict.choices ?? []) : [];
   const list = options.flatMap((choice) => {
-    const mark = choice.meaning === "allow-once" ? theme.paint("good", "allow once") : choice.meaning === "refuse" ? theme.paint("warn", "refuse") : theme.paint("dim", choice.meaning);
+    const mark =
+      choice.meaning === "allow-once"
+        ? theme.paint("good", "allow once")
+        : choice.meaning === "refuse"
+          ? theme.paint("warn", "refuse")
+          : theme.paint("dim", choice.meaning);
     return [`${indent}${choice.option}. ${fit(printableLine(choice.label), Math.max(10, view.columns - 24))}  ${mark}`];
   });
   if (verdict.status === "blocked")
@@ -89,7 +117,8 @@ function renderGate(session: LiveSession, view: View): string[] {
       ...renderInput(verdict.input, verdict.subject ?? verdict.prompt, view),
       ...list,
     ];
-  if (verdict.status === "plan_ready") return [...heading(view, "Its plan"), ...renderMarkdown(verdict.plan ?? "its text is not known: see the pane", view), ...list];
+  if (verdict.status === "plan_ready")
+    return [...heading(view, "Its plan"), ...renderMarkdown(verdict.plan ?? "its text is not known: see the pane", view), ...list];
   if (verdict.status === "awaiting_answer" && verdict.gate === "question")
     return [...heading(view, "It asks"), ...wrapped(view, verdict.question), ...list];
   return [];
@@ -101,21 +130,33 @@ function renderInput(input: unknown, shown: string, view: View): string[] {
   return Object.entries(input).flatMap(([name, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     const lines = wrapped(view, text);
-    return [view.theme.paint("dim", `${indent}${printableLine(name)}:`), ...lines.map((line) => view.theme.paint("code", `${indent}${line}`))];
+    return [
+      view.theme.paint("dim", `${indent}${printableLine(name)}:`),
+      ...lines.map((line) => view.theme.paint("code", `${indent}${line}`)),
+    ];
   });
 }
 
 function renderAnswer({ verdict }: LiveSession, view: View): string[] {
-  const text = verdict.status === "awaiting_answer" && verdict.gate === undefined ? verdict.question : "text" in verdict ? verdict.text : "";
+  const text =
+    verdict.status === "awaiting_answer" && verdict.gate === undefined ? verdict.question : "text" in verdict ? verdict.text : "";
   if (text === "") return [];
-  return [...heading(view, verdict.status === "failed" || verdict.status === "limited" ? "Its error" : "Its last answer"), ...renderMarkdown(text, view)];
+  return [
+    ...heading(view, verdict.status === "failed" || verdict.status === "limited" ? "Its error" : "Its last answer"),
+    ...renderMarkdown(text, view),
+  ];
 }
 
 /** Markdown may name any character by its number: what came out is cleaned, not only what went in. */
 export function renderMarkdown(text: string, { columns, theme }: Pick<View, "columns" | "theme">): string[] {
   const wrapWidth = Math.max(10, columns - indent.length * 2);
   const hasColor = theme.name !== "none";
-  const rendered = Bun.markdown.ansi(printable(text.slice(0, maxShown)), { columns: wrapWidth, colors: hasColor, hyperlinks: false, light: theme.name === "light" });
+  const rendered = Bun.markdown.ansi(printable(text.slice(0, maxShown)), {
+    columns: wrapWidth,
+    colors: hasColor,
+    hyperlinks: false,
+    light: theme.name === "light",
+  });
   const lines = styledOnly(rendered)
     .trimEnd()
     .split("\n")
@@ -142,22 +183,30 @@ function renderWork({ work, cwd }: LiveSession, view: View): string[] {
   const lines: string[] = [];
   const spans = Math.min(maxSpans, Math.max(10, columns - 20));
   const counts = activity(work.times, now, spans, spanMs);
-  if (counts.some((count) => count > 0)) lines.push(...heading(view, `Activity of ${duration(spans * spanMs)}`), indent + theme.paint("working", sparkline(counts)));
+  if (counts.some((count) => count > 0))
+    lines.push(...heading(view, `Activity of ${duration(spans * spanMs)}`), indent + theme.paint("working", sparkline(counts)));
   const tools = [...work.tools].sort((a, b) => b[1] - a[1]);
   if (tools.length > 0)
-    lines.push(...heading(view, "Tools lately"), ...wrapped(view, tools.map(([name, count]) => `${printableLine(name)} ${count}`).join(" · ")));
+    lines.push(
+      ...heading(view, "Tools lately"),
+      ...wrapped(view, tools.map(([name, count]) => `${printableLine(name)} ${count}`).join(" · ")),
+    );
   const files = [...work.files].reverse().slice(0, maxListed);
   if (files.length > 0) {
     lines.push(...heading(view, `Files it edits: ${work.files.size}`));
     for (const [path, { edits, at }] of files) {
       const shown = path.startsWith(`${cwd}/`) ? path.slice(cwd.length + 1) : path;
-      lines.push(`${indent}${fit(printableLine(shown), Math.max(10, columns - 24))} ${theme.paint("dim", `×${edits}, ${duration(now - at)} ago`)}`);
+      lines.push(
+        `${indent}${fit(printableLine(shown), Math.max(10, columns - 24))} ${theme.paint("dim", `×${edits}, ${duration(now - at)} ago`)}`,
+      );
     }
   }
   if (work.errors.length > 0) {
     lines.push(...heading(view, "Errors lately"));
     for (const { tool, text, at } of [...work.errors].reverse())
-      lines.push(`${indent}${theme.paint("warn", fit(`${printableLine(tool)}: ${printableLine(text)}`, Math.max(10, columns - 16)))} ${theme.paint("dim", `${duration(now - at)} ago`)}`);
+      lines.push(
+        `${indent}${theme.paint("warn", fit(`${printableLine(tool)}: ${printableLine(text)}`, Math.max(10, columns - 16)))} ${theme.paint("dim", `${duration(now - at)} ago`)}`,
+      );
   }
   return lines;
 }

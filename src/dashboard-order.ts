@@ -75,7 +75,10 @@ const compareWithin = (a: LiveSession, b: LiveSession): number =>
 
 /** Every word of the filter must stand somewhere. */
 export function fitsFilter(session: LiveSession, filter: string): boolean {
-  const words = filter.toLowerCase().split(/\s+/).filter((word) => word !== "");
+  const words = filter
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
   if (words.length === 0) return true;
   const { name, cwd, model, branch, profile, sessionId, kind, verdict, driver } = session;
   const text = [name, cwd, model, branch, profile, sessionId, kind, verdict.status, driver, projectOf(session)].join(" ").toLowerCase();

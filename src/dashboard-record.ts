@@ -8,7 +8,13 @@ export function createRecorder(sys: Pick<Sys, "now" | "overwrite" | "appendPriva
     const now = sys.now();
     if (startedAt === undefined) {
       startedAt = now;
-      const header = { version: 2, width: size.columns, height: size.rows, timestamp: Math.floor(now / 1000), env: { TERM: sys.env.TERM ?? "" } };
+      const header = {
+        version: 2,
+        width: size.columns,
+        height: size.rows,
+        timestamp: Math.floor(now / 1000),
+        env: { TERM: sys.env.TERM ?? "" },
+      };
       sys.overwrite(path, `${JSON.stringify(header)}\n`);
     }
     const at = (now - startedAt) / 1000;

@@ -77,7 +77,11 @@ export const money = (usd: number): string => (usd >= 100 ? `$${usd.toFixed(0)}`
 export const amount = (count: number): string =>
   count >= 999_500 ? `${(count / 1e6).toFixed(1)}M` : count >= 1000 ? `${Math.round(count / 1000)}k` : String(count);
 
-const ageOf = (session: LiveSession, now: number): string => duration(now - session.since).split(" ").slice(0, 2).join(" ");
+const ageOf = (session: LiveSession, now: number): string =>
+  duration(now - session.since)
+    .split(" ")
+    .slice(0, 2)
+    .join(" ");
 
 const columns: Column[] = [
   {
@@ -94,13 +98,25 @@ const columns: Column[] = [
     cell: (session, now) => [roleOf(session), shortState(session, now)],
   },
   { title: "", width: 1, drop: 9, cell: (session) => ["dim", sourceMarks[session.verdict.source]] },
-  { title: "FOR", width: 7, isRight: true, drop: 0, cell: (session, now) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)] },
+  {
+    title: "FOR",
+    width: 7,
+    isRight: true,
+    drop: 0,
+    cell: (session, now) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)],
+  },
   { title: "NAME", width: 12, maxWidth: 30, drop: 0, cell: (session) => ["text", session.name] },
   {
     title: "",
     width: 3,
     drop: 2,
-    cell: ({ badges }) => [badges.some((badge) => badge.isAlarm) ? "alarm" : "warn", badges.slice(0, 3).map((badge) => badge.mark).join("")],
+    cell: ({ badges }) => [
+      badges.some((badge) => badge.isAlarm) ? "alarm" : "warn",
+      badges
+        .slice(0, 3)
+        .map((badge) => badge.mark)
+        .join(""),
+    ],
   },
   { title: "PROFILE", width: 8, maxWidth: 14, drop: 6, cell: ({ profile }) => ["dim", profile ?? ""] },
   { title: "BRANCH", width: 10, maxWidth: 22, drop: 5, cell: ({ branch }) => ["dim", branch ?? ""] },
@@ -120,7 +136,14 @@ const columns: Column[] = [
     width: 7,
     isRight: true,
     drop: 3,
-    cell: ({ meter }) => ["cost", meter?.costUsd === undefined ? (meter?.isPartlyUnpriced === true ? "?" : "") : `${money(meter.costUsd)}${meter.isPartlyUnpriced === true ? "+" : ""}`],
+    cell: ({ meter }) => [
+      "cost",
+      meter?.costUsd === undefined
+        ? meter?.isPartlyUnpriced === true
+          ? "?"
+          : ""
+        : `${money(meter.costUsd)}${meter.isPartlyUnpriced === true ? "+" : ""}`,
+    ],
   },
   {
     title: "$/H",
@@ -129,7 +152,13 @@ const columns: Column[] = [
     drop: 7,
     cell: ({ meter }) => ["dim", meter?.burnUsdPerHour === undefined || meter.burnUsdPerHour < 0.005 ? "" : money(meter.burnUsdPerHour)],
   },
-  { title: "TOKENS", width: 6, isRight: true, drop: 8, cell: ({ meter }) => ["dim", meter?.tokens === undefined ? "" : amount(meter.tokens)] },
+  {
+    title: "TOKENS",
+    width: 6,
+    isRight: true,
+    drop: 8,
+    cell: ({ meter }) => ["dim", meter?.tokens === undefined ? "" : amount(meter.tokens)],
+  },
   {
     title: "SUB",
     width: 3,
@@ -146,7 +175,9 @@ const gap = 1;
 
 /** The columns that fit, the rest of the width shared among those that can use it. */
 export function fitColumns(totalWidth: number, sessions: readonly LiveSession[], now: number): Column[] {
-  const used = columns.filter((column) => column.drop === 0 || sessions.some((session) => column.cell(session, now, column.width)[1] !== ""));
+  const used = columns.filter(
+    (column) => column.drop === 0 || sessions.some((session) => column.cell(session, now, column.width)[1] !== ""),
+  );
   const chosen = [...used].map((column) => ({ ...column }));
   const total = () => chosen.reduce((sum, column) => sum + column.width + gap, -gap);
   while (total() > totalWidth) {
@@ -169,7 +200,13 @@ export const padTo = (text: string, columnWidth: number, isRight = false): strin
 };
 
 export const renderHeader = (chosen: readonly Column[], theme: Theme): string =>
-  theme.paint("dim", chosen.map((column) => padTo(column.title, column.width, column.isRight)).join(" ").trimEnd());
+  theme.paint(
+    "dim",
+    chosen
+      .map((column) => padTo(column.title, column.width, column.isRight))
+      .join(" ")
+      .trimEnd(),
+  );
 
 export const renderRow = (session: LiveSession, chosen: readonly Column[], now: number, theme: Theme): string =>
   chosen

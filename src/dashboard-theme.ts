@@ -48,7 +48,18 @@ const dark: Codes = {
   error: "1;31",
 };
 
-const light: Codes = { ...dark, dim: "2", section: "1;2", attention: "1;35", warn: "35", key: "1;34", code: "34", working: "34", rule: "2", unknown: "2" };
+const light: Codes = {
+  ...dark,
+  dim: "2",
+  section: "1;2",
+  attention: "1;35",
+  warn: "35",
+  key: "1;34",
+  code: "34",
+  working: "34",
+  rule: "2",
+  unknown: "2",
+};
 
 /** Only bold bright words and reverse: no grey, no colour that carries meaning alone. */
 const contrast: Codes = {

@@ -1,6 +1,7 @@
 import { renderDetail } from "./dashboard-detail.ts";
+import { helpLines } from "./dashboard-help.ts";
 import { rankOf, type Section } from "./dashboard-order.ts";
-import { type Column, fitColumns, money, preview, renderHeader, renderRow, sourceMarks } from "./dashboard-row.ts";
+import { type Column, fitColumns, money, preview, renderHeader, renderRow } from "./dashboard-row.ts";
 import { type DashboardState, listSections, needsPerson, selectedSession } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { fit, width } from "./format.ts";
@@ -35,7 +36,8 @@ export function renderDashboard(state: DashboardState, look: Look): Frame {
   const top = [renderTitle(state, look)];
   const bottom = renderBottom(state, look);
   const room = Math.max(1, rows - top.length - bottom.length);
-  const { lines: body, maxScroll } = state.mode.kind === "help" ? scrolled(helpLines(look), state.scroll, room) : renderBody(state, look, room);
+  const { lines: body, maxScroll } =
+    state.mode.kind === "help" ? scrolled(helpLines(look.theme, look.columns), state.scroll, room) : renderBody(state, look, room);
   const filled = [...body, ...Array.from({ length: Math.max(0, room - body.length) }, (): Line => ({ text: "" }))];
   const all: Line[] = [...top.map((text) => ({ text })), ...filled, ...bottom.map((text) => ({ text }))];
   return {
@@ -67,7 +69,11 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
   const cost = state.sessions.reduce((sum, { meter }) => sum + (meter?.costUsd ?? 0), 0);
   const burn = state.sessions.reduce((sum, { meter }) => sum + (meter?.burnUsdPerHour ?? 0), 0);
   const spent = cost > 0 ? `${money(cost)}${burn >= 0.005 ? ` · ${money(burn)}/h` : ""}  ` : "";
-  const flags = [state.isFollowing ? "follow" : "", state.group === "none" ? "" : `by ${state.group}`, state.filter === "" ? "" : `/${printableLine(state.filter)}`];
+  const flags = [
+    state.isFollowing ? "follow" : "",
+    state.group === "none" ? "" : `by ${state.group}`,
+    state.filter === "" ? "" : `/${printableLine(state.filter)}`,
+  ];
   const right = `${flags.filter((flag) => flag !== "").join(" · ")}  ${spent}${new Date(state.now).toTimeString().slice(0, 8)} `;
   const blanks = columns - width(left) - width(right);
   return blanks >= 1 ? left + " ".repeat(blanks) + theme.paint("dim", right) : left;
@@ -76,7 +82,8 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
 function renderBottom(state: DashboardState, look: Look): string[] {
   const { theme, columns } = look;
   const rule = theme.paint("rule", "─".repeat(columns));
-  const session = "key" in state.mode ? state.sessions.find((candidate) => candidate.key === (state.mode as { key: string }).key) : undefined;
+  const session =
+    "key" in state.mode ? state.sessions.find((candidate) => candidate.key === (state.mode as { key: string }).key) : undefined;
   const name = printableLine(session?.name ?? "");
   switch (state.mode.kind) {
     case "filter":
@@ -103,7 +110,9 @@ function renderInput({ theme, columns }: Look, label: string, text: string, hint
 }
 
 function renderQuestion(action: "allow" | "deny" | "stop", name: string, { theme, columns }: Look): string {
-  const words = { allow: `Allow this once for ${name}?`, deny: `Refuse this for ${name}?`, stop: `Stop ${name}? Its conversation stays.` }[action];
+  const words = { allow: `Allow this once for ${name}?`, deny: `Refuse this for ${name}?`, stop: `Stop ${name}? Its conversation stays.` }[
+    action
+  ];
   return ` ${theme.paint("attention", fit(words, Math.max(10, columns - 26)))}  ${theme.paint("key", "y")} yes   ${theme.paint("dim", "any other key: no")}`;
 }
 
@@ -116,7 +125,12 @@ function renderKeys(state: DashboardState, { theme, columns }: Look): string {
   const session = selectedSession(state);
   const waits = session !== undefined && needsPerson(session);
   const keys: [string, string][] = [
-    ...(waits ? ([["a", "allow"], ["d", "deny"]] as [string, string][]) : []),
+    ...(waits
+      ? ([
+          ["a", "allow"],
+          ["d", "deny"],
+        ] as [string, string][])
+      : []),
     ["space", state.hasDetail ? "list" : "detail"],
     ["enter", "focus"],
     ["m", "message"],
@@ -153,7 +167,11 @@ function renderBody(state: DashboardState, look: Look, room: number): { lines: L
   // A small screen has room for one of the two.
   const listRoom = room < smallRows ? 0 : Math.min(countLines(state, look), Math.max(6, Math.floor(room * 0.4)));
   const listed = listRoom === 0 ? [] : renderList(state, look, listRoom);
-  const shown = scrolled(detail.map((line) => ` ${line}`), state.scroll, Math.max(1, room - listRoom - 1));
+  const shown = scrolled(
+    detail.map((line) => ` ${line}`),
+    state.scroll,
+    Math.max(1, room - listRoom - 1),
+  );
   const more = shown.maxScroll > 0 ? ` ${Math.min(state.scroll, shown.maxScroll)}/${shown.maxScroll} J K ` : "";
   const dashes = Math.max(0, look.columns - 2 - width(title) - width(more));
   const rule = `${look.theme.paint("rule", "──")}${look.theme.paint("title", title)}${look.theme.paint("rule", "─".repeat(dashes) + more)}`;
@@ -172,7 +190,8 @@ function renderList(state: DashboardState, look: Look, room: number): Line[] {
   const from = Math.max(0, Math.min(Math.max(0, last - (room - 1) + 1 + Math.min(2, room >> 2)), at - 1, rest.length - (room - 1)));
   const shown = rest.slice(from, from + room - 1);
   const hidden = rest.slice(from + room - 1).filter((line) => line.key !== undefined).length;
-  if (hidden > 0 && shown.length > 2 && shown.at(-1)?.key !== state.selected) shown[shown.length - 1] = { text: look.theme.paint("dim", `  ↓ ${hidden + 1} more`) };
+  if (hidden > 0 && shown.length > 2 && shown.at(-1)?.key !== state.selected)
+    shown[shown.length - 1] = { text: look.theme.paint("dim", `  ↓ ${hidden + 1} more`) };
   return [header ?? { text: "" }, ...shown];
 }
 
@@ -191,7 +210,9 @@ function sectionLines(state: DashboardState, look: Look, section: Section, chose
   const { theme } = look;
   const isTight = look.rows < smallRows;
   const role: Role = section.kind === "attention" ? "attention" : "section";
-  const title = { text: ` ${theme.paint(role, printableLine(section.title).toUpperCase())} ${theme.paint("dim", String(section.sessions.length))}` };
+  const title = {
+    text: ` ${theme.paint(role, printableLine(section.title).toUpperCase())} ${theme.paint("dim", String(section.sessions.length))}`,
+  };
   const rows = section.sessions.flatMap((session): Line[] => {
     const isSelected = session.key === state.selected;
     const row = renderRow(session, chosen, state.now, theme);
@@ -210,67 +231,16 @@ function emptyLines(state: DashboardState, { theme, columns }: Look): Line[] {
     state.sessions.length > 0
       ? [`no session fits /${printableLine(state.filter)}`, "esc clears the filter"]
       : ["no session of Claude Code is running", "n starts one here; those started elsewhere appear by themselves"];
-  return ["", ...words.map((text, index) => theme.paint(index === 0 ? "text" : "dim", ` ${fit(text, columns - 2)}`))].map((text) => ({ text }));
-}
-
-// --- help --------------------------------------------------------------------------------------------------------
-
-const help: [title: string, rows: [string, string][]][] = [
-  [
-    "move",
-    [
-      ["↑ ↓ g G", "choose a session; the cursor stays with it"],
-      ["space → ←", "its detail, and back"],
-      ["J K pgdn pgup", "scroll the detail"],
-    ],
-  ],
-  [
-    "act on the session under the cursor",
-    [
-      ["a", "allow what it asks, once; shows it first, then asks"],
-      ["d", "refuse what it asks; shows it first, then asks"],
-      ["enter", "go to its pane (tmux)"],
-      ["m", "send it a message"],
-      ["k", "stop it; asks first"],
-      ["y", "copy its id to the clipboard"],
-      ["n", "start a session"],
-    ],
-  ],
-  [
-    "arrange",
-    [
-      ["/", "filter by name, folder, branch, model, state …"],
-      ["s", "sort by attention, cost, context, name, age"],
-      ["p", "group by project or profile"],
-      ["f", "follow: the cursor goes to whoever begins to wait"],
-      ["x", "forget those that have ended"],
-      ["ctrl-z  ctrl-l  q", "suspend, redraw, quit"],
-    ],
-  ],
-  [
-    "marks",
-    [
-      ["▲ ● ○ ◷ ✖ × ?", "needs you, works, idle, at a limit, failed, ended, not known"],
-      [Object.values(sourceMarks).join(" "), `who says so: ${Object.keys(sourceMarks).join(", ")}`],
-      ["⚔ ⋈ ⧉", "edits the same file, the same checkout; two processes in one conversation"],
-      ["↻ ⧖ ◔ ❄", "calls fail in a row; stalled; context nearly full; prompt cache gone"],
-      ["2▸ in SUB", "two sub-agents at work"],
-    ],
-  ],
-];
-
-function helpLines({ theme, columns }: Look): string[] {
-  const keyWidth = Math.max(...help.flatMap(([, rows]) => rows.map(([key]) => width(key))));
-  return help.flatMap(([title, rows], index) => [
-    ...(index === 0 ? [] : [""]),
-    ` ${theme.paint("section", title.toUpperCase())}`,
-    ...rows.map(([key, text]) => `  ${theme.paint("key", key + " ".repeat(keyWidth - width(key)))}  ${fit(text, Math.max(10, columns - keyWidth - 5))}`),
-  ]);
+  return ["", ...words.map((text, index) => theme.paint(index === 0 ? "text" : "dim", ` ${fit(text, columns - 2)}`))].map((text) => ({
+    text,
+  }));
 }
 
 /** The list as plain lines, as wide and as long as it needs: `csm top --once`. */
 export function renderOnce(sessions: LiveSession[], state: DashboardState, look: Look): string[] {
   const all: DashboardState = { ...state, sessions, selected: undefined };
-  return [renderTitle(all, look), ...listLines(all, { ...look, rows: Number.POSITIVE_INFINITY }).map((line) => clip(line.text, look.columns).trimEnd())];
+  return [
+    renderTitle(all, look),
+    ...listLines(all, { ...look, rows: Number.POSITIVE_INFINITY }).map((line) => clip(line.text, look.columns).trimEnd()),
+  ];
 }
-

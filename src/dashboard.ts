@@ -1,18 +1,12 @@
 import type { Actions } from "./dashboard-actions.ts";
-import { createDashboardState, type DashboardState, type Effect, reduce } from "./dashboard-state.ts";
+import { reduce } from "./dashboard-reduce.ts";
+import { createDashboardState, type DashboardState, type Effect } from "./dashboard-state.ts";
 import type { Theme } from "./dashboard-theme.ts";
 import { type Frame, renderDashboard } from "./dashboard-view.ts";
 import { UserError } from "./errors.ts";
-import type { LiveSession } from "./monitor-session.ts";
+import type { Feed } from "./monitor.ts";
 import type { Sys } from "./sys.ts";
 import { openTerminal, type Terminal } from "./terminal.ts";
-
-/** Where the sessions come from: the monitor, or a script. */
-export interface Feed {
-  read(): Promise<{ sessions: LiveSession[] }>;
-  next(timeoutMs: number): Promise<void>;
-  close(): void;
-}
 
 export interface DashboardOptions {
   sys: Sys;
@@ -73,7 +67,8 @@ async function loop(options: DashboardOptions, terminal: Terminal, size: { colum
   };
   const perform = (effect: Effect) => {
     if (effect.do === "quit") isOpen = false;
-    else void carryOut(effect, { options, terminal, find: (key) => state.sessions.find((session) => session.key === key), told }).catch(fail);
+    else
+      void carryOut(effect, { options, terminal, find: (key) => state.sessions.find((session) => session.key === key), told }).catch(fail);
   };
   // One after another: the next look begins when this one has been drawn or passed over.
   const follow = async () => {
@@ -88,7 +83,12 @@ async function loop(options: DashboardOptions, terminal: Terminal, size: { colum
   while (isOpen) {
     Object.assign(size, { columns: terminal.columns(), rows: terminal.rows() });
     dispatch({ kind: "time", now: sys.now() });
-    frame = renderDashboard(state, { ...size, theme: options.theme, home: options.home, ...(options.title === undefined ? {} : { title: options.title }) });
+    frame = renderDashboard(state, {
+      ...size,
+      theme: options.theme,
+      home: options.home,
+      ...(options.title === undefined ? {} : { title: options.title }),
+    });
     state = { ...state, scroll: Math.min(state.scroll, frame.maxScroll) };
     terminal.draw(frame.lines);
     const key = await terminal.readKey(clockMs - (sys.now() % clockMs) + 1);

@@ -35,7 +35,12 @@ export async function runForeground(name: string, args: readonly string[], env: 
     // Inside tmux it refuses to attach to another server as long as it sees the one around it.
     const { TMUX: _, ...outside } = env;
     const isSwitch = args.includes("switch-client");
-    const child = Bun.spawn([name, ...args], { stdin: "inherit", stdout: "inherit", stderr: "inherit", env: definedOnly(isSwitch ? env : outside) });
+    const child = Bun.spawn([name, ...args], {
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+      env: definedOnly(isSwitch ? env : outside),
+    });
     return await child.exited;
   } finally {
     process.off("SIGINT", ignore);

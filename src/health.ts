@@ -1,4 +1,4 @@
-import type { Badge, LiveSession } from "./monitor-session.ts";
+import { type Badge, type LiveSession, unknownFormat } from "./monitor-session.ts";
 
 export interface HealthThresholds {
   /** Failed calls one after another. */
@@ -22,14 +22,13 @@ export const defaultHealth: HealthThresholds = {
   cacheWarnMs: 60_000,
 };
 
-type Watched = Pick<LiveSession, "key" | "name" | "verdict" | "since" | "work" | "note" | "sessionId" | "worktree" | "cwd" | "meter" | "where">;
+type Watched = Pick<
+  LiveSession,
+  "key" | "name" | "verdict" | "since" | "work" | "note" | "sessionId" | "worktree" | "cwd" | "meter" | "where"
+>;
 
 /** Remarks on each session, worst first. */
-export function judgeHealth(
-  sessions: readonly Watched[],
-  now: number,
-  thresholds: HealthThresholds = defaultHealth,
-): Map<string, Badge[]> {
+export function judgeHealth(sessions: readonly Watched[], now: number, thresholds: HealthThresholds = defaultHealth): Map<string, Badge[]> {
   const badges = new Map(sessions.map((session) => [session.key, judgeOne(session, now, thresholds)]));
   for (const [key, badge] of findConflicts(sessions, now, thresholds)) badges.get(key)?.push(badge);
   for (const list of badges.values()) list.sort((a, b) => Number(b.isAlarm) - Number(a.isAlarm));
@@ -47,11 +46,23 @@ function judgeOne({ verdict, since, work, note, meter }: Watched, now: number, l
     add("stalled", true, "⧖", `works, runs no tool, and has written nothing for ${Math.floor(quietMs / 60_000)} min`);
   const used = meter?.contextPercent;
   if (used !== undefined && used >= limits.contextWarnPercent)
-    add("context", used >= limits.contextAlarmPercent, "◔", `context ${Math.round(used)} % full${used >= limits.contextAlarmPercent ? ": it will be compacted soon" : ""}`);
+    add(
+      "context",
+      used >= limits.contextAlarmPercent,
+      "◔",
+      `context ${Math.round(used)} % full${used >= limits.contextAlarmPercent ? ": it will be compacted soon" : ""}`,
+    );
   const expiresAt = meter?.cacheExpiresAt;
   if (expiresAt !== undefined && verdict.status !== "working" && verdict.status !== "dead" && expiresAt - now <= limits.cacheWarnMs)
-    add("cache-cold", false, "❄", expiresAt > now ? `its prompt cache ends in ${Math.ceil((expiresAt - now) / 1000)} s` : "its prompt cache has ended: the next prompt pays for the whole context again");
-  if (note === "its transcript has an unknown format") add("unknown-format", false, "?", note);
+    add(
+      "cache-cold",
+      false,
+      "❄",
+      expiresAt > now
+        ? `its prompt cache ends in ${Math.ceil((expiresAt - now) / 1000)} s`
+        : "its prompt cache has ended: the next prompt pays for the whole context again",
+    );
+  if (note === unknownFormat) add("unknown-format", false, "?", note);
   return badges;
 }
 
@@ -61,7 +72,20 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
   const found: [string, Badge][] = [];
   const say = (group: Watched[], kind: Badge["kind"], isAlarm: boolean, mark: string, text: (others: string) => string) => {
     for (const one of group)
-      found.push([one.key, { kind, isAlarm, mark, text: text(group.filter((other) => other !== one).map((other) => other.name).join(", ")) }]);
+      found.push([
+        one.key,
+        {
+          kind,
+          isAlarm,
+          mark,
+          text: text(
+            group
+              .filter((other) => other !== one)
+              .map((other) => other.name)
+              .join(", "),
+          ),
+        },
+      ]);
   };
   const byFile = new Map<string, Watched[]>();
   for (const { session, files } of editing) for (const file of files) byFile.set(file, [...(byFile.get(file) ?? []), session]);
@@ -73,8 +97,18 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
   }
   const withTree = editing.filter(({ session }) => session.worktree !== undefined && !together.has(session.key));
   for (const [tree, group] of Map.groupBy(withTree, ({ session }) => session.worktree))
-    if (group.length > 1) say(group.map(({ session }) => session), "same-worktree", false, "⋈", (others) => `edits files in ${tree}, and so does ${others}`);
-  for (const [id, group] of Map.groupBy(live.filter((session) => session.sessionId !== undefined), (session) => session.sessionId))
+    if (group.length > 1)
+      say(
+        group.map(({ session }) => session),
+        "same-worktree",
+        false,
+        "⋈",
+        (others) => `edits files in ${tree}, and so does ${others}`,
+      );
+  for (const [id, group] of Map.groupBy(
+    live.filter((session) => session.sessionId !== undefined),
+    (session) => session.sessionId,
+  ))
     if (group.length > 1) say(group, "same-conversation", true, "⧉", () => `two processes write the conversation ${id?.slice(0, 8)}`);
   return found;
 }

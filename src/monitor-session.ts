@@ -1,4 +1,5 @@
 import type { SessionFile } from "./claude-session.ts";
+import type { MeterReading } from "./meter.ts";
 import type { Agent } from "./monitor-agents.ts";
 import type { Verdict } from "./status.ts";
 import type { Work } from "./work.ts";
@@ -80,6 +81,22 @@ export function kindOfSession({ kind, entrypoint }: Pick<SessionFile, "kind" | "
   if (kind === "bg") return "background";
   if (entrypoint === "sdk-cli") return "print";
   return entrypoint?.startsWith("sdk") === true ? "sdk" : "interactive";
+}
+
+export const unknownFormat = "its transcript has an unknown format";
+
+export function toMeter({ totals, context, burn }: MeterReading): Meter {
+  const { input, output, write5m, write1h, cacheRead } = totals.tokens;
+  const tokens = input + output + write5m + write1h + cacheRead;
+  return {
+    source: "transcript",
+    tokens,
+    ...(totals.unpriced.length > 0 ? { isPartlyUnpriced: true } : {}),
+    ...(totals.costUsd > 0 || totals.unpriced.length === 0 ? { costUsd: totals.costUsd } : {}),
+    ...(context === undefined ? {} : { contextTokens: context.tokens }),
+    ...(context?.window === undefined ? {} : { contextWindow: context.window, contextPercent: (context.tokens / context.window) * 100 }),
+    ...(burn === undefined ? {} : { burnUsdPerHour: burn.usdPerHour }),
+  };
 }
 
 /** Words on what it does: what tells sessions of one state apart. */

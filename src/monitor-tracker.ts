@@ -5,7 +5,7 @@ import { findTranscript, isSettled, needsScreen, settleMs, type Target, trackedT
 import { createAgentReader } from "./monitor-agents.ts";
 import { type Checkout, readCheckout } from "./monitor-git.ts";
 import type { Entry } from "./monitor-roster.ts";
-import { kindOfSession, type LiveSession } from "./monitor-session.ts";
+import { kindOfSession, type LiveSession, unknownFormat } from "./monitor-session.ts";
 import { createFollower, type Follower } from "./monitor-transcript.ts";
 import { transcriptPath } from "./paths.ts";
 import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
@@ -34,7 +34,8 @@ const recaptureMs = 5000;
 /** So long an unpainted gate of an unknown kind may stay unsaid. */
 const quietGateMs = 400;
 
-export function createTracker(sys: Sys, first: Entry): Tracker {
+/** `lines` is only used during a read; all trackers share it. */
+export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
   const agents = createAgentReader(sys);
   let follower: Follower | undefined;
   let target: Target | undefined;
@@ -45,7 +46,7 @@ export function createTracker(sys: Sys, first: Entry): Tracker {
   let last: { verdict: Verdict; since: number; key: string } | undefined;
 
   const screenKey = () => `${tracker.entry.file?.status}:${tracker.entry.file?.statusUpdatedAt}:${tracker.entry.file?.sessionId}`;
-  const followTranscript = async () => {
+  const followTranscript = () => {
     const { file, sidecar, profile } = tracker.entry;
     const configDir = profile?.dir ?? "";
     const id = file?.sessionId ?? sidecar?.session_id;
@@ -57,9 +58,9 @@ export function createTracker(sys: Sys, first: Entry): Tracker {
       const isDue = sys.now() - lookedUpAt >= lookupEveryMs;
       if (!isThere && isDue) lookedUpAt = sys.now();
       const path = isThere ? direct : isDue ? findTranscript(sys, { configDir, ...(sidecar ? { sidecar } : {}) }, file) : undefined;
-      if (path !== undefined) follower = createFollower(sys, path);
+      if (path !== undefined) follower = createFollower(sys, path, lines);
     }
-    await follower?.read();
+    follower?.read();
   };
   const readHooks = async () => {
     const channel = target?.channel;
@@ -93,7 +94,7 @@ export function createTracker(sys: Sys, first: Entry): Tracker {
       }
       tracker.entry = entry;
       if (entry.isAlive === false) return;
-      await followTranscript();
+      followTranscript();
       await readHooks();
       const isStale = screen === undefined || screen.of !== screenKey() || sys.now() - screen.at >= recaptureMs;
       const isYoung = sys.now() - (entry.file?.statusUpdatedAt ?? 0) < settleMs;
@@ -187,7 +188,7 @@ function describeUnknown(entry: Entry, follower: Follower | undefined): string |
   if (file === undefined && entry.sidecar === undefined)
     return "has no session file in a known profile: it starts, or its profile is unknown";
   if (file?.status === "other") return "reports a status that this version does not know";
-  return follower?.isUnknownFormat === true ? "its transcript has an unknown format" : undefined;
+  return follower?.isUnknownFormat === true ? unknownFormat : undefined;
 }
 
 /** Without the keys whose value is undefined. */

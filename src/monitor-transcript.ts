@@ -1,5 +1,6 @@
 import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, type Turn } from "./claude-transcript.ts";
 import type { Sys } from "./sys.ts";
+import { createTail, type Tail } from "./tail.ts";
 import { addEvents, createWork, type Work } from "./work.ts";
 
 /** What a growing transcript tells; a look reads the bytes that are new and no others. */
@@ -7,42 +8,36 @@ export interface Follower {
   path: string;
   /** Undefined while there is no file. */
   turn: Turn | undefined;
+  /** From where reading began: a long transcript is read from its end. */
   work: Work;
   /** Lines were read and none was of a known form. */
   isUnknownFormat: boolean;
-  read(): Promise<boolean>;
+  read(): void;
 }
 
 const firstBytes = 128 * 1024;
-const maxFirstBytes = 32 * 1024 * 1024;
-/** A line longer than this is passed over: nothing that the monitor shows is that long. */
-const maxLineBytes = 16 * 1024 * 1024;
 const knownLine = /"type":\s?"/;
 
-export function createFollower(sys: Sys, path: string): Follower {
-  let id = "";
-  /** The line that is being read starts here; what lies before `seen` holds no line end. */
-  let offset = 0;
-  let seen = 0;
+/** `buffer` is only used during a read. */
+export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer): Follower {
+  let tail: Tail | undefined;
   let events: TranscriptEvent[] = [];
   let open = new Map<string, string>();
   let [lines, known] = [0, 0];
 
   const reset = () => {
-    [events, open, offset, seen, lines, known] = [[], new Map(), 0, 0, 0, 0];
+    [events, open, lines, known] = [[], new Map(), 0, 0];
     follower.work = createWork();
     follower.turn = undefined;
   };
-  const take = (bytes: Buffer) => {
+  const takeLines = (bytes: Buffer) => {
     for (let from = 0; from < bytes.length; ) {
       const end = bytes.indexOf(10, from);
       if (end < 0) break;
-      if (end - from <= maxLineBytes && end > from) takeLine(bytes.toString("utf8", from, end));
+      if (end > from) takeLine(bytes.toString("utf8", from, end));
       from = end + 1;
     }
     events = trimEvents(events);
-    follower.turn = decideTurn(events);
-    follower.isUnknownFormat = lines > 0 && known === 0;
   };
   const takeLine = (line: string) => {
     lines++;
@@ -51,18 +46,15 @@ export function createFollower(sys: Sys, path: string): Follower {
     events.push(...found);
     addEvents(follower.work, open, found);
   };
-  /** From the end back, as far as the newest turn reaches. */
-  const readFirst = async (size: number) => {
+  const poll = (from: Tail) => from.poll({ onLines: takeLines, onRestart: reset });
+  /** From the end back, as far as the newest turn reaches. A line that is cut there is no line. */
+  const readFirst = (size: number) => {
     for (let length = firstBytes; ; length *= 4) {
+      const startAt = Math.max(0, size - length);
       reset();
-      const from = Math.max(0, size - length);
-      const bytes = Buffer.from(await sys.readFrom(path, from));
-      const start = from === 0 ? 0 : bytes.indexOf(10) + 1;
-      const end = bytes.lastIndexOf(10) + 1;
-      if (end > start) take(bytes.subarray(start, end));
-      offset = from + Math.max(end, start);
-      seen = from + bytes.length;
-      if (from === 0 || length >= maxFirstBytes || isWholeTurn(events)) return;
+      tail = createTail(sys, path, buffer, startAt);
+      poll(tail);
+      if (startAt === 0 || isWholeTurn(events)) return;
     }
   };
   const follower: Follower = {
@@ -70,26 +62,17 @@ export function createFollower(sys: Sys, path: string): Follower {
     turn: undefined,
     work: createWork(),
     isUnknownFormat: false,
-    async read() {
-      const file = sys.identify(path);
-      if (file === undefined) return false;
-      if (file.id !== id || file.size < seen) {
-        id = file.id;
-        await readFirst(file.size);
-        return true;
+    read() {
+      if (tail === undefined) {
+        const file = sys.identify(path);
+        if (file === undefined) return;
+        readFirst(file.size);
+      } else {
+        const growth = poll(tail);
+        if (growth === "same" || growth === "gone") return;
       }
-      if (file.size === seen) return false;
-      const isLong = seen - offset > maxLineBytes;
-      const fresh = Buffer.from(await sys.readFrom(path, isLong ? seen : offset));
-      const base = isLong ? seen : offset;
-      const end = fresh.lastIndexOf(10) + 1;
-      // The rest of a line that is too long to keep ends here.
-      const start = isLong ? fresh.indexOf(10) + 1 : 0;
-      seen = base + fresh.length;
-      if (end === 0) return false;
-      offset = base + end;
-      take(fresh.subarray(start, end));
-      return true;
+      follower.turn = decideTurn(events);
+      follower.isUnknownFormat = lines > 0 && known === 0;
     },
   };
   return follower;

@@ -3,27 +3,34 @@ import { channelDir } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
+import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
-import type { LiveSession } from "./monitor-session.ts";
+import { type LiveSession, toMeter, unknownFormat } from "./monitor-session.ts";
 import { createTracker, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
 import { profileDirs } from "./registry.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
+import { createLineBuffer } from "./tail.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
+/** Where sessions come from, again and again: the monitor, or a script. */
+export interface Feed {
+  read(): Promise<{ sessions: LiveSession[] }>;
+  /** Resolves at a sign of change, or after `timeoutMs`. */
+  next(timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
 /** Every session of every profile, kept up to date: a look costs what is new. */
-export interface Monitor {
+export interface Monitor extends Feed {
   /** What is known now. */
   read(): Promise<Look>;
   /** The same, once nothing that is known to come is outstanding; at most 1.5 s. */
   readSettled(): Promise<LiveSession[]>;
-  /** Resolves at a sign of change, or after `timeoutMs`. */
-  next(timeoutMs: number): Promise<void>;
   /** The pane of a session, on whatever server of this user it is. */
   findPane(session: Pick<LiveSession, "key" | "pid">): Promise<Pane | undefined>;
-  close(): void;
 }
 
 export interface Look {
@@ -39,6 +46,8 @@ export interface MonitorOptions {
   /** Also those whose process ended without a word. */
   hasDead?: boolean;
   health?: HealthThresholds;
+  /** Also what each session has used; the first look reads whole transcripts for it. */
+  hasMeter?: boolean;
 }
 
 const profilesEveryMs = 10_000;
@@ -53,6 +62,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
+  const meter = options.hasMeter === true ? createMeter(sys) : undefined;
+  const lines = createLineBuffer();
   const trackers = new Map<string, Tracker>();
   const soughtAt = new WeakMap<Tracker, number>();
   let watch: { paths: string; watch: Watch } | undefined;
@@ -60,9 +71,14 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
 
   const follow = async (entries: Entry[]) => {
     const keys = new Set(entries.map((entry) => entry.key));
-    for (const key of trackers.keys()) if (!keys.has(key)) trackers.delete(key);
+    for (const [key, tracker] of trackers) {
+      if (keys.has(key)) continue;
+      trackers.delete(key);
+      const path = tracker.transcript();
+      if (path !== undefined) meter?.forget(path);
+    }
     for (const entry of entries) {
-      const tracker = trackers.get(entry.key) ?? createTracker(sys, entry);
+      const tracker = trackers.get(entry.key) ?? createTracker(sys, entry, lines);
       trackers.set(entry.key, tracker);
       await tracker.take(entry);
     }
@@ -102,7 +118,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     );
     for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
   };
-  const read = async (): Promise<Look> => {
+  const readOnce = async (): Promise<Look> => {
     await follow(await roster.read());
     await captureAll();
     const described = [...trackers.values()]
@@ -110,9 +126,18 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       .map((tracker) => tracker.describe());
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
+    if (meter !== undefined) for (const session of sessions) addMeter(session, meter, sys.now());
     const badges = judgeHealth(sessions, sys.now(), options.health);
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled };
+  };
+  // One look at a time: two would read the same new lines twice.
+  let last: Promise<unknown> = Promise.resolve();
+  const read = (): Promise<Look> => {
+    const look = last.then(readOnce);
+    // Whoever asked for that look is told of its failure.
+    last = look.catch(() => undefined);
+    return look;
   };
   const watched = (): string[] => {
     const dirs = (profiles?.list ?? []).map((profile) => sessionsDir(profile.dir));
@@ -154,6 +179,15 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       watch = undefined;
     },
   };
+}
+
+/** A session whose transcript has no known form has no numbers: not zero. */
+function addMeter(session: LiveSession, meter: MeterReader, now: number): void {
+  if (session.transcript === undefined) return;
+  const reading = meter.update(session.transcript, now);
+  if (reading === undefined || reading.format === "empty") return;
+  if (reading.format === "unknown format") session.note ??= unknownFormat;
+  else session.meter = toMeter(reading);
 }
 
 /** One look at everything, as soon as its signals agree. */

@@ -60,9 +60,10 @@ const bufferBytes = 1 << 20;
 const keptBytes = 64 << 10;
 const printBytes = 64;
 
-export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer): Tail {
+/** `startAt`: where the first poll begins; a file that starts over is read from its begin. */
+export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, startAt = 0): Tail {
   let seen: FileState | undefined;
-  let state = startState();
+  let state = startState(startAt);
   let print = state.rest;
   return {
     poll(reader) {

@@ -92,7 +92,9 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
       const height = stdout.rows || 24;
       const next = lines.slice(0, height);
       while (next.length < height) next.push("");
-      const changed = next.flatMap((line, index) => (line === shown[index] ? [] : [`\u001b[${index + 1};1H\u001b[0m\u001b[2K${line}\u001b[0m`]));
+      const changed = next.flatMap((line, index) =>
+        line === shown[index] ? [] : [`\u001b[${index + 1};1H\u001b[0m\u001b[2K${line}\u001b[0m`],
+      );
       shown = next;
       if (changed.length > 0) write(frame(changed.join("")));
     },
