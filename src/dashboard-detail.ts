@@ -1,4 +1,5 @@
 import { amount, contextBar, contextRole, money, roleOf, shortState } from "./dashboard-row.ts";
+import { needsPerson } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
 import type { LiveSession } from "./monitor-session.ts";
@@ -15,11 +16,11 @@ interface View {
 
 /** All that is known of one session, as lines; longer than the screen, so it is scrolled. */
 export function renderDetail(session: LiveSession, view: View): string[] {
+  const says = [...renderGate(session, view), ...renderAnswer(session, view)];
+  const facts = [...renderFacts(session, view), ...renderBadges(session, view)];
   return [
-    ...renderFacts(session, view),
-    ...renderBadges(session, view),
-    ...renderGate(session, view),
-    ...renderAnswer(session, view),
+    // What somebody waits for comes before everything else.
+    ...(needsPerson(session) && says.length > 0 ? [...says.slice(1), "", ...facts] : [...facts, ...says]),
     ...renderAgents(session, view),
     ...renderWork(session, view),
   ];
@@ -104,11 +105,13 @@ function renderGate(session: LiveSession, view: View): string[] {
   const options = "choices" in verdict ? (verdict.choices ?? []) : [];
   const list = options.flatMap((choice) => {
     const mark =
-      choice.meaning === "allow-once"
-        ? theme.paint("good", "allow once")
-        : choice.meaning === "refuse"
-          ? theme.paint("warn", "refuse")
-          : theme.paint("dim", choice.meaning);
+      choice.meaning === "choice"
+        ? ""
+        : choice.meaning === "allow-once"
+          ? theme.paint("good", "allow once")
+          : choice.meaning === "refuse"
+            ? theme.paint("warn", "refuse")
+            : theme.paint("dim", choice.meaning);
     return [`${indent}${choice.option}. ${fit(printableLine(choice.label), Math.max(10, view.columns - 24))}  ${mark}`];
   });
   if (verdict.status === "blocked")

@@ -69,9 +69,16 @@ const comparators: Record<Sort, (a: LiveSession, b: LiveSession) => number> = {
   age: (a, b) => a.since - b.since || byKey(a, b),
 };
 
+/** Somebody can do something now, after that, or only time can. */
+const urgency = ({ verdict }: LiveSession): number => (verdict.status === "limited" ? 2 : verdict.status === "failed" ? 1 : 0);
+
 /** Who has waited longest comes first; of the rest, whoever moved last. */
 const compareWithin = (a: LiveSession, b: LiveSession): number =>
-  rankOf(a) === "attention" ? a.since - b.since : rankOf(a) === "working" ? a.name.localeCompare(b.name) : b.since - a.since;
+  rankOf(a) === "attention"
+    ? urgency(a) - urgency(b) || a.since - b.since
+    : rankOf(a) === "working"
+      ? a.name.localeCompare(b.name)
+      : b.since - a.since;
 
 /** Every word of the filter must stand somewhere. */
 export function fitsFilter(session: LiveSession, filter: string): boolean {

@@ -105,7 +105,7 @@ const columns: Column[] = [
     drop: 0,
     cell: (session, now) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)],
   },
-  { title: "NAME", width: 12, maxWidth: 30, drop: 0, cell: (session) => ["text", session.name] },
+  { title: "NAME", width: 14, maxWidth: 30, drop: 0, cell: (session) => ["text", session.name] },
   {
     title: "",
     width: 3,

@@ -68,15 +68,20 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
   const left = `${theme.paint("title", ` ${title}`)}  ${parts.map(([role, text]) => theme.paint(role, text)).join("  ")}`;
   const cost = state.sessions.reduce((sum, { meter }) => sum + (meter?.costUsd ?? 0), 0);
   const burn = state.sessions.reduce((sum, { meter }) => sum + (meter?.burnUsdPerHour ?? 0), 0);
-  const spent = cost > 0 ? `${money(cost)}${burn >= 0.005 ? ` · ${money(burn)}/h` : ""}  ` : "";
+  const spent = cost > 0 ? `${money(cost)}${burn >= 0.005 ? ` · ${money(burn)}/h` : ""}` : "";
   const flags = [
     state.isFollowing ? "follow" : "",
     state.group === "none" ? "" : `by ${state.group}`,
     state.filter === "" ? "" : `/${printableLine(state.filter)}`,
   ];
-  const right = `${flags.filter((flag) => flag !== "").join(" · ")}  ${spent}${new Date(state.now).toTimeString().slice(0, 8)} `;
-  const blanks = columns - width(left) - width(right);
-  return blanks >= 1 ? left + " ".repeat(blanks) + theme.paint("dim", right) : left;
+  const clock = new Date(state.now).toTimeString().slice(0, 8);
+  const flag = flags.filter((text) => text !== "").join(" · ");
+  // The narrower the screen, the less of it.
+  const rights = [[flag, spent, clock], [flag, spent], [flag, clock], [flag]];
+  const shown = rights
+    .map((parts) => `${parts.filter((part) => part !== "").join("  ")} `)
+    .find((text) => width(left) + width(text) < columns);
+  return shown === undefined ? left : left + " ".repeat(columns - width(left) - width(shown)) + theme.paint("dim", shown);
 }
 
 function renderBottom(state: DashboardState, look: Look): string[] {
@@ -172,7 +177,7 @@ function renderBody(state: DashboardState, look: Look, room: number): { lines: L
     state.scroll,
     Math.max(1, room - listRoom - 1),
   );
-  const more = shown.maxScroll > 0 ? ` ${Math.min(state.scroll, shown.maxScroll)}/${shown.maxScroll} J K ` : "";
+  const more = shown.maxScroll > 0 ? ` J K scroll ${Math.min(state.scroll, shown.maxScroll)}/${shown.maxScroll} ` : "";
   const dashes = Math.max(0, look.columns - 2 - width(title) - width(more));
   const rule = `${look.theme.paint("rule", "──")}${look.theme.paint("title", title)}${look.theme.paint("rule", "─".repeat(dashes) + more)}`;
   return { lines: [...listed, { text: rule }, ...shown.lines], maxScroll: shown.maxScroll };
@@ -188,7 +193,9 @@ function renderList(state: DashboardState, look: Look, room: number): Line[] {
   // As far down as the cursor asks for, with its section above it where it fits.
   const last = rest.findLastIndex((line) => line.key === state.selected);
   const from = Math.max(0, Math.min(Math.max(0, last - (room - 1) + 1 + Math.min(2, room >> 2)), at - 1, rest.length - (room - 1)));
-  const shown = rest.slice(from, from + room - 1);
+  // A preview without its row says nothing.
+  const isOrphan = from > 0 && rest[from]?.key !== undefined && rest[from]?.key === rest[from - 1]?.key;
+  const shown = rest.slice(isOrphan ? from + 1 : from, from + room - 1);
   const hidden = rest.slice(from + room - 1).filter((line) => line.key !== undefined).length;
   if (hidden > 0 && shown.length > 2 && shown.at(-1)?.key !== state.selected)
     shown[shown.length - 1] = { text: look.theme.paint("dim", `  ↓ ${hidden + 1} more`) };
