@@ -29,10 +29,10 @@ export const topCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const home = homeDir(sys);
-    const monitor = createMonitor(sys, { hasMeter: true });
+    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: true });
     if (args.once === true) {
       try {
-        const sessions = await monitor.readSettled();
+        const { sessions } = await monitor.readSettled();
         const plain = app.columns === undefined ? createTheme("none") : theme;
         const look = { columns: app.columns ?? 200, rows: 1000, theme: plain, home };
         const lines = renderOnce(sessions, createDashboardState(sys.now()), look);

@@ -16,6 +16,7 @@ export const watchCommand = command({
       valueHint: "TEMPLATE",
       description: `a line of your own, from {event} {id} {time} {name} {state} {old} {pid} {session_id} {cwd} {branch} {model} {profile} {cost} {context}`,
     },
+    all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
     heartbeat: { type: "string", valueHint: "SECONDS", default: "30", description: "longest silence (default: 30)" },
   },
   examples: [
@@ -28,7 +29,10 @@ export const watchCommand = command({
     if (!(seconds > 0)) throw usageError(`csm watch: --heartbeat must be a number of seconds above 0: ${args.heartbeat}`);
     const template = args.format ?? defaultTemplate;
     checkTemplate(template);
-    const monitor = createMonitor(app.sys, { hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template) });
+    const monitor = createMonitor(app.sys, {
+      hasStrangers: args.all === true,
+      hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
+    });
     const print = (event: FleetEvent): boolean => {
       if (args.json === true) app.out(JSON.stringify(eventJson(event)));
       else if (event.event === "heartbeat") app.tell(`${clock(event.at)} watching`);

@@ -31,7 +31,7 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
   return {
     async answer(session, wish, shownGate) {
       const target = await findTarget(sys, monitor, session);
-      const now = (await monitor.readSettled()).find((candidate) => candidate.key === session.key);
+      const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
       if (now === undefined || gateOf(now) !== shownGate)
         throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
       const isHeld = ((await target.channel?.readGates())?.length ?? 0) > 0;

@@ -2,7 +2,7 @@ import { needsPerson } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
 import type { LiveSession } from "./monitor-session.ts";
-import { printableLine } from "./sanitize.ts";
+import { printable, printableLine } from "./sanitize.ts";
 import type { Source, Status } from "./status.ts";
 
 /** One row of the list: cells as wide as their columns. */
@@ -212,9 +212,12 @@ export const renderRow = (session: LiveSession, chosen: readonly Column[], now: 
   chosen
     .map((column) => {
       const [role, text] = column.cell(session, now, column.width);
-      return theme.paint(role, padTo(printableLine(text), column.width, column.isRight));
+      return theme.paint(role, padTo(oneLine(text), column.width, column.isRight));
     })
     .join(" ");
+
+/** Without control characters; blanks stay, as they align. */
+const oneLine = (text: string): string => printable(text).replace(/[\t\n]/g, " ");
 
 /** What somebody who waits wants, on one line. */
 export function preview({ verdict }: LiveSession): string {

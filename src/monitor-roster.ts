@@ -4,7 +4,7 @@ import { isRecorded } from "./driver.ts";
 import type { Whereabouts } from "./monitor-session.ts";
 import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcesses } from "./process.ts";
-import { ancestors, type ProcessRow, readIdentity, scanProcesses } from "./process-table.ts";
+import { ancestors, type ProcessRow, readIdentity, scanProcesses, startTime } from "./process-table.ts";
 import { createSidecarStore, type Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 
@@ -23,8 +23,10 @@ export interface Entry {
   sidecar?: Sidecar;
   profile?: Profile;
   where?: Whereabouts;
-  /** Its program may be in a pane, though no session file says so. */
-  hasTerminal?: boolean;
+  /** Only the process table tells of it. */
+  isStranger?: boolean;
+  /** Epoch ms, where no file tells it. */
+  startedAt?: number;
   cwd?: string;
 }
 
@@ -166,12 +168,14 @@ function fromTable(sys: Sys, table: ReadonlyMap<number, ProcessRow>, seen: Reado
     const { uid, ownPid } = readIdentity(sys, row.pid);
     const where =
       uid !== undefined && uid !== sys.uid ? "other-user" : ownPid !== undefined && ownPid !== row.pid ? "container" : undefined;
+    const startedAt = row.startedAt ?? startTime(sys, row.start);
     const cwd = where === undefined ? sys.realPath(`/proc/${row.pid}/cwd`) : undefined;
     return {
       key: `${row.pid}:${row.start}`,
       pid: row.pid,
       isAlive: true,
-      hasTerminal: true,
+      isStranger: true,
+      ...(startedAt === undefined ? {} : { startedAt }),
       ...(where === undefined ? {} : { where }),
       ...(cwd === undefined ? {} : { cwd }),
     };

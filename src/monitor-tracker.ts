@@ -77,7 +77,7 @@ export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
     return {
       now: sys.now(),
       isAlive: entry.isAlive !== false,
-      startedAt: entry.file?.startedAt ?? (entry.sidecar?.created ?? 0) * 1000,
+      startedAt: entry.file?.startedAt ?? entry.startedAt ?? (entry.sidecar?.created ?? 0) * 1000,
       ...(entry.file === undefined ? {} : { session: entry.file }),
       ...(follower?.turn === undefined ? {} : { turn: follower.turn }),
       ...(hooks === undefined ? {} : { hooks: hooks.signals }),
@@ -133,7 +133,7 @@ export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
       model: follower?.turn?.model,
       sessionId,
       pid,
-      startedAt: file?.startedAt,
+      startedAt: file?.startedAt ?? tracker.entry.startedAt,
       kind: kindOfSession(file ?? {}),
       entrypoint: file?.entrypoint,
       version: file?.version,
@@ -169,7 +169,7 @@ const aged = (verdict: Verdict, age_ms: number): Verdict => ({ ...verdict, age_m
 function isSaid(signals: Signals, hasPane: boolean): boolean {
   const { session, screen, turn, hooks, now } = signals;
   if (session?.status !== "waiting" || screen?.gate !== undefined) return isSettled(signals);
-  const isTold = hooks?.gate !== undefined || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor !== "permission prompt";
+  const isTold = hooks?.gate !== undefined || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor === "dialog open";
   return !hasPane && (isTold || now - (session.statusUpdatedAt ?? 0) >= quietGateMs);
 }
 

@@ -28,7 +28,7 @@ export interface Monitor extends Feed {
   /** What is known now. */
   read(): Promise<Look>;
   /** The same, once nothing that is known to come is outstanding; at most 1.5 s. */
-  readSettled(): Promise<LiveSession[]>;
+  readSettled(): Promise<Look>;
   /** The pane of a session, on whatever server of this user it is. */
   findPane(session: Pick<LiveSession, "key" | "pid">): Promise<Pane | undefined>;
 }
@@ -39,12 +39,16 @@ export interface Look {
   /** Longest in its state first. */
   sessions: LiveSession[];
   isSettled: boolean;
+  /** Programs called claude of which nothing else is known. */
+  hidden: number;
 }
 
 export interface MonitorOptions {
   profiles?: () => Profile[];
   /** Also those whose process ended without a word. */
   hasDead?: boolean;
+  /** Also programs called claude, outside tmux, without a session file in a known profile: of other users, in containers … */
+  hasStrangers?: boolean;
   health?: HealthThresholds;
   /** Also what each session has used; the first look reads whole transcripts for it. */
   hasMeter?: boolean;
@@ -121,15 +125,16 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   const readOnce = async (): Promise<Look> => {
     await follow(await roster.read());
     await captureAll();
-    const described = [...trackers.values()]
-      .filter(({ entry }) => options.hasDead === true || entry.isAlive !== false)
-      .map((tracker) => tracker.describe());
+    const live = [...trackers.values()].filter(({ entry }) => options.hasDead === true || entry.isAlive !== false);
+    // A program that only bears the name is somebody's session for certain when it runs in a pane of this user.
+    const shown = live.filter(({ entry, pane }) => entry.isStranger !== true || pane !== undefined || options.hasStrangers === true);
+    const described = shown.map((tracker) => tracker.describe());
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
     if (meter !== undefined) for (const session of sessions) addMeter(session, meter, sys.now());
     const badges = judgeHealth(sessions, sys.now(), options.health);
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
-    return { at: sys.now(), sessions, isSettled: !isUnsettled };
+    return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
   };
   // One look at a time: two would read the same new lines twice.
   let last: Promise<unknown> = Promise.resolve();
@@ -156,7 +161,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       const deadline = sys.now() + settleMs;
       for (;;) {
         const look = await read();
-        if (look.isSettled || sys.now() >= deadline) return look.sessions;
+        if (look.isSettled || sys.now() >= deadline) return look;
         await sys.sleep(settleStepMs);
       }
     },
@@ -186,12 +191,14 @@ function addMeter(session: LiveSession, meter: MeterReader, now: number): void {
   if (session.transcript === undefined) return;
   const reading = meter.update(session.transcript, now);
   if (reading === undefined || reading.format === "empty") return;
-  if (reading.format === "unknown format") session.note ??= unknownFormat;
-  else session.meter = toMeter(reading);
+  // Before the first answer there is nothing to count, in whatever format.
+  if (reading.format === "unknown format") {
+    if (session.model !== undefined) session.note ??= unknownFormat;
+  } else session.meter = toMeter(reading);
 }
 
 /** One look at everything, as soon as its signals agree. */
-export async function listSessions(sys: Sys, options: MonitorOptions = {}): Promise<LiveSession[]> {
+export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<Look> {
   const monitor = createMonitor(sys, options);
   try {
     return await monitor.readSettled();
@@ -200,6 +207,9 @@ export async function listSessions(sys: Sys, options: MonitorOptions = {}): Prom
   }
 }
 
+/** Every session that surely is one, longest in its state first. */
+export const listSessions = async (sys: Sys): Promise<LiveSession[]> => (await lookOnce(sys)).sessions;
+
 /** A session that says it runs in tmux, one that csd started there, and one that says nothing yet. */
-const canHavePane = ({ file, sidecar, hasTerminal }: Entry): boolean =>
-  sidecar !== undefined || hasTerminal === true || file?.tmux !== undefined || file?.version === undefined;
+const canHavePane = ({ file, sidecar, isStranger }: Entry): boolean =>
+  sidecar !== undefined || isStranger === true || file?.tmux !== undefined || file?.version === undefined;

@@ -70,6 +70,15 @@ export function readIdentity(sys: Sys, pid: number): { uid?: number; ownPid?: nu
   return { ...(uid === undefined ? {} : { uid: Number(uid) }), ...(ownPid === undefined ? {} : { ownPid: Number(ownPid) }) };
 }
 
+/** Linux counts in hundredths of a second since boot, whatever its own clock does. */
+const tickMs = 10;
+
+/** Epoch ms of a start in ticks; undefined off Linux. */
+export function startTime(sys: Sys, start: string): number | undefined {
+  const bootSeconds = /^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1];
+  return bootSeconds === undefined ? undefined : Number(bootSeconds) * 1000 + Number(start) * tickMs;
+}
+
 /** The process itself, its parent, and so on; bounded, as a table read while it changes can hold a ring. */
 export function* ancestors(table: ReadonlyMap<number, ProcessRow>, pid: number): Generator<number> {
   for (let current = pid, depth = 0; current > 1 && depth < 64; depth++) {

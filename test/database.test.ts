@@ -61,14 +61,17 @@ test("a lock is held by one, and free when it is given back or its holder is kil
     [
       process.execPath,
       "-e",
-      `import { takeLock } from ${JSON.stringify(join(import.meta.dir, "../src/database.ts"))}; takeLock(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000)`,
+      `import { takeLock } from ${JSON.stringify(join(import.meta.dir, "../src/database.ts"))}; globalThis.release = takeLock(${JSON.stringify(path)}); console.log("held"); setInterval(() => {}, 1000)`,
     ],
     { stdout: "pipe" },
   );
-  for await (const _ of holder.stdout) break;
-  expect(takeLock(path)).toBeUndefined();
-  holder.kill("SIGKILL");
-  await holder.exited;
+  try {
+    for await (const _ of holder.stdout) break;
+    expect(takeLock(path)).toBeUndefined();
+  } finally {
+    holder.kill("SIGKILL");
+    await holder.exited;
+  }
   const again = takeLock(path);
   expect(again).toBeDefined();
   again?.();
