@@ -16,6 +16,7 @@ export const topCommand = command({
     "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys.",
   args: {
     once: { type: "boolean", description: "print the list once and exit" },
+    all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
     theme: { type: "string", valueHint: "NAME", description: `${themeNames.join(", ")} (default: dark, or none under NO_COLOR)` },
     mouse: { type: "boolean", description: "click to choose a session, wheel to move; the terminal's own selection then needs shift" },
     record: { type: "string", valueHint: "FILE", description: "also write what is shown as an asciicast" },
@@ -29,7 +30,7 @@ export const topCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const home = homeDir(sys);
-    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: true });
+    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: args.all === true });
     if (args.once === true) {
       try {
         const { sessions } = await monitor.readSettled();

@@ -13,7 +13,7 @@ export function reduce(state: DashboardState, event: Event): { state: DashboardS
     case "told":
       return { state: { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } }, effects: [] };
     case "sessions":
-      return { state: takeSessions(passTime(state, event.now), event.sessions), effects: [] };
+      return { state: takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0 }, event.sessions), effects: [] };
     case "key":
       return pressKey(state, event);
   }

@@ -6,6 +6,8 @@ import type { Key } from "./terminal-keys.ts";
 export interface DashboardState {
   now: number;
   sessions: LiveSession[];
+  /** Programs called claude that are not shown. */
+  hidden: number;
   /** Those that ended while it was open. */
   ended: LiveSession[];
   /** Key of the session under the cursor: it stays with its session however the list is ordered. */
@@ -41,7 +43,7 @@ export type Effect =
   | { do: "copy"; text: string };
 
 export type Event =
-  | { kind: "sessions"; sessions: LiveSession[]; now: number }
+  | { kind: "sessions"; sessions: LiveSession[]; hidden?: number; now: number }
   | { kind: "key"; key: Key; page: number; hitKey?: string | undefined }
   | { kind: "told"; text: string; isError: boolean; now: number }
   | { kind: "time"; now: number };
@@ -49,6 +51,7 @@ export type Event =
 export const createDashboardState = (now: number): DashboardState => ({
   now,
   sessions: [],
+  hidden: 0,
   ended: [],
   selected: undefined,
   hasDetail: false,

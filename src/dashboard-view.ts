@@ -65,6 +65,7 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
     ["working", `● ${count("working")} work`],
     ["idle", `○ ${count("idle")} idle`],
   ];
+  if (state.hidden > 0) parts.push(["dim", `+${state.hidden} unknown (--all)`]);
   const left = `${theme.paint("title", ` ${title}`)}  ${parts.map(([role, text]) => theme.paint(role, text)).join("  ")}`;
   const cost = state.sessions.reduce((sum, { meter }) => sum + (meter?.costUsd ?? 0), 0);
   const burn = state.sessions.reduce((sum, { meter }) => sum + (meter?.burnUsdPerHour ?? 0), 0);

@@ -28,14 +28,13 @@ const clockMs = 1000;
 /** The dashboard until it is left; the terminal is as before then, whatever happened. */
 export async function runDashboard(options: DashboardOptions): Promise<void> {
   const { sys, feed, record } = options;
-  const size = { columns: 80, rows: 24 };
   const terminal = openTerminal({
     hasMouse: options.hasMouse === true,
-    ...(record === undefined ? {} : { onOutput: (text: string) => record(text, size) }),
+    ...(record === undefined ? {} : { onOutput: record }),
   });
   const stopListening = sys.onInterrupt(() => terminal.close());
   try {
-    await loop(options, terminal, size);
+    await loop(options, terminal);
   } finally {
     stopListening();
     terminal.close();
@@ -43,7 +42,7 @@ export async function runDashboard(options: DashboardOptions): Promise<void> {
   }
 }
 
-async function loop(options: DashboardOptions, terminal: Terminal, size: { columns: number; rows: number }): Promise<void> {
+async function loop(options: DashboardOptions, terminal: Terminal): Promise<void> {
   const { sys, feed } = options;
   let state = createDashboardState(sys.now());
   let frame: Frame = { lines: [], hits: [], maxScroll: 0 };
@@ -73,15 +72,15 @@ async function loop(options: DashboardOptions, terminal: Terminal, size: { colum
   // One after another: the next look begins when this one has been drawn or passed over.
   const follow = async () => {
     while (isOpen) {
-      const { sessions } = await feed.read();
-      dispatch({ kind: "sessions", sessions, now: sys.now() });
+      const { sessions, hidden = 0 } = await feed.read();
+      dispatch({ kind: "sessions", sessions, hidden, now: sys.now() });
       terminal.wake();
       await feed.next(safetyPollMs);
     }
   };
   const following = follow().catch(fail);
   while (isOpen) {
-    Object.assign(size, { columns: terminal.columns(), rows: terminal.rows() });
+    const size = { columns: terminal.columns(), rows: terminal.rows() };
     dispatch({ kind: "time", now: sys.now() });
     frame = renderDashboard(state, {
       ...size,

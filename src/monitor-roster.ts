@@ -47,6 +47,8 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   let sidecars: { readAt: number; modifiedAt: number | undefined; list: Sidecar[] } | undefined;
   let scanned: { at: number; table: Map<number, ProcessRow> } | undefined;
   let ownDomain: string | undefined;
+  /** Those that claude or csd has told of: one whose file has just gone is on its way out, and no stranger. */
+  const named = new Set<string>();
 
   const readFiles = (): { file: SessionFile; profile: Profile }[] => {
     const seen = new Set<string>();
@@ -93,7 +95,12 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       const tracked = readSidecars();
       const isFresh = isScanDue();
       const table = isFresh ? await scan() : (scanned?.table ?? new Map<number, ProcessRow>());
-      const pids = [...files.map(({ file }) => file.pid), ...tracked.flatMap((sidecar) => sidecar.pid ?? [])];
+      const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
+      const pids = [
+        ...strangers.map((row) => row.pid),
+        ...files.map(({ file }) => file.pid),
+        ...tracked.flatMap((sidecar) => sidecar.pid ?? []),
+      ];
       // The scan of this moment serves for all; between scans only the known ones are asked for.
       const processes: ReadonlyMap<number, ProcessStart> = isFresh ? table : await readProcesses(sys, [...new Set(pids)]);
       const bySidecar = new Map(tracked.flatMap((sidecar) => (isLive(processes, sidecar) ? [[sidecar.pid ?? 0, sidecar]] : [])));
@@ -102,7 +109,9 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));
       for (const [pid, sidecar] of bySidecar) if (!seen.has(pid)) entries.push(fromSidecar(sys, sidecar, profiles(), processes));
       for (const pid of bySidecar.keys()) seen.add(pid);
-      return [...entries, ...fromTable(sys, table, seen)];
+      for (const entry of entries) named.add(entry.key);
+      const alive = strangers.filter((row) => processes.get(row.pid)?.start === row.start && !named.has(`${row.pid}:${row.start}`));
+      return [...entries, ...fromTable(sys, table, alive, seen)];
     },
   };
 }
@@ -157,9 +166,10 @@ function fromSidecar(sys: Sys, sidecar: Sidecar, profiles: Profile[], processes:
   return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, sidecar, profile, cwd: sidecar.cwd };
 }
 
+const isStranger = (row: ProcessRow): boolean => row.command === "claude" && row.hasTerminal;
+
 /** Programs called claude at a terminal, of which no session file and no record tells. */
-function fromTable(sys: Sys, table: ReadonlyMap<number, ProcessRow>, seen: ReadonlySet<number>): Entry[] {
-  const found = [...table.values()].filter((row) => row.command === "claude" && row.hasTerminal && !seen.has(row.pid));
+function fromTable(sys: Sys, table: ReadonlyMap<number, ProcessRow>, found: readonly ProcessRow[], seen: ReadonlySet<number>): Entry[] {
   // What a session starts under its own name is a part of it.
   const own = found.filter(
     (row) => ![...ancestors(table, row.parent)].some((pid) => seen.has(pid) || table.get(pid)?.command === "claude"),

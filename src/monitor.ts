@@ -17,7 +17,7 @@ import { createTmux, type Pane } from "./tmux.ts";
 
 /** Where sessions come from, again and again: the monitor, or a script. */
 export interface Feed {
-  read(): Promise<{ sessions: LiveSession[] }>;
+  read(): Promise<{ sessions: LiveSession[]; hidden?: number }>;
   /** Resolves at a sign of change, or after `timeoutMs`. */
   next(timeoutMs: number): Promise<void>;
   close(): void;

@@ -108,12 +108,11 @@ describe("claude in a plain terminal, without csd and tmux", () => {
       input: { command: "touch x && rm -f y" },
       source: "session-file",
     });
-    await until("the gate takes the key", async () => {
-      // A gate that was painted just now swallows keys.
-      if ((await find(plain.pid))?.state.status === "blocked") plain.write("1");
-      await Bun.sleep(400);
-      return (await find(plain.pid))?.state.status !== "blocked";
-    });
+    // A digit that comes before the dialog is painted becomes a draft, and claude holds the dialog back while one stands (2.1.329).
+    await until("the dialog is painted", () => plain.shown().includes("4. "), plain.shown);
+    // Keys are swallowed for 0.6 s after that.
+    await Bun.sleep(700);
+    plain.write("1");
     await reach("it works", plain.pid, ({ state }) => state.status === "working");
     // Esc ends the turn without a hook and without an end line.
     plain.write("\u001b");
