@@ -111,7 +111,7 @@ function renderGate(session: LiveSession, view: View): string[] {
           ? theme.paint("good", "allow once")
           : choice.meaning === "refuse"
             ? theme.paint("warn", "refuse")
-            : theme.paint("dim", choice.meaning);
+            : theme.paint("dim", printableLine(choice.meaning));
     return [`${indent}${choice.option}. ${fit(printableLine(choice.label), Math.max(10, view.columns - 24))}  ${mark}`];
   });
   if (verdict.status === "blocked")

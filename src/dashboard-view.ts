@@ -6,7 +6,7 @@ import { type DashboardState, listSections, needsPerson, selectedSession } from 
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { fit, width } from "./format.ts";
 import type { LiveSession } from "./monitor-session.ts";
-import { printable, printableLine } from "./sanitize.ts";
+import { printable, printableLine, styledOnly } from "./sanitize.ts";
 
 export interface Frame {
   lines: string[];
@@ -47,7 +47,11 @@ export function renderDashboard(state: DashboardState, look: Look): Frame {
   };
 }
 
-const clip = (text: string, columns: number): string => (width(text) <= columns ? text : Bun.sliceAnsi(text, 0, columns, "…"));
+/** The last door: whatever a line was made of, only characters and our styles go through it. */
+const clip = (text: string, columns: number): string => {
+  const calm = styledOnly(text).replaceAll("\n", " ");
+  return width(calm) <= columns ? calm : Bun.sliceAnsi(calm, 0, columns, "…");
+};
 
 function scrolled(lines: string[], scroll: number, room: number): { lines: Line[]; maxScroll: number } {
   const maxScroll = Math.max(0, lines.length - room);
@@ -238,7 +242,7 @@ function emptyLines(state: DashboardState, { theme, columns }: Look): Line[] {
   const words =
     state.sessions.length > 0
       ? [`no session fits /${printableLine(state.filter)}`, "esc clears the filter"]
-      : ["no session of Claude Code is running", "n starts one here; those started elsewhere appear by themselves"];
+      : ["no session of Claude Code is running", "n starts one here; others appear by themselves"];
   return ["", ...words.map((text, index) => theme.paint(index === 0 ? "text" : "dim", ` ${fit(text, columns - 2)}`))].map((text) => ({
     text,
   }));
