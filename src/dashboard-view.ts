@@ -50,7 +50,10 @@ export function renderDashboard(state: DashboardState, look: Look): Frame {
 /** The last door: whatever a line was made of, only characters and our styles go through it. */
 const clip = (text: string, columns: number): string => {
   const calm = styledOnly(text).replaceAll("\n", " ");
-  return width(calm) <= columns ? calm : Bun.sliceAnsi(calm, 0, columns, "…");
+  if (width(calm) <= columns) return calm;
+  // sliceAnsi of Bun 1.4.5 returns a column too many where a wide character stands at the cut.
+  const cut = Bun.sliceAnsi(calm, 0, columns - 1);
+  return `${width(cut) < columns ? cut : Bun.sliceAnsi(calm, 0, columns - 2)}…`;
 };
 
 function scrolled(lines: string[], scroll: number, room: number): { lines: Line[]; maxScroll: number } {

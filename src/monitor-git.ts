@@ -9,6 +9,22 @@ export interface Checkout {
   branch?: string;
 }
 
+/** Reads each folder's checkout once in a while, however many sessions work in it. */
+export function createCheckoutReader(sys: Sys): (cwd: string) => Checkout | undefined {
+  const known = new Map<string, { at: number; found: Checkout | undefined }>();
+  return (cwd) => {
+    const now = sys.now();
+    const last = known.get(cwd);
+    if (last !== undefined && now - last.at < rereadMs) return last.found;
+    const found = readCheckout(sys, cwd);
+    if (known.size >= maxKnown) known.clear();
+    known.set(cwd, { at: now, found });
+    return found;
+  };
+}
+
+const rereadMs = 3000;
+const maxKnown = 500;
 const maxDepth = 40;
 
 /** Undefined outside a repository. */

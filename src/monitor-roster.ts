@@ -40,9 +40,10 @@ export interface Roster {
 /** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
 const scanEveryMs = 5000;
 const sidecarEveryMs = 5000;
+const coarseMs = 100;
 
 export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
-  const parsed = new Map<string, { text: string; file: SessionFile }>();
+  const parsed = new Map<string, { state: string; file: SessionFile }>();
   const sidecarStore = createSidecarStore(sys);
   let sidecars: { readAt: number; modifiedAt: number | undefined; list: Sidecar[] } | undefined;
   let scanned: { at: number; table: Map<number, ProcessRow> } | undefined;
@@ -67,13 +68,15 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   };
   /** A torn file keeps what it said before. */
   const readFile = (path: string): SessionFile | undefined => {
-    const text = sys.readText(path);
+    const found = sys.identify(path);
+    if (found === undefined) return undefined;
+    const state = `${found.id} ${found.size} ${found.modifiedAt}`;
     const known = parsed.get(path);
-    if (text === undefined) return undefined;
-    if (known?.text === text) return known.file;
-    const file = parseSessionFile(text);
+    // The clock of files is coarse: one that changed just now may change again at the same time.
+    if (known?.state === state && sys.now() - found.modifiedAt > coarseMs) return known.file;
+    const file = parseSessionFile(sys.readText(path) ?? "");
     if (file === undefined) return known?.file;
-    parsed.set(path, { text, file });
+    parsed.set(path, { state, file });
     return file;
   };
   const readSidecars = (): Sidecar[] => {

@@ -3,7 +3,7 @@ import { toSignals } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
 import { findTranscript, isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
 import { createAgentReader } from "./monitor-agents.ts";
-import { type Checkout, readCheckout } from "./monitor-git.ts";
+import type { Checkout } from "./monitor-git.ts";
 import type { Entry } from "./monitor-roster.ts";
 import { kindOfSession, type LiveSession, unknownFormat } from "./monitor-session.ts";
 import { createFollower, type Follower } from "./monitor-transcript.ts";
@@ -22,6 +22,8 @@ export interface Tracker {
   needsCapture: boolean;
   take(entry: Entry): Promise<void>;
   show(screen: Screen | undefined): void;
+  /** The last look found something new in the transcript. */
+  hasGrown(): boolean;
   /** The transcript that is followed. */
   transcript(): string | undefined;
   /** False while a signal is known to be on its way; what was last known for certain is shown till then. */
@@ -29,19 +31,28 @@ export interface Tracker {
 }
 
 const lookupEveryMs = 5000;
-const checkoutEveryMs = 3000;
+/** The clock of folders is coarse: two changes at once look like one. */
+const hooksEveryMs = 1000;
 const recaptureMs = 5000;
 /** So long an unpainted gate of an unknown kind may stay unsaid. */
 const quietGateMs = 400;
 
-/** `lines` is only used during a read; all trackers share it. */
-export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
+/** What all trackers use together. */
+export interface Shared {
+  /** Only used during a read. */
+  lines: Buffer;
+  checkout(cwd: string): Checkout | undefined;
+  /** So much of a transcript's end is read at first. */
+  historyBytes: number;
+}
+
+export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
   const agents = createAgentReader(sys);
   let follower: Follower | undefined;
   let target: Target | undefined;
-  let hooks: { key: string; signals: HookSignals } | undefined;
+  let hooks: { key: string; at: number; signals: HookSignals } | undefined;
   let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
-  let checkout: { at: number; cwd: string; found: Checkout | undefined } | undefined;
+  let grew = false;
   let lookedUpAt = Number.NEGATIVE_INFINITY;
   let last: { verdict: Verdict; since: number; key: string } | undefined;
 
@@ -58,18 +69,17 @@ export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
       const isDue = sys.now() - lookedUpAt >= lookupEveryMs;
       if (!isThere && isDue) lookedUpAt = sys.now();
       const path = isThere ? direct : isDue ? findTranscript(sys, { configDir, ...(sidecar ? { sidecar } : {}) }, file) : undefined;
-      if (path !== undefined) follower = createFollower(sys, path, lines);
+      if (path !== undefined) follower = createFollower(sys, path, shared.lines, shared.historyBytes);
     }
-    follower?.read();
+    grew = follower?.read() ?? false;
   };
   const readHooks = async () => {
     const channel = target?.channel;
     if (channel === undefined) return;
-    const gates = sys.list(join(channel.dir, "gates")).join(" ");
-    const key = `${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${gates}`;
-    // A gate whose hook has died keeps its file: as long as one is listed, ask again.
-    if (hooks?.key === key && gates === "") return;
-    hooks = { key, signals: toSignals(await channel.readEvents(), await channel.readGates()) };
+    const key = `${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${sys.modifiedAt(join(channel.dir, "gates"))}`;
+    // A gate whose hook has died keeps its file: as long as one is held, ask again.
+    if (hooks?.key === key && hooks.signals.gate === undefined && sys.now() - hooks.at < hooksEveryMs) return;
+    hooks = { key, at: sys.now(), signals: toSignals(await channel.readEvents(), await channel.readGates()) };
   };
   const signals = (): Signals => {
     const { entry } = tracker;
@@ -104,6 +114,7 @@ export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
     show(current) {
       screen = { of: screenKey(), at: sys.now(), screen: current };
     },
+    hasGrown: () => grew,
     transcript: () => follower?.path,
     describe() {
       const now = signals();
@@ -120,8 +131,7 @@ export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
   const compose = (verdict: Verdict, since: number): LiveSession => {
     const { file, sidecar, profile, where, key, pid } = tracker.entry;
     const cwd = file?.cwd ?? sidecar?.cwd ?? tracker.entry.cwd ?? "";
-    if (checkout === undefined || checkout.cwd !== cwd || sys.now() - checkout.at >= checkoutEveryMs)
-      checkout = { at: sys.now(), cwd, found: where === undefined ? readCheckout(sys, cwd) : undefined };
+    const checkout = where === undefined ? shared.checkout(cwd) : undefined;
     const sessionId = file?.sessionId ?? sidecar?.session_id;
     const note = describeUnknown(tracker.entry, follower);
     return defined({
@@ -143,8 +153,8 @@ export function createTracker(sys: Sys, first: Entry, lines: Buffer): Tracker {
       where,
       note,
       tmux: file?.tmux,
-      worktree: checkout.found?.root,
-      branch: checkout.found?.branch,
+      worktree: checkout?.root,
+      branch: checkout?.branch,
       transcript: follower?.path,
       agents: follower === undefined || tracker.entry.isAlive === false ? [] : agents.read(follower.path),
       work: follower?.work ?? createWork(),

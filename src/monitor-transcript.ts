@@ -12,14 +12,14 @@ export interface Follower {
   work: Work;
   /** Lines were read and none was of a known form. */
   isUnknownFormat: boolean;
-  read(): void;
+  /** True when something new was read. */
+  read(): boolean;
 }
 
-const firstBytes = 128 * 1024;
 const knownLine = /"type":\s?"/;
 
-/** `buffer` is only used during a read. */
-export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer): Follower {
+/** `buffer` is only used during a read; `firstBytes` of the end are read at first, and more where a turn is longer. */
+export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, firstBytes: number): Follower {
   let tail: Tail | undefined;
   let events: TranscriptEvent[] = [];
   let open = new Map<string, string>();
@@ -65,14 +65,15 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
     read() {
       if (tail === undefined) {
         const file = sys.identify(path);
-        if (file === undefined) return;
+        if (file === undefined) return false;
         readFirst(file.size);
       } else {
         const growth = poll(tail);
-        if (growth === "same" || growth === "gone") return;
+        if (growth === "same" || growth === "gone") return false;
       }
       follower.turn = decideTurn(events);
       follower.isUnknownFormat = lines > 0 && known === 0;
+      return true;
     },
   };
   return follower;

@@ -4,10 +4,11 @@ import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
 import { createMeter, type Meter as MeterReader } from "./meter.ts";
+import { createCheckoutReader } from "./monitor-git.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
-import { type LiveSession, toMeter, unknownFormat } from "./monitor-session.ts";
-import { createTracker, type Tracker } from "./monitor-tracker.ts";
+import { type LiveSession, type Meter, toMeter, unknownFormat } from "./monitor-session.ts";
+import { createTracker, type Shared, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
 import { profileDirs } from "./registry.ts";
 import type { Sys } from "./sys.ts";
@@ -56,6 +57,10 @@ export interface MonitorOptions {
 
 const profilesEveryMs = 10_000;
 const unsettledMs = 60;
+const meterEveryMs = 5000;
+/** A list needs the newest turn, the dashboard also what was done lately. */
+const listHistoryBytes = 16 * 1024;
+const topHistoryBytes = 256 * 1024;
 /** A pane that was not found is looked for again after this time. */
 const seekEveryMs = 5000;
 
@@ -67,7 +72,12 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     return profiles.list;
   });
   const meter = options.hasMeter === true ? createMeter(sys) : undefined;
-  const lines = createLineBuffer();
+  const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
+  const shared: Shared = {
+    lines: createLineBuffer(),
+    checkout: createCheckoutReader(sys),
+    historyBytes: options.hasMeter === true ? topHistoryBytes : listHistoryBytes,
+  };
   const trackers = new Map<string, Tracker>();
   const soughtAt = new WeakMap<Tracker, number>();
   let watch: { paths: string; watch: Watch } | undefined;
@@ -78,11 +88,12 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     for (const [key, tracker] of trackers) {
       if (keys.has(key)) continue;
       trackers.delete(key);
+      measured.delete(key);
       const path = tracker.transcript();
       if (path !== undefined) meter?.forget(path);
     }
     for (const entry of entries) {
-      const tracker = trackers.get(entry.key) ?? createTracker(sys, entry, lines);
+      const tracker = trackers.get(entry.key) ?? createTracker(sys, entry, shared);
       trackers.set(entry.key, tracker);
       await tracker.take(entry);
     }
@@ -122,6 +133,19 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     );
     for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
   };
+  /** Only where something can have changed; what an hour costs moves with time. */
+  const measure = (session: LiveSession, reader: MeterReader) => {
+    const last = measured.get(session.key);
+    const isRunning = session.agents.some((agent) => agent.isRunning);
+    const isDue = last === undefined || last.path !== session.transcript || sys.now() - last.at >= meterEveryMs;
+    if (isDue || isRunning || trackers.get(session.key)?.hasGrown() === true) {
+      addMeter(session, reader, sys.now());
+      measured.set(session.key, { at: sys.now(), path: session.transcript, meter: session.meter, note: session.note });
+    } else {
+      if (last.meter !== undefined) session.meter = last.meter;
+      if (last.note !== undefined) session.note ??= last.note;
+    }
+  };
   const readOnce = async (): Promise<Look> => {
     await follow(await roster.read());
     await captureAll();
@@ -131,7 +155,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const described = shown.map((tracker) => tracker.describe());
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
-    if (meter !== undefined) for (const session of sessions) addMeter(session, meter, sys.now());
+    if (meter !== undefined) for (const session of sessions) measure(session, meter);
     const badges = judgeHealth(sessions, sys.now(), options.health);
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
