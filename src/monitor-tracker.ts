@@ -33,6 +33,7 @@ export interface Tracker {
 const lookupEveryMs = 5000;
 /** The clock of folders is coarse: two changes at once look like one. */
 const hooksEveryMs = 1000;
+const restMs = 5000;
 const recaptureMs = 5000;
 /** So long an unpainted gate of an unknown kind may stay unsaid. */
 const quietGateMs = 400;
@@ -50,7 +51,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
   const agents = createAgentReader(sys);
   let follower: Follower | undefined;
   let target: Target | undefined;
-  let hooks: { key: string; at: number; signals: HookSignals } | undefined;
+  let hooks: { key: string; status: string; at: number; askedAt: number; signals: HookSignals } | undefined;
   let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
   let grew = false;
   let lookedUpAt = Number.NEGATIVE_INFINITY;
@@ -76,10 +77,17 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
   const readHooks = async () => {
     const channel = target?.channel;
     if (channel === undefined) return;
+    const status = `${tracker.entry.file?.status} ${tracker.entry.file?.statusUpdatedAt}`;
+    // A hook only matters around a change of the status; a session at rest is asked now and then.
+    const isAtRest = tracker.entry.file?.status === "idle" && hooks?.status === status && hooks.signals.gate === undefined;
+    if (isAtRest && hooks !== undefined && sys.now() - hooks.askedAt < restMs) return;
     const key = `${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${sys.modifiedAt(join(channel.dir, "gates"))}`;
     // A gate whose hook has died keeps its file: as long as one is held, ask again.
-    if (hooks?.key === key && hooks.signals.gate === undefined && sys.now() - hooks.at < hooksEveryMs) return;
-    hooks = { key, at: sys.now(), signals: toSignals(await channel.readEvents(), await channel.readGates()) };
+    if (hooks?.key === key && hooks.signals.gate === undefined && sys.now() - hooks.at < hooksEveryMs) {
+      Object.assign(hooks, { status, askedAt: sys.now() });
+      return;
+    }
+    hooks = { key, status, at: sys.now(), askedAt: sys.now(), signals: toSignals(await channel.readEvents(), await channel.readGates()) };
   };
   const signals = (): Signals => {
     const { entry } = tracker;

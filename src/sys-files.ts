@@ -44,7 +44,11 @@ export const attempt = <T>(read: () => T): T | undefined => {
 /** Asks first: an exception for a file that is not there costs more than all the rest. */
 const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-export const readText = (path: string): string | undefined => (isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined);
+/** Of the process table only what was there a moment ago is asked for. */
+const isSurelyThere = (path: string): boolean => path.startsWith("/proc/");
+
+export const readText = (path: string): string | undefined =>
+  isSurelyThere(path) || isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined;
 
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
