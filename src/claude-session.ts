@@ -18,7 +18,7 @@ export interface SessionFile {
   version?: string;
   /** `<session>:@<window>.%<pane>` when it runs inside tmux. */
   tmux?: string;
-  /** Which machine and pid namespace the number belongs to: `linux:<machine-id>:pid:[4026531836]`. */
+  /** Where `pid` counts: machine and pid namespace. Not in early versions. */
   pidDomain?: string;
 }
 

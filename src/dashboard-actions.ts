@@ -9,7 +9,7 @@ import { runForeground } from "./exec.ts";
 import type { Monitor } from "./monitor.ts";
 import type { LiveSession } from "./monitor-session.ts";
 import { readProcess } from "./process.ts";
-import { scanProcesses } from "./process-table.ts";
+import { scanProcesses } from "./process-scan.ts";
 import { createSidecarStore } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";

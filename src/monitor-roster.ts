@@ -3,8 +3,8 @@ import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { isRecorded } from "./driver.ts";
 import type { Whereabouts } from "./monitor-session.ts";
 import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
-import { isOwner, type ProcessStart, readProcesses } from "./process.ts";
-import { ancestors, type ProcessRow, readIdentity, scanProcesses, startTime } from "./process-table.ts";
+import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
+import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
 import { createSidecarStore, type Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 
@@ -34,7 +34,7 @@ export interface Entry {
 export interface Roster {
   read(): Promise<Entry[]>;
   /** The newest scan. */
-  table(): Promise<ReadonlyMap<number, ProcessRow>>;
+  table(): Promise<ReadonlyMap<number, ScannedProcess>>;
 }
 
 /** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
@@ -46,8 +46,14 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   const parsed = new Map<string, { state: string; file: SessionFile }>();
   const sidecarStore = createSidecarStore(sys);
   let sidecars: { readAt: number; modifiedAt: number | undefined; list: Sidecar[] } | undefined;
-  let scanned: { at: number; table: Map<number, ProcessRow> } | undefined;
-  let ownDomain: string | undefined;
+  let scanned: { at: number; table: Map<number, ScannedProcess> } | undefined;
+  const domains = new Map<string, boolean>();
+  const isForeign = ({ pidDomain }: SessionFile): boolean => {
+    if (pidDomain === undefined) return false;
+    const known = domains.get(pidDomain) ?? isElsewhere(sys, { pidDomain });
+    domains.set(pidDomain, known);
+    return known;
+  };
   /** Those that claude or csd has told of: one whose file has just gone is on its way out, and no stranger. */
   const named = new Set<string>();
 
@@ -85,7 +91,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().sidecars };
     return sidecars.list;
   };
-  const scan = async (): Promise<Map<number, ProcessRow>> => {
+  const scan = async (): Promise<Map<number, ScannedProcess>> => {
     scanned = { at: sys.now(), table: await scanProcesses(sys) };
     return scanned.table;
   };
@@ -97,7 +103,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       const files = readFiles();
       const tracked = readSidecars();
       const isFresh = isScanDue();
-      const table = isFresh ? await scan() : (scanned?.table ?? new Map<number, ProcessRow>());
+      const table = isFresh ? await scan() : (scanned?.table ?? new Map<number, ScannedProcess>());
       const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
       const pids = [
         ...strangers.map((row) => row.pid),
@@ -105,10 +111,10 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
         ...tracked.flatMap((sidecar) => sidecar.pid ?? []),
       ];
       // The scan of this moment serves for all; between scans only the known ones are asked for.
-      const processes: ReadonlyMap<number, ProcessStart> = isFresh ? table : await readProcesses(sys, [...new Set(pids)]);
+      const canServe = isFresh && sys.platform !== "linux";
+      const processes: ReadonlyMap<number, ProcessStart> = canServe ? table : await readProcesses(sys, [...new Set(pids)]);
       const bySidecar = new Map(tracked.flatMap((sidecar) => (isLive(processes, sidecar) ? [[sidecar.pid ?? 0, sidecar]] : [])));
-      ownDomain ??= domainOf(files, processes);
-      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, bySidecar, ownDomain }));
+      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, bySidecar, isForeign }));
       const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));
       for (const [pid, sidecar] of bySidecar) if (!seen.has(pid)) entries.push(fromSidecar(sys, sidecar, profiles(), processes));
       for (const pid of bySidecar.keys()) seen.add(pid);
@@ -124,37 +130,28 @@ const isLive = (processes: ReadonlyMap<number, ProcessStart>, sidecar: Sidecar):
 
 interface Known {
   processes: ReadonlyMap<number, ProcessStart>;
-  table: ReadonlyMap<number, ProcessRow>;
+  table: ReadonlyMap<number, ScannedProcess>;
   bySidecar: ReadonlyMap<number, Sidecar>;
-  ownDomain: string | undefined;
+  isForeign(file: SessionFile): boolean;
 }
 
 /** Numbers of another pid namespace say nothing here: such a process is looked for by its start. */
 function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Profile }, known: Known): Entry {
   const owner = known.processes.get(file.pid);
   const common = { pid: file.pid, file, profile };
-  if (isOwner(owner, file) && !isForeign(file, known.ownDomain)) {
+  if (isOwner(owner, file) && !known.isForeign(file)) {
     const sidecar = known.bySidecar.get(file.pid);
     return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...(sidecar === undefined ? {} : { sidecar }) };
   }
   const inside = findContained(sys, known.table, file);
   if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };
   const key = `${file.pid}:${file.procStart ?? file.startedAt}:${profile.dir}`;
-  if (isForeign(file, known.ownDomain)) return { key, ...common, isAlive: undefined, where: "elsewhere" };
+  if (known.isForeign(file)) return { key, ...common, isAlive: undefined, where: "elsewhere" };
   return { key, ...common, isAlive: false };
 }
 
-const isForeign = (file: SessionFile, ownDomain: string | undefined): boolean =>
-  file.pidDomain !== undefined && ownDomain !== undefined && file.pidDomain !== ownDomain;
-
-/** Where the numbers of this terminal belong: what a process says that is here for certain. */
-function domainOf(files: { file: SessionFile }[], processes: ReadonlyMap<number, ProcessStart>): string | undefined {
-  const own = files.find(({ file }) => file.procStart !== undefined && file.procStart === processes.get(file.pid)?.start);
-  return own?.file.pidDomain;
-}
-
 /** A process of a container on this machine: the start is counted from the same boot, and it knows its own number. */
-function findContained(sys: Sys, table: ReadonlyMap<number, ProcessRow>, file: SessionFile): ProcessRow | undefined {
+function findContained(sys: Sys, table: ReadonlyMap<number, ScannedProcess>, file: SessionFile): ScannedProcess | undefined {
   if (sys.platform !== "linux" || file.procStart === undefined) return undefined;
   for (const row of table.values())
     if (row.start === file.procStart && row.pid !== file.pid && readIdentity(sys, row.pid).ownPid === file.pid) return row;
@@ -169,10 +166,15 @@ function fromSidecar(sys: Sys, sidecar: Sidecar, profiles: Profile[], processes:
   return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, sidecar, profile, cwd: sidecar.cwd };
 }
 
-const isStranger = (row: ProcessRow): boolean => row.command === "claude" && row.hasTerminal;
+const isStranger = (row: ScannedProcess): boolean => row.command === "claude" && row.hasTerminal;
 
 /** Programs called claude at a terminal, of which no session file and no record tells. */
-function fromTable(sys: Sys, table: ReadonlyMap<number, ProcessRow>, found: readonly ProcessRow[], seen: ReadonlySet<number>): Entry[] {
+function fromTable(
+  sys: Sys,
+  table: ReadonlyMap<number, ScannedProcess>,
+  found: readonly ScannedProcess[],
+  seen: ReadonlySet<number>,
+): Entry[] {
   // What a session starts under its own name is a part of it.
   const own = found.filter(
     (row) => ![...ancestors(table, row.parent)].some((pid) => seen.has(pid) || table.get(pid)?.command === "claude"),

@@ -1,88 +1,111 @@
-import type { ProcessStart } from "./process.ts";
+import { parseFileTime, parseStat } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
-/** One row of the process table, as far as the system tells it of processes that may be somebody else's. */
-export interface ProcessRow extends ProcessStart {
-  parent: number;
-  /** Name of the program, without its folder. */
+/** One process of this machine, as far as it may be looked at. */
+export interface ProcessRow {
+  pid: number;
+  ppid: number;
+  /** Undefined on Windows. */
+  group?: number;
+  /** As in `ProcessStart`. */
+  start: string;
+  /** Epoch ms, true to a second. */
+  startedAt: number;
+  /** Program and arguments; hostile text. */
   command: string;
-  hasTerminal: boolean;
-  /** Its group has the keyboard of its terminal: a stopped program or one behind another has not. */
-  isForeground: boolean;
+  marks: Marks;
 }
 
-/** Every process there is, in one scan. */
-export async function scanProcesses(sys: Sys): Promise<Map<number, ProcessRow>> {
-  const rows = sys.platform === "linux" ? scanProc(sys) : sys.platform === "win32" ? [] : await scanPs(sys);
-  return new Map(rows.map((row) => [row.pid, row]));
+/** What Claude Code 2.1.329 leaves in the environment of its children. Nothing else of an environment is kept: it holds secrets. */
+export interface Marks {
+  /** `CLAUDE_PID` of shells and hooks; MCP servers have it only in the name of the messaging socket. */
+  claudePid?: number;
+  /** As of the child's start; `/clear` changes the id of the session since. */
+  sessionId?: string;
 }
 
-const scanProc = (sys: Sys): ProcessRow[] =>
-  sys.list("/proc").flatMap((name) => (/^\d+$/.test(name) ? (parseStat(Number(name), sys.readText(`/proc/${name}/stat`)) ?? []) : []));
+const readers: Partial<Record<NodeJS.Platform, (sys: Sys) => Promise<ProcessRow[]>>> = {
+  linux: async (sys) => readProc(sys),
+  darwin: (sys) => readPs(sys, "-E"),
+  win32: readWindows,
+};
 
-/** Undefined for a zombie, and for a process that has gone since it was listed. */
-export function parseStat(pid: number, stat: string | undefined): ProcessRow | undefined {
-  if (stat === undefined) return undefined;
-  const open = stat.indexOf("(");
-  const close = stat.lastIndexOf(")");
-  const fields = stat.slice(close + 2).split(" ");
-  const start = fields[19];
-  if (start === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
-  const group = fields[2] ?? "";
-  return {
-    pid,
-    start,
-    parent: Number(fields[1]),
-    command: stat.slice(open + 1, close),
-    hasTerminal: fields[4] !== "0",
-    isForeground: fields[5] === group,
-  };
+/** All processes that count where this one counts; those of containers are left out, as their marks name other numbers. */
+export const readProcessTable = (sys: Sys): Promise<ProcessRow[]> => (readers[sys.platform] ?? ((other: Sys) => readPs(other, "-e")))(sys);
+
+const ticksPerSecond = 100;
+
+function readProc(sys: Sys): ProcessRow[] {
+  const bootedAt = Number(/^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1]) * 1000;
+  const ownNamespace = sys.realPath("/proc/self/ns/pid");
+  return sys.list("/proc").flatMap((name): ProcessRow[] => {
+    if (!/^\d+$/.test(name)) return [];
+    const stat = parseStat(sys.readText(`/proc/${name}/stat`) ?? "");
+    if (stat === undefined) return [];
+    // Unreadable is another user's, and so are its marks.
+    const namespace = sys.realPath(`/proc/${name}/ns/pid`);
+    if (namespace !== undefined && ownNamespace !== undefined && namespace !== ownNamespace) return [];
+    const words = (sys.readText(`/proc/${name}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
+    return [
+      {
+        pid: Number(name),
+        ppid: stat.ppid,
+        group: stat.group,
+        start: stat.start,
+        startedAt: bootedAt + (Number(stat.start) * 1000) / ticksPerSecond,
+        command: words.length === 0 ? `[${stat.command}]` : words.join(" "),
+        marks: parseMarks((sys.readText(`/proc/${name}/environ`) ?? "").split("\0")),
+      },
+    ];
+  });
 }
 
-async function scanPs(sys: Sys): Promise<ProcessRow[]> {
-  const argv = ["ps", "-axww", "-o", "pid=,ppid=,pgid=,tpgid=,tty=,stat=,lstart=,comm="];
-  const result = await sys.run(argv, { env: { ...sys.env, LC_ALL: "C" } });
-  return result.stdout.split("\n").flatMap((line) => parsePsRow(line) ?? []);
-}
-
-const psRow = /^\s*(\d+)\s+(\d+)\s+(-?\d+)\s+(-?\d+)\s+(\S+)\s+(\S+)\s+(\w{3} \w{3} [ \d]\d [\d:]{8} \d{4})\s+(.+)$/;
-
-export function parsePsRow(line: string): ProcessRow | undefined {
-  const match = psRow.exec(line.trimEnd());
-  if (match === null || match[6]?.startsWith("Z")) return undefined;
-  const start = match[7] ?? "";
-  return {
-    pid: Number(match[1]),
-    start,
-    startedAt: Date.parse(start),
-    parent: Number(match[2]),
-    command: (match[8] ?? "").split("/").at(-1) ?? "",
-    hasTerminal: !/^\?+$/.test(match[5] ?? "?"),
-    isForeground: match[3] === match[4],
-  };
-}
-
-/** Whose it is, and its number as the process itself sees it, which differs in a container; Linux only. */
-export function readIdentity(sys: Sys, pid: number): { uid?: number; ownPid?: number } {
-  const status = sys.readText(`/proc/${pid}/status`) ?? "";
-  const uid = /^Uid:\s+(\d+)/m.exec(status)?.[1];
-  const ownPid = /^NSpid:.*?(\d+)\s*$/m.exec(status)?.[1];
-  return { ...(uid === undefined ? {} : { uid: Number(uid) }), ...(ownPid === undefined ? {} : { ownPid: Number(ownPid) }) };
-}
-
-/** Linux counts in hundredths of a second since boot, whatever its own clock does. */
-const tickMs = 10;
-
-/** Epoch ms of a start in ticks; undefined off Linux. */
-export function startTime(sys: Sys, start: string): number | undefined {
-  const bootSeconds = /^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1];
-  return bootSeconds === undefined ? undefined : Number(bootSeconds) * 1000 + Number(start) * tickMs;
-}
-
-/** The process itself, its parent, and so on; bounded, as a table read while it changes can hold a ring. */
-export function* ancestors(table: ReadonlyMap<number, ProcessRow>, pid: number): Generator<number> {
-  for (let current = pid, depth = 0; current > 1 && depth < 64; depth++) {
-    yield current;
-    current = table.get(current)?.parent ?? 0;
+/** `environmentFlag` makes ps append each environment to its command. */
+async function readPs(sys: Sys, environmentFlag: string): Promise<ProcessRow[]> {
+  const call = async (args: string[]) => (await sys.run(["ps", ...args], { env: { ...sys.env, LC_ALL: "C" } })).stdout.split("\n");
+  const columns = ["pid", "ppid", "pgid", "stat", "lstart", "command"].flatMap((name) => ["-o", `${name}=`]);
+  const environments = new Map<number, string>();
+  for (const line of await call(["-axww", environmentFlag, "-o", "pid=", "-o", "command="])) {
+    const match = /^\s*(\d+) (.*)$/.exec(line);
+    if (match !== null) environments.set(Number(match[1]), match[2] ?? "");
   }
+  return (await call(["-axww", ...columns])).flatMap((line): ProcessRow[] => {
+    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\s+(.*?)\s*$/.exec(line);
+    if (match === null || match[4]?.startsWith("Z")) return [];
+    const [, pid, ppid, group, , start = "", command = ""] = match;
+    const whole = environments.get(Number(pid)) ?? "";
+    // Only what follows the arguments is the environment; arguments may spell anything.
+    const environment = whole.startsWith(command) ? whole.slice(command.length).split(" ") : [];
+    const marks = parseMarks(environment);
+    return [{ pid: Number(pid), ppid: Number(ppid), group: Number(group), start, startedAt: Date.parse(start), command, marks }];
+  });
+}
+
+async function readWindows(sys: Sys): Promise<ProcessRow[]> {
+  const fields = [
+    "$_.ProcessId",
+    "$_.ParentProcessId",
+    "$_.CreationDate.ToUniversalTime().ToFileTimeUtc()",
+    "$_.CommandLine -replace '\\s+', ' '",
+  ];
+  const line = fields.map((field) => `$(${field})`).join("`t");
+  const script = `Get-CimInstance Win32_Process | Where-Object { $_.CreationDate } | ForEach-Object { "${line}" }`;
+  const result = await sys.run(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script], { timeoutMs: 30_000 });
+  return result.stdout.split(/\r?\n/).flatMap((text): ProcessRow[] => {
+    const [pid = "", ppid = "", start = "", command = ""] = text.split("\t");
+    if (!/^\d+$/.test(pid) || !/^\d+$/.test(start)) return [];
+    // The environment of another process is out of reach there; a parent's number stays when the parent has gone.
+    return [{ pid: Number(pid), ppid: Number(ppid), start, startedAt: parseFileTime(start), command, marks: {} }];
+  });
+}
+
+function parseMarks(environment: readonly string[]): Marks {
+  const value = (name: string): string | undefined => {
+    const entry = environment.findLast((candidate) => candidate.startsWith(`${name}=`));
+    return entry?.slice(name.length + 1);
+  };
+  const socketPid = /(?:^|[/\\])(\d+)\.sock$/.exec(value("CLAUDE_CODE_MESSAGING_SOCKET") ?? "")?.[1];
+  const claudePid = /^\d+$/.exec(value("CLAUDE_PID") ?? "")?.[0] ?? socketPid;
+  const sessionId = value("CLAUDE_CODE_SESSION_ID");
+  return { ...(claudePid === undefined ? {} : { claudePid: Number(claudePid) }), ...(sessionId === undefined ? {} : { sessionId }) };
 }

@@ -2,6 +2,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -85,9 +86,15 @@ export interface FileState {
   id: string;
   size: number;
   modifiedAt: number;
+  isFile: boolean;
 }
 
-const stateOf = ({ dev, ino, size, mtimeMs }: Stats): FileState => ({ id: `${dev}:${ino}`, size, modifiedAt: mtimeMs });
+const stateOf = (stat: Stats): FileState => ({
+  id: `${stat.dev}:${stat.ino}`,
+  size: stat.size,
+  modifiedAt: stat.mtimeMs,
+  isFile: stat.isFile(),
+});
 
 export const identify = (path: string): FileState | undefined =>
   attempt(() => {
@@ -119,6 +126,20 @@ export function openFile(path: string): OpenFile | undefined {
   };
 }
 
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
+
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));
   const temporary = `${path}.${process.pid}.tmp`;
@@ -144,11 +165,27 @@ export function createPrivate(path: string, text: string): boolean {
   }
 }
 
-export function appendPrivate(path: string, text: string): void {
+/** A private copy that appears whole or not at all; the folders above it are made. */
+export function copyPrivate(from: string, to: string): void {
+  makePrivateDir(dirname(to));
+  const temporary = `${to}.${process.pid}.tmp`;
+  try {
+    copyFileSync(from, temporary);
+    chmodSync(temporary, 0o600);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function appendPrivate(path: string, text: string | Uint8Array): void {
   makePrivateDir(dirname(path));
+  const bytes = Buffer.from(text);
   const file = openSync(path, "a", 0o600);
   try {
-    writeSync(file, text);
+    // One write, so that writers do not mix; the rest only where the system took less.
+    for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
   } finally {
     closeSync(file);
   }

@@ -78,7 +78,7 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
           state = startState();
           reader.onRestart();
         }
-        seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt };
+        seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt, isFile: file.isFile };
         state = readPieces(file, buffer, state, reader.onLines);
         print = readPrint(file, state.position);
         return isRestart ? "restarted" : "grown";
