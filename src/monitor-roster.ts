@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { isRecorded } from "./driver.ts";
+import { UserError } from "./errors.ts";
 import type { Whereabouts } from "./monitor-session.ts";
 import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
 import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
@@ -91,19 +92,30 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().sidecars };
     return sidecars.list;
   };
-  const scan = async (): Promise<Map<number, ScannedProcess>> => {
-    scanned = { at: sys.now(), table: await scanProcesses(sys) };
-    return scanned.table;
+  /** A scan that fails says nothing about anybody: the one before stands, and serves for nothing new. */
+  const scan = async (): Promise<boolean> => {
+    const table = await scanProcesses(sys).catch(() => undefined);
+    scanned = { at: sys.now(), table: table ?? scanned?.table ?? new Map() };
+    return table !== undefined;
+  };
+  let lastProcesses: ReadonlyMap<number, ProcessStart> | undefined;
+  /** One look that fails ends nobody. */
+  const fallBack = () => {
+    if (lastProcesses === undefined) throw new UserError("the list of processes cannot be read", "is ps installed and on PATH?");
+    return lastProcesses;
   };
   const isScanDue = () => scanned === undefined || sys.now() - scanned.at >= scanEveryMs;
 
   return {
-    table: async () => (isScanDue() ? scan() : (scanned?.table ?? new Map())),
+    async table() {
+      if (isScanDue()) await scan();
+      return scanned?.table ?? new Map();
+    },
     async read() {
       const files = readFiles();
       const tracked = readSidecars();
-      const isFresh = isScanDue();
-      const table = isFresh ? await scan() : (scanned?.table ?? new Map<number, ScannedProcess>());
+      const isFresh = isScanDue() && (await scan());
+      const table = scanned?.table ?? new Map<number, ScannedProcess>();
       const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
       const pids = [
         ...strangers.map((row) => row.pid),
@@ -112,7 +124,10 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       ];
       // The scan of this moment serves for all; between scans only the known ones are asked for.
       const canServe = isFresh && sys.platform !== "linux";
-      const processes: ReadonlyMap<number, ProcessStart> = canServe ? table : await readProcesses(sys, [...new Set(pids)]);
+      const processes: ReadonlyMap<number, ProcessStart> = canServe
+        ? table
+        : await readProcesses(sys, [...new Set(pids)]).catch(() => fallBack());
+      lastProcesses = processes;
       const bySidecar = new Map(tracked.flatMap((sidecar) => (isLive(processes, sidecar) ? [[sidecar.pid ?? 0, sidecar]] : [])));
       const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, bySidecar, isForeign }));
       const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));

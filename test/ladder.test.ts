@@ -37,7 +37,6 @@ const ladder = [
   "setup",
   "usage-blob",
   "scorer",
-  "statusline",
   "statusline-sample",
   "statusline-template",
   "model-script",
