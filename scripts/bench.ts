@@ -13,6 +13,7 @@ import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { measureGates, startCrowd } from "./bench-load.ts";
 import { fillFolder, fillProfiles, forgetIndex, measureFirstScans, measurePickers, removeProfiles } from "./bench-scan.ts";
+import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 interface Row {
@@ -24,6 +25,8 @@ interface Row {
   isSize?: boolean;
   /** Measures by itself, in milliseconds; the median is held against `limit`. */
   measure?: () => Promise<number[]>;
+  /** `measure` gives bytes. */
+  isBytes?: boolean;
   prepare?: () => Promise<unknown>;
   a: string[];
   b: string[];
@@ -133,6 +136,52 @@ function createRows(bench: Bench): Row[] {
       ...session,
     },
     { name: "ps-50", what: "csd ps --json, 50 sessions of 1 MB : the same", limit: 3, a: [csd, "ps", "--json"], b: listPanes, ...crowd },
+    {
+      name: "ls-50",
+      what: "csm ls --json, 50 sessions of 1 MB : claude agents --json",
+      limit: 0.2,
+      a: [csm, "ls", "--json"],
+      b: [claude, "agents", "--json"],
+      ...crowd,
+    },
+    {
+      name: "top-tick",
+      what: "CPU of a tick of csm top, 50 sessions of 1 MB",
+      limit: 5,
+      measure: () => measureTicks(bench.box, 0),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-tick-100mb",
+      what: "the same, one of them of 100 MB",
+      limit: 5,
+      measure: () => measureTicks(bench.box, 100e6),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-memory",
+      what: "memory of csm top, 50 sessions of 1 MB",
+      limit: 90e6,
+      isBytes: true,
+      measure: () => measureMemory(bench.box, csm),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-hour",
+      what: "growth of its memory in an hour of ticks",
+      limit: 5e6,
+      isBytes: true,
+      measure: () => measureHour(bench.box),
+      a: [],
+      b: [],
+      ...crowd,
+    },
     {
       name: "events",
       what: "gate on screen to line of csd events",
@@ -274,7 +323,8 @@ interface Result extends Pick<Row, "name" | "what" | "limit"> {
 
 async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result> {
   const { name, what, limit, isSize } = row;
-  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isSize ? "bytes" : "ms" } as const;
+  const isBytes = isSize === true || row.isBytes === true;
+  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isBytes ? "bytes" : "ms" } as const;
   if (process.stderr.isTTY) process.stderr.write(`measuring ${name} …`);
   try {
     await row.prepare?.();
@@ -366,7 +416,7 @@ function renderCells({ name, unit, limit, measured }: Result): string[] {
   const { a, b, ratio, difference } = measured;
   const text = unit === "ms" ? milliseconds : megabytes;
   const isOwn = Number.isNaN(ratio);
-  const limitText = limit === undefined ? "" : isOwn ? milliseconds(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
+  const limitText = limit === undefined ? "" : isOwn ? text(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
   const costs = [milliseconds(a.cpuMs), milliseconds(b.cpuMs), megabytes(a.peakBytes), megabytes(b.peakBytes)];
   return [
     name,

@@ -7,6 +7,8 @@ export type Loader = () => Promise<AnyCommand>;
 export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Object.create(null) as Record<string, Loader>, {
   run: async () => (await import("./cmd-run.ts")).runCommandRecord,
   ls: async () => (await import("./cmd-ls.ts")).lsCommand,
+  watch: async () => (await import("./cmd-watch.ts")).watchCommand,
+  top: async () => (await import("./cmd-top.ts")).topCommand,
   scan: async () => (await import("./cmd-scan.ts")).scanCommand,
   sidecar: async () => (await import("./cmd-sidecar.ts")).sidecarCommand,
   config: async () => (await import("./cmd-config.ts")).configCommand,

@@ -214,8 +214,8 @@ export function findTranscript(
 }
 
 /** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */
-const settleMs = 1500;
-const settleStepMs = 40;
+export const settleMs = 1500;
+export const settleStepMs = 40;
 
 /** The verdict, once the signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
 export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnough = false): Promise<Verdict> {
@@ -228,7 +228,8 @@ export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnoug
   }
 }
 
-const isSettled = (signals: Signals): boolean => {
+/** Nothing that is known to come is outstanding. */
+export const isSettled = (signals: Signals): boolean => {
   const { session, screen, now } = signals;
   const isUnpainted = session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
   // The dialog can be painted before its hook has started, and before the transcript has the call.

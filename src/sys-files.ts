@@ -28,13 +28,6 @@ export interface Tail {
   size: number;
 }
 
-export interface FileIdentity {
-  id: string;
-  size: number;
-  modifiedAt: number;
-  isFile: boolean;
-}
-
 export interface Watch {
   /** Resolves at the next change, at once when there was one since the last call, or after `timeoutMs`. One call at a time. */
   next(timeoutMs: number): Promise<void>;
@@ -53,7 +46,11 @@ export const attempt = <T>(read: () => T): T | undefined => {
 /** Asks first: an exception for a file that is not there costs more than all the rest. */
 const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-export const readText = (path: string): string | undefined => (isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined);
+/** Of the process table only what was there a moment ago is asked for. */
+const isSurelyThere = (path: string): boolean => path.startsWith("/proc/");
+
+export const readText = (path: string): string | undefined =>
+  isSurelyThere(path) || isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined;
 
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
@@ -87,6 +84,13 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
 }
 
 /** Which file stands at a path, how long it is, and when it was written. */
+export interface FileIdentity {
+  id: string;
+  size: number;
+  modifiedAt: number;
+  isFile: boolean;
+}
+
 export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
     const stat = statSync(path, { throwIfNoEntry: false });

@@ -60,9 +60,10 @@ const bufferBytes = 1 << 20;
 const keptBytes = 64 << 10;
 const printBytes = 64;
 
-export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer): Tail {
+/** `startAt`: where the first poll begins; a file that starts over is read from its begin. */
+export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, startAt = 0): Tail {
   let seen: FileIdentity | undefined;
-  let state = startState();
+  let state = startState(startAt);
   let print = state.rest;
   return {
     poll(reader) {
@@ -77,7 +78,7 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
           state = startState();
           reader.onRestart();
         }
-        seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt, isFile: true };
+        seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt, isFile: file.isFile };
         state = readPieces(file, buffer, state, reader.onLines);
         print = readPrint(file, state.position);
         return isRestart ? "restarted" : "grown";
