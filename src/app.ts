@@ -1,5 +1,5 @@
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
-import { editorWord, hookWord, launchWord, runClaude, runLaunch } from "./launch.ts";
+import { editorWord, hookWord, launchWord, runLaunch } from "./launch.ts";
 import type { ReservedWord, Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 import { buildVersion } from "./version.ts";
@@ -20,7 +20,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "version":
       return print(sys, `csm ${buildVersion}`);
     case "claude":
-      return runClaude(sys, route.args);
+      return launch(sys, "bare", route.args);
     case "help":
       return print(sys, await (await import("./help.ts")).renderCsmHelp());
     case "csd":
@@ -33,12 +33,20 @@ async function run(sys: Sys, route: Route): Promise<void> {
   // Shells call these at every switch and every Tab: no record, no package.
   if (word === "completions" && args[0] === "--names")
     return print(sys, (await import("./names.ts")).listNames(sys, args[1] ?? "").join("\n"));
+  // The flags of run stand among those of claude, which no record can list.
+  if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
+  if (word === "hook" && !isHelpWord(args[0])) return (await import("./cmd-hook.ts")).answerLimitHook(sys, args);
   if (word === "cas" && !isHelpWord(args[0])) {
     const verb = await (await import("./cas.ts")).runCas(sys, args, (text) => print(sys, text));
     if (verb === undefined) return;
     return runCsm(sys, "profiles", verb);
   }
   return runCsm(sys, word, args);
+}
+
+async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
+  const [{ runLauncher }, { createLauncherParts }] = await Promise.all([import("./launcher.ts"), import("./launcher-parts.ts")]);
+  return runLauncher(sys, form, args, createLauncherParts(sys));
 }
 
 const isHelpWord = (word: string | undefined): boolean => word === "--help" || word === "-h" || word === "help";

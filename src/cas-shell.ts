@@ -33,8 +33,9 @@ const posix: Dialect = {
 
 const fish: Dialect = {
   quote: quoteFish,
-  set: (name, value) => `set -gx ${name} ${quoteFish(value)}`,
-  unset: (name) => `set -e ${name}; or true`,
+  // `set` leaves the status of what ran before it.
+  set: (name, value) => `set -gx ${name} ${quoteFish(value)}; true`,
+  unset: (name) => `set -e ${name}; true`,
   fail: (message) => `printf '%s\\n' ${quoteFish(message)} >&2; false`,
   say: (text) => `printf '%s\\n' ${quoteFish(text)}`,
 };

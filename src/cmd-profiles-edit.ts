@@ -1,5 +1,5 @@
 import { type App, command } from "./cmd-record.ts";
-import { UserError, usageError } from "./errors.ts";
+import { UserError } from "./errors.ts";
 import { makeDir } from "./profile-change.ts";
 import { applyChange, type Change, renderChanges } from "./profile-draft.ts";
 import { type Choice, promptConfirm, promptSelect, promptText, showEnd, showNote, showProblem, showStart } from "./prompts.ts";
@@ -13,7 +13,7 @@ export const profilesEditCommand = command({
   examples: [["csm profiles edit", ""]],
   async run({ app }) {
     if (!app.sys.isTerminal(0) || !app.sys.isTerminal(1))
-      throw usageError("csm profiles edit needs a terminal", "for scripts: csm profiles add|set|rename|use|rm");
+      throw new UserError("csm profiles edit needs a terminal", "for scripts: csm profiles add|set|rename|use|rm");
     const before = readRegistry(app.sys);
     showStart("csm profiles edit");
     const after = await editDraft(app, before);

@@ -1,5 +1,6 @@
 import { command } from "./cmd-record.ts";
-import { runClaude } from "./launch.ts";
+import { SilentExit } from "./errors.ts";
+import { findClaude, startLaunch } from "./launch.ts";
 import { makeDir } from "./profile-change.ts";
 import { profileEnv, readRegistry, requireProfile } from "./registry.ts";
 
@@ -16,6 +17,7 @@ export const profilesLoginCommand = command({
     const profile = requireProfile(readRegistry(app.sys), args.profile);
     makeDir(app.sys, profile.dir);
     const env = { ...app.sys.env, ...profileEnv(app.sys, profile) };
-    await runClaude({ ...app.sys, env }, ["auth", "login", ...rest]);
+    const program = { path: findClaude(app.sys), name: "claude", prefix: [] };
+    throw new SilentExit(await startLaunch({ ...program, args: ["auth", "login", ...rest], env }));
   },
 });

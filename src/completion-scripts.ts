@@ -132,11 +132,13 @@ export function renderFish(programs: Program[]): string {
 /** \`__csm_at A B\`: the words A B have been typed, and maybe more; \`__csm_after A\`: A has, and the next word is being typed. */
 const fishPlaces = `function __csm_at
   set -l typed (commandline -opc)
-  test (count $typed) -gt (count $argv); and test "$typed[2..(math (count $argv) + 1)]" = "$argv"
+  set -l last (math (count $argv) + 1)
+  test (count $typed) -ge $last; and test "$typed[1..$last]" = "$(string join ' ' -- $typed[1] $argv)"
 end
 function __csm_after
   set -l typed (commandline -opc)
-  test (count $typed) -eq (math (count $argv) + 1); and test "$typed[2..]" = "$argv"
+  set -l last (math (count $argv) + 1)
+  test (count $typed) -eq $last; and test "$typed" = "$(string join ' ' -- $typed[1] $argv)"
 end
 `;
 

@@ -41,6 +41,11 @@ function stateDir(sys: Place): string {
 export const csmDir = (sys: Place): string => join(stateDir(sys), "csm");
 export const lockDir = (sys: Place): string => join(csmDir(sys), "locks");
 
+/** What accounts have used, from every source. */
+export const usageDbPath = (sys: Place): string => join(csmDir(sys), "usage.db");
+/** One small file per session: what Claude Code told its status line last. */
+export const statuslineDir = (sys: Place): string => join(csmDir(sys), "statusline");
+
 /** What is known of transcripts; safe to delete. */
 export const indexPath = (sys: Place): string => join(csmDir(sys), "index.db");
 

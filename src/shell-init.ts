@@ -20,7 +20,7 @@ const choosing = ["-", "-g", "resync"];
  * The function keeps the profile before the last switch in two variables of the shell, where an empty one means unset. What
  * csm prints is evaluated only for words that switch, and holds folders between single quotes alone.
  */
-const posixCas = (shell: "zsh" | "bash"): string => `\\unalias cas 2>/dev/null
+const posixCas = (shell: "zsh" | "bash"): string => `\\unalias cas 2>/dev/null || true
 function cas {
 ${shell === "zsh" ? "  emulate -L zsh\n" : ""}  case "\${1-}" in
     ${caseWords}) command csm cas "$@"; return ;;
@@ -61,14 +61,14 @@ const zshCompletion = `_cas_words() {
   fi
 }
 _csm_register() {
-  (( $+functions[add-zsh-hook] )) && add-zsh-hook -d precmd _csm_register
-  (( $+functions[compdef] )) || return 0
+  (( \${+functions[add-zsh-hook]} )) && add-zsh-hook -d precmd _csm_register
+  (( \${+functions[compdef]} )) || return 0
   compdef _csm_words csm
   compdef _csd_words csd
   compdef _cas_words cas
 }
 # Before compinit has run there is nobody to tell: the first prompt is soon enough.
-if (( $+functions[compdef] )); then
+if (( \${+functions[compdef]} )); then
   _csm_register
 else
   autoload -Uz add-zsh-hook && add-zsh-hook precmd _csm_register

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  copyFileSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -127,11 +128,27 @@ export function createPrivate(path: string, text: string): boolean {
   }
 }
 
-export function appendPrivate(path: string, text: string): void {
+/** A private copy that appears whole or not at all; the folders above it are made. */
+export function copyPrivate(from: string, to: string): void {
+  makePrivateDir(dirname(to));
+  const temporary = `${to}.${process.pid}.tmp`;
+  try {
+    copyFileSync(from, temporary);
+    chmodSync(temporary, 0o600);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function appendPrivate(path: string, text: string | Uint8Array): void {
   makePrivateDir(dirname(path));
+  const bytes = Buffer.from(text);
   const file = openSync(path, "a", 0o600);
   try {
-    writeSync(file, text);
+    // One write, so that writers do not mix; the rest only where the system took less.
+    for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
   } finally {
     closeSync(file);
   }

@@ -1,9 +1,11 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
+import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
 import {
   appendPrivate,
   attempt,
+  copyPrivate,
   createPrivate,
   type FileIdentity,
   identify,
@@ -56,6 +58,10 @@ export interface Sys extends LinkFiles {
   randomId(): string;
   /** Resolves for any exit code; rejects only when the program cannot be started. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Programs of others, in a process group of their own: neither deadline nor size is exceeded. Never rejects. */
+  runBounded(argv: readonly string[], options: Omit<BoundedRun, "env"> & Partial<Pick<BoundedRun, "env">>): Promise<Bounded>;
+  /** The body of a 200, in full and in time. Never rejects. */
+  fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
@@ -70,7 +76,9 @@ export interface Sys extends LinkFiles {
   /** For this user only; one that is there keeps its mode. */
   makePrivateDir(dir: string): void;
   /** Adds whole lines at the end; writers do not mix. */
-  appendPrivate(path: string, text: string): void;
+  appendPrivate(path: string, text: string | Uint8Array): void;
+  /** A copy for this user only that appears whole or not at all. */
+  copyPrivate(from: string, to: string): void;
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
   remove(path: string): void;
@@ -110,6 +118,8 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     sleep: (ms) => Bun.sleep(ms),
     randomId: () => crypto.randomUUID(),
     run: (argv, options) => run(argv, { env, ...options }),
+    runBounded: (argv, options) => runBounded(argv, { env, ...options }),
+    fetchBounded,
     readText,
     readTail,
     readFrom,
@@ -119,6 +129,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     createPrivate,
     makePrivateDir,
     appendPrivate,
+    copyPrivate,
     takeLock,
     ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),

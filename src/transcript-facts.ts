@@ -30,21 +30,20 @@ export const noFacts: TranscriptFacts = { turns: 0 };
  */
 export function readFacts(bytes: Buffer, before: TranscriptFacts = noFacts): { facts: TranscriptFacts; prompts: string[] } {
   const lines = isCompact(bytes) ? bytes : compact(bytes);
-  const facts: TranscriptFacts = { ...before };
-  for (const entry of entriesWith(lines, needles.title)) readTitle(entry, facts);
-  for (const entry of entriesWith(lines, needles.agentName)) if (isFilled(entry.agentName)) facts.agentName = entry.agentName;
-  for (const entry of entriesWith(lines, needles.lastPrompt)) if (isFilled(entry.lastPrompt)) facts.lastPrompt = entry.lastPrompt;
-  const mode = lastWith(lines, needles.permissionMode, (entry) => (hasMode(entry) ? entry.permissionMode : undefined));
-  if (mode !== undefined) facts.permissionMode = mode;
-  const model = lastWith(lines, needles.assistant, readModel);
-  if (model !== undefined) facts.model = model;
-  facts.cwd ??= firstWith(lines, needles.cwd, (entry) => (isFilled(entry.cwd) ? entry.cwd : undefined));
-  facts.startedAt ??= firstWith(lines, needles.timestamp, readTime);
   const prompts = readPrompts(lines);
-  facts.turns += prompts.length;
-  facts.firstPrompt ??= prompts[0];
-  return { facts, prompts };
+  const found: Found = {
+    ...readTitles(lines),
+    permissionMode: lastWith(lines, needles.permissionMode, (entry) => (hasMode(entry) ? entry.permissionMode : undefined)),
+    model: lastWith(lines, needles.assistant, readModel),
+    firstPrompt: before.firstPrompt ?? prompts[0],
+    cwd: before.cwd ?? firstWith(lines, needles.cwd, (entry) => (isFilled(entry.cwd) ? entry.cwd : undefined)),
+    startedAt: before.startedAt ?? firstWith(lines, needles.timestamp, readTime),
+  };
+  const present = Object.entries(found).filter(([, value]) => value !== undefined);
+  return { facts: { ...before, ...Object.fromEntries(present), turns: before.turns + prompts.length }, prompts };
 }
+
+type Found = { [key in Exclude<keyof TranscriptFacts, "turns">]?: TranscriptFacts[key] | undefined };
 
 /** What stands for a conversation in a list; empty before its first prompt. */
 export const titleOf = (facts: TranscriptFacts): string =>
@@ -72,9 +71,15 @@ const needles = {
 
 const isFilled = (value: unknown): value is string => typeof value === "string" && value !== "";
 
-function readTitle(entry: Entry, facts: TranscriptFacts): void {
-  if (entry.type === "custom-title" && isFilled(entry.customTitle)) facts.customTitle = entry.customTitle;
-  if (entry.type === "ai-title" && isFilled(entry.aiTitle)) facts.aiTitle = entry.aiTitle;
+function readTitles(lines: Buffer): Pick<Found, "customTitle" | "aiTitle" | "agentName" | "lastPrompt"> {
+  const found: ReturnType<typeof readTitles> = {};
+  for (const entry of entriesWith(lines, needles.title)) {
+    if (entry.type === "custom-title" && isFilled(entry.customTitle)) found.customTitle = entry.customTitle;
+    if (entry.type === "ai-title" && isFilled(entry.aiTitle)) found.aiTitle = entry.aiTitle;
+  }
+  found.agentName = lastWith(lines, needles.agentName, (entry) => (isFilled(entry.agentName) ? entry.agentName : undefined));
+  found.lastPrompt = lastWith(lines, needles.lastPrompt, (entry) => (isFilled(entry.lastPrompt) ? entry.lastPrompt : undefined));
+  return found;
 }
 
 const hasMode = (entry: Entry): entry is Entry & { permissionMode: string } =>
@@ -102,10 +107,10 @@ function readPrompts(bytes: Buffer): string[] {
   const prompts: string[] = [];
   for (let at = bytes.indexOf(needles.user); at >= 0; ) {
     let next = at + needles.user.length;
-    if (!resultMark.test(bytes.latin1Slice(at, at + headLength))) {
+    if (!resultMark.test(bytes.toString("latin1", at, at + headLength))) {
       const line = lineAt(bytes, at);
       next = line.end;
-      const text = bytes.utf8Slice(line.start, line.end);
+      const text = bytes.toString("utf8", line.start, line.end);
       for (const event of parseTranscriptLine(text))
         if (event.kind === "prompt" && !automatic.test(text) && !machineText.test(event.text)) prompts.push(event.text);
     }
@@ -122,7 +127,7 @@ function lineAt(bytes: Buffer, at: number): { start: number; end: number } {
 /** Undefined for anything but an object: torn lines and noise vanish. */
 function parseEntry(bytes: Buffer, start: number, end: number): Entry | undefined {
   try {
-    const value: unknown = JSON.parse(bytes.utf8Slice(start, end));
+    const value: unknown = JSON.parse(bytes.toString("utf8", start, end));
     return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Entry) : undefined;
   } catch {
     return undefined;

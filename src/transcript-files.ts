@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { slugOf } from "./claude-slug.ts";
 import { projectsDir, sharedProjectsDir } from "./paths.ts";
+import { isSessionId } from "./session-id.ts";
 import type { Sys } from "./sys.ts";
 
 /** A transcript on disk, not yet read. */
@@ -25,8 +26,6 @@ export interface TranscriptScope {
   /** Real paths; undefined for every folder there is. */
   folders?: readonly string[];
 }
-
-export const isSessionId = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
 
 /** Every transcript of these folders, each file once however many profiles lead to it. Side chains of sub-agents are none. */
 export function listTranscripts(sys: Sys, scope: TranscriptScope): TranscriptFile[] {

@@ -64,6 +64,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -88,7 +90,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {
