@@ -10,6 +10,7 @@ const ladder = [
   "format",
   "version",
   "session-id",
+  "local-time",
   // Claude Code's surface, pure
   "claude-slug",
   "claude-session",
@@ -107,7 +108,6 @@ const ladder = [
   "picker-view",
   "picker",
   "session-picker",
-  "profile-picker",
   "session-plan",
   "launcher",
   "sessions",
