@@ -63,6 +63,27 @@ test("an end is noted once, for the newest launch with that number", async () =>
   ]);
 });
 
+const id = "0f000000-0000-4000-8000-00000000000a";
+
+test.each<[rule: string, args: string[], sessionId: string | undefined]>([
+  ["--resume", ["--model", "opus", "--resume", id], id],
+  ["--session-id", [`--session-id=${id}`], id],
+  ["a fork has the new one", ["--resume", "0f000000-0000-4000-8000-00000000000b", "--fork-session", "--session-id", id], id],
+  ["a word that is no id", ["--resume", "title"], undefined],
+  ["none", [], undefined],
+])("the conversation that claude was told: %s", async (_, args, sessionId) => {
+  const sys = createPlace();
+  await rememberLaunch(sys, { ...launch, args, isEndTold: true });
+  expect(readLaunches(sys).map((record) => [record.sessionId, record.isEndTold])).toEqual([[sessionId, true]]);
+});
+
+test("the end names the conversation that was open last", async () => {
+  const sys = createPlace();
+  await rememberLaunch(sys, { ...launch, sessionId: "a" });
+  rememberEnd(sys, 7, "signal", id);
+  expect(readLaunches(sys)).toMatchObject([{ sessionId: id, ended: { how: "signal", at: 1000 } }]);
+});
+
 test("a process that has gone already, and a disk that is full, are no failure", async () => {
   const sys = createPlace();
   await rememberLaunch(sys, { ...launch, pid: 8 });

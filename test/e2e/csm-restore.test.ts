@@ -133,6 +133,8 @@ test("after a restart in order, which leaves nothing of claude's, the record bri
   const dir = join(box.home, ".claude.work");
   box.sys.writePrivate(join(box.home, ".config/claude-as/profiles.json"), JSON.stringify({ work: dir }));
   box.sys.writePrivate(join(dir, ".claude.json"), box.sys.readText(join(box.home, ".claude.json")) ?? "");
+  const hook = [{ hooks: [{ type: "command", command: `'${csmPath}' hook` }] }];
+  box.sys.writePrivate(join(dir, "settings.json"), JSON.stringify({ hooks: { SessionEnd: hook } }));
   const job = await openSession(box, "job", ["--permission-mode", "plan"], dir);
   await rememberLaunch(box.sys, { ...job, configDir: dir, profile: "work", args: ["--permission-mode", "plan"] });
   process.kill(job.pid, "SIGTERM");
@@ -144,6 +146,7 @@ test("after a restart in order, which leaves nothing of claude's, the record bri
   const launches = join(box.home, ".local/state/csm/launches");
   const record = box.sys.list(launches).find((name) => box.sys.readText(join(launches, name))?.includes(job.sessionId)) ?? "";
   const told = JSON.parse(box.sys.readText(join(launches, record)) ?? "") as Json;
+  expect(told).toMatchObject({ sessionId: job.sessionId, ended: { how: "signal" } });
   box.sys.writePrivate(join(launches, record), JSON.stringify({ ...told, boot: "an earlier one" }));
   // Its transcript was written after the start of this boot, so it seems to have gone on since.
   expect((await plan(box)).skipped.map(({ reason }) => reason)).toEqual(["went on since"]);
