@@ -30,6 +30,7 @@ test("a later launch of the same conversation takes the place of the earlier one
   await rememberLaunch(sys, { ...launch, sessionId: "a" });
   sys.files.set("/proc/sys/kernel/random/boot_id", "boot-2\n");
   await rememberLaunch(sys, { ...launch, sessionId: "other" });
+  expect(readLaunches(sys)).toHaveLength(2);
   sys.files.set("/proc/7/stat", stat("60"));
   await rememberLaunch(sys, { ...launch, sessionId: "a" });
   expect(
