@@ -131,7 +131,8 @@ test("a session of csd comes back under its name, and scripts go on driving it",
 test("after a restart in order, which leaves nothing of claude's, the record brings it back, in its profile", async () => {
   const { box } = sandbox;
   const dir = join(box.home, ".claude.work");
-  box.sys.writePrivate(join(box.home, ".config/claude-as/profiles.json"), JSON.stringify({ work: dir }));
+  // With a second account csm stays behind what it opens.
+  box.sys.writePrivate(join(box.home, ".config/claude-as/profiles.json"), JSON.stringify({ work: dir, play: `${dir}.play` }));
   box.sys.writePrivate(join(dir, ".claude.json"), box.sys.readText(join(box.home, ".claude.json")) ?? "");
   const hook = [{ hooks: [{ type: "command", command: `'${csmPath}' hook` }] }];
   box.sys.writePrivate(join(dir, "settings.json"), JSON.stringify({ hooks: { SessionEnd: hook } }));
@@ -158,6 +159,14 @@ test("after a restart in order, which leaves nothing of claude's, the record bri
   const { pid } = await idleProcess(box, "job", job.sessionId, dir);
   expect(wordsOf(box, pid)).toEqual(expect.arrayContaining(["--permission-mode", "plan", job.sessionId]));
   expect(await box.screen("job")).toContain("job-word");
+  await box.keys("job", "C-c");
+  await box.keys("job", "C-c");
+  await until("its end is noted", () =>
+    box.sys.list(launches).some((name) => {
+      const told = JSON.parse(box.sys.readText(join(launches, name)) || "{}") as Json;
+      return told.sessionId === job.sessionId && told.pid === pid && (told.ended as Json | undefined)?.how === "exit";
+    }),
+  );
 });
 
 test("csm open finds a session by the beginning of its id or its title, and never opens one twice", async () => {
