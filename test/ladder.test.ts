@@ -103,6 +103,7 @@ const ladder = [
   "transcript-index",
   "live-owners",
   "conversations",
+  "scan-list",
   "live-attach",
   "picker-state",
   "picker-view",
