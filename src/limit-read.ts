@@ -1,3 +1,4 @@
+import { parseReset } from "./claude-reset.ts";
 import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
 import { readTranscriptTurn } from "./driver.ts";
 import type { Limit } from "./limit.ts";
@@ -18,6 +19,14 @@ export interface Failure {
   /** The class, such as `rate_limit`. */
   error?: string;
   text?: string;
+}
+
+/** `You've hit your weekly limit · resets Nov 23, 10:54am (UTC)`: what is left where no field tells, as for a sub-agent. */
+export function readWording(text: string, at: number): Limit | undefined {
+  if (!limitWording.test(text)) return undefined;
+  const resetsAt = parseReset(/\bresets (?:at )?([^·\n]+)/.exec(text)?.[1]?.trim() ?? "", at);
+  const window = /\bweekly\b/i.test(text) ? "seven_day" : /\b5-hour\b/i.test(text) ? "five_hour" : "unknown";
+  return { at, window, ...(resetsAt === undefined ? {} : { resetsAt }), isSelfContinuing: false };
 }
 
 /** The usage limit that ended a turn; undefined for any other failure, such as a passing 429. */
@@ -43,8 +52,7 @@ interface Found {
 
 async function decideFailure(sys: Sys, at: number, since: number, found: Found | undefined, said: string): Promise<Limit | undefined> {
   const limit = found?.turn.error?.limit;
-  if (found === undefined || limit === undefined)
-    return limitWording.test(found?.turn.text ?? said) ? { at, window: "unknown", isSelfContinuing: false } : undefined;
+  if (found === undefined || limit === undefined) return readWording(found?.turn.text ?? said, at);
   return {
     at,
     window: limit.window,

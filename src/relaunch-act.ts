@@ -7,7 +7,7 @@ import type { Foreground } from "./foreground.ts";
 import { shareConversation } from "./handoff.ts";
 import { appendJournal, type JournalEntry, readJournal } from "./journal.ts";
 import { afterResetMs, decideLimit, type Limit, type LimitSettings, renderHandoff } from "./limit.ts";
-import { readLimit } from "./limit-read.ts";
+import { readLimit, readWording } from "./limit-read.ts";
 import { waitForLock } from "./lock.ts";
 import { type ManagedLaunch, readFlagTable } from "./managed-launch.ts";
 import { lockDir } from "./paths.ts";
@@ -71,16 +71,32 @@ const switchLockMs = 600_000;
 const graceMs = 5000;
 const resetPrompt = "The usage limit has been reset. Continue where you left off.";
 
+/** A sub-agent has met the limit: the main thread goes on, and says so itself when it meets it too. */
+export async function noteAgentLimit(managed: Managed, { session_id: sessionId = "", text = "", at }: ChannelEvent): Promise<void> {
+  const limit = readWording(text, at);
+  if (limit !== undefined) await noteLimit(managed, limit, createNote(managed, sessionId));
+}
+
+async function noteLimit({ seat, parts }: Managed, limit: Limit, note: Note): Promise<void> {
+  await parts.recordLimit(seat, limit);
+  note({ event: "limit", window: limit.window, ...(limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt }) });
+}
+
+type Note = (entry: Omit<JournalEntry, "at" | "session">) => void;
+
+const createNote =
+  ({ sys, seat, launch }: Managed, sessionId: string): Note =>
+  (entry) =>
+    appendJournal(sys, { at: sys.now(), session: sessionId, cwd: launch.cwd, from: seat.name, ...entry });
+
 /** A turn has ended with an error that may be the usage limit: what is to become of the conversation. */
 export async function answerLimit(managed: Managed, event: ChannelEvent): Promise<Step> {
-  const { sys, seat, parts } = managed;
+  const { sys, seat } = managed;
   const sessionId = event.session_id ?? "";
   const limit = await readLimit(sys, () => transcriptOf(managed, sessionId), event);
   if (limit === undefined) return "stay";
-  await parts.recordLimit(seat, limit);
-  const note = (entry: Omit<JournalEntry, "at" | "session">) =>
-    appendJournal(sys, { at: sys.now(), session: sessionId, cwd: managed.launch.cwd, from: seat.name, ...entry });
-  note({ event: "limit", window: limit.window, ...(limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt }) });
+  const note = createNote(managed, sessionId);
+  await noteLimit(managed, limit, note);
   // One session of this machine after the other: each sees what the ones before it have done.
   const release = await waitForLock(sys, join(lockDir(sys), "switch.lock"), "a switch of accounts", switchLockMs);
   try {
@@ -100,8 +116,6 @@ async function notify({ parts, notes }: Managed, line: string): Promise<void> {
   notes.push(line);
   await parts.notify(line);
 }
-
-type Note = (entry: Omit<JournalEntry, "at" | "session">) => void;
 
 async function decideAndAct(managed: Managed, limit: Limit, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat, parts } = managed;

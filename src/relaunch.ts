@@ -3,7 +3,17 @@ import { openChannel } from "./channel.ts";
 import { startForeground } from "./foreground.ts";
 import { type ManagedLaunch, planManaged } from "./managed-launch.ts";
 import { csmDir } from "./paths.ts";
-import { answerLimit, goOn, type Managed, type Next, type Pending, type RelaunchParts, type Seat, type Step } from "./relaunch-act.ts";
+import {
+  answerLimit,
+  goOn,
+  type Managed,
+  type Next,
+  noteAgentLimit,
+  type Pending,
+  type RelaunchParts,
+  type Seat,
+  type Step,
+} from "./relaunch-act.ts";
 import type { Sys } from "./sys.ts";
 
 const safetyPollMs = 5000;
@@ -52,7 +62,9 @@ async function watchSession(managed: Managed, channelDir: string, first?: Pendin
       seenAt = events.at(-1)?.at ?? seenAt;
       // A turn since the limit: somebody, or claude itself, has gone on.
       if (events.some(({ event }) => event !== "StopFailure")) pending = undefined;
-      const failure = events.findLast(({ event, error }) => event === "StopFailure" && error === "rate_limit");
+      const failures = events.filter(({ event, error }) => event === "StopFailure" && error === "rate_limit");
+      const failure = failures.findLast(({ agent }) => agent === undefined);
+      for (const other of failures) if (other.agent !== undefined) await noteAgentLimit(managed, other);
       const isDue = pending !== undefined && sys.now() >= pending.at;
       const step: Step =
         failure !== undefined

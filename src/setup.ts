@@ -79,7 +79,7 @@ export function renderDiff(before: string, after: string): string[] {
   const lines: { mark: " " | "-" | "+"; text: string }[] = [];
   for (let i = 0, j = 0; i < a.length || j < b.length; ) {
     if (i < a.length && j < b.length && a[i] === b[j]) lines.push({ mark: " ", text: a[i++] ?? "" }) && j++;
-    else if (j < b.length && (i === a.length || (lengths[i]?.[j + 1] ?? 0) >= (lengths[i + 1]?.[j] ?? 0)))
+    else if (j < b.length && (i === a.length || (lengths[i]?.[j + 1] ?? 0) > (lengths[i + 1]?.[j] ?? 0)))
       lines.push({ mark: "+", text: b[j++] ?? "" });
     else lines.push({ mark: "-", text: a[i++] ?? "" });
   }

@@ -47,7 +47,7 @@ test.each([
     "without structured fields the wording tells",
     { hook_event_name: "StopFailure", error: "rate_limit", last_assistant_message: "You've hit your weekly limit" },
     {},
-    { window: "unknown", isSelfContinuing: false },
+    { window: "seven_day", isSelfContinuing: false },
   ],
 ] as [string, object, Record<string, string>, object][])("%s", async (_, input, files, expected) => {
   const { said, again, recorded, sys } = await run(input, { files, best: "home" });

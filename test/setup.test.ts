@@ -67,5 +67,5 @@ test("hooks of a form that nobody knows are left as they are", () => {
 });
 
 test("the change is shown with two lines around it", () => {
-  expect(renderDiff("a\nb\nc\nd\ne\nf", "a\nb\nc\nd\nx\nf")).toEqual(["  c", "  d", "+ x", "- e", "  f"]);
+  expect(renderDiff("a\nb\nc\nd\ne\nf", "a\nb\nc\nd\nx\nf")).toEqual(["  c", "  d", "- e", "+ x", "  f"]);
 });

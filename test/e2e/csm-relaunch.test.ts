@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { limit, type ModelRequest, type Step, say } from "../../src/model-script.ts";
+import { limit, type ModelRequest, type Reply, type Step, say, useTool } from "../../src/model-script.ts";
 import { type Box, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox({ login: "subscription" });
@@ -22,7 +22,7 @@ function addProfiles(box: Box, names: readonly string[]): void {
 const dirOf = (box: Box, name: string) => join(box.home, `.claude.${name}`);
 
 /** A shell in a terminal of its own, and csm started in it as a user would. */
-async function start(name: string, profiles: readonly string[], steps: Step[], words: string) {
+async function start(name: string, profiles: readonly string[], steps: Step[], words: string, env: Record<string, string> = {}) {
   const { box } = sandbox;
   box.sys.remove(join(box.home, ".local/state/csm"));
   for (const profile of ["one", "two", "three"]) {
@@ -40,7 +40,8 @@ async function start(name: string, profiles: readonly string[], steps: Step[], w
   const tmux = (...args: string[]) => box.run(["tmux", "-u", ...args]);
   await tmux("new-session", "-d", "-s", name, "-x", "120", "-y", "40", "-c", folder, "bash --norc");
   const script = join(box.dir, `${name}.sh`);
-  writeFileSync(script, `${csmPath} --session-id ${id} ${words}\necho "ended with $?"\n`);
+  const variables = Object.entries(env).map(([key, value]) => `${key}='${value}' `);
+  writeFileSync(script, `${variables.join("")}${csmPath} --session-id ${id} ${words}\necho "ended with $?"\n`);
   await box.keys(name, `bash ${script}`, "Enter");
   const requests = () => box.stub.requests.filter((request) => request.sessionId === id && request.isMainThread);
   return {
@@ -55,6 +56,8 @@ async function start(name: string, profiles: readonly string[], steps: Step[], w
         () => box.screen(name),
       ),
     say: async (text: string) => {
+      // An Enter before claude is ready is lost.
+      await until(`${name} is idle`, () => sessionFile(box, profiles, id)?.text.includes('"status":"idle"'));
       await box.keys(name, "-l", text);
       await box.keys(name, "Enter");
     },
@@ -81,16 +84,18 @@ async function start(name: string, profiles: readonly string[], steps: Step[], w
   };
 }
 
-function livePid(box: Box, profiles: readonly string[], id: string): string | undefined {
+function sessionFile(box: Box, profiles: readonly string[], id: string): { pid: string; text: string } | undefined {
   for (const profile of profiles) {
     const dir = join(dirOf(box, profile), "sessions");
     for (const file of box.sys.list(dir).filter((entry) => entry.endsWith(".json"))) {
-      const text = readFileSync(join(dir, file), "utf8");
-      if (text.includes(id)) return file.slice(0, -".json".length);
+      const text = box.sys.readText(join(dir, file)) ?? "";
+      if (text.includes(id)) return { pid: file.slice(0, -".json".length), text };
     }
   }
   return undefined;
 }
+
+const livePid = (box: Box, profiles: readonly string[], id: string) => sessionFile(box, profiles, id)?.pid;
 
 const texts = (request: ModelRequest | undefined) => JSON.stringify(request?.body.messages ?? []);
 
@@ -121,7 +126,7 @@ describe("a usage limit in a session of csm", () => {
     // Ctrl-Z and fg, a new size, and the exit code are as they would be without csm.
     await session.box.keys("switch", "C-z");
     await session.shows("Stopped");
-    await session.say("fg");
+    await session.box.keys("switch", "fg", "Enter");
     await until("it is back", async () => !(await session.screen()).includes("Stopped"));
     await session.box.run(["tmux", "resize-window", "-t", "=switch:", "-x", "90", "-y", "30"]);
     await until(
@@ -214,4 +219,43 @@ describe("without a limit", () => {
     process.kill(Number(pid), "SIGTERM");
     await session.shows("ended with 143");
   });
+});
+
+test("the policy ask: csm asks in the terminal, and the answer holds; a dead hub keeps nobody waiting", async () => {
+  const { box } = sandbox;
+  const config = join(box.home, ".config/claude-smart/config.json");
+  mkdirSync(join(box.home, ".config/claude-smart"), { recursive: true });
+  writeFileSync(config, JSON.stringify({ limit: { policy: "ask", handoffPrompt: "" } }));
+  const session = await start("ask", ["one", "two"], [limit("five_hour", Date.now() + hour), say("Asked and moved.")], "-- Question", {
+    CLAUDE_USAGE_URL: "http://127.0.0.1:9/usage",
+  });
+  // A hub that does not answer leaves the choice to the user, with the cursor on the current account.
+  await session.shows("●   one");
+  await session.box.keys("ask", "Enter");
+  await session.shows("how is this conversation to go on?");
+  await session.box.keys("ask", "Enter");
+  await until("it is open in the other account", () => livePid(session.box, ["two"], session.id));
+  expect((await session.journal()).map(({ event }) => event)).toEqual(["limit", "ask", "switch"]);
+  // Without a handoff prompt the session waits for the user.
+  expect(session.profilesAsked()).toEqual(["one"]);
+  await session.say("Go on");
+  await session.shows("Asked and moved.");
+  expect(session.profilesAsked()).toEqual(["one", "two"]);
+  await session.quit();
+  box.sys.remove(config);
+});
+
+test("a limit that only a sub-agent meets is noted, and the main thread goes on where it is", async () => {
+  const agent = useTool("Agent", { description: "look", prompt: "Look around", subagent_type: "general-purpose" });
+  const reply = (request: ModelRequest): Reply => {
+    const isAgent = texts(request).includes("Look around") && !texts(request).includes("Question");
+    return isAgent ? limit("five_hour", Date.now() + hour) : say("The main thread goes on.");
+  };
+  const session = await start("agent", ["one", "two"], [agent, reply, reply, reply], "--permission-mode manual -- Question");
+  await session.shows('Agent "look" failed');
+  await session.shows("The main thread goes on.");
+  await until("the limit is noted", async () => (await session.journal()).length > 0);
+  expect((await session.journal()).map(({ event, window }) => [event, window])).toEqual([["limit", "five_hour"]]);
+  expect(new Set(session.profilesAsked())).toEqual(new Set(["one"]));
+  await session.quit();
 });
