@@ -53,7 +53,6 @@ export async function pickSession(pick: SessionPick): Promise<PickedSession> {
 /** The question about one live conversation, where it was named and so none has to be chosen. */
 export async function askAboutLive(pick: SessionPick, conversation: Conversation): Promise<PickedSession> {
   const list = createList(pick);
-  await list.refresh();
   const question = await list.ask(conversation.sessionId);
   if (question === undefined) return { kind: "resume", conversation };
   const rows = question.options.map(({ id, label }): PickerRow => ({ id, cells: [], title: label, search: label.toLowerCase() }));
@@ -74,7 +73,12 @@ function createList(pick: SessionPick) {
   let attach: Attach | undefined;
   const find = (rowId: string): Conversation | undefined =>
     rowId === continueId ? pickNewestFree(conversations, owners) : conversations.find(({ sessionId }) => sessionId === rowId);
+  const refresh = async () => {
+    owners = await readLiveOwners(sys, pick.configDirs);
+  };
   const ask = async (rowId: string) => {
+    // Opened elsewhere while one was reading the list.
+    await refresh();
     const owner = owners.get(rowId);
     if (owner === undefined) return undefined;
     attach = await findAttach(sys, owner);
@@ -92,9 +96,7 @@ function createList(pick: SessionPick) {
       conversations = select(known, waiting);
       return waiting.length > 0;
     },
-    refresh: async () => {
-      owners = await readLiveOwners(sys, pick.configDirs);
-    },
+    refresh,
     search(word) {
       const paths = index.search(word);
       return new Set(known.flatMap(({ path, sessionId }) => (paths.has(path) ? [sessionId] : [])));
@@ -112,7 +114,7 @@ function createList(pick: SessionPick) {
     source,
     find,
     ask,
-    refresh: async () => source.refresh?.(),
+    refresh,
     get attach() {
       return attach;
     },

@@ -6,7 +6,7 @@ import type { Attach } from "./live-attach.ts";
 import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, readRegistry } from "./registry.ts";
-import { type LaunchOptions, positionals } from "./run-options.ts";
+import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./session-choice.ts";
 import { isSessionId } from "./session-id.ts";
 import { askAboutLive, pickSession, type SessionPick } from "./session-picker.ts";
@@ -62,6 +62,24 @@ export async function planSession(desk: Desk, program: LaunchProgram): Promise<S
     case "resume":
     case "copy":
       return planExisting(desk, program, choice.kind, choice.conversation);
+  }
+}
+
+/**
+ * The words of a call that claude gets untouched, with the whole id where the beginning of one or a title stood. What names
+ * nothing here stays: claude has its own ways to find a conversation.
+ */
+export function withWholeId(sys: Sys, words: readonly string[]): string[] {
+  const found = findNamedSession(words);
+  if (found === undefined || isSessionId(found.named)) return [...words];
+  const configDirs = profileDirs(sys, readRegistry(sys)).map(({ dir }) => dir);
+  const files = listFolderTranscripts(sys, configDirs, sys.realPath(sys.cwd) ?? sys.cwd);
+  const index = openTranscriptIndex(sys);
+  try {
+    const choice = findSession(found.named, toCandidates(readAll(index, files), new Map()));
+    return choice.kind === "resume" ? words.with(found.index, found.prefix + choice.sessionId) : [...words];
+  } finally {
+    index.close();
   }
 }
 
