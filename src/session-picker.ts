@@ -185,7 +185,8 @@ const stackedMarks = /(\p{M}{4})\p{M}+/gu;
 const age = (ms: number): string => duration(ms).split(" ")[0] ?? "0s";
 const fromHome = (path: string, home: string): string => (path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path);
 
-const previewBytes = 128 * 1024;
+/** One request's snapshots take 100 KB, and a turn has several. */
+const previewBytes = 512 * 1024;
 const previewLines = 40;
 
 /** The end of the conversation, as it was said. */

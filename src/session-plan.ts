@@ -7,11 +7,13 @@ import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, readRegistry } from "./registry.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
+import { printableLine } from "./sanitize.ts";
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./session-choice.ts";
 import { isSessionId } from "./session-id.ts";
 import { askAboutLive, pickSession, type SessionPick } from "./session-picker.ts";
 import { mergeSessionSidecar, readSessionSidecar, sidecarFlags } from "./session-sidecar.ts";
 import type { Sys } from "./sys.ts";
+import { titleOf } from "./transcript-facts.ts";
 import type { TranscriptFile } from "./transcript-files.ts";
 import { type Conversation, openTranscriptIndex, type TranscriptIndex } from "./transcript-index.ts";
 
@@ -128,6 +130,9 @@ function readAll(index: TranscriptIndex, files: readonly TranscriptFile[]): Conv
 const narrow = (files: TranscriptFile[], named: string): TranscriptFile[] =>
   isSessionId(named) ? files.filter(({ sessionId }) => sessionId === named.toLowerCase()) : files;
 
+/** Nobody types more of a prompt. */
+const maxLabel = 1000;
+
 const toCandidates = (conversations: readonly Conversation[], owners: ReadonlyMap<string, LiveOwner>): Candidate[] =>
   conversations.map(({ sessionId, modifiedAt, facts }) => {
     const title = facts.customTitle ?? facts.agentName;
@@ -135,6 +140,7 @@ const toCandidates = (conversations: readonly Conversation[], owners: ReadonlyMa
       sessionId,
       modifiedAt,
       isLive: owners.has(sessionId),
+      label: printableLine(titleOf(facts).slice(0, maxLabel)),
       ...(title === undefined ? {} : { title }),
       ...(facts.aiTitle === undefined ? {} : { aiTitle: facts.aiTitle }),
     };
