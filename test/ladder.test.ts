@@ -121,6 +121,7 @@ const ladder = [
   "monitor-transcript",
   "monitor-session",
   "health",
+  "health-settings",
   "monitor-roster",
   "monitor-panes",
   "monitor-tracker",
