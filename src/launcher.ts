@@ -2,7 +2,7 @@ import { SilentExit } from "./errors.ts";
 import { findLaunchProgram, type Launch } from "./launch.ts";
 import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
 import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
-import { planSession, type Seat, seatOf } from "./session-plan.ts";
+import { planSession, type Seat, seatOf, withWholeId } from "./session-plan.ts";
 import type { Sys } from "./sys.ts";
 import type { Conversation } from "./transcript-index.ts";
 
@@ -44,7 +44,7 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
   const { own, rest } = splitOwnFlags(args);
   const isUntouched = isForClaude(rest) || (form === "bare" && (rest[0] === "--" || !hasTerminal));
   const options = parseRunOptions(isUntouched ? own : args);
-  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : rest;
+  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : isManagement(rest) ? rest : withWholeId(sys, rest);
   const seat = await chooseSeat(sys, options, hasTerminal, isManagement(rest), parts);
   const program = findLaunchProgram(sys);
   const isDecided = isUntouched || isForClaude(options.words) || choosesSession(options.words);

@@ -154,13 +154,36 @@ export const positionals = (words: readonly string[]): string[] =>
 export const choosesSession = (words: readonly string[]): boolean =>
   words.some((word) => /^(?:-[cr]|--continue|--resume|--session-id)(?:=|$)/.test(word));
 
-/** Our flags at the beginning say for whom claude is to run; the rest may be claude's untouched. */
+/**
+ * What says for whom claude is to run, taken out of words that are claude's for the rest: at their beginning, and `--profile`
+ * wherever it stands before a `--`, unless a command of claude takes the words.
+ */
 export function splitOwnFlags(args: readonly string[]): { own: string[]; rest: string[] } {
   let count = 0;
   for (;;) {
     const word = args[count] ?? "";
     if (word === "--profile" && args[count + 1] !== undefined) count += 2;
     else if (/^(?:-A|--pick-account|--no-pick|--profile=.*)$/s.test(word)) count += 1;
-    else return { own: args.slice(0, count), rest: args.slice(count) };
+    else break;
   }
+  const own = args.slice(0, count);
+  const rest = args.slice(count);
+  const end = rest.indexOf("--");
+  const at = isManagement(end < 0 ? rest : rest.slice(0, end)) ? -1 : rest.findIndex((word) => /^--profile(?:=|$)/.test(word));
+  const length = rest[at] === "--profile" ? 2 : 1;
+  if (at < 0 || (end >= 0 && at > end) || at + length > rest.length) return { own, rest };
+  return { own: [...own, ...rest.splice(at, length)], rest };
+}
+
+/** Where a name of a conversation stands among claude's words; undefined where none does, or a whole id. */
+export function findNamedSession(words: readonly string[]): { index: number; prefix: string; named: string } | undefined {
+  const end = words.indexOf("--");
+  for (const [index, word] of (end < 0 ? words : words.slice(0, end)).entries()) {
+    const joined = /^--resume=(.+)$/s.exec(word)?.[1];
+    if (joined !== undefined) return { index, prefix: "--resume=", named: joined };
+    const next = words[index + 1];
+    if ((word === "-r" || word === "--resume") && next !== undefined && !next.startsWith("-"))
+      return { index: index + 1, prefix: "", named: next };
+  }
+  return undefined;
 }

@@ -52,8 +52,10 @@ export const titleOf = (facts: TranscriptFacts): string =>
 const labelLength = 80;
 
 /** The title on one line of at most 80 characters. */
-export const labelOf = (facts: TranscriptFacts): string =>
-  [...printable(titleOf(facts).slice(0, 4096)).replace(/[\t\n]/g, " ")].slice(0, labelLength).join("");
+export function labelOf(facts: TranscriptFacts): string {
+  const label = printable(titleOf(facts).slice(0, 4096)).replace(/[\t\n]/g, " ");
+  return label.length <= labelLength ? label : [...label].slice(0, labelLength).join("");
+}
 
 type Entry = Record<string, unknown>;
 
