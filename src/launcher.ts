@@ -1,5 +1,6 @@
 import { SilentExit } from "./errors.ts";
 import { findLaunchProgram, type Launch } from "./launch.ts";
+import type { LimitPolicy } from "./limit.ts";
 import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
 import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
 import { planSession, type Seat, seatOf, withWholeId } from "./session-plan.ts";
@@ -26,6 +27,7 @@ export interface SessionStart {
   seat: Seat;
   /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
   isSession: boolean;
+  onLimit?: LimitPolicy;
 }
 
 /** What other parts of csm do for it. */
@@ -52,7 +54,9 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
     ? { ...program, args: options.words, env: seat.env, seat }
     : await planSession({ sys, seat, options, hasTerminal, reach: parts.reach }, program);
   const isSession = hasTerminal && !isUntouched && !isForClaude(options.words);
-  throw new SilentExit(await parts.start({ launch, seat: launch.seat, isSession }));
+  throw new SilentExit(
+    await parts.start({ launch, seat: launch.seat, isSession, ...(options.onLimit === undefined ? {} : { onLimit: options.onLimit }) }),
+  );
 }
 
 async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, isCommand: boolean, parts: LauncherParts): Promise<Seat> {

@@ -1,4 +1,5 @@
 import { usageError } from "./errors.ts";
+import { type LimitPolicy, limitPolicies } from "./limit.ts";
 
 /** What stands on the command line of `csm` and `csm run`: our flags, and what goes to claude in its order. */
 export interface LaunchOptions {
@@ -14,6 +15,8 @@ export interface LaunchOptions {
   resume?: { named: string } | "picker";
   sessionId?: string;
   profile?: string;
+  /** `--on-limit`: what to do at a usage limit, instead of what the settings say. */
+  onLimit?: LimitPolicy;
   /** What a session is to be resumed with; they stand among `words` too. */
   remembered: RememberedFlags;
   /** For claude: words that are not ours, and its flags that we remember, as they were typed. */
@@ -80,6 +83,7 @@ const examples: Readonly<Record<string, string>> = {
   "--model": "MODEL",
   "--session-id": "$(csm newuuid)",
   "--profile": "work",
+  "--on-limit": "wait",
 };
 
 const isResume = (flag: string): boolean => flag === "-r" || flag === "--resume";
@@ -97,10 +101,17 @@ function putValue(options: LaunchOptions, flag: string, value: string | undefine
   else if (value === undefined) return;
   else if (flag === "--session-id") options.sessionId = value;
   else if (flag === "--profile") options.profile = value;
+  else if (flag === "--on-limit") options.onLimit = parsePolicy(value);
   else if (key !== undefined) {
     options.remembered[key] = value;
     options.words.push(flag, value);
   }
+}
+
+function parsePolicy(value: string): LimitPolicy {
+  const policy = limitPolicies.find((known) => known === value);
+  if (policy === undefined) throw usageError(`csm run: --on-limit takes ${limitPolicies.join(", ")}, not ${JSON.stringify(value)}`);
+  return policy;
 }
 
 /** Words of claude 2.1.329 that are no conversations, and some of older and newer versions. */
@@ -162,8 +173,8 @@ export function splitOwnFlags(args: readonly string[]): { own: string[]; rest: s
   let count = 0;
   for (;;) {
     const word = args[count] ?? "";
-    if (word === "--profile" && args[count + 1] !== undefined) count += 2;
-    else if (/^(?:-A|--pick-account|--no-pick|--profile=.*)$/s.test(word)) count += 1;
+    if ((word === "--profile" || word === "--on-limit") && args[count + 1] !== undefined) count += 2;
+    else if (/^(?:-A|--pick-account|--no-pick|--(?:profile|on-limit)=.*)$/s.test(word)) count += 1;
     else break;
   }
   const own = args.slice(0, count);
