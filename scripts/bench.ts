@@ -11,6 +11,7 @@ import { compileProgram } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
+import { createCostRows } from "./bench-cost.ts";
 import { measureGates, startCrowd } from "./bench-load.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
@@ -83,6 +84,7 @@ function createRows(bench: Bench): Row[] {
       a: [],
       b: [],
     },
+    ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
   ];
