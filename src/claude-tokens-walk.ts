@@ -3,18 +3,7 @@ import { hashText, isPlausible, type UsageLine } from "./claude-tokens.ts";
 const [quote, backslash, colon, zero, nine, letterT] = [0x22, 0x5c, 0x3a, 0x30, 0x39, 0x74] as const;
 
 /** The keys that matter, by the depth of the object that they stand in. */
-const slot = {
-  type: 0,
-  requestId: 1,
-  timestamp: 2,
-  isSidechain: 3,
-  requestedModel: 4,
-  id: 5,
-  model: 6,
-  speed: 7,
-  geo: 8,
-  message: 9,
-} as const;
+const slot = { message: 0, requestId: 1, timestamp: 2, isSidechain: 3, requestedModel: 4, id: 5, model: 6, speed: 7, geo: 8 } as const;
 const slots = 9;
 const numberSlot = { input: 0, output: 1, write: 2, cacheRead: 3, write5m: 4, write1h: 5, searches: 6 } as const;
 const numberSlots = 7;

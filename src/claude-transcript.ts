@@ -119,6 +119,14 @@ function apiError(entry: Record<string, unknown>, message: Record<string, unknow
   return error;
 }
 
+/** claude has said that it goes on by itself when the limit resets (2.1.329, after a five-hour limit). */
+export const isSelfContinuing = (lines: readonly string[], since: number): boolean =>
+  lines.some((line) => {
+    if (!line.includes('"informational"') || !/continuing automatically at/i.test(line)) return false;
+    const at = /"timestamp":\s?"([^"]+)"/.exec(line)?.[1];
+    return at !== undefined && Date.parse(at) >= since;
+  });
+
 const contentBlocks = (content: unknown): Record<string, unknown>[] => {
   if (typeof content === "string") return [{ type: "text", text: content }];
   return Array.isArray(content) ? content.filter(isRecord) : [];

@@ -148,8 +148,8 @@ async function playLive(app: App, box: Sandbox): Promise<void> {
       const sessions = await listSessions(box.sys, box.configDir);
       terminal.draw(renderDemo(app, box, sessions, message, terminal.columns()));
       const key = await terminal.readKey(refreshMs);
-      if (key === "q" || key === "\u0003") break;
-      if (key === "a") message = await answerFirst(app, box, sessions);
+      if (key?.name === "q" || key?.name === "ctrl-c") break;
+      if (key?.name === "a") message = await answerFirst(app, box, sessions);
     }
   } finally {
     terminal.close();

@@ -26,8 +26,8 @@ export interface CommandRecord<T extends ArgsDef = ArgsDef> {
   name: string;
   summary: string;
   args: T;
-  /** What follows the named arguments: a prompt takes every word from its first one on, `claude` only those after `--`. */
-  rest?: { kind: "prompt" | "after-dashes"; hint: string; about: string };
+  /** What follows the named arguments: a prompt takes every word from its first one on, `claude` only those after `--`. `words`: what it may be. */
+  rest?: { kind: "prompt" | "after-dashes"; hint: string; about: string; words?: string[] };
   /** Flags that may be given more than once; `repeated` holds all their values. */
   repeatable?: string[];
   examples: [command: string, effect: string][];

@@ -77,7 +77,8 @@ function discard(path: string): boolean {
 
 /**
  * Takes a lock that the system gives free when its holder ends, however it ends: an exclusive transaction on an empty database.
- * Undefined while somebody else holds it; throws when the file cannot be made.
+ * Undefined while somebody else holds it; throws when the file cannot be made. The result must be kept: a lock that nobody can
+ * give back any more is given back by the garbage collector.
  */
 export function takeLock(path: string): (() => void) | undefined {
   makePrivateDir(dirname(path));

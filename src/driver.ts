@@ -176,12 +176,12 @@ async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | 
 }
 
 /** The newest turn of a transcript, from as few bytes of its end as hold it; undefined without the file. */
-export async function readTranscriptTurn(sys: Sys, path: string): Promise<Turn | undefined> {
+export async function readTranscriptTurn(sys: Sys, path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<Turn | undefined> {
   for (let bytes = firstTailBytes; ; bytes *= 4) {
     const tail = sys.readTail(path, bytes);
     if (tail === undefined) return undefined;
     const events = parseLines(tail.lines);
-    if (tail.isWhole || isWholeTurn(events)) return decideTurn(events);
+    if (tail.isWhole || isWholeTurn(events) || bytes * 4 > maxBytes) return decideTurn(events);
   }
 }
 

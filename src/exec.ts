@@ -42,16 +42,27 @@ async function runChild(path: string, args: readonly string[], env: Environment)
  * Only Linux shows a process its own bytes.
  */
 function rawArguments(args: readonly string[]): Buffer[] | undefined {
-  if (process.platform !== "linux" || !args.some((arg) => arg.includes("\ufffd"))) return undefined;
-  const bytes = readFileSync("/proc/self/cmdline");
+  if (process.platform !== "linux" || !args.some(isMangled)) return undefined;
+  const words = splitWords(readFileSync("/proc/self/cmdline")).map((bytes) => ({ bytes, text: bytes.toString("utf8") }));
+  // Words of ours may stand before and among them: each mangled one is the next of our own that reads the same.
+  let from = 0;
+  return args.map((arg) => {
+    const at = isMangled(arg) ? words.findIndex(({ text }, index) => index >= from && text === arg) : -1;
+    if (at >= 0) from = at + 1;
+    return words[at]?.bytes ?? Buffer.from(arg);
+  });
+}
+
+const isMangled = (word: string): boolean => word.includes("\ufffd");
+
+function splitWords(bytes: Buffer): Buffer[] {
   const words: Buffer[] = [];
   for (let from = 0; from < bytes.length; ) {
     const end = bytes.indexOf(0, from);
     words.push(bytes.subarray(from, end));
     from = end + 1;
   }
-  // Ours may be fewer than all: `csm -- …` and `csm run …` drop their first words.
-  return args.length === 0 ? [] : words.slice(-args.length);
+  return words;
 }
 
 interface Libc {

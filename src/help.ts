@@ -1,21 +1,45 @@
-import type { AnyCommand } from "./cmd-record.ts";
-import { csdCommands, csmCommands, loadAll } from "./commands.ts";
+import { type AnyCommand, renderHelp } from "./cmd-record.ts";
+import { csdCommands, csmCommands, type Loader, loadAll } from "./commands.ts";
 
 export async function renderCsmHelp(): Promise<string> {
-  return `csm starts and watches Claude Code sessions; csd drives them from scripts.
+  const records = new Map((await loadAll(csmCommands)).map((record) => [record.name.split(" ")[1] ?? "", record]));
+  const sections = sectionsOf([...records.keys()]).map(
+    ([title, words]) =>
+      `${title}:\n${list(
+        words.flatMap((word) => records.get(word) ?? []),
+        "csm ",
+      )}\n`,
+  );
+  return `csm starts and watches Claude Code sessions, on the account that has room; csd drives them from scripts.
 
-usage: csm [COMMAND] …
-       csm ANYTHING ELSE        handed to claude as it is: csm mcp list, csm --continue, csm -p "hello"
-       csm                      starts claude here
+usage: csm                      starts claude here, in a new conversation or one that you choose
+       csm COMMAND …            one of those below
+       csm ANYTHING ELSE        handed to claude as it is: csm mcp list, csm -p "hello"
 
-Commands:
-${list(await loadAll(csmCommands), "csm ")}
-  csd          the session driver: csm csd --help
-
+${sections.join("\n")}
 Flags:
   -h, --help      show this text; csm COMMAND --help tells more
   -V, --version   print the version
 `;
+}
+
+const helpSections: [title: string, words: string[]][] = [
+  ["Sessions", ["run", "scan", "open", "restore", "sidecar", "reap"]],
+  ["Watching", ["top", "ls", "watch", "cost", "demo"]],
+  ["Accounts", ["profiles", "cas", "usage", "pick-account", "current-usage", "hub", "log"]],
+  ["Setting up", ["config", "setup", "shell-init", "completions", "statusline", "hook", "newuuid"]],
+];
+
+/** A command that no section names stands in the last one. */
+function sectionsOf(words: readonly string[]): [title: string, words: string[]][] {
+  const named = new Set(helpSections.flatMap(([, listed]) => listed));
+  const rest = words.filter((word) => !named.has(word));
+  return helpSections.map(([title, listed], index) => [title, index === helpSections.length - 1 ? [...listed, ...rest] : listed]);
+}
+
+/** Of a word with verbs; without one it runs by itself. */
+export async function renderGroupHelp(record: AnyCommand, verbs: Readonly<Record<string, Loader>>): Promise<string> {
+  return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(await loadAll(verbs), `${record.name} `)}\n`;
 }
 
 export async function renderCsdHelp(): Promise<string> {
@@ -39,5 +63,8 @@ Example:
 `;
 }
 
-const list = (records: AnyCommand[], prefix: string): string =>
-  records.map((record) => `  ${record.name.slice(prefix.length).padEnd(11)}  ${record.summary}`).join("\n");
+/** Of each command the first sentence: its own help tells the rest. */
+function list(records: AnyCommand[], prefix: string): string {
+  const width = Math.max(11, ...records.map((record) => record.name.length - prefix.length));
+  return records.map((record) => `  ${record.name.slice(prefix.length).padEnd(width)}  ${record.summary.split("\n")[0]}`).join("\n");
+}

@@ -43,6 +43,19 @@ export const lockDir = (sys: Place): string => join(csmDir(sys), "locks");
 
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
+/** What accounts have used, from every source. */
+export const usageDbPath = (sys: Place): string => join(csmDir(sys), "usage.db");
+/** One small file per session: what Claude Code told its status line last. */
+export const statuslineDir = (sys: Place): string => join(csmDir(sys), "statusline");
+
+/** What is known of transcripts; safe to delete. */
+export const indexPath = (sys: Place): string => join(csmDir(sys), "index.db");
+
+/** What older versions keep for all profiles together. */
+export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "projects");
+/** One JSON file per session: the flags it was started with. */
+export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
+export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");

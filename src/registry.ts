@@ -82,12 +82,15 @@ export function profileEnv(
   profile: Profile,
 ): { CLAUDE_CONFIG_DIR: string | undefined; [profileVariable]: string | undefined } {
   const path = profilePath(sys, profile);
-  if (!isPlain(sys, path)) return { CLAUDE_CONFIG_DIR: path, [profileVariable]: undefined };
+  if (!needsNoVariable(sys, path)) return { CLAUDE_CONFIG_DIR: path, [profileVariable]: undefined };
   return { CLAUDE_CONFIG_DIR: undefined, [profileVariable]: profile.name };
 }
 
-function isPlain(sys: Files & Pick<Sys, "modifiedAt">, path: string): boolean {
-  if (realDir(sys, path) !== realDir(sys, plainDir(sys))) return false;
+/** Is it claude's own folder, which nothing may move unless the user names it? */
+export const isPlainDir = (sys: Files, path: string): boolean => realDir(sys, path) === realDir(sys, plainDir(sys));
+
+function needsNoVariable(sys: Files & Pick<Sys, "modifiedAt">, path: string): boolean {
+  if (!isPlainDir(sys, path)) return false;
   // Somebody who has only ever started claude there with the variable set has the file inside.
   const isThere = (file: string) => sys.modifiedAt(file) !== undefined;
   return isThere(`${plainDir(sys)}.json`) || !isThere(join(plainDir(sys), ".claude.json"));
@@ -170,6 +173,8 @@ export interface RegistryStore {
   rename(from: string, to: string): Promise<Profile>;
   /** In an empty registry any valid name may become the default, as in the older tool. */
   setDefault(name: string): Promise<void>;
+  /** Puts a whole new state in place of the one that was read; refuses when somebody changed it meanwhile. */
+  replace(before: Registry, after: Registry): Promise<void>;
 }
 
 /** Changes are whole or not at all, one process at a time, and never touch a profile's folder. */
@@ -224,6 +229,16 @@ export function openRegistry(sys: Sys): RegistryStore {
         if (registry.profiles.length === 0) checkProfileName(name);
         else requireProfile(registry, name);
         writeDefault(name);
+      }),
+    replace: (before, after) =>
+      locked(async (registry) => {
+        if (JSON.stringify(registry) !== JSON.stringify(before))
+          throw new UserError("the profiles were changed by somebody else meanwhile", "nothing was saved; do it again");
+        const { defaultName } = after;
+        await profiles.update(() => after.profiles);
+        if (defaultName === before.defaultName) return;
+        if (defaultName === undefined) sys.remove(defaultProfilePath(sys));
+        else writeDefault(defaultName);
       }),
   };
 }

@@ -11,6 +11,12 @@ export const printable = (text: string): string =>
 /** The same on one line, for table cells and messages. */
 export const printableLine = (text: string): string => printable(text).replace(/\s+/g, " ").trim();
 
+const rawInJson = /[\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** JSON that means the same and holds nothing that moves a terminal: JSON.stringify escapes the lower control characters only. */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value, null, 2).replace(rawInJson, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /**
  * A prompt as it may be pasted: line ends become LF, and nothing remains that a terminal would take for a key or for
  * the end of the paste. Tabs and emoji joiners stay.

@@ -3,7 +3,7 @@ import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { createDriver, findTranscript, needsScreen, readAll, readTranscriptTurn, settle } from "./driver.ts";
 import { sessionFilePath, sessionsDir } from "./paths.ts";
-import { isOwner, readProcesses } from "./process.ts";
+import { isElsewhere, isOwner, readProcesses } from "./process.ts";
 import type { Sidecar } from "./sidecar.ts";
 import type { Signals, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
@@ -42,7 +42,7 @@ export async function listSessions(sys: Sys, configDirPath: string): Promise<Liv
     sys,
     files.map((file) => file.pid),
   );
-  const live = files.filter((file) => isOwner(processes.get(file.pid), file));
+  const live = files.filter((file) => !isElsewhere(sys, file) && isOwner(processes.get(file.pid), file));
   const listed = await Promise.all(live.map((file) => describe(sys, configDirPath, file, byPid.get(file.pid))));
   // Startup dialogs come before the session file: only csd knows these sessions.
   const seen = new Set(live.map((file) => file.pid));

@@ -2,6 +2,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  copyFileSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
@@ -25,6 +26,16 @@ export interface Tail {
   /** The lines are the whole file. */
   isWhole: boolean;
   size: number;
+}
+
+export interface FileState {
+  id: string;
+  size: number;
+  modifiedAt: number;
+}
+
+export interface FileIdentity extends FileState {
+  isFile: boolean;
 }
 
 export interface Watch {
@@ -78,19 +89,13 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
 }
 
 /** Which file stands at a path, how long it is, and when it was written. */
-export interface FileState {
-  id: string;
-  size: number;
-  modifiedAt: number;
-}
-
-const stateOf = ({ dev, ino, size, mtimeMs }: Stats): FileState => ({ id: `${dev}:${ino}`, size, modifiedAt: mtimeMs });
-
-export const identify = (path: string): FileState | undefined =>
+export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
     const stat = statSync(path, { throwIfNoEntry: false });
-    return stat === undefined ? undefined : stateOf(stat);
+    return stat === undefined ? undefined : { ...stateOf(stat), isFile: stat.isFile() };
   });
+
+const stateOf = ({ dev, ino, size, mtimeMs }: Stats): FileState => ({ id: `${dev}:${ino}`, size, modifiedAt: mtimeMs });
 
 /** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
 export interface OpenFile extends FileState {
@@ -129,6 +134,20 @@ export function findFiles(dir: string, suffix: string): string[] {
   return found.sort();
 }
 
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
+
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));
   const temporary = `${path}.${process.pid}.tmp`;
@@ -154,11 +173,27 @@ export function createPrivate(path: string, text: string): boolean {
   }
 }
 
-export function appendPrivate(path: string, text: string): void {
+/** A private copy that appears whole or not at all; the folders above it are made. */
+export function copyPrivate(from: string, to: string): void {
+  makePrivateDir(dirname(to));
+  const temporary = `${to}.${process.pid}.tmp`;
+  try {
+    copyFileSync(from, temporary);
+    chmodSync(temporary, 0o600);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function appendPrivate(path: string, text: string | Uint8Array): void {
   makePrivateDir(dirname(path));
+  const bytes = Buffer.from(text);
   const file = openSync(path, "a", 0o600);
   try {
-    writeSync(file, text);
+    // One write, so that writers do not mix; the rest only where the system took less.
+    for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
   } finally {
     closeSync(file);
   }

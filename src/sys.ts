@@ -1,11 +1,13 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
+import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
 import {
   appendPrivate,
   attempt,
+  copyPrivate,
   createPrivate,
-  type FileState,
+  type FileIdentity,
   findFiles,
   identify,
   isDirectory,
@@ -15,6 +17,7 @@ import {
   type OpenFile,
   openFile,
   readFrom,
+  readInto,
   readTail,
   readText,
   type Tail,
@@ -22,6 +25,7 @@ import {
   watchPaths,
   writePrivate,
 } from "./sys-files.ts";
+import { type LinkFiles, linkFiles } from "./sys-links.ts";
 
 export interface RunOptions {
   input?: string;
@@ -40,7 +44,7 @@ export interface RunResult {
 }
 
 /** The one door to the operating system. */
-export interface Sys {
+export interface Sys extends LinkFiles {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: NodeJS.Platform;
   /** The folder that the program was started in, symlinks resolved by the kernel. */
@@ -58,12 +62,18 @@ export interface Sys {
   randomId(): string;
   /** Resolves for any exit code; rejects only when the program cannot be started. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Programs of others, in a process group of their own: neither deadline nor size is exceeded. Never rejects. */
+  runBounded(argv: readonly string[], options: Omit<BoundedRun, "env"> & Partial<Pick<BoundedRun, "env">>): Promise<Bounded>;
+  /** The body of a 200, in full and in time. Never rejects. */
+  fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
-  identify(path: string): FileState | undefined;
   openFile(path: string): OpenFile | undefined;
+  /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
+  readInto(path: string, offset: number, into: Uint8Array): number;
+  identify(path: string): FileIdentity | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -71,7 +81,9 @@ export interface Sys {
   /** For this user only; one that is there keeps its mode. */
   makePrivateDir(dir: string): void;
   /** Adds whole lines at the end; writers do not mix. */
-  appendPrivate(path: string, text: string): void;
+  appendPrivate(path: string, text: string | Uint8Array): void;
+  /** A copy for this user only that appears whole or not at all. */
+  copyPrivate(from: string, to: string): void;
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
   remove(path: string): void;
@@ -116,16 +128,21 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     sleep: (ms) => Bun.sleep(ms),
     randomId: () => crypto.randomUUID(),
     run: (argv, options) => run(argv, { env, ...options }),
+    runBounded: (argv, options) => runBounded(argv, { env, ...options }),
+    fetchBounded,
     readText,
     readTail,
     readFrom,
+    readInto,
     identify,
     openFile,
     writePrivate,
     createPrivate,
     makePrivateDir,
     appendPrivate,
+    copyPrivate,
     takeLock,
+    ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],

@@ -65,6 +65,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -76,8 +78,11 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
     readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
+    readInto: (path, offset, into) => Buffer.from(files.get(path) ?? "").copy(into, 0, offset),
     identify: (path) =>
-      files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0 } : undefined,
+      files.has(path)
+        ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0, isFile: true }
+        : undefined,
     openFile(path) {
       const state = sys.identify(path);
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -92,7 +97,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {
@@ -116,6 +122,15 @@ export function createFakeSys(given: Given = {}): FakeSys {
     findFiles: (dir, suffix) => [...files.keys()].filter((file) => file.startsWith(`${dir}/`) && file.endsWith(suffix)).sort(),
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
+    // No links here: tests of what moves and links use a real folder.
+    entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    readLink: () => undefined,
+    createLink: () => undefined,
+    rename: () => undefined,
+    removeLink: () => undefined,
+    removeEmptyDir: () => false,
+    copy: () => undefined,
+    isWritable: () => true,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
     modifiedAt: (path) => (files.has(path) || isDirectory(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {
