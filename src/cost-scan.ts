@@ -1,11 +1,11 @@
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import { createRecords, pushRecord, type Records } from "./cost-records.ts";
 import type { Sys } from "./sys.ts";
-import type { FileState } from "./sys-files.ts";
+import type { FileIdentity } from "./sys-files.ts";
 import { readPieces, readPrint, startState } from "./tail.ts";
 
 /** What is known of one transcript after reading it to `position`, the start of the line that is not whole yet. */
-export interface FileScan extends FileState {
+export interface FileScan extends FileIdentity {
   path: string;
   position: number;
   /** The bytes before that position. */
@@ -32,6 +32,7 @@ export function scanTranscript(sys: Pick<Sys, "openFile">, path: string, buffer:
       id: file.id,
       size: file.size,
       modifiedAt: file.modifiedAt,
+      isFile: true,
       position: isGrown ? before.position : 0,
       print: Buffer.alloc(0),
       readBytes: 0,

@@ -7,7 +7,7 @@ import { type FileScan, scanTranscript } from "./cost-scan.ts";
 import { scanAll } from "./cost-threads.ts";
 import { costCachePath, projectsDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
-import type { FileState } from "./sys-files.ts";
+import type { FileIdentity } from "./sys-files.ts";
 import { createLineBuffer } from "./tail.ts";
 
 export interface Usage {
@@ -44,7 +44,7 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage>
 
 interface Transcript {
   path: string;
-  state: FileState;
+  state: FileIdentity;
   profile: string | undefined;
   projectsPath: string;
 }

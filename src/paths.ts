@@ -41,8 +41,6 @@ function stateDir(sys: Place): string {
 export const csmDir = (sys: Place): string => join(stateDir(sys), "csm");
 export const lockDir = (sys: Place): string => join(csmDir(sys), "locks");
 
-/** What csm cost has read; safe to delete. */
-export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 /** What accounts have used, from every source. */
 export const usageDbPath = (sys: Place): string => join(csmDir(sys), "usage.db");
 /** One small file per session: what Claude Code told its status line last. */
@@ -56,6 +54,8 @@ export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".cl
 /** One JSON file per session: the flags it was started with. */
 export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
+/** What csm cost has read; safe to delete. */
+export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");

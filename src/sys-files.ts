@@ -28,16 +28,6 @@ export interface Tail {
   size: number;
 }
 
-export interface FileState {
-  id: string;
-  size: number;
-  modifiedAt: number;
-}
-
-export interface FileIdentity extends FileState {
-  isFile: boolean;
-}
-
 export interface Watch {
   /** Resolves at the next change, at once when there was one since the last call, or after `timeoutMs`. One call at a time. */
   next(timeoutMs: number): Promise<void>;
@@ -56,7 +46,11 @@ export const attempt = <T>(read: () => T): T | undefined => {
 /** Asks first: an exception for a file that is not there costs more than all the rest. */
 const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-export const readText = (path: string): string | undefined => (isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined);
+/** Of the process table only what was there a moment ago is asked for. */
+const isSurelyThere = (path: string): boolean => path.startsWith("/proc/");
+
+export const readText = (path: string): string | undefined =>
+  isSurelyThere(path) || isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined;
 
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
@@ -72,7 +66,8 @@ export function readTail(path: string, maxBytes: number): Tail | undefined {
     const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
     if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
     const lines = bytes.toString("utf8", firstLine).split("\n");
-    return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size };
+    if (lines.at(-1) === "") lines.pop();
+    return { lines: lines.includes("") ? lines.filter((line) => line !== "") : lines, isWhole: from === 0, size };
   } finally {
     closeSync(file);
   }
@@ -89,16 +84,42 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
 }
 
 /** Which file stands at a path, how long it is, and when it was written. */
+export interface FileIdentity {
+  id: string;
+  size: number;
+  modifiedAt: number;
+  isFile: boolean;
+}
+
 export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
     const stat = statSync(path, { throwIfNoEntry: false });
-    return stat === undefined ? undefined : { ...stateOf(stat), isFile: stat.isFile() };
+    return stat === undefined ? undefined : identityOf(stat);
   });
 
-const stateOf = ({ dev, ino, size, mtimeMs }: Stats): FileState => ({ id: `${dev}:${ino}`, size, modifiedAt: mtimeMs });
+const identityOf = (stat: Stats): FileIdentity => ({
+  id: `${stat.dev}:${stat.ino}`,
+  size: stat.size,
+  modifiedAt: stat.mtimeMs,
+  isFile: stat.isFile(),
+});
+
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
-export interface OpenFile extends FileState {
+export interface OpenFile extends FileIdentity {
   /** How many bytes came into the buffer; 0 at the end. */
   read(buffer: Uint8Array, position: number): number;
   close(): void;
@@ -115,7 +136,7 @@ export function openFile(path: string): OpenFile | undefined {
     return undefined;
   }
   return {
-    ...stateOf(stat),
+    ...identityOf(stat),
     read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
     close: () => closeSync(file),
   };
@@ -132,20 +153,6 @@ export function findFiles(dir: string, suffix: string): string[] {
     }
   }
   return found.sort();
-}
-
-/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
-export function readInto(path: string, offset: number, into: Uint8Array): number {
-  const file = attempt(() => openSync(path, "r"));
-  if (file === undefined) return 0;
-  try {
-    return readSync(file, into, 0, into.length, offset);
-  } catch {
-    // A folder, or a disk that fails: nothing can be read.
-    return 0;
-  } finally {
-    closeSync(file);
-  }
 }
 
 export function writePrivate(path: string, text: string): void {

@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
 import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
@@ -70,10 +70,10 @@ export interface Sys extends LinkFiles {
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
-  openFile(path: string): OpenFile | undefined;
   /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
   readInto(path: string, offset: number, into: Uint8Array): number;
   identify(path: string): FileIdentity | undefined;
+  openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -198,9 +198,12 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 
 /** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
 function isTerminal(fd: 0 | 1 | 2): boolean {
-  if (attempt(() => fstatSync(fd).isCharacterDevice()) !== true && process.platform !== "win32") return false;
+  if (process.platform !== "win32" && attempt(() => isOtherDevice(fstatSync(fd))) !== true) return false;
   return (fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr).isTTY === true;
 }
+
+/** /dev/null is a device too, and no terminal. */
+const isOtherDevice = (stat: Stats): boolean => stat.isCharacterDevice() && stat.rdev !== statSync("/dev/null").rdev;
 
 function write(fd: 1 | 2, text: string): boolean {
   const bytes = Buffer.from(text);

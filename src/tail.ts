@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Sys } from "./sys.ts";
-import type { FileState, OpenFile } from "./sys-files.ts";
+import type { FileIdentity, OpenFile } from "./sys-files.ts";
 
 const safetyPollMs = 1000;
 
@@ -60,9 +60,10 @@ const bufferBytes = 1 << 20;
 const keptBytes = 64 << 10;
 const printBytes = 64;
 
-export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer): Tail {
-  let seen: FileState | undefined;
-  let state = startState();
+/** `startAt`: where the first poll begins; a file that starts over is read from its begin. */
+export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, startAt = 0): Tail {
+  let seen: FileIdentity | undefined;
+  let state = startState(startAt);
   let print = state.rest;
   return {
     poll(reader) {
@@ -77,7 +78,7 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
           state = startState();
           reader.onRestart();
         }
-        seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt };
+        seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt, isFile: file.isFile };
         state = readPieces(file, buffer, state, reader.onLines);
         print = readPrint(file, state.position);
         return isRestart ? "restarted" : "grown";
@@ -89,7 +90,7 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
 }
 
 /** The same file, not shorter, and what was read last still stands there: a file may be rewritten in its place, and longer. */
-const isContinued = (file: OpenFile, seen: FileState, position: number, print: Buffer): boolean =>
+const isContinued = (file: OpenFile, seen: FileIdentity, position: number, print: Buffer): boolean =>
   file.id === seen.id && file.size >= position && readPrint(file, position).equals(print);
 
 /** The bytes before a position, by which a file that was rewritten is told. */
