@@ -11,6 +11,7 @@ import { compileProgram } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
+import { createCostRows } from "./bench-cost.ts";
 import { measureGates, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
@@ -178,6 +179,7 @@ function createRows(bench: Bench): Row[] {
       b: [],
     },
     ...createScanRows(bench.box, csm, bench.empty),
+    ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
   ];

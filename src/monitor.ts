@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { channelDir } from "./channel.ts";
+import { createPriceTable } from "./claude-prices.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
@@ -10,6 +11,7 @@ import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./monitor-session.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
+import { readPriceOverrides } from "./price-settings.ts";
 import { profileDirs } from "./registry.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
@@ -71,7 +73,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
-  const meter = options.hasMeter === true ? createMeter(sys) : undefined;
+  const meter = options.hasMeter === true ? createMeter(sys, createPriceTable(readPriceOverrides(sys))) : undefined;
   const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
   const shared: Shared = {
     lines: createLineBuffer(),

@@ -37,6 +37,19 @@ test.each([
   expect(names(path)).toEqual(["two"]);
 });
 
+test("a database that somebody keeps busy is not thrown away", () => {
+  const path = join(dir, "busy.db");
+  put(path, "kept");
+  const holder = openCache(path, schema);
+  holder.run("PRAGMA locking_mode = EXCLUSIVE");
+  holder.run("BEGIN EXCLUSIVE");
+  holder.run("INSERT INTO item VALUES ('more')");
+  expect(names(path, { ...schema, busyTimeoutMs: 10 })).toEqual([]);
+  holder.run("COMMIT");
+  holder.close();
+  expect(names(path)).toEqual(["kept", "more"]);
+});
+
 test("another version starts over", () => {
   const path = join(dir, "version.db");
   put(path, "old");
