@@ -255,3 +255,12 @@ test("settings: the flag, then the environment, then the config file, then the d
   // A broken first name falls to the default, not to the second.
   expect(readScoreSettings(sysAt(start, { CLAUDE_USAGE_MAX_AGE: "x", CSM_USAGE_MAX_AGE_SECS: "9" })).maxAgeMs).toBe(5000);
 });
+
+test("D18: a folder that is no profile is never chosen, however full it is", async () => {
+  register("a");
+  mkdirSync(join(home, ".claude"));
+  recordUsage(sysAt(), dir("a"), { seven_day: { usedPercent: 10 } }, "statusline", start);
+  recordUsage(sysAt(), join(home, ".claude"), { seven_day: { usedPercent: 90 } }, "statusline", start);
+  expect(await view()).toEqual(["a - 10 -", "claude - 90 -"]);
+  expect(rankAccounts(sysAt(), await readUsage(sysAt(), { fetches: false }), {}).rows.map(({ name }) => name)).toEqual(["a"]);
+});
