@@ -76,12 +76,7 @@ export function openLedger(sys: Sys): Ledger {
   const all = <T>(sql: string, ...values: (string | number)[]) => database.query(sql).all(...values) as T[];
   const write = (action: () => void) => database.transaction(action).immediate();
   return {
-    readings: () =>
-      all<Row>("SELECT account, window, source, used, resets, at FROM reading").map(({ used, resets, ...row }) => ({
-        ...row,
-        usedPercent: used,
-        ...(resets === null ? {} : { resetsAt: resets }),
-      })),
+    readings: () => all<Row>("SELECT account, window, source, used, resets, at FROM reading").map(readingOf),
     record(readings, now) {
       if (readings.length === 0) return;
       const put = database.query(
@@ -115,6 +110,11 @@ export function openLedger(sys: Sys): Ledger {
     close: () => database.close(),
   };
 }
+
+const readingOf = ({ account, window, source, used, resets, at }: Row): Reading =>
+  resets === null
+    ? { account, window, source, usedPercent: used, at }
+    : { account, window, source, usedPercent: used, resetsAt: resets, at };
 
 const noteOf = ({ path, modified, note }: { path: string; modified: number; note: string }): FileNote => ({
   path,

@@ -115,6 +115,7 @@ const ladder = [
   "usage-settings",
   "usage-ledger",
   "usage-profiles",
+  "usage-transcripts",
   "usage-fetch",
   "usage-ask",
   "usage",
