@@ -133,6 +133,14 @@ function trusted(reading: Reading, now: number): Reading {
   return { ...rest, at, ...(resetsAt === undefined || resetsAt > at + longestMs ? {} : { resetsAt: Math.round(resetsAt) }) };
 }
 
+const lengthMs = (window: string): number => (window === "five_hour" ? 5 : 7 * 24) * HOUR;
+
+/** A window that does not say when it resets has done so once its whole length has passed. */
+export function withKnownEnd(reading: Reading, now: number): Reading {
+  const end = reading.at + lengthMs(reading.window);
+  return reading.resetsAt === undefined && end <= now ? { ...reading, resetsAt: end } : reading;
+}
+
 /** Of several readings of one window the newest counts; of equally old ones, that of the source which asked most directly. */
 export function newestReadings(readings: readonly Reading[]): Map<string, Map<string, Reading>> {
   const accounts = new Map<string, Map<string, Reading>>();

@@ -115,6 +115,16 @@ test("a limit holds until it resets", async () => {
   expect([await view(start + HOUR), await rank(start + HOUR)]).toEqual([["a reset 40 limit"], "a"]);
 });
 
+test("a window that does not say when it resets has done so after its whole length", async () => {
+  register("a");
+  recordUsage(sysAt(), dir("a"), { five_hour: { usedPercent: 80 }, seven_day: { usedPercent: 90 } }, "http", start);
+  expect([await view(start + 4 * HOUR), await view(start + 5 * HOUR), await view(start + 7 * 24 * HOUR)]).toEqual([
+    ["a 80 90 http"],
+    ["a reset 90 http"],
+    ["a reset reset http"],
+  ]);
+});
+
 test("a limit of which nobody knows the end lasts as long as its window", async () => {
   register("a");
   recordLimit(sysAt(), dir("a"), "unknown");
