@@ -12,6 +12,8 @@ import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { measureGates, startCrowd } from "./bench-load.ts";
+import { fillFolder, fillProfiles, forgetIndex, measureFirstScans, measurePickers, removeProfiles } from "./bench-scan.ts";
+import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 interface Row {
@@ -23,6 +25,8 @@ interface Row {
   isSize?: boolean;
   /** Measures by itself, in milliseconds; the median is held against `limit`. */
   measure?: () => Promise<number[]>;
+  /** `measure` gives bytes. */
+  isBytes?: boolean;
   prepare?: () => Promise<unknown>;
   a: string[];
   b: string[];
@@ -48,12 +52,34 @@ function createRows(bench: Bench): Row[] {
   const listPanes = ["sh", "-c", `'${bench.empty}'; exec tmux -u list-panes -a`];
   const call = async (args: string[], env?: Record<string, string>) =>
     (await run(env === undefined ? bench : { ...bench, spawn: { ...bench.spawn, env } }, [csd, ...args])).stdout;
+  const registry = join(bench.box.home, ".config/claude-as");
+  const profiles = {
+    prepare: async () => {
+      mkdirSync(registry, { recursive: true });
+      const dirs = Array.from({ length: 50 }, (_, index) => [`p${index}`, join(bench.box.home, `.claude.p${index}`)]);
+      writeFileSync(join(registry, "profiles.json"), JSON.stringify(Object.fromEntries(dirs)));
+    },
+    cleanup: async () => rmSync(registry, { recursive: true }),
+  };
   const crowd = {
     prepare: () => startCrowd(bench.box, call, 50),
     cleanup: async () => {
       for (let index = 0; index < 50; index++) await call(["kill", `crowd${index}`]);
     },
   };
+  const scanDir = bench.box.folder("scan");
+  const transcripts = {
+    prepare: async () => fillFolder(scanDir, [bench.box.configDir], 200, 1_000_000),
+    cleanup: async () => forgetIndex(bench.box),
+  };
+  const many = {
+    prepare: async () => void fillProfiles(bench.box, 5000, 400_000),
+    cleanup: async () => {
+      removeProfiles(bench.box);
+      forgetIndex(bench.box);
+    },
+  };
+  const manyDir = bench.box.folder("many");
   return [
     { name: "version", what: "csm --version : empty program", limit: 1.4, a: [csm, "--version"], b },
     { name: "statusline", what: "csm statusline : empty program", limit: 1.4, a: [csm, "statusline"], b },
@@ -78,6 +104,24 @@ function createRows(bench: Bench): Row[] {
     { name: "newuuid", what: "csm newuuid : empty program", limit: 3, a: [csm, "newuuid"], b },
     { name: "completions", what: "csm completions bash : empty program", limit: 3, a: [csm, "completions", "bash"], b },
     { name: "ls", what: "csm ls, no session : empty program", limit: 3, a: [csm, "ls"], b },
+    { name: "profiles", what: "csm profiles, 50 of them : empty program", limit: 3, a: [csm, "profiles"], b, ...profiles },
+    {
+      name: "cas",
+      what: "csm cas --eval, 50 profiles : empty program",
+      limit: 2.5,
+      a: [csm, "cas", "--eval", "--shell", "zsh", "--", "p7"],
+      b,
+      ...profiles,
+    },
+    {
+      name: "names",
+      what: "names for completion, 50 profiles : empty program",
+      limit: 2.5,
+      a: [csm, "completions", "--names", "profiles"],
+      b,
+      ...profiles,
+    },
+    { name: "shell-init", what: "csm shell-init zsh : empty program", limit: 3, a: [csm, "shell-init", "zsh"], b },
     { name: "csd-help", what: "csd --help : empty program", limit: 3, a: [csd, "--help"], b },
     { name: "ps", what: "csd ps, no session : empty program", limit: 3, a: [csd, "ps"], b },
     { name: "state", what: "csd state, one session : empty program", limit: 3, a: [csd, "state", sessionName], b, ...session },
@@ -93,12 +137,71 @@ function createRows(bench: Bench): Row[] {
     },
     { name: "ps-50", what: "csd ps --json, 50 sessions of 1 MB : the same", limit: 3, a: [csd, "ps", "--json"], b: listPanes, ...crowd },
     {
+      name: "ls-50",
+      what: "csm ls --json, 50 sessions of 1 MB : claude agents --json",
+      limit: 0.2,
+      a: [csm, "ls", "--json"],
+      b: [claude, "agents", "--json"],
+      ...crowd,
+    },
+    {
+      name: "top-tick",
+      what: "CPU of a tick of csm top, 50 sessions of 1 MB",
+      limit: 5,
+      measure: () => measureTicks(bench.box, 0),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-tick-100mb",
+      what: "the same, one of them of 100 MB",
+      limit: 5,
+      measure: () => measureTicks(bench.box, 100e6),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-memory",
+      what: "memory of csm top, 50 sessions of 1 MB",
+      limit: 90e6,
+      isBytes: true,
+      measure: () => measureMemory(bench.box, csm),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-hour",
+      what: "growth of its memory in an hour of ticks",
+      limit: 5e6,
+      isBytes: true,
+      measure: () => measureHour(bench.box),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
       name: "events",
       what: "gate on screen to line of csd events",
       limit: 150,
       measure: () => measureGates(bench.box, call, csd, 10),
       a: [],
       b: [],
+    },
+    {
+      ...{ name: "scan-first", what: "csm scan, 200 transcripts of 1 MB, nothing known", limit: 150, a: [], b: [], ...transcripts },
+      measure: () => measureFirstScans(bench.box, csm, scanDir, 10),
+    },
+    { name: "scan", what: "csm scan again, 200 transcripts : empty program", limit: 3, a: [csm, "scan", scanDir], b, ...transcripts },
+    {
+      ...{ name: "picker", what: "csm to its list, 5,000 transcripts of 4 profiles, known", limit: 150, a: [], b: [], ...many },
+      measure: async () => (await measurePickers(bench.box, csm, manyDir, false, 11)).slice(1),
+    },
+    {
+      ...{ name: "picker-first", what: "the same, nothing known: at once, filling as it reads", limit: 150, a: [], b: [], ...many },
+      measure: () => measurePickers(bench.box, csm, manyDir, true, 5),
     },
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
@@ -220,7 +323,8 @@ interface Result extends Pick<Row, "name" | "what" | "limit"> {
 
 async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result> {
   const { name, what, limit, isSize } = row;
-  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isSize ? "bytes" : "ms" } as const;
+  const isBytes = isSize === true || row.isBytes === true;
+  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isBytes ? "bytes" : "ms" } as const;
   if (process.stderr.isTTY) process.stderr.write(`measuring ${name} …`);
   try {
     await row.prepare?.();
@@ -312,7 +416,7 @@ function renderCells({ name, unit, limit, measured }: Result): string[] {
   const { a, b, ratio, difference } = measured;
   const text = unit === "ms" ? milliseconds : megabytes;
   const isOwn = Number.isNaN(ratio);
-  const limitText = limit === undefined ? "" : isOwn ? milliseconds(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
+  const limitText = limit === undefined ? "" : isOwn ? text(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
   const costs = [milliseconds(a.cpuMs), milliseconds(b.cpuMs), megabytes(a.peakBytes), megabytes(b.peakBytes)];
   return [
     name,

@@ -3,7 +3,8 @@ export type TranscriptEvent =
   | { kind: "prompt"; at: number; uuid: string; text: string }
   | { kind: "text"; at: number; messageId: string; text: string; model: string; stopReason?: string }
   | { kind: "tool"; at: number; messageId: string; toolUse: ToolUse; model: string; stopReason?: string }
-  | { kind: "result"; at: number; toolUseId: string; isError: boolean }
+  /** `text` only of an error: its beginning. */
+  | { kind: "result"; at: number; toolUseId: string; isError: boolean; text?: string }
   | { kind: "interrupt"; at: number }
   | { kind: "error"; at: number; error: ApiError }
   | { kind: "turn-end"; at: number };
@@ -34,6 +35,19 @@ export interface Turn {
   error?: ApiError;
   /** Time of the newest event, epoch ms; 0 when there is none. */
   at: number;
+}
+
+/** When claude put a prompt into its queue, as its transcript tells it: epoch ms, with the text. */
+export function parseQueued(line: string): { at: number; text: string } | undefined {
+  if (!line.startsWith('{"type":"queue-operation"')) return undefined;
+  try {
+    const entry = JSON.parse(line) as Record<string, unknown>;
+    const at = Date.parse(String(entry.timestamp));
+    return entry.operation === "enqueue" && typeof entry.content === "string" && at > 0 ? { at, text: entry.content } : undefined;
+  } catch {
+    // A torn last line: the next read brings it whole.
+    return undefined;
+  }
 }
 
 const marker = /"type":\s?"(?:user|assistant|system)"/;
@@ -87,7 +101,12 @@ function userEvents(entry: Record<string, unknown>, message: Record<string, unkn
   const prompt: string[] = [];
   for (const block of contentBlocks(message.content)) {
     if (block.type === "tool_result" && typeof block.tool_use_id === "string")
-      events.push({ kind: "result", at, toolUseId: block.tool_use_id, isError: block.is_error === true });
+      events.push({
+        kind: "result",
+        at,
+        toolUseId: block.tool_use_id,
+        ...(block.is_error === true ? { isError: true, text: resultText(block.content) } : { isError: false }),
+      });
     else if (block.type === "text" && typeof block.text === "string") {
       if (block.text.startsWith("[Request interrupted by user")) events.push({ kind: "interrupt", at });
       else if (!isLocal(entry, block.text)) prompt.push(block.text);
@@ -95,6 +114,14 @@ function userEvents(entry: Record<string, unknown>, message: Record<string, unkn
   }
   return prompt.length === 0 ? events : [...events, { kind: "prompt", at, uuid, text: prompt.join("\n") }];
 }
+
+const maxErrorText = 300;
+
+const resultText = (content: unknown): string =>
+  contentBlocks(content)
+    .map((block) => (typeof block.text === "string" ? block.text : ""))
+    .join(" ")
+    .slice(0, maxErrorText);
 
 /** Lines that Claude Code writes about its own slash commands and summaries; no turn belongs to them. */
 const isLocal = (entry: Record<string, unknown>, text: string): boolean =>
@@ -143,7 +170,8 @@ export const readTurn = (lines: Iterable<string>): Turn => decideTurn(parseLines
 export const parseLines = (lines: Iterable<string>): TranscriptEvent[] => [...lines].flatMap(parseTranscriptLine);
 
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
-  const events = parsed.toSorted((a, b) => a.at - b.at);
+  const isSorted = parsed.every((event, index) => event.at >= (parsed[index - 1]?.at ?? 0));
+  const events = isSorted ? parsed : parsed.toSorted((a, b) => a.at - b.at);
   const turn: Turn = { pendingTools: [], text: "", at: 0 };
   let messageId: string | undefined;
   const startMessage = (id: string) => {
@@ -203,6 +231,8 @@ export function isWholeTurn(events: readonly TranscriptEvent[]): boolean {
 
 /** True when a finished text asks something: a question mark outside code and web addresses. */
 export function asksQuestion(text: string): boolean {
+  // Most texts ask nothing, and `csd ps` reads many.
+  if (!/[?？]/.test(text)) return false;
   return proseParagraphs(text).some((paragraph) => /[?？]/.test(paragraph.replace(codeSpan, "").replace(webAddress, "")));
 }
 

@@ -7,12 +7,15 @@ export type Loader = () => Promise<AnyCommand>;
 export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Object.create(null) as Record<string, Loader>, {
   run: async () => (await import("./cmd-run.ts")).runCommandRecord,
   ls: async () => (await import("./cmd-ls.ts")).lsCommand,
+  watch: async () => (await import("./cmd-watch.ts")).watchCommand,
+  top: async () => (await import("./cmd-top.ts")).topCommand,
   scan: async () => (await import("./cmd-scan.ts")).scanCommand,
   sidecar: async () => (await import("./cmd-sidecar.ts")).sidecarCommand,
   config: async () => (await import("./cmd-config.ts")).configCommand,
   open: async () => (await import("./cmd-restore.ts")).openCommand,
   restore: async () => (await import("./cmd-restore.ts")).restoreCommand,
   reap: async () => (await import("./cmd-reap.ts")).reapCommand,
+  cost: async () => (await import("./cmd-cost.ts")).costCommand,
   demo: async () => (await import("./cmd-demo.ts")).demoCommand,
   profiles: async () => (await import("./cmd-profiles.ts")).profilesCommand,
   cas: async () => (await import("./cmd-cas.ts")).casCommand,
@@ -72,6 +75,12 @@ export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   kill: async () => (await import("./cmd-csd-kill.ts")).killCommand,
   doctor: async () => (await import("./cmd-csd-doctor.ts")).doctorCommand,
 });
+
+/** Every record there is, verbs behind their groups. */
+export async function loadRecords(): Promise<AnyCommand[]> {
+  const verbs = await Promise.all(Object.values(csmGroups).map(loadAll));
+  return [...(await loadAll(csmCommands)), ...verbs.flat(), ...(await loadAll(csdCommands))];
+}
 
 export const loadAll = (commands: Readonly<Record<string, Loader>>): Promise<AnyCommand[]> =>
   Promise.all(Object.values(commands).map((load) => load()));

@@ -27,6 +27,26 @@ export async function replaceProcess(program: Program): Promise<number> {
   return 127;
 }
 
+/** Runs a program that uses this terminal, and waits for its end. Ctrl-C is the program's then. */
+export async function runForeground(name: string, args: readonly string[], env: Environment): Promise<number> {
+  const ignore = () => {};
+  process.on("SIGINT", ignore);
+  try {
+    // Inside tmux it refuses to attach to another server as long as it sees the one around it.
+    const { TMUX: _, ...outside } = env;
+    const isSwitch = args.includes("switch-client");
+    const child = Bun.spawn([name, ...args], {
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+      env: definedOnly(isSwitch ? env : outside),
+    });
+    return await child.exited;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}
+
 const definedOnly = (env: Environment): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 

@@ -1,21 +1,24 @@
 import {
   chmodSync,
   closeSync,
+  constants,
   copyFileSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   watch,
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The last bytes of a file, cut at a line start. */
 export interface Tail {
@@ -23,13 +26,6 @@ export interface Tail {
   /** The lines are the whole file. */
   isWhole: boolean;
   size: number;
-}
-
-export interface FileIdentity {
-  id: string;
-  size: number;
-  modifiedAt: number;
-  isFile: boolean;
 }
 
 export interface Watch {
@@ -50,7 +46,11 @@ export const attempt = <T>(read: () => T): T | undefined => {
 /** Asks first: an exception for a file that is not there costs more than all the rest. */
 const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-export const readText = (path: string): string | undefined => (isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined);
+/** Of the process table only what was there a moment ago is asked for. */
+const isSurelyThere = (path: string): boolean => path.startsWith("/proc/");
+
+export const readText = (path: string): string | undefined =>
+  isSurelyThere(path) || isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined;
 
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
@@ -66,7 +66,8 @@ export function readTail(path: string, maxBytes: number): Tail | undefined {
     const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
     if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
     const lines = bytes.toString("utf8", firstLine).split("\n");
-    return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size };
+    if (lines.at(-1) === "") lines.pop();
+    return { lines: lines.includes("") ? lines.filter((line) => line !== "") : lines, isWhole: from === 0, size };
   } finally {
     closeSync(file);
   }
@@ -83,11 +84,25 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
 }
 
 /** Which file stands at a path, how long it is, and when it was written. */
+export interface FileIdentity {
+  id: string;
+  size: number;
+  modifiedAt: number;
+  isFile: boolean;
+}
+
 export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
-    const stat = statSync(path);
-    return { id: `${stat.dev}:${stat.ino}`, size: stat.size, modifiedAt: stat.mtimeMs, isFile: stat.isFile() };
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? undefined : identityOf(stat);
   });
+
+const identityOf = (stat: Stats): FileIdentity => ({
+  id: `${stat.dev}:${stat.ino}`,
+  size: stat.size,
+  modifiedAt: stat.mtimeMs,
+  isFile: stat.isFile(),
+});
 
 /** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
 export function readInto(path: string, offset: number, into: Uint8Array): number {
@@ -101,6 +116,43 @@ export function readInto(path: string, offset: number, into: Uint8Array): number
   } finally {
     closeSync(file);
   }
+}
+
+/** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
+export interface OpenFile extends FileIdentity {
+  /** How many bytes came into the buffer; 0 at the end. */
+  read(buffer: Uint8Array, position: number): number;
+  close(): void;
+}
+
+/** Undefined when there is no such file, or it may not be read. A folder, a pipe or a device is none. */
+export function openFile(path: string): OpenFile | undefined {
+  // O_NONBLOCK: a pipe in the place of a transcript must not hold us up.
+  const file = isThere(path) ? attempt(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))) : undefined;
+  if (file === undefined) return undefined;
+  const stat = fstatSync(file);
+  if (!stat.isFile()) {
+    closeSync(file);
+    return undefined;
+  }
+  return {
+    ...identityOf(stat),
+    read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
+    close: () => closeSync(file),
+  };
+}
+
+/** Files below a folder whose names end so, in byte order; links to folders are not followed, so there is no end to miss. */
+export function findFiles(dir: string, suffix: string): string[] {
+  const found: string[] = [];
+  const folders = [dir];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of attempt(() => readdirSync(folder as string, { withFileTypes: true })) ?? []) {
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+      else if (entry.name.endsWith(suffix)) found.push(join(folder, entry.name));
+    }
+  }
+  return found.sort();
 }
 
 export function writePrivate(path: string, text: string): void {

@@ -8,11 +8,14 @@ import {
   copyPrivate,
   createPrivate,
   type FileIdentity,
+  findFiles,
   identify,
   isDirectory,
   isExecutable,
   makePrivateDir,
   modifiedAt,
+  type OpenFile,
+  openFile,
   readFrom,
   readInto,
   readTail,
@@ -50,6 +53,7 @@ export interface Sys extends LinkFiles {
   readonly execPath: string;
   readonly pid: number;
   readonly uid: number;
+  readonly cpuCount: number;
   /** Undefined when neither the environment nor the user database names one. */
   readonly homeDir: string | undefined;
   hostname(): string;
@@ -69,6 +73,7 @@ export interface Sys extends LinkFiles {
   /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
   readInto(path: string, offset: number, into: Uint8Array): number;
   identify(path: string): FileIdentity | undefined;
+  openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -86,13 +91,15 @@ export interface Sys extends LinkFiles {
   takeLock(path: string): (() => void) | undefined;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
+  /** Files at any depth below a folder whose names end so, sorted. */
+  findFiles(dir: string, suffix: string): string[];
   realPath(path: string): string | undefined;
   isDirectory(path: string): boolean;
   isExecutable(path: string): boolean;
   modifiedAt(path: string): number | undefined;
   /** False when there is no such process. Signal 0 only asks. */
   signal(pid: number, signal: NodeJS.Signals | 0): boolean;
-  isTerminal(fd: 0 | 1): boolean;
+  isTerminal(fd: 0 | 1 | 2): boolean;
   /** stdin to its end. */
   readInput(): Promise<string>;
   /** Tells of changes in these files and folders; those that are missing are passed over. */
@@ -112,6 +119,9 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     execPath: process.execPath,
     pid: process.pid,
     uid: process.getuid?.() ?? 0,
+    get cpuCount() {
+      return navigator.hardwareConcurrency;
+    },
     homeDir: readHome(env),
     hostname,
     now: Date.now,
@@ -125,6 +135,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     readFrom,
     readInto,
     identify,
+    openFile,
     writePrivate,
     createPrivate,
     makePrivateDir,
@@ -135,6 +146,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
+    findFiles,
     realPath: (path) => attempt(() => realpathSync(path)),
     isDirectory,
     isExecutable,
@@ -185,9 +197,9 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
-function isTerminal(fd: 0 | 1): boolean {
+function isTerminal(fd: 0 | 1 | 2): boolean {
   if (process.platform !== "win32" && attempt(() => isOtherDevice(fstatSync(fd))) !== true) return false;
-  return (fd === 0 ? process.stdin : process.stdout).isTTY === true;
+  return (fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr).isTTY === true;
 }
 
 /** /dev/null is a device too, and no terminal. */

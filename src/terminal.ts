@@ -21,7 +21,7 @@ export interface Terminal {
 export interface TerminalOptions {
   hasMouse?: boolean;
   /** Is told all that is drawn, as for a recording. */
-  onOutput?: (text: string) => void;
+  onOutput?: (text: string, size: { columns: number; rows: number }) => void;
 }
 
 const enterWords = "\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[?2004h";
@@ -44,7 +44,7 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
   let escapeTimer: ReturnType<typeof setTimeout> | undefined;
   const write = (text: string) => {
     stdout.write(text);
-    onOutput?.(text);
+    onOutput?.(text, { columns: stdout.columns || 80, rows: stdout.rows || 24 });
   };
   const rouse = () => {
     isAwake = true;

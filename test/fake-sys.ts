@@ -40,6 +40,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     cwd: given.cwd ?? "/work",
     execPath: "/opt/csm",
     pid: 1,
+    cpuCount: 1,
     uid: given.uid ?? 1000,
     homeDir: "homeDir" in given ? given.homeDir : "/home/dev",
     files,
@@ -82,6 +83,12 @@ export function createFakeSys(given: Given = {}): FakeSys {
       files.has(path)
         ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0, isFile: true }
         : undefined,
+    openFile(path) {
+      const state = sys.identify(path);
+      const bytes = Buffer.from(files.get(path) ?? "");
+      const read = (buffer: Uint8Array, position: number) => bytes.copy(buffer, 0, position);
+      return state === undefined ? undefined : { ...state, read, close() {} };
+    },
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
@@ -112,6 +119,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
         [...files.keys()].filter((file) => file.startsWith(`${dir}/`)).map((file) => file.slice(dir.length + 1).split("/")[0] ?? ""),
       ),
     ],
+    findFiles: (dir, suffix) => [...files.keys()].filter((file) => file.startsWith(`${dir}/`) && file.endsWith(suffix)).sort(),
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
     // No links here: tests of what moves and links use a real folder.
@@ -124,7 +132,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     copy: () => undefined,
     isWritable: () => true,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
-    modifiedAt: (path) => (files.has(path) ? (modified.get(path) ?? 0) : undefined),
+    modifiedAt: (path) => (files.has(path) || isDirectory(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {
       if (!alive.has(pid)) return false;
       if (signal !== 0) alive.delete(pid);
