@@ -161,6 +161,7 @@ const ladder = [
   "usage-settings",
   "usage-ledger",
   "usage-profiles",
+  "usage-transcripts",
   "usage-fetch",
   "usage-ask",
   "usage",
