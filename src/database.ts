@@ -10,6 +10,8 @@ export interface CacheSchema {
   tables: string;
   /** Its loss after a power cut costs less than waiting for the disk at each write. */
   isExpendable?: true;
+  /** How long to wait for another writer; 5 s unless told. */
+  busyTimeoutMs?: number;
 }
 
 /**
