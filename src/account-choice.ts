@@ -11,7 +11,7 @@ const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n
 export async function chooseAccount(sys: Sys, request: ProfileRequest, asks: boolean): Promise<Profile | undefined> {
   const { registry, current } = request;
   const report = await readUsage(sys, { registry, fetches: true, warn: (text) => tell(sys, text) });
-  const ranking = rankAccounts(sys, report, { registry, ...(current === undefined ? {} : { current: current.name }) });
+  const ranking = rankAccounts(sys, report, current === undefined ? {} : { current: current.name });
   if (asks || (ranking.outcome === "no-data" && report.isConfigured && request.hasTerminal))
     return promptProfile(sys, registry, report, ranking, current);
   return followRanking(sys, registry, ranking, current);

@@ -53,7 +53,7 @@ export function planAnswers(
   input: Record<string, unknown>,
   choices: readonly Choice[],
   text: string | undefined,
-): { answers: Record<string, string>; single?: { option: number; text?: string } } {
+): { answers: Record<string, string>; parts: Part[]; single?: { option: number; text?: string } } {
   const questions = parseQuestions(input);
   const chosen = new Map<Question, string[]>(questions.map((question) => [question, []]));
   for (const choice of choices) {
@@ -65,10 +65,24 @@ export function planAnswers(
   if (text !== undefined && first !== undefined && open.length === 1) chosen.set(first, [text]);
   else if (open.length > 0 || text !== undefined) throw new UserError(countError(questions, open, text), describeQuestions(questions));
   const answers = Object.fromEntries([...chosen].map(([question, labels]) => [question.question, labels.join(", ")]));
+  const parts = [...chosen].map(([question, labels]) =>
+    question === first && text !== undefined ? { ...question, chosen: [], text } : { ...question, chosen: labels },
+  );
   const [only] = questions;
-  if (only === undefined || questions.length > 1 || only.isMulti) return { answers };
+  if (only === undefined || questions.length > 1 || only.isMulti) return { answers, parts };
   const label = chosen.get(only)?.[0] ?? "";
-  return { answers, single: text === undefined ? { option: only.labels.indexOf(label) + 1 } : { option: only.labels.length + 1, text } };
+  return {
+    answers,
+    parts,
+    single: text === undefined ? { option: only.labels.indexOf(label) + 1 } : { option: only.labels.length + 1, text },
+  };
+}
+
+/** One question of a form, and what is to be answered. */
+export interface Part extends Question {
+  chosen: string[];
+  /** In place of a choice. */
+  text?: string;
 }
 
 function parseQuestions(input: Record<string, unknown>): Question[] {

@@ -123,11 +123,7 @@ async function createApp(sys: Sys) {
     get isInteractive() {
       return sys.isTerminal(0);
     },
-    records: async () => {
-      const { csdCommands, csmCommands, csmGroups, loadAll } = await import("./commands.ts");
-      const verbs = await Promise.all(Object.values(csmGroups).map(loadAll));
-      return [...(await loadAll(csmCommands)), ...verbs.flat(), ...(await loadAll(csdCommands))];
-    },
+    records: async () => (await import("./commands.ts")).loadRecords(),
   };
 }
 

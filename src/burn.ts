@@ -28,8 +28,9 @@ export function estimateBurn(spends: readonly { at: number; costUsd: number }[],
   if (recent.length < fewestSlots || slots < fewestSlots) return undefined;
   const perSlot = Array.from({ length: slots }, () => 0);
   for (const { at, costUsd } of recent) {
-    const slot = Math.min(slots - 1, Math.floor((now - at) / slotMs));
-    perSlot[slot] = (perSlot[slot] ?? 0) + costUsd;
+    const slot = Math.floor((now - at) / slotMs);
+    // The oldest step is not whole.
+    if (slot < slots) perSlot[slot] = (perSlot[slot] ?? 0) + costUsd;
   }
   const mean = perSlot.reduce((sum, value) => sum + value, 0) / slots;
   const variance = perSlot.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (slots - 1);

@@ -13,14 +13,18 @@ export interface Dialect {
 /** Between single quotes every character but the quote itself is text, for zsh's `rc_quotes` too. */
 export const quotePosix = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 export const quoteFish = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-/** PowerShell takes the curly quotes for the straight one. */
-export const quotePwsh = (text: string): string => `'${text.replace(/['\u2018\u2019\u201a\u201b]/g, "$&$&")}'`;
+export const quotePwsh = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
-/** One line, as `Invoke-Expression (csm …)` gets a list of lines where there are more. */
+/**
+ * One line of ASCII: `Invoke-Expression (csm …)` gets a list where there are more lines, PowerShell takes curly quotes for
+ * straight ones, and Windows PowerShell decodes by the console's code page, where half of a letter may become such a quote.
+ * The dash of our own messages cannot.
+ */
 const pwshText = (text: string): string => {
-  const parts = text.split(/(\r|\n)/).filter((part) => part !== "");
-  if (parts.length < 2 && !/[\r\n]/.test(text)) return quotePwsh(text);
-  return `(${["''", ...parts.map((part) => (part === "\n" ? "[char]10" : part === "\r" ? "[char]13" : quotePwsh(part)))].join(" + ")})`;
+  const parts = text.split(/([^\x20-\x7e\u2014])/).filter((part) => part !== "");
+  if (parts.length < 2 && !/[^\x20-\x7e\u2014]/.test(text)) return quotePwsh(text);
+  const words = parts.map((part) => (/^[^\x20-\x7e\u2014]$/.test(part) ? `[char]${part.charCodeAt(0)}` : quotePwsh(part)));
+  return `(${["''", ...words].join(" + ")})`;
 };
 
 const posix: Dialect = {

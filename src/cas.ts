@@ -3,7 +3,6 @@ import { UserError } from "./errors.ts";
 import { knownOrConventional, useProfile } from "./profile-change.ts";
 import { renderProfiles } from "./profile-view.ts";
 import {
-  checkProfileName,
   findProfile,
   type Profile,
   profileEnv,
@@ -15,11 +14,12 @@ import {
   requireProfile,
   shellProfile,
 } from "./registry.ts";
+import { checkProfileName } from "./registry-change.ts";
 import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 
-/** Words of `cas` that manage profiles, as `csm profiles` does; they have nothing to evaluate. */
-export const casVerbs = ["list", "add", "set", "remove", "rm", "rename", "use", "edit", "dir"] as const;
+/** Words of `cas` that manage profiles, as `csm profiles` does; they have nothing to evaluate. More would hide profiles of that name. */
+export const casVerbs = ["list", "add", "set", "remove", "rm", "use", "edit"] as const;
 
 export interface CasWords {
   isEval: boolean;
@@ -38,7 +38,7 @@ export function parseCas(args: readonly string[]): CasWords {
     else if (word.startsWith("--shell=")) parsed.shell = word.slice("--shell=".length);
     else if (word === "--shell") {
       const shell = args[++index];
-      if (shell === undefined) throw new UserError("cas: --shell needs a value", "for example --shell zsh");
+      if (shell === undefined) throw new UserError("csm cas: --shell needs a value", "for example --shell zsh");
       parsed.shell = shell;
     } else return { ...parsed, words: args.slice(word === "--" ? index + 1 : index) };
   }
@@ -51,11 +51,11 @@ export async function runCas(sys: Sys, args: readonly string[], out: (text: stri
   if (isDefaultDir) return printDefaultDir(sys, out);
   const verb = casVerbs.find((known) => known === words[0]);
   if (verb !== undefined) {
-    if (isEval) throw new UserError(`cas: ${verb} prints nothing to evaluate`, `run it as it is: csm cas ${verb}`);
+    if (isEval) throw new UserError(`csm cas: ${verb} prints nothing to evaluate`, `run it as it is: csm cas ${verb}`);
     return words;
   }
   if (!isEval) return printStatus(sys, words, out);
-  if (shell === undefined) throw new UserError("cas: --eval needs --shell", "for example --shell zsh");
+  if (shell === undefined) throw new UserError("csm cas: --eval needs --shell", "for example --shell zsh");
   const dialect = findDialect(shell);
   // A broken registry is not the shell's: it says so itself and there is nothing to evaluate.
   const registry = readRegistry(sys);
@@ -90,13 +90,13 @@ function printStatus(sys: Sys, words: string[], out: (text: string) => void): un
   if (word !== "status") {
     const name = word === "-g" || word === "--global" ? "-g NAME" : word;
     throw new UserError(
-      `cas: ${JSON.stringify(name)} changes the shell, which only the shell itself can do`,
+      `csm cas: ${JSON.stringify(name)} changes the shell, which only the shell itself can do`,
       'load the function cas first: eval "$(csm shell-init zsh)"',
     );
   }
   const registry = readRegistry(sys);
   if (option === "--print-current") out(shellProfile(sys, registry)?.name ?? "unknown");
-  else if (option !== undefined) throw new UserError(`cas: unexpected word ${JSON.stringify(option)}`, "cas status [--print-current]");
+  else if (option !== undefined) throw new UserError(`csm cas: unexpected word ${JSON.stringify(option)}`, "cas status [--print-current]");
   else out(renderProfiles(sys, registry).join("\n"));
 }
 

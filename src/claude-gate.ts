@@ -34,6 +34,8 @@ export interface ScreenGate {
   /** What stands between header and question: command, diff, path, plan. */
   body: string;
   options: MenuOption[];
+  /** Tab turns the option under the cursor into a text field. */
+  canAmend?: boolean;
 }
 
 /** Kinds that are only shown before the session file exists. */
@@ -50,10 +52,14 @@ const kinds: [kind: GateKind, header: RegExp][] = [
   ["plan", /^Ready to code\?/],
 ];
 
+/** ` ☐ Folder`, `←  ☒ Folder  ☐ Checks  ✔ Submit  →` */
+const questionHeader = /^(?:← {2})?[☐☒] /;
+
 export function kindOf(header: string, question: string, options: MenuOption[]): GateKind {
   const labels = options.map((option) => option.label);
   if (labels.some((label) => /^(?:\[.\] )?type something\.?$|^chat about this$|^submit answers$/i.test(label))) return "question";
   if (labels.some((label) => /^stop and wait for limit to reset$/i.test(label))) return "limit";
+  if (questionHeader.test(header)) return "question";
   const named = kinds.find(([, pattern]) => pattern.test(header))?.[0];
   if (named !== undefined) return named;
   if (/Would you like to proceed\?$/.test(question)) return "plan";
@@ -69,13 +75,27 @@ export function meaningOf(label: string, kind: GateKind): Meaning {
   if (kind === "question") return /^cancel$/.test(text) ? "refuse" : "choice";
   if (/^no\b|^exit\b|^cancel$|^stop and wait/.test(text)) return "refuse";
   if (kind === "mcp-servers" || kind === "limit") return "choice";
-  if (/^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|manually approve edits)|continue)$/.test(text))
+  if (
+    /^(?:yes|yes \(recommended\)|yes, (?:proceed|i trust this folder|i accept|add it|(?:and )?manually approve edits)|continue)$/.test(text)
+  )
     return "allow-once";
   if (/^yes, (?:and )?(?:switch to|use auto mode|auto-accept|accept edits|bypass)/.test(text)) return "mode-switch";
   if (/^yes, (?:and )?(?:don't ask again|always allow|allow)\b/.test(text)) return "allow-always";
   return "unknown";
 }
 
-/** Two captures show the same gate when this text is equal; the cursor may have moved. */
+/**
+ * Two captures show the same gate when this text is equal: the cursor may have moved, a box been ticked, and a text been
+ * written into a field.
+ */
 export const gateFingerprint = (gate: ScreenGate): string =>
-  [gate.kind, gate.header, gate.question, gate.body, ...gate.options.map((option) => `${option.number ?? ""} ${option.label}`)].join("\n");
+  [gate.kind, gate.header.replaceAll("☒", "☐"), gate.question, gate.body, ...gate.options.map(optionFingerprint)].join("\n");
+
+const optionFingerprint = ({ number, label, meaning }: MenuOption): string => {
+  // "No" becomes "No, and tell Claude what to do differently", and then what is written there.
+  const fixed = meaning === "free-text" ? "" : meaning === "refuse" ? label.replace(/^No,.*/, "No") : label.replace(checkbox, "[] ");
+  return `${number ?? ""} ${fixed}`;
+};
+
+/** `[ ] lint`, `[✔] lint` */
+export const checkbox = /^\[.\] /;

@@ -25,8 +25,8 @@ export interface ModelFacts {
   maxContextWindow?: number;
 }
 
-/** Model id → facts, without date, cloud prefix and `[1m]`. */
-export type PriceTable = ReadonlyMap<string, ModelFacts>;
+/** What is known of the models by any of their names; undefined for one that is not known. */
+export type PriceTable = (model: string) => ModelFacts | undefined;
 
 /** What an override may say of a model; what it leaves out stays as it is. */
 export type PriceOverrides = Readonly<Record<string, Partial<Price> & { contextWindow?: number }>>;
@@ -99,7 +99,7 @@ const facts: [id: string, facts: ModelFacts][] = [
   ["claude-mythos-5-2", { price: fable52, ...native }],
 ];
 
-/** `us.anthropic.claude-opus-5-v1:0`, `claude-haiku-4-5@20251001` and `claude-opus-5[1m]` are the models they name. */
+/** Without date, cloud prefix and `[1m]`: `us.anthropic.claude-opus-5-v1:0`, `claude-haiku-4-5@20251001` and `claude-opus-5[1m]` are the models they name. */
 export const modelId = (model: string): string =>
   model
     .replace(/\[1m\]$/i, "")
@@ -120,13 +120,18 @@ export function createPriceTable(overrides: PriceOverrides = {}): PriceTable {
       ...(contextWindow === undefined ? {} : { contextWindow }),
     });
   }
-  return table;
+  // Every answer asks, and there are few models.
+  const asked = new Map<string, ModelFacts | undefined>();
+  return (model) => {
+    if (!asked.has(model)) asked.set(model, table.get(modelId(model)));
+    return asked.get(model);
+  };
 }
 
 /** US dollars for one answer, counted as Claude Code counts it; undefined when its model has no price. */
 export function priceUsage(table: PriceTable, usage: UsageLine): number | undefined {
   if (usage.model === syntheticModel) return 0;
-  const price = table.get(modelId(usage.model))?.price;
+  const price = table(usage.model)?.price;
   if (price === undefined) return undefined;
   const region = usage.isUsOnly ? usOnlyFactor : 1;
   return (pickRates(price, usage, promptTokens(usage)) * region) / million + usage.webSearches * price.webSearch;
@@ -152,7 +157,7 @@ const sum = (rate: Rates, tokens: Tokens): number =>
  * prove the large one.
  */
 export function contextWindow(table: PriceTable, model: string, seenTokens = 0): number | undefined {
-  const known = table.get(modelId(model));
+  const known = table(model);
   if (known?.contextWindow === undefined) return undefined;
   const isLarge = /\[1m\]$/i.test(model) || seenTokens > known.contextWindow;
   return isLarge ? (known.maxContextWindow ?? known.contextWindow) : known.contextWindow;

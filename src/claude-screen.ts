@@ -4,12 +4,14 @@
  * its wording does: the same number is "No" in one version and "switch to auto mode" in the next.
  */
 
-import { type GateKind, kindOf, type MenuOption, meaningOf, type ScreenGate } from "./claude-gate.ts";
+import { checkbox, type GateKind, kindOf, type MenuOption, meaningOf, type ScreenGate } from "./claude-gate.ts";
 
 export interface Screen {
   gate?: ScreenGate;
   /** Text in the input row, `""` when it is empty, its visible end when it is tall; undefined when there is no input row. */
   input?: string;
+  /** Above an input row claude turns its spinner: a turn runs. */
+  isBusy?: boolean;
 }
 
 const rule = /^\s*[─▔]{8,}/;
@@ -23,6 +25,9 @@ const oldInputRow = /^>[\u00a0 ]/;
 const cursorRow = /^(\s{0,6})❯ (\S.*)$/;
 const footer = /^\s{0,9}(?:(?:Esc|Enter|Space) to \w+|ctrl[-+]g to edit|shift\+tab to approve)/;
 
+/** `✻ Elucidating… (esc to interrupt)` in 2.0.70, `✽ Sautéing…` in 2.1.86: at the edge, where no text of the model stands. */
+const spinner = /^[·✢✳✶✻✽*] \S[^…]*…(?:$| \()/;
+
 /** `content` is the same screen without hints, where styles told them apart: a dim text in the input row is no draft. */
 export function parseScreen(text: string, content = text): Screen {
   const lines = text.split("\n").map((line) => line.replace(/[ \t]+$/, ""));
@@ -32,7 +37,8 @@ export function parseScreen(text: string, content = text): Screen {
   // A dialog replaces the input row, so a menu above one is conversation.
   if (inputAt !== undefined) {
     const first = (drafts[inputAt] ?? "").replace(/^[❯>][\u00a0 ]?/, "");
-    return { input: [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd() };
+    const isBusy = hasSpinner(lines.slice(0, inputAt));
+    return { input: [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd(), ...(isBusy ? { isBusy } : {}) };
   }
   const cutAt = lines.findLastIndex((line) => cutInput.test(line));
   if (cutAt >= 0)
@@ -43,6 +49,14 @@ export function parseScreen(text: string, content = text): Screen {
     };
   const gate = parseGate(lines) ?? parseFlatGate(lines);
   return gate === undefined ? {} : { gate };
+}
+
+/** Only the paragraph next to the input row counts: the spinner, and a tip below it. */
+function hasSpinner(above: string[]): boolean {
+  let index = above.length - 1;
+  while (index >= 0 && (above[index] === "" || rule.test(above[index] ?? ""))) index--;
+  for (; index >= 0 && above[index] !== ""; index--) if (spinner.test(above[index] ?? "")) return true;
+  return false;
 }
 
 /** Lines of the draft, which are indented by two, up to the closing rule. */
@@ -61,19 +75,24 @@ function findInputRow(lines: string[]): number | undefined {
 }
 
 function parseGate(lines: string[]): ScreenGate | undefined {
-  const cursorAt = lines.findLastIndex((line) => cursorRow.test(line));
+  const cursorAt = lines.findLastIndex((line) => cursorRow.test(line) || (submitRow.test(line) && line.includes("❯")));
   if (cursorAt < 0) return undefined;
-  const menu = numberedRow.test(lines[cursorAt] ?? "") ? readNumberedMenu(lines, cursorAt) : readPlainMenu(lines, cursorAt);
-  if (menu === undefined || !isTail(lines.slice(menu.end + 1))) return undefined;
+  const numberedAt = submitRow.test(lines[cursorAt] ?? "")
+    ? lines.findLastIndex((line, at) => at < cursorAt && numberedRow.test(line))
+    : cursorAt;
+  const menu = numberedRow.test(lines[numberedAt] ?? "") ? readNumberedMenu(lines, numberedAt, cursorAt) : readPlainMenu(lines, cursorAt);
+  const hints = lines.slice((menu?.end ?? 0) + 1);
+  if (menu === undefined || !isTail(hints)) return undefined;
   const block = lines.slice(dialogStart(lines, menu.start), menu.start);
   // A dialog begins below a rule, or at the top of the screen; a block with conversation in it is an answer that draws a menu.
-  return block.some((line) => /^[●❯]/.test(line)) ? undefined : describe(block, menu);
+  if (block.some((line) => /^[●❯]/.test(line))) return undefined;
+  return { ...describe(block, menu), ...(hints.some((line) => /\bTab to amend\b/.test(line)) ? { canAmend: true } : {}) };
 }
 
 interface Menu {
   start: number;
   end: number;
-  options: (MenuOption & { continuation: string[] })[];
+  options: (MenuOption & { continuation: string[]; isField?: boolean })[];
 }
 
 /**
@@ -96,8 +115,11 @@ const isHint = (lines: string[]): boolean => {
 
 const numberedRow = /^(\s*(?:❯ )?\s*)(\d{1,2})\. (.*)$/;
 
-function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
-  const cursor = numberedRow.exec(lines[cursorAt] ?? "");
+/** Of a question that takes several answers: it has no number, and stands among those that have. */
+const submitRow = /^\s*(?:❯ )?\s*(Submit|Next)$/;
+
+function readNumberedMenu(lines: string[], numberedAt: number, cursorAt: number): Menu | undefined {
+  const cursor = numberedRow.exec(lines[numberedAt] ?? "");
   if (cursor === null) return undefined;
   const column = (cursor[1] ?? "").length;
   // 2.1.158 indents an option that fills the line by one column less.
@@ -107,15 +129,16 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
       ? { number: Number(match[2]), label: match[3] ?? "" }
       : undefined;
   };
-  let start = cursorAt;
+  let start = numberedAt;
   let wanted = Number(cursor[2]) - 1;
-  for (let index = cursorAt - 1; index >= 0 && wanted > 0; index--) {
+  for (let index = numberedAt - 1; index >= 0 && wanted > 0; index--) {
     const row = rowAt(index);
     if (row?.number === wanted) [start, wanted] = [index, wanted - 1];
     else if (!isInsideMenu(lines[index] ?? "", column)) break;
   }
   if (wanted !== 0) return undefined;
   const options: Menu["options"] = [];
+  const submits: Menu["options"] = [];
   let end = start;
   for (let index = start; index < lines.length; index++) {
     const line = lines[index] ?? "";
@@ -125,12 +148,21 @@ function readNumberedMenu(lines: string[], cursorAt: number): Menu | undefined {
       end = index;
       continue;
     }
+    const submit = options.some(({ label }) => checkbox.test(label)) ? submitRow.exec(line)?.[1] : undefined;
+    if (submit !== undefined) {
+      submits.push({ label: submit, meaning: "submit", isSelected: index === cursorAt, continuation: [] });
+      end = index;
+      continue;
+    }
     if (!isInsideMenu(line, column)) break;
+    // The field of a plan keeps this hint when a text stands in it.
+    const last = options.at(-1);
+    if (last !== undefined && end === index - 1 && /^\s+shift\+tab to approve with this feedback/.test(line)) last.isField = true;
     if (line.trim() === "" || rule.test(line) || footer.test(line)) continue;
     if (end === index - 1) options.at(-1)?.continuation.push(line.trim());
     end = index;
   }
-  return options.length > 0 ? { start, end, options } : undefined;
+  return options.length > 0 ? { start, end, options: [...options, ...submits] } : undefined;
 }
 
 /** Continuations, descriptions, blank lines, and the rule that a question dialog draws above its last option. */
@@ -164,17 +196,22 @@ function describe(block: string[], menu: Menu): ScreenGate {
   const header = (paragraphs(block)[0] ?? "").split("\n")[0] ?? "";
   const kind = kindOf(header, asked, menu.options);
   const inner = [(body[0] ?? "").split("\n").slice(1).join("\n"), ...body.slice(1)].filter((part) => part !== "");
-  return {
-    kind,
-    header,
-    question: asked,
-    body: inner.join("\n"),
-    options: menu.options.map(({ continuation, ...option }) => {
-      // What stands below an answer is its description; below any other option it is the wrapped label.
-      const label = (kind === "question" ? option.label : [option.label, ...continuation].join(" ")).trim();
-      return { ...option, label, meaning: meaningOf(label, kind) };
-    }),
-  };
+  const options = menu.options.map(({ continuation, isField, ...option }) => {
+    // What stands below an answer is its description; below any other option it is the wrapped label.
+    const label = (kind === "question" ? option.label : [option.label, ...continuation].join(" ")).trim();
+    return { ...option, label, meaning: isField === true ? ("free-text" as const) : meaningOf(label, kind) };
+  });
+  return { kind, header, question: asked, body: inner.join("\n"), options: kind === "question" ? markField(options) : options };
+}
+
+/** Once a text stands in it, the field of a question is only told by its place: the last, or the last before the chat. */
+function markField(options: MenuOption[]): MenuOption[] {
+  if (options.some(({ meaning, number }) => meaning === "free-text" || (meaning === "submit" && number !== undefined))) return options;
+  const found = options.findIndex(({ meaning }) => meaning === "chat" || meaning === "submit");
+  const chatAt = found < 0 ? options.length : found;
+  return options.map((option, index) =>
+    index === chatAt - 1 && option.meaning === "choice" ? { ...option, meaning: "free-text" } : option,
+  );
 }
 
 /** The last paragraph above the options that asks something, or else the last one. */

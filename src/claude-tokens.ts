@@ -45,9 +45,14 @@ export function parseUsageLine(line: string): UsageLine | "none" | "unreadable" 
   const message = isRecord(entry.message) ? entry.message : {};
   const usage = message.usage;
   const time = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
-  if (!isRecord(usage) || typeof message.model !== "string" || message.model === "" || Number.isNaN(time)) return "unreadable";
+  if (!isPlausible(time)) return "unreadable";
+  if (!isRecord(usage) || typeof message.model !== "string" || message.model === "") return "unreadable";
   return readUsage(entry, message, usage, time, line) ?? "unreadable";
 }
+
+const [firstMoment, lastMoment] = [Date.UTC(2000, 0), Date.UTC(2200, 0)];
+/** A time at which a model can have answered; a damaged one would open a report of eight thousand years. */
+export const isPlausible = (at: number): boolean => at >= firstMoment && at < lastMoment;
 
 /** The assistant's entry in a line: the line itself, or what older versions (2.0, 2.1.0) wrote of a subagent at work. */
 function findAnswer(parsed: unknown): Record<string, unknown> | undefined {

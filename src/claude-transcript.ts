@@ -37,6 +37,19 @@ export interface Turn {
   at: number;
 }
 
+/** When claude put a prompt into its queue, as its transcript tells it: epoch ms, with the text. */
+export function parseQueued(line: string): { at: number; text: string } | undefined {
+  if (!line.startsWith('{"type":"queue-operation"')) return undefined;
+  try {
+    const entry = JSON.parse(line) as Record<string, unknown>;
+    const at = Date.parse(String(entry.timestamp));
+    return entry.operation === "enqueue" && typeof entry.content === "string" && at > 0 ? { at, text: entry.content } : undefined;
+  } catch {
+    // A torn last line: the next read brings it whole.
+    return undefined;
+  }
+}
+
 const marker = /"type":\s?"(?:user|assistant|system)"/;
 
 /** The events of one line; empty for noise, side chains, torn lines and everything this version does not know. */
@@ -157,7 +170,8 @@ export const readTurn = (lines: Iterable<string>): Turn => decideTurn(parseLines
 export const parseLines = (lines: Iterable<string>): TranscriptEvent[] => [...lines].flatMap(parseTranscriptLine);
 
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
-  const events = parsed.toSorted((a, b) => a.at - b.at);
+  const isSorted = parsed.every((event, index) => event.at >= (parsed[index - 1]?.at ?? 0));
+  const events = isSorted ? parsed : parsed.toSorted((a, b) => a.at - b.at);
   const turn: Turn = { pendingTools: [], text: "", at: 0 };
   let messageId: string | undefined;
   const startMessage = (id: string) => {
@@ -217,6 +231,8 @@ export function isWholeTurn(events: readonly TranscriptEvent[]): boolean {
 
 /** True when a finished text asks something: a question mark outside code and web addresses. */
 export function asksQuestion(text: string): boolean {
+  // Most texts ask nothing, and `csd ps` reads many.
+  if (!/[?？]/.test(text)) return false;
   return proseParagraphs(text).some((paragraph) => /[?？]/.test(paragraph.replace(codeSpan, "").replace(webAddress, "")));
 }
 

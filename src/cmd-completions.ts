@@ -1,6 +1,6 @@
-import { type AnyCommand, command, flagsOf } from "./cmd-record.ts";
+import { type AnyCommand, type App, command, flagsOf } from "./cmd-record.ts";
 import { completionShells } from "./completion-scripts.ts";
-import type { Flag, NameKind, Program, Word } from "./completion-tree.ts";
+import { builtPrograms, type Flag, type NameKind, type Program, type Word } from "./completion-tree.ts";
 import { usageError } from "./errors.ts";
 
 export const completionsCommand = command({
@@ -17,48 +17,51 @@ export const completionsCommand = command({
     const render = completionShells[args.shell.toLowerCase()];
     if (render === undefined)
       throw usageError(`no completion for ${JSON.stringify(args.shell)}`, `one of: ${Object.keys(completionShells).join(", ")}`);
-    app.out(render(parsePrograms(await app.records())));
+    app.out(render(await readPrograms(app)));
   },
 });
 
-/** `csm ls` and `csd send` belong to two programs; `csm profiles add` is a verb of `csm profiles`. */
+export const readPrograms = async (app: App): Promise<Program[]> => builtPrograms() ?? parsePrograms(await app.records());
+
+/** `csm ls` and `csd send` belong to two programs; `csm profiles add` is a verb of `csm profiles`, which may be no command itself. */
 export function parsePrograms(records: AnyCommand[]): Program[] {
-  return ["csm", "csd"].map((program) => {
-    const own = records
-      .filter((record) => record.name.startsWith(`${program} `))
-      .map((record) => ({ record, words: record.name.split(" ").slice(1) }));
-    const toWord = (record: AnyCommand, path: string[]): Word => {
-      const verbs = own.filter(({ words }) => words.length === path.length + 1 && path.every((word, index) => words[index] === word));
-      return parseWord(
-        program,
-        record,
-        path.at(-1) ?? "",
-        verbs.map((verb) => toWord(verb.record, verb.words)),
-      );
-    };
-    const words = own.filter(({ words }) => words.length === 1).map(({ record, words }) => toWord(record, words));
-    if (program === "csm") words.push({ word: "csd", summary: "the session driver", flags: [], names: [], choices: [], verbs: [] });
-    return { name: program, words };
+  return ["csm", "csd"].map((name) => {
+    const own = [...new Set(records)].filter((record) => record.name.startsWith(`${name} `));
+    const words = [...new Set(own.map((record) => record.name.split(" ")[1] ?? ""))].map((word) => parseGroup(name, word, own));
+    return { name, words: name === "csm" ? [...words, { ...bareWord("csd", "the session driver: csm csd --help"), flags: [] }] : words };
   });
 }
 
-function parseWord(program: string, record: AnyCommand, word: string, verbs: Word[]): Word {
+function parseGroup(program: string, word: string, records: AnyCommand[]): Word {
+  const own = records.find((record) => record.name === `${program} ${word}`);
+  const verbs = records.filter((record) => record.name.startsWith(`${program} ${word} `));
+  const parsed = verbs.map((verb) => parseWord(program, verb, verb.name.split(" ")[2] ?? ""));
+  return { ...(own === undefined ? bareWord(word, firstLine(verbs[0]?.summary ?? "")) : parseWord(program, own, word)), verbs: parsed };
+}
+
+const helpFlag: Flag = { flag: "--help", summary: "show help", takesValue: false };
+const bareWord = (word: string, summary: string): Word => ({ word, summary, flags: [helpFlag], names: [], choices: [], verbs: [] });
+
+function parseWord(program: string, record: AnyCommand, word: string): Word {
   const flags = flagsOf(record).map(([flag, definition]): Flag => {
     const names = kindOf(program, flag.slice(2));
     const takesValue = definition.type !== "boolean";
-    return { flag, summary: definition.description ?? "", takesValue, ...(takesValue && names !== undefined ? { names } : {}) };
+    return { flag, summary: firstLine(definition.description ?? ""), takesValue, ...(takesValue && names !== undefined ? { names } : {}) };
   });
   const positionals = Object.entries(record.args as Record<string, { type?: string }>).filter(([, { type }]) => type === "positional");
   return {
     word,
-    summary: record.summary,
-    flags: [...flags, { flag: "--help", summary: "show help", takesValue: false }],
+    summary: firstLine(record.summary),
+    flags: [...flags, helpFlag],
     names: positionals.flatMap(([name]) => kindOf(program, name) ?? []),
     choices: [...positionals.flatMap(([name]) => (name === "shell" ? ["bash", "zsh", "fish", "pwsh"] : [])), ...(record.rest?.words ?? [])],
-    verbs,
+    verbs: [],
   };
 }
 
 /** By the name of the argument: one noun per thing, so `profile` is a profile everywhere. */
 const kindOf = (program: string, argument: string): NameKind | undefined =>
   argument === "profile" ? "profiles" : argument === "session" ? (program === "csd" ? "driven" : "sessions") : undefined;
+
+/** The rest of a longer text stands in the command's own help. */
+const firstLine = (text: string): string => text.split("\n")[0] ?? "";

@@ -1,7 +1,7 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, readAll } from "./driver.ts";
-import { publicSidecar } from "./sidecar.ts";
+import { publicSidecar, type Sidecar } from "./sidecar.ts";
 
 export const psCommand = command({
   name: "csd ps",
@@ -15,11 +15,19 @@ export const psCommand = command({
     const { sessions, broken } = await readAll(createDriver(app.sys));
     for (const name of broken) app.tell(`csd: the record of session "${name}" is broken; csd kill ${name} removes it`);
     if (args.json === true) {
+      const warnings = new Map<string, ReturnType<typeof warningOf>>();
+      /** Many sessions run the same claude: what is remembered of it is read once. */
+      const warning = (sidecar: Sidecar) => {
+        const key = [sidecar.backend, sidecar.backend_version, sidecar.backend_path].join("\n");
+        const found = warnings.get(key) ?? warningOf(app, sidecar);
+        warnings.set(key, found);
+        return found;
+      };
       const entries = sessions.map(({ sidecar, verdict }) => ({
         ...publicSidecar(sidecar),
         alive: verdict.status !== "dead",
         state: verdict,
-        ...warningOf(app, sidecar),
+        ...warning(sidecar),
       }));
       return printJson(app, { sessions: entries });
     }

@@ -41,5 +41,5 @@ async function findBest(sys: Sys, dir: string): Promise<string | undefined> {
   const registry = readRegistryOrNone(sys);
   const current = profileOfDir(sys, registry, dir)?.name ?? "";
   const report = await readUsage(sys, { registry, fetches: false });
-  return rankAccounts(sys, report, { registry, current, includeCurrent: false, hasAgeGate: false }).winner;
+  return rankAccounts(sys, report, { current, includeCurrent: false, hasAgeGate: false }).winner;
 }

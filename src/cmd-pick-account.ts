@@ -1,6 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
-import { readRegistryOrNone } from "./registry.ts";
+import { type Registry, readRegistryOrNone } from "./registry.ts";
 import type { Ranking } from "./scorer.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
 import { readScoreSettings } from "./usage-settings.ts";
@@ -29,7 +29,6 @@ export const pickAccountCommand = command({
     const registry = readRegistryOrNone(app.sys);
     const current = args.current ?? "";
     const options: RankOptions = {
-      registry,
       current,
       // With nobody to get away from, every profile is a choice.
       includeCurrent: args["include-current"] === true || current === "",
@@ -38,7 +37,7 @@ export const pickAccountCommand = command({
     };
     const { policy } = readScoreSettings(app.sys, options);
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
-    const { report, ranking } = await rank(app, options);
+    const { report, ranking } = await rank(app, registry, options);
     const winner = ranking.winner === current ? undefined : ranking.winner;
     if (args.json === true) app.out(encodeRanking(ranking, policy));
     else if (winner !== undefined) app.out(winner);
@@ -51,13 +50,13 @@ export const pickAccountCommand = command({
 });
 
 /** claude itself is asked only when nothing else knows enough. */
-async function rank(app: App, options: RankOptions): Promise<{ report: UsageReport; ranking: Ranking }> {
-  const read = async (asks: boolean) => {
-    const report = await readUsage(app.sys, { registry: options.registry, fetches: true, asks, warn: app.tell });
-    return { report, ranking: rankAccounts(app.sys, report, options) };
-  };
-  const known = await read(false);
-  return known.ranking.outcome === "no-data" && app.sys.env.CSM_USAGE_ASK !== "0" ? read(true) : known;
+async function rank(app: App, registry: Registry, options: RankOptions): Promise<{ report: UsageReport; ranking: Ranking }> {
+  const report = await readUsage(app.sys, { registry, fetches: true, warn: app.tell });
+  const ranking = rankAccounts(app.sys, report, options);
+  if (ranking.outcome !== "no-data" || app.sys.env.CSM_USAGE_ASK === "0") return { report, ranking };
+  const asked = await readUsage(app.sys, { registry, fetches: false, asks: true });
+  const { failure } = report;
+  return { report: failure === undefined ? asked : { ...asked, failure }, ranking: rankAccounts(app.sys, asked, options) };
 }
 
 function explain({ winner, why, rows }: Ranking, policy: string): string[] {

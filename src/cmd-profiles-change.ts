@@ -16,7 +16,7 @@ export const profilesAddCommand = command({
     ["csm profiles login work", "then sign in there"],
     ["csm profiles add main ~/.claude", "gives claude's own folder a name"],
   ],
-  run: async ({ args, app }) => tell(app, await addProfile(app.sys, args.name, args.dir)),
+  run: async ({ args, app }) => tell(app, ...(await addProfile(app.sys, args.name, args.dir))),
 });
 
 export const profilesSetCommand = command({

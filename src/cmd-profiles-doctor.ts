@@ -23,23 +23,31 @@ export const profilesBootstrapCommand = command({
     const registry = readRegistry(app.sys);
     if (registry.profiles.length === 0) return app.tell(noProfiles);
     let failures = 0;
+    let hasSeeded = false;
     for (const profile of pickForBootstrap(app, registry, args.profile, args.all === true)) {
       const dir = profilePath(app.sys, profile);
       try {
-        const phrase = await provision(app, dir, args["dry-run"] === true);
+        const phrase = await provision(app, dir, args["dry-run"] === true, hasSeeded);
+        hasSeeded = true;
         app.out(printableLine(`bootstrap [${profile.name}] ${dir} → ${phrase}`));
       } catch (error) {
         failures++;
-        app.tell(printableLine(`bootstrap [${profile.name}] FAILED: ${(error as Error).message}`));
+        app.tell(printableLine(`bootstrap [${profile.name}] FAILED: ${messageOf(error)}`));
       }
     }
     if (failures > 0) throw new SilentExit(exitCode.failure);
   },
 });
 
-async function provision(app: App, dir: string, isDry: boolean): Promise<string> {
+async function provision(app: App, dir: string, isDry: boolean, hasSeeded: boolean): Promise<string> {
   if (app.sys.platform === "win32") return "skipped: links need a right that Windows does not give";
-  return isDry ? `${renderPlan(planShare(app.sys, dir, plugins))} (dry run)` : share(app.sys, dir, plugins);
+  return isDry ? `${renderPlan(planShare(app.sys, dir, plugins, hasSeeded))} (dry run)` : share(app.sys, dir, plugins);
+}
+
+/** Of what the user or the system can be blamed for; anything else is a bug and goes on. */
+function messageOf(error: unknown): string {
+  if (error instanceof UserError || (error instanceof Error && "code" in error)) return error.message;
+  throw error;
 }
 
 /** claude's own folder is only touched when it is named. */
@@ -102,7 +110,7 @@ async function examine(app: App, registry: Registry, profiles: Profile[], isFix:
       try {
         fixed.push(...(await repair(app.sys, found)));
       } catch (error) {
-        app.tell(printableLine(`csm: [${found.profile.name}] could not be fixed: ${(error as Error).message}`));
+        app.tell(printableLine(`csm: [${found.profile.name}] could not be fixed: ${messageOf(error)}`));
       }
     const [now = found] = fixed.length > 0 ? diagnose(app.sys, registry, [found.profile]) : [];
     results.push({ ...now, found: found.problems, fixed });

@@ -2,8 +2,10 @@ import { type App, command } from "./cmd-record.ts";
 import { UserError } from "./errors.ts";
 import { makeDir } from "./profile-change.ts";
 import { applyChange, type Change, renderChanges } from "./profile-draft.ts";
+import { writeFloor } from "./profile-floor.ts";
 import { type Choice, promptConfirm, promptSelect, promptText, showEnd, showNote, showProblem, showStart } from "./prompts.ts";
-import { conventionalDir, openRegistry, type Registry, readRegistry, shellProfile } from "./registry.ts";
+import { profileEnv, type Registry, readRegistry, shellProfile } from "./registry.ts";
+import { conventionalDir, openRegistry } from "./registry-change.ts";
 import { printable, printableLine } from "./sanitize.ts";
 
 export const profilesEditCommand = command({
@@ -21,9 +23,17 @@ export const profilesEditCommand = command({
     await openRegistry(app.sys).replace(before, after);
     for (const { dir } of after.profiles.filter((profile) => !before.profiles.some((old) => old.dir === profile.dir)))
       makeDir(app.sys, dir);
+    const failure = after.defaultName === before.defaultName ? undefined : await tellOthers(app, after);
+    if (failure !== undefined) showProblem(printableLine(failure));
     showEnd("saved");
   },
 });
+
+/** Programs that no shell starts. */
+function tellOthers(app: App, { profiles, defaultName }: Registry): Promise<string | undefined> {
+  const profile = profiles.find(({ name }) => name === defaultName);
+  return writeFloor(app.sys, profile === undefined ? undefined : profileEnv(app.sys, profile).CLAUDE_CONFIG_DIR);
+}
 
 type Choose = { kind: "profile"; name: string } | { kind: "add" } | { kind: "save" } | { kind: "quit" };
 

@@ -1,12 +1,15 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
-import { planShare, planUnshare, renderPlan, renderUnshare, type ShareItem, share, shareItems, unshare } from "./profile-share.ts";
+import { planShare, renderPlan, type ShareItem, share, shareItems } from "./profile-share.ts";
+import { planUnshare, renderUnshare, unshare } from "./profile-unshare.ts";
 import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./registry.ts";
 import { printableLine } from "./sanitize.ts";
 
 interface Outcome {
   profile: string;
   what: string;
+  /** What was found to be needed; a word of `SharePlan` or `UnsharePlan`. */
+  action: string;
   result: string;
   error?: string;
 }
@@ -21,40 +24,25 @@ export const profilesShareCommand = command({
     json: { type: "boolean", description: "print JSON" },
   },
   repeatable: ["profile"],
-  rest: { kind: "prompt", hint: "WHAT…", about: shareItems.map(({ word }) => word).join(", "), words: shareItems.map(({ word }) => word) },
+  rest: { kind: "words", hint: "WHAT…", about: shareItems.map(({ word }) => word).join(", "), words: shareItems.map(({ word }) => word) },
   examples: [
-    ["csm profiles share projects --dry-run", "flags may stand before or behind"],
+    ["csm profiles share projects --dry-run", ""],
     ["csm profiles share --profile work --profile home skills agents", "only these two profiles"],
     ["csm profiles share --undo settings", ""],
   ],
   async run({ args, repeated, rest, app }) {
-    const { words, flags } = splitWords(rest);
-    const isUndo = args.undo === true || flags.undo;
-    const isDry = args["dry-run"] === true || flags.dryRun;
-    const items = words.map(parseItem);
+    const [isUndo, isDry] = [args.undo === true, args["dry-run"] === true];
+    const items = [...new Set(rest.map(parseItem))];
     if (items.length === 0)
       throw usageError("csm profiles share: WHAT is missing", `one or more of: ${shareItems.map(({ word }) => word).join(", ")}`);
     const outcomes: Outcome[] = [];
+    const planned = new Set<ShareItem>();
     for (const profile of pickProfiles(app, repeated.profile))
-      for (const item of items) outcomes.push(await carryOut(app, profile, item, isUndo, isDry));
-    report(app, outcomes, isDry, args.json === true || flags.json);
+      for (const item of items) outcomes.push(await carryOut(app, profile, item, { isUndo, isDry, planned }));
+    report(app, outcomes, isDry, args.json === true);
     if (outcomes.some(({ error }) => error !== undefined)) throw new SilentExit(exitCode.failure);
   },
 });
-
-/** The words are many, so the record cannot name them; flags may stand behind them all the same. */
-function splitWords(rest: readonly string[]) {
-  const flags = { undo: false, dryRun: false, json: false };
-  const names: Record<string, keyof typeof flags> = { "--undo": "undo", "--dry-run": "dryRun", "--json": "json" };
-  const words = rest.filter((word) => {
-    const flag = Object.hasOwn(names, word) ? names[word] : undefined;
-    if (flag !== undefined) flags[flag] = true;
-    else if (word.startsWith("-"))
-      throw usageError(`csm profiles share: ${word} must stand before WHAT`, "csm profiles share --help lists the flags");
-    return flag === undefined;
-  });
-  return { words, flags };
-}
 
 function parseItem(word: string): ShareItem {
   const item = shareItems.find((known) => known.word === word);
@@ -82,20 +70,33 @@ function pickProfiles(app: App, names: string[] | undefined): Profile[] {
   return rest;
 }
 
-async function carryOut(app: App, profile: Profile, item: ShareItem, isUndo: boolean, isDry: boolean): Promise<Outcome> {
+interface Wish {
+  isUndo: boolean;
+  isDry: boolean;
+  /** What a dry run would have made a store of by now. */
+  planned: Set<ShareItem>;
+}
+
+async function carryOut(app: App, profile: Profile, item: ShareItem, wish: Wish): Promise<Outcome> {
   const dir = profilePath(app.sys, profile);
-  const outcome = { profile: profile.name, what: item.word };
+  const { action, text } = foresee(app, dir, item, wish);
+  const outcome = { profile: profile.name, what: item.word, action };
   try {
-    const result = isDry
-      ? isUndo
-        ? renderUnshare(planUnshare(app.sys, dir, item))
-        : renderPlan(planShare(app.sys, dir, item))
-      : await (isUndo ? unshare : share)(app.sys, dir, item);
-    return { ...outcome, result };
+    return { ...outcome, result: wish.isDry ? text : await (wish.isUndo ? unshare : share)(app.sys, dir, item) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     return { ...outcome, result: "failed", error: [error.message, error.hint].filter((part) => part !== undefined).join("; ") };
   }
+}
+
+function foresee(app: App, dir: string, item: ShareItem, { isUndo, isDry, planned }: Wish): { action: string; text: string } {
+  if (isUndo) {
+    const plan = planUnshare(app.sys, dir, item);
+    return { action: plan.kind, text: renderUnshare(plan) };
+  }
+  const plan = planShare(app.sys, dir, item, isDry && planned.has(item));
+  planned.add(item);
+  return { action: plan.kind, text: renderPlan(plan) };
 }
 
 function report(app: App, outcomes: Outcome[], isDry: boolean, isJson: boolean): void {

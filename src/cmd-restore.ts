@@ -7,10 +7,11 @@ import { readLaunches } from "./launch-record.ts";
 import { pickConversation } from "./open-target.ts";
 import { homeDir } from "./paths.ts";
 import { profileDirs } from "./registry.ts";
-import { type Outcome, openSession, type Place, type Resumable, readRestorePlan, renderCommand } from "./restore.ts";
+import { type Outcome, openDriven, openSession, type Place, type Resumable, readRestorePlan, renderCommand } from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions } from "./session-files.ts";
+import { createSidecarStore } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
@@ -117,9 +118,15 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const { sys, tell } = app;
   const known = await readFlagTable(sys);
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
+  const driven = new Map(
+    createSidecarStore(sys)
+      .list()
+      .sidecars.map((sidecar) => [sidecar.session_id, sidecar]),
+  );
   for (const lost of chosen) {
-    const place: Place = { kind: "session", name: chooseTmuxName(lost, taken) };
-    const outcome = await openSession(sys, lost, known, place);
+    const sidecar = driven.get(lost.sessionId);
+    const place = (): Place => ({ kind: "session", name: chooseTmuxName(lost, taken) });
+    const outcome = sidecar === undefined ? await openSession(sys, lost, known, place()) : await openDriven(sys, lost, sidecar);
     outcomes.set(lost.sessionId, outcome);
     if (!isQuiet) tell(`${printableLine(labelOf(lost))}: ${outcomeWords(outcome)}`);
   }

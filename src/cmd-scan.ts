@@ -3,6 +3,7 @@ import { type App, command } from "./cmd-record.ts";
 import { listFolderTranscripts, selectConversations } from "./conversations.ts";
 import { usageError } from "./errors.ts";
 import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
+import { type OffsetAt, parseZone, renderLocalTime } from "./local-time.ts";
 import { profileDirs, readRegistryOrNone } from "./registry.ts";
 import { printableJson, printableLine } from "./sanitize.ts";
 import { labelOf, titleOf } from "./transcript-facts.ts";
@@ -32,7 +33,8 @@ export const scanCommand = command({
     const conversations = selectConversations([...known, ...(unread.length === 0 ? [] : index.read(unread))]);
     index.close();
     if (args.json !== true) {
-      if (conversations.length > 0) app.out(conversations.map(renderRow).join("\n"));
+      const offsetAt = readZone(app);
+      if (conversations.length > 0) app.out(conversations.map((conversation) => renderRow(conversation, offsetAt)).join("\n"));
       return;
     }
     const owners = await readLiveOwners(sys, configDirs);
@@ -49,18 +51,20 @@ function realFolder({ sys }: App, typed: string): string {
 }
 
 /** The columns are a contract with scripts: id, epoch seconds, local time, mode, title. */
-function renderRow({ sessionId, modifiedAt, facts }: Conversation): string {
+function renderRow({ sessionId, modifiedAt, facts }: Conversation, offsetAt: OffsetAt | undefined): string {
   const seconds = Math.floor(modifiedAt / 1000);
-  return [sessionId, seconds, renderTime(seconds), printableLine(facts.permissionMode ?? "?"), labelOf(facts)].join("\t");
+  const mode = printableLine(facts.permissionMode ?? "?");
+  return [sessionId, seconds, renderLocalTime(seconds, offsetAt), mode, labelOf(facts)].join("\t");
 }
 
-function renderTime(seconds: number): string {
-  if (seconds <= 0) return "??-?? ??:??";
-  const time = new Date(seconds * 1000);
-  const [month, day, hour, minute] = [time.getMonth() + 1, time.getDate(), time.getHours(), time.getMinutes()].map((part) =>
-    String(part).padStart(2, "0"),
-  );
-  return `${month}-${day} ${hour}:${minute}`;
+const maxZoneBytes = 16_384;
+
+function readZone({ sys }: App): OffsetAt | undefined {
+  if ((sys.env.TZ ?? "") !== "") return undefined;
+  const bytes = Buffer.alloc(maxZoneBytes);
+  const count = sys.readInto("/etc/localtime", 0, bytes);
+  // No such file: the machine's time is UTC, or this is Windows.
+  return count === 0 || count === maxZoneBytes ? undefined : parseZone(bytes.subarray(0, count));
 }
 
 const toJson = ({ facts, ...file }: Conversation, names: ReadonlyMap<string, string | undefined>, owner: LiveOwner | undefined) => ({

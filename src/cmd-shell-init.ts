@@ -1,4 +1,4 @@
-import { parsePrograms } from "./cmd-completions.ts";
+import { readPrograms } from "./cmd-completions.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { shellInits } from "./shell-init.ts";
@@ -20,7 +20,7 @@ export const shellInitCommand = command({
     const init = shellInits[args.shell.toLowerCase()];
     if (init === undefined)
       throw usageError(`no integration for ${JSON.stringify(args.shell)}`, `one of: ${Object.keys(shellInits).join(", ")}`);
-    const completions = args.completions ? [init.completions(parsePrograms(await app.records()))] : [];
+    const completions = args.completions ? [init.completions(await readPrograms(app))] : [];
     app.out([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
   },
 });

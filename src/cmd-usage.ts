@@ -1,6 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
-import { csmDir, statuslineDir } from "./paths.ts";
+import { statuslineDir } from "./paths.ts";
 import { type Registry, readRegistry } from "./registry.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
 import { encodeUsage, renderUsage } from "./usage-view.ts";
@@ -38,7 +38,6 @@ interface Given {
 async function readView(app: App, registry: Registry, { json, fetch = true, policy, model }: Given): Promise<string> {
   const report = await readUsage(app.sys, { registry, fetches: fetch, asks: fetch && app.sys.env.CSM_USAGE_ASK !== "0", warn: app.tell });
   const ranking = rankAccounts(app.sys, report, {
-    registry,
     ...(policy === undefined ? {} : { policy }),
     ...(model === undefined ? {} : { model }),
   });
@@ -51,12 +50,13 @@ const redrawMs = 5000;
 const clearScreen = "\u001b[H\u001b[J";
 
 async function watch(app: App, read: () => Promise<string>): Promise<never> {
+  // Not the ledger: reading it touches it, and that would wake us at once.
   app.sys.makePrivateDir(statuslineDir(app.sys));
-  const changes = app.sys.watch([statuslineDir(app.sys), csmDir(app.sys)]);
+  const changes = app.sys.watch([statuslineDir(app.sys)]);
   for (;;) {
     app.out(`${clearScreen}${await read()}\n`);
     await changes.next(redrawMs);
-    // Our own reading touches the ledger too: several changes are shown as one.
-    await app.sys.sleep(500);
+    // Several sessions that repaint at once are shown as one change.
+    await app.sys.sleep(200);
   }
 }

@@ -15,6 +15,7 @@ export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   open: async () => (await import("./cmd-restore.ts")).openCommand,
   restore: async () => (await import("./cmd-restore.ts")).restoreCommand,
   reap: async () => (await import("./cmd-reap.ts")).reapCommand,
+  cost: async () => (await import("./cmd-cost.ts")).costCommand,
   demo: async () => (await import("./cmd-demo.ts")).demoCommand,
   profiles: async () => (await import("./cmd-profiles.ts")).profilesCommand,
   cas: async () => (await import("./cmd-cas.ts")).casCommand,
@@ -74,6 +75,12 @@ export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Objec
   kill: async () => (await import("./cmd-csd-kill.ts")).killCommand,
   doctor: async () => (await import("./cmd-csd-doctor.ts")).doctorCommand,
 });
+
+/** Every record there is, verbs behind their groups. */
+export async function loadRecords(): Promise<AnyCommand[]> {
+  const verbs = await Promise.all(Object.values(csmGroups).map(loadAll));
+  return [...(await loadAll(csmCommands)), ...verbs.flat(), ...(await loadAll(csdCommands))];
+}
 
 export const loadAll = (commands: Readonly<Record<string, Loader>>): Promise<AnyCommand[]> =>
   Promise.all(Object.values(commands).map((load) => load()));

@@ -58,13 +58,13 @@ ${[...values, "    *) ;;"].join("\n")}
 
 const bashPattern = (words: string[]): string => (words.length === 0 ? "'/'" : words.join(" | "));
 
-/** The file that zsh finds in its \`fpath\` as \`_csm\`. */
+/** The file that zsh finds in its `fpath` as `_csm`. */
 function renderZshFile(programs: Program[]): string {
   const cases = programs.map(({ name }) => `  ${name}) _${name}_words ;;`);
   return `#compdef ${programs.map(({ name }) => name).join(" ")}\n\n${renderZsh(programs)}\ncase $service in\n${cases.join("\n")}\nesac\n`;
 }
 
-/** Functions \`_<program>_words\` to be given to \`compdef\`. */
+/** Functions `_<program>_words` to be given to `compdef`. */
 export const renderZsh = (programs: Program[]): string => [zshNames, ...programs.map(zshFunction)].join("\n");
 
 const zshNames = `_csm_names() {
@@ -129,7 +129,7 @@ export function renderFish(programs: Program[]): string {
   return `${fishPlaces}\n${programs.flatMap(fishLines).join("\n")}\n`;
 }
 
-/** \`__csm_at A B\`: the words A B have been typed, and maybe more; \`__csm_after A\`: A has, and the next word is being typed. */
+/** `__csm_at A B`: the words A B have been typed, and maybe more; `__csm_after A`: A has, and the next word is being typed. */
 const fishPlaces = `function __csm_at
   set -l typed (commandline -opc)
   set -l last (math (count $argv) + 1)

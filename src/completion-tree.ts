@@ -27,6 +27,11 @@ export interface Flag {
 export const nameKinds = ["profiles", "driven", "sessions"] as const;
 export type NameKind = (typeof nameKinds)[number];
 
+declare const CSM_COMPLETIONS: Program[] | undefined;
+
+/** Worked out by the build, so that neither help nor a shell's start waits for every command's file; undefined from source. */
+export const builtPrograms = (): Program[] | undefined => (typeof CSM_COMPLETIONS === "undefined" ? undefined : CSM_COMPLETIONS);
+
 export interface Place {
   /** The words that lead here: `profiles`, `add`. */
   path: string[];

@@ -34,6 +34,7 @@ const schema = z.looseObject({
       saturationPercent: percent.optional(),
       maxAgeMs: milliseconds.optional(),
       holdPoints: percent.optional(),
+      disabled: z.array(z.string().min(1)).optional(),
     })
     .optional(),
   prices: z.record(z.string(), z.looseObject({ ...rates, webSearch: amount.optional(), contextWindow: amount.optional() })).optional(),
@@ -91,6 +92,7 @@ export const settings: readonly Setting[] = [
   { key: "usage.saturation-percent", about: "from here on a weekly window does", default: 95 },
   { key: "usage.max-age-ms", about: "older data decides nothing; 0 for any age", default: 1_800_000 },
   { key: "usage.hold-points", about: "by so many points another account must be better", default: 5 },
+  { key: "usage.disabled", about: "profiles that are never chosen, by name", default: undefined },
   ...["input", "output", "write5m", "write1h", "cache-read", "web-search", "context-window"].map((rate) => ({
     key: `prices.<model>.${rate}`,
     about: rate === "input" ? "US dollars for a million tokens, instead of the built-in price; the other rates likewise" : "",
@@ -164,7 +166,7 @@ function putAt(
 
 /** Typed words as the value of a key: as a text, else as the number or the truth that they spell. */
 export function parseSetting({ key }: Setting, path: readonly string[], words: readonly string[]): unknown {
-  if (key === "launch-command") return [...words];
+  if (key === "launch-command" || key === "usage.disabled") return [...words];
   if (words.length !== 1) throw new UserError(`csm config: ${key} takes one value`, `for example csm config set ${key} VALUE`);
   const [text = ""] = words;
   const number = text.trim() === "" ? Number.NaN : Number(text);

@@ -8,6 +8,8 @@ export interface CacheSchema {
   version: number;
   /** Statements that make the tables in an empty file. */
   tables: string;
+  /** Its loss after a power cut costs less than waiting for the disk at each write. */
+  isExpendable?: true;
 }
 
 /**
@@ -33,9 +35,10 @@ function openFile(path: string, schema: CacheSchema): Database {
   const database = new Database(path, { create: true, readwrite: true });
   try {
     database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    if (schema.isExpendable === true) database.run("PRAGMA synchronous = OFF");
     // Readers go on while one writes. Without a sync a power cut may lose the newest rows, never the file.
     database.run("PRAGMA journal_mode = WAL");
-    database.run("PRAGMA synchronous = NORMAL");
+    if (schema.isExpendable !== true) database.run("PRAGMA synchronous = NORMAL");
     prepare(database, schema);
     return database;
   } catch (error) {

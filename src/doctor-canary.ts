@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Channel, ChannelEvent, HeldGate } from "./channel.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { absent, type Finding, type Signal, type TranscriptReading } from "./doctor-judge.ts";
@@ -163,6 +164,39 @@ export function pollTranscript(probe: Probe, answer: string): Promise<Transcript
     return { path, expectedPath: target.sidecar?.jsonl_path ?? "", text };
   };
   return pollUntil(probe, read, ({ text }) => text === answer);
+}
+
+const statuslineDir = ({ box }: Canary): string => join(box.dir, "statusline");
+
+/** The user's statusLine setting of the sandbox keeps what it is given, one file for each run. */
+export function installStatusline(canary: Canary): void {
+  const { sys, configDir } = canary.box;
+  sys.makePrivateDir(statuslineDir(canary));
+  const command = `cat > '${statuslineDir(canary)}'/$$.json`;
+  sys.writePrivate(join(configDir, "settings.json"), JSON.stringify({ statusLine: { type: "command", command } }));
+}
+
+/** The fullest input of the session's statusLine, as soon as it is `isRight`; of another session where there is none. */
+export async function pollStatusline(probe: Probe, isRight: (input: Json) => boolean): Promise<Json | undefined> {
+  const read = async () => {
+    const inputs = readStatuslines(probe.canary);
+    const own = inputs.filter((input) => input.session_id === probe.id);
+    return own.find(isRight) ?? own.at(-1) ?? inputs.at(-1);
+  };
+  return pollUntil(probe, read, (input) => input?.session_id === probe.id && isRight(input));
+}
+
+function readStatuslines(canary: Canary): Json[] {
+  const { sys } = canary.box;
+  const dir = statuslineDir(canary);
+  return sys.list(dir).flatMap((name) => {
+    try {
+      return [JSON.parse(sys.readText(join(dir, name)) ?? "") as Json];
+    } catch {
+      // Still written.
+      return [];
+    }
+  });
 }
 
 /** What the hook of this name has told last. */

@@ -49,6 +49,7 @@ const rows = {
   "prompt.editor": { gates: false, fallback: "none in a session that has the editor: csd send fails and submits nothing" },
   "prompt.paste": { gates: false, fallback: "the editor key" },
   transcript: { gates: false, fallback: "the Stop hook's text, of the last turn alone" },
+  statusline: { gates: false, fallback: "the transcript names model and tokens; limits are told when one is reached" },
   interrupt: { gates: false, fallback: "none: csd interrupt says so; press Esc in the pane" },
 } as const satisfies Record<string, Row>;
 
@@ -159,6 +160,15 @@ export function judgePrompt(sent: string, received: string | undefined, isPasted
   const squeeze = (text: string) => text.replace(/[\t ]+/g, " ").trim();
   if (isPasted && squeeze(received) === squeeze(sent)) return trusted("the model got the text, its tabs as blanks");
   return degraded(`the model got ${JSON.stringify(received.slice(0, 80))}`);
+}
+
+/** What the statusLine command was given: of this session, else of any; undefined when it never ran. */
+export function judgeStatusline(input: Record<string, unknown> | undefined, sessionId: string): Finding {
+  if (input === undefined) return absent("its command did not run");
+  if (input.session_id !== sessionId) return degraded("it does not name the session");
+  const isTold = (key: string) => typeof input[key] === "object" && input[key] !== null;
+  const missing = ["model", "context_window"].filter((key) => !isTold(key));
+  return missing.length === 0 ? trusted("session_id, model, context_window are told") : degraded(`it does not tell ${list(missing)}`);
 }
 
 export interface TranscriptReading {

@@ -35,11 +35,12 @@ export function rememberExamination(sys: Sys, examination: Remembered): void {
 
 /** Oldest first. Checked by hand, as `csd state` reads it; what is broken was never examined. */
 export function parseMemory(text: string | undefined): Remembered[] {
+  if (text === undefined) return [];
   try {
-    const { results } = JSON.parse(text ?? "") as { results: unknown };
+    const { results } = JSON.parse(text) as { results: unknown };
     return Array.isArray(results) ? results.filter(isRemembered) : [];
   } catch {
-    // Absent, or not ours: `csd doctor` writes it anew.
+    // Not ours: `csd doctor` writes it anew.
     return [];
   }
 }

@@ -7,11 +7,14 @@ import {
   giveUpEditor,
   hasFile,
   hasReceived,
+  installStatusline,
+  type Json,
   leave,
   type Probe,
   pollEvent,
   pollHeld,
   pollSession,
+  pollStatusline,
   pollTranscript,
   prompt,
   reach,
@@ -29,6 +32,7 @@ import {
   judgeQuestion,
   judgeRequest,
   judgeSessionFile,
+  judgeStatusline,
   judgeTranscript,
   judgeWords,
   type Signal,
@@ -51,8 +55,17 @@ interface Seen {
 
 /** Three sessions at once: one takes turns, one asks at gates, one starts in a folder that nobody trusts. */
 export async function runParts(canary: Canary): Promise<void> {
+  installStatusline(canary);
   const seen: Seen = { status: {}, waitingFor: {}, answers: {} };
-  const turnSignals: Signal[] = ["session_file", "hook.UserPromptSubmit", "prompt.editor", "hook.Stop", "transcript", "interrupt"];
+  const turnSignals: Signal[] = [
+    "session_file",
+    "hook.UserPromptSubmit",
+    "prompt.editor",
+    "hook.Stop",
+    "transcript",
+    "statusline",
+    "interrupt",
+  ];
   const gateSignals: Signal[] = ["hook.PermissionRequest", "hook.answer", "gate.bash", "keys", "gate.write", "gate.question"];
   await Promise.all([
     examine(canary, [...turnSignals, "hook.StopFailure", "prompt.paste"], () => runTurns(canary, seen)),
@@ -69,6 +82,7 @@ async function runTurns(canary: Canary, seen: Seen): Promise<void> {
   const probe = await startProbe(canary, "turns", canary.box.folder("turns"), "default");
   await examine(canary, ["session_file"], () => checkSessionFile(probe, seen));
   await examine(canary, ["hook.UserPromptSubmit", "prompt.editor", "hook.Stop", "transcript"], () => checkTurn(probe, seen));
+  await examine(canary, ["statusline"], () => checkStatusline(probe));
   await examine(canary, ["interrupt"], () => checkInterrupt(probe));
   await examine(canary, ["hook.StopFailure"], () => checkFailure(probe));
   await examine(canary, ["prompt.paste"], () => checkPaste(probe));
@@ -114,6 +128,11 @@ async function checkTurn(probe: Probe, seen: Seen): Promise<void> {
     judgeEvent(await pollEvent(probe, "Stop"), ({ text }) => text === answer, "the last answer"),
   );
   tell("transcript", judgeTranscript(await pollTranscript(probe, answer), answer));
+}
+
+async function checkStatusline(probe: Probe): Promise<void> {
+  const isWhole = (input: Json) => judgeStatusline(input, probe.id).verdict === "trusted";
+  probe.canary.tell("statusline", judgeStatusline(await pollStatusline(probe, isWhole), probe.id));
 }
 
 async function checkInterrupt(probe: Probe): Promise<void> {

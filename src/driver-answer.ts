@@ -21,7 +21,7 @@ export interface KeyOptions {
 }
 
 /** One reading of a gate: what is on screen, and which waiting it belongs to. */
-interface Reading {
+export interface Reading {
   screen: Screen;
   session: SessionFile | undefined;
   hasProcess: boolean;
@@ -43,9 +43,9 @@ const maxTries = 3;
  */
 export async function answerByKeys(driver: Driver, target: Target, wish: Wish, options: KeyOptions = {}): Promise<Answered> {
   const first = await waitForGate(driver, target);
-  const gate = first.screen.gate;
-  if (gate === undefined) throw new UserError(`no gate is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
+  const gate = requireGate(target, first);
   requireText(gateFingerprint(gate), options.expect);
+  if (isLeftByEscape(gate, wish)) return leaveByEscape(driver, target, first);
   const chosen = chooseOption(gate, wish);
   if ((chosen.meaning === "free-text") !== (options.text !== undefined))
     throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
@@ -54,7 +54,12 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
     if (attempt === 0) requireSame(first, reading);
     else if (isAnswered(first, reading)) break;
     await pressOption(driver, target, first, chosen);
-    if (options.text !== undefined) await writeText(driver, target, options.text);
+    // Never again: the number would be written into the field.
+    if (options.text !== undefined) {
+      await writeText(driver, target, options.text);
+      await submitText(driver, target, first);
+      break;
+    }
     if (await waitForAnswer(driver, target, first)) break;
     if (attempt === maxTries - 1)
       throw new UserError(
@@ -63,6 +68,28 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
       );
   }
   return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
+}
+
+/** 2.0.70 and the plan dialog offer a text field in place of "No": Esc refuses there, as "No" does elsewhere. */
+const isLeftByEscape = (gate: ScreenGate, wish: Wish): boolean =>
+  "meaning" in wish &&
+  wish.meaning === "refuse" &&
+  ["permission", "plan", "question"].includes(gate.kind) &&
+  gate.options.some((option) => option.meaning === "free-text") &&
+  gate.options.every((option) => option.meaning !== "refuse");
+
+async function leaveByEscape(driver: Driver, target: Target, first: Reading): Promise<Answered> {
+  const gate = requireGate(target, first);
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    const reading = attempt === 0 ? await readGate(driver, target) : await readAfterKey(driver, target, first);
+    if (attempt === 0) requireSame(first, reading);
+    else if (isAnswered(first, reading)) break;
+    await target.tmux.keys(target.pane, ["Escape"]);
+    if (await waitForAnswer(driver, target, first)) break;
+    if (attempt === maxTries - 1)
+      throw new UserError(`the ${gate.kind} gate of session "${target.name}" did not react to Esc`, "look at the pane");
+  }
+  return { gate, chosen: { label: "Esc", meaning: "refuse", isSelected: false }, option: 0 };
 }
 
 /** Refuses a gate that is not the one the caller means. */
@@ -74,22 +101,88 @@ export function requireText(gateText: string, expect: string | undefined): void 
     );
 }
 
-/** Into the field that the digit has opened; Enter only once the text is seen there. */
-async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
+/** Into the field under the cursor; returns only once the text is seen there. */
+export async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
   const { sys } = driver;
-  await target.tmux.paste(target.pane, pasteable(text));
+  requireOneLine(text);
+  await target.tmux.paste(target.pane, text);
   const deadline = sys.now() + paintTimeoutMs;
-  const needle = pasteable(text).replace(/\s+/g, "").slice(0, 30);
+  const needle = text.replace(/\s+/g, "").slice(0, 30);
   while (sys.now() < deadline) {
     const gate = (await readGate(driver, target)).screen.gate;
-    if (gate?.options.some((option) => option.isSelected && option.label.replace(/\s+/g, "").startsWith(needle))) break;
+    if (gate?.options.some((option) => option.isSelected && option.label.replace(/\s+/g, "").replace(/^No,/, "").startsWith(needle)))
+      return;
     await sys.sleep(stepMs);
   }
-  await target.tmux.keys(target.pane, ["Enter"]);
+  throw new UserError(`the text did not appear in the gate of session "${target.name}"; nothing was submitted`, "look at the pane");
+}
+
+/** A field takes one line; a key that hides in a text would choose something. */
+export function requireOneLine(text: string): void {
+  if (text === "" || pasteable(text) !== text || /[\n\t]/.test(text) || /^\s|\s$/.test(text))
+    throw new UserError("a field of a dialog takes one line of text", "give one line without tabs, or answer in the pane");
+}
+
+/** Enter once more only while the text still stands in the field of the same gate. */
+async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    const reading = await readAfterKey(driver, target, first);
+    if (attempt > 0 && isAnswered(first, reading)) return;
+    await target.tmux.keys(target.pane, ["Enter"]);
+    if (await waitForAnswer(driver, target, first)) return;
+  }
+  throw new UserError(`the gate of session "${target.name}" did not take the text`, "look at the pane");
+}
+
+/**
+ * Refuses with a reason by keys: in the option that is a text field, or in the one that refuses, once Tab has made it a field.
+ * A menu that offers neither is left alone.
+ */
+export async function refuseByKeys(driver: Driver, target: Target, reason: string, expect?: string): Promise<Answered> {
+  requireOneLine(reason);
+  const first = await waitForGate(driver, target);
+  const gate = requireGate(target, first);
+  requireText(gateFingerprint(gate), expect);
+  const field = gate.options.find((option) => option.meaning === "free-text");
+  const refusal = gate.options.filter((option) => option.meaning === "refuse");
+  const isAsked = gate.kind === "permission" || gate.kind === "plan";
+  if (isAsked && field?.number !== undefined)
+    return answerByKeys(driver, target, { option: field.number }, { text: reason, ...(expect === undefined ? {} : { expect }) });
+  const [chosen] = refusal;
+  if (!isAsked || gate.canAmend !== true || chosen === undefined || refusal.length > 1)
+    throw new UserError(
+      `the ${gate.kind} gate takes no reason at the keys; nothing was chosen`,
+      `refuse without one, or write it in the pane: ${describeOptions(gate)}`,
+    );
+  requireSame(first, await readGate(driver, target));
+  await moveCursor(driver, target, first, chosen);
+  await target.tmux.keys(target.pane, ["Tab"]);
+  await waitForField(driver, target, first);
+  await writeText(driver, target, reason);
+  await submitText(driver, target, first);
+  return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
+}
+
+/** The refusal under the cursor has become a field. */
+async function waitForField(driver: Driver, target: Target, first: Reading): Promise<void> {
+  const { sys } = driver;
+  const deadline = sys.now() + paintTimeoutMs;
+  while (sys.now() < deadline) {
+    const reading = await readGate(driver, target);
+    requireSame(first, reading);
+    if (reading.screen.gate?.options.some(({ isSelected, label }) => isSelected && /^No, and tell Claude/.test(label))) return;
+    await sys.sleep(stepMs);
+  }
+  throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");
+}
+
+function requireGate(target: Target, { screen }: Reading): ScreenGate {
+  if (screen.gate !== undefined) return screen.gate;
+  throw new UserError(`no gate is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
 }
 
 /** The painted gate, old enough that keys reach it. */
-async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
+export async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
   const { sys } = driver;
   const deadline = sys.now() + paintTimeoutMs;
   let painted = 0;
@@ -107,7 +200,7 @@ async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
   }
 }
 
-async function readGate(driver: Driver, target: Target): Promise<Reading> {
+export async function readGate(driver: Driver, target: Target): Promise<Reading> {
   const { session, capture } = await look(driver, target);
   return {
     screen: capture === undefined ? {} : parseScreen(capture.text),

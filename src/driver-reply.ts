@@ -4,8 +4,10 @@ import { gateFingerprint } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
-import { answerByKeys, requireText } from "./driver-answer.ts";
+import { type Answered, answerByKeys, refuseByKeys, requireText } from "./driver-answer.ts";
+import { fillForm } from "./driver-form.ts";
 import { UserError } from "./errors.ts";
+import { isGateUntold, type Signals } from "./status.ts";
 
 /** What was answered, and how it reached claude. */
 export interface Answer {
@@ -32,13 +34,17 @@ export async function answerGate(driver: Driver, target: Target, wish: Wish, opt
   const held = "option" in wish ? undefined : await findHeld(driver, target);
   if (held !== undefined && !("option" in wish))
     return replyToHeld(driver, target, held, choiceReply(held, wish.meaning, options.reason), options);
-  if (options.reason !== undefined)
-    throw new UserError(
-      "a reason can only be given to a gate whose hook waits for an answer",
-      "refuse without one, or write it in the pane",
-    );
-  const { gate, chosen, option } = await answerByKeys(driver, target, wish, options);
-  return { gate: gate.kind, chosen: chosen.label, meaning: chosen.meaning, option, channel: "keys" };
+  const { reason, ...keyOptions } = options;
+  const answered =
+    reason === undefined
+      ? await answerByKeys(driver, target, wish, keyOptions)
+      : { ...(await refuseByKeys(driver, target, reason, keyOptions.expect)), meaning: "refuse" };
+  return describeKeys(answered);
+}
+
+function describeKeys({ gate, chosen, option, meaning }: Answered & { meaning?: string }): Answer {
+  const number = option === 0 ? {} : { option };
+  return { gate: gate.kind, chosen: chosen.label, meaning: meaning ?? chosen.meaning, ...number, channel: "keys" };
 }
 
 /** Answers the questions that claude asks; each choice is a label, its beginning, or a number. */
@@ -51,18 +57,16 @@ export async function answerQuestions(
 ): Promise<Answer> {
   const held = await findHeld(driver, target);
   const options = expect === undefined ? {} : { expect };
-  const { turn, session } = await readSignals(driver, target);
-  const input = held?.input ?? turn?.pendingTools.find((tool) => tool.name === "AskUserQuestion")?.input;
-  if (
-    input === undefined ||
-    (held !== undefined && held.tool !== "AskUserQuestion") ||
-    (held === undefined && session?.status !== "waiting")
-  )
+  const signals = held === undefined ? await readQuestion(driver, target) : undefined;
+  const input = held?.input ?? signals?.turn?.pendingTools.find((tool) => tool.name === "AskUserQuestion")?.input;
+  if (input === undefined || (held !== undefined && held.tool !== "AskUserQuestion"))
     throw new UserError(`no question is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
-  const { answers, single } = planAnswers(input, choices, text);
+  const { answers, single, parts } = planAnswers(input, choices, text);
   if (held !== undefined) return replyToHeld(driver, target, held, { reply: "answers", answers }, options);
-  if (single === undefined)
-    throw new UserError("several questions, or several choices, can only be answered through the hook", "answer them in the pane");
+  if (single === undefined) {
+    const gate = await fillForm(driver, target, parts, expect);
+    return { gate: gate.kind, chosen: Object.values(answers).join("; "), meaning: "choice", channel: "keys" };
+  }
   const { gate, chosen, option } = await answerByKeys(
     driver,
     target,
@@ -70,6 +74,20 @@ export async function answerQuestions(
     { ...options, ...(single.text === undefined ? {} : { text: single.text }) },
   );
   return { gate: gate.kind, chosen: single.text ?? chosen.label, meaning: chosen.meaning, option, channel: "keys" };
+}
+
+const questionTimeoutMs = 1500;
+
+/** The question on the screen, with the call that the transcript holds of it, up to a moment later. */
+async function readQuestion(driver: Driver, target: Target): Promise<Signals | undefined> {
+  const deadline = driver.sys.now() + questionTimeoutMs;
+  for (;;) {
+    const signals = await readSignals(driver, target);
+    const isShown = signals.session?.status === "waiting" || signals.screen?.gate?.kind === "question";
+    if (!isShown) return undefined;
+    if (!isGateUntold(signals) || driver.sys.now() > deadline) return signals;
+    await driver.sys.sleep(stepMs);
+  }
 }
 
 const findTimeoutMs = 300;

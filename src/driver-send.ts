@@ -1,5 +1,6 @@
 import { hashPrompt } from "./channel.ts";
 import type { SessionFile } from "./claude-session.ts";
+import { parseQueued } from "./claude-transcript.ts";
 import { type Driver, findTranscript, look, readOwnSession, readTranscriptTurn, type Target } from "./driver.ts";
 import { parseStyled, takeSendLock, typePrompt } from "./driver-type.ts";
 import { UserError } from "./errors.ts";
@@ -51,7 +52,7 @@ export async function sendPrompt(driver: Driver, target: Target, prompt: string,
     const before = await readView(driver, target);
     for (let attempt = 1; attempt <= retries; attempt++) {
       // A gate that came up meanwhile would take the Enter for its own.
-      requireIdle(target, (await readView(driver, target)).session, options.isQueued === true);
+      requireIdle(target, await readView(driver, target), options.isQueued === true);
       // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
       if (prompt.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
       await target.tmux.keys(target.pane, ["Enter"]);
@@ -76,6 +77,8 @@ interface View {
   /** Undefined when there is no input row. */
   input: string | undefined;
   hasGate: boolean;
+  /** A turn runs: by the status, or by the screen where none is published. */
+  isBusy: boolean;
   promptAt: number;
 }
 
@@ -86,7 +89,8 @@ async function readView(driver: Driver, target: Target): Promise<View> {
   const screen = parseStyled(capture.text);
   const path = findTranscript(driver.sys, target, session);
   const turn = path === undefined ? undefined : await readTranscriptTurn(driver.sys, path);
-  return { at, session, input: screen.input, hasGate: screen.gate !== undefined, promptAt: turn?.prompt?.at ?? 0 };
+  const isBusy = session?.status === undefined ? screen.isBusy === true : session.status === "busy";
+  return { at, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptAt: turn?.prompt?.at ?? 0 };
 }
 
 async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean): Promise<void> {
@@ -95,9 +99,7 @@ async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean)
   let draftSince: number | undefined;
   for (;;) {
     const view = await readView(driver, target);
-    if (view.hasGate && view.session?.status === undefined)
-      throw new UserError(`a gate is up in session "${target.name}"; nothing was typed`, `csd state ${target.name} shows it`);
-    requireIdle(target, view.session, isQueued);
+    requireIdle(target, view, isQueued);
     if (hasStarted(view.session) && view.input !== undefined) {
       if (view.input === "") return;
       draftSince ??= sys.now();
@@ -116,13 +118,13 @@ async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean)
 /** Versions before 2.1.158 publish no status: there the input row alone says that claude is ready. */
 const hasStarted = (session: SessionFile | undefined): boolean => session?.status !== undefined || session?.version === undefined;
 
-function requireIdle(target: Target, session: SessionFile | undefined, isQueued: boolean): void {
-  if (session?.status === "waiting")
+function requireIdle(target: Target, { session, hasGate, isBusy }: View, isQueued: boolean): void {
+  if (session?.status === "waiting" || (session?.status === undefined && hasGate))
     throw new UserError(
-      `a gate is up in session "${target.name}" (${session.waitingFor ?? "waiting"}); nothing was submitted`,
+      `a gate is up in session "${target.name}" (${session?.waitingFor ?? "waiting"}); nothing was submitted`,
       `csd state ${target.name} shows it`,
     );
-  if (session?.status === "busy" && !isQueued)
+  if (isBusy && !isQueued)
     throw new UserError(`session "${target.name}" is working; nothing was submitted`, "send again when it is idle, or with --queue");
 }
 
@@ -139,14 +141,15 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
   const { sys } = driver;
   const pressedAt = sys.now();
   const timeoutMs = prompt.length > slowCharacters ? slowTimeoutMs : submitTimeoutMs;
-  const wasBusy = before.session?.status === "busy";
+  const wasBusy = before.isBusy;
   const untoldMs = slashCommand.test(prompt) ? localCommandMs : takenMs;
   while (sys.now() - pressedAt < timeoutMs) {
     const told = await findPromptEvent(target, before.at, prompt);
     if (told !== undefined)
       return { receipt: wasBusy ? "accepted" : "turn_started", ...(told.prompt_id === undefined ? {} : { promptId: told.prompt_id }) };
+    if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
     const now = await readView(driver, target);
-    if (now.promptAt > before.promptAt) return { receipt: "turn_started" };
+    if (now.promptAt > before.promptAt) return { receipt: wasBusy ? "accepted" : "turn_started" };
     const waitedMs = sys.now() - pressedAt;
     const isStill = now.session?.status === before.session?.status && now.session?.statusUpdatedAt === before.session?.statusUpdatedAt;
     const isEmpty = now.input === "" || now.input === undefined;
@@ -157,6 +160,18 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
     await sys.sleep(stepMs);
   }
   return undefined;
+}
+
+const queueTailBytes = 64 * 1024;
+
+/** The transcript tells that claude has put this very prompt into its queue: the receipt where no hook runs. */
+async function isQueuedIn({ sys }: Driver, target: Target, before: View, prompt: string): Promise<boolean> {
+  const path = findTranscript(sys, target, before.session);
+  const lines = path === undefined ? [] : (sys.readTail(path, queueTailBytes + 8 * prompt.length)?.lines ?? []);
+  return lines.some((line) => {
+    const queued = parseQueued(line);
+    return queued !== undefined && queued.at >= before.at && queued.text.includes(prompt.trim());
+  });
 }
 
 /** The hook tells 25 ms before the status does, longer on a busy machine; a prompt that the user's own hook refused never gets one. */

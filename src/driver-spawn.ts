@@ -223,13 +223,16 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
   const { sys } = driver;
   const target = { ...trackedTarget(sys, sidecar), tmux };
   const deadline = sys.now() + startTimeoutMs;
+  let hadInput = false;
   while (sys.now() < deadline) {
     const { session, capture } = await look(driver, target);
     if (session?.status !== undefined) return;
     if (capture === undefined) throw await readStartFailure(driver, tmux, sidecar, isBypass);
     const screen = parseScreen(capture.text);
-    // Versions before 2.1.158 publish no status: the input row says that they are ready.
-    if (screen.input !== undefined && session?.version === undefined && session !== undefined) return;
+    // Versions before 2.1.158 publish no status: the input row says that they are ready. The others write their file before
+    // they paint it, so a look after the one that saw it finds no file only where there is none.
+    if (hadInput && session?.version === undefined) return;
+    hadInput = screen.input !== undefined;
     if (screen.gate?.kind === "trust" && isTrusted) {
       await answerByKeys(driver, target, { meaning: "allow-once" });
       continue;

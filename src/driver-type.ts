@@ -15,11 +15,13 @@ const stepMs = 20;
  * any size, and a leading `!` stays text. Elsewhere it is pasted, which turns tabs into blanks and wraps long texts.
  */
 export async function typePrompt(driver: Driver, target: Target, prompt: string): Promise<void> {
-  if (target.sidecar?.has_editor === true && target.channel !== undefined) await typeByEditor(driver, target, prompt, target.channel.dir);
-  else await typeByPaste(driver, target, prompt);
+  const isTyped =
+    target.sidecar?.has_editor === true && target.channel !== undefined && (await typeByEditor(driver, target, prompt, target.channel.dir));
+  if (!isTyped) await typeByPaste(driver, target, prompt);
 }
 
-async function typeByEditor(driver: Driver, target: Target, prompt: string, dir: string): Promise<void> {
+/** False when the key did nothing, the row is empty as before, and a paste loses nothing of the text. */
+async function typeByEditor(driver: Driver, target: Target, prompt: string, dir: string): Promise<boolean> {
   const { sys } = driver;
   sys.writePrivate(promptPath(dir), prompt);
   sys.writePrivate(requestPath(dir), "");
@@ -29,6 +31,7 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
     if (sys.now() > deadline) {
       // The request stays: an editor that comes late then changes nothing.
       sys.remove(promptPath(dir));
+      if (isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
       throw new UserError(
         `session "${target.name}" did not fetch the prompt with its editor key`,
         "look at the pane; nothing was submitted",
@@ -37,6 +40,15 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
     await sys.sleep(stepMs);
   }
   await waitForEcho(driver, target, prompt);
+  return true;
+}
+
+/** A paste turns tabs into blanks, drops what a terminal would take for a key, and runs what begins with `!`. */
+export const isWholeAsPaste = (prompt: string): boolean => pasteable(prompt) === prompt && !/^\s*!|\t|\n$/.test(prompt);
+
+async function isRowEmpty(driver: Driver, target: Target): Promise<boolean> {
+  const { capture, session } = await look(driver, target, true);
+  return session?.status !== "waiting" && parseStyled(capture?.text ?? "").input === "";
 }
 
 async function typeByPaste(driver: Driver, target: Target, prompt: string): Promise<void> {

@@ -7,7 +7,7 @@ import { UserError } from "./errors.ts";
 import { configDir, projectsDir, sessionFilePath, transcriptPath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./sidecar.ts";
-import { decideStatus, isGateUntold, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
+import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
@@ -95,7 +95,7 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
   if (owner === undefined) return { now: sys.now(), isAlive: false };
   const session = known.session ?? (await readSession(sys, target.configDir, owner));
   const turn = await readSessionTurn(sys, target, session);
-  const hooks = target.channel === undefined ? undefined : toSignals(await target.channel.readEvents(), await target.channel.readGates());
+  const hooks = target.channel === undefined ? undefined : await readHooks(target.channel, needsScreen(session));
   const base: Signals = {
     now: sys.now(),
     isAlive: true,
@@ -109,6 +109,10 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
   if (capture === undefined || !isPaneOf(capture.pane, sidecar)) return { now: sys.now(), isAlive: false };
   return { ...base, screen: parseScreen(capture.text) };
 }
+
+/** A request is only held while its dialog is up. */
+const readHooks = async (channel: Channel, isGated: boolean) =>
+  toSignals(await channel.readEvents(), isGated ? await channel.readGates() : []);
 
 /** The screen is the only source of startup dialogs and of the options of a gate. */
 export const needsScreen = (session: SessionFile | undefined): boolean =>
@@ -229,8 +233,8 @@ export const isSettled = (signals: Signals): boolean => {
   const { session, screen, now } = signals;
   const isUnpainted = session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
   // The dialog can be painted before its hook has started, and before the transcript has the call.
-  const isUntold = !isUnpainted && isGateUntold(signals) && now - (session?.statusUpdatedAt ?? 0) < settleMs;
-  return !isUnpainted && !isUntold && !isTranscriptLate(signals);
+  const isUntold = !isUnpainted && isGateUntold(signals) && now - (session?.statusUpdatedAt ?? now) < settleMs;
+  return !isUnpainted && !isUntold && !isTranscriptLate(signals) && !isPaneUnsettled(signals);
 };
 
 /** `isHeldEnough`: do not wait for a dialog to be painted when its hook has told what it asks; its options are missing then. */

@@ -1,15 +1,13 @@
-import { type AnyCommand, renderHelp } from "./cmd-record.ts";
-import { csdCommands, csmCommands, type Loader, loadAll } from "./commands.ts";
+import type { AnyCommand } from "./cmd-record.ts";
+import { type Loader, loadAll, loadRecords } from "./commands.ts";
+import { builtPrograms } from "./completion-tree.ts";
 
 export async function renderCsmHelp(): Promise<string> {
-  const records = new Map((await loadAll(csmCommands)).map((record) => [record.name.split(" ")[1] ?? "", record]));
-  const sections = sectionsOf([...records.keys()]).map(
-    ([title, words]) =>
-      `${title}:\n${list(
-        words.flatMap((word) => records.get(word) ?? []),
-        "csm ",
-      )}\n`,
-  );
+  const rows = await readRows("csm");
+  const sections = sectionsOf(rows.map(([word]) => word)).map(([title, words]) => {
+    const own = words.flatMap((word) => rows.filter(([known]) => known === word));
+    return `${title}:\n${list(own)}\n`;
+  });
   return `csm starts and watches Claude Code sessions, on the account that has room; csd drives them from scripts.
 
 usage: csm                      starts claude here, in a new conversation or one that you choose
@@ -24,7 +22,7 @@ Flags:
 }
 
 const helpSections: [title: string, words: string[]][] = [
-  ["Sessions", ["run", "scan", "open", "restore", "sidecar", "reap"]],
+  ["Sessions", ["run", "scan", "open", "restore", "sidecar", "reap", "csd"]],
   ["Watching", ["top", "ls", "watch", "cost", "demo"]],
   ["Accounts", ["profiles", "cas", "usage", "pick-account", "current-usage", "hub", "log"]],
   ["Setting up", ["config", "setup", "shell-init", "completions", "statusline", "hook", "newuuid"]],
@@ -39,7 +37,12 @@ function sectionsOf(words: readonly string[]): [title: string, words: string[]][
 
 /** Of a word with verbs; without one it runs by itself. */
 export async function renderGroupHelp(record: AnyCommand, verbs: Readonly<Record<string, Loader>>): Promise<string> {
-  return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(await loadAll(verbs), `${record.name} `)}\n`;
+  const { renderHelp } = await import("./cmd-record.ts");
+  const records = await loadAll(verbs);
+  // A word that is short for its one verb.
+  if (records.includes(record)) return renderHelp(record);
+  const rows = records.map(({ name, summary }): Row => [name.split(" ").at(-1) ?? "", summary.split("\n")[0] ?? ""]);
+  return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(rows)}\n`;
 }
 
 export async function renderCsdHelp(): Promise<string> {
@@ -48,7 +51,7 @@ export async function renderCsdHelp(): Promise<string> {
 usage: csd COMMAND …
 
 Commands:
-${list(await loadAll(csdCommands), "csd ")}
+${list(await readRows("csd"))}
 
 Flags:
   -h, --help      show this text; csd COMMAND --help tells more
@@ -63,8 +66,15 @@ Example:
 `;
 }
 
-/** Of each command the first sentence: its own help tells the rest. */
-function list(records: AnyCommand[], prefix: string): string {
-  const width = Math.max(11, ...records.map((record) => record.name.length - prefix.length));
-  return records.map((record) => `  ${record.name.slice(prefix.length).padEnd(width)}  ${record.summary.split("\n")[0]}`).join("\n");
+type Row = [word: string, summary: string];
+
+/** No command's file is read for it, but when this program runs from its source. */
+async function readRows(program: string): Promise<Row[]> {
+  const programs = builtPrograms() ?? (await import("./cmd-completions.ts")).parsePrograms(await loadRecords());
+  return (programs.find(({ name }) => name === program)?.words ?? []).map(({ word, summary }) => [word, summary]);
+}
+
+function list(rows: Row[]): string {
+  const width = Math.max(11, ...rows.map(([word]) => word.length));
+  return rows.map(([word, summary]) => `  ${word.padEnd(width)}  ${summary}`).join("\n");
 }

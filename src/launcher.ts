@@ -1,5 +1,5 @@
 import { SilentExit } from "./errors.ts";
-import { findLaunchProgram, type Launch, startLaunch } from "./launch.ts";
+import { findLaunchProgram, type Launch } from "./launch.ts";
 import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
 import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
 import { planSession, type Seat, seatOf } from "./session-plan.ts";
@@ -28,7 +28,7 @@ export interface SessionStart {
   isSession: boolean;
 }
 
-/** What other parts of csm put in the place of the plain ways below. */
+/** What other parts of csm do for it. */
 export interface LauncherParts {
   /** The profile to start in; undefined leaves the environment as it is. */
   chooseProfile(request: ProfileRequest): Promise<Profile | undefined> | Profile | undefined;
@@ -38,21 +38,8 @@ export interface LauncherParts {
   start(start: SessionStart): Promise<number>;
 }
 
-const plainParts = (sys: Sys): LauncherParts => ({
-  chooseProfile: async ({ named, current, registry, wantsAccount, hasTerminal }) =>
-    named ?? (wantsAccount && hasTerminal ? pickProfile(sys, registry, current) : current),
-  reach: async () => false,
-  start: ({ launch }) => startLaunch(launch),
-});
-
 /** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
-export async function runLauncher(
-  sys: Sys,
-  form: "run" | "bare",
-  args: readonly string[],
-  given: Partial<LauncherParts> = {},
-): Promise<void> {
-  const parts = { ...plainParts(sys), ...given };
+export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly string[], parts: LauncherParts): Promise<void> {
   const hasTerminal = sys.isTerminal(0) && sys.isTerminal(1);
   const { own, rest } = splitOwnFlags(args);
   const isUntouched = isForClaude(rest) || (form === "bare" && (rest[0] === "--" || !hasTerminal));
@@ -70,20 +57,16 @@ export async function runLauncher(
 
 async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, isCommand: boolean, parts: LauncherParts): Promise<Seat> {
   const registry = readRegistry(sys);
+  const current = currentProfile(sys, registry);
   const profile = await parts.chooseProfile({
     registry,
     named: options.profile === undefined ? undefined : requireProfile(registry, options.profile),
-    current: currentProfile(sys, registry),
+    current,
     wantsAccount: options.wantsAccount || options.isInteractive,
     keepsAccount: options.keepsAccount && !options.wantsAccount,
     hasTerminal,
     isManagement: isCommand,
   });
-  return profile === undefined ? { name: undefined, dir: currentDir(sys, registry), env: sys.env } : seatOf(sys, profile);
-}
-
-async function pickProfile(sys: Sys, registry: Registry, current: Profile | undefined): Promise<Profile | undefined> {
-  if (registry.profiles.length < 2) return current;
-  const { pickFromProfiles } = await import("./profile-picker.ts");
-  return pickFromProfiles(sys, registry.profiles, current);
+  if (profile === undefined) return { name: undefined, dir: currentDir(sys, registry), env: sys.env, isChosen: false };
+  return { ...seatOf(sys, profile), isChosen: options.profile !== undefined || options.wantsAccount || profile.name !== current?.name };
 }

@@ -54,6 +54,8 @@ export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".cl
 /** One JSON file per session: the flags it was started with. */
 export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
+/** What csm cost has read; safe to delete. */
+export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");

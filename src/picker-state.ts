@@ -48,19 +48,26 @@ export const queryWords = (query: string): string[] =>
 export function pickVisible({ rows, query, found }: PickerState): PickerRow[] {
   const words = queryWords(query);
   if (words.length === 0) return [...rows];
-  const shown = rows.filter((row) => words.every((word) => row.search.includes(word)));
+  const shown = rows.filter((row) => words.every((word) => isIn(row, word)));
   const isShown = new Set(shown);
-  const rest = rows.filter(
-    (row) => !isShown.has(row) && words.every((word) => row.search.includes(word) || found.get(word)?.has(row.id) === true),
-  );
+  const rest = rows.filter((row) => !isShown.has(row) && words.every((word) => isIn(row, word) || found.get(word)?.has(row.id) === true));
   return [...shown, ...rest];
 }
 
+/** Shorter ones begin many an id by chance. */
+const minIdLength = 3;
+
+const isIn = (row: PickerRow, word: string): boolean =>
+  row.search.includes(word) || (word.length >= minIdLength && row.id.startsWith(word));
+
 /** The place of the cursor among the visible rows; -1 when there are none. */
 export function pickCursor(state: PickerState, visible: readonly PickerRow[]): number {
-  const wanted = state.cursorId ?? (state.query === "" ? state.defaultId : undefined);
-  const at = visible.findIndex((row) => row.id === wanted);
-  return at >= 0 ? at : visible.length > 0 ? 0 : -1;
+  const wanted = [state.cursorId, state.query === "" ? state.defaultId : undefined];
+  for (const id of wanted) {
+    const at = visible.findIndex((row) => row.id === id);
+    if (at >= 0) return at;
+  }
+  return visible.length > 0 ? 0 : -1;
 }
 
 /** What a key makes of the state. `page` is the number of rows on the screen. */

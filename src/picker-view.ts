@@ -54,9 +54,12 @@ const menuHelp = "↑↓ move · enter choose · esc back to the list · ctrl-c 
 const scrollTop = (cursor: number, page: number, count: number): number =>
   Math.max(0, Math.min(cursor - Math.floor(page / 2), count - page));
 
+const minColumnsForState = 30;
+
 function renderTitle({ progress, rows }: PickerState, visible: number, { title, columns, paint }: PickerFrame): string {
   const count = visible === rows.length ? "" : `${visible} of ${rows.length}`;
-  const right = progress === undefined ? count : `reading ${progress.read} of ${progress.total} …`;
+  const state = progress === undefined ? count : `reading ${progress.read} of ${progress.total} …`;
+  const right = columns < minColumnsForState ? "" : state;
   const left = fit(title, Math.max(1, columns - width(right) - 1));
   return `${paint("bold", left)}${" ".repeat(Math.max(0, columns - width(left) - width(right)))}${paint("dim", fit(right, columns))}`;
 }
@@ -65,7 +68,7 @@ function renderQuery(query: string, { columns, paint, hint }: PickerFrame): stri
   if (query === "") return `${paint("cyan", "❯")} ${paint("dim", fit(hint, columns - 2))}`;
   // The end is where one types.
   let shown = query;
-  while (width(shown) > columns - 4) shown = [...shown].slice(1).join("");
+  while (width(shown) > Math.max(0, columns - 4)) shown = [...shown].slice(1).join("");
   return `${paint("cyan", "❯")} ${shown}▏`;
 }
 

@@ -1,27 +1,25 @@
 import { UserError } from "./errors.ts";
 import { writeFloor } from "./profile-floor.ts";
-import {
-  checkProfileName,
-  conventionalDir,
-  findProfile,
-  openRegistry,
-  type Profile,
-  parseProfileDir,
-  profileEnv,
-  profilePath,
-  readRegistry,
-} from "./registry.ts";
+import { findProfile, isPlainDir, type Profile, plainDir, profileEnv, profilePath, readRegistry } from "./registry.ts";
+import { checkProfileName, conventionalDir, openRegistry, parseProfileDir } from "./registry-change.ts";
 import type { Sys } from "./sys.ts";
 
-/** Makes the folder and enters the profile; the result says so. */
-export async function addProfile(sys: Sys, name: string, typedDir?: string): Promise<string> {
+/** Makes the folder and enters the profile; the lines say so. */
+export async function addProfile(sys: Sys, name: string, typedDir?: string): Promise<string[]> {
   checkProfileName(name);
   const dir = typedDir === undefined ? conventionalDir(sys, name) : parseProfileDir(sys, typedDir);
   const registry = openRegistry(sys);
-  if (findProfile(registry.read(), name) === undefined) makeDir(sys, dir);
+  const before = registry.read();
+  if (findProfile(before, name) === undefined) makeDir(sys, dir);
   await registry.add({ name, dir });
-  return `added profile '${name}' → ${dir}`;
+  return [`added profile '${name}' → ${dir}`, ...(before.profiles.length === 0 ? adviseFirst(sys, name, dir) : [])];
 }
+
+/** The first profile becomes the default: whoever worked in claude's own folder so far would seem to be logged out. */
+const adviseFirst = (sys: Sys, name: string, dir: string): string[] =>
+  isPlainDir(sys, dir) || !sys.isDirectory(plainDir(sys))
+    ? []
+    : [`csm starts claude in '${name}' from now on; what you had in ${plainDir(sys)} stays in reach with: csm profiles add main ~/.claude`];
 
 /** Adds it or changes its folder; what lies in the old folder stays there. */
 export async function setProfile(sys: Sys, name: string, typedDir: string): Promise<string> {

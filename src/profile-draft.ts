@@ -1,14 +1,6 @@
 import { UserError } from "./errors.ts";
-import {
-  checkProfileName,
-  conventionalDir,
-  findProfile,
-  type Profile,
-  parseProfileDir,
-  profileOfDir,
-  profilePath,
-  type Registry,
-} from "./registry.ts";
+import { findProfile, type Profile, profileOfDir, profilePath, type Registry } from "./registry.ts";
+import { checkProfileName, conventionalDir, parseProfileDir } from "./registry-change.ts";
 import type { Sys } from "./sys.ts";
 
 /** Changes that are tried on a copy and saved together. Each throws what is wrong with it. */

@@ -1,10 +1,9 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parseSessionFile } from "./claude-session.ts";
 import { UserError } from "./errors.ts";
 import { withLock } from "./lock.ts";
 import { homeDir, sessionFilePath, sessionsDir } from "./paths.ts";
 import { isOwner, readProcesses } from "./process.ts";
-import { profileDirs } from "./registry.ts";
 import type { Sys } from "./sys.ts";
 
 /** A part of a config dir that profiles may share. Whatever is not in the table (logins, `.claude.json`, `sessions/` …) never is. */
@@ -43,20 +42,20 @@ export type SharePlan =
   | { kind: "merge"; backup: string }
   | { kind: "back-up"; backup: string };
 
-/** What sharing would do; reads only. */
-export function planShare(sys: Sys, dir: string, item: ShareItem): SharePlan {
+/** What sharing would do; reads only. `willHaveStore`: another profile's turn comes before and makes the store. */
+export function planShare(sys: Sys, dir: string, item: ShareItem, willHaveStore = false): SharePlan {
   const path = join(dir, item.entry);
   const store = storePath(sys, item);
   const found = sys.entryKind(path);
   if (found === "link") return leadsTo(sys, path, store) ? { kind: "linked" } : { kind: "link", was: sys.readLink(path) ?? "?" };
   if (found === undefined) return { kind: "link" };
   const isRight = found === item.kind;
-  if (isRight && sys.entryKind(store) === undefined) return { kind: "seed" };
+  if (isRight && !willHaveStore && sys.entryKind(store) === undefined) return { kind: "seed" };
   return { kind: isRight && item.merges === true ? "merge" : "back-up", backup: freeBackup(sys, path) };
 }
 
 /** Both real, or, where either is not there, the same path as written. */
-function leadsTo(sys: Sys, link: string, store: string): boolean {
+export function leadsTo(sys: Sys, link: string, store: string): boolean {
   const [real, wanted] = [sys.realPath(link), sys.realPath(store)];
   if (real !== undefined && wanted !== undefined) return real === wanted;
   return resolve(dirname(link), sys.readLink(link) ?? "") === store;
@@ -89,27 +88,42 @@ export function renderPlan(plan: SharePlan): string {
   }
 }
 
+const maxAttempts = 3;
+
 /** Does it; the result is what was done. Ended at any point, the next run goes on from there: nothing is ever overwritten. */
-export function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+export async function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  if (sys.platform === "win32") throw new UserError("profiles cannot share on Windows: links need a right that it does not give");
   return withLock(sys, "share", async () => {
-    const plan = planShare(sys, dir, item);
-    if (plan.kind === "linked") return renderPlan(plan);
-    if (plan.kind !== "link") await refuseLive(sys, dir, item);
-    const path = join(dir, item.entry);
-    const store = storePath(sys, item);
-    sys.makePrivateDir(dir);
-    sys.makePrivateDir(sharedDir(sys));
-    if (plan.kind === "seed") move(sys, path, store);
-    else createStore(sys, item, store);
-    let kept: string[] = [];
-    if (plan.kind === "link" && plan.was !== undefined) sys.removeLink(path);
-    if (plan.kind === "merge") kept = mergeInto(sys, path, store);
-    if (plan.kind === "back-up" || (plan.kind === "merge" && !sys.removeEmptyDir(path))) move(sys, path, plan.backup);
-    sys.createLink(store, path);
-    const rest =
-      kept.length === 0 || plan.kind !== "merge" ? "" : `; the store has its own ${listSome(kept)}, so yours went to ${plan.backup}`;
-    return `${renderPlan(plan)}${rest}`;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await shareOnce(sys, dir, item);
+      } catch (error) {
+        // A claude that was starting or ending made it anew between the move and the link: that is shared as well.
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt === maxAttempts) throw error;
+      }
+    }
   });
+}
+
+async function shareOnce(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  finishUnshare(sys, join(dir, item.entry));
+  const plan = planShare(sys, dir, item);
+  if (plan.kind === "linked") return renderPlan(plan);
+  if (plan.kind !== "link") await refuseLive(sys, dir, item);
+  const path = join(dir, item.entry);
+  const store = storePath(sys, item);
+  sys.makePrivateDir(dir);
+  sys.makePrivateDir(sharedDir(sys));
+  if (plan.kind === "seed") move(sys, path, store);
+  else createStore(sys, item, store);
+  let kept: string[] = [];
+  if (plan.kind === "link" && plan.was !== undefined) sys.removeLink(path);
+  if (plan.kind === "merge") kept = mergeInto(sys, path, store);
+  if (plan.kind === "back-up" || (plan.kind === "merge" && !sys.removeEmptyDir(path))) move(sys, path, plan.backup);
+  sys.createLink(store, path);
+  const rest =
+    kept.length === 0 || plan.kind !== "merge" ? "" : `; the store has its own ${listSome(kept)}, so yours went to ${plan.backup}`;
+  return `${renderPlan(plan)}${rest}`;
 }
 
 const listSome = (names: string[]): string =>
@@ -136,7 +150,7 @@ function mergeInto(sys: Sys, from: string, store: string, below = ""): string[] 
   });
 }
 
-function move(sys: Sys, from: string, to: string): void {
+export function move(sys: Sys, from: string, to: string): void {
   try {
     sys.rename(from, to);
   } catch (error) {
@@ -150,78 +164,21 @@ function move(sys: Sys, from: string, to: string): void {
   }
 }
 
-export type UnsharePlan =
-  | { kind: "own" }
-  /** The store becomes its own again: nobody else uses it. */
-  | { kind: "take-back" }
-  /** Others go on using the store. */
-  | { kind: "copy" }
-  /** What it had before it was shared. */
-  | { kind: "restore"; backup: string };
+/** Where a profile's own waits until the link has gone. */
+export const ownPath = (path: string): string => `${path}.csm-own`;
 
-export function planUnshare(sys: Sys, dir: string, item: ShareItem): UnsharePlan {
-  const path = join(dir, item.entry);
-  const store = storePath(sys, item);
-  if (sys.entryKind(path) !== "link" || !leadsTo(sys, path, store)) return { kind: "own" };
-  const backup = item.kind === "file" ? newestBackup(sys, path) : undefined;
-  if (backup !== undefined) return { kind: "restore", backup };
-  const mine = sys.realPath(dir) ?? dir;
-  const others = profileDirs(sys).filter((other) => (sys.realPath(other.dir) ?? other.dir) !== mine);
-  const isUsed = others.some(
-    (other) => sys.entryKind(join(other.dir, item.entry)) === "link" && leadsTo(sys, join(other.dir, item.entry), store),
-  );
-  return { kind: isUsed || sys.entryKind(store) === undefined ? "copy" : "take-back" };
-}
-
-function newestBackup(sys: Sys, path: string): string | undefined {
-  const prefix = `${basename(path)}.bak`;
-  const numbers = sys.list(dirname(path)).flatMap((name) => {
-    if (name === prefix) return [0];
-    const match = name.startsWith(`${prefix}.`) ? /^\d+$/.exec(name.slice(prefix.length + 1)) : null;
-    return match === null ? [] : [Number(match[0])];
-  });
-  if (numbers.length === 0) return undefined;
-  const newest = Math.max(...numbers);
-  return newest === 0 ? `${path}.bak` : `${path}.bak.${newest}`;
-}
-
-export function renderUnshare(plan: UnsharePlan): string {
-  switch (plan.kind) {
-    case "own":
-      return "not shared";
-    case "take-back":
-      return "its own again; nobody else used the shared one";
-    case "copy":
-      return "its own again, a copy of the shared one";
-    case "restore":
-      return `its own again, from ${plan.backup}`;
-  }
-}
-
-/** Gives the profile its own again; the store stays for the others. */
-export function unshare(sys: Sys, dir: string, item: ShareItem): Promise<string> {
-  return withLock(sys, "share", async () => {
-    const plan = planUnshare(sys, dir, item);
-    if (plan.kind === "own") return renderUnshare(plan);
-    await refuseLive(sys, dir, item);
-    const path = join(dir, item.entry);
-    const store = storePath(sys, item);
-    // The copy is whole before the link goes: ended in between, the profile still sees everything.
-    const own = plan.kind === "restore" ? plan.backup : plan.kind === "take-back" ? store : `${path}.new`;
-    if (plan.kind === "copy") {
-      sys.remove(own);
-      if (sys.entryKind(store) !== undefined) sys.copy(store, own);
-      else if (item.kind === "folder") sys.makePrivateDir(own);
-      else sys.createPrivate(own, "{}\n");
-    }
-    sys.removeLink(path);
-    move(sys, own, path);
-    return renderUnshare(plan);
-  });
+/** An undo that was ended: the link has gone or leads nowhere. While it still leads somewhere, a copy may be torn. */
+export function finishUnshare(sys: Sys, path: string): boolean {
+  const kind = sys.entryKind(path);
+  const isLost = kind === undefined || (kind === "link" && sys.realPath(path) === undefined);
+  if (!isLost || sys.entryKind(ownPath(path)) === undefined) return false;
+  if (kind === "link") sys.removeLink(path);
+  move(sys, ownPath(path), path);
+  return true;
 }
 
 /** A session that runs holds no file open but names its transcript by path: it must not move under it. */
-async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promise<void> {
+export async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promise<void> {
   if (item.isLive !== true) return;
   const count = await countLive(sys, dir);
   if (count > 0)

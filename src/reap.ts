@@ -18,7 +18,7 @@ export interface Orphan {
   row: ProcessRow;
   claudePid?: number;
   sessionId?: string;
-  /** How we know. */
+  /** How we know, of a claude that is gone. */
   why: string;
   /** Its session died; false where it may have ended in order and left this process running on purpose. */
   isCrash: boolean;
@@ -84,13 +84,13 @@ function judge(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>, dead: re
     if (isTaken(byPid, claudePid, row)) return undefined;
     const session = findDead(dead, row, (one) => one.pid === claudePid);
     const id = session?.sessionId ?? sessionId;
-    const why = `its environment names claude ${claudePid}, which is gone`;
+    const why = `environment names claude ${claudePid}`;
     return { row, claudePid, ...(id === undefined ? {} : { sessionId: id }), why, isCrash: session !== undefined };
   }
   const byGroup = findDead(dead, row, ({ pid }) => row.group === pid && !isTaken(byPid, pid, row));
-  if (byGroup !== undefined) return orphanOf(row, byGroup, `it is in the process group of claude ${byGroup.pid}, which is gone`);
+  if (byGroup !== undefined) return orphanOf(row, byGroup, `process group of claude ${byGroup.pid}`);
   const byParent = findDead(dead, row, ({ pid }) => row.ppid === pid && !isTaken(byPid, pid, row));
-  if (byParent !== undefined) return orphanOf(row, byParent, `its parent was claude ${byParent.pid}, which is gone`);
+  if (byParent !== undefined) return orphanOf(row, byParent, `child of claude ${byParent.pid}`);
   return undefined;
 }
 
@@ -126,7 +126,7 @@ function addDescendants(
       if (parent === undefined || orphans.has(row.pid) || isKept(row) || parent.row.startedAt > row.startedAt + nearMs) continue;
       const { claudePid } = row.marks;
       if (claudePid !== undefined && isTaken(byPid, claudePid, row)) continue;
-      orphans.set(row.pid, { ...parent, row, why: `process ${row.ppid} started it` });
+      orphans.set(row.pid, { ...parent, row, why: `child of orphan ${row.ppid}` });
       hasGrown = true;
     }
   }

@@ -42,7 +42,7 @@ async function rankOthers(sys: Sys, registry: Registry, current: Seat): Promise<
   const known = () => readUsage(sys, { registry, fetches: false, looks: true });
   const asked = readUsage(sys, { registry, fetches: true, asks: true }).catch(known);
   const report = await Promise.race([asked, sys.sleep(rankTimeoutMs).then(known)]);
-  const ranking = rankAccounts(sys, report, { registry, current: current.name, includeCurrent: false, hasAgeGate: false });
+  const ranking = rankAccounts(sys, report, { current: current.name, includeCurrent: false, hasAgeGate: false });
   const accountOf = (name: string) => report.profiles.find((profile) => profile.name === name)?.account;
   const own = accountOf(current.name);
   const usable = ranking.rows.filter(({ name }) => name !== current.name && accountOf(name) !== own);

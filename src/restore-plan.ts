@@ -98,7 +98,7 @@ function runOfFile({ file, configDir, profile, liveness }: FoundSession, record:
   const isIdle = file.status === "idle" && file.statusUpdatedAt !== undefined;
   return {
     ...{ sessionId: file.sessionId, cwd: file.cwd, configDir, startedAt },
-    isLost: liveness === "gone" && record?.ended?.how !== "exit",
+    isLost: liveness === "gone",
     ...(profile === undefined ? {} : { profile }),
     ...(file.name === undefined ? {} : { name: file.name }),
     ...(tmuxSession === undefined ? {} : { tmuxSession }),

@@ -1,14 +1,17 @@
 import { readBoot } from "./boot.ts";
 import { type FlagTable, planResume } from "./claude-flags.ts";
 import { parseScreen } from "./claude-screen.ts";
-import { findTranscript } from "./driver.ts";
+import { createDriver, findTranscript } from "./driver.ts";
+import { spawnSession } from "./driver-spawn.ts";
+import { UserError } from "./errors.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
-import { type LaunchRecord, readLaunches, rememberLaunch } from "./launch-record.ts";
+import { type LaunchRecord, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
 import { readProcesses } from "./process.ts";
 import { profileEnv } from "./registry.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions, type SessionDir } from "./session-files.ts";
+import type { Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
@@ -34,10 +37,18 @@ export async function readRestorePlan(sys: Sys, dirs: readonly SessionDir[], sin
     since,
     writtenAt: ({ configDir, cwd, sessionId }) => {
       const path = findTranscript(sys, { configDir }, { pid: 0, sessionId, cwd });
-      return path === undefined ? undefined : sys.modifiedAt(path);
+      return path === undefined || !hasTurns(sys, path) ? undefined : sys.modifiedAt(path);
     },
     hasFolder: (cwd) => sys.isDirectory(cwd),
   });
+}
+
+const tailBytes = 256 * 1024;
+
+/** A title alone, as `--name` leaves it, is no conversation: claude would not find it. */
+function hasTurns(sys: Sys, path: string): boolean {
+  const tail = sys.readTail(path, tailBytes);
+  return tail !== undefined && (!tail.isWhole || tail.lines.some((line) => /"type":"(?:user|assistant)"/.test(line)));
 }
 
 async function readRunningIds(sys: Sys, records: readonly LaunchRecord[]): Promise<Set<string>> {
@@ -64,10 +75,18 @@ export function renderCommand(sys: Sys, session: Resumable, flags: FlagTable): s
 /** For sh; control characters, which could disturb a terminal, in the form that bash and zsh read. */
 function quote(text: string): string {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
-  const escaped = [...text].map((char) =>
-    /\p{Cc}/u.test(char) ? `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}` : /['\\]/.test(char) ? `\\${char}` : char,
-  );
-  return /\p{Cc}/u.test(text) ? `$'${escaped.join("")}'` : `'${text.replaceAll("'", "'\\''")}'`;
+  if (!unsafe.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = [...text].map((char) => (unsafe.test(char) ? escapeControl(char) : /['\\]/.test(char) ? `\\${char}` : char));
+  return `$'${escaped.join("")}'`;
+}
+
+/** Control and direction characters. */
+const unsafe = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
+
+function escapeControl(char: string): string {
+  const code = char.charCodeAt(0);
+  // \x80 to \x9f would be a byte of no character.
+  return code < 0x80 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
 }
 
 export type Outcome =
@@ -99,6 +118,31 @@ export async function openSession(sys: Sys, session: Resumable, flags: FlagTable
   }
 }
 
+/** A session of csd comes back under its name, so that scripts go on driving it. */
+export async function openDriven(sys: Sys, session: Resumable, sidecar: Sidecar): Promise<Outcome> {
+  const open = await findOpen(sys, session);
+  if (open !== undefined) return { outcome: "open already", pid: open.pid };
+  const { env } = planCommand(sys, session, new Map());
+  const mode = sidecar.permission_mode === null ? {} : { permissionMode: sidecar.permission_mode };
+  try {
+    const options = { name: sidecar.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
+    const spawned = await spawnSession(createDriver({ ...sys, env: { ...sys.env, ...env } }), options);
+    await rememberDriven(sys, session, spawned.sidecar);
+    const pane = await createTmux(sys, spawned.sidecar.socket).pane(spawned.sidecar.pane ?? "");
+    return pane === undefined ? { outcome: "failed", reason: "it ended at its start" } : { outcome: "running", pane };
+  } catch (error) {
+    if (error instanceof UserError) return { outcome: "failed", reason: error.message };
+    throw error;
+  }
+}
+
+/** So that the file of the earlier run has no say any more. How this run ends is for csd to know, whose sidecar goes with it. */
+async function rememberDriven(sys: Sys, { sessionId, cwd, configDir }: Resumable, { pid }: Sidecar): Promise<void> {
+  if (pid === undefined) return;
+  await rememberLaunch(sys, { sessionId, cwd, configDir, args: [], pid });
+  rememberEnd(sys, pid, "exit");
+}
+
 const findOpen = async (sys: Sys, { configDir, profile, sessionId }: Resumable) =>
   (await readFoundSessions(sys, [{ dir: configDir, name: profile }])).find(
     ({ liveness, file }) => liveness === "live" && file.sessionId === sessionId,
@@ -119,15 +163,24 @@ async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane
     }
     const capture = await tmux.capture(pane.paneId);
     if (capture === undefined || capture.pane.isDead) {
-      const lines = (capture?.text ?? "").split("\n").map(printableLine);
-      const words = lines.filter((line) => line !== "" && !line.startsWith("Pane is dead")).slice(-2);
+      const words = lastWords(capture?.text ?? "");
       // A window stands in the user's own session, which must stay.
       if (capture !== undefined && place.kind === "session") await tmux.kill(capture.pane.sessionId);
-      return { outcome: "failed", reason: words.join(" ") || "it ended at its start" };
+      return { outcome: "failed", reason: words === "" ? "it ended at its start" : words };
     }
     if (open === undefined && parseScreen(capture.text).gate !== undefined) break;
     await sys.sleep(stepMs);
   }
   await tmux.setRemain(pane.paneId, false);
   return { outcome: "asks", pane };
+}
+
+/** What claude said before it ended, without its farewell and the mark of tmux. */
+function lastWords(screen: string): string {
+  const [words = ""] = screen.split(/^Resume this session with/m);
+  const lines = words.split("\n").map(printableLine);
+  return lines
+    .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
+    .slice(-2)
+    .join(" ");
 }

@@ -176,8 +176,8 @@ const order: Record<Policy, (a: Ranked, b: Ranked) => number> = {
   spread: (a, b) => load(a) - load(b) || byReset(a, b),
 };
 
-/** By bytes, as the older tool does. */
-const compareNames = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** By code units, which for the names that a profile may have is the older tool's order of bytes. */
+const compareNames = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 const holdMs = 3_600_000;
 const holdText = ({ policy, holdPoints }: ScoreOptions): string => (policy === "consume-first" ? duration(holdMs) : `${holdPoints} points`);

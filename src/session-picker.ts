@@ -136,7 +136,8 @@ function renderRows(pick: SessionPick, conversations: readonly Conversation[], o
     const cells = [age(now - modifiedAt), sessionId.slice(0, 8), printableLine(facts.permissionMode ?? "?").slice(0, 20)];
     if (profile !== undefined) cells.push(printableLine(profile) || "-");
     const isLive = owners.has(sessionId);
-    const search = [title, sessionId, ...cells, isLive ? "live" : ""].join(" ").toLowerCase();
+    // Not the age and not the id: digits would match by chance.
+    const search = [title, ...cells.slice(2), isLive ? "live" : ""].join(" ").toLowerCase();
     return { id: sessionId, cells, title: title === "" ? "…" : title, isLive, search };
   });
   const freeTitle = sessions.find(({ id }) => id === free?.sessionId);

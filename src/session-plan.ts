@@ -21,12 +21,15 @@ export interface Seat {
   /** Absolute. */
   dir: string;
   env: Sys["env"];
+  /** By the user or by what is left of the accounts, rather than kept because nothing was chosen. */
+  isChosen: boolean;
 }
 
 export const seatOf = (sys: Sys, profile: Profile): Seat => ({
   name: profile.name,
   dir: profilePath(sys, profile),
   env: { ...sys.env, ...profileEnv(sys, profile) },
+  isChosen: false,
 });
 
 export interface Desk {
@@ -166,25 +169,30 @@ async function planExisting(
   return launch(desk, program, seat, [...sessionWords({ kind, sessionId }), ...flags], cwd);
 }
 
-/** claude finds a conversation only in its own config dir. */
-async function chooseSeatFor(desk: Desk, conversation: Conversation): Promise<Seat> {
-  const { sys, seat, options } = desk;
+/**
+ * claude finds a conversation only in its own config dir. One that lies elsewhere goes on where it is, unless the account was
+ * chosen: then it is brought there. Nothing takes it to another account unasked.
+ */
+async function chooseSeatFor({ sys, seat, reach }: Desk, conversation: Conversation): Promise<Seat> {
+  const { sessionId, configDirs, path } = conversation;
   const real = (dir: string) => sys.realPath(dir) ?? dir;
-  if (conversation.configDirs.some((dir) => real(dir) === real(seat.dir))) return seat;
-  if (await desk.reach(conversation, seat)) return seat;
+  if (configDirs.some((dir) => real(dir) === real(seat.dir))) return seat;
   const registry = readRegistry(sys);
-  const owners = conversation.configDirs.map((dir) => registry.profiles.find((profile) => real(profilePath(sys, profile)) === real(dir)));
-  const owner = owners.find((profile) => profile !== undefined);
-  const [dir] = conversation.configDirs;
-  if (dir === undefined)
-    throw new UserError(`no profile can see conversation ${conversation.sessionId}`, `it lies in ${conversation.path}`);
-  if (options.profile !== undefined)
-    throw new UserError(
-      `profile '${options.profile}' cannot see conversation ${conversation.sessionId}`,
-      owner === undefined ? `it lies in ${conversation.path}` : `csm --profile ${owner.name} --resume ${conversation.sessionId}`,
-    );
-  tell(sys, `this conversation belongs to ${owner === undefined ? dir : `profile ${owner.name}`}`);
-  return owner === undefined ? { name: undefined, dir, env: { ...sys.env, CLAUDE_CONFIG_DIR: dir } } : seatOf(sys, owner);
+  const owner = registry.profiles.find((profile) => configDirs.some((dir) => real(profilePath(sys, profile)) === real(dir)));
+  const [dir] = configDirs;
+  const from = owner === undefined ? dir : `profile ${owner.name}`;
+  if (seat.isChosen && (await reach(conversation, seat))) {
+    tell(sys, `this conversation was brought from ${from ?? path}`);
+    return seat;
+  }
+  if (dir === undefined) throw new UserError(`no profile can see conversation ${sessionId}`, `it lies in ${path}`);
+  if (seat.isChosen) {
+    const hint = owner === undefined ? `it lies in ${path}` : `csm --profile ${owner.name} --resume ${sessionId}`;
+    throw new UserError(`profile '${seat.name}' cannot see conversation ${sessionId}`, hint);
+  }
+  tell(sys, `this conversation belongs to ${from}`);
+  if (owner !== undefined) return seatOf(sys, owner);
+  return { ...seatOf(sys, { name: "", dir }), name: undefined };
 }
 
 /** Undefined for this one; a conversation of another folder or worktree is only found there. */

@@ -46,7 +46,7 @@ const bashCompletion = `_cas() {
   COMPREPLY=()
   case "$COMP_CWORD:\${COMP_WORDS[1]}" in
     1:*) COMPREPLY=($(compgen -W "${[...choosing, ...printing].join(" ")}" -- "$current")); __csm_names profiles "$current" ;;
-    2:-g | 2:use | 2:rm | 2:remove | 2:set | 2:rename | 2:dir) __csm_names profiles "$current" ;;
+    2:-g | 2:use | 2:rm | 2:remove | 2:set) __csm_names profiles "$current" ;;
   esac
 }
 complete -F _cas cas
@@ -56,7 +56,7 @@ const zshCompletion = `_cas_words() {
   if (( CURRENT == 2 )); then
     compadd -- ${[...choosing, ...printing].join(" ")}
     _csm_names profiles
-  elif [[ $words[2] == (-g|use|rm|remove|set|rename|dir) && CURRENT -eq 3 ]]; then
+  elif [[ $words[2] == (-g|use|rm|remove|set) && CURRENT -eq 3 ]]; then
     _csm_names profiles
   fi
 }
@@ -96,7 +96,7 @@ case ";\${PROMPT_COMMAND-};" in
 esac
 `;
 
-/** \`psvar\` is shown as it is, whatever the user's \`prompt_subst\` says. */
+/** `psvar` is shown as it is, whatever the user's `prompt_subst` says. */
 const zshPrompt = `${posixLabel}
 __cas_precmd() { __cas_label; psvar[20]=\${__cas_shown:+"($__cas_shown) "} }
 autoload -Uz add-zsh-hook && add-zsh-hook precmd __cas_precmd
@@ -144,7 +144,7 @@ end
 const fishCompletion = `complete -c cas -f
 complete -c cas -n '__csm_after' -a '${[...choosing, ...printing].join(" ")}'
 complete -c cas -n '__csm_after' -a '(command csm completions --names profiles 2>/dev/null)'
-${["-g", "use", "rm", "remove", "set", "rename", "dir"]
+${["-g", "use", "rm", "remove", "set"]
   .map((word) => `complete -c cas -n '__csm_after ${word}' -a '(command csm completions --names profiles 2>/dev/null)'`)
   .join("\n")}
 `;
@@ -178,7 +178,7 @@ const pwshCas = `function global:cas {
     if (-not $global:__cas_known) { Write-Error 'cas: there is no previous profile'; return }
     $env:CLAUDE_CONFIG_DIR = $global:__cas_previous_dir
     $env:CSM_PROFILE = $global:__cas_previous_name
-    Write-Host "shell → $(& $csm cas status --print-current)"
+    Write-Host "shell -> $(& $csm cas status --print-current)"
   } else {
     $code = & $csm cas --eval --shell pwsh -- @args | Out-String
     if ($LASTEXITCODE -ne 0 -or -not $code.Trim()) { return }

@@ -50,8 +50,9 @@ export function parseSidecar(text: string): Sidecar {
   for (const key of optionalTexts)
     if (fields[key] !== undefined && fields[key] !== null && typeof fields[key] !== "string") throw wrong(key, "a string");
   for (const key of optionalNumbers) if (fields[key] !== undefined && typeof fields[key] !== "number") throw wrong(key, "a number");
-  const present = Object.entries(fields).filter(([key, value]) => value !== null || !optionalTexts.some((optional) => optional === key));
-  return { ...Object.fromEntries(present), permission_mode: mode ?? null } as unknown as Sidecar;
+  for (const key of optionalTexts) if (fields[key] === null) delete fields[key];
+  fields.permission_mode = mode ?? null;
+  return fields as unknown as Sidecar;
 }
 
 /** The older csd's keys, in its order: what `spawn` and `ps` print. */
@@ -127,8 +128,8 @@ export function createSidecarStore(sys: Sys): SidecarStore {
           broken.push(name);
         }
       }
-      const order = (a: Sidecar, b: Sidecar) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
-      return { sidecars: sidecars.sort(order), broken };
+      // Names are ASCII, so this is byte order.
+      return { sidecars: sidecars.sort((a, b) => (a.name < b.name ? -1 : 1)), broken };
     },
     write: (sidecar) => sys.writePrivate(pathOf(sidecar.name), text(sidecar)),
     create: (sidecar) => sys.createPrivate(pathOf(sidecar.name), text(sidecar)),

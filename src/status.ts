@@ -95,21 +95,37 @@ export function decideStatus(signals: Signals): Verdict {
   }
   // Versions before 2.1.158 publish no status, and no version shows a startup dialog in its session file.
   if (screen?.gate !== undefined && (session === undefined || session.version === undefined)) return gateVerdict(signals, read("pane"));
-  if (screen?.input !== undefined && session?.version === undefined) return paneVerdict(signals);
+  if (session?.version === undefined && (screen?.input !== undefined || hasBegun(signals.turn))) return paneVerdict(signals);
   const ageMs = now - (signals.startedAt ?? now);
   return { status: ageMs < spawningMs ? "spawning" : "unknown", ...read("process", ageMs) };
 }
 
 const read = (source: Source, age_ms = 0): Evidence => ({ source, age_ms: Math.max(0, age_ms) });
 
-/** No status is published and an input row is on screen: the transcript says whether a turn is under way. */
+/** No status is published: the screen says whether a turn runs, and the transcript what came of it. */
 function paneVerdict(signals: Signals): Verdict {
-  const { turn } = signals;
-  const isOver =
-    turn === undefined || turn.at === 0 || turn.end !== undefined || (turn.stopReason !== undefined && turn.stopReason !== "tool_use");
-  const evidence = turn === undefined || turn.at === 0 ? read("pane") : read("transcript", signals.now - turn.at);
-  return isOver ? turnVerdict(signals, evidence) : workingVerdict(signals, evidence);
+  const { turn, screen, now } = signals;
+  const told = hasBegun(turn) ? read("transcript", now - turn.at) : read("pane");
+  if (screen?.isBusy === true) return workingVerdict(signals, read("pane"));
+  if (screen?.input === undefined) return isTurnOpen(turn) ? workingVerdict(signals, told) : { status: "unknown", ...read("pane") };
+  return turnVerdict(signals, isTurnOpen(turn) ? read("pane") : told);
 }
+
+const hasBegun = (turn: Turn | undefined): turn is Turn => turn !== undefined && turn.at > 0;
+
+/** The transcript holds no end of the turn; 2.0.70 writes none of an answer that comes slowly. */
+const isTurnOpen = (turn: Turn | undefined): boolean =>
+  hasBegun(turn) && turn.end === undefined && (turn.stopReason === undefined || turn.stopReason === "tool_use");
+
+/** No status is published, and screen and transcript disagree, as they do for a moment while a turn begins or ends. */
+export const isPaneUnsettled = ({ isAlive, session, screen, turn }: Signals): boolean =>
+  isAlive &&
+  session?.status === undefined &&
+  session?.version === undefined &&
+  screen?.gate === undefined &&
+  screen?.isBusy !== true &&
+  hasBegun(turn) &&
+  (screen?.input === undefined || isTurnOpen(turn));
 
 function workingVerdict({ session, turn, hooks }: Signals, evidence: Evidence): Verdict {
   const tools = turn?.pendingTools.map((tool) => tool.name) ?? [];
@@ -164,8 +180,9 @@ function outcomeOf(turn: Turn): Outcome {
   if (turn.end === "interrupted") return "interrupted";
   if (turn.stopReason === "max_tokens") return "truncated";
   if (turn.stopReason === "refusal") return "declined";
+  if (turn.end !== undefined) return "finished";
   // Idle without an end of the turn: Esc before the first word of the answer, or a refused gate.
-  return turn.end === undefined && (turn.stopReason === undefined || turn.stopReason === "tool_use") ? "interrupted" : "finished";
+  return (turn.stopReason === undefined && turn.text === "") || turn.stopReason === "tool_use" ? "interrupted" : "finished";
 }
 
 /** By this time after the status turned idle the transcript holds the turn: lines come up to 0.35 s late (2.1.329). */
@@ -177,8 +194,9 @@ const stampToleranceMs = 150;
 export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolean {
   const since = session?.statusUpdatedAt;
   if (session?.status !== "idle" || since === undefined || now - since > transcriptLagMs) return false;
-  // With hooks, a turn that was stopped is told whole, and one that never began is known not to be.
-  if (hooks !== undefined && (lastHook(hooks) === "stop" || lastHook(hooks) === undefined)) return false;
+  // With hooks, a turn that was stopped is told whole, and one that never began is known not to be; a turn without any hook
+  // means that they are switched off.
+  if (hooks !== undefined && (lastHook(hooks) === "stop" || (lastHook(hooks) === undefined && !hasBegun(turn)))) return false;
   // The notice of an interruption is stamped with the key, up to 0.2 s before the status.
   const isInterrupted = turn?.end === "interrupted" && turn.at >= Math.max(since - transcriptLagMs, hooks?.promptAt ?? 0);
   return !isInterrupted && isBehind(turn, since);
@@ -238,6 +256,7 @@ const headerTools: [header: RegExp, tool: RegExp][] = [
   [/^Read file/, /^Read$/],
   [/^Fetch/, /^WebFetch$/],
   [/^Tool use/, /^mcp__/],
+  [/^Ready to code\?/, /^(?:ExitPlanMode|exit_plan_mode)$/],
 ];
 
 /** The call that the gate asks about: the first open one that fits the dialog; none when a sub-agent asks. */
@@ -247,7 +266,7 @@ function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
   const header = screen?.gate?.header;
   if (header === undefined) return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
   if (/· from the .* agent$/.test(header)) return undefined;
-  const fitting = headerTools.find(([pattern]) => pattern.test(header))?.[1];
+  const fitting = screen?.gate?.kind === "question" ? /^AskUserQuestion$/ : headerTools.find(([pattern]) => pattern.test(header))?.[1];
   const calls = fitting === undefined ? [] : open.filter((tool) => fitting.test(tool.name));
   if (fitting !== undefined) return calls.find((tool) => isShown(tool, screen?.gate?.body ?? "")) ?? calls[0];
   return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
@@ -255,7 +274,7 @@ function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
 
 /** A tool's gate is on screen and nothing tells yet which call it asks about. A sub-agent's call stands in no main transcript. */
 export const isGateUntold = (signals: Signals): boolean =>
-  signals.session?.status === "waiting" &&
+  (signals.session?.status === "waiting" || signals.session?.version === undefined) &&
   ["permission", "plan", "question"].includes(signals.screen?.gate?.kind ?? "") &&
   !/· from the .* agent$/.test(signals.screen?.gate?.header ?? "") &&
   gateTool(signals) === undefined;

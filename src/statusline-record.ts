@@ -14,7 +14,11 @@ export function recordStatusline(text: string, template: string | undefined, pla
   const place: Place = { env: process.env, homeDir: homeOf(process.env), platform: process.platform };
   const sample = parseStatuslineInput(text, configDir(place), Date.now());
   if (sample === undefined) return undefined;
-  keep(statuslineDir(place), sample);
+  try {
+    keep(statuslineDir(place), sample);
+  } catch {
+    // A full disk or a folder that may not be written: the line is shown all the same.
+  }
   return renderSample(place, sample, template ?? defaultTemplate, plain);
 }
 
@@ -47,17 +51,22 @@ function keep(dir: string, sample: StatuslineSample): void {
   const text = mergeSample(sample, readIfThere(path));
   if (text === undefined) return;
   const temporary = `${path}.${process.pid}.tmp`;
+  const file = openForWriting(dir, temporary);
   try {
-    const file = openForWriting(dir, temporary);
-    try {
-      writeSync(file, text);
-    } finally {
-      closeSync(file);
-    }
+    writeWhole(file, text);
     renameSync(temporary, path);
-  } catch {
-    // A full disk or a folder that may not be written: the line is shown all the same.
+  } catch (error) {
     rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+function writeWhole(file: number, text: string): void {
+  try {
+    // A disk that is nearly full takes a part.
+    if (writeSync(file, text) < Buffer.byteLength(text)) throw new Error("not written whole");
+  } finally {
+    closeSync(file);
   }
 }
 

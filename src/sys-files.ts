@@ -7,6 +7,7 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
@@ -17,7 +18,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The last bytes of a file, cut at a line start. */
 export interface Tail {
@@ -65,7 +66,8 @@ export function readTail(path: string, maxBytes: number): Tail | undefined {
     const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
     if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
     const lines = bytes.toString("utf8", firstLine).split("\n");
-    return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size };
+    if (lines.at(-1) === "") lines.pop();
+    return { lines: lines.includes("") ? lines.filter((line) => line !== "") : lines, isWhole: from === 0, size };
   } finally {
     closeSync(file);
   }
@@ -82,28 +84,42 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
 }
 
 /** Which file stands at a path, how long it is, and when it was written. */
-export interface FileState {
+export interface FileIdentity {
   id: string;
   size: number;
   modifiedAt: number;
   isFile: boolean;
 }
 
-const stateOf = (stat: Stats): FileState => ({
+export const identify = (path: string): FileIdentity | undefined =>
+  attempt(() => {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? undefined : identityOf(stat);
+  });
+
+const identityOf = (stat: Stats): FileIdentity => ({
   id: `${stat.dev}:${stat.ino}`,
   size: stat.size,
   modifiedAt: stat.mtimeMs,
   isFile: stat.isFile(),
 });
 
-export const identify = (path: string): FileState | undefined =>
-  attempt(() => {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    return stat === undefined ? undefined : stateOf(stat);
-  });
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
 
 /** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
-export interface OpenFile extends FileState {
+export interface OpenFile extends FileIdentity {
   /** How many bytes came into the buffer; 0 at the end. */
   read(buffer: Uint8Array, position: number): number;
   close(): void;
@@ -120,24 +136,23 @@ export function openFile(path: string): OpenFile | undefined {
     return undefined;
   }
   return {
-    ...stateOf(stat),
+    ...identityOf(stat),
     read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
     close: () => closeSync(file),
   };
 }
 
-/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
-export function readInto(path: string, offset: number, into: Uint8Array): number {
-  const file = attempt(() => openSync(path, "r"));
-  if (file === undefined) return 0;
-  try {
-    return readSync(file, into, 0, into.length, offset);
-  } catch {
-    // A folder, or a disk that fails: nothing can be read.
-    return 0;
-  } finally {
-    closeSync(file);
+/** Files below a folder whose names end so, in byte order; links to folders are not followed, so there is no end to miss. */
+export function findFiles(dir: string, suffix: string): string[] {
+  const found: string[] = [];
+  const folders = [dir];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of attempt(() => readdirSync(folder as string, { withFileTypes: true })) ?? []) {
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+      else if (entry.name.endsWith(suffix)) found.push(join(folder, entry.name));
+    }
   }
+  return found.sort();
 }
 
 export function writePrivate(path: string, text: string): void {

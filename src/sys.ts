@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
 import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
@@ -7,7 +7,8 @@ import {
   attempt,
   copyPrivate,
   createPrivate,
-  type FileState,
+  type FileIdentity,
+  findFiles,
   identify,
   isDirectory,
   isExecutable,
@@ -52,6 +53,7 @@ export interface Sys extends LinkFiles {
   readonly execPath: string;
   readonly pid: number;
   readonly uid: number;
+  readonly cpuCount: number;
   /** Undefined when neither the environment nor the user database names one. */
   readonly homeDir: string | undefined;
   hostname(): string;
@@ -68,10 +70,10 @@ export interface Sys extends LinkFiles {
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
-  openFile(path: string): OpenFile | undefined;
   /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
   readInto(path: string, offset: number, into: Uint8Array): number;
-  identify(path: string): FileState | undefined;
+  identify(path: string): FileIdentity | undefined;
+  openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -89,13 +91,15 @@ export interface Sys extends LinkFiles {
   takeLock(path: string): (() => void) | undefined;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
+  /** Files at any depth below a folder whose names end so, sorted. */
+  findFiles(dir: string, suffix: string): string[];
   realPath(path: string): string | undefined;
   isDirectory(path: string): boolean;
   isExecutable(path: string): boolean;
   modifiedAt(path: string): number | undefined;
   /** False when there is no such process. Signal 0 only asks. */
   signal(pid: number, signal: NodeJS.Signals | 0): boolean;
-  isTerminal(fd: 0 | 1): boolean;
+  isTerminal(fd: 0 | 1 | 2): boolean;
   /** stdin to its end. */
   readInput(): Promise<string>;
   /** Tells of changes in these files and folders; those that are missing are passed over. */
@@ -115,6 +119,9 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     execPath: process.execPath,
     pid: process.pid,
     uid: process.getuid?.() ?? 0,
+    get cpuCount() {
+      return navigator.hardwareConcurrency;
+    },
     homeDir: readHome(env),
     hostname,
     now: Date.now,
@@ -139,6 +146,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
+    findFiles,
     realPath: (path) => attempt(() => realpathSync(path)),
     isDirectory,
     isExecutable,
@@ -189,10 +197,13 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
-function isTerminal(fd: 0 | 1): boolean {
-  if (attempt(() => fstatSync(fd).isCharacterDevice()) !== true && process.platform !== "win32") return false;
-  return (fd === 0 ? process.stdin : process.stdout).isTTY === true;
+function isTerminal(fd: 0 | 1 | 2): boolean {
+  if (process.platform !== "win32" && attempt(() => isOtherDevice(fstatSync(fd))) !== true) return false;
+  return (fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr).isTTY === true;
 }
+
+/** /dev/null is a device too, and no terminal. */
+const isOtherDevice = (stat: Stats): boolean => stat.isCharacterDevice() && stat.rdev !== statSync("/dev/null").rdev;
 
 function write(fd: 1 | 2, text: string): boolean {
   const bytes = Buffer.from(text);

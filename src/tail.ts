@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Sys } from "./sys.ts";
-import type { FileState, OpenFile } from "./sys-files.ts";
+import type { FileIdentity, OpenFile } from "./sys-files.ts";
 
 const safetyPollMs = 1000;
 
@@ -62,7 +62,7 @@ const printBytes = 64;
 
 /** `startAt`: where the first poll begins; a file that starts over is read from its begin. */
 export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, startAt = 0): Tail {
-  let seen: FileState | undefined;
+  let seen: FileIdentity | undefined;
   let state = startState(startAt);
   let print = state.rest;
   return {
@@ -90,7 +90,7 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
 }
 
 /** The same file, not shorter, and what was read last still stands there: a file may be rewritten in its place, and longer. */
-const isContinued = (file: OpenFile, seen: FileState, position: number, print: Buffer): boolean =>
+const isContinued = (file: OpenFile, seen: FileIdentity, position: number, print: Buffer): boolean =>
   file.id === seen.id && file.size >= position && readPrint(file, position).equals(print);
 
 /** The bytes before a position, by which a file that was rewritten is told. */

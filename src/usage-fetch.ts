@@ -6,7 +6,7 @@ import type { Sys } from "./sys.ts";
 import type { Bounded } from "./sys-bounded.ts";
 import { type Blob, encodeBlob, parseBlob } from "./usage-blob.ts";
 import type { Source } from "./usage-ledger.ts";
-import type { FetchSettings } from "./usage-settings.ts";
+import { type FetchSettings, nestedVariable } from "./usage-settings.ts";
 
 /** A blob with its source and age, or why there is none. */
 export type Fetched = { blob: Blob; source: Source | "cache"; at: number } | { failure: string };
@@ -29,7 +29,14 @@ export function readCachedBlob(sys: Sys): { blob: Blob; at: number } | undefined
 /** From the cheapest source that answers. One process at a time asks; the others wait and take what it found. */
 export async function fetchBlob(sys: Sys, settings: FetchSettings, warn: (text: string) => void): Promise<Fetched> {
   if (isHub(sys, settings)) return readHubFile(sys);
-  return freshCache(sys, settings) ?? withLock(sys, "usage-fetch", () => freshCache(sys, settings) ?? ask(sys, settings, warn));
+  const fresh = freshCache(sys, settings);
+  if (fresh !== undefined) return fresh;
+  try {
+    return await withLock(sys, "usage-fetch", () => freshCache(sys, settings) ?? ask(sys, settings, warn));
+  } catch {
+    // No lock is to be had, as on a full disk: better asked twice than not at all.
+    return ask(sys, settings, warn);
+  }
 }
 
 const isHub = (sys: Sys, { hub }: FetchSettings): boolean => hub?.toLowerCase() === (sys.hostname().split(".")[0] ?? "").toLowerCase();
@@ -107,7 +114,11 @@ function attemptWrite(write: () => void): void {
 }
 
 function runCommand(sys: Sys, line: string, timeoutMs: number): Promise<Bounded> {
-  return sys.runBounded(sys.platform === "win32" ? ["cmd", "/C", line] : ["sh", "-c", line], { timeoutMs, maxBytes });
+  return sys.runBounded(sys.platform === "win32" ? ["cmd", "/C", line] : ["sh", "-c", line], {
+    timeoutMs,
+    maxBytes,
+    env: { ...sys.env, [nestedVariable]: "1" },
+  });
 }
 
 function fetchUrl(sys: Sys, url: string, options: Parameters<Sys["fetchBounded"]>[1]): Promise<Bounded> {
@@ -120,10 +131,16 @@ const hostName = /^(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9_][A-Za-z0-9._-]*$
 
 function runSsh(sys: Sys, host: string, timeoutMs: number): Promise<Bounded> {
   if (!hostName.test(host)) return Promise.resolve({ failure: `not a host name: ${host}` });
-  const options = ["BatchMode=yes", "ConnectTimeout=4", ...(sys.isDirectory(join(homeDir(sys), ".ssh")) ? multiplexing : [])];
+  const options = ["BatchMode=yes", "ConnectTimeout=4", ...multiplexing(sys)];
   const argv = ["ssh", ...options.flatMap((option) => ["-o", option]), "--", host, `cat "$HOME/${hubFile}"`];
   return sys.runBounded(argv, { timeoutMs, maxBytes, leavesChildren: true });
 }
 
-/** The connection stays open for the next fetch. */
-const multiplexing = ["ControlMaster=auto", "ControlPath=~/.ssh/cm-claude-%C.sock", "ControlPersist=300"];
+const maxSocketDir = 50;
+
+/** The connection stays open for the next fetch; not where the name of its socket would be too long for the system. */
+function multiplexing(sys: Sys): string[] {
+  const dir = join(homeDir(sys), ".ssh");
+  if (!sys.isDirectory(dir) || dir.length > maxSocketDir) return [];
+  return ["ControlMaster=auto", `ControlPath=${dir}/cm-claude-%C.sock`, "ControlPersist=300"];
+}

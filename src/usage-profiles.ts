@@ -65,31 +65,35 @@ function readFacts(sys: Sys, dir: string, notes: ReadonlyMap<string, FileNote>, 
 
 const sampleLifeMs = 2 * 86_400_000;
 
-/** What status lines were told last, one per session; forgotten after two days. */
-export function readStatuslines(sys: Sys): StatuslineSample[] {
+/** What status lines were told last, one per session; forgotten after two days. `since` leaves out those that said nothing later. */
+export function readStatuslines(sys: Sys, since = 0): StatuslineSample[] {
   const dir = statuslineDir(sys);
   return sys.list(dir).flatMap((name) => {
     const path = join(dir, name);
-    const age = sys.now() - (sys.modifiedAt(path) ?? 0);
-    const sample = name.endsWith(".json") ? parseSample(sys.readText(path) ?? "") : undefined;
+    const modifiedAt = sys.modifiedAt(path) ?? 0;
+    const isSample = name.endsWith(".json");
     // A temporary file that is old was left by a process that was killed.
-    if (age > (name.endsWith(".json") ? sampleLifeMs : 60_000)) sys.remove(path);
-    return sample ?? [];
+    if (sys.now() - modifiedAt > (isSample ? sampleLifeMs : 60_000)) sys.remove(path);
+    return (isSample && modifiedAt >= since ? parseSample(sys.readText(path) ?? "") : undefined) ?? [];
   });
 }
 
-/** Puts what the status lines said into the ledger. */
+const foldNote = "statuslines";
+/** File systems and clocks do not agree to the millisecond. */
+const overlapMs = 2000;
+
+/** Puts what the status lines have said since the last time into the ledger. */
 export function foldStatuslines(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[]): void {
-  const known = new Map(ledger.readings().map((reading) => [`${reading.account}\0${reading.window}\0${reading.source}`, reading.at]));
+  const now = sys.now();
   const accounts = new Map(profiles.map(({ dir, account }) => [realDir(sys, dir), account]));
-  const readings = readStatuslines(sys).flatMap((sample) => {
+  const samples = readStatuslines(sys, (ledger.fileNotes().get(foldNote)?.modifiedAt ?? 0) - overlapMs);
+  if (samples.length === 0) return;
+  const readings = samples.flatMap((sample) => {
     const dir = realDir(sys, sample.configDir);
     return readingsOf(accounts.get(dir) ?? `dir:${dir}`, sample.windows, "statusline", sample.limitsAt);
   });
-  ledger.record(
-    readings.filter(({ account, window, source, at }) => (known.get(`${account}\0${window}\0${source}`) ?? 0) < at),
-    sys.now(),
-  );
+  ledger.record(readings, now);
+  ledger.noteFiles([{ path: foldNote, modifiedAt: now, text: "{}" }]);
 }
 
 const limitLifeMs = 7 * 86_400_000;

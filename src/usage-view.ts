@@ -101,16 +101,16 @@ function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOpt
   const models = [...windows].filter(([name]) => name !== "five_hour" && name !== "seven_day");
   return {
     mark: profile.name === recommended ? "★" : profile.isCurrent ? "*" : " ",
-    name: profile.isRegistered ? profile.name : `${profile.name} (unreg)`,
+    name: printableLine(profile.isRegistered ? profile.name : `${profile.name} (unreg)`),
     session: windows.get("five_hour"),
     week: windows.get("seven_day"),
     now,
-    status: profile.isDisabled ? "disabled" : profile.error === undefined ? word : `${word}: ${profile.error}`,
+    status: profile.isDisabled ? "disabled" : profile.error === undefined ? word : printableLine(`${word}: ${profile.error}`),
     style: profile.isDisabled ? "dim" : style,
     from: newest === undefined ? "" : `${duration(now - newest.at)} ago, ${sourceWords[newest.source]}`,
     notes: [
       ...models.map(([name, window]) => `${name.slice("seven_day_".length).replaceAll("_", " ")} week ${windowText(window, now)}`),
-      ...(profile.sharedWith.length === 0 ? [] : [`same account as ${profile.sharedWith.join(", ")}`]),
+      ...(profile.sharedWith.length === 0 ? [] : [printableLine(`same account as ${profile.sharedWith.join(", ")}`)]),
     ],
   };
 }
@@ -118,8 +118,18 @@ function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOpt
 function foreignRow({ name, windows, at, error }: UsageReport["foreign"][number], now: number): Row {
   const [session, week] = [effectiveWindow(windows.five_hour, now), effectiveWindow(windows.seven_day, now)];
   const [word, style] = statusWords[statusOf([session, week], error)];
-  const status = error === undefined ? word : `${word}: ${error}`;
-  return { mark: " ", name: `${name} (unreg)`, session, week, now, status, style, from: `${duration(now - at)} ago, hub`, notes: [] };
+  const status = error === undefined ? word : printableLine(`${word}: ${error}`);
+  return {
+    mark: " ",
+    name: printableLine(`${name} (unreg)`),
+    session,
+    week,
+    now,
+    status,
+    style,
+    from: `${duration(now - at)} ago, hub`,
+    notes: [],
+  };
 }
 
 const percentText = (value: number): string => `${Math.round(value)}%`.padStart(4);
@@ -142,8 +152,15 @@ interface Cell {
   style?: Style | undefined;
 }
 
+interface Layout {
+  /** 0 for no bar. */
+  barCells: number;
+  /** Whether age and source are told. */
+  hasFrom: boolean;
+}
+
 /** What is left out first when the terminal is narrow. */
-const layouts = [
+const layouts: [Layout, ...Layout[]] = [
   { barCells: 10, hasFrom: true },
   { barCells: 5, hasFrom: true },
   { barCells: 8, hasFrom: false },
@@ -152,24 +169,17 @@ const layouts = [
 ];
 
 function renderRows(rows: readonly Row[], { paint, columns = Number.POSITIVE_INFINITY }: ViewOptions): string[] {
-  const lines = layouts.map((layout) => layOut(rows, layout));
-  const fitting = lines.find(({ total }) => total <= columns) ?? lines.at(-1);
-  if (fitting === undefined) return [];
+  let fitting = layOut(rows, layouts[0]);
+  for (const layout of layouts.slice(1)) if (fitting.total > columns) fitting = layOut(rows, layout);
   const { table, widths } = fitting;
   return table.flatMap((cells, index) => {
     const row = index === 0 ? undefined : rows[index - 1];
     const line = renderLine(cells, widths, paint, columns);
-    return [
-      row === undefined ? paint("bold", line) : line,
-      ...(row?.notes ?? []).map((note) => paint("dim", fit(`    ${printableLine(note)}`, columns))),
-    ];
+    return [row === undefined ? paint("bold", line) : line, ...(row?.notes ?? []).map((note) => paint("dim", fit(`    ${note}`, columns)))];
   });
 }
 
-function layOut(
-  rows: readonly Row[],
-  { barCells, hasFrom }: (typeof layouts)[number],
-): { table: Cell[][]; widths: number[]; total: number } {
+function layOut(rows: readonly Row[], { barCells, hasFrom }: Layout): { table: Cell[][]; widths: number[]; total: number } {
   const titles = ["  PROFILE", "5 HOURS", "WEEK", "STATUS", ...(hasFrom ? ["READ"] : [])];
   const cellOf = (window: (UsageWindow & { isReset?: boolean }) | undefined, now: number): Cell => {
     if (window === undefined) return { text: "—", style: "dim" };
@@ -180,10 +190,10 @@ function layOut(
   const table: Cell[][] = [
     titles.map((text) => ({ text })),
     ...rows.map((row) => [
-      { text: `${row.mark} ${printableLine(row.name)}`, style: row.mark === "★" ? ("bold" as const) : undefined },
+      { text: `${row.mark} ${row.name}`, style: row.mark === "★" ? ("bold" as const) : undefined },
       cellOf(row.session, row.now),
       cellOf(row.week, row.now),
-      { text: printableLine(row.status), style: row.style },
+      { text: row.status, style: row.style },
       ...(hasFrom ? [{ text: row.from, style: "dim" as const }] : []),
     ]),
   ];
@@ -197,7 +207,7 @@ function renderLine(cells: readonly Cell[], widths: readonly number[], paint: Pa
   for (const [index, { text, style }] of cells.entries()) {
     const room = columns - used;
     if (room <= 0) break;
-    const shown = fit(text, room);
+    const shown = room === Number.POSITIVE_INFINITY ? text : fit(text, room);
     const isLast = index === cells.length - 1;
     const padding = isLast ? "" : " ".repeat(Math.max(0, Math.min((widths[index] ?? 0) + 2, room) - width(shown)));
     line += (style === undefined ? shown : paint(style, shown)) + padding;
@@ -223,7 +233,7 @@ export function encodeUsage(report: UsageReport, recommended: string | undefined
       configured: report.isConfigured,
       recommended: recommended ?? null,
       failure: report.failure ?? null,
-      profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))),
+      profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => (a < b ? -1 : 1))),
     },
     null,
     2,

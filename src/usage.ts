@@ -1,8 +1,8 @@
 import type { Windows } from "./claude-usage.ts";
-import { currentProfile, type Registry, readRegistryOrNone } from "./registry.ts";
+import { type Registry, readRegistryOrNone } from "./registry.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
-import { askUsage } from "./usage-ask.ts";
+import type { Blob } from "./usage-blob.ts";
 import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-fetch.ts";
 import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source } from "./usage-ledger.ts";
 import { foldStatuslines, foldTranscripts, readProfiles, type UsageProfile } from "./usage-profiles.ts";
@@ -44,7 +44,8 @@ export interface UsageOptions {
 }
 
 /** What every account has used, from all there is to know on this machine and, when asked to, beyond. */
-export async function readUsage(sys: Sys, options: UsageOptions): Promise<UsageReport> {
+export async function readUsage(given: Sys, options: UsageOptions): Promise<UsageReport> {
+  const sys = withKnownPaths(given);
   const registry = options.registry ?? readRegistryOrNone(sys);
   const ledger = openLedger(sys);
   try {
@@ -57,11 +58,10 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<UsageR
       const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
       else if (fetched !== undefined) recordBlob(sys, ledger, profiles, fetched);
-      if (options.asks === true) await askAll(sys, ledger, profiles);
     }
+    if (options.asks === true) await askAll(sys, ledger, profiles);
     const cached = readCachedBlob(sys);
-    if (cached !== undefined && sys.modifiedAt(blobCachePath(sys)) !== undefined)
-      recordBlob(sys, ledger, profiles, { ...cached, source: "cache" });
+    if (cached !== undefined) recordCached(sys, ledger, profiles, cached);
     return createReport(sys, ledger, profiles, {
       ...(cached === undefined ? {} : { cached }),
       ...(failure === undefined ? {} : { failure }),
@@ -69,6 +69,16 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<UsageR
   } finally {
     ledger.close();
   }
+}
+
+/** Each of many profiles is compared with all others: a path is resolved once. */
+function withKnownPaths(sys: Sys): Sys {
+  const known = new Map<string, string | undefined>();
+  const realPath = (path: string) => {
+    if (!known.has(path)) known.set(path, sys.realPath(path));
+    return known.get(path);
+  };
+  return { ...sys, realPath };
 }
 
 type Answer = Exclude<Fetched, { failure: string }>;
@@ -80,6 +90,19 @@ function recordBlob(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[],
     return account === undefined ? [] : readingsOf(account, windows, source, Math.min(capturedAt ?? blob.capturedAt ?? at, at));
   });
   ledger.record(readings, sys.now());
+}
+
+/** Once for each cache that somebody has written, and for each set of profiles. */
+function recordCached(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[], cached: { blob: Blob; at: number }): void {
+  const note = {
+    path: blobCachePath(sys),
+    modifiedAt: Math.floor(cached.at),
+    text: JSON.stringify(profiles.map(({ account }) => account)),
+  };
+  const known = ledger.fileNotes().get(note.path);
+  if (known?.modifiedAt === note.modifiedAt && known.text === note.text) return;
+  recordBlob(sys, ledger, profiles, { ...cached, source: "cache" });
+  ledger.noteFiles([note]);
 }
 
 /** Older than this, an account is worth a question. */
@@ -94,6 +117,8 @@ async function askAll(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[
     return !account.startsWith("dir:") && Math.min(...ages) > askAfterMs;
   };
   const due = profiles.filter(isDue).filter((profile, index, all) => all.findIndex(({ account }) => account === profile.account) === index);
+  if (due.length === 0) return;
+  const { askUsage } = await import("./usage-ask.ts");
   const work = async () => {
     for (let profile = due.shift(); profile !== undefined; profile = due.shift()) {
       // A claude that cannot be started leaves what is known as it is.
@@ -113,6 +138,7 @@ function createReport(
   const readings = newestReadings(ledger.readings());
   const disabled = readDisabledProfiles(sys);
   const names = new Set(profiles.map(({ name }) => name));
+  const sharers = Map.groupBy(profiles, ({ account }) => account);
   const foreign = [...new Set([...(cached?.blob.profiles.keys() ?? []), ...(cached?.blob.errors.keys() ?? [])])].filter(
     (name) => !names.has(name),
   );
@@ -128,7 +154,7 @@ function createReport(
         ...profile,
         windows,
         ...(times.length === 0 ? {} : { readAt: Math.max(...times) }),
-        sharedWith: profiles.filter((other) => other.account === profile.account && other.dir !== profile.dir).map(({ name }) => name),
+        sharedWith: (sharers.get(profile.account) ?? []).filter((other) => other !== profile).map(({ name }) => name),
         isDisabled: disabled.has(profile.name),
         ...(error === undefined || !profile.isRegistered || Math.max(...times) > (cached?.at ?? 0) ? {} : { error }),
       };
@@ -172,7 +198,6 @@ function accountOf(sys: Sys, ledger: Ledger, configDir: string): string {
 }
 
 export interface RankOptions {
-  registry: Registry;
   /** The profile one is in; that of the environment unless told. */
   current?: string;
   /** Whether staying is a choice; it is, unless told. */
@@ -187,7 +212,7 @@ export interface RankOptions {
 export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions): Ranking {
   const { includeCurrent = true, hasAgeGate = true } = options;
   const settings = readScoreSettings(sys, options);
-  const current = options.current ?? currentProfile(sys, options.registry)?.name;
+  const current = options.current ?? report.profiles.find(({ isCurrent }) => isCurrent)?.name;
   const candidates = report.profiles.filter(({ isRegistered }) => isRegistered).map(createCandidate);
   return scoreCandidates(candidates, {
     ...settings,

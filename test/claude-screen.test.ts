@@ -407,3 +407,50 @@ describe("the same gate", () => {
     expect(print(text) === print(bash())).toBe(isSame);
   });
 });
+
+const edge = "─".repeat(40);
+
+test.each<[rule: string, above: string, row: string, isBusy: boolean]>([
+  ["2.0.70 spins above its input row", "> Do it\n\n✻ Elucidating… (esc to interrupt)\n", "> ", true],
+  ["with a tip below the spinner", "  ⎿  Running…\n\n✻ Unfurling… (esc to interrupt)\n  ⎿  Tip: Run /terminal-setup\n", "> ", true],
+  ["2.1.86 tells no key there", "❯ Do it\n\n✽ Sautéing…\n", "❯\u00a0my draft", true],
+  ["with its time", "· Infusing… (12s · ↓ 30 tokens)\n", "❯\u00a0", true],
+  ["an answer is none", "● I begin…\n", "> ", false],
+  ["nor is a text of the model, which is indented", "● Look:\n  ✻ Thinking… (esc to interrupt)\n", "> ", false],
+  ["nor one that has scrolled up", "✻ Elucidating… (esc to interrupt)\n\n● Done.\n", "> ", false],
+  ["nor what a turn took", "✻ Brewed for 12s\n", "❯\u00a0", false],
+])("a turn runs: %s", (_, above, row, isBusy) => {
+  expect(parseScreen(`${above}\n${edge}\n${row}\n${edge}\n  ? for shortcuts\n`).isBusy ?? false).toBe(isBusy);
+});
+
+const form = (rows: string[], header = " ☐ Folder") =>
+  ["❯ Do it", "", edge, header, "", "Which folder?", "", ...rows, "", "Enter to select · ↑/↓ to navigate · Esc to cancel"].join("\n");
+
+test.each<[rule: string, screen: string, options: string[]]>([
+  [
+    "a text in it, last before the chat",
+    form(["  1. src", "     Sources", "  2. test", "❯ 3. my 1 own", edge, "  4. Chat about this"]),
+    ["choice src", "choice test", "free-text my 1 own*", "chat Chat about this"],
+  ],
+  [
+    "2.0.70 has no chat: the last",
+    form(["  1.  src", "     Sources", "  2.  test", "❯ 3. gamma 7"]),
+    ["choice src", "choice test", "free-text gamma 7*"],
+  ],
+  [
+    "the row that submits has no number, and may be under the cursor",
+    form(
+      ["  1. [✔] src", "  2. [ ] test", "  3. [ ] Type something", "❯    Submit", edge, "  4. Chat about this"],
+      "←  ☒ Folder  ✔ Submit  →",
+    ),
+    ["choice [✔] src", "choice [ ] test", "free-text [ ] Type something", "chat Chat about this", "submit Submit*"],
+  ],
+  [
+    "the page that sums up has none",
+    form(["❯ 1. Submit answers", "  2. Cancel"], "←  ☒ Folder  ✔ Submit  →"),
+    ["submit Submit answers*", "refuse Cancel"],
+  ],
+])("the field of a question: %s", (_, screen, options) => {
+  const read = parseScreen(screen).gate;
+  expect(read?.options.map(({ meaning, label, isSelected }) => `${meaning} ${label}${isSelected ? "*" : ""}`)).toEqual(options);
+});

@@ -1,7 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { asksQuestion, hasWholeTurn, parseTranscriptLine, readTurn, type TranscriptEvent, type Turn } from "../src/claude-transcript.ts";
+import {
+  asksQuestion,
+  hasWholeTurn,
+  parseQueued,
+  parseTranscriptLine,
+  readTurn,
+  type TranscriptEvent,
+  type Turn,
+} from "../src/claude-transcript.ts";
 
 const linesOf = (folder: string) => readFileSync(join(import.meta.dir, "fixtures", folder, "transcript.jsonl"), "utf8").split("\n");
 
@@ -437,4 +445,16 @@ test.each<[text: string, asks: boolean]>([
   [`a ${ticks}b? c${ticks} d`, false],
 ])("a question: %j %p", (text, asks) => {
   expect(asksQuestion(text)).toBe(asks);
+});
+
+const queued = '{"type":"queue-operation","operation":"enqueue","timestamp":"2026-11-20T15:51:45.825Z","sessionId":"s","content":"Go on"}';
+
+test.each<[rule: string, line: string, text: string | undefined]>([
+  ["a prompt that was queued", queued, "Go on"],
+  ["not one that leaves the queue", queued.replace("enqueue", "dequeue"), undefined],
+  ["not a torn line", queued.slice(0, -5), undefined],
+  ["not without its time", queued.replace("2026-11-20T15:51:45.825Z", ""), undefined],
+  ["not a prompt that quotes one", JSON.stringify({ type: "user", message: { content: queued } }), undefined],
+])("the queue: %s", (_, line, text) => {
+  expect(parseQueued(line)?.text).toBe(text);
 });

@@ -18,6 +18,7 @@ describe("keys", () => {
     ["limit.max-hops", ["3"], { limit: { maxHops: 3 } }],
     ["limit.profiles.work.policy", ["stop"], { limit: { profiles: { work: { policy: "stop" } } } }],
     ["limit.profiles.a.b.policy", ["stop"], { limit: { profiles: { "a.b": { policy: "stop" } } } }],
+    ["usage.disabled", ["work", "spare"], { usage: { disabled: ["work", "spare"] } }],
     ["usage.policy", ["spread"], { usage: { policy: "spread" } }],
     ["prices.claude-opus-4.5.input", ["2.5"], { prices: { "claude-opus-4.5": { input: 2.5 } } }],
     ["dashboard.warn-percent", ["70"], { dashboard: { warnPercent: 70 } }],

@@ -12,6 +12,7 @@ import {
   judgeQuestion,
   judgeRequest,
   judgeSessionFile,
+  judgeStatusline,
   judgeTmux,
   judgeTranscript,
   judgeWords,
@@ -67,6 +68,18 @@ test.each([
   ["one is missing", { busy: "busy" }, "degraded: nothing is told in place of idle"],
 ])("status words: %s", (_, seen, finding) => {
   expect(say(judgeWords({ idle: "idle", busy: "busy" }, seen))).toBe(finding);
+});
+
+const told = { session_id: "a", model: { id: "m" }, context_window: { used_percentage: 1 } };
+
+test.each([
+  ["whole", told, "trusted: session_id, model, context_window are told"],
+  ["none", undefined, "absent: its command did not run"],
+  ["of another session", { ...told, session_id: "b" }, "degraded: it does not name the session"],
+  ["without a model", { ...told, model: null }, "degraded: it does not tell model"],
+  ["without both", { session_id: "a" }, "degraded: it does not tell model, context_window"],
+])("statusline: %s", (_, input, finding) => {
+  expect(say(judgeStatusline(input, "a"))).toBe(finding);
 });
 
 describe("hooks", () => {

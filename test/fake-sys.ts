@@ -40,6 +40,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     cwd: given.cwd ?? "/work",
     execPath: "/opt/csm",
     pid: 1,
+    cpuCount: 1,
     uid: given.uid ?? 1000,
     homeDir: "homeDir" in given ? given.homeDir : "/home/dev",
     files,
@@ -118,6 +119,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
         [...files.keys()].filter((file) => file.startsWith(`${dir}/`)).map((file) => file.slice(dir.length + 1).split("/")[0] ?? ""),
       ),
     ],
+    findFiles: (dir, suffix) => [...files.keys()].filter((file) => file.startsWith(`${dir}/`) && file.endsWith(suffix)).sort(),
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
     // No links here: tests of what moves and links use a real folder.

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { promptLine, toolResultLine, usageLine } from "../scripts/usage-lines.ts";
 import { createMeter, type MeterReading } from "../src/meter.ts";
 import { createFakeSys } from "./fake-sys.ts";
-import { promptLine, toolResultLine, usageLine } from "./usage-lines.ts";
 
 const path = "/home/dev/.claude/projects/-x/s1.jsonl";
 const agent = "/home/dev/.claude/projects/-x/s1/subagents/agent-a1.jsonl";

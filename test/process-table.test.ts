@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readProcessTable } from "../src/process-table.ts";
+import { readProcessTable, shortCommand } from "../src/process-table.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const stat = (pid: number, command: string, state: string, ppid: number, group: number, start: number) =>
@@ -81,4 +81,19 @@ test("Windows: one PowerShell; no environment, but a parent's number stays", asy
     },
   ]);
   sys.done();
+});
+
+const wrapped = (run: string) =>
+  `/bin/bash -c source /home/dev/.claude/shell-snapshots/snapshot-bash-1-x.sh 2>/dev/null || true && shopt -u extglob && eval ${run} < /dev/null && pwd -P >| /tmp/cwd`;
+
+test.each<[command: string, short: string]>([
+  ["/usr/bin/node /srv/server.js --port 1", "node /srv/server.js --port 1"],
+  ["C:\\bin\\node.exe server.js", "node.exe server.js"],
+  ["[kthreadd]", "[kthreadd]"],
+  [wrapped("'while :; do sleep 1; done'"), "while :; do sleep 1; done"],
+  [wrapped(`'echo '"'"'a b'"'"''`), "echo 'a b'"],
+  [wrapped("make"), "make"],
+  ["/bin/bash -c eval 'x'", "bash -c eval 'x'"],
+])("shortCommand: %s", (command, short) => {
+  expect(shortCommand({ command })).toBe(short);
 });

@@ -15,9 +15,10 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { diagnose, repair } from "../src/profile-doctor.ts";
-import { planShare, planUnshare, plugins, renderPlan, type ShareItem, share, shareItems, unshare } from "../src/profile-share.ts";
+import { planShare, plugins, renderPlan, type ShareItem, share, shareItems } from "../src/profile-share.ts";
+import { planUnshare, unshare } from "../src/profile-unshare.ts";
 import { readRegistry } from "../src/registry.ts";
-import { createSys } from "../src/sys.ts";
+import { createSys, type Sys } from "../src/sys.ts";
 
 const homes: string[] = [];
 afterEach(() => {
@@ -208,6 +209,75 @@ test("ended between the move and the link, the next run goes on", async () => {
   await expect(share(torn, box.a, find("projects"))).rejects.toThrow("ended");
   expect(await share(box.sys, box.a, find("projects"))).toBe("linked to shared SSOT");
   expect(box.read(".claude.a/projects/-w/1.jsonl")).toBe("a1");
+});
+
+const changing = ["rename", "createLink", "removeLink", "removeEmptyDir", "makePrivateDir", "createPrivate", "copy", "remove"] as const;
+
+/** The system ends the program before its n-th change; false in `isOver` when it came to that. */
+function dieBefore(sys: Sys, n: number) {
+  let count = 0;
+  const state = { isOver: true };
+  const dying = { ...sys };
+  for (const name of changing) {
+    const real = sys[name] as (...words: never[]) => never;
+    (dying as Record<string, unknown>)[name] = (...words: never[]) => {
+      if (++count >= n) {
+        state.isOver = false;
+        throw new Error("killed");
+      }
+      return real(...words);
+    };
+  }
+  return { dying, state };
+}
+
+test.each(rows)("killed before any of its changes, the next run completes it: %s (%s)", async (_, word, files) => {
+  for (let n = 1, isOver = false; !isOver; n++) {
+    const box = createHome(files);
+    const before = box.texts();
+    const { dying, state } = dieBefore(box.sys, n);
+    await share(dying, box.a, find(word)).catch(() => undefined);
+    isOver = state.isOver;
+    expect(box.texts()).toEqual(expect.arrayContaining(before));
+    await share(box.sys, box.a, find(word));
+    expect(await share(box.sys, box.a, find(word))).toBe("already linked to shared SSOT");
+    expect(box.texts()).toEqual(expect.arrayContaining(before));
+  }
+});
+
+test.each(["settings", "skills", "projects"])("the same of --undo: %s", async (word) => {
+  const item = find(word);
+  const own = (name: string) => (item.kind === "file" ? `.claude.${name}/${item.entry}` : `.claude.${name}/${item.entry}/x/${name}`);
+  for (let n = 1, isOver = false; !isOver; n++) {
+    const box = createHome({ [own("a")]: "a", [own("b")]: "b" });
+    await share(box.sys, box.a, item);
+    await share(box.sys, box.b, item);
+    const { dying, state } = dieBefore(box.sys, n);
+    for (const dir of [box.a, box.b]) await unshare(dying, dir, item).catch(() => undefined);
+    isOver = state.isOver;
+    expect(box.texts()).toEqual(expect.arrayContaining(["a", "b"]));
+    for (const dir of [box.a, box.b]) await unshare(box.sys, dir, item);
+    expect(box.texts()).toEqual(expect.arrayContaining(["a", "b"]));
+    for (const name of ["a", "b"]) expect([n, name, existsSync(join(box.home, `.claude.${name}`, item.entry))]).toEqual([n, name, true]);
+  }
+});
+
+test("a folder that comes back between the move and the link is shared too", async () => {
+  const box = createHome({ ".claude.a/projects/-w/1.jsonl": "a1" });
+  let count = 0;
+  const racing = {
+    ...box.sys,
+    createLink(target: string, path: string) {
+      if (count++ === 0) {
+        mkdirSync(join(path, "-w"), { recursive: true });
+        writeFileSync(join(path, "-w/2.jsonl"), "a2");
+      }
+      box.sys.createLink(target, path);
+    },
+  };
+  await share(racing, box.a, find("projects"));
+  expect(["1", "2"].map((name) => box.read(`.claude.a/projects/-w/${name}.jsonl`))).toEqual(["a1", "a2"]);
+  expect(box.link(".claude.a/projects")).toBeDefined();
 });
 
 test("across file systems nothing is lost and the error says why", async () => {

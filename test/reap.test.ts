@@ -77,10 +77,10 @@ test("each row says why, and whether its session died", () => {
     row(63, 1, 200, { marks: { claudePid: 51, sessionId: "other" } }),
   ];
   expect(planReap({ table: rows, ownPid: 99, dead, livePids: [] }).map(({ row: { pid }, ...rest }) => ({ pid, ...rest }))).toEqual([
-    { pid: 60, claudePid: 50, sessionId: "s", why: "its environment names claude 50, which is gone", isCrash: true },
-    { pid: 61, claudePid: 50, sessionId: "s", why: "it is in the process group of claude 50, which is gone", isCrash: true },
-    { pid: 62, claudePid: 50, sessionId: "s", why: "process 60 started it", isCrash: true },
-    { pid: 63, claudePid: 51, sessionId: "other", why: "its environment names claude 51, which is gone", isCrash: false },
+    { pid: 60, claudePid: 50, sessionId: "s", why: "environment names claude 50", isCrash: true },
+    { pid: 61, claudePid: 50, sessionId: "s", why: "process group of claude 50", isCrash: true },
+    { pid: 62, claudePid: 50, sessionId: "s", why: "child of orphan 60", isCrash: true },
+    { pid: 63, claudePid: 51, sessionId: "other", why: "environment names claude 51", isCrash: false },
   ]);
 });
 

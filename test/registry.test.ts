@@ -1,16 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  checkProfileName,
-  currentDir,
-  currentProfile,
-  openRegistry,
-  parseProfileDir,
-  profileDirs,
-  profileEnv,
-  profileOfDir,
-  readRegistry,
-  readRegistryOrNone,
-} from "../src/registry.ts";
+import { currentDir, currentProfile, profileDirs, profileEnv, profileOfDir, readRegistry, readRegistryOrNone } from "../src/registry.ts";
+import { checkProfileName, openRegistry, parseProfileDir } from "../src/registry-change.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const profilesFile = "/home/dev/.config/claude-as/profiles.json";
@@ -162,6 +152,7 @@ test.each([
   ["~other/x", "only ~ and ~/… are expanded"],
   ["~", "one of its own"],
   ["/", "one of its own"],
+  ["~/.claude.shared/", "one of its own"],
 ])("refuses the folder %j", (typed, message) => expect(() => parseProfileDir(createFakeSys(), typed)).toThrow(message));
 
 // Defect D4: nothing chosen is claude's own folder, never `~/.claude.`.
@@ -223,4 +214,31 @@ test.each([
   ],
 ])("the environment of a profile in %s", (_, dir, files, expected) => {
   expect<object>(profileEnv(createFakeSys({ files }), { name: "p", dir })).toEqual(expected);
+});
+
+test("a whole new state is put in place of the one that was read, and of no other", async () => {
+  const { sys, registry, token } = open(two);
+  const before = readRegistry(sys);
+  await registry.replace(before, { profiles: [{ name: "new", dir: "/new" }], defaultName: "new" });
+  expect(readRegistry(sys)).toEqual({ profiles: [{ name: "new", dir: "/new" }], defaultName: "new" });
+  expect(token()).toBe("new\n");
+  await expect(registry.replace(before, before)).rejects.toThrow("changed by somebody else meanwhile");
+});
+
+test("what a killed writer left behind goes with the next change; nothing else does", async () => {
+  const { sys, registry } = open(two);
+  for (const name of ["profiles.json.77.tmp", "default.77.tmp", "profiles.json.tmp", "notes.txt"])
+    sys.files.set(`/home/dev/.config/claude-as/${name}`, "");
+  await registry.setDefault("zeta");
+  expect(sys.list("/home/dev/.config/claude-as").sort()).toEqual(["default", "notes.txt", "profiles.json", "profiles.json.tmp"]);
+});
+
+test("a registry that is a link into somebody's dotfiles stays one", async () => {
+  const { sys, registry } = open(two);
+  sys.files.set("/dotfiles/profiles.json", JSON.stringify(two));
+  sys.realPath = (path) => (path === profilesFile ? "/dotfiles/profiles.json" : path);
+  await openRegistry(sys).add({ name: "new", dir: "/new" });
+  expect(sys.files.get("/dotfiles/profiles.json")).toContain('"new"');
+  expect(sys.files.get(profilesFile)).toBe(JSON.stringify(two));
+  expect(registry.read().profiles.length).toBe(3);
 });

@@ -51,6 +51,9 @@ test.each<[rule: string, text: string, pasted: string]>([
 
 test.each<[rule: string, styled: string, plain: string]>([
   ["a dim hint goes", "❯\u00a0\u001b[2mPress up to edit\u001b[0m", "❯\u00a0"],
+  ["the cursor on the first letter of a hint is part of it", "> \u001b[7mT\u001b[0;2mry this\u001b[0m", "> "],
+  ["the cursor inside a draft is not", "> fi\u001b[7mx\u001b[0m it", "> fix it"],
+  ["nor is it at the end of one, above a dim rule", "> fi\u001b[7mx\u001b[0m\n\u001b[2m──", "> fix\n"],
   ["a draft stays", "❯\u00a0\u001b[1mfix\u001b[0m it", "❯\u00a0fix it"],
   ["22 ends it", "\u001b[2mx\u001b[22my", "y"],
   ["an empty code ends it", "\u001b[2mx\u001b[my", "y"],

@@ -6,7 +6,7 @@ import type { Meaning, ScreenGate } from "../src/claude-gate.ts";
 import { parseScreen, type Screen } from "../src/claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "../src/claude-session.ts";
 import { readTurn, type ToolUse, type Turn } from "../src/claude-transcript.ts";
-import { decideStatus, isTranscriptLate, type Signals, type Verdict } from "../src/status.ts";
+import { decideStatus, isPaneUnsettled, isTranscriptLate, type Signals, type Verdict } from "../src/status.ts";
 
 const fixtures = join(import.meta.dir, "fixtures");
 const textOf = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
@@ -214,6 +214,7 @@ const session = (fields: Partial<SessionFile> = {}): SessionFile => ({
 const waiting = (waitingFor = "permission prompt") => session({ status: "waiting", waitingFor });
 const oldSession: SessionFile = { pid: 7, sessionId: "a", cwd: "/app", startedAt: now - 90_000 };
 const empty: Screen = { input: "" };
+const spinning: Screen = { input: "", isBusy: true };
 
 /** `1 allow-once Yes`; `-` has no number. */
 const gate = (fields: Partial<ScreenGate> = {}, ...options: string[]): Screen => ({
@@ -646,23 +647,38 @@ describe("signals made by hand", () => {
     ],
     [
       "2.1.86: a prompt without an answer",
-      { session: oldSession, screen: empty, turn: turn() },
-      { status: "working", tools: [], ...fromLines },
+      { session: oldSession, screen: spinning, turn: turn() },
+      { status: "working", tools: [], ...fromPane },
     ],
     [
       "2.1.86: a text that is still written",
-      { session: oldSession, screen: empty, turn: turn({ text: "Do" }) },
-      { status: "working", tools: [], ...fromLines },
+      { session: oldSession, screen: spinning, turn: turn({ text: "Do" }) },
+      { status: "working", tools: [], ...fromPane },
+    ],
+    [
+      "2.0.70: a text without its end, and no spinner",
+      { startedAt: now - 90_000, screen: empty, turn: turn({ text: "Done." }) },
+      { status: "idle_done", text: "Done.", outcome: "finished", ...fromPane },
+    ],
+    [
+      "2.1.86: a prompt that Esc took back, which no line tells",
+      { session: oldSession, screen: { input: "Wait for me" }, turn: turn() },
+      { status: "idle_done", text: "", outcome: "interrupted", ...fromPane },
     ],
     [
       "2.1.86: a call that runs",
-      { session: oldSession, screen: empty, turn: turn({ stopReason: "tool_use", pendingTools: [tool("Bash")] }) },
-      { status: "working", tools: ["Bash"], ...fromLines },
+      { session: oldSession, screen: spinning, turn: turn({ stopReason: "tool_use", pendingTools: [tool("Bash")] }) },
+      { status: "working", tools: ["Bash"], ...fromPane },
     ],
     [
       "2.1.86: a result, no answer yet",
-      { session: oldSession, screen: empty, turn: turn({ stopReason: "tool_use" }) },
-      { status: "working", tools: [], ...fromLines },
+      { session: oldSession, screen: spinning, turn: turn({ stopReason: "tool_use" }) },
+      { status: "working", tools: [], ...fromPane },
+    ],
+    [
+      "2.1.86: a screen between two paintings",
+      { session: oldSession, screen: {}, turn: turn({ stopReason: "tool_use", pendingTools: [tool("Bash")] }) },
+      { status: "working", tools: ["Bash"], ...fromLines },
     ],
     [
       "2.1.86: an answer",
@@ -682,6 +698,11 @@ describe("signals made by hand", () => {
     [
       "2.1.86: neither gate nor input row",
       { startedAt: now - 90_000, session: oldSession, screen: {}, turn: finished("Done.") },
+      { status: "unknown", ...fromPane },
+    ],
+    [
+      "2.1.86: no screen and no turn, long after the start",
+      { startedAt: now - 90_000, session: oldSession, screen: {} },
       { status: "unknown", source: "process", age_ms: 90_000 },
     ],
   ])("%s", (_, signals, wanted) => {
@@ -733,6 +754,12 @@ test.each<[rule: string, signals: Partial<Signals>, isLate: boolean]>([
   ],
   ["a second is enough", { session: session({ status: "idle", statusUpdatedAt: now - 1001 }), turn: turn() }, false],
   ["not before", { session: session({ status: "idle", statusUpdatedAt: now - 1000 }), turn: turn() }, true],
+  ["hooks that told nothing, and no turn", { session: session({ status: "idle", statusUpdatedAt: now - 100 }), hooks: {} }, false],
+  [
+    "hooks that are switched off, as a turn without them shows",
+    { session: session({ status: "idle", statusUpdatedAt: now - 100 }), turn: turn({ at: now - 500 }), hooks: {} },
+    true,
+  ],
   ["a busy session is not late", { session: session({ status: "busy", statusUpdatedAt: now }), turn: turn() }, false],
   ["nor one that tells no time", { session: { ...oldSession, status: "idle" }, turn: turn() }, false],
   ["nor one without a session file", { turn: turn() }, false],
@@ -746,3 +773,15 @@ test.each(["ans-1", "ans-4", "ans-esc", "api-529", "ask-escape", "hook-deny", "i
     expect(isTranscriptLate(signalsOf(`claude-2.1.329/${folder}`, 300))).toBe(false);
   },
 );
+
+test.each<[rule: string, signals: Partial<Signals>, isUnsettled: boolean]>([
+  ["an open turn without a spinner", { screen: empty, turn: turn() }, true],
+  ["a spinner settles it", { screen: spinning, turn: turn() }, false],
+  ["so does the end of the turn", { screen: empty, turn: turn({ stopReason: "end_turn" }) }, false],
+  ["and a gate", { screen: gate(), turn: turn() }, false],
+  ["neither gate nor input row", { screen: {}, turn: finished("Done.") }, true],
+  ["nothing has begun", { screen: empty }, false],
+  ["a version that tells its status needs no spinner", { session: session({ status: "idle" }), screen: empty, turn: turn() }, false],
+])("without a status, screen and transcript disagree: %s", (_, signals, isUnsettled) => {
+  expect(isPaneUnsettled({ now, isAlive: true, ...signals })).toBe(isUnsettled);
+});

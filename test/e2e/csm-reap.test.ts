@@ -93,7 +93,6 @@ test("kill -9 leaves an MCP server and a shell; reap lists exactly these, ends t
 
 test.each([
   [["--yes", "--dry-run"], "contradict"],
-  [["--term"], "give --yes too"],
   [["--sesion", "x"], "did you mean --session?"],
 ])("csm reap %p is refused with code 2", async (args, words) => {
   const result = await sandbox.box.csm(["reap", ...args]);

@@ -56,6 +56,8 @@ async function start(name: string, profiles: readonly string[], steps: Step[], w
         () => box.screen(name),
       ),
     say: async (text: string) => {
+      // An Enter before claude is ready is lost.
+      await until(`${name} is idle`, () => sessionFile(box, profiles, id)?.text.includes('"status":"idle"'));
       await box.keys(name, "-l", text);
       await box.keys(name, "Enter");
     },
@@ -82,16 +84,18 @@ async function start(name: string, profiles: readonly string[], steps: Step[], w
   };
 }
 
-function livePid(box: Box, profiles: readonly string[], id: string): string | undefined {
+function sessionFile(box: Box, profiles: readonly string[], id: string): { pid: string; text: string } | undefined {
   for (const profile of profiles) {
     const dir = join(dirOf(box, profile), "sessions");
     for (const file of box.sys.list(dir).filter((entry) => entry.endsWith(".json"))) {
-      const text = readFileSync(join(dir, file), "utf8");
-      if (text.includes(id)) return file.slice(0, -".json".length);
+      const text = box.sys.readText(join(dir, file)) ?? "";
+      if (text.includes(id)) return { pid: file.slice(0, -".json".length), text };
     }
   }
   return undefined;
 }
+
+const livePid = (box: Box, profiles: readonly string[], id: string) => sessionFile(box, profiles, id)?.pid;
 
 const texts = (request: ModelRequest | undefined) => JSON.stringify(request?.body.messages ?? []);
 
@@ -122,7 +126,7 @@ describe("a usage limit in a session of csm", () => {
     // Ctrl-Z and fg, a new size, and the exit code are as they would be without csm.
     await session.box.keys("switch", "C-z");
     await session.shows("Stopped");
-    await session.say("fg");
+    await session.box.keys("switch", "fg", "Enter");
     await until("it is back", async () => !(await session.screen()).includes("Stopped"));
     await session.box.run(["tmux", "resize-window", "-t", "=switch:", "-x", "90", "-y", "30"]);
     await until(

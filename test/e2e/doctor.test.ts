@@ -47,7 +47,7 @@ describe("the claude that the tests use", () => {
       ...(["tmux", "claude", "state_folder", "session_file", "status", "waiting_for"] as const),
       ...(["hook.UserPromptSubmit", "hook.PermissionRequest", "hook.Stop", "hook.StopFailure", "hook.answer"] as const),
       ...(["gate.trust", "gate.bash", "gate.write", "gate.question", "gate.plan", "keys"] as const),
-      ...(["prompt.editor", "prompt.paste", "transcript", "interrupt"] as const),
+      ...(["prompt.editor", "prompt.paste", "transcript", "statusline", "interrupt"] as const),
     ]);
     await expectNothingLeft(box);
     expect(await box.csd(["ps", "--json"])).toEqual({ sessions: [] });

@@ -297,11 +297,17 @@ describe("completion", () => {
     expect(existsSync(pwned())).toBe(false);
   });
 
-  test.each(["before", "after"])("zsh completes at the keyboard, compinit %s", async (order) => {
+  test.each(["before", "after", "fpath"])("zsh completes at the keyboard, compinit %s", async (order) => {
     register({ home: "/tmp/home", work: "/tmp/work" });
     const rc = join(at.box.home, ".zshrc");
     const lines = ["autoload -Uz compinit && compinit -D", shells.zsh.init];
-    writeFileSync(rc, `PROMPT='ready> '\n${(order === "before" ? lines : lines.toReversed()).join("\n")}\n`);
+    if (order === "fpath") {
+      const dir = join(at.box.home, "zfunc");
+      mkdirSync(dir, { recursive: true });
+      writeFileSync(join(dir, "_csm"), (await at.box.csm(["completions", "zsh"])).stdout);
+      lines.splice(0, 2, "fpath+=(~/zfunc)", "autoload -Uz compinit && compinit -D", 'eval "$(csm shell-init zsh --no-completions)"');
+    }
+    writeFileSync(rc, `PROMPT='ready> '\n${(order === "after" ? lines.toReversed() : lines).join("\n")}\n`);
     const name = `zsh-${order}`;
     const tmux = (...args: string[]) => at.box.run(["tmux", "-u", ...args], { env: env() });
     await tmux("new-session", "-d", "-s", name, "-x", "150", "-y", "30", "zsh", "-o", "no_global_rcs");
@@ -312,7 +318,7 @@ describe("completion", () => {
     await shows("csm profiles rm work");
     await tmux("send-keys", "-t", `=${name}:`, "C-u", "csm prof", "Tab", "ren", "Tab", "ho", "Tab");
     await shows("csm profiles rename home");
-    await tmux("send-keys", "-t", `=${name}:`, "C-u", "cas ho", "Tab", "Enter");
+    await tmux("send-keys", "-t", `=${name}:`, "C-u", "cas ho", ...(order === "fpath" ? ["me"] : ["Tab"]), "Enter");
     await tmux("send-keys", "-t", `=${name}:`, "echo [$CLAUDE_CONFIG_DIR]", "Enter");
     await shows("[/tmp/home]");
     await tmux("kill-session", "-t", `=${name}`);

@@ -59,7 +59,7 @@ describe("bad input", () => {
   test.each([
     ["an unknown flag", ["ls", "--jsno"], 2, "csm ls: unknown flag --jsno; did you mean --json?"],
     ["a word too many", ["ls", "all"], 2, 'csm ls: unexpected word "all"; usage: csm ls [flags]'],
-    ["an unknown flag of run", ["run", "--mcp-config", "x"], 2, "csm run: unknown flag --mcp-config; csm run --help lists the flags"],
+    ["a name that no conversation has", ["run", "-r", "nope"], 1, 'csm: no conversation is called "nope"; csm scan --all lists them'],
     ["a flag without its value", ["run", "--model"], 2, "csm run: --model needs a value; for example --model MODEL"],
     ["a value where none belongs", ["ls", "--json=yes"], 2, "csm ls: --json takes no value"],
     ["a command of a later version", ["tasks"], 2, undefined],
