@@ -7,6 +7,7 @@ import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createCheckoutReader } from "./monitor-git.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
+import { createSampleReader, withSample } from "./monitor-sample.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./monitor-session.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
@@ -72,6 +73,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     return profiles.list;
   });
   const meter = options.hasMeter === true ? createMeter(sys) : undefined;
+  const readSample = createSampleReader(sys);
   const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
   const shared: Shared = {
     lines: createLineBuffer(),
@@ -133,6 +135,11 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     );
     for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
   };
+  const addSample = (session: LiveSession) => {
+    const sample = session.sessionId === undefined ? undefined : readSample(session.sessionId);
+    const meter = sample === undefined ? undefined : withSample(session.meter, sample, session.meter?.answeredAt);
+    if (meter !== undefined) session.meter = meter;
+  };
   /** Only where something can have changed; what an hour costs moves with time. */
   const measure = (session: LiveSession, reader: MeterReader) => {
     const last = measured.get(session.key);
@@ -155,7 +162,11 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const described = shown.map((tracker) => tracker.describe());
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
-    if (meter !== undefined) for (const session of sessions) measure(session, meter);
+    if (meter !== undefined)
+      for (const session of sessions) {
+        measure(session, meter);
+        addSample(session);
+      }
     const badges = judgeHealth(sessions, sys.now(), options.health);
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };

@@ -120,6 +120,7 @@ const ladder = [
   "monitor-agents",
   "monitor-transcript",
   "monitor-session",
+  "monitor-sample",
   "health",
   "monitor-roster",
   "monitor-panes",

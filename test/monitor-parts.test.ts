@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { join } from "node:path";
 import { checkTemplate, eventJson, fillTemplate } from "../src/cmd-watch.ts";
 import { planFocus } from "../src/dashboard-actions.ts";
 import { createRecorder } from "../src/dashboard-record.ts";
@@ -6,9 +7,13 @@ import { chooseTheme } from "../src/dashboard-theme.ts";
 import { createAgentReader } from "../src/monitor-agents.ts";
 import { readCheckout } from "../src/monitor-git.ts";
 import { findPanes } from "../src/monitor-panes.ts";
+import { createSampleReader, withSample } from "../src/monitor-sample.ts";
+import type { Meter } from "../src/monitor-session.ts";
 import { createFollower } from "../src/monitor-transcript.ts";
 import { createComparison } from "../src/monitor-watch.ts";
+import { statuslineDir } from "../src/paths.ts";
 import { parsePsRow, parseScanned } from "../src/process-scan.ts";
+import { parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createLineBuffer } from "../src/tail.ts";
 import { createFakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
@@ -251,4 +256,48 @@ test.each<[flag: string | undefined, noColor: string | undefined, theme: string 
   ["constructor", undefined, undefined],
 ])("theme: flag %p, NO_COLOR %p", (flag, noColor, theme) => {
   expect(chooseTheme(flag, noColor)).toBe(theme as never);
+});
+
+// --- what the status line was told -------------------------------------------------------------------------------
+
+const sample = (more: Record<string, unknown> = {}) => ({
+  sessionId: "s",
+  configDir: "/c",
+  seenAt: 10_000,
+  limitsAt: 0,
+  windows: {},
+  contextPercent: 42,
+  contextTokens: 84_000,
+  contextSize: 200_000,
+  costUsd: 1.5,
+  ...more,
+});
+
+test.each<[rule: string, meter: Meter | undefined, answeredAt: number | undefined, percent: number | undefined, cost: number | undefined]>([
+  ["claude's own word on the context wins", { source: "transcript", contextPercent: 8, costUsd: 2 }, 9000, 42, 2],
+  ["an answer since then wins over it", { source: "transcript", contextPercent: 50, costUsd: 2 }, 14_000, 50, 2],
+  ["its cost where we have no price", { source: "transcript", isPartlyUnpriced: true }, 9000, 42, 1.5],
+  ["before the first count", undefined, undefined, 42, 1.5],
+])("status line: %s", (_, meter, answeredAt, percent, cost) => {
+  const merged = withSample(meter, sample() as never, answeredAt);
+  expect([merged?.contextPercent, merged?.costUsd]).toEqual([percent, cost]);
+});
+
+test("the end of the prompt cache reaches the monitor through the status line", () => {
+  const text = JSON.stringify({ session_id: "s", prompt_cache: { warm: true, expires_at: 1795172160 } });
+  expect(withSample(undefined, { ...sample(), ...parseStatuslineInput(text, "/c", 10_000) } as never, undefined)?.cacheExpiresAt).toBe(
+    1_795_172_160_000,
+  );
+});
+
+test("a sample is read again when it has changed, and a broken one is none", () => {
+  const sys = createFakeSys({ env: { XDG_STATE_HOME: "/state" } });
+  const read = createSampleReader(sys);
+  const at = join(statuslineDir(sys), "s.json");
+  expect(read("s")).toBeUndefined();
+  sys.overwrite(at, JSON.stringify(sample()));
+  expect(read("s")?.contextPercent).toBe(42);
+  sys.overwrite(at, '{"sessionId":"s"');
+  expect(read("s")).toBeUndefined();
+  expect(read("../s")).toBeUndefined();
 });
