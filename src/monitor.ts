@@ -58,6 +58,7 @@ export interface MonitorOptions {
 
 const profilesEveryMs = 10_000;
 const unsettledMs = 60;
+const shortestGapMs = 80;
 const meterEveryMs = 5000;
 /** A list needs the newest turn, the dashboard also what was done lately. */
 const listHistoryBytes = 16 * 1024;
@@ -84,6 +85,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   const soughtAt = new WeakMap<Tracker, number>();
   let watch: { paths: string; watch: Watch } | undefined;
   let isUnsettled = false;
+  let readAt = 0;
 
   const follow = async (entries: Entry[]) => {
     const keys = new Set(entries.map((entry) => entry.key));
@@ -160,6 +162,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     // A program that only bears the name is somebody's session for certain when it runs in a pane of this user.
     const shown = live.filter(({ entry, pane }) => entry.isStranger !== true || pane !== undefined || options.hasStrangers === true);
     const described = shown.map((tracker) => tracker.describe());
+    readAt = sys.now();
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
     if (meter !== undefined)
@@ -208,6 +211,9 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
         watch = { paths: key, watch: sys.watch(paths) };
       }
       await watch.watch.next(isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
+      // A session that streams writes many times a second: one look is for all of it.
+      const restMs = shortestGapMs - (sys.now() - readAt);
+      if (restMs > 0) await sys.sleep(restMs);
     },
     async findPane({ key, pid }) {
       const table = await roster.table();
