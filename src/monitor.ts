@@ -252,5 +252,5 @@ export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<
 export const listSessions = async (sys: Sys): Promise<LiveSession[]> => (await lookOnce(sys)).sessions;
 
 /** A session that says it runs in tmux, one that csd started there, and one that says nothing yet. */
-const canHavePane = ({ file, sidecar, isStranger }: Entry): boolean =>
-  sidecar !== undefined || isStranger === true || file?.tmux !== undefined || file?.version === undefined;
+const canHavePane = ({ file, sidecar, isStranger, isBelowTmux }: Entry): boolean =>
+  isStranger === true ? isBelowTmux === true : sidecar !== undefined || file?.tmux !== undefined || file?.version === undefined;

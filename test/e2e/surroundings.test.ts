@@ -113,7 +113,7 @@ describe("bad input", () => {
     const { box } = sandbox;
     const script = `for i in 1 2 3 4 5; do '${csmPath}' --help; '${csmPath}' completions bash; '${csdPath}' ps --json; done 2>err | head -1; cat err`;
     expect((await box.run(["bash", "-c", script])).stdout).toBe(
-      "csm starts and watches Claude Code sessions; csd drives them from scripts.\n",
+      "csm starts and watches Claude Code sessions, on the account that has room; csd drives them from scripts.\n",
     );
     const closed = await box.run(["bash", "-c", `'${csmPath}' --help >&-; echo $?`]);
     expect([closed.stdout, closed.stderr]).toEqual(["0\n", ""]);
