@@ -34,8 +34,7 @@ export const demoCommand = command({
     const isLive = app.columns !== undefined && app.isInteractive;
     const record = args.record === undefined ? {} : { record: createRecorder(sys, args.record) };
     if (args.simulated === true) return isLive ? playSimulation(app, theme, record) : printSimulation(app);
-    await createTmux(sys).readVersion();
-    const claudePath = findClaude(sys);
+    const claudePath = await findPrograms(sys);
     if (isLive) app.out("Making a sandbox: real Claude Code, a loopback model, a throw-away HOME …");
     const box = await createSandbox({ claudePath, path: sys.env.PATH });
     const stopListening = sys.onInterrupt(() => box.close());
@@ -48,6 +47,22 @@ export const demoCommand = command({
     app.out("The sandbox is gone: its sessions have ended and its folder is removed.");
   },
 });
+
+/** The path of claude; without it or tmux, there is still the other demo. */
+async function findPrograms(sys: App["sys"]): Promise<string> {
+  try {
+    await createTmux(sys).readVersion();
+    return findClaude(sys);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    throw new UserError(
+      error.message,
+      `${error.hint ?? "install it"}; csm demo --simulated needs neither claude nor tmux`,
+      error.exitCode,
+      { cause: error },
+    );
+  }
+}
 
 interface Part {
   name: string;

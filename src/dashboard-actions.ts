@@ -21,9 +21,15 @@ export interface Actions {
   send(session: LiveSession, text: string): Promise<string>;
   stop(session: LiveSession): Promise<string>;
   start(cwd: string): Promise<string>;
-  /** Shows its pane; `isBorrowed` when this terminal was used for it. */
-  planFocus(session: LiveSession): Promise<{ argv: string[]; isInPlace: boolean }>;
-  focus(argv: string[]): Promise<void>;
+  /** How to show its pane; `isInPlace` where this terminal's own tmux changes over to it. */
+  planFocus(session: LiveSession): Promise<Focus>;
+  /** Unless it is in place, this terminal is used for it until its user leaves the pane. */
+  focus(plan: Focus): Promise<void>;
+}
+
+export interface Focus {
+  argv: string[];
+  isInPlace: boolean;
 }
 
 export function createActions(sys: Sys, monitor: Monitor): Actions {
@@ -68,12 +74,16 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
       if (pane === undefined) throw new UserError(`${session.name} runs in no tmux pane of yours`, "go to its terminal by hand");
       return planFocus(sys, pane);
     },
-    focus: async (argv) => void (await runForeground("tmux", argv, sys.env)),
+    async focus({ argv, isInPlace }) {
+      if (!isInPlace) return void (await runForeground("tmux", argv, sys.env));
+      const result = await sys.run(["tmux", ...argv]);
+      if (result.code !== 0) throw new UserError(`tmux did not go there: ${result.stderr.trim()}`);
+    },
   };
 }
 
 /** Inside the same server the client changes over; elsewhere this terminal attaches until tmux's own key gives it back. */
-export function planFocus(sys: Pick<Sys, "env">, pane: Pane): { argv: string[]; isInPlace: boolean } {
+export function planFocus(sys: Pick<Sys, "env">, pane: Pane): Focus {
   const isInside = sys.env.TMUX?.startsWith(`${pane.socketPath},`) === true;
   const choose = ["select-window", "-t", pane.paneId, ";", "select-pane", "-t", pane.paneId, ";"];
   const show = isInside ? ["switch-client", "-t", pane.sessionId] : ["attach-session", "-t", pane.sessionId];

@@ -3,6 +3,8 @@ import type { Sys } from "./sys.ts";
 /** Writes what is drawn as an asciicast (version 2), which `asciinema play` shows. */
 export function createRecorder(sys: Pick<Sys, "now" | "overwrite" | "appendPrivate" | "env">, path: string) {
   let startedAt: number | undefined;
+  // A path that cannot be written is told of before the screen is taken.
+  sys.overwrite(path, "");
   let lastSize = "";
   return (text: string, size: { columns: number; rows: number }): void => {
     const now = sys.now();

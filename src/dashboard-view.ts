@@ -178,7 +178,7 @@ function renderBody(state: DashboardState, look: Look, room: number): { lines: L
   const detail = renderDetail(session, { now: state.now, columns: look.columns - 2, theme: look.theme, home: look.home });
   const title = ` ${printableLine(session.name)} `;
   // A small screen has room for one of the two.
-  const listRoom = room < smallRows ? 0 : Math.min(countLines(state, look), Math.max(6, Math.floor(room * 0.4)));
+  const listRoom = room < smallRows ? 0 : Math.min(countLines(state, look), Math.max(6, Math.floor(room * 0.5)));
   const listed = listRoom === 0 ? [] : renderList(state, look, listRoom);
   const shown = scrolled(
     detail.map((line) => ` ${line}`),

@@ -129,9 +129,9 @@ async function carryOut(effect: Exclude<Effect, { do: "quit" }>, { options, term
     copyId(terminal, effect.text);
     told(`copied ${effect.text}, where the terminal allows it`);
   } else if (effect.do === "focus") {
-    const { argv, isInPlace } = await actions.planFocus(of(effect.key));
-    if (isInPlace) await actions.focus(argv);
-    else await terminal.lend(() => actions.focus(argv));
+    const plan = await actions.planFocus(of(effect.key));
+    if (plan.isInPlace) await actions.focus(plan);
+    else await terminal.lend(() => actions.focus(plan));
     terminal.wake();
   }
 }

@@ -32,14 +32,13 @@ export async function runForeground(name: string, args: readonly string[], env: 
   const ignore = () => {};
   process.on("SIGINT", ignore);
   try {
-    // Inside tmux it refuses to attach to another server as long as it sees the one around it.
+    // A tmux refuses to attach as long as it sees another around it.
     const { TMUX: _, ...outside } = env;
-    const isSwitch = args.includes("switch-client");
     const child = Bun.spawn([name, ...args], {
       stdin: "inherit",
       stdout: "inherit",
       stderr: "inherit",
-      env: definedOnly(isSwitch ? env : outside),
+      env: definedOnly(outside),
     });
     return await child.exited;
   } finally {

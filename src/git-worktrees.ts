@@ -21,21 +21,24 @@ export function listWorktrees(sys: Reader, realCwd: string): string[] {
   return [...new Set([realCwd, ...folders])];
 }
 
-interface Repository {
+export interface Repository {
   /** Of the working tree that holds the folder. */
   root: string;
+  /** Of that tree: its HEAD stands there. */
+  gitDir: string;
   commonDir: string;
 }
 
-function findRepository(sys: Reader, realCwd: string): Repository | undefined {
+/** Undefined outside a repository. */
+export function findRepository(sys: Reader, realCwd: string): Repository | undefined {
   for (let root = realCwd; ; root = dirname(root)) {
     const path = join(root, ".git");
-    if (sys.isDirectory(path)) return { root, commonDir: path };
+    if (sys.isDirectory(path)) return { root, gitDir: path, commonDir: path };
     const gitDir = /^gitdir: (.+)$/m.exec(sys.readText(path) ?? "")?.[1];
     if (gitDir !== undefined) {
       const dir = resolve(root, gitDir.trim());
       const common = sys.readText(join(dir, "commondir"))?.trim();
-      return { root, commonDir: common === undefined || common === "" ? dir : resolve(dir, common) };
+      return { root, gitDir: dir, commonDir: common === undefined || common === "" ? dir : resolve(dir, common) };
     }
     if (dirname(root) === root) return undefined;
   }

@@ -1,4 +1,5 @@
-import { dirname, isAbsolute, join } from "node:path";
+import { isAbsolute, join } from "node:path";
+import { findRepository } from "./git-worktrees.ts";
 import type { Sys } from "./sys.ts";
 
 /** The checkout that a folder lies in, read from git's own files: no git process. */
@@ -25,30 +26,13 @@ export function createCheckoutReader(sys: Sys): (cwd: string) => Checkout | unde
 
 const rereadMs = 3000;
 const maxKnown = 500;
-const maxDepth = 40;
 
 /** Undefined outside a repository. */
 export function readCheckout(sys: Sys, cwd: string): Checkout | undefined {
-  let dir = cwd;
-  for (let depth = 0; depth < maxDepth && isAbsolute(dir); depth++) {
-    const gitDir = findGitDir(sys, dir);
-    if (gitDir !== undefined) {
-      const branch = parseHead(sys.readText(join(gitDir, "HEAD")));
-      return { root: dir, ...(branch === undefined ? {} : { branch }) };
-    }
-    if (dirname(dir) === dir) break;
-    dir = dirname(dir);
-  }
-  return undefined;
-}
-
-/** `.git` is a folder, or in a worktree and a submodule a file that names one. */
-function findGitDir(sys: Sys, dir: string): string | undefined {
-  const path = join(dir, ".git");
-  if (sys.isDirectory(path)) return path;
-  const named = /^gitdir: (.+)$/m.exec(sys.readText(path) ?? "")?.[1];
-  if (named === undefined) return undefined;
-  return isAbsolute(named) ? named : join(dir, named);
+  const repository = isAbsolute(cwd) ? findRepository(sys, cwd) : undefined;
+  if (repository === undefined) return undefined;
+  const branch = parseHead(sys.readText(join(repository.gitDir, "HEAD")));
+  return { root: repository.root, ...(branch === undefined ? {} : { branch }) };
 }
 
 function parseHead(head: string | undefined): string | undefined {

@@ -26,6 +26,8 @@ export interface Entry {
   where?: Whereabouts;
   /** Only the process table tells of it. */
   isStranger?: boolean;
+  /** A stranger below a tmux server. */
+  isBelowTmux?: boolean;
   /** Epoch ms, where no file tells it. */
   startedAt?: number;
   cwd?: string;
@@ -205,6 +207,7 @@ function fromTable(
       pid: row.pid,
       isAlive: true,
       isStranger: true,
+      isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.command.startsWith("tmux")),
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(where === undefined ? {} : { where }),
       ...(cwd === undefined ? {} : { cwd }),

@@ -68,6 +68,8 @@ export interface Meter {
   burnUsdPerHour?: number;
   /** All kinds together, sub-agents too. */
   tokens?: number;
+  /** Time of the newest answer that was counted, epoch ms. */
+  answeredAt?: number;
   /** Epoch ms. */
   cacheExpiresAt?: number;
   /** Where context and cost come from. */
@@ -93,7 +95,7 @@ export function toMeter({ totals, context, burn }: MeterReading): Meter {
     tokens,
     ...(totals.unpriced.length > 0 ? { isPartlyUnpriced: true } : {}),
     ...(totals.costUsd > 0 || totals.unpriced.length === 0 ? { costUsd: totals.costUsd } : {}),
-    ...(context === undefined ? {} : { contextTokens: context.tokens }),
+    ...(context === undefined ? {} : { contextTokens: context.tokens, answeredAt: context.at }),
     ...(context?.window === undefined ? {} : { contextWindow: context.window, contextPercent: (context.tokens / context.window) * 100 }),
     ...(burn === undefined ? {} : { burnUsdPerHour: burn.usdPerHour }),
   };

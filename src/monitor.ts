@@ -8,6 +8,7 @@ import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createCheckoutReader } from "./monitor-git.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
+import { createSampleReader, withSample } from "./monitor-sample.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./monitor-session.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
@@ -59,6 +60,7 @@ export interface MonitorOptions {
 
 const profilesEveryMs = 10_000;
 const unsettledMs = 60;
+const shortestGapMs = 80;
 const meterEveryMs = 5000;
 /** A list needs the newest turn, the dashboard also what was done lately. */
 const listHistoryBytes = 16 * 1024;
@@ -74,6 +76,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     return profiles.list;
   });
   const meter = options.hasMeter === true ? createMeter(sys, createPriceTable(readPriceOverrides(sys))) : undefined;
+  const readSample = createSampleReader(sys);
   const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
   const shared: Shared = {
     lines: createLineBuffer(),
@@ -84,6 +87,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   const soughtAt = new WeakMap<Tracker, number>();
   let watch: { paths: string; watch: Watch } | undefined;
   let isUnsettled = false;
+  let readAt = 0;
 
   const follow = async (entries: Entry[]) => {
     const keys = new Set(entries.map((entry) => entry.key));
@@ -135,6 +139,11 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     );
     for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
   };
+  const addSample = (session: LiveSession) => {
+    const sample = session.sessionId === undefined ? undefined : readSample(session.sessionId);
+    const meter = sample === undefined ? undefined : withSample(session.meter, sample, session.meter?.answeredAt);
+    if (meter !== undefined) session.meter = meter;
+  };
   /** Only where something can have changed; what an hour costs moves with time. */
   const measure = (session: LiveSession, reader: MeterReader) => {
     const last = measured.get(session.key);
@@ -155,9 +164,14 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     // A program that only bears the name is somebody's session for certain when it runs in a pane of this user.
     const shown = live.filter(({ entry, pane }) => entry.isStranger !== true || pane !== undefined || options.hasStrangers === true);
     const described = shown.map((tracker) => tracker.describe());
+    readAt = sys.now();
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
-    if (meter !== undefined) for (const session of sessions) measure(session, meter);
+    if (meter !== undefined)
+      for (const session of sessions) {
+        measure(session, meter);
+        addSample(session);
+      }
     const badges = judgeHealth(sessions, sys.now(), options.health);
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
@@ -199,6 +213,9 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
         watch = { paths: key, watch: sys.watch(paths) };
       }
       await watch.watch.next(isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
+      // A session that streams writes many times a second: one look is for all of it.
+      const restMs = shortestGapMs - (sys.now() - readAt);
+      if (restMs > 0) await sys.sleep(restMs);
     },
     async findPane({ key, pid }) {
       const table = await roster.table();
@@ -237,5 +254,5 @@ export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<
 export const listSessions = async (sys: Sys): Promise<LiveSession[]> => (await lookOnce(sys)).sessions;
 
 /** A session that says it runs in tmux, one that csd started there, and one that says nothing yet. */
-const canHavePane = ({ file, sidecar, isStranger }: Entry): boolean =>
-  sidecar !== undefined || isStranger === true || file?.tmux !== undefined || file?.version === undefined;
+const canHavePane = ({ file, sidecar, isStranger, isBelowTmux }: Entry): boolean =>
+  isStranger === true ? isBelowTmux === true : sidecar !== undefined || file?.tmux !== undefined || file?.version === undefined;

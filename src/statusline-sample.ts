@@ -17,6 +17,8 @@ export interface StatuslineSample {
   contextTokens?: number;
   contextSize?: number;
   costUsd?: number;
+  /** When the prompt cache of the session ends, epoch ms. */
+  cacheExpiresAt?: number;
   cwd?: string;
   sessionName?: string;
   transcriptPath?: string;
@@ -28,9 +30,10 @@ export interface StatuslineSample {
 export function parseStatuslineInput(text: string, configDir: string, now: number): StatuslineSample | undefined {
   const input = parseJson(text);
   if (!isRecord(input)) return undefined;
-  const [model, cost, context, effort] = [input.model, input.cost, input.context_window, input.effort].map((value) =>
-    isRecord(value) ? value : {},
+  const [model, cost, context, effort, cache] = [input.model, input.cost, input.context_window, input.effort, input.prompt_cache].map(
+    (value) => (isRecord(value) ? value : {}),
   );
+  const cacheSeconds = cache?.expires_at;
   return {
     sessionId: typeof input.session_id === "string" && isFileName(input.session_id) ? input.session_id : "",
     configDir,
@@ -41,6 +44,7 @@ export function parseStatuslineInput(text: string, configDir: string, now: numbe
     ...texts({ transcriptPath: input.transcript_path, claudeVersion: input.version }),
     ...numbers({ contextPercent: context?.used_percentage, contextTokens: context?.total_input_tokens }),
     ...numbers({ contextSize: context?.context_window_size, costUsd: cost?.total_cost_usd }),
+    ...numbers({ cacheExpiresAt: typeof cacheSeconds === "number" ? cacheSeconds * 1000 : undefined }),
   };
 }
 

@@ -89,6 +89,8 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
     columns: () => stdout.columns || 80,
     rows: () => stdout.rows || 24,
     draw(lines) {
+      // Lent: the screen is somebody else's.
+      if (!isOpen) return;
       const height = stdout.rows || 24;
       const next = lines.slice(0, height);
       while (next.length < height) next.push("");

@@ -89,8 +89,12 @@ test("120×40, with the detail of a gate and the question whether to allow it", 
 
      WORKING 4
       ●  Edit           h     47s fix-flaky-tests ↻⚔◔ work     feat/refunds sonnet-5  █████▏  86%   $2.09  $1.80   857k
-      ↓ 6 more
-    ── checkout-api ──────────────────────────────────────────────────────────────────────────────────────── J K scroll 0/6
+      ●  Bash           f  9m 40s search-index        work     sqlite-cache opus-5-5  ████▏░  68%   $6.40  $3.90   2.6M
+      ●  subagent       f      3m survey              private  main         opus-5-5  ██▏░░░  35%   $4.71  $5.20   1.9M  2▸
+      ●  Write          f     12s 日本語の資料        private  ja           haiku-4-5 ▌░░░░░   9%   $0.05  $0.10    21k
+
+      ↓ 4 more
+    ── checkout-api ─────────────────────────────────────────────────────────────────────────────────────── J K scroll 0/10
      It asks to use Bash
        command:
          npm run migrate -- --env staging && npm test
@@ -109,10 +113,6 @@ test("120×40, with the detail of a gate and the question whether to allow it", 
      context  ████████▎░░░░░░░░░░░ 41 % 410k of 1.0M
      cost     $3.82 · $2.40 an hour · 1.6M tokens
      ⚔ edits /home/dev/shop/src/ledger.ts, and so does fix-flaky-tests
-
-     Activity of 30m
-       ······▂▂▄▆▆█████▆▆▄▂···········▂▂▄▄▆█████▆▆▄▂···········▂▂▄▄
-
     ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
      Allow this once for checkout-api?  y yes   any other key: no
     "

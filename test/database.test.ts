@@ -2,12 +2,12 @@ import { afterAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCache, takeLock } from "../src/database.ts";
+import { type CacheSchema, openCache, takeLock } from "../src/database.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "csm-database-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const schema = { version: 1, tables: "CREATE TABLE item (name TEXT PRIMARY KEY)" };
-const names = (path: string, given = schema) => {
+const names = (path: string, given: CacheSchema = schema) => {
   const cache = openCache(path, given);
   const rows = cache.query("SELECT name FROM item ORDER BY name").all() as { name: string }[];
   cache.close();

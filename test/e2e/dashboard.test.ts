@@ -87,7 +87,7 @@ test("suspended, resized, killed: the terminal is as it was before", async () =>
   await box.csd(["kill", "busy"]);
 });
 
-test("stop asks first, and the one that has ended stays in sight; enter goes to the pane", async () => {
+test("stop asks first, and the one that has ended stays in sight", async () => {
   const { box } = sandbox;
   await box.spawn("victim", []);
   await openShell("keys2", 100, 30);
@@ -105,6 +105,36 @@ test("stop asks first, and the one that has ended stays in sight; enter goes to 
   await shows("keys2", /FINISHED 1[\s\S]*× +ended .* victim/);
   await type("keys2", "q");
   expect((await box.csd(["ps", "--json"])).sessions ?? []).toEqual([]);
+});
+
+test("enter shows the pane in this terminal, and the dashboard is back when it is left", async () => {
+  const { box } = sandbox;
+  await box.spawn("looked", []);
+  let shown = "";
+  const child = Bun.spawn([csmPath, "top"], {
+    cwd: box.home,
+    env: box.env,
+    terminal: {
+      cols: 100,
+      rows: 30,
+      data: (_, data) => {
+        shown += Buffer.from(data).toString();
+      },
+    },
+  });
+  const clients = async () => (await tmux("list-clients", "-F", "#{session_name}")).stdout.trim();
+  await until("the session is listed", () => Bun.stripANSI(shown).includes("looked"));
+  child.terminal?.write("/looked\r");
+  child.terminal?.write("\r");
+  await until("the terminal shows the pane", async () => (await clients()) === "looked");
+  const before = shown.length;
+  child.terminal?.write("\u0002d");
+  await until("it is left", async () => (await clients()) === "");
+  await until("the dashboard is back", () => shown.slice(before).lastIndexOf("\u001b[?1049h") > shown.slice(before).indexOf("[detached"));
+  child.terminal?.write("q");
+  expect(await child.exited).toBe(0);
+  expect(shown.lastIndexOf("\u001b[?1049l")).toBeGreaterThan(shown.lastIndexOf("\u001b[?1049h"));
+  await box.csd(["kill", "looked"]);
 });
 
 test("once, and without a terminal", async () => {

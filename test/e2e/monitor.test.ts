@@ -309,9 +309,19 @@ describe("claude in tmux", () => {
     await box.spawn("twin", [bash("touch a && rm -f b"), say("All done.")]);
     await box.send("twin", "Go");
     for (const status of ["blocked", "idle_done"]) {
-      const { age_ms: _, ...said } = await box.reach("twin", status);
-      const twin = (await list()).find(({ driver }) => driver === "twin");
-      expect({ ...twin?.state, age_ms: undefined }).toEqual({ ...said, age_ms: undefined });
+      await box.reach("twin", status);
+      // The transcript comes a moment after the hook: both move to it, each when it looks.
+      const looks: unknown[] = [];
+      await until(
+        `csm and csd say the same of ${status}`,
+        async () => {
+          const said = { ...(await box.state("twin")), age_ms: undefined };
+          const twin = (await list()).find(({ driver }) => driver === "twin");
+          looks.splice(0, 2, said, { ...twin?.state, age_ms: undefined });
+          return Bun.deepEquals(looks[0], looks[1]);
+        },
+        () => JSON.stringify(looks),
+      );
       if (status === "blocked") await box.csd(["approve", "twin"]);
     }
     await box.csd(["kill", "twin"]);
