@@ -33,7 +33,8 @@ export interface Reading {
  */
 const keyDelayMs = 600;
 const paintTimeoutMs = 3000;
-const confirmTimeoutMs = 800;
+/** A busy claude takes a key this late. Pressed again before, it would stand in the input row, or answer the next gate. */
+const confirmTimeoutMs = 5000;
 const stepMs = 30;
 const maxTries = 3;
 
