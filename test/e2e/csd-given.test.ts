@@ -158,9 +158,10 @@ describe("run", () => {
   test("a session of its own that ends, or a turn that fails: told, and what is to go is gone", async () => {
     const { box } = sandbox;
     box.stub.scriptAny([hold("never ends")]);
-    const running = box.tryCsd(["run", "--cwd", box.folder("ends"), "--session-id", "eeeeeeee-0000-4000-8000-00000000000e", "go"]);
+    const id = "eeeeeeee-0000-4000-8000-00000000000e";
+    const running = box.tryCsd(["run", "--cwd", box.folder("ends"), "--session-id", id, "go"]);
     const name = "csd-ends-eeeeeeee";
-    await until("it works", async () => (await box.tryCsd(["state", name])).stdout.includes("working"));
+    await until("the model is asked", () => box.stub.requests.some(({ sessionId, isMainThread }) => sessionId === id && isMainThread));
     process.kill(Number((JSON.parse(readFileSync(record(name), "utf8")) as Json).pid), "SIGKILL");
     expect(await running).toMatchObject({ code: 1, stderr: expect.stringContaining("is not alive") });
     expect(await errorOf(["state", name])).toBe(`session "${name}" does not exist`);
