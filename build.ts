@@ -5,6 +5,8 @@
 import { copyFileSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "./package.json" with { type: "json" };
+import { parsePrograms } from "./src/cmd-completions.ts";
+import { loadRecords } from "./src/commands.ts";
 
 const targets: Bun.Build.CompileTarget[] = [
   ...(["bun-linux-x64", "bun-linux-arm64", "bun-linux-x64-musl", "bun-linux-arm64-musl"] as const),
@@ -25,16 +27,21 @@ function readCommit(): string {
 const build = `${manifest.version} (${readCommit()})`;
 
 /** One executable; the bench compiles its empty program with the same flags. */
-export async function compileProgram(entry: string, outfile: string, target?: Bun.Build.CompileTarget): Promise<void> {
+export async function compileProgram(
+  entry: string,
+  outfile: string,
+  target?: Bun.Build.CompileTarget,
+  threads: string[] = [],
+): Promise<void> {
   const result = await Bun.build({
-    entrypoints: [entry],
+    entrypoints: [entry, ...threads],
     // autoload off: a .env or bunfig.toml of the folder one stands in must not reach the program.
     compile: { outfile, autoloadDotenv: false, autoloadBunfig: false, ...(target === undefined ? {} : { target }) },
     minify: true,
     bytecode: true,
     format: "esm",
     splitting: true,
-    define: { CSM_BUILD: JSON.stringify(build) },
+    define: { CSM_BUILD: JSON.stringify(build), CSM_COMPLETIONS: JSON.stringify(parsePrograms(await loadRecords())) },
   });
   if (!result.success) throw new AggregateError(result.logs, "build failed");
 }
@@ -45,7 +52,8 @@ async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<v
   const csm = join(dir, `csm${suffix}`);
   const csd = join(dir, `csd${suffix}`);
   mkdirSync(dir, { recursive: true });
-  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target);
+  // A thread's file is only found in the program as an entry of its own.
+  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target, [join(import.meta.dir, "src/cost-worker.ts")]);
   rmSync(csd, { force: true });
   // One file, two names.
   if (isWindows) copyFileSync(csm, csd);

@@ -3,7 +3,7 @@
  * `--rows NAME,NAME` only these; `--runs N` pairs of each; `--json` for programs; `--out DIR` where build.ts built to.
  * A timing decides nothing: the exit code is 1 where a row could not be measured, 2 where nothing was, 0 otherwise.
  */
-import { copyFileSync, existsSync, linkSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -12,6 +12,8 @@ import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { measureGates, startCrowd } from "./bench-load.ts";
+import { fillFolder, fillProfiles, forgetIndex, measureFirstScans, measurePickers, removeProfiles } from "./bench-scan.ts";
+import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 interface Row {
@@ -23,6 +25,8 @@ interface Row {
   isSize?: boolean;
   /** Measures by itself, in milliseconds; the median is held against `limit`. */
   measure?: () => Promise<number[]>;
+  /** `measure` gives bytes. */
+  isBytes?: boolean;
   prepare?: () => Promise<unknown>;
   a: string[];
   b: string[];
@@ -48,19 +52,76 @@ function createRows(bench: Bench): Row[] {
   const listPanes = ["sh", "-c", `'${bench.empty}'; exec tmux -u list-panes -a`];
   const call = async (args: string[], env?: Record<string, string>) =>
     (await run(env === undefined ? bench : { ...bench, spawn: { ...bench.spawn, env } }, [csd, ...args])).stdout;
+  const registry = join(bench.box.home, ".config/claude-as");
+  const profiles = {
+    prepare: async () => {
+      mkdirSync(registry, { recursive: true });
+      const dirs = Array.from({ length: 50 }, (_, index) => [`p${index}`, join(bench.box.home, `.claude.p${index}`)]);
+      writeFileSync(join(registry, "profiles.json"), JSON.stringify(Object.fromEntries(dirs)));
+    },
+    cleanup: async () => rmSync(registry, { recursive: true }),
+  };
   const crowd = {
     prepare: () => startCrowd(bench.box, call, 50),
     cleanup: async () => {
       for (let index = 0; index < 50; index++) await call(["kill", `crowd${index}`]);
     },
   };
+  const scanDir = bench.box.folder("scan");
+  const transcripts = {
+    prepare: async () => fillFolder(scanDir, [bench.box.configDir], 200, 1_000_000),
+    cleanup: async () => forgetIndex(bench.box),
+  };
+  const many = {
+    prepare: async () => void fillProfiles(bench.box, 5000, 400_000),
+    cleanup: async () => {
+      removeProfiles(bench.box);
+      forgetIndex(bench.box);
+    },
+  };
+  const manyDir = bench.box.folder("many");
   return [
     { name: "version", what: "csm --version : empty program", limit: 1.4, a: [csm, "--version"], b },
     { name: "statusline", what: "csm statusline : empty program", limit: 1.4, a: [csm, "statusline"], b },
+    {
+      name: "statusline-json",
+      what: "csm statusline, 20 KB on stdin : empty program with the same",
+      limit: 1.8,
+      a: ["sh", "-c", `exec '${csm}' statusline <'${bench.box.dir}/status.json'`],
+      b: ["sh", "-c", `exec '${bench.empty}' <'${bench.box.dir}/status.json'`],
+      prepare: async () => writeFileSync(join(bench.box.dir, "status.json"), statuslineInput()),
+    },
+    {
+      name: "usage",
+      what: "csm usage --no-fetch, 50 profiles : empty program",
+      limit: 3,
+      a: [csm, "usage", "--no-fetch"],
+      b,
+      prepare: async () => registerProfiles(bench, 50),
+      cleanup: async () => rmSync(join(bench.box.home, ".config"), { recursive: true }),
+    },
     { name: "help", what: "csm --help : empty program", limit: 3, a: [csm, "--help"], b },
     { name: "newuuid", what: "csm newuuid : empty program", limit: 3, a: [csm, "newuuid"], b },
     { name: "completions", what: "csm completions bash : empty program", limit: 3, a: [csm, "completions", "bash"], b },
     { name: "ls", what: "csm ls, no session : empty program", limit: 3, a: [csm, "ls"], b },
+    { name: "profiles", what: "csm profiles, 50 of them : empty program", limit: 3, a: [csm, "profiles"], b, ...profiles },
+    {
+      name: "cas",
+      what: "csm cas --eval, 50 profiles : empty program",
+      limit: 2.5,
+      a: [csm, "cas", "--eval", "--shell", "zsh", "--", "p7"],
+      b,
+      ...profiles,
+    },
+    {
+      name: "names",
+      what: "names for completion, 50 profiles : empty program",
+      limit: 2.5,
+      a: [csm, "completions", "--names", "profiles"],
+      b,
+      ...profiles,
+    },
+    { name: "shell-init", what: "csm shell-init zsh : empty program", limit: 3, a: [csm, "shell-init", "zsh"], b },
     { name: "csd-help", what: "csd --help : empty program", limit: 3, a: [csd, "--help"], b },
     { name: "ps", what: "csd ps, no session : empty program", limit: 3, a: [csd, "ps"], b },
     { name: "state", what: "csd state, one session : empty program", limit: 3, a: [csd, "state", sessionName], b, ...session },
@@ -76,6 +137,52 @@ function createRows(bench: Bench): Row[] {
     },
     { name: "ps-50", what: "csd ps --json, 50 sessions of 1 MB : the same", limit: 3, a: [csd, "ps", "--json"], b: listPanes, ...crowd },
     {
+      name: "ls-50",
+      what: "csm ls --json, 50 sessions of 1 MB : claude agents --json",
+      limit: 0.2,
+      a: [csm, "ls", "--json"],
+      b: [claude, "agents", "--json"],
+      ...crowd,
+    },
+    {
+      name: "top-tick",
+      what: "CPU of a tick of csm top, 50 sessions of 1 MB",
+      limit: 5,
+      measure: () => measureTicks(bench.box, 0),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-tick-100mb",
+      what: "the same, one of them of 100 MB",
+      limit: 5,
+      measure: () => measureTicks(bench.box, 100e6),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-memory",
+      what: "memory of csm top, 50 sessions of 1 MB",
+      limit: 90e6,
+      isBytes: true,
+      measure: () => measureMemory(bench.box, csm),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
+      name: "top-hour",
+      what: "growth of its memory in an hour of ticks",
+      limit: 5e6,
+      isBytes: true,
+      measure: () => measureHour(bench.box),
+      a: [],
+      b: [],
+      ...crowd,
+    },
+    {
       name: "events",
       what: "gate on screen to line of csd events",
       limit: 150,
@@ -83,9 +190,50 @@ function createRows(bench: Bench): Row[] {
       a: [],
       b: [],
     },
+    {
+      ...{ name: "scan-first", what: "csm scan, 200 transcripts of 1 MB, nothing known", limit: 150, a: [], b: [], ...transcripts },
+      measure: () => measureFirstScans(bench.box, csm, scanDir, 10),
+    },
+    { name: "scan", what: "csm scan again, 200 transcripts : empty program", limit: 3, a: [csm, "scan", scanDir], b, ...transcripts },
+    {
+      ...{ name: "picker", what: "csm to its list, 5,000 transcripts of 4 profiles, known", limit: 150, a: [], b: [], ...many },
+      measure: async () => (await measurePickers(bench.box, csm, manyDir, false, 11)).slice(1),
+    },
+    {
+      ...{ name: "picker-first", what: "the same, nothing known: at once, filling as it reads", limit: 150, a: [], b: [], ...many },
+      measure: () => measurePickers(bench.box, csm, manyDir, true, 5),
+    },
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
   ];
+}
+
+/** What claude gives a status line, with a session's worth of additional folders. */
+const statuslineInput = (): string => {
+  const resets_at = Math.round(Date.now() / 1000) + 7200;
+  const rate_limits = { five_hour: { used_percentage: 37, resets_at }, seven_day: { used_percentage: 61, resets_at: resets_at + 200_000 } };
+  const workspace = {
+    current_dir: "/home/dev/app",
+    added_dirs: Array.from({ length: 500 }, (_, index) => `/home/dev/some/folder/${index}/app`),
+  };
+  return JSON.stringify({ session_id: "bench", model: { id: "claude-opus-5-5", display_name: "Opus 5.5" }, workspace, rate_limits });
+};
+
+/** Each has a file of claude's of 100 KB and a session that its status line has told of. */
+async function registerProfiles(bench: Bench, count: number): Promise<void> {
+  const registry: Record<string, string> = {};
+  for (let index = 0; index < count; index++) {
+    const dir = join(bench.box.home, `.claude.p${index}`);
+    registry[`p${index}`] = dir;
+    mkdirSync(dir, { recursive: true });
+    const history = Array.from({ length: 1000 }, () => "a prompt of about one hundred characters ".repeat(2));
+    writeFileSync(join(dir, ".claude.json"), JSON.stringify({ history, oauthAccount: { accountUuid: `acc-${index}` } }, null, 2));
+    const env = { ...bench.spawn.env, CLAUDE_CONFIG_DIR: dir };
+    const input = new TextEncoder().encode(statuslineInput().replace("bench", `bench-${index}`));
+    await Bun.spawn([bench.csm, "statusline"], { env, stdin: input, stdout: "ignore" }).exited;
+  }
+  mkdirSync(join(bench.box.home, ".config/claude-as"), { recursive: true });
+  writeFileSync(join(bench.box.home, ".config/claude-as/profiles.json"), JSON.stringify(registry));
 }
 
 async function main(): Promise<void> {
@@ -175,7 +323,8 @@ interface Result extends Pick<Row, "name" | "what" | "limit"> {
 
 async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result> {
   const { name, what, limit, isSize } = row;
-  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isSize ? "bytes" : "ms" } as const;
+  const isBytes = isSize === true || row.isBytes === true;
+  const result = { name, what, ...(limit === undefined ? {} : { limit }), unit: isBytes ? "bytes" : "ms" } as const;
   if (process.stderr.isTTY) process.stderr.write(`measuring ${name} …`);
   try {
     await row.prepare?.();
@@ -267,7 +416,7 @@ function renderCells({ name, unit, limit, measured }: Result): string[] {
   const { a, b, ratio, difference } = measured;
   const text = unit === "ms" ? milliseconds : megabytes;
   const isOwn = Number.isNaN(ratio);
-  const limitText = limit === undefined ? "" : isOwn ? milliseconds(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
+  const limitText = limit === undefined ? "" : isOwn ? text(limit) : unit === "ms" ? limit.toFixed(2) : `+${text(limit)}`;
   const costs = [milliseconds(a.cpuMs), milliseconds(b.cpuMs), megabytes(a.peakBytes), megabytes(b.peakBytes)];
   return [
     name,

@@ -1,6 +1,6 @@
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
-import { editorWord, hookWord, launchWord, runClaude, runLaunch } from "./launch.ts";
-import type { Route } from "./router.ts";
+import { editorWord, hookWord, launchWord, runLaunch } from "./launch.ts";
+import type { ReservedWord, Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 import { buildVersion } from "./version.ts";
 
@@ -20,7 +20,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "version":
       return print(sys, `csm ${buildVersion}`);
     case "claude":
-      return runClaude(sys, route.args);
+      return launch(sys, "bare", route.args);
     case "help":
       return print(sys, await (await import("./help.ts")).renderCsmHelp());
     case "csd":
@@ -28,12 +28,50 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "csm":
       break;
   }
-  const { csmCommands } = await import("./commands.ts");
-  const load = csmCommands[route.word];
+  const word: ReservedWord = route.word;
+  const { args } = route;
+  // Shells call these at every switch and every Tab: no record, no package.
+  if (word === "completions" && args[0] === "--names")
+    return print(sys, (await import("./names.ts")).listNames(sys, args[1] ?? "").join("\n"));
+  // The flags of run stand among those of claude, which no record can list.
+  if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
+  if (word === "hook" && !isHelpWord(args[0])) return (await import("./cmd-hook.ts")).answerLimitHook(sys, args);
+  if (word === "cas" && !isHelpWord(args[0])) {
+    const verb = await (await import("./cas.ts")).runCas(sys, args, (text) => print(sys, text));
+    if (verb === undefined) return;
+    return runCsm(sys, "profiles", verb);
+  }
+  return runCsm(sys, word, args);
+}
+
+async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
+  const [{ runLauncher }, { createLauncherParts }] = await Promise.all([import("./launcher.ts"), import("./launcher-parts.ts")]);
+  return runLauncher(sys, form, args, createLauncherParts(sys));
+}
+
+const isHelpWord = (word: string | undefined): boolean => word === "--help" || word === "-h" || word === "help";
+
+async function runCsm(sys: Sys, word: ReservedWord, args: readonly string[]): Promise<void> {
+  const { csmCommands, csmGroups } = await import("./commands.ts");
+  const load = csmCommands[word];
   if (load === undefined)
-    throw usageError(`csm ${route.word}: version ${buildVersion} does not have this command`, "csm --help lists the commands");
+    throw usageError(`csm ${word}: version ${buildVersion} does not have this command`, "csm --help lists the commands");
   const { runRecord } = await import("./cmd-record.ts");
-  return runRecord(await load(), route.args, await createApp(sys));
+  const verbs = csmGroups[word];
+  const [first, ...rest] = args;
+  if (verbs === undefined || first === undefined || (first.startsWith("-") && !isHelpWord(first)))
+    return runRecord(await load(), args, await createApp(sys));
+  if (isHelpWord(first) && rest.length === 0) return print(sys, await (await import("./help.ts")).renderGroupHelp(await load(), verbs));
+  const verb = isHelpWord(first) ? (rest[0] ?? "") : first;
+  const loadVerb = verbs[verb];
+  if (loadVerb === undefined) throw unknownVerb(word, verb, Object.keys(verbs));
+  return runRecord(await loadVerb(), isHelpWord(first) ? ["--help"] : rest, await createApp(sys));
+}
+
+function unknownVerb(word: string, verb: string, known: readonly string[]): Error {
+  const near = nearestWord(verb, known);
+  const hint = near === undefined ? `one of: ${known.join("|")}` : `did you mean ${near}? one of: ${known.join("|")}`;
+  return usageError(`csm ${word}: unknown verb ${JSON.stringify(verb)}`, hint);
 }
 
 async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
@@ -85,10 +123,7 @@ async function createApp(sys: Sys) {
     get isInteractive() {
       return sys.isTerminal(0);
     },
-    records: async () => {
-      const { csdCommands, csmCommands, loadAll } = await import("./commands.ts");
-      return [...(await loadAll(csmCommands)), ...(await loadAll(csdCommands))];
-    },
+    records: async () => (await import("./commands.ts")).loadRecords(),
   };
 }
 

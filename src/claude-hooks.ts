@@ -16,6 +16,9 @@ export interface HookInput {
   background?: string[];
   /** StopFailure: the class, such as `rate_limit`. */
   error?: string;
+  transcriptPath?: string;
+  /** SessionEnd: why. */
+  reason?: string;
 }
 
 /** Undefined for what is no hook input. Checked by hand: a hook runs inside claude's turn, and no schema library may slow it. */
@@ -36,6 +39,8 @@ export function parseHookInput(text: string): HookInput | undefined {
     agentType: "agent_type",
     lastText: "last_assistant_message",
     error: "error",
+    transcriptPath: "transcript_path",
+    reason: "reason",
   };
   for (const [key, name] of Object.entries(texts) as [keyof typeof texts, string][]) {
     const text = textOf(value[name]);
@@ -58,12 +63,32 @@ const wantedEvents = ["UserPromptSubmit", "PermissionRequest", "Stop", "StopFail
 /** A request may be held open for a day; without this its hook would be dropped after the default limit. */
 const holdSeconds = 86_400;
 
+/** What csm has to hear of a session that it may carry over to another account. */
+export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
+
 /** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
-export function renderHookSettings(command: string): string {
+export function renderHookSettings(command: string, events: readonly string[] = wantedEvents): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
   ];
-  return JSON.stringify({ hooks: Object.fromEntries(wantedEvents.map((event) => [event, entry(event)])) });
+  return JSON.stringify({ hooks: Object.fromEntries(events.map((event) => [event, entry(event)])) });
+}
+
+/** The same beside settings that the user gave on the command line, as only one `--settings` counts. Undefined when theirs are no object. */
+export function addHookSettings(own: string, hooks: string): string | undefined {
+  let settings: unknown;
+  try {
+    settings = JSON.parse(own);
+  } catch {
+    // claude will say what is wrong with them.
+    return undefined;
+  }
+  if (!isRecord(settings)) return undefined;
+  const theirs = isRecord(settings.hooks) ? settings.hooks : {};
+  const merged: Record<string, unknown> = { ...theirs };
+  for (const [event, entries] of Object.entries((JSON.parse(hooks) as { hooks: Record<string, unknown[]> }).hooks))
+    merged[event] = [...(Array.isArray(theirs[event]) ? (theirs[event] as unknown[]) : []), ...entries];
+  return JSON.stringify({ ...settings, hooks: merged });
 }
 
 /** What to say to a permission request. */

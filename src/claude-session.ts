@@ -18,6 +18,8 @@ export interface SessionFile {
   version?: string;
   /** `<session>:@<window>.%<pane>` when it runs inside tmux. */
   tmux?: string;
+  /** Where `pid` counts: machine and pid namespace. Not in early versions. */
+  pidDomain?: string;
 }
 
 /** `other` is a word that this program does not know. */
@@ -39,7 +41,7 @@ export function parseSessionFile(text: string): SessionFile | undefined {
   if (typeof fields.pid !== "number" || typeof fields.sessionId !== "string") return undefined;
   const file: SessionFile = { pid: fields.pid, sessionId: fields.sessionId, cwd: typeof fields.cwd === "string" ? fields.cwd : "" };
   if (typeof fields.status === "string") file.status = statuses.has(fields.status) ? (fields.status as SessionStatus) : "other";
-  for (const key of ["procStart", "waitingFor", "name", "kind", "entrypoint", "version", "tmux"] as const) {
+  for (const key of ["procStart", "waitingFor", "name", "kind", "entrypoint", "version", "tmux", "pidDomain"] as const) {
     const text = fields[key];
     if (typeof text === "string") file[key] = text;
   }

@@ -3,7 +3,8 @@ export type TranscriptEvent =
   | { kind: "prompt"; at: number; uuid: string; text: string }
   | { kind: "text"; at: number; messageId: string; text: string; model: string; stopReason?: string }
   | { kind: "tool"; at: number; messageId: string; toolUse: ToolUse; model: string; stopReason?: string }
-  | { kind: "result"; at: number; toolUseId: string; isError: boolean }
+  /** `text` only of an error: its beginning. */
+  | { kind: "result"; at: number; toolUseId: string; isError: boolean; text?: string }
   | { kind: "interrupt"; at: number }
   | { kind: "error"; at: number; error: ApiError }
   | { kind: "turn-end"; at: number };
@@ -100,7 +101,12 @@ function userEvents(entry: Record<string, unknown>, message: Record<string, unkn
   const prompt: string[] = [];
   for (const block of contentBlocks(message.content)) {
     if (block.type === "tool_result" && typeof block.tool_use_id === "string")
-      events.push({ kind: "result", at, toolUseId: block.tool_use_id, isError: block.is_error === true });
+      events.push({
+        kind: "result",
+        at,
+        toolUseId: block.tool_use_id,
+        ...(block.is_error === true ? { isError: true, text: resultText(block.content) } : { isError: false }),
+      });
     else if (block.type === "text" && typeof block.text === "string") {
       if (block.text.startsWith("[Request interrupted by user")) events.push({ kind: "interrupt", at });
       else if (!isLocal(entry, block.text)) prompt.push(block.text);
@@ -108,6 +114,14 @@ function userEvents(entry: Record<string, unknown>, message: Record<string, unkn
   }
   return prompt.length === 0 ? events : [...events, { kind: "prompt", at, uuid, text: prompt.join("\n") }];
 }
+
+const maxErrorText = 300;
+
+const resultText = (content: unknown): string =>
+  contentBlocks(content)
+    .map((block) => (typeof block.text === "string" ? block.text : ""))
+    .join(" ")
+    .slice(0, maxErrorText);
 
 /** Lines that Claude Code writes about its own slash commands and summaries; no turn belongs to them. */
 const isLocal = (entry: Record<string, unknown>, text: string): boolean =>
@@ -131,6 +145,14 @@ function apiError(entry: Record<string, unknown>, message: Record<string, unknow
   }
   return error;
 }
+
+/** claude has said that it goes on by itself when the limit resets (2.1.329, after a five-hour limit). */
+export const isSelfContinuing = (lines: readonly string[], since: number): boolean =>
+  lines.some((line) => {
+    if (!line.includes('"informational"') || !/continuing automatically at/i.test(line)) return false;
+    const at = /"timestamp":\s?"([^"]+)"/.exec(line)?.[1];
+    return at !== undefined && Date.parse(at) >= since;
+  });
 
 const contentBlocks = (content: unknown): Record<string, unknown>[] => {
   if (typeof content === "string") return [{ type: "text", text: content }];

@@ -1,33 +1,46 @@
 import { type App, command } from "./cmd-record.ts";
+import { readTheme } from "./cmd-top.ts";
+import { type DashboardOptions, runDashboard } from "./dashboard.ts";
+import { createActions } from "./dashboard-actions.ts";
+import { createRecorder } from "./dashboard-record.ts";
+import { createDashboardState } from "./dashboard-state.ts";
+import { createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
+import { renderOnce } from "./dashboard-view.ts";
+import { createSimulation, simulateFleet } from "./demo-fleet.ts";
 import { UserError } from "./errors.ts";
-import { fit } from "./format.ts";
 import { findClaude } from "./launch.ts";
-import { bash, hold, type Step, say } from "./model-script.ts";
+import { ask, bash, hold, type Step, say } from "./model-script.ts";
+import { createMonitor, listSessions } from "./monitor.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
-import { printable } from "./sanitize.ts";
 import { renderSessions, type TableOptions } from "./session-table.ts";
-import { type LiveSession, listSessions } from "./sessions.ts";
-import { openTerminal } from "./terminal.ts";
 import { createTmux } from "./tmux.ts";
 
 export const demoCommand = command({
   name: "csm demo",
-  summary: "Show three real Claude Code sessions in a sandbox: no login, no network, nothing of yours is touched.",
-  args: {},
+  summary: "Show the dashboard on real Claude Code sessions in a sandbox: no login, no network, nothing of yours is touched.",
+  args: {
+    simulated: { type: "boolean", description: "a scripted fleet instead: needs neither claude nor tmux, and is the same each time" },
+    theme: { type: "string", valueHint: "NAME", description: `${themeNames.join(", ")}` },
+    record: { type: "string", valueHint: "FILE", description: "also write what is shown as an asciicast" },
+  },
   examples: [
-    ["csm demo", "live until q; a answers the gate"],
+    ["csm demo", "live until q; a, then y, answers the gate"],
+    ["csm demo --simulated", "a dozen sessions that only exist on the screen"],
     ["csm demo | cat", "one round as text, for scripts"],
   ],
-  async run({ app }) {
+  async run({ args, app }) {
     const { sys } = app;
+    const theme = readTheme(sys, args.theme);
+    const isLive = app.columns !== undefined && app.isInteractive;
+    const record = args.record === undefined ? {} : { record: createRecorder(sys, args.record) };
+    if (args.simulated === true) return isLive ? playSimulation(app, theme, record) : printSimulation(app);
     await createTmux(sys).readVersion();
     const claudePath = findClaude(sys);
-    const isLive = app.columns !== undefined && app.isInteractive;
     if (isLive) app.out("Making a sandbox: real Claude Code, a loopback model, a throw-away HOME …");
     const box = await createSandbox({ claudePath, path: sys.env.PATH });
     const stopListening = sys.onInterrupt(() => box.close());
     try {
-      await (isLive ? playLive(app, box) : playRound(app, box));
+      await (isLive ? playLive(app, box, theme, record) : playRound(app, box));
     } finally {
       stopListening();
       await box.close();
@@ -46,6 +59,8 @@ const parts: Part[] = [
   { name: "builder", prompt: "Create the marker file" },
   { name: "greeter", prompt: "Say hello" },
 ];
+/** Only where somebody watches. */
+const liveParts: Part[] = [...parts, { name: "asker", prompt: "Choose a colour for the theme" }];
 
 /** One csd command in the sandbox, through this very executable. */
 async function runCsd(app: App, box: Sandbox, args: string[]): Promise<Record<string, unknown>> {
@@ -59,7 +74,18 @@ async function spawnPart(app: App, box: Sandbox, { name }: Part): Promise<void> 
   const scripts: Record<string, Step[]> = {
     writer: [hold("The report begins: clouds came from the west …")],
     builder: [bash("touch marker.txt && ls", "Create the marker file"), say("The marker file is there.")],
-    greeter: [say("Hello from the sandbox.")],
+    greeter: [say("Hello from the **sandbox**.\n\n- this answer is rendered\n- `m` sends the next message")],
+    asker: [
+      ask({
+        question: "Which colour shall the theme have?",
+        header: "Colour",
+        options: [
+          { label: "Blue", description: "calm" },
+          { label: "Green", description: "fresh" },
+        ],
+      }),
+      say("So be it."),
+    ],
   };
   box.stub.script(String(spawned.session_id), scripts[name] ?? []);
 }
@@ -84,7 +110,10 @@ async function playRound(app: App, box: Sandbox): Promise<void> {
       async () => `taken at attempt ${(await runCsd(app, box, ["send", part.name, part.prompt])).attempts}`,
     );
   await step("csd state builder", async () => describeGate(await waitForState(app, box, "builder", "blocked")));
-  await step("csd state greeter", async () => `idle_done: ${(await waitForState(app, box, "greeter", "idle_done")).text}`);
+  await step(
+    "csd state greeter",
+    async () => `idle_done: ${String((await waitForState(app, box, "greeter", "idle_done")).text).split("\n")[0]}`,
+  );
   await step("csm ls", async () => (await renderTable(app, box)).join("\n"));
   await step("csd approve builder", async () => `chosen: ${(await runCsd(app, box, ["approve", "builder"])).chosen}`);
   await step("csd state builder", async () => `idle_done: ${(await waitForState(app, box, "builder", "idle_done")).text}`);
@@ -96,7 +125,7 @@ async function playRound(app: App, box: Sandbox): Promise<void> {
 }
 
 const renderTable = async (app: App, box: Sandbox): Promise<string[]> =>
-  renderSessions(await listSessions(box.sys, box.configDir), tableOptions(app, box, app.columns));
+  renderSessions(await listSessions(box.sys), tableOptions(app, box, app.columns));
 
 const tableOptions = (app: App, box: Sandbox, columns: number | undefined): TableOptions => ({
   now: app.sys.now(),
@@ -130,72 +159,48 @@ async function waitForState(app: App, box: Sandbox, name: string, status: string
 
 // --- in a terminal -----------------------------------------------------------------------------------------------
 
-const refreshMs = 300;
+type Recording = Pick<DashboardOptions, "record">;
 
-async function playLive(app: App, box: Sandbox): Promise<void> {
-  const terminal = openTerminal();
-  let message = "starting three sessions …";
-  const work = startAll(app, box).then(
-    () => {
-      message = "one works, one waits at a gate, one is done";
-    },
-    (error: Error) => {
-      message = `failed: ${error.message}`;
-    },
-  );
-  try {
-    for (;;) {
-      const sessions = await listSessions(box.sys, box.configDir);
-      terminal.draw(renderDemo(app, box, sessions, message, terminal.columns()));
-      const key = await terminal.readKey(refreshMs);
-      if (key === "q" || key === "\u0003") break;
-      if (key === "a") message = await answerFirst(app, box, sessions);
-    }
-  } finally {
-    terminal.close();
-  }
+async function playLive(app: App, box: Sandbox, theme: Theme, record: Recording): Promise<void> {
+  const monitor = createMonitor(box.sys, { hasMeter: true });
+  const work = startAll(app, box);
+  // Told below, once the screen is the user's again.
+  work.catch(() => undefined);
+  await runDashboard({
+    sys: box.sys,
+    feed: monitor,
+    actions: createActions(box.sys, monitor),
+    theme,
+    home: box.home,
+    title: "csm demo",
+    ...record,
+  });
   app.out("Ending the sessions …");
   await work;
 }
 
 async function startAll(app: App, box: Sandbox): Promise<void> {
   await Promise.all(
-    parts.map(async (part) => {
+    liveParts.map(async (part) => {
       await spawnPart(app, box, part);
       await runCsd(app, box, ["send", part.name, part.prompt]);
     }),
   );
 }
 
-async function answerFirst(app: App, box: Sandbox, sessions: LiveSession[]): Promise<string> {
-  const waiting = sessions.find((session) => session.verdict.status === "blocked");
-  if (waiting === undefined) return "nobody waits at a gate";
-  const answer = await runCsd(app, box, ["approve", waiting.name]).catch((error: Error) => ({ chosen: error.message }));
-  return `csd approve ${waiting.name}: ${answer.chosen}`;
+// --- simulated ---------------------------------------------------------------------------------------------------
+
+const simulatedHome = "/home/dev";
+
+async function playSimulation({ sys }: App, theme: Theme, record: Recording): Promise<void> {
+  const simulation = createSimulation(sys);
+  await runDashboard({ sys, feed: simulation.feed, actions: simulation.actions, theme, home: simulatedHome, title: "csm demo", ...record });
 }
 
-function renderDemo(app: App, box: Sandbox, sessions: LiveSession[], message: string, columns: number): string[] {
-  const lines = [
-    app.paint("bold", "csm demo") + app.paint("dim", ` · a sandbox in ${box.dir}: real Claude Code, a loopback model`),
-    "",
-    ...renderSessions(sessions, tableOptions(app, box, columns)),
-    "",
-  ];
-  const blocked = sessions.find((session) => session.verdict.status === "blocked")?.verdict;
-  if (blocked?.status === "blocked") {
-    lines.push(
-      app.paint("yellow", `${blocked.tool ?? "a gate"} asks: ${blocked.prompt}`),
-      "",
-      ...printable(blocked.subject ?? "")
-        .split("\n")
-        .map((line) => `  ${fit(line, columns - 4)}`),
-      "",
-    );
-    lines.push(...blocked.options.map((label, index) => fit(`  ${index + 1}. ${label}`, columns - 2)), "");
-  }
-  const texts = sessions.flatMap(({ name, verdict }) =>
-    verdict.status === "idle_done" && verdict.text !== "" ? [`${name} answered: ${verdict.text}`] : [],
-  );
-  lines.push(...texts.map((text) => fit(text, columns)), "", message, app.paint("dim", "a allow the gate once · q end the demo"));
-  return lines;
+/** The same text each time: the clock stands still. */
+function printSimulation(app: App): void {
+  const now = Date.UTC(2026, 10, 20, 14, 5);
+  const look = { columns: app.columns ?? 140, rows: 1000, theme: createTheme("none"), home: simulatedHome, title: "csm demo" };
+  const lines = renderOnce(simulateFleet(now - 60_000, now), createDashboardState(now), look);
+  app.out(lines.map(Bun.stripANSI).join("\n"));
 }

@@ -1,36 +1,35 @@
 import { command } from "./cmd-record.ts";
-import { configDir, homeDir } from "./paths.ts";
+import { lookOnce } from "./monitor.ts";
+import { homeDir } from "./paths.ts";
+import { sessionJson } from "./session-json.ts";
 import { renderSessions } from "./session-table.ts";
-import { type LiveSession, listSessions } from "./sessions.ts";
 
 export const lsCommand = command({
   name: "csm ls",
-  summary: "List every live Claude Code session of this config dir, whoever started it.",
-  args: { json: { type: "boolean", description: "print JSON" } },
+  summary: "List every live Claude Code session of every profile, whoever started it.",
+  args: {
+    json: { type: "boolean", description: "print JSON" },
+    all: {
+      type: "boolean",
+      description: "also session files whose process ended, and programs called claude of unknown profiles, other users and containers",
+    },
+  },
   examples: [
     ["csm ls", ""],
     ["csm ls --json | jq -r '.sessions[] | select(.state.status == \"blocked\") | .name'", "who waits for you"],
   ],
   async run({ args, app }) {
-    const sessions = await listSessions(app.sys, configDir(app.sys));
-    if (args.json === true) return app.out(JSON.stringify({ sessions: sessions.map(toJson) }, null, 2));
+    const isAll = args.all === true;
+    const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll });
+    if (args.json === true) return app.out(JSON.stringify({ sessions: sessions.map(sessionJson) }, null, 2));
     app.out(
       sessions.length === 0
         ? "no live sessions"
         : renderSessions(sessions, { ...app, now: app.sys.now(), home: homeDir(app.sys) }).join("\n"),
     );
+    if (hidden > 0 && app.columns !== undefined)
+      app.tell(
+        `${hidden} more ${hidden === 1 ? "program is" : "programs are"} called claude, of no known profile; csm ls --all shows them`,
+      );
   },
-});
-
-const toJson = ({ verdict, sessionId, ...session }: LiveSession) => ({
-  name: session.name,
-  state: verdict,
-  since: session.since,
-  cwd: session.cwd,
-  model: session.model ?? null,
-  session_id: sessionId ?? null,
-  pid: session.pid,
-  entrypoint: session.entrypoint ?? null,
-  version: session.version ?? null,
-  driver: session.driver ?? null,
 });

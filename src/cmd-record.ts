@@ -26,8 +26,11 @@ export interface CommandRecord<T extends ArgsDef = ArgsDef> {
   name: string;
   summary: string;
   args: T;
-  /** What follows the named arguments: a prompt takes every word from its first one on, `claude` only those after `--`. */
-  rest?: { kind: "prompt" | "after-dashes"; hint: string; about: string };
+  /**
+   * What follows the named arguments: a prompt takes every word from its first one on, `words` are more of a kind with flags
+   * among them, `claude` takes only those after `--`. `words`: what they may be.
+   */
+  rest?: { kind: "prompt" | "words" | "after-dashes"; hint: string; about: string; words?: string[] };
   /** Flags that may be given more than once; `repeated` holds all their values. */
   repeatable?: string[];
   examples: [command: string, effect: string][];
@@ -66,6 +69,7 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
   const known: string[] = [];
   const seen = new Set<ArgDef>();
   const repeated: Record<string, string[]> = {};
+  const more: string[] = [];
   let taken = 0;
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
@@ -75,10 +79,14 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
       const guarded = record.rest?.kind === "after-dashes" ? [] : rest.splice(0, Math.max(0, positionals.length - taken));
       requirePositionals(record, taken + guarded.length);
       if (rest.length > 0 && record.rest === undefined) throw unexpected(record, rest[0] ?? "");
-      return { known: guarded.length > 0 ? [...known, "--", ...guarded] : known, rest };
+      return { known: guarded.length > 0 ? [...known, "--", ...guarded] : known, rest: [...more, ...rest] };
     }
     if (!word.startsWith("-") || word === "-") {
       if (taken === positionals.length) {
+        if (record.rest?.kind === "words") {
+          more.push(word);
+          continue;
+        }
         if (record.rest?.kind !== "prompt") throw unexpected(record, word);
         requirePositionals(record, taken);
         return { known, rest: argv.slice(index) };
@@ -104,7 +112,7 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
     if (isRepeatable(record, flag)) repeated[flag.slice(2)] = [...(repeated[flag.slice(2)] ?? []), value];
   }
   requirePositionals(record, taken);
-  return { known, rest: [], ...(Object.keys(repeated).length > 0 ? { repeated } : {}) };
+  return { known, rest: more, ...(Object.keys(repeated).length > 0 ? { repeated } : {}) };
 }
 
 const isRepeatable = (record: AnyCommand, flag: string): boolean => record.repeatable?.includes(flag.slice(2)) ?? false;

@@ -1,21 +1,35 @@
 import { command } from "./cmd-record.ts";
-import { runClaude } from "./launch.ts";
+import { runLauncher } from "./launcher.ts";
+import { createLauncherParts } from "./launcher-parts.ts";
 
+/** For the help and the completion: `app` hands the words of `csm run` to the launcher as they are. */
 export const runCommandRecord = command({
   name: "csm run",
-  summary: "Start claude here, in this terminal. csm alone does the same.",
+  summary: "Start claude here, in this terminal, in a new conversation or one that you choose. csm alone does the same.",
   args: {
-    model: { type: "string", valueHint: "MODEL", description: "handed to claude" },
-    effort: { type: "string", valueHint: "LEVEL", description: "handed to claude" },
-    "permission-mode": { type: "string", valueHint: "MODE", description: "handed to claude" },
+    continue: { type: "boolean", alias: "c", description: "the newest conversation that nobody has open" },
+    resume: {
+      type: "string",
+      alias: "r",
+      valueHint: "[WHICH]",
+      description: "by id, beginning of an id, or title; alone: choose from a list",
+    },
+    "session-id": { type: "string", valueHint: "UUID", description: "a new conversation with this id" },
+    interactive: { type: "boolean", alias: "i", description: "choose the profile and the conversation" },
+    profile: { type: "string", valueHint: "NAME", description: "under this profile" },
+    "pick-account": { type: "boolean", alias: "A", description: "choose the profile" },
+    "no-pick": { type: "boolean", description: "keep the current profile" },
+    model: { type: "string", valueHint: "MODEL", description: "handed to claude, and remembered for this conversation" },
+    effort: { type: "string", valueHint: "LEVEL", description: "the same" },
+    "permission-mode": { type: "string", valueHint: "MODE", description: "the same" },
   },
-  rest: { kind: "prompt", hint: "[-- CLAUDE ARGUMENTS…]", about: "handed to claude as they are" },
+  rest: { kind: "prompt", hint: "[CLAUDE ARGUMENTS…]", about: "everything else is handed to claude, in its order" },
   examples: [
-    ["csm run --model opus", ""],
-    ["csm run -- --continue --verbose", "flags of claude itself"],
+    ["csm run", "a list, when this folder has conversations"],
+    ["csm run -c", "go on where you were"],
+    ["csm run -r 3f2a1b4c", "by the beginning of an id; a title does too"],
+    ["csm run --profile work --model opus fix the tests", ""],
+    ["csm run -- --continue", "flags of claude itself go behind --"],
   ],
-  run: ({ args, rest, app }) => runClaude(app.sys, [...forwarded(args), ...rest]),
+  run: ({ rest, app }) => runLauncher(app.sys, "run", rest, createLauncherParts(app.sys)),
 });
-
-const forwarded = (args: { model?: string | undefined; effort?: string | undefined; "permission-mode"?: string | undefined }): string[] =>
-  (["model", "effort", "permission-mode"] as const).flatMap((name) => (args[name] === undefined ? [] : [`--${name}`, args[name]]));

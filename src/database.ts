@@ -8,6 +8,8 @@ export interface CacheSchema {
   version: number;
   /** Statements that make the tables in an empty file. */
   tables: string;
+  /** Its loss after a power cut costs less than waiting for the disk at each write. */
+  isExpendable?: true;
 }
 
 /**
@@ -33,9 +35,10 @@ function openFile(path: string, schema: CacheSchema): Database {
   const database = new Database(path, { create: true, readwrite: true });
   try {
     database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    if (schema.isExpendable === true) database.run("PRAGMA synchronous = OFF");
     // Readers go on while one writes. Without a sync a power cut may lose the newest rows, never the file.
     database.run("PRAGMA journal_mode = WAL");
-    database.run("PRAGMA synchronous = NORMAL");
+    if (schema.isExpendable !== true) database.run("PRAGMA synchronous = NORMAL");
     prepare(database, schema);
     return database;
   } catch (error) {
@@ -74,7 +77,8 @@ function discard(path: string): boolean {
 
 /**
  * Takes a lock that the system gives free when its holder ends, however it ends: an exclusive transaction on an empty database.
- * Undefined while somebody else holds it; throws when the file cannot be made.
+ * Undefined while somebody else holds it; throws when the file cannot be made. The result must be kept: a lock that nobody can
+ * give back any more is given back by the garbage collector.
  */
 export function takeLock(path: string): (() => void) | undefined {
   makePrivateDir(dirname(path));

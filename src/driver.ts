@@ -180,12 +180,12 @@ async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | 
 }
 
 /** The newest turn of a transcript, from as few bytes of its end as hold it; undefined without the file. */
-export async function readTranscriptTurn(sys: Sys, path: string): Promise<Turn | undefined> {
+export async function readTranscriptTurn(sys: Sys, path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<Turn | undefined> {
   for (let bytes = firstTailBytes; ; bytes *= 4) {
     const tail = sys.readTail(path, bytes);
     if (tail === undefined) return undefined;
     const events = parseLines(tail.lines);
-    if (tail.isWhole || isWholeTurn(events)) return decideTurn(events);
+    if (tail.isWhole || isWholeTurn(events) || bytes * 4 > maxBytes) return decideTurn(events);
   }
 }
 
@@ -214,10 +214,10 @@ export function findTranscript(
 }
 
 /** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */
-const settleMs = 1500;
+export const settleMs = 1500;
 /** Without a status nothing but transcript and screen can agree, and a busy machine writes and paints late. */
 const slowSettleMs = 4000;
-const settleStepMs = 40;
+export const settleStepMs = 40;
 
 /** The verdict, once the signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
 export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnough = false): Promise<Verdict> {
@@ -231,7 +231,8 @@ export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnoug
   }
 }
 
-const isSettled = (signals: Signals): boolean => {
+/** Nothing that is known to come is outstanding. */
+export const isSettled = (signals: Signals): boolean => {
   const { session, screen, now } = signals;
   const isUnpainted = session?.status === "waiting" && screen?.gate === undefined && now - (session.statusUpdatedAt ?? 0) < settleMs;
   // The dialog can be painted before its hook has started, and before the transcript has the call.

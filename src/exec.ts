@@ -27,6 +27,26 @@ export async function replaceProcess(program: Program): Promise<number> {
   return 127;
 }
 
+/** Runs a program that uses this terminal, and waits for its end. Ctrl-C is the program's then. */
+export async function runForeground(name: string, args: readonly string[], env: Environment): Promise<number> {
+  const ignore = () => {};
+  process.on("SIGINT", ignore);
+  try {
+    // Inside tmux it refuses to attach to another server as long as it sees the one around it.
+    const { TMUX: _, ...outside } = env;
+    const isSwitch = args.includes("switch-client");
+    const child = Bun.spawn([name, ...args], {
+      stdin: "inherit",
+      stdout: "inherit",
+      stderr: "inherit",
+      env: definedOnly(isSwitch ? env : outside),
+    });
+    return await child.exited;
+  } finally {
+    process.off("SIGINT", ignore);
+  }
+}
+
 const definedOnly = (env: Environment): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
@@ -42,16 +62,27 @@ async function runChild(path: string, args: readonly string[], env: Environment)
  * Only Linux shows a process its own bytes.
  */
 function rawArguments(args: readonly string[]): Buffer[] | undefined {
-  if (process.platform !== "linux" || !args.some((arg) => arg.includes("\ufffd"))) return undefined;
-  const bytes = readFileSync("/proc/self/cmdline");
+  if (process.platform !== "linux" || !args.some(isMangled)) return undefined;
+  const words = splitWords(readFileSync("/proc/self/cmdline")).map((bytes) => ({ bytes, text: bytes.toString("utf8") }));
+  // Words of ours may stand before and among them: each mangled one is the next of our own that reads the same.
+  let from = 0;
+  return args.map((arg) => {
+    const at = isMangled(arg) ? words.findIndex(({ text }, index) => index >= from && text === arg) : -1;
+    if (at >= 0) from = at + 1;
+    return words[at]?.bytes ?? Buffer.from(arg);
+  });
+}
+
+const isMangled = (word: string): boolean => word.includes("\ufffd");
+
+function splitWords(bytes: Buffer): Buffer[] {
   const words: Buffer[] = [];
   for (let from = 0; from < bytes.length; ) {
     const end = bytes.indexOf(0, from);
     words.push(bytes.subarray(from, end));
     from = end + 1;
   }
-  // Ours may be fewer than all: `csm -- …` and `csm run …` drop their first words.
-  return args.length === 0 ? [] : words.slice(-args.length);
+  return words;
 }
 
 interface Libc {

@@ -1,30 +1,67 @@
-import { delimiter, isAbsolute, join } from "node:path";
-import { exitCode, SilentExit, UserError } from "./errors.ts";
+import { basename, delimiter, isAbsolute, join } from "node:path";
+import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
-import { launchDir } from "./paths.ts";
+import { configPath, launchDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
 /** The claude to start: `$CLAUDE_SMART_CLAUDE_BIN`, else the first one on PATH that is not this program. */
 export function findClaude(sys: Sys): string {
   const chosen = sys.env.CLAUDE_SMART_CLAUDE_BIN;
   if (chosen !== undefined && chosen !== "") {
-    const path = isAbsolute(chosen) || chosen.includes("/") ? join(isAbsolute(chosen) ? "" : sys.cwd, chosen) : findOnPath(sys, chosen);
-    if (path !== undefined && sys.isExecutable(path)) return path;
+    const path = findNamed(sys, chosen);
+    if (path !== undefined) return path;
     throw new UserError(
       `claude not found: CLAUDE_SMART_CLAUDE_BIN names ${chosen}, which is not an executable file`,
       "correct or unset it",
       exitCode.notFound,
     );
   }
-  const found = findOnPath(sys, "claude");
+  const found = findProgram(sys, "claude");
   if (found !== undefined) return found;
   const looked = pathDirs(sys).length === 0 ? "PATH is empty" : `looked in ${pathDirs(sys).join(", ")}`;
   throw new UserError(`claude not found: ${looked}`, "install it with: npm install -g @anthropic-ai/claude-code", exitCode.notFound);
 }
 
+/** A program, and the words that a wrapper such as `npx happy` wants before claude's own. */
+export interface LaunchProgram {
+  path: string;
+  /** argv[0]. */
+  name: string;
+  prefix: string[];
+}
+
+/** What csm starts: `$CLAUDE_SMART_CLAUDE_BIN`, else `launchCommand` of the config file, else claude. */
+export function findLaunchProgram(sys: Sys): LaunchProgram {
+  const [program, ...prefix] = (sys.env.CLAUDE_SMART_CLAUDE_BIN ?? "") === "" ? readLaunchCommand(sys) : [];
+  if (program === undefined) return { path: findClaude(sys), name: "claude", prefix };
+  const path = findNamed(sys, program);
+  if (path !== undefined) return { path, name: basename(program), prefix };
+  throw new UserError(
+    `${program} not found: launch-command of csm config names it`,
+    "correct it with: csm config set launch-command PROGRAM [WORDS…]",
+    exitCode.notFound,
+  );
+}
+
+/** Read by hand, as every start does it. Empty where the file says nothing; `csm config` tells what is wrong with a broken one. */
+function readLaunchCommand(sys: Sys): string[] {
+  try {
+    const tokens = (JSON.parse(sys.readText(configPath(sys)) ?? "{}") as { launchCommand?: unknown } | null)?.launchCommand;
+    return Array.isArray(tokens) && tokens.every((token) => typeof token === "string" && token !== "") ? tokens : [];
+  } catch {
+    // Broken: claude itself can still be started.
+    return [];
+  }
+}
+
+function findNamed(sys: Sys, name: string): string | undefined {
+  const path = isAbsolute(name) || name.includes("/") ? join(isAbsolute(name) ? "" : sys.cwd, name) : findProgram(sys, name);
+  return path !== undefined && sys.isExecutable(path) ? path : undefined;
+}
+
 const pathDirs = (sys: Sys): string[] => (sys.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
 
-function findOnPath(sys: Sys, name: string): string | undefined {
+export function findProgram(sys: Sys, name: string): string | undefined {
   const self = sys.realPath(sys.execPath);
   const names = sys.platform === "win32" ? [`${name}.exe`, `${name}.cmd`] : [name];
   for (const dir of pathDirs(sys))
@@ -36,13 +73,20 @@ function findOnPath(sys: Sys, name: string): string | undefined {
   return undefined;
 }
 
+/** Everything that a start of claude is made of. */
+export interface Launch extends LaunchProgram {
+  /** For claude, behind `prefix`. */
+  args: readonly string[];
+  env: Sys["env"];
+  /** Where it is not the current folder. */
+  cwd?: string;
+}
+
 /** Becomes claude in this terminal; returns its exit code only where a process cannot be replaced. */
-export async function runClaude(sys: Sys, args: readonly string[]): Promise<void> {
-  const path = findClaude(sys);
+export async function startLaunch({ path, name, prefix, args, env, cwd }: Launch): Promise<number> {
   try {
-    throw new SilentExit(await replaceProcess({ path, name: "claude", args, env: sys.env }));
+    return await replaceProcess({ path, name, args: [...prefix, ...args], env, ...(cwd === undefined ? {} : { cwd }) });
   } catch (error) {
-    if (error instanceof SilentExit) throw error;
     throw new UserError(`cannot start ${path}: ${(error as Error).message}`, "is it a program for this machine?", exitCode.notRunnable, {
       cause: error,
     });
@@ -51,7 +95,7 @@ export async function runClaude(sys: Sys, args: readonly string[]): Promise<void
 
 /** Becomes a program found on PATH, such as tmux; returns its exit code only where a process cannot be replaced. */
 export async function runProgram(sys: Sys, name: string, args: readonly string[], env: Sys["env"]): Promise<number> {
-  const path = findOnPath(sys, name);
+  const path = findProgram(sys, name);
   if (path === undefined) throw new UserError(`${name} is not installed or not on PATH`, undefined, exitCode.notFound);
   return replaceProcess({ path, name, args, env });
 }
@@ -66,7 +110,7 @@ const nestedMarks = [
   "CLAUDE_CODE_CHILD_SESSION",
 ];
 
-const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
+export const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
 
 /** What a pane is to run, handed over in a private file: arguments and environment never stand in a process list. */
 export interface LaunchSpec {

@@ -24,6 +24,11 @@ export const projectsDir = (configDirPath: string): string => join(configDirPath
 export const transcriptPath = (configDirPath: string, realCwd: string, sessionId: string): string =>
   join(projectsDir(configDirPath), slugOf(realCwd), `${sessionId}.jsonl`);
 
+/** Shared with the older tool, so neither XDG nor Windows moves them. */
+const registryDir = (sys: Place): string => join(homeDir(sys), ".config", "claude-as");
+export const profilesPath = (sys: Place): string => join(registryDir(sys), "profiles.json");
+export const defaultProfilePath = (sys: Place): string => join(registryDir(sys), "default");
+
 /** `$XDG_STATE_HOME` where it is absolute, else `~/.local/state`; macOS has no state folder of its own, so the same there. */
 function stateDir(sys: Place): string {
   const xdg = sys.env.XDG_STATE_HOME;
@@ -35,6 +40,22 @@ function stateDir(sys: Place): string {
 /** What csm remembers: the ledger of usage, caches, locks. */
 export const csmDir = (sys: Place): string => join(stateDir(sys), "csm");
 export const lockDir = (sys: Place): string => join(csmDir(sys), "locks");
+
+/** What accounts have used, from every source. */
+export const usageDbPath = (sys: Place): string => join(csmDir(sys), "usage.db");
+/** One small file per session: what Claude Code told its status line last. */
+export const statuslineDir = (sys: Place): string => join(csmDir(sys), "statusline");
+
+/** What is known of transcripts; safe to delete. */
+export const indexPath = (sys: Place): string => join(csmDir(sys), "index.db");
+
+/** What older versions keep for all profiles together. */
+export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "projects");
+/** One JSON file per session: the flags it was started with. */
+export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
+export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
+/** What csm cost has read; safe to delete. */
+export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");

@@ -4,7 +4,10 @@ import type { Sys } from "./sys.ts";
 /** A live process: its number, and its start, which tells it from a later one with the same number. */
 export interface ProcessStart {
   pid: number;
-  /** Clock ticks since boot on Linux, text of `ps` on macOS, a file time on Windows; equal for the same process only. */
+  /**
+   * Clock ticks since boot on Linux, text of `ps` on macOS, a file time on Windows; equal for the same process only. Empty where
+   * the system hides another user's processes: it lives, and that is all one can know.
+   */
   start: string;
   /** Epoch ms where the system tells it; undefined on Linux, where `start` is compared as it is. */
   startedAt?: number;
@@ -13,7 +16,7 @@ export interface ProcessStart {
 type ReadStarts = (sys: Sys, pids: readonly number[]) => Promise<ProcessStart[]>;
 
 const readers: Partial<Record<NodeJS.Platform, ReadStarts>> = {
-  linux: async (sys, pids) => pids.flatMap((pid) => linuxStart(sys.readText(`/proc/${pid}/stat`), pid) ?? []),
+  linux: async (sys, pids) => pids.flatMap((pid) => linuxStart(sys, pid) ?? []),
   darwin: psStarts,
   win32: windowsStarts,
 };
@@ -27,15 +30,27 @@ export async function readProcesses(sys: Sys, pids: readonly number[]): Promise<
 
 export const readProcess = async (sys: Sys, pid: number): Promise<ProcessStart | undefined> => (await readProcesses(sys, [pid])).get(pid);
 
-/** Field 22 of /proc/<pid>/stat; the command in field 2 may hold blanks and brackets. Undefined for a zombie. */
-function linuxStart(stat: string | undefined, pid: number): ProcessStart | undefined {
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const start = fields?.[19];
-  return fields === undefined || start === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : { pid, start };
+function linuxStart(sys: Sys, pid: number): ProcessStart | undefined {
+  const stat = sys.readText(`/proc/${pid}/stat`);
+  // With the mount option hidepid other users' processes have no folder here; only a signal tells that they live.
+  if (stat === undefined) return sys.signal(pid, 0) ? { pid, start: "" } : undefined;
+  const fields = parseStat(stat);
+  return fields === undefined ? undefined : { pid, start: fields.start };
+}
+
+/** What /proc/<pid>/stat says; the command in field 2 may hold blanks and brackets. Undefined for a zombie and a cut text. */
+export function parseStat(text: string): { command: string; ppid: number; group: number; start: string } | undefined {
+  const end = text.lastIndexOf(")");
+  const fields = text.slice(end + 2).split(" ");
+  const start = fields[19];
+  if (start === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
+  return { command: text.slice(text.indexOf("(") + 1, end), ppid: Number(fields[1]), group: Number(fields[2]), start };
 }
 
 async function psStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
-  const result = await sys.run(["ps", "-o", "pid=,stat=,lstart=", "-p", pids.join(",")], { env: { ...sys.env, LC_ALL: "C" } });
+  // One -o per keyword: after a `=` the rest of a list is a header to the ps of FreeBSD.
+  const argv = ["ps", "-o", "pid=", "-o", "stat=", "-o", "lstart=", "-p", pids.join(",")];
+  const result = await sys.run(argv, { env: { ...sys.env, LC_ALL: "C" } });
   return result.stdout.split("\n").flatMap((line) => {
     const match = /^\s*(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
     if (match === null || match[2]?.startsWith("Z")) return [];
@@ -44,18 +59,21 @@ async function psStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart
 }
 
 async function windowsStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
-  const script = `Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { "$($_.Id) $($_.StartTime.ToUniversalTime().ToFileTimeUtc())" }`;
+  // The start of another user's process is refused; the process lives all the same.
+  const start = "try { $_.StartTime.ToUniversalTime().ToFileTimeUtc() } catch { '-' }";
+  const script = `Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { "$($_.Id) $(${start})" }`;
   const result = await sys.run(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script]);
   return result.stdout.split(/\r?\n/).flatMap((line) => {
-    const match = /^(\d+) (\d+)$/.exec(line.trim());
+    const match = /^(\d+) (\d+|-)$/.exec(line.trim());
     if (match === null) return [];
-    const start = match[2] ?? "";
-    return [{ pid: Number(match[1]), start, startedAt: Number(BigInt(start) / 10_000n) - fileTimeEpoch }];
+    const [pid, start = ""] = [Number(match[1]), match[2]];
+    return [start === "-" ? { pid, start: "" } : { pid, start, startedAt: parseFileTime(start) }];
   });
 }
 
 /** Milliseconds from 1601, where Windows file times begin, to 1970. */
 const fileTimeEpoch = 11_644_473_600_000;
+export const parseFileTime = (ticks: string): number => Number(BigInt(ticks) / 10_000n) - fileTimeEpoch;
 
 /** A session file is written within seconds of its process's start; clocks are read a little apart. */
 const startToleranceMs = 60_000;
@@ -63,6 +81,30 @@ const startToleranceMs = 60_000;
 /** Does this live process own this session file? A file that `kill -9` left behind may carry a number in new use. */
 export function isOwner(owner: ProcessStart | undefined, file: SessionFile): boolean {
   if (owner === undefined || owner.pid !== file.pid) return false;
+  if (owner.start === "") return true;
   if (owner.startedAt === undefined) return file.procStart === undefined || file.procStart === owner.start;
   return file.startedAt === undefined || Math.abs(file.startedAt - owner.startedAt) < startToleranceMs;
+}
+
+/** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
+export const nearMs = 2000;
+export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {
+  if (a.pid !== b.pid) return false;
+  if (a.startedAt !== undefined && b.startedAt !== undefined) return Math.abs(a.startedAt - b.startedAt) <= nearMs;
+  return a.start === b.start;
+}
+
+/**
+ * Is this session file about a process that is counted elsewhere: in another container, or on another machine that shares the
+ * folder? Its number says nothing about a process here. Claude Code 2.1.329 writes `linux:<machine-id>:pid:[<namespace>]`.
+ */
+export function isElsewhere(sys: Sys, file: Pick<SessionFile, "pidDomain">): boolean {
+  const match = /^linux:(.*):(pid:\[\d+\])$/.exec(file.pidDomain ?? "");
+  if (match === null) return false;
+  if (sys.platform !== "linux") return true;
+  const [, machine = "", namespace] = match;
+  const ownNamespace = sys.realPath("/proc/self/ns/pid");
+  const ownMachine = sys.readText("/etc/machine-id")?.trim();
+  const isOtherMachine = /^[0-9a-f]{32}$/.test(machine) && ownMachine !== undefined && ownMachine !== "" && machine !== ownMachine;
+  return isOtherMachine || (ownNamespace !== undefined && ownNamespace !== namespace);
 }

@@ -16,7 +16,7 @@ export type Route =
   | { to: "csm"; word: ReservedWord; args: string[] }
   /** The session driver. */
   | { to: "csd"; args: string[] }
-  /** claude, with these arguments as they are. */
+  /** claude, perhaps in a conversation that we choose; behind a leading `--`, with these arguments as they are. */
   | { to: "claude"; args: string[] };
 
 /** `invokedAs` is argv[0]: the file may be called csm, csd or csm-hook. */
@@ -28,7 +28,6 @@ export function decideRoute(invokedAs: string, args: readonly string[]): Route {
   const [first, ...rest] = args;
   if (first === "--version" || first === "-V") return { to: "version" };
   if (first === "--help" || first === "-h") return { to: "help" };
-  if (first === "--") return { to: "claude", args: rest };
   if (first === "csd") return { to: "csd", args: rest };
   const word = reservedWords.find((reserved) => reserved === first);
   return word === undefined ? { to: "claude", args: [...args] } : { to: "csm", word, args: rest };

@@ -8,8 +8,24 @@ const directionMarks = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 export const printable = (text: string): string =>
   text.replaceAll("\r\n", "\n").replace(escapeSequence, "").replace(controls, "").replace(directionMarks, "");
 
-/** The same on one line, for table cells and messages. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
+const styleOnly = /(\u001b\[[0-9;:]*m)/;
+
+/** Text that we had styled ourselves: colours and weight stay, every other sequence and control character goes. */
+export const styledOnly = (text: string): string =>
+  text
+    .split(styleOnly)
+    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+    .join("");
+
+/** `printable` on one line, for table cells and messages. */
 export const printableLine = (text: string): string => printable(text).replace(/\s+/g, " ").trim();
+
+const rawInJson = /[\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** JSON that means the same and holds nothing that moves a terminal: JSON.stringify escapes the lower control characters only. */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value, null, 2).replace(rawInJson, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /**
  * A prompt as it may be pasted: line ends become LF, and nothing remains that a terminal would take for a key or for

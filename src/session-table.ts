@@ -1,5 +1,5 @@
 import { type Column, duration, fitPath, type Paint, type Style, table } from "./format.ts";
-import type { LiveSession } from "./sessions.ts";
+import { type LiveSession, stateWords } from "./monitor-session.ts";
 import type { Status } from "./status.ts";
 
 export interface TableOptions {
@@ -36,16 +36,6 @@ export function renderSessions(sessions: LiveSession[], { now, home, paint, colu
   ]);
   const [title = "", ...lines] = table(columns, rows, maxWidth);
   return [paint("bold", title), ...lines.map((line, index) => colorState(line, sessions[index], paint))];
-}
-
-/** `blocked: Bash`, `idle: finished` … what tells sessions of one state apart. */
-function stateWords({ verdict }: LiveSession): string {
-  if (verdict.status === "blocked") return `blocked: ${verdict.tool ?? verdict.gate}`;
-  if (verdict.status === "working" && verdict.tools.length > 0) return `working: ${verdict.tools.join(", ")}`;
-  if (verdict.status === "idle_done" && verdict.outcome !== "finished")
-    return verdict.outcome === "none" ? "idle_done: no turn yet" : `idle_done: ${verdict.outcome}`;
-  if (verdict.status === "failed") return `failed: ${verdict.error}`;
-  return verdict.status;
 }
 
 const stateStyles: Partial<Record<Status, Style>> = {

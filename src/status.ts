@@ -212,8 +212,9 @@ function gateVerdict(signals: Signals, evidence: Evidence): Verdict {
   const choices = gate?.options.map(choice) ?? [];
   if (gate !== undefined && startupKinds.has(gate.kind) && session === undefined)
     return { status: "blocked", gate: gate.kind, prompt: gate.question, options, choices, subject: gate.body, ...evidence };
-  if (gate?.kind === "limit" && turn?.error?.limit !== undefined)
-    return { ...errorVerdict(turn, turn.error, evidence), options, choices } as Verdict;
+  // Outside tmux nobody sees the menu that a weekly limit opens.
+  const isLimitMenu = gate?.kind === "limit" || (gate === undefined && session?.waitingFor === "dialog open");
+  if (isLimitMenu && turn?.error?.limit !== undefined) return { ...errorVerdict(turn, turn.error, evidence), options, choices } as Verdict;
   if (tool?.name === "AskUserQuestion" || session?.waitingFor === "input needed" || gate?.kind === "question")
     return questionVerdict(tool, gate, evidence);
   if (tool?.name === "ExitPlanMode" || gate?.kind === "plan") {

@@ -1,20 +1,24 @@
 import {
   chmodSync,
   closeSync,
+  constants,
+  copyFileSync,
   fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   watch,
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 
 /** The last bytes of a file, cut at a line start. */
 export interface Tail {
@@ -42,7 +46,11 @@ export const attempt = <T>(read: () => T): T | undefined => {
 /** Asks first: an exception for a file that is not there costs more than all the rest. */
 const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-export const readText = (path: string): string | undefined => (isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined);
+/** Of the process table only what was there a moment ago is asked for. */
+const isSurelyThere = (path: string): boolean => path.startsWith("/proc/");
+
+export const readText = (path: string): string | undefined =>
+  isSurelyThere(path) || isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined;
 
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
@@ -78,12 +86,77 @@ export async function readFrom(path: string, offset: number): Promise<Uint8Array
   }
 }
 
-/** Which file stands at a path, and how long it is. */
-export const identify = (path: string): { id: string; size: number } | undefined =>
+/** Which file stands at a path, how long it is, and when it was written. */
+export interface FileIdentity {
+  id: string;
+  size: number;
+  modifiedAt: number;
+  isFile: boolean;
+}
+
+export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
-    const { dev, ino, size } = statSync(path);
-    return { id: `${dev}:${ino}`, size };
+    const stat = statSync(path, { throwIfNoEntry: false });
+    return stat === undefined ? undefined : identityOf(stat);
   });
+
+const identityOf = (stat: Stats): FileIdentity => ({
+  id: `${stat.dev}:${stat.ino}`,
+  size: stat.size,
+  modifiedAt: stat.mtimeMs,
+  isFile: stat.isFile(),
+});
+
+/** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
+export function readInto(path: string, offset: number, into: Uint8Array): number {
+  const file = attempt(() => openSync(path, "r"));
+  if (file === undefined) return 0;
+  try {
+    return readSync(file, into, 0, into.length, offset);
+  } catch {
+    // A folder, or a disk that fails: nothing can be read.
+    return 0;
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
+export interface OpenFile extends FileIdentity {
+  /** How many bytes came into the buffer; 0 at the end. */
+  read(buffer: Uint8Array, position: number): number;
+  close(): void;
+}
+
+/** Undefined when there is no such file, or it may not be read. A folder, a pipe or a device is none. */
+export function openFile(path: string): OpenFile | undefined {
+  // O_NONBLOCK: a pipe in the place of a transcript must not hold us up.
+  const file = isThere(path) ? attempt(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))) : undefined;
+  if (file === undefined) return undefined;
+  const stat = fstatSync(file);
+  if (!stat.isFile()) {
+    closeSync(file);
+    return undefined;
+  }
+  return {
+    ...identityOf(stat),
+    read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
+    close: () => closeSync(file),
+  };
+}
+
+/** Files below a folder whose names end so, in byte order; links to folders are not followed, so there is no end to miss. */
+export function findFiles(dir: string, suffix: string): string[] {
+  const found: string[] = [];
+  const folders = [dir];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for (const entry of attempt(() => readdirSync(folder as string, { withFileTypes: true })) ?? []) {
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+      else if (entry.name.endsWith(suffix)) found.push(join(folder, entry.name));
+    }
+  }
+  return found.sort();
+}
 
 export function writePrivate(path: string, text: string): void {
   makePrivateDir(dirname(path));
@@ -110,11 +183,27 @@ export function createPrivate(path: string, text: string): boolean {
   }
 }
 
-export function appendPrivate(path: string, text: string): void {
+/** A private copy that appears whole or not at all; the folders above it are made. */
+export function copyPrivate(from: string, to: string): void {
+  makePrivateDir(dirname(to));
+  const temporary = `${to}.${process.pid}.tmp`;
+  try {
+    copyFileSync(from, temporary);
+    chmodSync(temporary, 0o600);
+    renameSync(temporary, to);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+export function appendPrivate(path: string, text: string | Uint8Array): void {
   makePrivateDir(dirname(path));
+  const bytes = Buffer.from(text);
   const file = openSync(path, "a", 0o600);
   try {
-    writeSync(file, text);
+    // One write, so that writers do not mix; the rest only where the system took less.
+    for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
   } finally {
     closeSync(file);
   }

@@ -1,16 +1,23 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
+import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
 import {
   appendPrivate,
   attempt,
+  copyPrivate,
   createPrivate,
+  type FileIdentity,
+  findFiles,
   identify,
   isDirectory,
   isExecutable,
   makePrivateDir,
   modifiedAt,
+  type OpenFile,
+  openFile,
   readFrom,
+  readInto,
   readTail,
   readText,
   type Tail,
@@ -18,6 +25,7 @@ import {
   watchPaths,
   writePrivate,
 } from "./sys-files.ts";
+import { type LinkFiles, linkFiles } from "./sys-links.ts";
 
 export interface RunOptions {
   input?: string;
@@ -36,7 +44,7 @@ export interface RunResult {
 }
 
 /** The one door to the operating system. */
-export interface Sys {
+export interface Sys extends LinkFiles {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: NodeJS.Platform;
   /** The folder that the program was started in, symlinks resolved by the kernel. */
@@ -45,6 +53,7 @@ export interface Sys {
   readonly execPath: string;
   readonly pid: number;
   readonly uid: number;
+  readonly cpuCount: number;
   /** Undefined when neither the environment nor the user database names one. */
   readonly homeDir: string | undefined;
   hostname(): string;
@@ -53,11 +62,18 @@ export interface Sys {
   randomId(): string;
   /** Resolves for any exit code; rejects only when the program cannot be started. */
   run(argv: readonly string[], options?: RunOptions): Promise<RunResult>;
+  /** Programs of others, in a process group of their own: neither deadline nor size is exceeded. Never rejects. */
+  runBounded(argv: readonly string[], options: Omit<BoundedRun, "env"> & Partial<Pick<BoundedRun, "env">>): Promise<Bounded>;
+  /** The body of a 200, in full and in time. Never rejects. */
+  fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): Tail | undefined;
   readFrom(path: string, offset: number): Promise<Uint8Array>;
-  identify(path: string): { id: string; size: number } | undefined;
+  /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
+  readInto(path: string, offset: number, into: Uint8Array): number;
+  identify(path: string): FileIdentity | undefined;
+  openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
   /** Fails when the file is there already: the way to take a name. */
@@ -65,7 +81,9 @@ export interface Sys {
   /** For this user only; one that is there keeps its mode. */
   makePrivateDir(dir: string): void;
   /** Adds whole lines at the end; writers do not mix. */
-  appendPrivate(path: string, text: string): void;
+  appendPrivate(path: string, text: string | Uint8Array): void;
+  /** A copy for this user only that appears whole or not at all. */
+  copyPrivate(from: string, to: string): void;
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
   remove(path: string): void;
@@ -73,13 +91,15 @@ export interface Sys {
   takeLock(path: string): (() => void) | undefined;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
+  /** Files at any depth below a folder whose names end so, sorted. */
+  findFiles(dir: string, suffix: string): string[];
   realPath(path: string): string | undefined;
   isDirectory(path: string): boolean;
   isExecutable(path: string): boolean;
   modifiedAt(path: string): number | undefined;
   /** False when there is no such process. Signal 0 only asks. */
   signal(pid: number, signal: NodeJS.Signals | 0): boolean;
-  isTerminal(fd: 0 | 1): boolean;
+  isTerminal(fd: 0 | 1 | 2): boolean;
   /** stdin to its end. */
   readInput(): Promise<string>;
   /** Tells of changes in these files and folders; those that are missing are passed over. */
@@ -99,24 +119,34 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     execPath: process.execPath,
     pid: process.pid,
     uid: process.getuid?.() ?? 0,
+    get cpuCount() {
+      return navigator.hardwareConcurrency;
+    },
     homeDir: readHome(env),
     hostname,
     now: Date.now,
     sleep: (ms) => Bun.sleep(ms),
     randomId: () => crypto.randomUUID(),
     run: (argv, options) => run(argv, { env, ...options }),
+    runBounded: (argv, options) => runBounded(argv, { env, ...options }),
+    fetchBounded,
     readText,
     readTail,
     readFrom,
+    readInto,
     identify,
+    openFile,
     writePrivate,
     createPrivate,
     makePrivateDir,
     appendPrivate,
+    copyPrivate,
     takeLock,
+    ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
+    findFiles,
     realPath: (path) => attempt(() => realpathSync(path)),
     isDirectory,
     isExecutable,
@@ -168,10 +198,13 @@ function signal(pid: number, name: NodeJS.Signals | 0): boolean {
 }
 
 /** A pipe or a file is none, and is told apart without loading Bun's tty streams (+7 ms). */
-function isTerminal(fd: 0 | 1): boolean {
-  if (attempt(() => fstatSync(fd).isCharacterDevice()) !== true && process.platform !== "win32") return false;
-  return (fd === 0 ? process.stdin : process.stdout).isTTY === true;
+function isTerminal(fd: 0 | 1 | 2): boolean {
+  if (process.platform !== "win32" && attempt(() => isOtherDevice(fstatSync(fd))) !== true) return false;
+  return (fd === 0 ? process.stdin : fd === 1 ? process.stdout : process.stderr).isTTY === true;
 }
+
+/** /dev/null is a device too, and no terminal. */
+const isOtherDevice = (stat: Stats): boolean => stat.isCharacterDevice() && stat.rdev !== statSync("/dev/null").rdev;
 
 function write(fd: 1 | 2, text: string): boolean {
   const bytes = Buffer.from(text);

@@ -10,6 +10,8 @@ export interface Tmux {
   readVersion(): Promise<string>;
   /** Starts `argv` in a new detached session and keeps its last screen if it ends. Fails when the name is taken. */
   create(session: NewSession): Promise<Pane>;
+  /** Opens `argv` in a new window of the session that this program runs in, and shows it. */
+  openWindow(window: Omit<NewSession, "width" | "height">): Promise<Pane>;
   /** Undefined when there is no such pane, session or server. */
   pane(target: string): Promise<Pane | undefined>;
   list(): Promise<Pane[]>;
@@ -123,6 +125,9 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
         throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
       if (result.code !== 0) throw tmuxError(result);
       return parsePane(result.stdout.trimEnd());
+    },
+    async openWindow({ name, cwd, argv }) {
+      return parsePane((await must(["new-window", "-P", "-F", format, "-n", name, "-c", escapeFolder(cwd), ...argv])).trimEnd());
     },
     async pane(target) {
       const lines = await find(listPanes(target));

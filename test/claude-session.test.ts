@@ -41,6 +41,7 @@ test.each<[rule: string, folder: string, file: SessionFile]>([
     "claude-2.1.329/gate-bash",
     {
       pid: 16722,
+      pidDomain: "linux:<machine-id>:pid:[4026531836]",
       procStart: "84997",
       sessionId: "dd788fdb-5729-4fa6-8219-e4a9183a37ca",
       cwd: "/home/devbox/app",
@@ -59,6 +60,7 @@ test.each<[rule: string, folder: string, file: SessionFile]>([
     "claude-2.1.329/tmux-env",
     {
       pid: 16498,
+      pidDomain: "linux:<machine-id>:pid:[4026531836]",
       procStart: "334819",
       sessionId: "07fb2351-7ef4-42cd-b34d-7253b59f7a37",
       cwd: "/home/devbox/t/realtmux",

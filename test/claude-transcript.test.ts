@@ -223,7 +223,7 @@ describe("events of one line", () => {
       [{ kind: "text", at: time(1), messageId: "m", text: "Do", model: "opus" }],
     ],
     ["a result", user(1, [answer("t")]), [{ kind: "result", at: time(1), toolUseId: "t", isError: false }]],
-    ["a rejected one", user(1, [answer("t", true)]), [{ kind: "result", at: time(1), toolUseId: "t", isError: true }]],
+    ["a rejected one", user(1, [answer("t", true)]), [{ kind: "result", at: time(1), toolUseId: "t", isError: true, text: "x" }]],
     ["an interruption", user(1, [text("[Request interrupted by user]")]), [{ kind: "interrupt", at: time(1) }]],
     ["an interruption of a tool", user(1, [text("[Request interrupted by user for tool use]")]), [{ kind: "interrupt", at: time(1) }]],
     ["the end of a turn", done(1), [{ kind: "turn-end", at: time(1) }]],

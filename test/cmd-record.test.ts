@@ -31,6 +31,7 @@ const dashes: AnyCommand = {
   args: { option: args.option },
   rest: { kind: "after-dashes", hint: "[-- ARGUMENTS…]", about: "handed to claude" },
 };
+const many: AnyCommand = { ...plain, name: "csm many", rest: { kind: "words", hint: "MORE…", about: "more of them" } };
 const two: AnyCommand = {
   ...plain,
   name: "csm two",
@@ -57,6 +58,8 @@ describe("words that belong to the command, and the rest", () => {
     ["a prompt takes every word from its first one on", prompt, ["fix", "run", "it"], ["fix"], ["run", "it"]],
     ["flags among them", prompt, ["fix", "hello", "--no-submit", "--json"], ["fix"], ["hello", "--no-submit", "--json"]],
     ["unknown ones too", prompt, ["fix", "hello", "--nope", "-h"], ["fix"], ["hello", "--nope", "-h"]],
+    ["more words, with flags among them", many, ["fix", "a", "--json", "b"], ["fix", "--json"], ["a", "b"]],
+    ["one that begins with a dash behind --", many, ["fix", "a", "--", "-b"], ["fix"], ["a", "-b"]],
     ["and another --", prompt, ["fix", "a", "--", "b"], ["fix"], ["a", "--", "b"]],
     [
       "flags before the prompt are the command's",

@@ -40,6 +40,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     cwd: given.cwd ?? "/work",
     execPath: "/opt/csm",
     pid: 1,
+    cpuCount: 1,
     uid: given.uid ?? 1000,
     homeDir: "homeDir" in given ? given.homeDir : "/home/dev",
     files,
@@ -64,6 +65,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       if (next.result instanceof Error) throw next.result;
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
+    runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -75,7 +78,17 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
     readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
-    identify: (path) => (files.has(path) ? { id: path, size: Buffer.byteLength(files.get(path) ?? "") } : undefined),
+    readInto: (path, offset, into) => Buffer.from(files.get(path) ?? "").copy(into, 0, offset),
+    identify: (path) =>
+      files.has(path)
+        ? { id: path, size: Buffer.byteLength(files.get(path) ?? ""), modifiedAt: modified.get(path) ?? 0, isFile: true }
+        : undefined,
+    openFile(path) {
+      const state = sys.identify(path);
+      const bytes = Buffer.from(files.get(path) ?? "");
+      const read = (buffer: Uint8Array, position: number) => bytes.copy(buffer, 0, position);
+      return state === undefined ? undefined : { ...state, read, close() {} };
+    },
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
@@ -84,7 +97,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
       locks.add(path);
       return () => locks.delete(path);
     },
-    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + text),
+    appendPrivate: (path, text) => put(path, (files.get(path) ?? "") + Buffer.from(text).toString()),
+    copyPrivate: (from, to) => put(to, files.get(from) ?? ""),
     readInput: async () => given.input ?? "",
     watch: () => ({
       async next(timeoutMs) {
@@ -105,10 +119,20 @@ export function createFakeSys(given: Given = {}): FakeSys {
         [...files.keys()].filter((file) => file.startsWith(`${dir}/`)).map((file) => file.slice(dir.length + 1).split("/")[0] ?? ""),
       ),
     ],
+    findFiles: (dir, suffix) => [...files.keys()].filter((file) => file.startsWith(`${dir}/`) && file.endsWith(suffix)).sort(),
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,
+    // No links here: tests of what moves and links use a real folder.
+    entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    readLink: () => undefined,
+    createLink: () => undefined,
+    rename: () => undefined,
+    removeLink: () => undefined,
+    removeEmptyDir: () => false,
+    copy: () => undefined,
+    isWritable: () => true,
     isExecutable: (path) => files.get(path)?.startsWith("#!") ?? false,
-    modifiedAt: (path) => (files.has(path) ? (modified.get(path) ?? 0) : undefined),
+    modifiedAt: (path) => (files.has(path) || isDirectory(path) ? (modified.get(path) ?? 0) : undefined),
     signal(pid, signal) {
       if (!alive.has(pid)) return false;
       if (signal !== 0) alive.delete(pid);

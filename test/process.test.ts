@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { SessionFile } from "../src/claude-session.ts";
-import { isOwner, type ProcessStart, readProcess, readProcesses } from "../src/process.ts";
+import { isElsewhere, isOwner, isSameProcess, type ProcessStart, readProcess, readProcesses } from "../src/process.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 /** Field 22 is the start; 20 and 21 must not be taken for it. */
@@ -56,7 +56,11 @@ test.each<[rule: string, platform: NodeJS.Platform, stdout: string, code: number
 ])("ps: %s", async (_, platform, stdout, code, starts) => {
   const sys = createFakeSys({ platform, env: { PATH: "/bin", LC_ALL: "de_DE.UTF-8" } });
   // The names of days and months are read in English.
-  sys.expectRun(["ps", "-o", "pid=,stat=,lstart=", "-p", "7,12345"], { stdout, code }, { env: { PATH: "/bin", LC_ALL: "C" } });
+  sys.expectRun(
+    ["ps", "-o", "pid=", "-o", "stat=", "-o", "lstart=", "-p", "7,12345"],
+    { stdout, code },
+    { env: { PATH: "/bin", LC_ALL: "C" } },
+  );
   expect([...(await readProcesses(sys, [7, 12345])).values()]).toEqual(starts);
   sys.done();
 });
@@ -64,13 +68,15 @@ test.each<[rule: string, platform: NodeJS.Platform, stdout: string, code: number
 test("Windows: one PowerShell for all, file times become epoch times", async () => {
   const sys = createFakeSys({ platform: "win32" });
   const script =
-    'Get-Process -Id 7,8 -ErrorAction SilentlyContinue | ForEach-Object { "$($_.Id) $($_.StartTime.ToUniversalTime().ToFileTimeUtc())" }';
+    "Get-Process -Id 7,8,9 -ErrorAction SilentlyContinue | ForEach-Object { \"$($_.Id) $(try { $_.StartTime.ToUniversalTime().ToFileTimeUtc() } catch { '-' })\" }";
   sys.expectRun(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script], {
-    stdout: "7 134396499610000000\r\nGet-Process : no process 8\r\n\r\n",
+    stdout: "7 134396499610000000\r\nGet-Process : no process 8\r\n\r\n9 -\r\n",
     code: 1,
   });
-  expect([...(await readProcesses(sys, [7, 8])).values()]).toEqual([
+  expect([...(await readProcesses(sys, [7, 8, 9])).values()]).toEqual([
     { pid: 7, start: "134396499610000000", startedAt: Date.UTC(2026, 10, 20, 12, 6, 1) },
+    // Another user's: its start is refused, and it lives.
+    { pid: 9, start: "" },
   ]);
   sys.done();
 });
@@ -104,4 +110,40 @@ test.each<[rule: string, owner: ProcessStart | undefined, file: SessionFile, isO
   ["a file without time", { pid: 7, start: "Fri", startedAt: 5 }, oldFile, true],
 ])("owner: %s", (_, owner, session, isOwned) => {
   expect(isOwner(owner, session)).toBe(isOwned);
+});
+
+test("Linux: a process that the system hides from us (hidepid) lives, whatever its start", async () => {
+  const sys = createFakeSys();
+  sys.alive.add(7);
+  expect(await readProcess(sys, 7)).toEqual({ pid: 7, start: "" });
+  expect(isOwner({ pid: 7, start: "" }, file)).toBe(true);
+});
+
+const machine = "0123456789abcdef0123456789abcdef";
+const own = { "/etc/machine-id": `${machine}\n`, "/proc/self/ns/pid": "" };
+
+test.each<[rule: string, pidDomain: string | undefined, platform: NodeJS.Platform, isAway: boolean]>([
+  ["our own", `linux:${machine}:pid:[1]`, "linux", false],
+  ["a container on this machine", `linux:${machine}:pid:[4026532200]`, "linux", true],
+  ["another machine that shares the folder", "linux:ffffffffffffffffffffffffffffffff:pid:[1]", "linux", true],
+  ["a machine without an id", "linux::pid:[1]", "linux", false],
+  ["a container seen from macOS", `linux:${machine}:pid:[1]`, "darwin", true],
+  ["older versions do not say", undefined, "linux", false],
+  ["another form is not judged", "darwin:x", "darwin", false],
+])("elsewhere: %s", (_, pidDomain, platform, isAway) => {
+  const sys = {
+    ...createFakeSys({ platform, files: own }),
+    realPath: (path: string) => (path === "/proc/self/ns/pid" ? "pid:[1]" : undefined),
+  };
+  expect(isElsewhere(sys, pidDomain === undefined ? {} : { pidDomain })).toBe(isAway);
+});
+
+test.each<[rule: string, a: ProcessStart, b: ProcessStart, isSame: boolean]>([
+  ["the same ticks", { pid: 7, start: "1" }, { pid: 7, start: "1" }, true],
+  ["other ticks", { pid: 7, start: "1" }, { pid: 7, start: "2" }, false],
+  ["another number", { pid: 7, start: "1" }, { pid: 8, start: "1" }, false],
+  ["two tools' times", { pid: 7, start: "a", startedAt: 1000 }, { pid: 7, start: "b", startedAt: 3000 }, true],
+  ["times too far apart", { pid: 7, start: "a", startedAt: 1000 }, { pid: 7, start: "a", startedAt: 3001 }, false],
+])("same process: %s", (_, a, b, isSame) => {
+  expect(isSameProcess(a, b)).toBe(isSame);
 });

@@ -53,6 +53,13 @@ const allPanes = ["list-panes", "-a", "-F", format];
 const second = { ...pane, paneId: "%4", isActive: false, pid: 78 };
 const secondLine = "$1␞fix␞%4␞0␞78␞0␞␞10␞/tmp/tmux-1000/default";
 
+test("openWindow: beside this program, and shown at once", async () => {
+  const argv = ["new-window", "-P", "-F", format, "-n", "fix", "-c", "/a##b", "csm", "x"];
+  expect(await run([[argv, { stdout: `${line}\n` }]], (tmux) => tmux.openWindow({ name: "fix", cwd: "/a#b", argv: ["csm", "x"] }))).toEqual(
+    pane,
+  );
+});
+
 describe("create", () => {
   const argv = (name: string, cwd: string) => [
     ...["new-session", "-d", "-P", "-F", format, "-s", name, "-x", "220", "-y", "50", "-c", cwd],

@@ -59,10 +59,10 @@ describe("bad input", () => {
   test.each([
     ["an unknown flag", ["ls", "--jsno"], 2, "csm ls: unknown flag --jsno; did you mean --json?"],
     ["a word too many", ["ls", "all"], 2, 'csm ls: unexpected word "all"; usage: csm ls [flags]'],
-    ["an unknown flag of run", ["run", "--mcp-config", "x"], 2, "csm run: unknown flag --mcp-config; csm run --help lists the flags"],
+    ["a name that no conversation has", ["run", "-r", "nope"], 1, 'csm: no conversation is called "nope"; csm scan --all lists them'],
     ["a flag without its value", ["run", "--model"], 2, "csm run: --model needs a value; for example --model MODEL"],
     ["a value where none belongs", ["ls", "--json=yes"], 2, "csm ls: --json takes no value"],
-    ["a command of a later version", ["top"], 2, undefined],
+    ["a command of a later version", ["tasks"], 2, undefined],
   ])("csm, %s: one line, code 2", async (_, args, code, message) => {
     const result = await sandbox.box.csm(args);
     expect([result.code, result.stdout]).toEqual([code, ""]);
@@ -223,11 +223,16 @@ describe("csm demo", () => {
       await box.keys("demo", `'${csmPath}' demo; echo code=$?`, "Enter");
       await until("one works, one waits, one is done", async () => {
         const screen = await box.screen("demo");
-        return /writer +working/.test(screen) && /builder +blocked: Bash/.test(screen) && /greeter +idle_done/.test(screen);
+        return /● +\S.* writer/.test(screen) && /▲ +asks Bash .* builder/.test(screen) && /○ +done .* greeter/.test(screen);
       });
-      expect(await box.screen("demo")).toContain("2. Yes, and");
+      await box.keys("demo", "/");
+      await box.keys("demo", "-l", "builder");
+      await box.keys("demo", "Enter");
       await box.keys("demo", "a");
-      await until("the gate is answered", async () => (await box.screen("demo")).includes("builder answered: The marker file is there."));
+      await until("it is shown what is asked", async () => (await box.screen("demo")).includes("Allow this once for builder?"));
+      expect(await box.screen("demo")).toMatch(/touch marker\.txt && ls[\s\S]*2\. Yes, and/);
+      await box.keys("demo", "y");
+      await until("the gate is answered", async () => /○ +done .* builder/.test(await box.screen("demo")));
       await box.keys("demo", ending);
       await until("it ended", async () => (await box.screen("demo")).includes("code=0"));
       expect(await box.screen("demo")).toContain("The sandbox is gone");

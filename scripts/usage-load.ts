@@ -1,0 +1,90 @@
+/** Transcripts as months of work leave them: blocks, tools' results, request snapshots, subagents, forks. */
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { promptLine, toolResultLine, usageLine } from "./usage-lines.ts";
+
+/** Models that ccusage 20.0.24 has prices for, too. */
+const models = ["claude-opus-4-8", "claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5-20251001", "claude-fable-5-1"];
+
+/** The same files for the same numbers; the result is how many bytes they have. */
+export function writeTranscripts(configDir: string, files: number, bytes: number): number {
+  const random = createRandom(1);
+  let written = 0;
+  let before = "";
+  for (let file = 0; file < files; file++) {
+    const dir = join(configDir, "projects", `-home-dev-p${file % 20}`);
+    const sessionId = `00000000-0000-4000-8000-${String(file).padStart(12, "0")}`;
+    const isSubagent = file % 10 === 9;
+    const path = isSubagent ? join(dir, `${sessionId}/subagents/agent-a${file}.jsonl`) : join(dir, `${sessionId}.jsonl`);
+    mkdirSync(join(path, ".."), { recursive: true });
+    const chunks = [promptLine()];
+    // Every seventh session is a fork: it begins with what was said in the one before.
+    if (file % 7 === 6) chunks.push(before);
+    const text = conversation(random, { file, sessionId, isSubagent, bytes: bytes / files });
+    before = text.slice(0, text.indexOf("\n", text.length / 5) + 1);
+    const handle = openSync(path, "w");
+    for (const chunk of [...chunks, text]) written += writeSync(handle, chunk);
+    closeSync(handle);
+  }
+  return written;
+}
+
+interface Conversation {
+  file: number;
+  sessionId: string;
+  isSubagent: boolean;
+  bytes: number;
+}
+
+const minute = 60_000;
+
+function conversation(random: (below: number) => number, { file, sessionId, isSubagent, bytes }: Conversation): string {
+  const lines: string[] = [];
+  let at = Date.UTC(2026, 8, 1) + file * 7 * 60 * minute;
+  let size = 0;
+  const add = (line: string) => {
+    lines.push(line);
+    size += line.length;
+  };
+  for (let answer = 0; size < bytes; answer++) {
+    at += random(minute);
+    const model = models[random(models.length)] ?? "";
+    const write = random(9000);
+    const given = {
+      ...{ id: `msg_${file}_${answer}`, model, sessionId, isSidechain: isSubagent, cwd: `/home/dev/p${file % 20}` },
+      ...{
+        at: new Date(at).toISOString(),
+        input: random(2000),
+        cacheRead: random(150_000),
+        write,
+        write1h: random(3) === 0 ? random(write + 1) : 0,
+      },
+    };
+    const output = random(3000);
+    const blocks = 1 + random(3);
+    // The first block of some answers is written before all is counted.
+    for (let block = 0; block < blocks; block++)
+      add(
+        usageLine({
+          ...given,
+          output: block === 0 && blocks > 1 && random(4) === 0 ? 1 : output,
+          content: [{ type: "text", text: words(random, 900) }],
+        }),
+      );
+    add(toolResultLine(words(random, 12_000)));
+    if (answer % 40 === 39) add(`${JSON.stringify({ type: "api-request-blob", sessionId, data: words(random, 70_000) })}\n`);
+  }
+  return lines.join("");
+}
+
+const text = 'the quick "brown" fox\n\tjumps over const usage = { tokens: 1 }; path/to/file.ts — done. '.repeat(900);
+const words = (random: (below: number) => number, length: number): string => text.slice(0, 50 + random(length));
+
+/** The same numbers in every run. */
+function createRandom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 0x100000000) * below);
+  };
+}

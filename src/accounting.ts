@@ -1,0 +1,141 @@
+import { contextWindow, type PriceTable, priceUsage } from "./claude-prices.ts";
+import { allTokens, promptTokens, syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
+
+/** What a number of answers used and cost. */
+export interface Spend {
+  tokens: Tokens;
+  webSearches: number;
+  /** Of the answers whose model has a price; what has none stands in `unpriced`. */
+  costUsd: number;
+  /** Answers, each counted once. */
+  messages: number;
+}
+
+export interface Totals extends Spend {
+  /** Models without a price, in the order they came. */
+  unpriced: string[];
+  /** The part of it that subagents used. */
+  subagents: Spend;
+}
+
+/** Where the main conversation stands. */
+export interface Context {
+  /** Prompt of the newest answer, or what a compaction left of it. */
+  tokens: number;
+  model: string;
+  /** Undefined for a model that is not known. */
+  window: number | undefined;
+  at: number;
+}
+
+export const noTokens = (): Tokens => ({ input: 0, output: 0, write5m: 0, write1h: 0, cacheRead: 0 });
+export const noSpend = (): Spend => ({ tokens: noTokens(), webSearches: 0, costUsd: 0, messages: 0 });
+
+export interface Ledger {
+  /** Counts an answer once, however often it is written: the largest reading of it stands. */
+  add(usage: UsageLine, isSubagent?: boolean): void;
+  /** The main conversation was summarised. */
+  compact(at: number, tokens: number): void;
+  totals(): Totals;
+  context(): Context | undefined;
+  /** Cost by time of the answers since then, oldest first. */
+  spends(since: number): { at: number; costUsd: number }[];
+}
+
+interface Entry {
+  usage: UsageLine;
+  isSubagent: boolean;
+  costUsd: number | undefined;
+}
+
+export function createLedger(table: PriceTable): Ledger {
+  const totals: Totals = { ...noSpend(), unpriced: [], subagents: noSpend() };
+  let recent: Entry[] = [];
+  let newest: UsageLine | undefined;
+  let compacted: { at: number; tokens: number } | undefined;
+  const change = (entry: Entry, sign: 1 | -1) => {
+    addSpend(totals, entry, sign);
+    if (entry.isSubagent) addSpend(totals.subagents, entry, sign);
+    if (sign < 0) recent = recent.filter((other) => other !== entry);
+    else recent.push(entry);
+  };
+  const entries = createEntries<Entry>(change);
+  return {
+    add(usage, isSubagent = usage.isSidechain) {
+      if (usage.model === syntheticModel) return;
+      const costUsd = priceUsage(table, usage);
+      if (costUsd === undefined && !totals.unpriced.includes(usage.model)) totals.unpriced.push(usage.model);
+      entries.add(usage, { usage, isSubagent, costUsd });
+      const isMain = !isSubagent && !usage.isSidechain;
+      if (isMain && promptTokens(usage) > 0 && usage.at >= (newest?.at ?? 0)) newest = usage;
+    },
+    compact(at, tokens) {
+      if (at >= (compacted?.at ?? 0)) compacted = { at, tokens };
+    },
+    totals: () => structuredClone(totals),
+    context() {
+      if (newest === undefined) return undefined;
+      const { model, requestedModel = model, at } = newest;
+      const prompt = promptTokens(newest);
+      const window = contextWindow(table, requestedModel.endsWith("[1m]") ? requestedModel : model, prompt);
+      return compacted !== undefined && compacted.at >= at ? { ...compacted, model, window } : { tokens: prompt, model, window, at };
+    },
+    spends(since) {
+      recent = recent.filter(({ usage }) => usage.at >= since);
+      return recent.flatMap(({ usage, costUsd }) => (costUsd === undefined ? [] : [{ at: usage.at, costUsd }])).sort((a, b) => a.at - b.at);
+    },
+  };
+}
+
+/**
+ * Each answer once; tells what comes in and what is taken out again. In the main conversation an answer is its message id and
+ * request id; in a subagent's it is the message id alone, and gives way to the main conversation, which a subagent's transcript
+ * may repeat.
+ */
+export function createEntries<T extends { usage: Tokens }>(onChange: (entry: T, sign: 1 | -1) => void) {
+  const main = new Map<number, T>();
+  const side = new Map<number, T>();
+  const mainMessages = new Set<number>();
+  return {
+    add(usage: Pick<UsageLine, "key" | "messageKey" | "isSidechain">, entry: T): void {
+      if (usage.isSidechain && mainMessages.has(usage.messageKey)) return;
+      const [entries, key] = usage.isSidechain ? [side, usage.messageKey] : [main, usage.key];
+      const known = entries.get(key);
+      if (known === undefined || allTokens(entry.usage) > allTokens(known.usage)) {
+        if (known !== undefined) onChange(known, -1);
+        entries.set(key, entry);
+        onChange(entry, 1);
+      }
+      if (usage.isSidechain) return;
+      mainMessages.add(usage.messageKey);
+      const shadowed = side.get(usage.messageKey);
+      if (shadowed === undefined) return;
+      side.delete(usage.messageKey);
+      onChange(shadowed, -1);
+    },
+  };
+}
+
+export function addTokens(to: Tokens, tokens: Tokens, sign: 1 | -1 = 1): void {
+  to.input += sign * tokens.input;
+  to.output += sign * tokens.output;
+  to.write5m += sign * tokens.write5m;
+  to.write1h += sign * tokens.write1h;
+  to.cacheRead += sign * tokens.cacheRead;
+}
+
+function addSpend(spend: Spend, { usage, costUsd = 0 }: Entry, sign: 1 | -1): void {
+  addTokens(spend.tokens, usage, sign);
+  spend.webSearches += sign * usage.webSearches;
+  spend.costUsd += sign * costUsd;
+  spend.messages += sign;
+}
+
+/** 0–100, from the status line where it told, else from the newest answer; undefined where the window is not known. */
+export function contextPercent(context: Context | undefined, statusLinePercent?: number): number | undefined {
+  if (statusLinePercent !== undefined && Number.isFinite(statusLinePercent)) return clamp(statusLinePercent);
+  if (context?.window === undefined) return undefined;
+  return clamp((context.tokens / context.window) * 100);
+}
+
+const clamp = (percent: number): number => Math.min(100, Math.max(0, percent));

@@ -1,0 +1,125 @@
+import { createPriceTable, pricesAt, pricesSource } from "./claude-prices.ts";
+import { type App, command } from "./cmd-record.ts";
+import { readUsage } from "./cost.ts";
+import { type CostFacts, renderCsv, toCostJson } from "./cost-json.ts";
+import { createReport, type Grouping, groupings, type Report, type ReportOptions } from "./cost-report.ts";
+import { money, renderCost } from "./cost-table.ts";
+import { createCalendar, parseDay } from "./cost-time.ts";
+import { nearestWord, usageError } from "./errors.ts";
+import { homeDir } from "./paths.ts";
+import { readPriceOverrides } from "./price-settings.ts";
+import { profileDirs, readRegistry, requireProfile } from "./registry.ts";
+import { printableLine } from "./sanitize.ts";
+
+export const costCommand = command({
+  name: "csm cost",
+  summary: "What Claude Code used and what it costs at list prices: all transcripts of all profiles, each answer counted once.",
+  args: {
+    report: { type: "positional", required: false, description: `${groupings.join(", ")} (default: daily)` },
+    since: { type: "string", valueHint: "DAY", description: "first day: 2026-11-20, yesterday, or 7d for seven days back" },
+    until: { type: "string", valueHint: "DAY", description: "last day, included" },
+    profile: { type: "string", valueHint: "NAME", description: "only what this profile used" },
+    timezone: { type: "string", valueHint: "ZONE", description: "where days begin, as Europe/Berlin or UTC (default: here)" },
+    json: { type: "boolean", description: "print JSON" },
+    csv: { type: "boolean", description: "print comma-separated values" },
+  },
+  examples: [
+    ["csm cost", "by day"],
+    ["csm cost session --since 7d", "by session, of the last week"],
+    ["csm cost block", "in five-hour blocks, as the limits count; the running one with a forecast"],
+    ["csm cost model --profile work --json | jq .totals.cost_usd", ""],
+  ],
+  async run({ args, app }) {
+    const { sys } = app;
+    if (args.json === true && args.csv === true) throw usageError("csm cost: --json and --csv are given both", "choose one");
+    const options = readOptions(args, app);
+    const registry = readRegistry(sys);
+    if (options.profile !== undefined) requireProfile(registry, options.profile);
+    const overrides = readPriceOverrides(sys);
+    const progress = createProgress(app);
+    const usage = await readUsage(sys, {
+      dirs: profileDirs(sys, registry),
+      table: createPriceTable(overrides),
+      tableId: JSON.stringify([pricesAt, overrides]),
+      onProgress: progress.show,
+    });
+    progress.clear();
+    const report = createReport(usage.sums, usage.origins, options);
+    const facts: CostFacts = { options, prices: { at: pricesAt, source: pricesSource }, ...usage.sums };
+    if (args.json === true) app.out(JSON.stringify(toCostJson(report, facts), null, 2));
+    else if (args.csv === true) app.out(renderCsv(report).join("\n"));
+    else if (report.rows.length === 0) app.out("nothing was used");
+    else app.out(renderCost(report, { ...options, home: homeDir(sys), paint: app.paint, columns: app.columns }).join("\n"));
+    if (args.json !== true) for (const note of renderNotes(report, facts, args.csv === true)) app.tell(note);
+  },
+});
+
+type CostArgs = Record<"report" | "since" | "until" | "profile" | "timezone", string | undefined>;
+
+function readOptions(args: CostArgs, { sys }: App): ReportOptions {
+  const calendar = createCalendar(args.timezone);
+  const now = sys.now();
+  const day = (flag: "since" | "until") => {
+    const text = args[flag];
+    return text === undefined ? {} : { [flag]: parseDay(`--${flag}`, text, calendar.dayOf(now)) };
+  };
+  const options: ReportOptions = { grouping: readGrouping(args.report ?? "daily"), calendar, now, ...day("since"), ...day("until") };
+  if (args.profile !== undefined) options.profile = args.profile;
+  if (options.since !== undefined && options.until !== undefined && options.since > options.until)
+    throw usageError(`csm cost: --since ${options.since} is later than --until ${options.until}`);
+  return options;
+}
+
+function readGrouping(word: string): Grouping {
+  const grouping = groupings.find((known) => known === word);
+  if (grouping !== undefined) return grouping;
+  const near = nearestWord(word, groupings);
+  throw usageError(
+    `csm cost: unknown report ${JSON.stringify(word)}`,
+    near === undefined ? `known: ${groupings.join(", ")}` : `did you mean ${near}?`,
+  );
+}
+
+const patienceMs = 1000;
+
+/** On the terminal, once it takes over a second. */
+function createProgress({ sys }: App) {
+  const startedAt = sys.now();
+  let shownAt = 0;
+  return {
+    show(doneBytes: number, allBytes: number) {
+      const now = sys.now();
+      if (now - startedAt < patienceMs || now - shownAt < 100 || !sys.isTerminal(2)) return;
+      shownAt = now;
+      const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+      sys.write(2, `\r\u001b[Kreading transcripts: ${megabytes(doneBytes)} of ${megabytes(allBytes)} MB`);
+    },
+    clear() {
+      if (shownAt > 0) sys.write(2, "\r\u001b[K");
+    },
+  };
+}
+
+/** What the numbers leave out, and what they are not. */
+function renderNotes(report: Report, { unreadable, unknownFiles, prices }: CostFacts, isCsv: boolean): string[] {
+  const notes: string[] = [];
+  if (report.unpricedModels.length > 0)
+    notes.push(
+      `not in the cost, no price is known: ${report.unpricedModels.map(printableLine).join(", ")}; set it in prices of config.json`,
+    );
+  if (unreadable > 0) notes.push(`not counted: ${unreadable} ${unreadable === 1 ? "line that" : "lines that"} could not be understood`);
+  const [first] = unknownFiles;
+  if (first !== undefined)
+    notes.push(`unknown format: ${printableLine(first)}${unknownFiles.length > 1 ? ` and ${unknownFiles.length - 1} more` : ""}`);
+  const active = report.rows.at(-1)?.block;
+  if (active?.isActive && !isCsv) {
+    const { forecast } = active;
+    notes.push(
+      forecast === undefined
+        ? "the running block: too little is known for a forecast"
+        : `the running block will cost about ${money(forecast.expected)} (${money(forecast.low)} to ${money(forecast.high)}) if this hour goes on`,
+    );
+  }
+  if (!isCsv && report.rows.length > 0) notes.push(`list prices of ${prices.at}; a subscription is not billed by them`);
+  return notes;
+}

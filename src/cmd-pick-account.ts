@@ -1,0 +1,91 @@
+import { type App, command } from "./cmd-record.ts";
+import { exitCode, SilentExit } from "./errors.ts";
+import { type Registry, readRegistryOrNone } from "./registry.ts";
+import type { Ranking } from "./scorer.ts";
+import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
+import { readScoreSettings } from "./usage-settings.ts";
+
+export const pickAccountCommand = command({
+  name: "csm pick-account",
+  summary: "Print the profile that should work next. Nothing when the current one should stay, or when none has room.",
+  args: {
+    current: { type: "positional", required: false, description: "the profile to get away from" },
+    "include-current": { type: "boolean", description: "staying is a choice too" },
+    policy: {
+      type: "string",
+      valueHint: "POLICY",
+      description: "drain (the fullest that has room), consume-first (soonest reset) or spread (least used)",
+    },
+    model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },
+    json: { type: "boolean", description: "print JSON: the choice and every profile with its reasons" },
+    explain: { type: "boolean", description: "say on stderr why" },
+  },
+  examples: [
+    ["csm pick-account", ""],
+    ["csm pick-account work --explain", "another one than work, and why"],
+    ["csm pick-account --policy spread --json | jq -r .winner", ""],
+  ],
+  async run({ args, app }) {
+    const registry = readRegistryOrNone(app.sys);
+    const current = args.current ?? "";
+    const options: RankOptions = {
+      current,
+      // With nobody to get away from, every profile is a choice.
+      includeCurrent: args["include-current"] === true || current === "",
+      ...(args.policy === undefined ? {} : { policy: args.policy }),
+      ...(args.model === undefined ? {} : { model: args.model }),
+    };
+    const { policy } = readScoreSettings(app.sys, options);
+    if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
+    const { report, ranking } = await rank(app, registry, options);
+    const winner = ranking.winner === current ? undefined : ranking.winner;
+    if (args.json === true) app.out(encodeRanking(ranking, policy));
+    else if (winner !== undefined) app.out(winner);
+    if (args.explain === true) for (const line of explain(ranking, policy)) app.tell(line);
+    if (ranking.outcome === "all-saturated") app.tell("csm pick-account: all accounts saturated");
+    if (ranking.outcome !== "no-data") return;
+    app.tell(`csm pick-account: ${report.failure === undefined ? ranking.why : `usage fetch failed: ${report.failure}`}`);
+    throw new SilentExit(exitCode.failure);
+  },
+});
+
+/** claude itself is asked only when nothing else knows enough. */
+async function rank(app: App, registry: Registry, options: RankOptions): Promise<{ report: UsageReport; ranking: Ranking }> {
+  const report = await readUsage(app.sys, { registry, fetches: true, warn: app.tell });
+  const ranking = rankAccounts(app.sys, report, options);
+  if (ranking.outcome !== "no-data" || app.sys.env.CSM_USAGE_ASK === "0") return { report, ranking };
+  const asked = await readUsage(app.sys, { registry, fetches: false, asks: true });
+  const { failure } = report;
+  return { report: failure === undefined ? asked : { ...asked, failure }, ranking: rankAccounts(app.sys, asked, options) };
+}
+
+function explain({ winner, why, rows }: Ranking, policy: string): string[] {
+  const width = Math.max(...rows.map(({ name }) => name.length));
+  const head = winner === undefined ? `nobody: ${why}` : `${winner}: ${why} (policy ${policy})`;
+  return [
+    head,
+    ...rows.map(
+      ({ name, state, reasons }) => `  ${name === winner ? "★" : " "} ${name.padEnd(width)}  ${state.padEnd(9)}  ${reasons.join("; ")}`,
+    ),
+  ];
+}
+
+const encodeRanking = ({ outcome, winner, why, rows }: Ranking, policy: string): string =>
+  JSON.stringify(
+    {
+      outcome: outcome.replace("-", "_"),
+      winner: winner ?? null,
+      why,
+      policy,
+      candidates: rows.map((row) => ({
+        name: row.name,
+        state: row.state.replace("-", "_"),
+        session_percent: row.sessionPercent ?? null,
+        week_percent: row.weekPercent ?? null,
+        resets_at: row.resetsAt === undefined ? null : new Date(row.resetsAt).toISOString(),
+        reasons: row.reasons,
+      })),
+    },
+    null,
+    2,
+  );

@@ -1,0 +1,109 @@
+import { type App, command } from "./cmd-record.ts";
+import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
+import { planShare, renderPlan, type ShareItem, share, shareItems } from "./profile-share.ts";
+import { planUnshare, renderUnshare, unshare } from "./profile-unshare.ts";
+import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./registry.ts";
+import { printableLine } from "./sanitize.ts";
+
+interface Outcome {
+  profile: string;
+  what: string;
+  /** What was found to be needed; a word of `SharePlan` or `UnsharePlan`. */
+  action: string;
+  result: string;
+  error?: string;
+}
+
+export const profilesShareCommand = command({
+  name: "csm profiles share",
+  summary: "Let profiles share settings, skills, agents, commands or projects through ~/.claude.shared.",
+  args: {
+    profile: { type: "string", valueHint: "PROFILE", description: "only this profile (may be given again); all unless told" },
+    undo: { type: "boolean", description: "give each profile its own again" },
+    "dry-run": { type: "boolean", description: "only say what would be done" },
+    json: { type: "boolean", description: "print JSON" },
+  },
+  repeatable: ["profile"],
+  rest: { kind: "words", hint: "WHAT…", about: shareItems.map(({ word }) => word).join(", "), words: shareItems.map(({ word }) => word) },
+  examples: [
+    ["csm profiles share projects --dry-run", ""],
+    ["csm profiles share --profile work --profile home skills agents", "only these two profiles"],
+    ["csm profiles share --undo settings", ""],
+  ],
+  async run({ args, repeated, rest, app }) {
+    const [isUndo, isDry] = [args.undo === true, args["dry-run"] === true];
+    const items = [...new Set(rest.map(parseItem))];
+    if (items.length === 0)
+      throw usageError("csm profiles share: WHAT is missing", `one or more of: ${shareItems.map(({ word }) => word).join(", ")}`);
+    const outcomes: Outcome[] = [];
+    const planned = new Set<ShareItem>();
+    for (const profile of pickProfiles(app, repeated.profile))
+      for (const item of items) outcomes.push(await carryOut(app, profile, item, { isUndo, isDry, planned }));
+    report(app, outcomes, isDry, args.json === true);
+    if (outcomes.some(({ error }) => error !== undefined)) throw new SilentExit(exitCode.failure);
+  },
+});
+
+function parseItem(word: string): ShareItem {
+  const item = shareItems.find((known) => known.word === word);
+  if (item !== undefined) return item;
+  if (word === "plugins") throw usageError("plugins are shared by another command", "csm profiles bootstrap");
+  const near = nearestWord(
+    word,
+    shareItems.map((known) => known.word),
+  );
+  throw usageError(
+    `${JSON.stringify(word)} cannot be shared`,
+    near === undefined ? `one of: ${shareItems.map((known) => known.word).join(", ")}` : `did you mean ${near}?`,
+  );
+}
+
+/** claude's own folder is only touched when it is named. */
+function pickProfiles(app: App, names: string[] | undefined): Profile[] {
+  const registry = readRegistry(app.sys);
+  if (names !== undefined) return [...new Set(names)].map((name) => requireProfile(registry, name));
+  const plain = registry.profiles.filter((profile) => isPlainDir(app.sys, profilePath(app.sys, profile)));
+  for (const { name } of plain)
+    app.tell(`csm: left alone: '${name}' is claude's own folder; name it with --profile ${name} to share it too`);
+  const rest = registry.profiles.filter((profile) => !plain.includes(profile));
+  if (rest.length === 0) throw new UserError("there is no profile to share with", "add one with: csm profiles add <name>");
+  return rest;
+}
+
+interface Wish {
+  isUndo: boolean;
+  isDry: boolean;
+  /** What a dry run would have made a store of by now. */
+  planned: Set<ShareItem>;
+}
+
+async function carryOut(app: App, profile: Profile, item: ShareItem, wish: Wish): Promise<Outcome> {
+  const dir = profilePath(app.sys, profile);
+  const { action, text } = foresee(app, dir, item, wish);
+  const outcome = { profile: profile.name, what: item.word, action };
+  try {
+    return { ...outcome, result: wish.isDry ? text : await (wish.isUndo ? unshare : share)(app.sys, dir, item) };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { ...outcome, result: "failed", error: [error.message, error.hint].filter((part) => part !== undefined).join("; ") };
+  }
+}
+
+function foresee(app: App, dir: string, item: ShareItem, { isUndo, isDry, planned }: Wish): { action: string; text: string } {
+  if (isUndo) {
+    const plan = planUnshare(app.sys, dir, item);
+    return { action: plan.kind, text: renderUnshare(plan) };
+  }
+  const plan = planShare(app.sys, dir, item, isDry && planned.has(item));
+  planned.add(item);
+  return { action: plan.kind, text: renderPlan(plan) };
+}
+
+function report(app: App, outcomes: Outcome[], isDry: boolean, isJson: boolean): void {
+  if (isJson) app.out(JSON.stringify({ dry_run: isDry, outcomes }, null, 2));
+  for (const { profile, what, result, error } of isJson ? [] : outcomes) {
+    const line = printableLine(`share [${profile}] ${what} ${error === undefined ? "→" : "FAILED:"} ${error ?? result}`);
+    if (error === undefined) app.out(isDry ? `${line} (dry run)` : line);
+    else app.tell(line);
+  }
+}

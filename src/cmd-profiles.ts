@@ -1,0 +1,31 @@
+import { command } from "./cmd-record.ts";
+import { profilesJson, renderProfiles } from "./profile-view.ts";
+import { readRegistry } from "./registry.ts";
+
+const list = {
+  args: { json: { type: "boolean", description: "print JSON" } },
+  examples: [
+    ["csm profiles", ""],
+    ["csm profiles --json | jq -r '.profiles[] | select(.is_default) | .dir'", "the folder of the default profile"],
+  ] as [string, string][],
+} as const;
+
+/** `csm profiles` alone lists them; its verbs are in `commands`. */
+export const profilesCommand = command({
+  name: "csm profiles",
+  summary: "List and change profiles: config dirs of claude, each with its own login.",
+  ...list,
+  run: ({ args, app }) => app.out(renderList(app.sys, args.json === true)),
+});
+
+export const profilesListCommand = command({
+  name: "csm profiles list",
+  summary: "List the profiles, the one of this shell and the default.",
+  ...list,
+  run: ({ args, app }) => app.out(renderList(app.sys, args.json === true)),
+});
+
+function renderList(sys: Parameters<typeof readRegistry>[0], isJson: boolean): string {
+  const registry = readRegistry(sys);
+  return isJson ? JSON.stringify(profilesJson(sys, registry), null, 2) : renderProfiles(sys, registry).join("\n");
+}

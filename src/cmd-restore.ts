@@ -1,0 +1,247 @@
+import { type FlagTable, parseFlagTable } from "./claude-flags.ts";
+import { type App, command } from "./cmd-record.ts";
+import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
+import { type Column, duration, fitPath, table } from "./format.ts";
+import { findClaude, runProgram } from "./launch.ts";
+import { readLaunches } from "./launch-record.ts";
+import { pickConversation } from "./open-target.ts";
+import { homeDir } from "./paths.ts";
+import { profileDirs } from "./registry.ts";
+import { type Outcome, openDriven, openSession, type Place, type Resumable, readRestorePlan, renderCommand } from "./restore.ts";
+import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
+import { printableLine } from "./sanitize.ts";
+import { readFoundSessions } from "./session-files.ts";
+import { createSidecarStore } from "./sidecar.ts";
+import type { Sys } from "./sys.ts";
+import { createTmux } from "./tmux.ts";
+import { titleOf } from "./transcript-facts.ts";
+import { listTranscripts } from "./transcript-files.ts";
+import { type Conversation, openTranscriptIndex } from "./transcript-index.ts";
+
+const flags = {
+  yes: { type: "boolean", alias: "y", description: "bring all of them back without asking" },
+  "dry-run": { type: "boolean", description: "show the list only" },
+  print: { type: "boolean", description: "print the commands instead of running them" },
+  days: { type: "string", valueHint: "N", description: "how long ago a session may have been seen last (default 7)" },
+  json: { type: "boolean", description: "print JSON" },
+} as const;
+
+export const restoreCommand = command({
+  name: "csm restore",
+  summary:
+    "After a restart or a crash: bring back the sessions that were open, each in a tmux session, with its folder, profile and flags.",
+  args: flags,
+  examples: [
+    ["csm restore", "show what was open, and ask"],
+    ["csm restore --yes", "bring all of it back"],
+    ["csm restore --print", "the commands, to run them elsewhere"],
+  ],
+  run: ({ args, app }) => restore(app, args),
+});
+
+export const openCommand = command({
+  name: "csm open",
+  summary: "Open a session in a tmux window; with --all, those that were open at the last restart or crash (csm restore).",
+  args: {
+    session: { type: "positional", required: false, description: "its id, the beginning of it, or its title" },
+    all: { type: "boolean", description: "all that were open when the machine went down" },
+    ...flags,
+  },
+  examples: [
+    ["csm open 1f3a", "session 1f3a… in a new window"],
+    ["csm open 'fix the login'", "by its title"],
+    ["csm open --all --yes", "as csm restore --yes"],
+  ],
+  async run({ args, app }) {
+    if (args.all === true && args.session !== undefined) throw usageError("csm open: --all and a session exclude each other");
+    if (args.all === true) return restore(app, args);
+    if (args.session === undefined) throw usageError("csm open: SESSION is missing", "usage: csm open ID|TITLE, or csm open --all");
+    await openOne(app, args.session, args);
+  },
+});
+
+interface Flags {
+  yes?: boolean | undefined;
+  "dry-run"?: boolean | undefined;
+  print?: boolean | undefined;
+  days?: string | undefined;
+  json?: boolean | undefined;
+}
+
+const day = 86_400_000;
+
+async function restore(app: App, args: Flags): Promise<void> {
+  const { sys } = app;
+  if (args.yes === true && args["dry-run"] === true) throw usageError("--yes and --dry-run contradict each other");
+  const plan = await readRestorePlan(sys, profileDirs(sys), sys.now() - readDays(args.days) * day);
+  if (args.print === true) {
+    const known = await readFlagTable(sys);
+    if (plan.lost.length > 0) app.out(plan.lost.map((lost) => renderCommand(sys, lost, known)).join("\n"));
+    return;
+  }
+  if (args.json !== true) reportPlan(app, plan);
+  const chosen = args["dry-run"] === true ? [] : await choose(app, args, plan.lost);
+  const outcomes = await openAll(app, chosen, args.json === true);
+  if (args.json === true) app.out(JSON.stringify(toJson(plan, outcomes), null, 2));
+  if ([...outcomes.values()].some(({ outcome }) => outcome === "failed")) throw new SilentExit(exitCode.failure);
+}
+
+function readDays(text: string | undefined): number {
+  const days = Number(text ?? 7);
+  if (!Number.isFinite(days) || days <= 0) throw usageError(`--days must be a number above 0: ${text}`);
+  return days;
+}
+
+/** The flags of this very claude, which say what is a value and what a prompt. */
+async function readFlagTable(sys: Sys): Promise<FlagTable> {
+  return parseFlagTable((await sys.run([findClaude(sys), "--help"])).stdout);
+}
+
+async function choose({ sys, isInteractive, tell }: App, args: Flags, lost: Lost[]): Promise<Lost[]> {
+  if (lost.length === 0 || args.yes === true) return lost;
+  if (args.json === true) return [];
+  if (!isInteractive || !sys.isTerminal(1)) {
+    tell(`\nnothing was opened; csm restore --yes brings ${lost.length === 1 ? "it" : "them"} back`);
+    return [];
+  }
+  const { promptMany } = await import("./prompts.ts");
+  const choices = lost.map((one) => ({ value: one, label: printableLine(labelOf(one)), hint: shortPath(sys, one.cwd) }));
+  const chosen = await promptMany("Bring back (space: choose, enter: go)", choices, true);
+  if (chosen === undefined) throw new SilentExit(exitCode.interrupted);
+  return chosen;
+}
+
+/** One after the other: each is ready before the next one loads. */
+async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Promise<Map<string, Outcome>> {
+  const outcomes = new Map<string, Outcome>();
+  if (chosen.length === 0) return outcomes;
+  const { sys, tell } = app;
+  const known = await readFlagTable(sys);
+  const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
+  const driven = new Map(
+    createSidecarStore(sys)
+      .list()
+      .sidecars.map((sidecar) => [sidecar.session_id, sidecar]),
+  );
+  for (const lost of chosen) {
+    const sidecar = driven.get(lost.sessionId);
+    const place = (): Place => ({ kind: "session", name: chooseTmuxName(lost, taken) });
+    const outcome = sidecar === undefined ? await openSession(sys, lost, known, place()) : await openDriven(sys, lost, sidecar);
+    outcomes.set(lost.sessionId, outcome);
+    if (!isQuiet) tell(`${printableLine(labelOf(lost))}: ${outcomeWords(outcome)}`);
+  }
+  if (!isQuiet && sys.env.TMUX === undefined) tell("\ntmux attach shows them; ctrl-b s switches between them");
+  return outcomes;
+}
+
+function outcomeWords(outcome: Outcome): string {
+  switch (outcome.outcome) {
+    case "running":
+      return `is back in tmux session ${outcome.pane.sessionName}`;
+    case "asks":
+      return `waits for you in tmux session ${outcome.pane.sessionName}`;
+    case "open already":
+      return `is open already, in process ${outcome.pid}`;
+    case "failed":
+      return `FAILED: ${outcome.reason}`;
+  }
+}
+
+const columns: Column[] = [
+  { title: "NAME", minWidth: 12 },
+  { title: "FOLDER", minWidth: 8, fit: fitPath },
+  { title: "PROFILE" },
+  { title: "SEEN" },
+  { title: "WHY" },
+  { title: "FLAGS", minWidth: 8 },
+];
+
+const whyWords = { restarted: "machine restarted", killed: "claude was killed" } as const;
+
+function reportPlan({ sys, out, tell, paint, columns: width }: App, { lost, skipped, elsewhere }: RestorePlan): void {
+  const rows = lost.map((one) => [
+    labelOf(one),
+    shortPath(sys, one.cwd),
+    one.profile ?? "-",
+    `${duration(sys.now() - one.lastSeenAt)} ago`,
+    whyWords[one.why],
+    one.args === undefined ? "not known" : one.args.join(" ") || "none",
+  ]);
+  const [title = "", ...lines] = table(columns, rows, width);
+  out(lost.length === 0 ? "no session was lost" : [paint("bold", title), ...lines].join("\n"));
+  for (const note of notes(skipped, elsewhere)) tell(note);
+}
+
+function notes(skipped: readonly Skipped[], elsewhere: number): string[] {
+  const gone = skipped.filter(({ reason }) => reason === "folder gone");
+  const older = skipped.filter(({ reason }) => reason === "older").length;
+  return [
+    ...gone.map((one) => `${printableLine(labelOf(one))}: its folder ${printableLine(one.cwd)} is gone`),
+    ...(older === 0 ? [] : [`${older} more that were seen last some time ago: --days 30 lists them`]),
+    ...(elsewhere === 0 ? [] : [`${elsewhere} in another container or machine, of which nothing can be told here`]),
+  ];
+}
+
+const shortPath = (sys: Sys, path: string): string => (path.startsWith(`${homeDir(sys)}/`) ? `~${path.slice(homeDir(sys).length)}` : path);
+
+function toJson({ lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
+  const common = ({ sessionId, cwd, configDir, profile, name, args, lastSeenAt, why }: Lost) => ({
+    ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null, name: name ?? null, args: args ?? null },
+    ...{ last_seen_at: lastSeenAt, why },
+  });
+  const result = (outcome: Outcome | undefined) => {
+    if (outcome === undefined) return {};
+    const tmux = "pane" in outcome ? { tmux_session: outcome.pane.sessionName } : {};
+    return { outcome: outcome.outcome, ...tmux, ...("reason" in outcome ? { error: outcome.reason } : {}) };
+  };
+  return {
+    lost: lost.map((one) => ({ ...common(one), ...result(outcomes.get(one.sessionId)) })),
+    skipped: skipped.map((one) => ({ ...common(one), reason: one.reason })),
+    elsewhere,
+  };
+}
+
+async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
+  const { sys } = app;
+  const conversation = pickConversation(readConversations(sys), wanted);
+  const label = printableLine(titleOf(conversation.facts)) || conversation.sessionId.slice(0, 8);
+  const isOpen = (pid: number) =>
+    new UserError(`${JSON.stringify(label)} is open already, in process ${pid}`, "csm ls shows it; one conversation is never opened twice");
+  const found = await readFoundSessions(sys, profileDirs(sys));
+  const live = found.find(({ liveness, file }) => liveness === "live" && file.sessionId === conversation.sessionId);
+  if (live !== undefined) throw isOpen(live.file.pid);
+  const session = toResumable(sys, conversation);
+  const known = await readFlagTable(sys);
+  if (args.print === true || args["dry-run"] === true) return app.out(renderCommand(sys, session, known));
+  const isInside = (sys.env.TMUX ?? "") !== "";
+  const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
+  const outcome = await openSession(sys, session, known, { kind: isInside ? "window" : "session", name: chooseTmuxName(session, taken) });
+  if (outcome.outcome === "failed") throw new UserError(`cannot open ${JSON.stringify(label)}: ${outcome.reason}`);
+  if (outcome.outcome === "open already") throw isOpen(outcome.pid);
+  if (args.json === true) app.out(JSON.stringify({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName }, null, 2));
+  else app.tell(`${label}: ${outcomeWords(outcome)}`);
+  if (isInside || args.json === true || !app.isInteractive || !sys.isTerminal(1)) return;
+  throw new SilentExit(await runProgram(sys, "tmux", ["-S", outcome.pane.socketPath, "attach", "-t", outcome.pane.sessionId], sys.env));
+}
+
+function readConversations(sys: Sys): Conversation[] {
+  const files = listTranscripts(sys, { configDirs: profileDirs(sys).map(({ dir }) => dir) });
+  const index = openTranscriptIndex(sys);
+  const { known, unread } = index.lookUp(files);
+  const conversations = [...known, ...(unread.length === 0 ? [] : index.read(unread))];
+  index.close();
+  return conversations;
+}
+
+/** With the folder it was started in, and the flags that csm gave it last. */
+function toResumable(sys: Sys, { sessionId, configDirs, facts }: Conversation): Resumable {
+  const launches = readLaunches(sys).filter((record) => record.sessionId === sessionId);
+  const last = launches.sort((a, b) => b.startedAt - a.startedAt)[0];
+  const configDir = last !== undefined && configDirs.includes(last.configDir) ? last.configDir : configDirs[0];
+  const cwd = last?.cwd ?? facts.cwd;
+  const shown = sessionId.slice(0, 8);
+  if (configDir === undefined) throw new UserError(`session ${shown} lies where no profile looks`, "csm profiles share projects");
+  if (cwd === undefined || !sys.isDirectory(cwd)) throw new UserError(`the folder of session ${shown} is gone: ${cwd ?? "not known"}`);
+  const profile = profileDirs(sys).find(({ dir }) => dir === configDir)?.name;
+  return { sessionId, cwd, configDir, ...(profile === undefined ? {} : { profile }), ...(last === undefined ? {} : { args: last.args }) };
+}

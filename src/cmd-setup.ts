@@ -1,0 +1,78 @@
+import { join } from "node:path";
+import { command } from "./cmd-record.ts";
+import { UserError, usageError } from "./errors.ts";
+import { findProgram } from "./launch.ts";
+import { currentDir, profilePath, readRegistry, requireProfile } from "./registry.ts";
+import { planSetup, planUndo, renderDiff } from "./setup.ts";
+import type { Sys } from "./sys.ts";
+
+export const setupCommand = command({
+  name: "csm setup",
+  summary: "Put csm into claude's own settings of a profile: the hook that notes usage limits, and the status line that meters usage.",
+  args: {
+    profile: { type: "string", valueHint: "NAME", description: "the profile; the current one unless told" },
+    hook: { type: "boolean", description: "only the hook" },
+    statusline: { type: "boolean", description: "only the status line; one that is there already goes on inside csm's" },
+    undo: { type: "boolean", description: "take csm out again" },
+    yes: { type: "boolean", alias: "y", description: "do not ask" },
+    "dry-run": { type: "boolean", description: "show what would change" },
+  },
+  examples: [
+    ["csm setup", "shows the change, asks, keeps a copy of the file"],
+    ["csm setup --profile work --statusline --yes", ""],
+    ["csm setup --undo", ""],
+  ],
+  async run({ args, app }) {
+    const { sys } = app;
+    const registry = readRegistry(sys);
+    const dir = args.profile === undefined ? currentDir(sys, registry) : profilePath(sys, requireProfile(registry, args.profile));
+    const link = join(dir, "settings.json");
+    // A link into somebody's dotfiles stays one.
+    const path = sys.realPath(link) ?? link;
+    const before = sys.readText(path) ?? "";
+    const isBoth = args.hook !== true && args.statusline !== true;
+    const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true };
+    const settings = parseSettings(path, before);
+    const after = render(args.undo === true ? planUndo(settings, parts) : planSetup(settings, parts), before);
+    if (isSame(settings, after)) return app.out(args.undo === true ? `csm is not in ${path}` : `csm is in ${path} already`);
+    app.out([`${path}:`, ...renderDiff(before, after).map((line) => app.paint(colors[line[0] ?? " "] ?? "dim", line))].join("\n"));
+    if (args["dry-run"] === true) return;
+    if (args.yes !== true && !(await isConfirmed(app.isInteractive))) return app.tell("csm: nothing was changed");
+    const backup = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
+    if (before !== "") sys.writePrivate(backup, before);
+    sys.writePrivate(path, after);
+    app.tell(`csm: changed ${path}${before === "" ? "" : `; as it was: ${backup}`}; sessions that start from now on use it`);
+  },
+});
+
+const colors: Readonly<Record<string, "green" | "red">> = { "+": "green", "-": "red" };
+
+async function isConfirmed(isInteractive: boolean): Promise<boolean> {
+  if (!isInteractive) throw usageError("csm setup: there is nobody to ask", "add --yes, or look first with --dry-run");
+  return (await (await import("./prompts.ts")).promptConfirm("change it?")) === true;
+}
+
+function parseSettings(path: string, text: string): Record<string, unknown> {
+  if (text.trim() === "") return {};
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch {
+    // Said below.
+  }
+  throw new UserError(`${path} is no JSON object`, "correct it first; nothing was changed");
+}
+
+/** Indented as it was. */
+const render = (settings: unknown, before: string): string =>
+  `${JSON.stringify(settings, null, /\n([ \t]+)\S/.exec(before)?.[1] ?? "  ")}\n`;
+const isSame = (settings: unknown, after: string): boolean => JSON.stringify(settings) === JSON.stringify(JSON.parse(after));
+
+/** `csm` where that is this very program, else its path. */
+function commandName(sys: Sys): string {
+  const found = findProgram(sys, "csm");
+  if (found !== undefined && sys.realPath(found) === sys.realPath(sys.execPath)) return "csm";
+  const path = join(sys.execPath, "..", sys.platform === "win32" ? "csm.exe" : "csm");
+  const quoted = (text: string) => (/^[\w./:\\-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  return quoted(sys.isExecutable(path) ? path : sys.execPath);
+}

@@ -1,0 +1,26 @@
+import { readPrograms } from "./cmd-completions.ts";
+import { command } from "./cmd-record.ts";
+import { usageError } from "./errors.ts";
+import { shellInits } from "./shell-init.ts";
+
+export const shellInitCommand = command({
+  name: "csm shell-init",
+  summary: "Print what a shell's start file is to load: the function cas, completions and, if wanted, a prompt part.",
+  args: {
+    shell: { type: "positional", required: true, description: "zsh, bash, fish or pwsh" },
+    prompt: { type: "boolean", description: "show the chosen profile before the prompt" },
+    completions: { type: "boolean", default: true, description: "leave the completions out" },
+  },
+  examples: [
+    ['eval "$(csm shell-init zsh)"', "in ~/.zshrc; bash in ~/.bashrc"],
+    ["csm shell-init fish --prompt | source", "in ~/.config/fish/config.fish"],
+    ["Invoke-Expression (csm shell-init pwsh | Out-String)", "in $PROFILE"],
+  ],
+  async run({ args, app }) {
+    const init = shellInits[args.shell.toLowerCase()];
+    if (init === undefined)
+      throw usageError(`no integration for ${JSON.stringify(args.shell)}`, `one of: ${Object.keys(shellInits).join(", ")}`);
+    const completions = args.completions ? [init.completions(await readPrograms(app))] : [];
+    app.out([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
+  },
+});

@@ -1,0 +1,60 @@
+import { command } from "./cmd-record.ts";
+import { nearestWord, UserError } from "./errors.ts";
+import {
+  mergeSessionSidecar,
+  parseSidecarPairs,
+  readSessionSidecar,
+  type SessionSidecar,
+  sidecarFlags,
+  sidecarKeys,
+} from "./session-sidecar.ts";
+
+const operations = ["read", "write", "merge", "flags"];
+
+export const sidecarCommand = command({
+  name: "csm sidecar",
+  summary: "Read and write what csm remembers of a conversation: the flags it is resumed with.",
+  args: {
+    operation: { type: "positional", required: true, description: "read, write, merge, or flags" },
+    session: { type: "positional", required: true, description: "id of the session" },
+  },
+  rest: { kind: "prompt", hint: "[KEY=VALUE…]", about: `of write and merge: ${sidecarKeys.join(", ")}` },
+  examples: [
+    ["csm sidecar merge 3f2a1b4c-0000-4000-8000-000000000001 model=opus effort=high", ""],
+    ["csm sidecar flags 3f2a1b4c-0000-4000-8000-000000000001", "--model opus, --effort high: one pair a line"],
+  ],
+  async run({ args: { operation, session }, rest, app }) {
+    switch (operation) {
+      case "read":
+        return app.out(JSON.stringify(readSessionSidecar(app.sys, session)));
+      case "flags": {
+        const lines = sidecarFlags(readSessionSidecar(app.sys, session)).map((pair) => pair.join(" "));
+        if (lines.length > 0) app.out(lines.join("\n"));
+        return;
+      }
+      case "write":
+      case "merge": {
+        const changes = parsePairs(rest);
+        // Also checks the id.
+        readSessionSidecar(app.sys, session);
+        if (rest.length > 0 || operation === "write") await mergeSessionSidecar(app.sys, session, changes);
+        return;
+      }
+      default: {
+        const near = nearestWord(operation, operations);
+        throw new UserError(
+          `csm sidecar: unknown operation ${JSON.stringify(operation)}`,
+          near === undefined ? `it is one of ${operations.join(", ")}` : `did you mean ${near}?`,
+        );
+      }
+    }
+  },
+});
+
+function parsePairs(pairs: readonly string[]): SessionSidecar {
+  try {
+    return parseSidecarPairs(pairs);
+  } catch (error) {
+    throw new UserError(`csm sidecar: ${(error as Error).message}`, `the keys are ${sidecarKeys.join(", ")}`, 1, { cause: error });
+  }
+}

@@ -1,0 +1,63 @@
+import { command } from "./cmd-record.ts";
+import { runDashboard } from "./dashboard.ts";
+import { createActions } from "./dashboard-actions.ts";
+import { createRecorder } from "./dashboard-record.ts";
+import { createDashboardState } from "./dashboard-state.ts";
+import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
+import { renderOnce } from "./dashboard-view.ts";
+import { UserError, usageError } from "./errors.ts";
+import { createMonitor } from "./monitor.ts";
+import { homeDir } from "./paths.ts";
+import type { Sys } from "./sys.ts";
+
+export const topCommand = command({
+  name: "csm top",
+  summary:
+    "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys.",
+  args: {
+    once: { type: "boolean", description: "print the list once and exit" },
+    all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
+    theme: { type: "string", valueHint: "NAME", description: `${themeNames.join(", ")} (default: dark, or none under NO_COLOR)` },
+    mouse: { type: "boolean", description: "click to choose a session, wheel to move; the terminal's own selection then needs shift" },
+    record: { type: "string", valueHint: "FILE", description: "also write what is shown as an asciicast" },
+  },
+  examples: [
+    ["csm top", ""],
+    ["csm top --once | head -20", "the list as text"],
+    ["csm top --record demo.cast", "asciinema play demo.cast shows it again"],
+  ],
+  async run({ args, app }) {
+    const { sys } = app;
+    const theme = readTheme(sys, args.theme);
+    const home = homeDir(sys);
+    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: args.all === true });
+    if (args.once === true) {
+      try {
+        const { sessions } = await monitor.readSettled();
+        const plain = app.columns === undefined ? createTheme("none") : theme;
+        const look = { columns: app.columns ?? 200, rows: 1000, theme: plain, home };
+        const lines = renderOnce(sessions, createDashboardState(sys.now()), look);
+        return app.out((app.columns === undefined ? lines.map(Bun.stripANSI) : lines).join("\n"));
+      } finally {
+        monitor.close();
+      }
+    }
+    if (app.columns === undefined || !app.isInteractive)
+      throw new UserError("csm top needs a terminal", "csm top --once prints the list, csm watch follows it");
+    await runDashboard({
+      sys,
+      feed: monitor,
+      actions: createActions(sys, monitor),
+      theme,
+      home,
+      hasMouse: args.mouse === true,
+      ...(args.record === undefined ? {} : { record: createRecorder(sys, args.record) }),
+    });
+  },
+});
+
+export function readTheme(sys: Pick<Sys, "env">, flag: string | undefined): Theme {
+  const name = chooseTheme(flag, sys.env.NO_COLOR);
+  if (name === undefined) throw usageError(`csm top: unknown theme ${JSON.stringify(flag)}`, `known: ${themeNames.join(", ")}`);
+  return createTheme(name);
+}

@@ -1,0 +1,62 @@
+import { type App, command } from "./cmd-record.ts";
+import { usageError } from "./errors.ts";
+import { statuslineDir } from "./paths.ts";
+import { type Registry, readRegistry } from "./registry.ts";
+import { rankAccounts, readUsage } from "./usage.ts";
+import { encodeUsage, renderUsage } from "./usage-view.ts";
+
+export const usageCommand = command({
+  name: "csm usage",
+  summary: "Show what each account has used of its 5-hour and weekly allowance, how old that is, and who should work next.",
+  args: {
+    json: { type: "boolean", description: "print JSON" },
+    fetch: { type: "boolean", default: true, description: "only what is known already: ask no hub, no command and no claude" },
+    watch: { type: "boolean", description: "show it again at every change, until Ctrl-C" },
+    policy: { type: "string", valueHint: "POLICY", description: "how to choose the one with the star: drain, consume-first or spread" },
+    model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },
+  },
+  examples: [
+    ["csm usage", "★ is the account that csm would use next, * the one you are in"],
+    ["csm usage --no-fetch --json | jq '.profiles[].session_pct'", ""],
+  ],
+  async run({ args, app }) {
+    const registry = readRegistry(app.sys);
+    const read = () => readView(app, registry, args);
+    if (args.watch !== true) return app.out(await read());
+    if (args.json === true || app.columns === undefined) throw usageError("csm usage: --watch needs a terminal and no --json");
+    await watch(app, read);
+  },
+});
+
+interface Given {
+  json?: boolean | undefined;
+  fetch?: boolean | undefined;
+  policy?: string | undefined;
+  model?: string | undefined;
+}
+
+async function readView(app: App, registry: Registry, { json, fetch = true, policy, model }: Given): Promise<string> {
+  const report = await readUsage(app.sys, { registry, fetches: fetch, asks: fetch && app.sys.env.CSM_USAGE_ASK !== "0", warn: app.tell });
+  const ranking = rankAccounts(app.sys, report, {
+    ...(policy === undefined ? {} : { policy }),
+    ...(model === undefined ? {} : { model }),
+  });
+  if (json === true) return encodeUsage(report, ranking.winner);
+  const options = { paint: app.paint, columns: app.columns, hasRegistry: registry.profiles.length > 0 };
+  return renderUsage(report, { ...options, ...(ranking.winner === undefined ? {} : { recommended: ranking.winner }) }).join("\n");
+}
+
+const redrawMs = 5000;
+const clearScreen = "\u001b[H\u001b[J";
+
+async function watch(app: App, read: () => Promise<string>): Promise<never> {
+  // Not the ledger: reading it touches it, and that would wake us at once.
+  app.sys.makePrivateDir(statuslineDir(app.sys));
+  const changes = app.sys.watch([statuslineDir(app.sys)]);
+  for (;;) {
+    app.out(`${clearScreen}${await read()}\n`);
+    await changes.next(redrawMs);
+    // Several sessions that repaint at once are shown as one change.
+    await app.sys.sleep(200);
+  }
+}

@@ -1,0 +1,90 @@
+import { command } from "./cmd-record.ts";
+import { usageError } from "./errors.ts";
+import { createMonitor } from "./monitor.ts";
+import { type LiveSession, stateWords } from "./monitor-session.ts";
+import { type FleetEvent, watchFleet } from "./monitor-watch.ts";
+import { printableLine } from "./sanitize.ts";
+import { sessionJson } from "./session-json.ts";
+
+export const watchCommand = command({
+  name: "csm watch",
+  summary: "Print every session once, then each change as it happens, until you stop it. A heartbeat tells that it still looks.",
+  args: {
+    json: { type: "boolean", description: "one JSON object per line" },
+    format: {
+      type: "string",
+      valueHint: "TEMPLATE",
+      description: `a line of your own, from {event} {id} {time} {name} {state} {old} {pid} {session_id} {cwd} {branch} {model} {profile} {cost} {context}`,
+    },
+    all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
+    heartbeat: { type: "string", valueHint: "SECONDS", default: "30", description: "longest silence (default: 30)" },
+  },
+  examples: [
+    ["csm watch", ""],
+    ["csm watch --json | jq -c 'select(.state.status == \"blocked\") | [.time, .name]'", "who begins to wait"],
+    ["csm watch --format '{time} {name}: {old} -> {state}'", ""],
+  ],
+  async run({ args, app }) {
+    const seconds = Number(args.heartbeat);
+    if (!(seconds > 0)) throw usageError(`csm watch: --heartbeat must be a number of seconds above 0: ${args.heartbeat}`);
+    const template = args.format ?? defaultTemplate;
+    checkTemplate(template);
+    const monitor = createMonitor(app.sys, {
+      hasStrangers: args.all === true,
+      hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
+    });
+    const print = (event: FleetEvent): boolean => {
+      if (args.json === true) app.out(JSON.stringify(eventJson(event)));
+      else if (event.event === "heartbeat") app.tell(`${clock(event.at)} watching`);
+      else app.out(fillTemplate(template, event));
+      return true;
+    };
+    try {
+      await watchFleet(monitor, app.sys.now, seconds * 1000, print);
+    } finally {
+      monitor.close();
+    }
+  },
+});
+
+const defaultTemplate = "{time} {event} {name} {state}";
+
+const iso = (at: number): string => new Date(at).toISOString();
+const clock = (at: number): string => new Date(at).toTimeString().slice(0, 8);
+
+export const eventJson = ({ event, id, at, session, old }: FleetEvent) => ({
+  event,
+  id,
+  at,
+  time: iso(at),
+  ...(session === undefined ? {} : { old: old ?? null, ...sessionJson(session) }),
+});
+
+const fields: Record<string, (event: FleetEvent & { session: LiveSession }) => string> = Object.assign(Object.create(null), {
+  event: ({ event }: FleetEvent) => event,
+  id: ({ id }: FleetEvent) => String(id),
+  time: ({ at }: FleetEvent) => clock(at),
+  name: ({ session }: { session: LiveSession }) => session.name,
+  state: ({ session }: { session: LiveSession }) => stateWords(session),
+  old: ({ old }: FleetEvent) => old?.status ?? "-",
+  pid: ({ session }: { session: LiveSession }) => String(session.pid),
+  session_id: ({ session }: { session: LiveSession }) => session.sessionId ?? "-",
+  cwd: ({ session }: { session: LiveSession }) => session.cwd,
+  branch: ({ session }: { session: LiveSession }) => session.branch ?? "-",
+  model: ({ session }: { session: LiveSession }) => session.model ?? "-",
+  profile: ({ session }: { session: LiveSession }) => session.profile ?? "-",
+  cost: ({ session }: { session: LiveSession }) => session.meter?.costUsd?.toFixed(2) ?? "-",
+  context: ({ session }: { session: LiveSession }) => session.meter?.contextPercent?.toFixed(0) ?? "-",
+});
+
+export function checkTemplate(template: string): void {
+  for (const [, name = ""] of template.matchAll(/\{(\w*)\}/g))
+    if (fields[name] === undefined) throw usageError(`csm watch: --format has no {${name}}`, `it has ${Object.keys(fields).join(", ")}`);
+}
+
+/** Each value on one line, whatever a session calls itself. */
+export function fillTemplate(template: string, event: FleetEvent): string {
+  const { session } = event;
+  if (session === undefined) return "";
+  return template.replace(/\{(\w+)\}/g, (_, name: string) => printableLine(fields[name]?.({ ...event, session }) ?? ""));
+}

@@ -1,0 +1,220 @@
+import { amount, contextBar, contextRole, money, roleOf, shortState } from "./dashboard-row.ts";
+import { needsPerson } from "./dashboard-state.ts";
+import type { Role, Theme } from "./dashboard-theme.ts";
+import { duration, fit, width } from "./format.ts";
+import type { LiveSession } from "./monitor-session.ts";
+import { printable, printableLine, styledOnly } from "./sanitize.ts";
+import { activity } from "./work.ts";
+
+interface View {
+  now: number;
+  columns: number;
+  theme: Theme;
+  /** Shown as `~`. */
+  home: string;
+}
+
+/** All that is known of one session, as lines; longer than the screen, so it is scrolled. */
+export function renderDetail(session: LiveSession, view: View): string[] {
+  const says = [...renderGate(session, view), ...renderAnswer(session, view)];
+  const facts = [...renderFacts(session, view), ...renderBadges(session, view)];
+  return [
+    // What somebody waits for comes before everything else.
+    ...(needsPerson(session) && says.length > 0 ? [...says.slice(1), "", ...facts] : [...facts, ...says]),
+    ...renderAgents(session, view),
+    ...renderWork(session, view),
+  ];
+}
+
+const indent = "  ";
+
+function heading({ theme }: View, text: string): string[] {
+  return ["", theme.paint("section", text)];
+}
+
+const maxShown = 64 * 1024;
+
+function wrapped({ columns }: View, text: string): string[] {
+  const wrapWidth = Math.max(10, columns - indent.length * 2);
+  const shown = printable(text.slice(0, maxShown)).replaceAll("\t", "    ");
+  const cut = text.length > maxShown ? [`${indent}… and ${amount(text.length - maxShown)} more characters, not shown`] : [];
+  const lines = Bun.wrapAnsi(shown, wrapWidth, { hard: true, trim: false }).split("\n");
+  return [...lines.map((line) => indent + line), ...cut];
+}
+
+function renderFacts(session: LiveSession, view: View): string[] {
+  const { theme, now, home } = view;
+  const { verdict, meter } = session;
+  const fact = (label: string, text: string | undefined, role: Role = "text"): string[] =>
+    text === undefined || text === ""
+      ? []
+      : [`${theme.paint("dim", label.padEnd(9))}${theme.paint(role, fit(printableLine(text), Math.max(8, view.columns - 11)))}`];
+  const place = session.cwd.startsWith(`${home}/`) ? `~${session.cwd.slice(home.length)}` : session.cwd;
+  const program = [
+    session.kind === "interactive" ? "" : session.kind,
+    session.version && `claude ${session.version}`,
+    `pid ${session.pid}`,
+    session.driver && `csd ${session.driver}`,
+  ];
+  const lines = [
+    ...fact(
+      "state",
+      `${shortState(session, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`,
+      roleOf(session),
+    ),
+    ...fact("note", session.note, "warn"),
+    ...fact("folder", [place, session.branch && `on ${session.branch}`].filter(Boolean).join(" ")),
+    ...fact("program", program.filter(Boolean).join(" · ")),
+    ...fact(
+      "session",
+      [session.sessionId, session.profile && `profile ${session.profile}`, session.tmux && `tmux ${session.tmux}`]
+        .filter(Boolean)
+        .join(" · "),
+    ),
+    ...fact("model", session.model),
+  ];
+  if (meter?.contextPercent !== undefined) {
+    const of =
+      meter.contextTokens === undefined || meter.contextWindow === undefined
+        ? ""
+        : ` ${amount(meter.contextTokens)} of ${amount(meter.contextWindow)}`;
+    const bar = theme.paint(contextRole(meter.contextPercent), contextBar(meter.contextPercent, 20));
+    lines.push(`${theme.paint("dim", "context".padEnd(9))}${bar} ${Math.round(meter.contextPercent)} %${theme.paint("dim", of)}`);
+  }
+  if (meter !== undefined) {
+    const parts = [
+      meter.costUsd === undefined
+        ? undefined
+        : `${money(meter.costUsd)}${meter.isPartlyUnpriced === true ? " and more without a price" : ""}`,
+      meter.burnUsdPerHour === undefined || meter.burnUsdPerHour < 0.005 ? undefined : `${money(meter.burnUsdPerHour)} an hour`,
+      meter.tokens === undefined ? undefined : `${amount(meter.tokens)} tokens`,
+    ];
+    lines.push(...fact("cost", parts.filter(Boolean).join(" · ")));
+  }
+  return lines;
+}
+
+const renderBadges = ({ badges }: LiveSession, view: View): string[] =>
+  badges.map((badge) =>
+    view.theme.paint(badge.isAlarm ? "alarm" : "warn", fit(`${badge.mark} ${printableLine(badge.text)}`, view.columns)),
+  );
+
+function renderGate(session: LiveSession, view: View): string[] {
+  const { verdict } = session;
+  const { theme } = view;
+  const options = "choices" in verdict ? (verdict.choices ?? []) : [];
+  const list = options.flatMap((choice) => {
+    const mark =
+      choice.meaning === "choice"
+        ? ""
+        : choice.meaning === "allow-once"
+          ? theme.paint("good", "allow once")
+          : choice.meaning === "refuse"
+            ? theme.paint("warn", "refuse")
+            : theme.paint("dim", printableLine(choice.meaning));
+    return [`${indent}${choice.option}. ${fit(printableLine(choice.label), Math.max(10, view.columns - 24))}  ${mark}`];
+  });
+  if (verdict.status === "blocked")
+    return [
+      ...heading(view, verdict.tool === undefined ? `It asks (${verdict.gate})` : `It asks to use ${printableLine(verdict.tool)}`),
+      ...renderInput(verdict.input, verdict.subject ?? verdict.prompt, view),
+      ...list,
+    ];
+  if (verdict.status === "plan_ready")
+    return [...heading(view, "Its plan"), ...renderMarkdown(verdict.plan ?? "its text is not known: see the pane", view), ...list];
+  if (verdict.status === "awaiting_answer" && verdict.gate === "question")
+    return [...heading(view, "It asks"), ...wrapped(view, verdict.question), ...list];
+  return [];
+}
+
+/** The call exactly as claude made it; the screen only where no call is known. */
+function renderInput(input: unknown, shown: string, view: View): string[] {
+  if (typeof input !== "object" || input === null) return wrapped(view, shown).map((line) => view.theme.paint("code", line));
+  return Object.entries(input).flatMap(([name, value]) => {
+    const text = typeof value === "string" ? value : JSON.stringify(value);
+    const lines = wrapped(view, text);
+    return [
+      view.theme.paint("dim", `${indent}${printableLine(name)}:`),
+      ...lines.map((line) => view.theme.paint("code", `${indent}${line}`)),
+    ];
+  });
+}
+
+function renderAnswer({ verdict }: LiveSession, view: View): string[] {
+  const text =
+    verdict.status === "awaiting_answer" && verdict.gate === undefined ? verdict.question : "text" in verdict ? verdict.text : "";
+  if (text === "") return [];
+  return [
+    ...heading(view, verdict.status === "failed" || verdict.status === "limited" ? "Its error" : "Its last answer"),
+    ...renderMarkdown(text, view),
+  ];
+}
+
+/** Markdown may name any character by its number: what came out is cleaned, not only what went in. */
+export function renderMarkdown(text: string, { columns, theme }: Pick<View, "columns" | "theme">): string[] {
+  const wrapWidth = Math.max(10, columns - indent.length * 2);
+  const hasColor = theme.name !== "none";
+  const rendered = Bun.markdown.ansi(printable(text.slice(0, maxShown)), {
+    columns: wrapWidth,
+    colors: hasColor,
+    hyperlinks: false,
+    light: theme.name === "light",
+  });
+  const lines = styledOnly(rendered)
+    .trimEnd()
+    .split("\n")
+    .flatMap((line) => (width(line) <= wrapWidth ? [line] : Bun.wrapAnsi(line, wrapWidth, { hard: true, trim: false }).split("\n")));
+  return lines.map((line) => indent + line);
+}
+
+function renderAgents({ agents }: LiveSession, view: View): string[] {
+  if (agents.length === 0) return [];
+  const order = [...agents].sort((a, b) => Number(b.isRunning) - Number(a.isRunning)).slice(0, 10);
+  const lines = order.map((agent) => {
+    const words = `${agent.type}: ${agent.description}${agent.model === undefined ? "" : ` (${agent.model.replace(/^claude-/, "")})`}`;
+    return `${indent}${view.theme.paint(agent.isRunning ? "working" : "dim", `${agent.isRunning ? "●" : "○"} ${fit(printableLine(words), view.columns - 6)}`)}`;
+  });
+  return [...heading(view, `Sub-agents: ${agents.filter((agent) => agent.isRunning).length} at work, ${agents.length} in all`), ...lines];
+}
+
+const spanMs = 30_000;
+const maxSpans = 60;
+const maxListed = 8;
+
+function renderWork({ work, cwd }: LiveSession, view: View): string[] {
+  const { theme, now, columns } = view;
+  const lines: string[] = [];
+  const spans = Math.min(maxSpans, Math.max(10, columns - 20));
+  const counts = activity(work.times, now, spans, spanMs);
+  if (counts.some((count) => count > 0))
+    lines.push(...heading(view, `Activity of ${duration(spans * spanMs)}`), indent + theme.paint("working", sparkline(counts)));
+  const tools = [...work.tools].sort((a, b) => b[1] - a[1]);
+  if (tools.length > 0)
+    lines.push(
+      ...heading(view, "Tools lately"),
+      ...wrapped(view, tools.map(([name, count]) => `${printableLine(name)} ${count}`).join(" · ")),
+    );
+  const files = [...work.files].reverse().slice(0, maxListed);
+  if (files.length > 0) {
+    lines.push(...heading(view, `Files it edits: ${work.files.size}`));
+    for (const [path, { edits, at }] of files) {
+      const shown = path.startsWith(`${cwd}/`) ? path.slice(cwd.length + 1) : path;
+      lines.push(
+        `${indent}${fit(printableLine(shown), Math.max(10, columns - 24))} ${theme.paint("dim", `×${edits}, ${duration(now - at)} ago`)}`,
+      );
+    }
+  }
+  if (work.errors.length > 0) {
+    lines.push(...heading(view, "Errors lately"));
+    for (const { tool, text, at } of [...work.errors].reverse())
+      lines.push(
+        `${indent}${theme.paint("warn", fit(`${printableLine(tool)}: ${printableLine(text)}`, Math.max(10, columns - 16)))} ${theme.paint("dim", `${duration(now - at)} ago`)}`,
+      );
+  }
+  return lines;
+}
+
+export function sparkline(counts: readonly number[]): string {
+  const most = Math.max(...counts, 1);
+  return counts.map((count) => (count === 0 ? "·" : ([..."▁▂▃▄▅▆▇█"][Math.min(7, Math.ceil((count / most) * 8) - 1)] ?? "█"))).join("");
+}

@@ -1,0 +1,242 @@
+import { needsPerson } from "./dashboard-state.ts";
+import type { Role, Theme } from "./dashboard-theme.ts";
+import { duration, fit, width } from "./format.ts";
+import type { LiveSession } from "./monitor-session.ts";
+import { printable, printableLine } from "./sanitize.ts";
+import type { Source, Status } from "./status.ts";
+
+/** One row of the list: cells as wide as their columns. */
+export interface Column {
+  title: string;
+  width: number;
+  /** Grows into what is left, up to this. */
+  maxWidth?: number;
+  isRight?: boolean;
+  /** The higher, the sooner it leaves a narrow screen. 0 stays. */
+  drop: number;
+  cell(session: LiveSession, now: number, width: number): [role: Role, text: string];
+}
+
+const statusLook: Record<Status, [role: Role, glyph: string]> = {
+  blocked: ["attention", "▲"],
+  plan_ready: ["attention", "▲"],
+  awaiting_answer: ["attention", "▲"],
+  limited: ["limited", "◷"],
+  failed: ["failed", "✖"],
+  working: ["working", "●"],
+  spawning: ["working", "◌"],
+  idle_done: ["idle", "○"],
+  unknown: ["unknown", "?"],
+  dead: ["dim", "×"],
+};
+
+/** Where a state comes from, in one letter; the help explains them. */
+export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x" };
+
+export const roleOf = (session: LiveSession): Role => statusLook[session.verdict.status][0];
+
+/** `asks Bash`, `question`, `Bash`, `interrupted` …: the state in as few words as say it. */
+export function shortState({ verdict }: LiveSession, now: number): string {
+  switch (verdict.status) {
+    case "blocked":
+      return `asks ${verdict.tool ?? (verdict.gate === "permission" ? "permission" : verdict.gate)}`;
+    case "plan_ready":
+      return "plan to read";
+    case "awaiting_answer":
+      return verdict.gate === "question" ? "question" : "asks you";
+    case "limited":
+      return verdict.resets_at === null ? "limit" : `limit, ${duration(verdict.resets_at - now)} left`;
+    case "failed":
+      return `failed: ${verdict.error}`;
+    case "working":
+      if (verdict.background !== undefined) return verdict.background.join(", ");
+      return verdict.tools.length > 0 ? verdict.tools.join(", ") : "thinking";
+    case "idle_done":
+      if (verdict.background !== undefined) return `done, ${verdict.background.join(", ")} on`;
+      return verdict.outcome === "none" ? "ready" : verdict.outcome === "finished" ? "done" : verdict.outcome;
+    case "spawning":
+      return "starting";
+    case "dead":
+      return "ended";
+    case "unknown":
+      return "unknown";
+  }
+}
+
+export const contextBar = (percent: number, cells: number): string => {
+  const eighths = Math.round((Math.min(Math.max(percent, 0), 100) / 100) * cells * 8);
+  const full = "█".repeat(Math.floor(eighths / 8));
+  const part = eighths % 8 === 0 ? "" : ([..."▏▎▍▌▋▊▉"][(eighths % 8) - 1] ?? "");
+  return (full + part).padEnd(cells, "░");
+};
+
+export const contextRole = (percent: number): Role => (percent >= 92 ? "alarm" : percent >= 80 ? "warn" : "bar");
+
+export const money = (usd: number): string => (usd >= 100 ? `$${usd.toFixed(0)}` : usd >= 10 ? `$${usd.toFixed(1)}` : `$${usd.toFixed(2)}`);
+
+export const amount = (count: number): string =>
+  count >= 999_500 ? `${(count / 1e6).toFixed(1)}M` : count >= 1000 ? `${Math.round(count / 1000)}k` : String(count);
+
+const ageOf = (session: LiveSession, now: number): string =>
+  duration(now - session.since)
+    .split(" ")
+    .slice(0, 2)
+    .join(" ");
+
+const columns: Column[] = [
+  {
+    title: "",
+    width: 2,
+    drop: 0,
+    cell: (session) => [roleOf(session), statusLook[session.verdict.status][1]],
+  },
+  {
+    title: "STATE",
+    width: 13,
+    maxWidth: 26,
+    drop: 0,
+    cell: (session, now) => [roleOf(session), shortState(session, now)],
+  },
+  { title: "", width: 1, drop: 9, cell: (session) => ["dim", sourceMarks[session.verdict.source]] },
+  {
+    title: "FOR",
+    width: 7,
+    isRight: true,
+    drop: 0,
+    cell: (session, now) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)],
+  },
+  { title: "NAME", width: 14, maxWidth: 30, drop: 0, cell: (session) => ["text", session.name] },
+  {
+    title: "",
+    width: 3,
+    drop: 2,
+    cell: ({ badges }) => [
+      badges.some((badge) => badge.isAlarm) ? "alarm" : "warn",
+      badges
+        .slice(0, 3)
+        .map((badge) => badge.mark)
+        .join(""),
+    ],
+  },
+  { title: "PROFILE", width: 8, maxWidth: 14, drop: 6, cell: ({ profile }) => ["dim", profile ?? ""] },
+  { title: "BRANCH", width: 10, maxWidth: 22, drop: 5, cell: ({ branch }) => ["dim", branch ?? ""] },
+  { title: "MODEL", width: 9, maxWidth: 14, drop: 4, cell: ({ model }) => ["dim", (model ?? "").replace(/^claude-/, "")] },
+  {
+    title: "CONTEXT",
+    width: 11,
+    drop: 1,
+    cell: ({ meter }) => {
+      const percent = meter?.contextPercent;
+      if (percent === undefined) return ["dim", ""];
+      return [contextRole(percent), `${contextBar(percent, 6)}${`${Math.round(percent)}%`.padStart(5)}`];
+    },
+  },
+  {
+    title: "COST",
+    width: 7,
+    isRight: true,
+    drop: 3,
+    cell: ({ meter }) => [
+      "cost",
+      meter?.costUsd === undefined
+        ? meter?.isPartlyUnpriced === true
+          ? "?"
+          : ""
+        : `${money(meter.costUsd)}${meter.isPartlyUnpriced === true ? "+" : ""}`,
+    ],
+  },
+  {
+    title: "$/H",
+    width: 6,
+    isRight: true,
+    drop: 7,
+    cell: ({ meter }) => ["dim", meter?.burnUsdPerHour === undefined || meter.burnUsdPerHour < 0.005 ? "" : money(meter.burnUsdPerHour)],
+  },
+  {
+    title: "TOKENS",
+    width: 6,
+    isRight: true,
+    drop: 8,
+    cell: ({ meter }) => ["dim", meter?.tokens === undefined ? "" : amount(meter.tokens)],
+  },
+  {
+    title: "SUB",
+    width: 3,
+    isRight: true,
+    drop: 10,
+    cell: ({ agents }) => {
+      const running = agents.filter((agent) => agent.isRunning).length;
+      return [running > 0 ? "working" : "dim", agents.length === 0 ? "" : running > 0 ? `${running}▸` : String(agents.length)];
+    },
+  },
+];
+
+const gap = 1;
+
+/** The columns that fit, the rest of the width shared among those that can use it. */
+export function fitColumns(totalWidth: number, sessions: readonly LiveSession[], now: number): Column[] {
+  const used = columns.filter(
+    (column) => column.drop === 0 || sessions.some((session) => column.cell(session, now, column.width)[1] !== ""),
+  );
+  const chosen = [...used].map((column) => ({ ...column }));
+  const total = () => chosen.reduce((sum, column) => sum + column.width + gap, -gap);
+  while (total() > totalWidth) {
+    const last = chosen.reduce((worst, column, index) => (column.drop > (chosen[worst]?.drop ?? 0) ? index : worst), 0);
+    if (chosen[last]?.drop === 0) break;
+    chosen.splice(last, 1);
+  }
+  for (const column of chosen.filter((column) => column.maxWidth !== undefined)) {
+    const wanted = Math.max(...sessions.map((session) => width(printableLine(column.cell(session, now, column.width)[1]))), 0);
+    const room = Math.max(0, totalWidth - total());
+    column.width += Math.min(room, Math.max(0, Math.min(wanted, column.maxWidth ?? 0) - column.width));
+  }
+  return chosen;
+}
+
+export const padTo = (text: string, columnWidth: number, isRight = false): string => {
+  const cut = fit(text, columnWidth);
+  const blanks = " ".repeat(Math.max(0, columnWidth - width(cut)));
+  return isRight ? blanks + cut : cut + blanks;
+};
+
+export const renderHeader = (chosen: readonly Column[], theme: Theme): string =>
+  theme.paint(
+    "dim",
+    chosen
+      .map((column) => padTo(column.title, column.width, column.isRight))
+      .join(" ")
+      .trimEnd(),
+  );
+
+export const renderRow = (session: LiveSession, chosen: readonly Column[], now: number, theme: Theme): string =>
+  chosen
+    .map((column) => {
+      const [role, text] = column.cell(session, now, column.width);
+      return theme.paint(role, padTo(oneLine(text), column.width, column.isRight));
+    })
+    .join(" ");
+
+/** Without control characters; blanks stay, as they align. */
+const oneLine = (text: string): string => printable(text).replace(/[\t\n]/g, " ");
+
+/** What somebody who waits wants, on one line. */
+export function preview({ verdict }: LiveSession): string {
+  const input = (value: unknown): string => {
+    const fields = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+    const first = fields.command ?? fields.file_path ?? fields.url ?? fields.pattern ?? fields.description ?? fields.prompt;
+    return typeof first === "string" ? first : value === undefined ? "" : JSON.stringify(value);
+  };
+  switch (verdict.status) {
+    case "blocked":
+      return input(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
+    case "plan_ready":
+      return verdict.plan ?? verdict.plan_file ?? "";
+    case "awaiting_answer":
+      return verdict.question;
+    case "limited":
+    case "failed":
+      return verdict.text;
+    default:
+      return "";
+  }
+}

@@ -1,0 +1,143 @@
+import type { Actions } from "./dashboard-actions.ts";
+import { reduce } from "./dashboard-reduce.ts";
+import { createDashboardState, type DashboardState, type Effect } from "./dashboard-state.ts";
+import type { Theme } from "./dashboard-theme.ts";
+import { type Frame, renderDashboard } from "./dashboard-view.ts";
+import { UserError } from "./errors.ts";
+import type { Feed } from "./monitor.ts";
+import type { Sys } from "./sys.ts";
+import { openTerminal, type Terminal } from "./terminal.ts";
+
+export interface DashboardOptions {
+  sys: Sys;
+  feed: Feed;
+  actions: Actions;
+  theme: Theme;
+  home: string;
+  title?: string;
+  hasMouse?: boolean;
+  /** Is told everything that is drawn. */
+  record?: (text: string, size: { columns: number; rows: number }) => void;
+}
+
+/** Without a file event everything is looked at again after this time. */
+const safetyPollMs = 2000;
+/** Ages are counted in seconds. */
+const clockMs = 1000;
+
+/** The dashboard until it is left; the terminal is as before then, whatever happened. */
+export async function runDashboard(options: DashboardOptions): Promise<void> {
+  const { sys, feed, record } = options;
+  const terminal = openTerminal({
+    hasMouse: options.hasMouse === true,
+    ...(record === undefined ? {} : { onOutput: record }),
+  });
+  const stopListening = sys.onInterrupt(() => terminal.close());
+  try {
+    await loop(options, terminal);
+  } finally {
+    stopListening();
+    terminal.close();
+    feed.close();
+  }
+}
+
+async function loop(options: DashboardOptions, terminal: Terminal): Promise<void> {
+  const { sys, feed } = options;
+  let state = createDashboardState(sys.now());
+  let frame: Frame = { lines: [], hits: [], maxScroll: 0 };
+  let isOpen = true;
+  let failure: unknown;
+
+  const dispatch = (event: Parameters<typeof reduce>[1]) => {
+    const result = reduce(state, event);
+    state = result.state;
+    for (const effect of result.effects) perform(effect);
+  };
+  const told = (text: string, isError = false) => {
+    dispatch({ kind: "told", text, isError, now: sys.now() });
+    terminal.wake();
+  };
+  const fail = (error: unknown) => {
+    if (error instanceof UserError) return told(`${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`, true);
+    failure = error;
+    isOpen = false;
+    terminal.wake();
+  };
+  const perform = (effect: Effect) => {
+    if (effect.do === "quit") isOpen = false;
+    else
+      void carryOut(effect, { options, terminal, find: (key) => state.sessions.find((session) => session.key === key), told }).catch(fail);
+  };
+  // One after another: the next look begins when this one has been drawn or passed over.
+  const follow = async () => {
+    while (isOpen) {
+      const { sessions, hidden = 0 } = await feed.read();
+      dispatch({ kind: "sessions", sessions, hidden, now: sys.now() });
+      terminal.wake();
+      await feed.next(safetyPollMs);
+    }
+  };
+  const following = follow().catch(fail);
+  while (isOpen) {
+    const size = { columns: terminal.columns(), rows: terminal.rows() };
+    dispatch({ kind: "time", now: sys.now() });
+    frame = renderDashboard(state, {
+      ...size,
+      theme: options.theme,
+      home: options.home,
+      ...(options.title === undefined ? {} : { title: options.title }),
+    });
+    state = { ...state, scroll: Math.min(state.scroll, frame.maxScroll) };
+    terminal.draw(frame.lines);
+    const key = await terminal.readKey(clockMs - (sys.now() % clockMs) + 1);
+    if (key !== undefined) dispatch({ kind: "key", key, page: Math.max(1, size.rows - 6), hitKey: frame.hits[(key.row ?? 0) - 1] });
+  }
+  feed.close();
+  if (failure !== undefined) throw failure;
+  // The look that is under way ends by itself; nobody waits for it.
+  void following;
+}
+
+interface Hands {
+  options: DashboardOptions;
+  terminal: Terminal;
+  find(key: string): DashboardState["sessions"][number] | undefined;
+  told(text: string, isError?: boolean): void;
+}
+
+async function carryOut(effect: Exclude<Effect, { do: "quit" }>, { options, terminal, find, told }: Hands): Promise<void> {
+  const { actions } = options;
+  const of = (key: string) => {
+    const session = find(key);
+    if (session === undefined) throw new UserError("the session has ended");
+    return session;
+  };
+  switch (effect.do as Effect["do"]) {
+    case "suspend":
+      return terminal.suspend().then(() => terminal.wake());
+    case "redraw":
+      return terminal.lend(() => undefined).then(() => terminal.wake());
+    default:
+      break;
+  }
+  if (effect.do === "answer") told(await actions.answer(of(effect.key), effect.wish, effect.gate));
+  else if (effect.do === "send") told(await actions.send(of(effect.key), effect.text));
+  else if (effect.do === "stop") told(await actions.stop(of(effect.key)));
+  else if (effect.do === "start") told(await actions.start(effect.cwd));
+  else if (effect.do === "copy") {
+    copyId(terminal, effect.text);
+    told(`copied ${effect.text}, where the terminal allows it`);
+  } else if (effect.do === "focus") {
+    const { argv, isInPlace } = await actions.planFocus(of(effect.key));
+    if (isInPlace) await actions.focus(argv);
+    else await terminal.lend(() => actions.focus(argv));
+    terminal.wake();
+  }
+}
+
+/** Only an id of our own making reaches the clipboard, never a text of somebody else's. */
+function copyId(terminal: Terminal, id: string): void {
+  if (!/^[0-9a-f-]{1,64}$/i.test(id)) throw new UserError(`not an id: ${JSON.stringify(id)}`);
+  terminal.send(`\u001b]52;c;${Buffer.from(id).toString("base64")}\u0007`);
+}

@@ -1,0 +1,96 @@
+import { readFileSync, writeSync } from "node:fs";
+import type { Program } from "./exec.ts";
+
+/** A program that uses this terminal while we wait behind it. */
+export interface Foreground {
+  pid: number;
+  /** Its exit code; 128 and the number when a signal ended it. */
+  exited: Promise<number>;
+  /** Asks it to end; it is killed when it has not after `graceMs`. */
+  end(graceMs: number): Promise<void>;
+}
+
+const waitingSignals: NodeJS.Signals[] = ["SIGINT", "SIGQUIT"];
+const handedOn: NodeJS.Signals[] = ["SIGTERM", "SIGHUP"];
+
+/**
+ * Starts a program in this process's own group, so that keys, suspension and size changes reach it as they would without us.
+ * Signals that are meant to end it are handed on.
+ */
+export function startForeground({ path, args, env, cwd }: Program): Foreground {
+  const child = Bun.spawn([path, ...args], {
+    stdin: "inherit",
+    stdout: "inherit",
+    stderr: "inherit",
+    env: Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  // Ctrl-C is the program's own affair.
+  const ignore = () => {};
+  const handOn = (name: NodeJS.Signals) => child.kill(name);
+  // A program that stops itself alone would leave the terminal to nobody: stop with it, and wake it again.
+  const followStop = () => {
+    if (isStopped(child.pid)) process.kill(process.pid, "SIGSTOP");
+  };
+  const wake = () => child.kill("SIGCONT");
+  const listeners: [NodeJS.Signals, (name: NodeJS.Signals) => void][] = [
+    ...waitingSignals.map((name): [NodeJS.Signals, () => void] => [name, ignore]),
+    ...handedOn.map((name): [NodeJS.Signals, (name: NodeJS.Signals) => void] => [name, handOn]),
+    ...(process.platform === "win32"
+      ? []
+      : ([
+          ["SIGCHLD", followStop],
+          ["SIGCONT", wake],
+        ] as [NodeJS.Signals, () => void][])),
+  ];
+  for (const [name, listener] of listeners) process.on(name, listener);
+  const exited = child.exited.then(() => {
+    for (const [name, listener] of listeners) process.off(name, listener);
+    return child.exitCode ?? 128 + (signalNumbers[child.signalCode as NodeJS.Signals] ?? signalNumbers.SIGKILL);
+  });
+  return {
+    pid: child.pid,
+    exited,
+    async end(graceMs) {
+      child.kill("SIGTERM");
+      const isOver = await Promise.race([child.exited.then(() => true), Bun.sleep(graceMs).then(() => false)]);
+      if (isOver) return;
+      child.kill("SIGKILL");
+      await child.exited;
+      resetTerminal();
+    },
+  };
+}
+
+const signalNumbers: Partial<Record<NodeJS.Signals, number>> & { SIGKILL: number } = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGTERM: 15,
+};
+
+/** Only Linux shows it for nothing; elsewhere programs stop their whole group, as claude does (2.1.329). */
+function isStopped(pid: number): boolean {
+  if (process.platform !== "linux") return false;
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
+  } catch {
+    // It has ended meanwhile.
+    return false;
+  }
+}
+
+/** Alternate screen, hidden cursor, mouse, bracketed paste, focus events, key modes: what a killed claude leaves switched on. */
+const leftOver =
+  "\u001b[?1049l\u001b[?25h\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1004l\u001b[>4;0m\u001b[<u\u001b[0m";
+
+/** After a program that was killed in the middle of full-screen use. */
+export function resetTerminal(): void {
+  if (!process.stdout.isTTY) return;
+  writeSync(1, leftOver);
+  Bun.spawnSync(["stty", "sane"], { stdin: "inherit" });
+}

@@ -1,0 +1,111 @@
+import { join } from "node:path";
+import { type Boot, readBoot } from "./boot.ts";
+import { csmDir } from "./paths.ts";
+import { readProcess } from "./process.ts";
+import type { Sys } from "./sys.ts";
+
+/** A claude that csm started: what it takes to bring it back. One private file each in `<state>/csm/launches`. */
+export interface LaunchRecord {
+  id: string;
+  pid: number;
+  /** As in `ProcessStart`. */
+  start: string;
+  boot: string;
+  /** Epoch ms. */
+  startedAt: number;
+  /** Undefined until it is known; claude's own file tells it by the process too. */
+  sessionId?: string;
+  cwd: string;
+  profile?: string;
+  configDir: string;
+  /** Every word that claude was given. */
+  args: string[];
+  /** `exit`: somebody ended it. `signal`: a closed terminal, or the machine going down. */
+  ended?: { how: "exit" | "signal"; at: number };
+}
+
+export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args">;
+
+const launchesDir = (sys: Sys): string => join(csmDir(sys), "launches");
+const recordPath = (sys: Sys, id: string): string => join(launchesDir(sys), `${id}.json`);
+
+/**
+ * To be called once for each process that runs claude, and again with the same pid when its session id is known or has changed.
+ * Never fails: a launch does not depend on it.
+ */
+export async function rememberLaunch(sys: Sys, launch: Launch): Promise<void> {
+  try {
+    await writeLaunch(sys, launch);
+  } catch {
+    // A folder that may not be written: the session will not be brought back, and runs.
+  }
+}
+
+async function writeLaunch(sys: Sys, launch: Launch): Promise<void> {
+  const [owner, boot] = await Promise.all([readProcess(sys, launch.pid), readBoot(sys)]);
+  if (owner === undefined) return;
+  const records = readLaunches(sys);
+  const before = records.find((record) => isRecordOf(record, owner, boot));
+  const now = sys.now();
+  const id = before?.id ?? sys.randomId();
+  const record: LaunchRecord = { ...launch, id, start: owner.start, boot: boot.key, startedAt: before?.startedAt ?? now };
+  sys.writePrivate(recordPath(sys, id), JSON.stringify({ version: 1, ...record }, null, 2));
+  for (const old of records) if (old.id !== id && isOutdated(old, record, now)) sys.remove(recordPath(sys, old.id));
+}
+
+/**
+ * What became of a process that was remembered: after a restart of the machine `signal` is brought back, `exit` is not. Never
+ * fails.
+ */
+export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal"): void {
+  try {
+    writeEnd(sys, pid, how);
+  } catch {
+    // As above: at worst it is offered once more.
+  }
+}
+
+function writeEnd(sys: Sys, pid: number, how: "exit" | "signal"): void {
+  const running = readLaunches(sys).filter((record) => record.pid === pid && record.ended === undefined);
+  const record = running.sort((a, b) => b.startedAt - a.startedAt)[0];
+  if (record === undefined) return;
+  sys.writePrivate(recordPath(sys, record.id), JSON.stringify({ version: 1, ...record, ended: { how, at: sys.now() } }, null, 2));
+}
+
+const isRecordOf = (record: LaunchRecord, owner: { pid: number; start: string }, boot: Boot): boolean =>
+  record.pid === owner.pid && record.start === owner.start && record.boot === boot.key;
+
+const keptMs = 30 * 86_400_000;
+
+/** A later launch of the same conversation is what counts; ends are kept so that older files of claude stay without effect. */
+const isOutdated = (old: LaunchRecord, record: LaunchRecord, now: number): boolean =>
+  now - old.startedAt > keptMs || (old.sessionId !== undefined && old.sessionId === record.sessionId && old.startedAt <= record.startedAt);
+
+/** Broken files are passed over. */
+export const readLaunches = (sys: Sys): LaunchRecord[] =>
+  sys.list(launchesDir(sys)).flatMap((name) => {
+    const text = name.endsWith(".json") ? sys.readText(join(launchesDir(sys), name)) : undefined;
+    return parseLaunch(text ?? "", name.slice(0, -".json".length)) ?? [];
+  });
+
+function parseLaunch(text: string, id: string): LaunchRecord | undefined {
+  let fields: Record<string, unknown>;
+  try {
+    fields = Object(JSON.parse(text)) as Record<string, unknown>;
+  } catch {
+    // Not ours, or torn by a full disk: there is nothing to bring back from it.
+    return undefined;
+  }
+  const { pid, start, boot, startedAt, sessionId, cwd, profile, configDir, args, ended } = fields;
+  const isWhole = typeof pid === "number" && typeof startedAt === "number" && [start, boot, cwd, configDir].every(isText);
+  if (!isWhole || !Array.isArray(args) || !args.every(isText)) return undefined;
+  const end = Object(ended) as { how?: unknown; at?: unknown };
+  return {
+    ...{ id, pid, start: start as string, boot: boot as string, startedAt, cwd: cwd as string, configDir: configDir as string, args },
+    ...(isText(sessionId) ? { sessionId } : {}),
+    ...(isText(profile) ? { profile } : {}),
+    ...((end.how === "exit" || end.how === "signal") && typeof end.at === "number" ? { ended: { how: end.how, at: end.at } } : {}),
+  };
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";

@@ -1,0 +1,72 @@
+import { SilentExit } from "./errors.ts";
+import { findLaunchProgram, type Launch } from "./launch.ts";
+import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
+import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
+import { planSession, type Seat, seatOf } from "./session-plan.ts";
+import type { Sys } from "./sys.ts";
+import type { Conversation } from "./transcript-index.ts";
+
+export interface ProfileRequest {
+  registry: Registry;
+  /** Of `--profile`; it is registered. */
+  named: Profile | undefined;
+  /** Of the environment, else the default one; undefined where neither is registered. */
+  current: Profile | undefined;
+  /** `-A` or `-i`: ask which. */
+  wantsAccount: boolean;
+  /** `--no-pick`. */
+  keepsAccount: boolean;
+  hasTerminal: boolean;
+  /** A command of claude such as `mcp`, which is about one config dir and costs no account anything. */
+  isManagement: boolean;
+}
+
+export interface SessionStart {
+  launch: Launch;
+  seat: Seat;
+  /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
+  isSession: boolean;
+}
+
+/** What other parts of csm do for it. */
+export interface LauncherParts {
+  /** The profile to start in; undefined leaves the environment as it is. */
+  chooseProfile(request: ProfileRequest): Promise<Profile | undefined> | Profile | undefined;
+  /** Makes a conversation of another profile available in this one; false when it cannot. */
+  reach(conversation: Conversation, seat: Seat): Promise<boolean>;
+  /** Runs claude in this terminal to its end. */
+  start(start: SessionStart): Promise<number>;
+}
+
+/** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
+export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly string[], parts: LauncherParts): Promise<void> {
+  const hasTerminal = sys.isTerminal(0) && sys.isTerminal(1);
+  const { own, rest } = splitOwnFlags(args);
+  const isUntouched = isForClaude(rest) || (form === "bare" && (rest[0] === "--" || !hasTerminal));
+  const options = parseRunOptions(isUntouched ? own : args);
+  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : rest;
+  const seat = await chooseSeat(sys, options, hasTerminal, isManagement(rest), parts);
+  const program = findLaunchProgram(sys);
+  const isDecided = isUntouched || isForClaude(options.words) || choosesSession(options.words);
+  const launch = isDecided
+    ? { ...program, args: options.words, env: seat.env, seat }
+    : await planSession({ sys, seat, options, hasTerminal, reach: parts.reach }, program);
+  const isSession = hasTerminal && !isUntouched && !isForClaude(options.words);
+  throw new SilentExit(await parts.start({ launch, seat: launch.seat, isSession }));
+}
+
+async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, isCommand: boolean, parts: LauncherParts): Promise<Seat> {
+  const registry = readRegistry(sys);
+  const current = currentProfile(sys, registry);
+  const profile = await parts.chooseProfile({
+    registry,
+    named: options.profile === undefined ? undefined : requireProfile(registry, options.profile),
+    current,
+    wantsAccount: options.wantsAccount || options.isInteractive,
+    keepsAccount: options.keepsAccount && !options.wantsAccount,
+    hasTerminal,
+    isManagement: isCommand,
+  });
+  if (profile === undefined) return { name: undefined, dir: currentDir(sys, registry), env: sys.env, isChosen: false };
+  return { ...seatOf(sys, profile), isChosen: options.profile !== undefined || options.wantsAccount || profile.name !== current?.name };
+}

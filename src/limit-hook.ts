@@ -1,0 +1,63 @@
+import { type HookInput, parseHookInput } from "./claude-hooks.ts";
+import { appendJournal, readJournal } from "./journal.ts";
+import type { Limit } from "./limit.ts";
+import { findLimit, readLimit } from "./limit-read.ts";
+import { managedVariable } from "./managed-launch.ts";
+import type { Sys } from "./sys.ts";
+
+/** What the hook asks of the rest of csm; none of it may use the network. */
+export interface LimitHookParts {
+  /** Name of the profile whose session this is; the folder's where it has none. */
+  owner: string;
+  recordLimit(limit: Limit): Promise<void>;
+  /** The profile that has room, best first; undefined when none has. */
+  best(): Promise<string | undefined>;
+  /** The terminal sequence that shows a notification. */
+  sequence(title: string, body: string): string;
+}
+
+/** A limit older than this belongs to an earlier turn. */
+const maxAgeMs = 900_000;
+/** These tell of the end of a turn or a session, in versions that have no `StopFailure`. */
+const endEvents = new Set(["Stop", "SubagentStop", "SessionEnd"]);
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/**
+ * `csm hook`, as a user installs it: notes a usage limit, and says once where the conversation could go on. The result is what
+ * claude is told; undefined says nothing. A session that csm manages is its csm's own affair.
+ */
+export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts): Promise<string | undefined> {
+  const input = parseHookInput(text);
+  if (input === undefined || !uuid.test(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
+  if (sys.env.CLAUDE_AUTO_SWITCH === "0") return undefined;
+  const limit = await limitOf(sys, input);
+  if (limit === undefined || isTold(sys, input.sessionId, limit)) return undefined;
+  await parts.recordLimit(limit);
+  const resetsAt = limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt };
+  appendJournal(sys, { at: limit.at, event: "limit", session: input.sessionId, from: parts.owner, window: limit.window, ...resetsAt });
+  return JSON.stringify({ terminalSequence: parts.sequence("limit detected", await bodyOf(input, parts)) });
+}
+
+async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
+  const { event, error, lastText, transcriptPath } = input;
+  const failure = { at: sys.now(), ...(error === undefined ? {} : { error }), ...(lastText === undefined ? {} : { text: lastText }) };
+  if (event === "StopFailure") return readLimit(sys, () => transcriptPath, failure);
+  return endEvents.has(event) && transcriptPath !== undefined ? findLimit(sys, transcriptPath, maxAgeMs) : undefined;
+}
+
+/** The same limit has been told of this session: the hooks of one turn's end are several. */
+const isTold = (sys: Sys, sessionId: string, limit: Limit): boolean =>
+  readJournal(sys).some(
+    ({ event, session, at, resets_at: resetsAt }) =>
+      event === "limit" && session === sessionId && (resetsAt === undefined ? limit.at - at < maxAgeMs : resetsAt === limit.resetsAt),
+  );
+
+/** Leaving on purpose: nobody wants to be called back. */
+const leavingReasons = new Set(["clear", "logout", "prompt_input_exit", "exit", "resume"]);
+
+async function bodyOf({ sessionId, event, reason }: HookInput, { owner, best }: LimitHookParts): Promise<string> {
+  const hit = `[${owner}] hit its usage limit`;
+  if (event === "SessionEnd" && leavingReasons.has(reason ?? "")) return `${hit}; the next csm chooses another account`;
+  const target = await best();
+  return target === undefined ? `${hit}; no other account has room` : `${hit} → csm --profile ${target} --resume ${sessionId}`;
+}

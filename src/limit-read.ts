@@ -1,0 +1,82 @@
+import { parseReset } from "./claude-reset.ts";
+import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
+import { readTranscriptTurn } from "./driver.ts";
+import type { Limit } from "./limit.ts";
+import type { Sys } from "./sys.ts";
+
+/** Transcript lines come up to 0.35 s after their hook. */
+const lateMs = 2500;
+const stepMs = 50;
+/** The line of the error is stamped just before its hook runs. */
+const toleranceMs = 10_000;
+const tailBytes = 256 * 1024;
+/** In the wordings of 2.0.70 to 2.1.329; only for an error without structured fields. */
+const limitWording = /\bhit your\b.*\blimit\b|usage limit|limit reached/i;
+
+/** What a `StopFailure` has told. */
+export interface Failure {
+  at: number;
+  /** The class, such as `rate_limit`. */
+  error?: string;
+  text?: string;
+}
+
+/** `You've hit your weekly limit · resets Nov 23, 10:54am (UTC)`: what is left where no field tells, as for a sub-agent. */
+export function readWording(text: string, at: number): Limit | undefined {
+  if (!limitWording.test(text)) return undefined;
+  const resetsAt = parseReset(/\bresets (?:at )?([^·\n]+)/.exec(text)?.[1]?.trim() ?? "", at);
+  const window = /\bweekly\b/i.test(text) ? "seven_day" : /\b5-hour\b/i.test(text) ? "five_hour" : "unknown";
+  return { at, window, ...(resetsAt === undefined ? {} : { resetsAt }), isSelfContinuing: false };
+}
+
+/** The usage limit that ended a turn; undefined for any other failure, such as a passing 429. */
+export async function readLimit(sys: Sys, findPath: () => string | undefined, failure: Failure): Promise<Limit | undefined> {
+  if (failure.error !== "rate_limit") return undefined;
+  const since = failure.at - toleranceMs;
+  const found = await waitForError(sys, findPath, since);
+  return decideFailure(sys, failure.at, since, found, failure.text ?? "");
+}
+
+/** The same from the transcript alone, for versions that fire no `StopFailure`; at most this old. Undefined without one. */
+export async function findLimit(sys: Sys, path: string, maxAgeMs: number): Promise<Limit | undefined> {
+  const since = sys.now() - maxAgeMs;
+  const turn = await readTranscriptTurn(sys, path, tailBytes);
+  if (turn?.error === undefined || turn.at < since) return undefined;
+  return decideFailure(sys, turn.at, turn.at - toleranceMs, { path, turn }, "");
+}
+
+interface Found {
+  path: string;
+  turn: Turn;
+}
+
+async function decideFailure(sys: Sys, at: number, since: number, found: Found | undefined, said: string): Promise<Limit | undefined> {
+  const limit = found?.turn.error?.limit;
+  if (found === undefined || limit === undefined) return readWording(found?.turn.text ?? said, at);
+  return {
+    at,
+    window: limit.window,
+    ...(limit.resetsAt === undefined ? {} : { resetsAt: limit.resetsAt }),
+    isSelfContinuing: await isContinuing(sys, found.path, since, limit.window),
+  };
+}
+
+async function waitForError(sys: Sys, findPath: () => string | undefined, since: number): Promise<Found | undefined> {
+  const deadline = sys.now() + lateMs;
+  for (;;) {
+    const path = findPath();
+    const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path, tailBytes);
+    if (path !== undefined && turn?.error !== undefined && turn.at >= since) return { path, turn };
+    if (sys.now() > deadline) return undefined;
+    await sys.sleep(stepMs);
+  }
+}
+
+/** The notice follows its error within 10 ms, and only in windows that claude waits out itself. */
+async function isContinuing(sys: Sys, path: string, since: number, window: string): Promise<boolean> {
+  const read = () => isSelfContinuing(sys.readTail(path, tailBytes)?.lines ?? [], since);
+  if (read()) return true;
+  if (window !== "five_hour") return false;
+  await sys.sleep(stepMs * 10);
+  return read();
+}

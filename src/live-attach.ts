@@ -1,0 +1,51 @@
+import type { LiveOwner } from "./live-owners.ts";
+import { createSidecarStore } from "./sidecar.ts";
+import type { Sys } from "./sys.ts";
+import { createTmux } from "./tmux.ts";
+
+/** The call that shows a live session in this terminal. */
+export interface Attach {
+  program: "tmux" | "claude";
+  args: string[];
+  /** How a person would call the place. */
+  place: string;
+  /** tmux refuses to start inside itself. */
+  leavesTmux: boolean;
+}
+
+/** Undefined for a session in a plain terminal, which nothing can take over. */
+export async function findAttach(sys: Sys, { file }: LiveOwner): Promise<Attach | undefined> {
+  // Background sessions have no terminal; claude shows them by the beginning of their id.
+  if (file.kind === "bg")
+    return { program: "claude", args: ["attach", file.sessionId.slice(0, 8)], place: "background", leavesTmux: false };
+  const paneId = /%\d+$/.exec(file.tmux ?? "")?.[0];
+  if (paneId === undefined) return undefined;
+  const driven = createSidecarStore(sys)
+    .list()
+    .sidecars.find((sidecar) => sidecar.session_id === file.sessionId);
+  try {
+    const pane = await createTmux(sys, driven?.socket).pane(paneId);
+    // Another server has a pane of the same number.
+    if (pane === undefined || !(await isWithin(sys, file.pid, pane.pid))) return undefined;
+    const isInside = sys.env.TMUX?.startsWith(`${pane.socketPath},`) === true;
+    const target = isInside ? ["switch-client", "-t", paneId] : ["attach-session", "-t", paneId];
+    const args = ["-u", "-S", pane.socketPath, ...target];
+    return { program: "tmux", args, place: `tmux session ${pane.sessionName}`, leavesTmux: !isInside };
+  } catch {
+    // No tmux here: it runs inside one of another machine or container.
+    return undefined;
+  }
+}
+
+/** The process is this one or a child of it, however far below. */
+async function isWithin(sys: Sys, pid: number, ancestor: number): Promise<boolean> {
+  if (pid === ancestor) return true;
+  const { stdout } = await sys.run(["ps", "-A", "-o", "pid=,ppid="]);
+  const parents = new Map([...stdout.matchAll(/^\s*(\d+)\s+(\d+)\s*$/gm)].map(([, child, parent]) => [Number(child), Number(parent)]));
+  const seen = new Set<number>();
+  for (let current: number | undefined = pid; current !== undefined && !seen.has(current); current = parents.get(current)) {
+    if (current === ancestor) return true;
+    seen.add(current);
+  }
+  return false;
+}

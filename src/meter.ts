@@ -1,0 +1,120 @@
+import { join } from "node:path";
+import { type Context, createLedger, type Ledger, type Totals } from "./accounting.ts";
+import { type Burn, burnWindowMs, estimateBurn } from "./burn.ts";
+import { createPriceTable, type PriceTable } from "./claude-prices.ts";
+import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
+import type { Sys } from "./sys.ts";
+import { createLineBuffer, createTail, type LineReader, type Tail } from "./tail.ts";
+
+/** What one session used and cost, subagents included. */
+export interface MeterReading {
+  /** `unknown format`: there are lines, and none that this version understands; the numbers mean nothing. */
+  format: "ok" | "empty" | "unknown format";
+  totals: Totals;
+  /** Undefined before the first answer. */
+  context: Context | undefined;
+  /** Undefined where too little is known to tell. */
+  burn: Burn | undefined;
+  subagentCount: number;
+  /** Lines of answers that could not be understood, and are missing in the totals. */
+  unreadable: number;
+}
+
+export interface Meter {
+  /** Reads what is new in this transcript and in those of its subagents; undefined when there is no transcript. */
+  update(transcriptPath: string, now: number): MeterReading | undefined;
+  /** Drops what is known of a session that has gone. */
+  forget(transcriptPath: string): void;
+}
+
+type MeterSys = Pick<Sys, "identify" | "openFile" | "list" | "modifiedAt">;
+
+interface Session {
+  tails: Map<string, Tail>;
+  ledger: Ledger;
+  format: MeterReading["format"];
+  unreadable: number;
+  subagentDirAt: number | undefined;
+}
+
+/** Reads each transcript once, whatever its size; a tick costs what was written since the last one. */
+export function createMeter(sys: MeterSys, table: PriceTable = createPriceTable()): Meter {
+  const sessions = new Map<string, Session>();
+  const buffer = createLineBuffer();
+  return {
+    update(path, now) {
+      const session = sessions.get(path) ?? createSession(sys, table, path, buffer);
+      if (readSession(sys, session, path, buffer, now) === "restarted") {
+        const again = createSession(sys, table, path, buffer);
+        sessions.set(path, again);
+        return readSession(sys, again, path, buffer, now) === "gone" ? undefined : reading(again, now);
+      }
+      sessions.set(path, session);
+      return sys.modifiedAt(path) === undefined ? undefined : reading(session, now);
+    },
+    forget: (path) => void sessions.delete(path),
+  };
+}
+
+const createSession = (sys: MeterSys, table: PriceTable, path: string, buffer: Buffer): Session => ({
+  tails: new Map([[path, createTail(sys, path, buffer)]]),
+  ledger: createLedger(table),
+  format: "empty",
+  unreadable: 0,
+  subagentDirAt: undefined,
+});
+
+/** A file that starts over voids the whole session: which of its answers stood elsewhere too is not remembered. */
+function readSession(sys: MeterSys, session: Session, path: string, buffer: Buffer, now: number): "read" | "restarted" | "gone" {
+  findSubagents(sys, session, path, buffer, now);
+  let isGone = false;
+  for (const [file, tail] of session.tails) {
+    const growth = tail.poll(createReader(session, file !== path));
+    if (growth === "restarted") return "restarted";
+    if (growth === "gone" && file === path) isGone = true;
+  }
+  return isGone ? "gone" : "read";
+}
+
+function createReader(session: Session, isSubagent: boolean): LineReader {
+  const { ledger } = session;
+  return {
+    onRestart() {},
+    onLines(lines) {
+      const scan = scanUsage(lines, {
+        onUsage: (usage) => ledger.add(usage, isSubagent || usage.isSidechain),
+        ...(isSubagent ? {} : { onCompact: ledger.compact }),
+      });
+      session.unreadable += scan.unreadable;
+      if (scan.usages > 0) session.format = "ok";
+      else if (session.format === "empty" && !isSubagent && !isUnansweredTranscript(lines)) session.format = "unknown format";
+    },
+  };
+}
+
+const settledMs = 2000;
+
+/** `<slug>/<sessionId>/subagents/agent-*.jsonl`; looked for only when the folder has changed. */
+function findSubagents(sys: MeterSys, session: Session, path: string, buffer: Buffer, now: number): void {
+  const dir = subagentDir(path);
+  const changedAt = sys.modifiedAt(dir);
+  if (changedAt === undefined) return;
+  // The clock of files is coarse: a folder that changed just now may change again at the same time.
+  if (changedAt === session.subagentDirAt && now - changedAt > settledMs) return;
+  session.subagentDirAt = changedAt;
+  for (const name of sys.list(dir)) {
+    const file = join(dir, name);
+    if (name.endsWith(".jsonl") && !session.tails.has(file)) session.tails.set(file, createTail(sys, file, buffer));
+  }
+}
+
+const subagentDir = (transcriptPath: string): string => join(transcriptPath.replace(/\.jsonl$/, ""), "subagents");
+
+const reading = ({ ledger, format, unreadable, tails }: Session, now: number): MeterReading => ({
+  format,
+  totals: ledger.totals(),
+  context: ledger.context(),
+  burn: estimateBurn(ledger.spends(now - burnWindowMs), now),
+  subagentCount: tails.size - 1,
+  unreadable,
+});

@@ -1,0 +1,213 @@
+import { join } from "node:path";
+import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { isRecorded } from "./driver.ts";
+import { UserError } from "./errors.ts";
+import type { Whereabouts } from "./monitor-session.ts";
+import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
+import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
+import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
+import { createSidecarStore, type Sidecar } from "./sidecar.ts";
+import type { Sys } from "./sys.ts";
+
+export interface Profile {
+  name: string | undefined;
+  dir: string;
+}
+
+/** One session that is there, by what claude, csd and the process table say of it. */
+export interface Entry {
+  key: string;
+  pid: number;
+  /** False for a file that its process left behind; undefined where that cannot be known from here. */
+  isAlive: boolean | undefined;
+  file?: SessionFile;
+  sidecar?: Sidecar;
+  profile?: Profile;
+  where?: Whereabouts;
+  /** Only the process table tells of it. */
+  isStranger?: boolean;
+  /** Epoch ms, where no file tells it. */
+  startedAt?: number;
+  cwd?: string;
+}
+
+/** Reads who is there; what has not changed since the last call is not parsed again. */
+export interface Roster {
+  read(): Promise<Entry[]>;
+  /** The newest scan. */
+  table(): Promise<ReadonlyMap<number, ScannedProcess>>;
+}
+
+/** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
+const scanEveryMs = 5000;
+const sidecarEveryMs = 5000;
+const coarseMs = 100;
+
+export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
+  const parsed = new Map<string, { state: string; file: SessionFile }>();
+  const sidecarStore = createSidecarStore(sys);
+  let sidecars: { readAt: number; modifiedAt: number | undefined; list: Sidecar[] } | undefined;
+  let scanned: { at: number; table: Map<number, ScannedProcess> } | undefined;
+  const domains = new Map<string, boolean>();
+  const isForeign = ({ pidDomain }: SessionFile): boolean => {
+    if (pidDomain === undefined) return false;
+    const known = domains.get(pidDomain) ?? isElsewhere(sys, { pidDomain });
+    domains.set(pidDomain, known);
+    return known;
+  };
+  /** Those that claude or csd has told of: one whose file has just gone is on its way out, and no stranger. */
+  const named = new Set<string>();
+
+  const readFiles = (): { file: SessionFile; profile: Profile }[] => {
+    const seen = new Set<string>();
+    const files = profiles().flatMap((profile) => {
+      const dir = sessionsDir(profile.dir);
+      return sys.list(dir).flatMap((name) => {
+        if (!/^\d+\.json$/.test(name)) return [];
+        const path = join(dir, name);
+        seen.add(path);
+        const file = readFile(path);
+        return file === undefined ? [] : [{ file, profile }];
+      });
+    });
+    for (const path of parsed.keys()) if (!seen.has(path)) parsed.delete(path);
+    return files;
+  };
+  /** A torn file keeps what it said before. */
+  const readFile = (path: string): SessionFile | undefined => {
+    const found = sys.identify(path);
+    if (found === undefined) return undefined;
+    const state = `${found.id} ${found.size} ${found.modifiedAt}`;
+    const known = parsed.get(path);
+    // The clock of files is coarse: one that changed just now may change again at the same time.
+    if (known?.state === state && sys.now() - found.modifiedAt > coarseMs) return known.file;
+    const file = parseSessionFile(sys.readText(path) ?? "");
+    if (file === undefined) return known?.file;
+    parsed.set(path, { state, file });
+    return file;
+  };
+  const readSidecars = (): Sidecar[] => {
+    const modifiedAt = sys.modifiedAt(sidecarDir(sys));
+    if (sidecars === undefined || sidecars.modifiedAt !== modifiedAt || sys.now() - sidecars.readAt > sidecarEveryMs)
+      sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().sidecars };
+    return sidecars.list;
+  };
+  /** A scan that fails says nothing about anybody: the one before stands, and serves for nothing new. */
+  const scan = async (): Promise<boolean> => {
+    const table = await scanProcesses(sys).catch(() => undefined);
+    scanned = { at: sys.now(), table: table ?? scanned?.table ?? new Map() };
+    return table !== undefined;
+  };
+  let lastProcesses: ReadonlyMap<number, ProcessStart> | undefined;
+  /** One look that fails ends nobody. */
+  const fallBack = () => {
+    if (lastProcesses === undefined) throw new UserError("the list of processes cannot be read", "is ps installed and on PATH?");
+    return lastProcesses;
+  };
+  const isScanDue = () => scanned === undefined || sys.now() - scanned.at >= scanEveryMs;
+
+  return {
+    async table() {
+      if (isScanDue()) await scan();
+      return scanned?.table ?? new Map();
+    },
+    async read() {
+      const files = readFiles();
+      const tracked = readSidecars();
+      const isFresh = isScanDue() && (await scan());
+      const table = scanned?.table ?? new Map<number, ScannedProcess>();
+      const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
+      const pids = [
+        ...strangers.map((row) => row.pid),
+        ...files.map(({ file }) => file.pid),
+        ...tracked.flatMap((sidecar) => sidecar.pid ?? []),
+      ];
+      // The scan of this moment serves for all; between scans only the known ones are asked for.
+      const canServe = isFresh && sys.platform !== "linux";
+      const processes: ReadonlyMap<number, ProcessStart> = canServe
+        ? table
+        : await readProcesses(sys, [...new Set(pids)]).catch(() => fallBack());
+      lastProcesses = processes;
+      const bySidecar = new Map(tracked.flatMap((sidecar) => (isLive(processes, sidecar) ? [[sidecar.pid ?? 0, sidecar]] : [])));
+      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, bySidecar, isForeign }));
+      const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));
+      for (const [pid, sidecar] of bySidecar) if (!seen.has(pid)) entries.push(fromSidecar(sys, sidecar, profiles(), processes));
+      for (const pid of bySidecar.keys()) seen.add(pid);
+      for (const entry of entries) named.add(entry.key);
+      const alive = strangers.filter((row) => processes.get(row.pid)?.start === row.start && !named.has(`${row.pid}:${row.start}`));
+      return [...entries, ...fromTable(sys, table, alive, seen)];
+    },
+  };
+}
+
+const isLive = (processes: ReadonlyMap<number, ProcessStart>, sidecar: Sidecar): boolean =>
+  sidecar.pid !== undefined && isRecorded(processes.get(sidecar.pid), sidecar);
+
+interface Known {
+  processes: ReadonlyMap<number, ProcessStart>;
+  table: ReadonlyMap<number, ScannedProcess>;
+  bySidecar: ReadonlyMap<number, Sidecar>;
+  isForeign(file: SessionFile): boolean;
+}
+
+/** Numbers of another pid namespace say nothing here: such a process is looked for by its start. */
+function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Profile }, known: Known): Entry {
+  const owner = known.processes.get(file.pid);
+  const common = { pid: file.pid, file, profile };
+  if (isOwner(owner, file) && !known.isForeign(file)) {
+    const sidecar = known.bySidecar.get(file.pid);
+    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...(sidecar === undefined ? {} : { sidecar }) };
+  }
+  const inside = findContained(sys, known.table, file);
+  if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };
+  const key = `${file.pid}:${file.procStart ?? file.startedAt}:${profile.dir}`;
+  if (known.isForeign(file)) return { key, ...common, isAlive: undefined, where: "elsewhere" };
+  return { key, ...common, isAlive: false };
+}
+
+/** A process of a container on this machine: the start is counted from the same boot, and it knows its own number. */
+function findContained(sys: Sys, table: ReadonlyMap<number, ScannedProcess>, file: SessionFile): ScannedProcess | undefined {
+  if (sys.platform !== "linux" || file.procStart === undefined) return undefined;
+  for (const row of table.values())
+    if (row.start === file.procStart && row.pid !== file.pid && readIdentity(sys, row.pid).ownPid === file.pid) return row;
+  return undefined;
+}
+
+/** A startup dialog is up: claude has not written its file yet. */
+function fromSidecar(sys: Sys, sidecar: Sidecar, profiles: Profile[], processes: ReadonlyMap<number, ProcessStart>): Entry {
+  const dir = sidecar.config_dir ?? configDir(sys);
+  const profile = profiles.find((candidate) => candidate.dir === dir) ?? { name: undefined, dir };
+  const pid = sidecar.pid ?? 0;
+  return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, sidecar, profile, cwd: sidecar.cwd };
+}
+
+const isStranger = (row: ScannedProcess): boolean => row.command === "claude" && row.hasTerminal;
+
+/** Programs called claude at a terminal, of which no session file and no record tells. */
+function fromTable(
+  sys: Sys,
+  table: ReadonlyMap<number, ScannedProcess>,
+  found: readonly ScannedProcess[],
+  seen: ReadonlySet<number>,
+): Entry[] {
+  // What a session starts under its own name is a part of it.
+  const own = found.filter(
+    (row) => ![...ancestors(table, row.parent)].some((pid) => seen.has(pid) || table.get(pid)?.command === "claude"),
+  );
+  return own.map((row) => {
+    const { uid, ownPid } = readIdentity(sys, row.pid);
+    const where =
+      uid !== undefined && uid !== sys.uid ? "other-user" : ownPid !== undefined && ownPid !== row.pid ? "container" : undefined;
+    const startedAt = row.startedAt ?? startTime(sys, row.start);
+    const cwd = where === undefined ? sys.realPath(`/proc/${row.pid}/cwd`) : undefined;
+    return {
+      key: `${row.pid}:${row.start}`,
+      pid: row.pid,
+      isAlive: true,
+      isStranger: true,
+      ...(startedAt === undefined ? {} : { startedAt }),
+      ...(where === undefined ? {} : { where }),
+      ...(cwd === undefined ? {} : { cwd }),
+    };
+  });
+}

@@ -1,0 +1,215 @@
+import { join } from "node:path";
+import { smartDir } from "./paths.ts";
+import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
+import type { ProcessRow } from "./process-table.ts";
+import type { FoundSession } from "./session-files.ts";
+import type { Sys } from "./sys.ts";
+
+/** A session whose claude has died without an end: the file that it would have removed is still there. */
+export interface DeadSession {
+  sessionId: string;
+  pid: number;
+  /** Epoch ms. */
+  startedAt: number;
+}
+
+/** A process that has outlived the claude that started it. */
+export interface Orphan {
+  row: ProcessRow;
+  claudePid?: number;
+  sessionId?: string;
+  /** How we know, of a claude that is gone. */
+  why: string;
+  /** Its session died; false where it may have ended in order and left this process running on purpose. */
+  isCrash: boolean;
+}
+
+export interface ReapInput {
+  table: readonly ProcessRow[];
+  /** This program. */
+  ownPid: number;
+  dead: readonly DeadSession[];
+  livePids: readonly number[];
+}
+
+/** The orphans of dead sessions by number; nothing that belongs to a live one, or that somebody's work hangs on. */
+export function planReap({ table, ownPid, dead, livePids }: ReapInput): Orphan[] {
+  const byPid = new Map(table.map((row) => [row.pid, row]));
+  const kept = new Set([ownPid, ...livePids].flatMap((pid) => [pid, ...ancestorsOf(byPid, pid)]));
+  const isKept = (row: ProcessRow): boolean =>
+    row.pid <= 1 || kept.has(row.pid) || isKeeper(row) || ancestorsOf(byPid, row.pid).some((pid) => livePids.includes(pid));
+  const orphans = new Map<number, Orphan>();
+  for (const row of table) {
+    const orphan = isKept(row) || !isAbandoned(row, byPid) ? undefined : judge(row, byPid, dead);
+    if (orphan !== undefined) orphans.set(row.pid, orphan);
+  }
+  addDescendants(orphans, table, isKept, byPid);
+  return [...orphans.values()].sort((a, b) => a.row.pid - b.row.pid);
+}
+
+/** Parents up to init; a cycle, which torn readings can show, ends the walk. */
+function ancestorsOf(byPid: ReadonlyMap<number, ProcessRow>, pid: number): number[] {
+  const found: number[] = [];
+  for (let row = byPid.get(pid); row !== undefined; row = byPid.get(row.ppid)) {
+    if (row.ppid === pid || found.includes(row.ppid)) break;
+    found.push(row.ppid);
+  }
+  return found;
+}
+
+/**
+ * What a session may start and others then live in: a tmux server that came up inside a session carries its marks for ever, and so
+ * do all its panes, which are spared as their parent lives. A claude is a session of its own, or serves some.
+ */
+const keepers = new Set("tmux screen SCREEN zellij dtach abduco mosh-server sshd ssh-agent gpg-agent dockerd claude csm csd".split(" "));
+const isKeeper = (row: ProcessRow): boolean => keepers.has(programOf(row));
+
+/** Those that take in processes whose parent has died. */
+const inits = new Set("init systemd launchd tini docker-init dumb-init catatonit s6-svscan runit".split(" "));
+
+/** Its parent has died, so it belongs to nobody's terminal or script. A number that a younger process bears is not its parent's. */
+function isAbandoned(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>): boolean {
+  const parent = byPid.get(row.ppid);
+  return row.ppid <= 1 || parent === undefined || inits.has(programOf(parent)) || parent.startedAt > row.startedAt + nearMs;
+}
+
+function programOf({ command }: ProcessRow): string {
+  const path = command.split(" ")[0] ?? "";
+  return (path.split(/[/\\]/).at(-1) ?? "").replace(/^-|:$|\.exe$/g, "");
+}
+
+function judge(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>, dead: readonly DeadSession[]): Orphan | undefined {
+  const { claudePid, sessionId } = row.marks;
+  if (claudePid !== undefined) {
+    if (isTaken(byPid, claudePid, row)) return undefined;
+    const session = findDead(dead, row, (one) => one.pid === claudePid);
+    const id = session?.sessionId ?? sessionId;
+    const why = `environment names claude ${claudePid}`;
+    return { row, claudePid, ...(id === undefined ? {} : { sessionId: id }), why, isCrash: session !== undefined };
+  }
+  const byGroup = findDead(dead, row, ({ pid }) => row.group === pid && !isTaken(byPid, pid, row));
+  if (byGroup !== undefined) return orphanOf(row, byGroup, `process group of claude ${byGroup.pid}`);
+  const byParent = findDead(dead, row, ({ pid }) => row.ppid === pid && !isTaken(byPid, pid, row));
+  if (byParent !== undefined) return orphanOf(row, byParent, `child of claude ${byParent.pid}`);
+  return undefined;
+}
+
+const orphanOf = (row: ProcessRow, { pid, sessionId }: DeadSession, why: string): Orphan => ({
+  row,
+  claudePid: pid,
+  sessionId,
+  why,
+  isCrash: true,
+});
+
+/** The number is in use by a process that is no younger than this one, so it may well be its claude. */
+function isTaken(byPid: ReadonlyMap<number, ProcessRow>, pid: number, row: ProcessRow): boolean {
+  const owner = byPid.get(pid);
+  return owner !== undefined && owner.startedAt <= row.startedAt + nearMs;
+}
+
+/** The newest dead session that fits and is no younger than the process. */
+const findDead = (dead: readonly DeadSession[], row: ProcessRow, fits: (session: DeadSession) => boolean): DeadSession | undefined =>
+  dead.filter((one) => fits(one) && one.startedAt <= row.startedAt + nearMs).sort((a, b) => b.startedAt - a.startedAt)[0];
+
+/** What orphans have started, where it carries no marks of its own. */
+function addDescendants(
+  orphans: Map<number, Orphan>,
+  table: readonly ProcessRow[],
+  isKept: (row: ProcessRow) => boolean,
+  byPid: ReadonlyMap<number, ProcessRow>,
+): void {
+  for (let hasGrown = true; hasGrown; ) {
+    hasGrown = false;
+    for (const row of table) {
+      const parent = orphans.get(row.ppid);
+      if (parent === undefined || orphans.has(row.pid) || isKept(row) || parent.row.startedAt > row.startedAt + nearMs) continue;
+      const { claudePid } = row.marks;
+      if (claudePid !== undefined && isTaken(byPid, claudePid, row)) continue;
+      orphans.set(row.pid, { ...parent, row, why: `child of orphan ${row.ppid}` });
+      hasGrown = true;
+    }
+  }
+}
+
+/**
+ * Sessions by the files that tell of them: claude's own, and the pid files `<pid> <born>` of the older csm, where `born` is the
+ * whole second before the start. Dead is one whose file stayed behind.
+ */
+export async function readSessionsForReap(
+  sys: Sys,
+  found: readonly FoundSession[],
+  table: readonly ProcessRow[],
+): Promise<Pick<ReapInput, "dead" | "livePids">> {
+  const known = new Set(found.map(({ file }) => file.pid));
+  const pidFiles = readPidFiles(sys).filter(({ pid }) => !known.has(pid));
+  const processes = await readProcesses(
+    sys,
+    pidFiles.map(({ pid }) => pid),
+  );
+  const rows = new Map(table.map((row) => [row.pid, row]));
+  const isLive = ({ pid, startedAt }: DeadSession): boolean => {
+    const row = rows.get(pid);
+    return row === undefined ? processes.has(pid) : Math.abs(row.startedAt - startedAt) <= nearMs + 1000;
+  };
+  const gone = found.filter(({ liveness }) => liveness === "gone");
+  return {
+    dead: [
+      ...gone.map(({ file }) => ({ sessionId: file.sessionId, pid: file.pid, startedAt: file.startedAt ?? 0 })),
+      ...pidFiles.filter((session) => !isLive(session)),
+    ],
+    livePids: [
+      ...found.filter(({ liveness }) => liveness === "live").map(({ file }) => file.pid),
+      ...pidFiles.filter(isLive).map(({ pid }) => pid),
+    ],
+  };
+}
+
+function readPidFiles(sys: Sys): DeadSession[] {
+  const dir = smartDir(sys);
+  return sys.list(dir).flatMap((name) => {
+    const match = name.endsWith(".pid") ? /^(\d+)\s+(\d+)(?:\s|$)/.exec(sys.readText(join(dir, name)) ?? "") : null;
+    if (match === null) return [];
+    return [{ sessionId: name.slice(0, -".pid".length), pid: Number(match[1]), startedAt: Number(match[2]) * 1000 }];
+  });
+}
+
+export type Ending = "ended" | "killed" | "gone" | "running" | "failed";
+
+const graceMs = 3000;
+const stepMs = 50;
+
+/** SIGTERM, then after a grace SIGKILL to what is still there; each process is looked at again right before each signal. */
+export async function endOrphans(sys: Sys, orphans: readonly Orphan[], isTermOnly: boolean): Promise<Map<number, Ending>> {
+  const endings = new Map<number, Ending>();
+  for (const { row } of orphans) endings.set(row.pid, await signalOnce(sys, row, "SIGTERM"));
+  const running = () => orphans.filter(({ row }) => endings.get(row.pid) === "running");
+  await waitForEnd(sys, running, endings, "ended");
+  if (isTermOnly) return endings;
+  for (const { row } of running()) {
+    const ending = await signalOnce(sys, row, "SIGKILL");
+    endings.set(row.pid, ending === "gone" ? "ended" : ending);
+  }
+  await waitForEnd(sys, running, endings, "killed");
+  return endings;
+}
+
+/** `running` after a signal that was delivered; `gone` when this very process was not there any more. */
+async function signalOnce(sys: Sys, row: ProcessRow, name: "SIGTERM" | "SIGKILL"): Promise<Ending> {
+  if (!(await isThere(sys, row))) return "gone";
+  if (sys.signal(row.pid, name)) return "running";
+  return (await isThere(sys, row)) ? "failed" : "gone";
+}
+
+async function isThere(sys: Sys, row: ProcessRow): Promise<boolean> {
+  const now = await readProcess(sys, row.pid);
+  return now !== undefined && isSameProcess(now, { pid: row.pid, start: row.start, ...(now.startedAt === undefined ? {} : row) });
+}
+
+async function waitForEnd(sys: Sys, running: () => readonly Orphan[], endings: Map<number, Ending>, ending: Ending): Promise<void> {
+  const deadline = sys.now() + graceMs;
+  while (running().length > 0 && sys.now() < deadline) {
+    for (const { row } of running()) if (!(await isThere(sys, row))) endings.set(row.pid, ending);
+    if (running().length > 0) await sys.sleep(stepMs);
+  }
+}

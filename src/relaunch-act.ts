@@ -1,0 +1,256 @@
+import { join } from "node:path";
+import type { ChannelEvent } from "./channel.ts";
+import { planResume } from "./claude-flags.ts";
+import { findTranscript } from "./driver.ts";
+import { UserError } from "./errors.ts";
+import type { Foreground } from "./foreground.ts";
+import { shareConversation } from "./handoff.ts";
+import { appendJournal, type JournalEntry, readJournal } from "./journal.ts";
+import { afterResetMs, decideLimit, type Limit, type LimitSettings, renderHandoff } from "./limit.ts";
+import { readLimit, readWording } from "./limit-read.ts";
+import { waitForLock } from "./lock.ts";
+import { type ManagedLaunch, readFlagTable } from "./managed-launch.ts";
+import { lockDir } from "./paths.ts";
+import type { Sys } from "./sys.ts";
+
+/** A profile as a session runs in it. */
+export interface Seat {
+  name: string;
+  /** Absolute. */
+  dir: string;
+}
+
+export interface Candidate extends Seat {
+  reason: string;
+}
+
+/** What the loop asks of the rest of csm. */
+export interface RelaunchParts {
+  settings(seat: Seat): LimitSettings;
+  /** Other profiles that have room, best first, each with its reason. */
+  rank(current: Seat): Promise<Candidate[]>;
+  recordLimit(seat: Seat, limit: Limit): Promise<void>;
+  env(seat: Seat): Record<string, string | undefined>;
+  /** The terminal is ours while it asks. */
+  ask(limit: Limit, seat: Seat, choices: string[]): Promise<string | "wait" | "stay" | "end">;
+  /** One line for a person; never throws. */
+  tell(line: string): void;
+  /** The same while claude has the screen; never throws. */
+  notify(line: string): Promise<void>;
+  /** Called for each process that is started. */
+  remember(pid: number, seat: Seat, args: readonly string[]): Promise<void>;
+}
+
+/** One claude of the loop. */
+export interface Managed {
+  sys: Sys;
+  launch: ManagedLaunch;
+  seat: Seat;
+  parts: RelaunchParts;
+  child: Foreground;
+  /** What was told while claude had the screen: it stands there again when claude has gone. */
+  notes: string[];
+}
+
+/** The claude to start next. */
+export interface Next {
+  seat: Seat;
+  args: string[];
+  pending?: Pending;
+}
+
+/** csm has to make this conversation go on at a time, as claude will not. */
+export interface Pending {
+  sessionId: string;
+  at: number;
+}
+
+export type Step = { next: Next } | { pending: Pending } | { exitCode: number } | "stay";
+
+const switchLockMs = 600_000;
+const graceMs = 5000;
+const resetPrompt = "The usage limit has been reset. Continue where you left off.";
+
+/** A sub-agent has met the limit: the main thread goes on, and says so itself when it meets it too. */
+export async function noteAgentLimit(managed: Managed, { session_id: sessionId = "", text = "", at }: ChannelEvent): Promise<void> {
+  const limit = readWording(text, at);
+  if (limit !== undefined) await noteLimit(managed, limit, createNote(managed, sessionId));
+}
+
+async function noteLimit({ seat, parts }: Managed, limit: Limit, note: Note): Promise<void> {
+  await parts.recordLimit(seat, limit);
+  note({ event: "limit", window: limit.window, ...(limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt }) });
+}
+
+type Note = (entry: Omit<JournalEntry, "at" | "session">) => void;
+
+const createNote =
+  ({ sys, seat, launch }: Managed, sessionId: string): Note =>
+  (entry) =>
+    appendJournal(sys, { at: sys.now(), session: sessionId, cwd: launch.cwd, from: seat.name, ...entry });
+
+/** A turn has ended with an error that may be the usage limit: what is to become of the conversation. */
+export async function answerLimit(managed: Managed, event: ChannelEvent): Promise<Step> {
+  const { sys, seat } = managed;
+  const sessionId = event.session_id ?? "";
+  const limit = await readLimit(sys, () => transcriptOf(managed, sessionId), event);
+  if (limit === undefined) return "stay";
+  const note = createNote(managed, sessionId);
+  await noteLimit(managed, limit, note);
+  // One session of this machine after the other: each sees what the ones before it have done.
+  const release = await waitForLock(sys, join(lockDir(sys), "switch.lock"), "a switch of accounts", switchLockMs);
+  try {
+    return await decideAndAct(managed, limit, sessionId, note);
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    note({ event: "failed", reason: error.message });
+    await notify(managed, `stayed in ${seat.name}: ${error.message}`);
+    return "stay";
+  } finally {
+    release();
+  }
+}
+
+/** Claude has the screen: a notification now, and the line again at the end. */
+async function notify({ parts, notes }: Managed, line: string): Promise<void> {
+  notes.push(line);
+  await parts.notify(line);
+}
+
+async function decideAndAct(managed: Managed, limit: Limit, sessionId: string, note: Note): Promise<Step> {
+  const { sys, seat, parts } = managed;
+  const settings = parts.settings(seat);
+  const ranked = settings.policy === "switch" || settings.policy === "ask" ? await parts.rank(seat) : [];
+  const candidates = settings.policy === "switch" ? await firstReachable(managed, ranked, sessionId, note) : ranked;
+  const journal = readJournal(sys);
+  const switches = journal.filter(({ event }) => event === "switch");
+  const lastSwitchAt = switches.at(-1)?.at;
+  const own = switches.filter(({ session }) => session === sessionId).map(({ at }) => at);
+  const decision = decideLimit({
+    now: sys.now(),
+    limit,
+    settings,
+    candidates,
+    hops: own,
+    ...(lastSwitchAt === undefined ? {} : { lastSwitchAt }),
+    waiting: countWaiting(journal, sessionId, limit),
+  });
+  switch (decision.do) {
+    case "switch": {
+      await sys.sleep(decision.delayMs);
+      const target = candidates.find(({ name }) => name === decision.to);
+      return target === undefined ? "stay" : switchSeat(managed, target, sessionId, settings, own.length, decision.reason, note);
+    }
+    case "wait":
+      note({ event: "wait", resets_at: limit.resetsAt ?? decision.until, reason: `${decision.reason}; ${decision.by} goes on` });
+      await notify(managed, `${seat.name} is at its limit; ${decision.by} goes on after the reset (${decision.reason})`);
+      return decision.by === "claude" ? "stay" : { pending: { sessionId, at: decision.until } };
+    case "ask":
+      return askUser(managed, limit, sessionId, candidates, settings, note);
+    case "stop":
+      note({ event: "stop", reason: decision.reason });
+      await notify(managed, `${seat.name} is at its limit (${decision.reason})`);
+      return "stay";
+  }
+}
+
+/** Sessions of this machine that wait for the same reset, one entry each. */
+const countWaiting = (journal: readonly JournalEntry[], sessionId: string, limit: Limit): number =>
+  new Set(
+    journal
+      .filter((entry) => entry.event === "wait" && entry.session !== sessionId && entry.resets_at === limit.resetsAt)
+      .map(({ session }) => session),
+  ).size;
+
+/** The best profile in which this conversation can go on; why better ones cannot is noted. Claude still runs. */
+async function firstReachable(managed: Managed, ranked: readonly Candidate[], sessionId: string, note: Note): Promise<Candidate[]> {
+  for (const candidate of ranked) {
+    try {
+      await share(managed, candidate, sessionId);
+      return [candidate];
+    } catch (error) {
+      note({ event: "refused", to: candidate.name, reason: (error as Error).message });
+    }
+  }
+  return [];
+}
+
+const transcriptOf = ({ sys, seat, launch }: Managed, sessionId: string): string | undefined =>
+  findTranscript(sys, { configDir: seat.dir }, { pid: 0, sessionId, cwd: launch.cwd });
+
+async function share(managed: Managed, target: Seat, sessionId: string): Promise<void> {
+  const { sys, seat } = managed;
+  const path = transcriptOf(managed, sessionId);
+  if (path === undefined) throw new UserError(`no transcript of ${sessionId} below ${seat.dir}`);
+  await shareConversation(sys, path, seat.dir, target.dir);
+}
+
+async function switchSeat(
+  managed: Managed,
+  target: Seat,
+  sessionId: string,
+  settings: LimitSettings,
+  hop: number,
+  reason: string,
+  note: Note,
+): Promise<Step> {
+  const { seat, parts } = managed;
+  await managed.child.end(graceMs);
+  try {
+    // Its last words, which came since the first copy.
+    await share(managed, target, sessionId);
+  } catch (error) {
+    note({ event: "failed", to: target.name, reason: (error as Error).message });
+    parts.tell(`stayed in ${seat.name}: ${(error as Error).message}`);
+    return resume(managed, seat, sessionId);
+  }
+  note({ event: "switch", to: target.name, reason });
+  parts.tell(`${seat.name} is at its usage limit; going on in ${target.name} (${reason})`);
+  const prompt = renderHandoff(settings.handoffPrompt, { from: seat.name, to: target.name, sessionId, hop: hop + 1 });
+  return resume(managed, target, sessionId, prompt);
+}
+
+async function resume(managed: Managed, seat: Seat, sessionId: string, prompt?: string): Promise<{ next: Next }> {
+  const table = await readFlagTable(managed.sys, managed.launch);
+  return { next: { seat, args: planResume(managed.launch.args, table, sessionId, prompt) } };
+}
+
+/** The reset has come and nobody has gone on. */
+export async function goOn(managed: Managed, sessionId: string): Promise<Step> {
+  const { sys, seat, launch, parts } = managed;
+  await managed.child.end(graceMs);
+  appendJournal(sys, {
+    at: sys.now(),
+    event: "continue",
+    session: sessionId,
+    cwd: launch.cwd,
+    from: seat.name,
+    reason: "the limit has been reset",
+  });
+  parts.tell(`the usage limit of ${seat.name} has been reset; going on`);
+  return resume(managed, seat, sessionId, resetPrompt);
+}
+
+async function askUser(
+  managed: Managed,
+  limit: Limit,
+  sessionId: string,
+  candidates: readonly Candidate[],
+  settings: LimitSettings,
+  note: Note,
+): Promise<Step> {
+  const { sys, seat, parts } = managed;
+  await managed.child.end(graceMs);
+  const choice = await parts.ask(
+    limit,
+    seat,
+    candidates.map(({ name }) => name),
+  );
+  note({ event: "ask", reason: `chosen: ${choice}` });
+  if (choice === "end") return { exitCode: 0 };
+  const target = candidates.find(({ name }) => name === choice);
+  if (target !== undefined) return switchSeat(managed, target, sessionId, settings, 0, "chosen", note);
+  const { next } = await resume(managed, seat, sessionId);
+  const isWaiting = choice === "wait" && limit.resetsAt !== undefined;
+  return { next: isWaiting ? { ...next, pending: { sessionId, at: Math.max(sys.now(), limit.resetsAt ?? 0) + afterResetMs } } : next };
+}

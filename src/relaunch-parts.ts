@@ -1,0 +1,61 @@
+import { duration } from "./format.ts";
+import { limitSettings } from "./limit-settings.ts";
+import { notify } from "./notify.ts";
+import { findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
+import type { Candidate, RelaunchParts, Seat } from "./relaunch-act.ts";
+import type { Sys } from "./sys.ts";
+import { rankAccounts, readUsage, recordLimit } from "./usage.ts";
+
+const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n`);
+
+/** The relaunch loop's ways into the rest of csm. */
+export function createRelaunchParts(sys: Sys, registry: Registry, remember: RelaunchParts["remember"]): RelaunchParts {
+  return {
+    remember,
+    settings: (seat) => limitSettings(sys, seat.name),
+    rank: (current) => rankOthers(sys, registry, current),
+    recordLimit: async (seat, limit) => recordLimit(sys, seat.dir, limit.window, limit.resetsAt, limit.at),
+    env: (seat) => profileEnv(sys, seat),
+    ask: async (limit, seat, choices) => {
+      const { promptSelect } = await import("./prompts.ts");
+      const left = limit.resetsAt === undefined ? "" : ` (resets in ${duration(limit.resetsAt - sys.now())})`;
+      const answer = await promptSelect({
+        message: `${seat.name} has reached its usage limit${left}; how is this conversation to go on?`,
+        choices: [
+          ...choices.map((name) => ({ value: name, label: `in ${name}` })),
+          ...(limit.resetsAt === undefined ? [] : [{ value: "wait", label: "here, after the reset" }]),
+          { value: "stay", label: "here, as it is" },
+          { value: "end", label: "not now" },
+        ],
+      });
+      return answer ?? "end";
+    },
+    tell: (line) => tell(sys, line),
+    notify: (line) => notify(sys, "csm", line),
+  };
+}
+
+const rankTimeoutMs = 6000;
+
+/** A dead hub must not keep a conversation waiting: then what is known decides. */
+async function rankOthers(sys: Sys, registry: Registry, current: Seat): Promise<Candidate[]> {
+  const known = () => readUsage(sys, { registry, fetches: false, looks: true });
+  const asked = readUsage(sys, { registry, fetches: true, asks: true }).catch(known);
+  const report = await Promise.race([asked, sys.sleep(rankTimeoutMs).then(known)]);
+  const ranking = rankAccounts(sys, report, { current: current.name, includeCurrent: false, hasAgeGate: false });
+  const accountOf = (name: string) => report.profiles.find((profile) => profile.name === name)?.account;
+  const own = accountOf(current.name);
+  const usable = ranking.rows.filter(({ name }) => name !== current.name && accountOf(name) !== own);
+  return [
+    ...usable.filter(({ state }) => state === "viable").map((row) => ({ name: row.name, reason: row.reasons.join(", ") })),
+    // Never used since anybody looked: more likely to have room than to be worth a night of waiting.
+    ...usable
+      .filter(({ state, sessionPercent = 0 }) => state === "no-data" && sessionPercent < fullPercent)
+      .map(({ name }) => ({ name, reason: "nothing is known of its usage" })),
+  ].flatMap(({ name, reason }) => {
+    const profile = findProfile(registry, name);
+    return profile === undefined ? [] : [{ name, dir: profilePath(sys, profile), reason }];
+  });
+}
+
+const fullPercent = 99;

@@ -1,0 +1,102 @@
+/** What `csm setup` puts into the user's settings of claude. */
+export interface SetupParts {
+  /** How csm is called there. */
+  command: string;
+  hook: boolean;
+  statusline: boolean;
+}
+
+type Settings = Readonly<Record<string, unknown>>;
+
+/** The events at which a usage limit can show; `Stop` and `SessionEnd` are for versions without `StopFailure`. */
+const hookEvents = ["StopFailure", "Stop", "SessionEnd"];
+
+/** The settings with csm in them, once: a second run changes nothing. The user's own hooks and status line go on working. */
+export function planSetup(settings: Settings, { command, hook, statusline }: SetupParts): Settings {
+  const clean = planUndo(settings, { command, hook, statusline });
+  const withHooks = hook ? { ...clean, hooks: addHooks(recordOf(clean.hooks), `${command} hook`) } : clean;
+  return statusline ? { ...withHooks, statusLine: wrapStatusline(recordOf(clean.statusLine), `${command} statusline`) } : withHooks;
+}
+
+/** The settings without csm: what stood there before stands there again. */
+export function planUndo(settings: Settings, { hook, statusline }: SetupParts): Settings {
+  const { hooks, statusLine, ...rest } = settings;
+  const keptHooks = hook ? removeHooks(recordOf(hooks)) : recordOf(hooks);
+  const keptLine = statusline ? unwrapStatusline(recordOf(statusLine)) : recordOf(statusLine);
+  return inOrder(settings, {
+    ...rest,
+    ...(hooks === undefined || (keptHooks !== undefined && Object.keys(keptHooks).length === 0) ? {} : { hooks: keptHooks ?? hooks }),
+    ...(statusLine === undefined || keptLine === undefined ? {} : { statusLine: keptLine }),
+  });
+}
+
+/** Keys keep the places that they had. */
+const inOrder = (before: Settings, after: Settings): Settings =>
+  Object.fromEntries([...Object.keys(before).filter((key) => key in after), ...Object.keys(after)].map((key) => [key, after[key]]));
+
+function addHooks(hooks: Settings | undefined, command: string): Settings {
+  const added = hookEvents.map((event) => [event, [...listOf(hooks?.[event]), { hooks: [{ type: "command", command }] }]]);
+  return { ...hooks, ...Object.fromEntries(added) };
+}
+
+/** Whatever path csm had when it was put there. */
+const isOurs = (command: unknown, word: "hook" | "statusline"): boolean =>
+  typeof command === "string" && new RegExp(`(?:^|[/'\\s])csm(?:\\.exe)?'? ${word}(?:\\s|$)`).test(command);
+
+function removeHooks(hooks: Settings | undefined): Settings | undefined {
+  if (hooks === undefined) return undefined;
+  const kept = Object.entries(hooks).map(([event, entries]): [string, unknown] => {
+    if (!Array.isArray(entries)) return [event, entries];
+    const others = entries.filter((entry) => !listOf(recordOf(entry)?.hooks).some((one) => isOurs(recordOf(one)?.command, "hook")));
+    return [event, others];
+  });
+  return Object.fromEntries(
+    kept.filter(([event, entries]) => !Array.isArray(entries) || entries.length > 0 || listOf(hooks[event]).length === 0),
+  );
+}
+
+function wrapStatusline(line: Settings | undefined, command: string): Settings {
+  const own = typeof line?.command === "string" ? line.command : undefined;
+  return { ...line, type: "command", command: own === undefined ? command : `${command} --wrap ${quoteShell(own)}` };
+}
+
+/** Undefined when it was csm's alone. */
+function unwrapStatusline(line: Settings | undefined): Settings | undefined {
+  if (line === undefined || !isOurs(line.command, "statusline")) return line;
+  const wrapped = / --wrap '(.*)'$/s.exec(String(line.command))?.[1];
+  return wrapped === undefined ? undefined : { ...line, command: wrapped.replaceAll("'\\''", "'") };
+}
+
+const quoteShell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
+const recordOf = (value: unknown): Settings | undefined =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Settings) : undefined;
+
+/** The lines that differ, `-` before and `+` after, each with up to two lines around it. */
+export function renderDiff(before: string, after: string): string[] {
+  const [a, b] = [before.split("\n"), after.split("\n")];
+  const lengths = commonLengths(a, b);
+  const lines: { mark: " " | "-" | "+"; text: string }[] = [];
+  for (let i = 0, j = 0; i < a.length || j < b.length; ) {
+    if (i < a.length && j < b.length && a[i] === b[j]) lines.push({ mark: " ", text: a[i++] ?? "" }) && j++;
+    else if (j < b.length && (i === a.length || (lengths[i]?.[j + 1] ?? 0) > (lengths[i + 1]?.[j] ?? 0)))
+      lines.push({ mark: "+", text: b[j++] ?? "" });
+    else lines.push({ mark: "-", text: a[i++] ?? "" });
+  }
+  const isNear = (index: number) =>
+    lines.slice(Math.max(0, index - contextLines), index + contextLines + 1).some(({ mark }) => mark !== " ");
+  return lines.flatMap(({ mark, text }, index) => (isNear(index) ? [`${mark} ${text}`] : []));
+}
+
+const contextLines = 2;
+
+/** How many lines the ends from (i, j) on have in common. */
+function commonLengths(a: readonly string[], b: readonly string[]): number[][] {
+  const lengths = Array.from({ length: a.length + 1 }, () => new Array<number>(b.length + 1).fill(0));
+  for (let i = a.length - 1; i >= 0; i--)
+    for (let j = b.length - 1; j >= 0; j--) {
+      const row = lengths[i] ?? [];
+      row[j] = a[i] === b[j] ? 1 + (lengths[i + 1]?.[j + 1] ?? 0) : Math.max(lengths[i + 1]?.[j] ?? 0, row[j + 1] ?? 0);
+    }
+  return lengths;
+}

@@ -1,0 +1,69 @@
+import { fstatSync, readFileSync, writeSync } from "node:fs";
+import { hostname } from "node:os";
+import { renderStatusline } from "./statusline.ts";
+
+/**
+ * `csm statusline`, which Claude Code runs at every repaint: it loads no package and no database, waits for nothing, and
+ * whatever fails it still says something. So it is an OS file of its own.
+ */
+export async function runStatusline(args: readonly string[]): Promise<void> {
+  const plain = renderStatusline(process.env, hostname());
+  try {
+    const { template, wrapped, problem } = readArguments(args);
+    if (problem !== undefined) tell(problem);
+    const text = await readStdin();
+    if (text.trim() === "" && wrapped === undefined) return write(1, `${plain}\n`);
+    const { recordStatusline, runWrapped } = await import("./statusline-record.ts");
+    const line = recordStatusline(text, template, plain) ?? plain;
+    if (wrapped === undefined) return write(1, `${line}\n`);
+    const own = await runWrapped(wrapped, text);
+    if ("failure" in own) tell(own.failure);
+    write(1, "text" in own ? own.text.replace(/\n?$/, "\n") : `${line}\n`);
+  } catch {
+    // A status line that fails would be blank: the plain one stands in for it.
+    write(1, `${plain}\n`);
+  }
+}
+
+const tell = (problem: string) => write(2, `csm statusline: ${problem}\n`);
+
+function readArguments(args: readonly string[]): { template?: string; wrapped?: string; problem?: string } {
+  const given: { template?: string; wrapped?: string; problem?: string } = {};
+  for (let index = 0; index < args.length; index++) {
+    const [flag = "", ...rest] = (args[index] ?? "").split("=");
+    const value = rest.length > 0 ? rest.join("=") : args[++index];
+    if (value === undefined) given.problem = `${flag} needs a value`;
+    else if (flag === "--template") given.template = value;
+    else if (flag === "--wrap") given.wrapped = value;
+    else given.problem = `unknown flag ${flag}; csm statusline --help lists the flags`;
+  }
+  return given;
+}
+
+const maxInputBytes = 4_000_000;
+/** claude writes at once. Whoever keeps the pipe open and says nothing is not claude. */
+const inputTimeoutMs = 1000;
+
+/** Empty from a terminal or a device. */
+async function readStdin(): Promise<string> {
+  const stat = fstatSync(0);
+  if (stat.isFile()) return stat.size > maxInputBytes ? "" : readFileSync(0, "utf8");
+  if (stat.isCharacterDevice()) return "";
+  const { readBounded } = await import("./sys-bounded.ts");
+  const reading = readBounded(Bun.stdin.stream() as unknown as ReadableStream<Uint8Array>, maxInputBytes);
+  const timer = setTimeout(reading.cancel, inputTimeoutMs);
+  const bytes = await reading.done;
+  clearTimeout(timer);
+  return bytes === undefined ? "" : new TextDecoder().decode(bytes);
+}
+
+function write(fd: 1 | 2, text: string): void {
+  try {
+    // A line goes into a pipe whole; only what a wrapped one prints may need more than one write.
+    const written = writeSync(fd, text);
+    const bytes = written < Buffer.byteLength(text) ? Buffer.from(text) : undefined;
+    if (bytes !== undefined) for (let from = written; from < bytes.length; ) from += writeSync(fd, bytes, from);
+  } catch {
+    // The reader has gone, or does not keep up: nobody is left to tell.
+  }
+}

@@ -1,0 +1,178 @@
+import { parseTranscriptLine } from "./claude-transcript.ts";
+import { printable } from "./sanitize.ts";
+
+/** What a transcript says of its conversation as a whole; texts are as hostile as they were written. */
+export interface TranscriptFacts {
+  /** Of `/rename` and `--name`. */
+  customTitle?: string;
+  agentName?: string;
+  /** Made up by Claude Code. */
+  aiTitle?: string;
+  lastPrompt?: string;
+  /** The first one that a person wrote. */
+  firstPrompt?: string;
+  permissionMode?: string;
+  /** Of the newest answer. */
+  model?: string;
+  /** Folder of the first entry; a session may move on, its transcript does not. */
+  cwd?: string;
+  /** Epoch ms. */
+  startedAt?: number;
+  /** Prompts that a person wrote. */
+  turns: number;
+}
+
+export const noFacts: TranscriptFacts = { turns: 0 };
+
+/**
+ * Adds what these whole lines say to what the lines before them said. The bytes are searched first and only lines that matter are
+ * parsed: a transcript of 1 MB costs less than 1 ms, so that none needs to be guessed from a part of it.
+ */
+export function readFacts(bytes: Buffer, before: TranscriptFacts = noFacts): { facts: TranscriptFacts; prompts: string[] } {
+  const lines = isCompact(bytes) ? bytes : compact(bytes);
+  const prompts = readPrompts(lines);
+  const found: Found = {
+    ...readTitles(lines),
+    permissionMode: lastWith(lines, needles.permissionMode, (entry) => (hasMode(entry) ? entry.permissionMode : undefined)),
+    model: lastWith(lines, needles.assistant, readModel),
+    firstPrompt: before.firstPrompt ?? prompts[0],
+    cwd: before.cwd ?? firstWith(lines, needles.cwd, (entry) => (isFilled(entry.cwd) ? entry.cwd : undefined)),
+    startedAt: before.startedAt ?? firstWith(lines, needles.timestamp, readTime),
+  };
+  const present = Object.entries(found).filter(([, value]) => value !== undefined);
+  return { facts: { ...before, ...Object.fromEntries(present), turns: before.turns + prompts.length }, prompts };
+}
+
+type Found = { [key in Exclude<keyof TranscriptFacts, "turns">]?: TranscriptFacts[key] | undefined };
+
+/** What stands for a conversation in a list; empty before its first prompt. */
+export const titleOf = (facts: TranscriptFacts): string =>
+  facts.customTitle ?? facts.aiTitle ?? facts.lastPrompt ?? facts.firstPrompt ?? facts.agentName ?? "";
+
+const labelLength = 80;
+
+/** The title on one line of at most 80 characters. */
+export const labelOf = (facts: TranscriptFacts): string =>
+  [...printable(titleOf(facts).slice(0, 4096)).replace(/[\t\n]/g, " ")].slice(0, labelLength).join("");
+
+type Entry = Record<string, unknown>;
+
+/** Quotes inside texts are escaped, so these stand for keys and values of the entries themselves. */
+const needles = {
+  title: Buffer.from('-title"'),
+  agentName: Buffer.from('"agent-name"'),
+  lastPrompt: Buffer.from('"last-prompt"'),
+  permissionMode: Buffer.from('"permissionMode":"'),
+  assistant: Buffer.from('"type":"assistant"'),
+  user: Buffer.from('"type":"user"'),
+  cwd: Buffer.from('"cwd":"'),
+  timestamp: Buffer.from('"timestamp":"'),
+};
+
+const isFilled = (value: unknown): value is string => typeof value === "string" && value !== "";
+
+function readTitles(lines: Buffer): Pick<Found, "customTitle" | "aiTitle" | "agentName" | "lastPrompt"> {
+  const found: ReturnType<typeof readTitles> = {};
+  for (const entry of entriesWith(lines, needles.title)) {
+    if (entry.type === "custom-title" && isFilled(entry.customTitle)) found.customTitle = entry.customTitle;
+    if (entry.type === "ai-title" && isFilled(entry.aiTitle)) found.aiTitle = entry.aiTitle;
+  }
+  found.agentName = lastWith(lines, needles.agentName, (entry) => (isFilled(entry.agentName) ? entry.agentName : undefined));
+  found.lastPrompt = lastWith(lines, needles.lastPrompt, (entry) => (isFilled(entry.lastPrompt) ? entry.lastPrompt : undefined));
+  return found;
+}
+
+const hasMode = (entry: Entry): entry is Entry & { permissionMode: string } =>
+  (entry.type === "permission-mode" || entry.type === "user") && isFilled(entry.permissionMode);
+
+function readModel(entry: Entry): string | undefined {
+  const message = entry.message as { model?: unknown } | undefined;
+  const isAnswer = entry.type === "assistant" && entry.isSidechain !== true;
+  return isAnswer && isFilled(message?.model) && message.model !== "<synthetic>" ? message.model : undefined;
+}
+
+function readTime(entry: Entry): number | undefined {
+  const time = isFilled(entry.timestamp) ? Date.parse(entry.timestamp) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
+}
+
+/** Most user lines by number and volume are results of tools: they are told by their first bytes. */
+const resultMark = /"tool_use_id"|"tool_result"/;
+const headLength = 96;
+/** Turns that Claude Code starts by itself. */
+const automatic = /"origin":\{"kind":"(?!human")/;
+const machineText = /^\s*<(?:task-notification|system-reminder|command-message)\b/;
+
+function readPrompts(bytes: Buffer): string[] {
+  const prompts: string[] = [];
+  for (let at = bytes.indexOf(needles.user); at >= 0; ) {
+    let next = at + needles.user.length;
+    if (!resultMark.test(bytes.toString("latin1", at, at + headLength))) {
+      const line = lineAt(bytes, at);
+      next = line.end;
+      const text = bytes.toString("utf8", line.start, line.end);
+      for (const event of parseTranscriptLine(text))
+        if (event.kind === "prompt" && !automatic.test(text) && !machineText.test(event.text)) prompts.push(event.text);
+    }
+    at = bytes.indexOf(needles.user, next);
+  }
+  return prompts;
+}
+
+function lineAt(bytes: Buffer, at: number): { start: number; end: number } {
+  const end = bytes.indexOf(10, at);
+  return { start: bytes.lastIndexOf(10, at) + 1, end: end < 0 ? bytes.length : end };
+}
+
+/** Undefined for anything but an object: torn lines and noise vanish. */
+function parseEntry(bytes: Buffer, start: number, end: number): Entry | undefined {
+  try {
+    const value: unknown = JSON.parse(bytes.toString("utf8", start, end));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Entry) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function* entriesWith(bytes: Buffer, needle: Buffer): Generator<Entry> {
+  for (let at = bytes.indexOf(needle); at >= 0; ) {
+    const { start, end } = lineAt(bytes, at);
+    const entry = parseEntry(bytes, start, end);
+    if (entry !== undefined) yield entry;
+    at = bytes.indexOf(needle, end);
+  }
+}
+
+function firstWith<T>(bytes: Buffer, needle: Buffer, read: (entry: Entry) => T | undefined): T | undefined {
+  for (const entry of entriesWith(bytes, needle)) {
+    const value = read(entry);
+    if (value !== undefined) return value;
+  }
+  return undefined;
+}
+
+function lastWith<T>(bytes: Buffer, needle: Buffer, read: (entry: Entry) => T | undefined): T | undefined {
+  for (let at = bytes.lastIndexOf(needle); at >= 0; ) {
+    const { start, end } = lineAt(bytes, at);
+    const entry = parseEntry(bytes, start, end);
+    const value = entry === undefined ? undefined : read(entry);
+    if (value !== undefined || start === 0) return value;
+    at = bytes.lastIndexOf(needle, start - 1);
+  }
+  return undefined;
+}
+
+/** Claude Code writes no blanks between keys and values; other tools that write transcripts may. */
+const isCompact = (bytes: Buffer): boolean => bytes.indexOf('"type": "') < 0;
+
+function compact(bytes: Buffer): Buffer {
+  const lines: string[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const newline = bytes.indexOf(10, start);
+    const end = newline < 0 ? bytes.length : newline;
+    const entry = parseEntry(bytes, start, end);
+    if (entry !== undefined) lines.push(JSON.stringify(entry));
+    start = end + 1;
+  }
+  return Buffer.from(lines.join("\n"));
+}

@@ -1,0 +1,150 @@
+import type { Windows } from "./claude-usage.ts";
+import { openCache } from "./database.ts";
+import { usageDbPath } from "./paths.ts";
+import type { Sys } from "./sys.ts";
+
+/** Where a reading comes from. */
+export const sources = [
+  "statusline",
+  "transcript",
+  "limit",
+  "claude-cache",
+  "get_usage",
+  "command",
+  "hub-file",
+  "http",
+  "ssh",
+  "cache",
+] as const;
+export type Source = (typeof sources)[number];
+
+/** One window of one account as one source saw it. */
+export interface Reading {
+  account: string;
+  window: string;
+  source: Source;
+  usedPercent: number;
+  /** Epoch ms. */
+  resetsAt?: number;
+  /** When it was true, epoch ms. */
+  at: number;
+}
+
+export const readingsOf = (account: string, windows: Windows, source: Source, at: number): Reading[] =>
+  Object.entries(windows).map(([window, value]) => ({ account, window, source, at, ...value }));
+
+/** The store of readings, shared by all processes. Safe to delete: what it knows comes again. */
+export interface Ledger {
+  readings(): Reading[];
+  /** Of each account, window and source the newest stays. */
+  record(readings: readonly Reading[], now: number): void;
+  /** What is known of files since they were last changed. */
+  fileNotes(): Map<string, FileNote>;
+  noteFiles(notes: readonly FileNote[]): void;
+  /** Takes a place among the questions to an account; false when it has been asked often enough. */
+  tryAsk(account: string, now: number, limits: { everyMs: number; perHour: number }): boolean;
+  close(): void;
+}
+
+export interface FileNote {
+  path: string;
+  modifiedAt: number;
+  text: string;
+}
+
+const schema = {
+  version: 1,
+  tables: `
+    CREATE TABLE reading (account TEXT, window TEXT, source TEXT, used REAL, resets INTEGER, at INTEGER,
+      PRIMARY KEY (account, window, source)) WITHOUT ROWID;
+    CREATE TABLE file (path TEXT PRIMARY KEY, modified INTEGER, note TEXT) WITHOUT ROWID;
+    CREATE TABLE ask (account TEXT, at INTEGER);`,
+};
+
+interface Row {
+  account: string;
+  window: string;
+  source: Source;
+  used: number;
+  resets: number | null;
+  at: number;
+}
+
+/** The caller closes it. */
+export function openLedger(sys: Sys): Ledger {
+  const database = openCache(usageDbPath(sys), schema);
+  const all = <T>(sql: string, ...values: (string | number)[]) => database.query(sql).all(...values) as T[];
+  const write = (action: () => void) => database.transaction(action).immediate();
+  return {
+    readings: () =>
+      all<Row>("SELECT account, window, source, used, resets, at FROM reading").map(({ used, resets, ...row }) => ({
+        ...row,
+        usedPercent: used,
+        ...(resets === null ? {} : { resetsAt: resets }),
+      })),
+    record(readings, now) {
+      if (readings.length === 0) return;
+      const put = database.query(
+        `INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used, resets = excluded.resets,
+         at = excluded.at WHERE excluded.at >= reading.at`,
+      );
+      write(() => {
+        for (const { account, window, source, usedPercent, resetsAt, at } of readings.map((reading) => trusted(reading, now)))
+          put.run(account, window, source, usedPercent, resetsAt ?? null, at);
+      });
+    },
+    fileNotes: () =>
+      new Map(all<{ path: string; modified: number; note: string }>("SELECT * FROM file").map((row) => [row.path, noteOf(row)])),
+    noteFiles(notes) {
+      if (notes.length === 0) return;
+      const put = database.query("INSERT OR REPLACE INTO file VALUES (?, ?, ?)");
+      write(() => {
+        for (const { path, modifiedAt, text } of notes) put.run(path, modifiedAt, text);
+      });
+    },
+    tryAsk(account, now, { everyMs, perHour }) {
+      let isFree = false;
+      write(() => {
+        database.run("DELETE FROM ask WHERE at < ? OR at > ?", [now - HOUR, now + HOUR]);
+        const asked = all<{ at: number }>("SELECT at FROM ask WHERE account = ?", account).map(({ at }) => at);
+        isFree = asked.length < perHour && asked.every((at) => now - at >= everyMs);
+        if (isFree) database.run("INSERT INTO ask VALUES (?, ?)", [account, now]);
+      });
+      return isFree;
+    },
+    close: () => database.close(),
+  };
+}
+
+const noteOf = ({ path, modified, note }: { path: string; modified: number; note: string }): FileNote => ({
+  path,
+  modifiedAt: modified,
+  text: note,
+});
+
+const HOUR = 3_600_000;
+const toleranceMs = 60_000;
+
+/** No reading is from the future, and no window resets later than its own length allows. */
+function trusted(reading: Reading, now: number): Reading {
+  const at = reading.at > now + toleranceMs ? now : Math.round(reading.at);
+  const longestMs = (reading.window === "five_hour" ? 6 : 8 * 24) * HOUR;
+  const { resetsAt, ...rest } = reading;
+  return { ...rest, at, ...(resetsAt === undefined || resetsAt > at + longestMs ? {} : { resetsAt: Math.round(resetsAt) }) };
+}
+
+/** Of several readings of one window the newest counts; of equally old ones, that of the source which asked most directly. */
+export function newestReadings(readings: readonly Reading[]): Map<string, Map<string, Reading>> {
+  const accounts = new Map<string, Map<string, Reading>>();
+  for (const reading of readings) {
+    const windows = accounts.get(reading.account) ?? new Map<string, Reading>();
+    accounts.set(reading.account, windows);
+    const best = windows.get(reading.window);
+    const rank = best === undefined ? 1 : reading.at - best.at || directness(reading.source) - directness(best.source);
+    if (rank > 0) windows.set(reading.window, reading);
+  }
+  return accounts;
+}
+
+const directness = (source: Source): number =>
+  ["cache", "ssh", "http", "hub-file", "command", "claude-cache", "statusline", "get_usage", "transcript", "limit"].indexOf(source);

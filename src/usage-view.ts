@@ -1,0 +1,286 @@
+import type { UsageWindow } from "./claude-usage.ts";
+import { duration, fit, type Paint, type Style, width } from "./format.ts";
+import { printableLine } from "./sanitize.ts";
+import { effectiveWindow } from "./scorer.ts";
+import type { ProfileUsage, UsageReport } from "./usage.ts";
+import type { Source } from "./usage-ledger.ts";
+
+export interface ViewOptions {
+  paint: Paint;
+  /** Width of the terminal; undefined for as wide as it needs. */
+  columns: number | undefined;
+  recommended?: string;
+  hasRegistry: boolean;
+}
+
+/** At this share a window counts as nearly used up. */
+const nearPercent = 95;
+const highPercent = 75;
+
+const sourceWords: Record<Source, string> = {
+  statusline: "status line",
+  transcript: "transcript",
+  limit: "limit hit",
+  "claude-cache": "claude's cache",
+  get_usage: "asked claude",
+  command: "CSM_USAGE_CMD",
+  "hub-file": "hub file",
+  http: "hub (http)",
+  ssh: "hub (ssh)",
+  cache: "cached hub data",
+};
+const hubSources: Source[] = ["command", "hub-file", "http", "ssh", "cache"];
+
+const disabledText = "usage metering disabled — make `csm statusline` claude's statusLine, or set CSM_USAGE_CMD or CLAUDE_USAGE_URL";
+const noProfilesText = "(no profiles configured — `csm profiles add <name>`)";
+const unavailableText = "usage metering unavailable — no source has answered";
+
+/** What people look at: a bar for each window, when it resets, how old that is and who said so. */
+export function renderUsage(report: UsageReport, options: ViewOptions): string[] {
+  const { paint, hasRegistry } = options;
+  const isKnown = report.profiles.some(({ windows }) => windows.size > 0) || report.foreign.length > 0;
+  const shown = report.profiles.filter(isShown);
+  const warnings = [staleLine(report), ...(isKnown || report.isConfigured ? [] : [disabledText])].filter((line) => line !== undefined);
+  const rows = [
+    ...shown.map((profile) => profileRow(profile, report.now, options)),
+    ...report.foreign.map((row) => foreignRow(row, report.now)),
+  ];
+  const ends = [
+    ...(hasRegistry || report.foreign.length > 0 ? [] : [noProfilesText]),
+    ...(report.isConfigured && !isKnown ? [`${unavailableText}${report.failure === undefined ? "" : `: ${report.failure}`}`] : []),
+  ];
+  return [...warnings.map((line) => paint("yellow", line)), ...(rows.length === 0 ? [] : renderRows(rows, options)), ...ends];
+}
+
+/** A folder that is no profile is only worth a row when something is known of it. */
+const isShown = ({ isRegistered, windows }: ProfileUsage): boolean => isRegistered || windows.size > 0;
+
+/** Only of a hub: what this machine saw itself shows its age in its row. */
+function staleLine({ profiles, now }: UsageReport): string | undefined {
+  const readings = profiles.flatMap(({ windows }) => [...windows.values()]);
+  const newest = readings.toSorted((a, b) => b.at - a.at)[0];
+  if (newest === undefined || !hubSources.includes(newest.source) || now - newest.at < 60_000) return undefined;
+  return `⚠ hub data is ${oneUnit(now - newest.at)} old (showing last-known cache)`;
+}
+
+const oneUnit = (ms: number): string => duration(ms).split(" ")[0] ?? "";
+
+interface Row {
+  mark: string;
+  name: string;
+  session: UsageWindow | undefined;
+  week: UsageWindow | undefined;
+  now: number;
+  status: string;
+  style: Style | undefined;
+  from: string;
+  notes: string[];
+}
+
+export type UsageStatus = "ok" | "near_limit" | "errored" | "no_data";
+
+export function statusOf(windows: readonly (UsageWindow | undefined)[], error: string | undefined): UsageStatus {
+  if (error !== undefined) return "errored";
+  const known = windows.filter((window) => window !== undefined);
+  if (known.length === 0) return "no_data";
+  return known.some(({ usedPercent }) => usedPercent >= nearPercent) ? "near_limit" : "ok";
+}
+
+const statusWords: Record<UsageStatus, [text: string, style: Style | undefined]> = {
+  ok: ["ok", "green"],
+  near_limit: ["⚠ near-limit", "red"],
+  errored: ["✖ errored", "red"],
+  no_data: ["· no data", "dim"],
+};
+
+function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOptions): Row {
+  const windows = new Map([...profile.windows].map(([name, reading]) => [name, effectiveWindow(reading, now)]));
+  const status = statusOf([...windows.values()], profile.error);
+  const [word, style] = statusWords[status];
+  const newest = [...profile.windows.values()].toSorted((a, b) => b.at - a.at)[0];
+  const models = [...windows].filter(([name]) => name !== "five_hour" && name !== "seven_day");
+  return {
+    mark: profile.name === recommended ? "★" : profile.isCurrent ? "*" : " ",
+    name: printableLine(profile.isRegistered ? profile.name : `${profile.name} (unreg)`),
+    session: windows.get("five_hour"),
+    week: windows.get("seven_day"),
+    now,
+    status: profile.isDisabled ? "disabled" : profile.error === undefined ? word : printableLine(`${word}: ${profile.error}`),
+    style: profile.isDisabled ? "dim" : style,
+    from: newest === undefined ? "" : `${duration(now - newest.at)} ago, ${sourceWords[newest.source]}`,
+    notes: [
+      ...models.map(([name, window]) => `${name.slice("seven_day_".length).replaceAll("_", " ")} week ${windowText(window, now)}`),
+      ...(profile.sharedWith.length === 0 ? [] : [printableLine(`same account as ${profile.sharedWith.join(", ")}`)]),
+    ],
+  };
+}
+
+function foreignRow({ name, windows, at, error }: UsageReport["foreign"][number], now: number): Row {
+  const [session, week] = [effectiveWindow(windows.five_hour, now), effectiveWindow(windows.seven_day, now)];
+  const [word, style] = statusWords[statusOf([session, week], error)];
+  const status = error === undefined ? word : printableLine(`${word}: ${error}`);
+  return {
+    mark: " ",
+    name: printableLine(`${name} (unreg)`),
+    session,
+    week,
+    now,
+    status,
+    style,
+    from: `${duration(now - at)} ago, hub`,
+    notes: [],
+  };
+}
+
+const percentText = (value: number): string => `${Math.round(value)}%`.padStart(4);
+const resetText = (window: UsageWindow & { isReset?: boolean }, now: number): string =>
+  window.isReset === true ? "reset" : window.resetsAt === undefined ? "" : `in ${duration(window.resetsAt - now)}`;
+const windowText = (window: UsageWindow | undefined, now: number): string =>
+  window === undefined ? "—" : `${percentText(window.usedPercent).trim()} ${resetText(window, now)}`.trim();
+
+/** A bar of eighths, so that a cell shows more than ten steps. */
+function bar(usedPercent: number, cells: number): string {
+  const eighths = Math.round((Math.min(usedPercent, 100) / 100) * cells * 8);
+  const partial = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][eighths % 8] ?? "";
+  return `${"█".repeat(Math.floor(eighths / 8))}${partial}`.padEnd(cells, "░");
+}
+
+const styleOf = (usedPercent: number): Style => (usedPercent >= nearPercent ? "red" : usedPercent >= highPercent ? "yellow" : "green");
+
+interface Cell {
+  text: string;
+  style?: Style | undefined;
+}
+
+interface Layout {
+  /** 0 for no bar. */
+  barCells: number;
+  /** Whether age and source are told. */
+  hasFrom: boolean;
+}
+
+/** What is left out first when the terminal is narrow. */
+const layouts: [Layout, ...Layout[]] = [
+  { barCells: 10, hasFrom: true },
+  { barCells: 5, hasFrom: true },
+  { barCells: 8, hasFrom: false },
+  { barCells: 4, hasFrom: false },
+  { barCells: 0, hasFrom: false },
+];
+
+function renderRows(rows: readonly Row[], { paint, columns = Number.POSITIVE_INFINITY }: ViewOptions): string[] {
+  let fitting = layOut(rows, layouts[0]);
+  for (const layout of layouts.slice(1)) if (fitting.total > columns) fitting = layOut(rows, layout);
+  const { table, widths } = fitting;
+  return table.flatMap((cells, index) => {
+    const row = index === 0 ? undefined : rows[index - 1];
+    const line = renderLine(cells, widths, paint, columns);
+    return [row === undefined ? paint("bold", line) : line, ...(row?.notes ?? []).map((note) => paint("dim", fit(`    ${note}`, columns)))];
+  });
+}
+
+function layOut(rows: readonly Row[], { barCells, hasFrom }: Layout): { table: Cell[][]; widths: number[]; total: number } {
+  const titles = ["  PROFILE", "5 HOURS", "WEEK", "STATUS", ...(hasFrom ? ["READ"] : [])];
+  const cellOf = (window: (UsageWindow & { isReset?: boolean }) | undefined, now: number): Cell => {
+    if (window === undefined) return { text: "—", style: "dim" };
+    const shares =
+      barCells === 0 ? percentText(window.usedPercent).trim() : `${bar(window.usedPercent, barCells)} ${percentText(window.usedPercent)}`;
+    return { text: `${shares} ${resetText(window, now)}`.trimEnd(), style: styleOf(window.usedPercent) };
+  };
+  const table: Cell[][] = [
+    titles.map((text) => ({ text })),
+    ...rows.map((row) => [
+      { text: `${row.mark} ${row.name}`, style: row.mark === "★" ? ("bold" as const) : undefined },
+      cellOf(row.session, row.now),
+      cellOf(row.week, row.now),
+      { text: row.status, style: row.style },
+      ...(hasFrom ? [{ text: row.from, style: "dim" as const }] : []),
+    ]),
+  ];
+  const widths = titles.map((_, index) => Math.max(...table.map((cells) => width(cells[index]?.text ?? ""))));
+  return { table, widths, total: widths.reduce((sum, cell) => sum + cell + 2, -2) };
+}
+
+function renderLine(cells: readonly Cell[], widths: readonly number[], paint: Paint, columns: number): string {
+  let used = 0;
+  let line = "";
+  for (const [index, { text, style }] of cells.entries()) {
+    const room = columns - used;
+    if (room <= 0) break;
+    const shown = room === Number.POSITIVE_INFINITY ? text : fit(text, room);
+    const isLast = index === cells.length - 1;
+    const padding = isLast ? "" : " ".repeat(Math.max(0, Math.min((widths[index] ?? 0) + 2, room) - width(shown)));
+    line += (style === undefined ? shown : paint(style, shown)) + padding;
+    used += width(shown) + padding.length;
+  }
+  return line.trimEnd();
+}
+
+/** The keys of the older tool, and more. */
+export function encodeUsage(report: UsageReport, recommended: string | undefined): string {
+  const { now } = report;
+  const times = report.profiles.flatMap(({ readAt }) => readAt ?? []);
+  const newest = times.length === 0 ? undefined : Math.max(...times);
+  const registered = report.profiles.filter(isShown).map((profile) => [profile.name, encodeProfile(profile, now)] as const);
+  const foreign = report.foreign.map(({ name, windows, at, error }) => {
+    const known = new Map(Object.entries(windows).map(([window, value]) => [window, { ...value, at, source: "cache" as const }]));
+    return [name, encodeProfile({ windows: known, ...(error === undefined ? {} : { error }), isRegistered: false }, now)] as const;
+  });
+  return JSON.stringify(
+    {
+      captured_at: newest === undefined ? null : new Date(newest).toISOString(),
+      stale_secs: newest === undefined ? null : Math.max(0, Math.floor((now - newest) / 1000)),
+      configured: report.isConfigured,
+      recommended: recommended ?? null,
+      failure: report.failure ?? null,
+      profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+    },
+    null,
+    2,
+  );
+}
+
+interface Encodable extends Partial<Omit<ProfileUsage, "windows">> {
+  isRegistered: boolean;
+  windows: ReadonlyMap<string, UsageWindow & { at: number; source: Source }>;
+}
+
+function encodeProfile(profile: Encodable, now: number) {
+  const windows = new Map([...profile.windows].map(([name, reading]) => [name, { ...reading, now: effectiveWindow(reading, now) }]));
+  const percentOf = (name: string): number | null => {
+    const used = windows.get(name)?.now?.usedPercent;
+    return used === undefined ? null : Math.round(used);
+  };
+  const reset = windows.get("five_hour")?.now?.resetsAt ?? windows.get("seven_day")?.now?.resetsAt;
+  return {
+    registered: profile.isRegistered,
+    session_pct: percentOf("five_hour"),
+    week_all_pct: percentOf("seven_day"),
+    week_sonnet_pct: percentOf("seven_day_sonnet"),
+    resets: isoOrNull(reset),
+    status: statusOf(
+      [...windows.values()].map((window) => window.now),
+      profile.error,
+    ),
+    error: profile.error ?? null,
+    current: profile.isCurrent ?? false,
+    disabled: profile.isDisabled ?? false,
+    dir: profile.dir ?? null,
+    shares_with: profile.sharedWith ?? [],
+    windows: Object.fromEntries(
+      [...windows].map(([name, { now: window, ...reading }]) => [
+        name,
+        {
+          used_percent: window?.usedPercent ?? null,
+          resets_at: isoOrNull(reading.resetsAt),
+          is_reset: window?.isReset ?? false,
+          source: reading.source,
+          read_at: isoOrNull(reading.at),
+          age_secs: Math.max(0, Math.floor((now - reading.at) / 1000)),
+        },
+      ]),
+    ),
+  };
+}
+
+const isoOrNull = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString());

@@ -1,0 +1,369 @@
+import { describe, expect, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { slugOf } from "../../src/claude-slug.ts";
+import { say } from "../../src/model-script.ts";
+import { type Box, csmPath, until, useBox } from "./harness.ts";
+
+const sandbox = useBox();
+
+const id = (start: string) => `${start}${"00000000-0000-4000-8000-000000000000".slice(start.length)}`;
+const prompt = (text: string, cwd: string) => ({
+  ...{ type: "user", message: { role: "user", content: text }, uuid: `u-${text}`, timestamp: "2026-11-20T10:00:00.000Z" },
+  ...{ cwd, permissionMode: "default" },
+});
+const answer = (text: string) => ({
+  type: "assistant",
+  message: { id: `m-${text}`, role: "assistant", model: "claude-opus-5-5", content: [{ type: "text", text }], stop_reason: "end_turn" },
+});
+
+/** A transcript as Claude Code would have left it. */
+function putTranscript(box: Box, cwd: string, sessionId: string, entries: (object | string)[], ago = 60, config = ".claude"): string {
+  const dir = join(box.home, config, "projects", slugOf(cwd));
+  mkdirSync(dir, { recursive: true });
+  const path = join(dir, `${sessionId}.jsonl`);
+  writeFileSync(path, entries.map((entry) => `${typeof entry === "string" ? entry : JSON.stringify(entry)}\n`).join(""));
+  utimesSync(path, Date.now() / 1000 - ago, Date.now() / 1000 - ago);
+  return path;
+}
+
+/** A program in claude's place that tells what it was started with, in a file. */
+function fakeClaude(box: Box): { env: Record<string, string>; started(): string | undefined } {
+  const path = join(box.dir, "fake-claude");
+  const out = join(box.dir, "started");
+  // The rename makes it whole at once.
+  const body = `{ printf '%s|' "$@"; echo; echo "dir=$CLAUDE_CONFIG_DIR"; echo "cwd=$PWD"; } > '${out}.new'; mv '${out}.new' '${out}'`;
+  writeFileSync(path, `#!/bin/sh\n${body}\n`);
+  chmodSync(path, 0o755);
+  writeFileSync(out, "");
+  return { env: { CLAUDE_SMART_CLAUDE_BIN: path }, started: () => readFileSync(out, "utf8") || undefined };
+}
+
+/** A shell in a pane; what is typed in it has a terminal. */
+async function openShell(box: Box, name: string, cwd: string, env: Record<string, string> = {}): Promise<(line: string) => Promise<void>> {
+  const given = Object.entries(env).flatMap(([key, value]) => ["-e", `${key}=${value}`]);
+  const size = ["-x", "100", "-y", "30"];
+  await box.run(["tmux", "-u", "new-session", "-d", "-s", name, ...size, ...given, "-c", cwd, "bash", "--norc", "-i"]);
+  return (line) => box.keys(name, line, "Enter");
+}
+
+const shows = (box: Box, name: string, text: string | RegExp) =>
+  until(
+    `${name} shows ${text}`,
+    async () => {
+      const screen = await box.screen(name);
+      return (typeof text === "string" ? screen.includes(text) : text.test(screen)) && screen;
+    },
+    () => box.screen(name),
+  );
+
+const live = async (box: Box) =>
+  (JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: { session_id: string; pid: number; state: { status: string } }[] })
+    .sessions;
+
+describe("conversations of the real claude", () => {
+  test("one that claude -p had is listed, found by a part of its id, by its title, and goes on with its earlier turns", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("real");
+    box.stub.scriptAny([say("The answer is 42."), say("Still 42."), say("And on.")]);
+    expect((await box.csm(["-p", "What is the answer?"], { cwd })).code).toBe(0);
+    const rows = (await box.csm(["scan"], { cwd })).stdout.trim().split("\n");
+    expect(rows.length).toBe(1);
+    const [sessionId = "", seconds, time, , label] = rows[0]?.split("\t") ?? [];
+    expect([label, Math.abs(Number(seconds) - Date.now() / 1000) < 60, /^\d\d-\d\d \d\d:\d\d$/.test(time ?? "")]).toEqual([
+      "What is the answer?",
+      true,
+      true,
+    ]);
+    const json = JSON.parse((await box.csm(["scan", "real", "--json"], { cwd: join(cwd, "..") })).stdout) as { sessions: object[] };
+    expect(json.sessions).toEqual([
+      expect.objectContaining({ session_id: sessionId, turns: 1, model: "claude-opus-5-5", live: null, cwd }),
+    ]);
+
+    const type = await openShell(box, "real", cwd);
+    await type(`'${csmPath}' -r ${sessionId.slice(0, 8)}`);
+    const running = await until("resumed", async () => (await live(box)).find((session) => session.session_id === sessionId));
+    await shows(box, "real", "The answer is 42.");
+    await until("idle", async () => (await live(box)).find((session) => session.session_id === sessionId)?.state.status === "idle_done");
+    await box.keys("real", "-l", "Are you sure?");
+    await box.keys("real", "Enter");
+    await shows(box, "real", "Still 42.");
+    expect(JSON.stringify(box.stub.requests.at(-1)?.body.messages)).toContain("What is the answer?");
+    expect(readFileSync(`/proc/${running.pid}/cmdline`, "utf8")).toBe(`claude\0--resume\0${sessionId}\0`);
+
+    // Open now: offered as a place to go to or as a copy, never opened twice.
+    const typeHere = await openShell(box, "second", cwd);
+    await typeHere(`'${csmPath}' -r ${sessionId.slice(0, 8)}`);
+    await shows(box, "second", /is open in tmux session real[\s\S]*Attach[\s\S]*Copy/);
+    await box.keys("second", "Down");
+    await shows(box, "second", /❯ Copy/);
+    await box.keys("second", "Enter");
+    const copy = await until("a copy runs", async () => (await live(box)).find((session) => session.session_id !== sessionId));
+    expect(readFileSync(`/proc/${copy.pid}/cmdline`, "utf8")).toBe(`claude\0--resume\0${sessionId}\0--fork-session\0`);
+    await shows(box, "second", "Still 42.");
+    expect((await live(box)).filter((session) => session.session_id === sessionId).length).toBe(1);
+
+    // Not from within tmux: the pane of the first one comes to this terminal.
+    const typeThere = await openShell(box, "third", cwd);
+    await typeThere(`env -u TMUX '${csmPath}' -r ${sessionId.slice(0, 8)}`);
+    await shows(box, "third", /❯ Attach/);
+    await box.keys("third", "Enter");
+    await shows(box, "third", "Still 42.");
+    expect((await live(box)).length).toBe(2);
+    const listed = JSON.parse((await box.csm(["scan", "--json"], { cwd })).stdout) as {
+      sessions: { session_id: string; live: object | null }[];
+    };
+    expect(listed.sessions.find((session) => session.session_id === sessionId)?.live).toMatchObject({ pid: running.pid });
+  });
+
+  test("csm -c goes on in the newest that nobody has open; /rename gives a name to find it by", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("newest");
+    box.stub.scriptAny([say("one"), say("two")]);
+    await box.csm(["-p", "First conversation"], { cwd });
+    await box.csm(["-p", "Second conversation"], { cwd });
+    const [newest = "", older = ""] = (await box.csm(["scan"], { cwd })).stdout.split("\n").map((row) => row.split("\t")[0] ?? "");
+    const type = await openShell(box, "newest", cwd);
+    await type(`'${csmPath}' -c`);
+    await until("the newest runs", async () =>
+      (await live(box)).some((session) => session.session_id === newest && session.state.status === "idle_done"),
+    );
+    await box.keys("newest", "-l", "/rename billing worker");
+    await box.keys("newest", "Enter");
+    await until("renamed", async () => (await box.csm(["scan"], { cwd })).stdout.includes("\tbilling worker"));
+    const { env, started } = fakeClaude(box);
+    await box.csm(["run", "-c"], { cwd, env: { ...box.env, ...env } });
+    expect(started()?.split("\n")[0]).toBe(`--resume|${older}|`);
+    const busy = await box.csm(["run", "-r", "billing worker"], { cwd, env: { ...box.env, ...env } });
+    expect(busy).toMatchObject({ code: 1, stderr: expect.stringContaining(`conversation ${newest} is open in process`) });
+  });
+});
+
+describe("the list", () => {
+  test("typing filters by title and by prompts, Enter opens, Enter without a match stays, Esc cancels with code 0", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("list");
+    for (let number = 1; number <= 40; number++)
+      putTranscript(box, cwd, id(`aaaa${String(number).padStart(4, "0")}`), [prompt(`Task ${number}`, cwd), answer("ok")], number * 100);
+    const login = id("beef1234");
+    const entries = [
+      prompt("Please repair the login form", cwd),
+      answer("Done: it asks for a password."),
+      { type: "ai-title", aiTitle: "Web work" },
+    ];
+    putTranscript(box, cwd, login, entries, 5000);
+    const { env, started } = fakeClaude(box);
+    const type = await openShell(box, "list", cwd, env);
+    const before = (await box.run(["tmux", "-u", "list-panes", "-t", "=list:", "-F", "#{alternate_on} #{cursor_flag}"])).stdout;
+    await type(`stty -a > ../list.before; '${csmPath}'; echo "code=$?"; stty -a > ../list.after`);
+    await shows(box, "list", /❯ ↻ continue: Task 1/);
+    // More rows than the screen has: the list scrolls.
+    await box.keys("list", "End");
+    await shows(box, "list", /❯ .*Web work[\s\S]*> Please repair the login form[\s\S]*it asks for a password/);
+    await box.keys("list", "-l", "zzzz");
+    await shows(box, "list", "nothing matches");
+    await box.keys("list", "Enter");
+    await box.keys("list", "C-u");
+    await shows(box, "list", /❯ ↻ continue: Task 1/);
+    await box.keys("list", "Escape");
+    await shows(box, "list", /csm: cancelled\.\s+code=0/);
+    expect(started()).toBeUndefined();
+    await until("the shell goes on", () => existsSync(join(cwd, "../list.after")));
+    expect(readFileSync(join(cwd, "../list.after"), "utf8")).toBe(readFileSync(join(cwd, "../list.before"), "utf8"));
+    expect((await box.run(["tmux", "-u", "list-panes", "-t", "=list:", "-F", "#{alternate_on} #{cursor_flag}"])).stdout).toBe(before);
+
+    await type("clear");
+    await type(`'${csmPath}' --verbose`);
+    await shows(box, "list", /❯ ↻ continue/);
+    await box.keys("list", "-l", "repair login");
+    await shows(box, "list", /1 of 43[\s\S]*❯ .*Web work/);
+    await box.keys("list", "Enter");
+    expect(await until("started", started)).toContain(`--resume|${login}|--verbose|`);
+  });
+
+  test("Ctrl-C and SIGTERM give the terminal back", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("list");
+    const type = await openShell(box, "ends", cwd);
+    await type(`'${csmPath}'; echo "code=$?"`);
+    await shows(box, "ends", /❯ ↻ continue/);
+    await box.keys("ends", "C-c");
+    await shows(box, "ends", "code=0");
+    await type(`clear; sh -c 'echo $$ > ../picker.pid; exec "${csmPath}"'; echo "code=$?"`);
+    await shows(box, "ends", /❯ ↻ continue/);
+    process.kill(Number(readFileSync(join(cwd, "../picker.pid"), "utf8")), "SIGTERM");
+    await shows(box, "ends", "code=143");
+    await type("echo still $((40+2))");
+    await shows(box, "ends", "still 42");
+  });
+
+  test("a first prompt is meant for a new conversation", async () => {
+    const { box } = sandbox;
+    const { env, started } = fakeClaude(box);
+    const type = await openShell(box, "prompt", box.folder("list"), env);
+    await type(`'${csmPath}' 'fix it'`);
+    await shows(box, "prompt", /❯ \+ new session/);
+    await box.keys("prompt", "Enter");
+    expect(await until("started", started)).toStartWith("fix it|\n");
+  });
+
+  test("a screen of 40x10 still shows the row under the cursor", async () => {
+    const { box } = sandbox;
+    const type = await openShell(box, "small", box.folder("list"));
+    await box.run(["tmux", "resize-window", "-t", "=small:", "-x", "40", "-y", "10"]);
+    await type(`'${csmPath}'`);
+    await shows(box, "small", /❯ ↻ continue/);
+    await box.keys("small", "End");
+    const screen = await shows(box, "small", /❯ .*Web work/);
+    expect(screen.split("\n").filter((line) => [...line].length > 40)).toEqual([]);
+    await box.run(["tmux", "resize-window", "-t", "=small:", "-x", "90", "-y", "24"]);
+    await shows(box, "small", /it asks for a password/);
+  });
+});
+
+describe("profiles", () => {
+  const setUp = (box: Box) => {
+    for (const name of ["home", "work"]) mkdirSync(join(box.home, `.claude.${name}`), { recursive: true });
+    mkdirSync(join(box.home, ".config/claude-as"), { recursive: true });
+    const dirs = { home: join(box.home, ".claude.home"), work: join(box.home, ".claude.work") };
+    writeFileSync(join(box.home, ".config/claude-as/profiles.json"), JSON.stringify(dirs));
+    return dirs;
+  };
+
+  test("a conversation opens under the profile that has it; it is brought to another one that is named (D5)", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("profiles");
+    const dirs = setUp(box);
+    const sessionId = id("cafe0001");
+    putTranscript(box, cwd, sessionId, [prompt("At work", cwd)], 60, ".claude.work");
+    const { env, started } = fakeClaude(box);
+    const all = { ...box.env, ...env };
+    expect((await box.csm(["run", "-r", "cafe0001"], { cwd, env: all })).stderr).toBe("csm: this conversation belongs to profile work\n");
+    expect(started()).toBe(`--resume|${sessionId}|\ndir=${dirs.work}\ncwd=${cwd}\n`);
+    const brought = await box.csm(["run", "--profile", "home", "-r", "cafe0001"], { cwd, env: all });
+    expect([brought.code, brought.stderr]).toEqual([0, "csm: this conversation was brought from profile work\n"]);
+    expect(started()).toBe(`--resume|${sessionId}|\ndir=${dirs.home}\ncwd=${cwd}\n`);
+    const copies = [dirs.home, dirs.work].map((dir) => readFileSync(join(dir, "projects", slugOf(cwd), `${sessionId}.jsonl`), "utf8"));
+    expect(copies[0]).toBe(copies[1] ?? "");
+    expect((await box.csm(["run", "--profile", "work", "--resume", sessionId], { cwd, env: all })).code).toBe(0);
+    expect((await box.csm(["run", "--profile", "nope"], { cwd, env: all })).stderr).toBe(
+      "csm: unknown profile 'nope' — available: home, work; add it with: csm profiles add nope\n",
+    );
+    await box.csm(["--profile", "work", "mcp", "list"], { cwd, env: all });
+    expect(started()).toBe(`mcp|list|\ndir=${dirs.work}\ncwd=${cwd}\n`);
+  });
+
+  test("the current profile is kept without a question (D19); -A asks (D15)", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("accounts");
+    const dirs = setUp(box);
+    const { env, started } = fakeClaude(box);
+    const type = await openShell(box, "accounts", cwd, { ...env, CLAUDE_CONFIG_DIR: dirs.work });
+    await type(`'${csmPath}'`);
+    expect(await until("started", started)).toContain(`dir=${dirs.work}`);
+    fakeClaude(box);
+    await type(`'${csmPath}' -A --no-pick`);
+    await shows(box, "accounts", /●\s+work .*\(current\)/);
+    await box.keys("accounts", "Up");
+    await shows(box, "accounts", /●\s+home/);
+    await box.keys("accounts", "Enter");
+    expect(await until("started", started)).toContain(`dir=${dirs.home}`);
+  });
+});
+
+test("flags are remembered for a conversation and given again, where the user gives no others", async () => {
+  const { box } = sandbox;
+  const cwd = box.folder("flags");
+  const { env, started } = fakeClaude(box);
+  const type = await openShell(box, "flags", cwd, env);
+  await type(`'${csmPath}' --model opus --effort high`);
+  const sessionId = /--session-id\|([0-9a-f-]{36})\|--model\|opus\|--effort\|high\|$/m.exec(await until("started", started))?.[1] ?? "";
+  expect((await box.csm(["sidecar", "flags", sessionId])).stdout).toBe("--effort high\n--model opus\n");
+  expect(JSON.parse((await box.csm(["sidecar", "read", sessionId])).stdout)).toMatchObject({
+    sessionId,
+    cwd,
+    effort: "high",
+    model: "opus",
+  });
+  putTranscript(box, cwd, sessionId, [prompt("hello", cwd)]);
+  const all = { ...box.env, ...env };
+  const resumed = await box.csm(["run", "-c", "--model", "sonnet", "hi"], { cwd, env: all });
+  expect(started()).toStartWith(`--resume|${sessionId}|--effort|high|--model|sonnet|hi|\n`);
+  expect(resumed.stderr).toContain("csm: with the flags of before: --effort high");
+});
+
+test("bytes that are not UTF-8 reach claude among words of ours", async () => {
+  const { box } = sandbox;
+  const cwd = box.folder("bytes");
+  putTranscript(box, cwd, id("fade0001"), [prompt("hello", cwd)]);
+  const { env, started } = fakeClaude(box);
+  await box.run(["bash", "-c", `exec '${csmPath}' run -r fade0001 "$(printf 'a\\377b')" "$(printf '\\376')" --verbose`], {
+    cwd,
+    env: { ...box.env, ...env },
+  });
+  const bytes = readFileSync(join(box.dir, "started"));
+  expect(bytes.includes(Buffer.from([0x61, 0xff, 0x62, 0x7c, 0xfe, 0x7c]))).toBe(true);
+  expect(started()).toStartWith(`--resume|${id("fade0001")}|`);
+});
+
+test("launch-command: a wrapper and its words, none of them split by a shell", async () => {
+  const { box } = sandbox;
+  const cwd = box.folder("wrapper");
+  const { env } = fakeClaude(box);
+  const { CLAUDE_SMART_CLAUDE_BIN: fake = "", ...rest } = { ...box.env, ...env };
+  const set = await box.csm(["config", "set", "launch-command", fake, "happy", "two words; rm"], { env: rest });
+  expect([set.code, set.stdout, set.stderr]).toEqual([0, "", ""]);
+  await box.csm(["mcp", "list"], { cwd, env: rest });
+  expect(readFileSync(join(box.dir, "started"), "utf8")).toStartWith("happy|two words; rm|mcp|list|\n");
+  expect((await box.csm(["config", "get", "launch-command"])).stdout).toBe(`${box.env.CLAUDE_SMART_CLAUDE_BIN}\n`);
+  await box.csm(["config", "unset", "launch-command"], { env: rest });
+  expect((await box.csm(["config"], { env: rest })).stdout).toBe("{}\n");
+  expect((await box.csm(["config", "set", "limit.policy", "maybe"])).stderr).toMatch(/^csm config: limit\.policy: invalid option/);
+});
+
+describe("hostile texts", () => {
+  const hostile = "\u001b[2J\u001b]0;pwned\u0007\u001b[31mred\u001b[?1049l\u009b2J\u202egnp\u2066.exe\r\nx\u0008\u0000é́́́́́́́́́́";
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come through
+  const dangerous = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
+
+  test("in titles, prompts and folders cannot reach the terminal, in a list or on the screen (D22: nor does a closed pipe)", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("bad\u001b]0;pwned\u0007\u202e\u009b31mname");
+    const invalid = Buffer.from([0x80, 0xff, 0xfe, 0xc3]).toString("latin1");
+    putTranscript(box, cwd, id("bad00001"), [
+      prompt(hostile, cwd),
+      answer(`answer ${hostile}`),
+      { type: "custom-title", customTitle: `title ${hostile}` },
+    ]);
+    putTranscript(box, cwd, id("bad00002"), [prompt("x".repeat(1_000_000) + hostile, cwd), answer("y".repeat(1_000_000))], 100);
+    const torn = putTranscript(box, cwd, id("bad00003"), [prompt("whole", cwd)], 200);
+    writeFileSync(torn, Buffer.concat([readFileSync(torn), Buffer.from(`{"type":"ai-title","aiTitle":"${invalid}`, "latin1")]));
+    utimesSync(torn, Date.now() / 1000 - 200, Date.now() / 1000 - 200);
+    putTranscript(box, cwd, id("bad00004"), [{ type: "permission-mode", permissionMode: hostile }, prompt("mode", cwd)], 300);
+
+    const list = (await box.csm(["scan"], { cwd })).stdout;
+    expect(list.split("\n").map((row) => row.split("\t").length)).toEqual([5, 5, 5, 5, 1]);
+    expect(list).not.toMatch(dangerous);
+    expect((await box.csm(["scan", "--json"], { cwd })).stdout).not.toMatch(dangerous);
+    const piped = await box.run(["bash", "-c", `set -o pipefail; '${csmPath}' scan | true`], { cwd });
+    expect([piped.code, piped.stderr]).toEqual([0, ""]);
+
+    const type = await openShell(box, "hostile", cwd);
+    const raw = join(box.dir, "raw");
+    await box.run(["tmux", "-u", "select-pane", "-t", "=hostile:", "-T", "calm"]);
+    await box.run(["tmux", "-u", "pipe-pane", "-t", "=hostile:", `cat > '${raw}'`]);
+    await type(`'${csmPath}'`);
+    await shows(box, "hostile", /❯ ↻ continue: title red/);
+    for (const key of ["Down", "Down", "Down", "Down"]) await box.keys("hostile", key);
+    await shows(box, "hostile", /❯ .*mode/);
+    await box.keys("hostile", "Escape");
+    await shows(box, "hostile", "csm: cancelled.");
+    const bytes = readFileSync(raw, "utf8");
+    const picker = bytes.slice(bytes.indexOf("\u001b[?1049h"), bytes.indexOf("\u001b[?1049l"));
+    expect(picker.length).toBeGreaterThan(500);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: our own sequences: cursor, colours, modes
+    expect(picker.replace(/\u001b\[[0-9;?]*[HJKmhl]/g, "")).not.toMatch(dangerous);
+    expect(picker).not.toContain("pwned");
+    expect((await box.run(["tmux", "-u", "list-panes", "-t", "=hostile:", "-F", "#{pane_title}"])).stdout.trim()).toBe("calm");
+  });
+});

@@ -1,0 +1,147 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { labelOf, readFacts, type TranscriptFacts } from "../src/transcript-facts.ts";
+
+const user = (content: unknown, more: Record<string, unknown> = {}) => ({
+  ...{ parentUuid: null, isSidechain: false, type: "user", message: { role: "user", content } },
+  ...{ uuid: "u", timestamp: "2026-11-20T10:00:00.000Z", cwd: "/w", ...more },
+});
+const result = (text: string) => user([{ tool_use_id: "t1", type: "tool_result", content: text }]);
+const answer = (model: string, more: Record<string, unknown> = {}) => ({
+  ...{ isSidechain: false, message: { id: "m", type: "message", role: "assistant", model, content: [{ type: "text", text: "Hi" }] } },
+  ...{ type: "assistant", timestamp: "2026-11-20T10:00:01.000Z", ...more },
+});
+const ai = (aiTitle: string) => ({ type: "ai-title", aiTitle, sessionId: "s" });
+const custom = (customTitle: string) => ({ type: "custom-title", customTitle, sessionId: "s" });
+const last = (lastPrompt: string) => ({ type: "last-prompt", lastPrompt });
+const mode = (permissionMode: string) => ({ type: "permission-mode", permissionMode });
+
+const toBytes = (entries: unknown[]) =>
+  Buffer.from(entries.map((entry) => `${typeof entry === "string" ? entry : JSON.stringify(entry)}\n`).join(""));
+/** As Python and others write JSON. */
+const spaced = (entry: unknown) => JSON.stringify(entry, null, 1).replace(/\n\s*/g, " ");
+
+describe("what a transcript says of itself", () => {
+  test.each<[rule: string, entries: unknown[], expected: Partial<TranscriptFacts>]>([
+    ["the last of two titles of Claude Code's", [ai("one"), ai("two")], { aiTitle: "two" }],
+    ["an empty one does not count", [ai("one"), ai("")], { aiTitle: "one" }],
+    ["the last of two given ones", [custom("one"), ai("x"), custom("two")], { customTitle: "two", aiTitle: "x" }],
+    ["the last prompt record", [last("one"), last("two")], { lastPrompt: "two" }],
+    ["the first prompt, and their number", [user("first"), answer("m"), user("second")], { firstPrompt: "first", turns: 2 }],
+    [
+      "blocks of text",
+      [
+        user([
+          { type: "text", text: "a" },
+          { type: "text", text: "b" },
+        ]),
+      ],
+      { firstPrompt: "a\nb", turns: 1 },
+    ],
+    ["results of tools are no prompts", [result("no"), user("yes")], { firstPrompt: "yes", turns: 1 }],
+    [
+      "nor is what Claude Code writes itself",
+      [
+        user("x", { isMeta: true }),
+        user("<command-name>/clear</command-name>"),
+        user("<local-command-stdout>x"),
+        user("x", { isCompactSummary: true }),
+        user("x", { isSidechain: true }),
+        user("[Request interrupted by user]"),
+        user("<task-notification>done", { origin: { kind: "task-notification" } }),
+        user("go on", { isMeta: true, origin: { kind: "auto-continuation" } }),
+        user("yes", { origin: { kind: "human" } }),
+      ],
+      { firstPrompt: "yes", turns: 1 },
+    ],
+    ["the last mode, of a record or of a prompt", [mode("default"), user("x", { permissionMode: "plan" })], { permissionMode: "plan" }],
+    ["the last mode, the other way round", [user("x", { permissionMode: "plan" }), mode("auto")], { permissionMode: "auto" }],
+    ["an empty mode does not count", [mode("auto"), mode("")], { permissionMode: "auto" }],
+    ["a mode elsewhere does not count", [mode("auto"), { type: "other", permissionMode: "plan" }], { permissionMode: "auto" }],
+    ["the model of the newest answer", [answer("old"), answer("new"), answer("<synthetic>")], { model: "new" }],
+    ["a sub-agent's model does not count", [answer("main"), answer("sub", { isSidechain: true })], { model: "main" }],
+    [
+      "where and when it began",
+      [{ type: "mode" }, user("x"), user("y", { cwd: "/z" })],
+      { cwd: "/w", startedAt: Date.UTC(2026, 10, 20, 10) },
+    ],
+    [
+      "half a line and noise vanish",
+      ['"type":"user","message":{"content":"torn', ai("one"), "nonsense", '{"type":"ai-title","aiTi'],
+      { aiTitle: "one" },
+    ],
+    ["titles quoted in a text are none", [ai("real"), user(JSON.stringify(custom("quoted")))], { aiTitle: "real" }],
+    ["titles inside a tool's input are none", [ai("real"), { type: "x", input: custom("nested") }], { aiTitle: "real" }],
+    [
+      "entries with blanks, as other tools write them",
+      [spaced(custom("t")), spaced(user("hello")), spaced(mode("plan")), spaced(answer("m"))],
+      { customTitle: "t", firstPrompt: "hello", permissionMode: "plan", model: "m", turns: 1 },
+    ],
+  ])("%s", (_, entries, expected) => {
+    const { facts } = readFacts(toBytes(entries));
+    expect(facts).toMatchObject(expected);
+    expect(facts.customTitle).toBe(expected.customTitle as string);
+  });
+
+  test("a part at a time says the same as all at once", () => {
+    const entries = [
+      mode("default"),
+      user("one"),
+      answer("a"),
+      ai("x"),
+      result("r"),
+      user("two", { permissionMode: "plan" }),
+      custom("y"),
+      answer("b"),
+    ];
+    const whole = readFacts(toBytes(entries));
+    for (let cut = 0; cut <= entries.length; cut++) {
+      const first = readFacts(toBytes(entries.slice(0, cut)));
+      const second = readFacts(toBytes(entries.slice(cut)), first.facts);
+      expect(second.facts).toEqual(whole.facts);
+      expect([...first.prompts, ...second.prompts]).toEqual(["one", "two"]);
+    }
+  });
+});
+
+describe("the label", () => {
+  test.each<[rule: string, facts: Partial<TranscriptFacts>, expected: string]>([
+    ["a given title first", { customTitle: "c", aiTitle: "a", lastPrompt: "l", firstPrompt: "f" }, "c"],
+    ["then Claude Code's", { aiTitle: "a", lastPrompt: "l", firstPrompt: "f" }, "a"],
+    ["then the last prompt", { lastPrompt: "l", firstPrompt: "f" }, "l"],
+    ["then the first", { firstPrompt: "f" }, "f"],
+    ["nothing", {}, ""],
+    ["newline and tab become blanks", { aiTitle: "a\tb\nc" }, "a b c"],
+    ["80 characters, however wide", { aiTitle: "가".repeat(120) }, "가".repeat(80)],
+    ["characters beyond the BMP are not cut in two", { aiTitle: "😀".repeat(120) }, "😀".repeat(80)],
+    ["escape sequences and direction marks vanish", { aiTitle: "\u001b[31mred\u001b]0;x\u0007\u202egnp\u009b2J" }, "redgnp2J"],
+  ])("%s", (_, facts, expected) => {
+    expect(labelOf({ turns: 0, ...facts })).toBe(expected);
+  });
+});
+
+const captures = join(import.meta.dir, "fixtures/claude-2.1.329");
+const transcripts = existsSync(captures)
+  ? readdirSync(captures).flatMap((name) => (existsSync(join(captures, name, "transcript.jsonl")) ? [name] : []))
+  : [];
+
+test.each(transcripts)("the search of bytes finds in %s what a parse of each line finds", (name) => {
+  const bytes = readFileSync(join(captures, name, "transcript.jsonl"));
+  const entries = bytes
+    .toString()
+    .split("\n")
+    .flatMap((line) => {
+      try {
+        return [JSON.parse(line) as Record<string, unknown>];
+      } catch {
+        return [];
+      }
+    });
+  const lastOf = (key: string, types: string[]) => entries.findLast((entry) => types.includes(String(entry.type)) && entry[key])?.[key];
+  const { facts } = readFacts(bytes);
+  expect(facts.aiTitle).toBe(lastOf("aiTitle", ["ai-title"]) as string);
+  expect(facts.customTitle).toBe(lastOf("customTitle", ["custom-title"]) as string);
+  expect(facts.lastPrompt).toBe(lastOf("lastPrompt", ["last-prompt"]) as string);
+  expect(facts.permissionMode).toBe(lastOf("permissionMode", ["permission-mode", "user"]) as string);
+});
