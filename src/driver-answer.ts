@@ -127,10 +127,9 @@ export function requireOneLine(text: string): void {
 /** Enter once more only while the text still stands in the field of the same gate. */
 async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
   for (let attempt = 0; attempt < maxTries; attempt++) {
-    const reading = await readAfterKey(driver, target, first);
-    if (attempt > 0 && isAnswered(first, reading)) return;
+    if (attempt > 0 && isTextTaken(first, await readGate(driver, target))) return;
     await target.tmux.keys(target.pane, ["Enter"]);
-    if (await waitForAnswer(driver, target, first)) return;
+    if (await waitForAnswer(driver, target, first, isTextTaken)) return;
   }
   throw new UserError(`the gate of session "${target.name}" did not take the text`, "look at the pane");
 }
@@ -218,6 +217,13 @@ function isAnswered(first: Reading, now: Reading): boolean {
   return !isSameText(first, now);
 }
 
+/** What is written changes the option that holds it, in 2.0.70 beyond recognition: there only the dialog around it counts. */
+function isTextTaken(first: Reading, now: Reading): boolean {
+  if (!now.hasProcess || first.session?.status === "waiting") return isAnswered(first, now);
+  const head = ({ kind, header, question, body }: ScreenGate): string => [kind, header, question, body].join("\n");
+  return now.screen.gate === undefined || first.screen.gate === undefined || head(now.screen.gate) !== head(first.screen.gate);
+}
+
 const isSameText = (first: Reading, now: Reading): boolean =>
   first.screen.gate !== undefined &&
   now.screen.gate !== undefined &&
@@ -278,11 +284,11 @@ async function moveCursor(driver: Driver, target: Target, first: Reading, chosen
   throw new UserError(`the cursor did not reach option "${chosen.label}"`, "look at the pane");
 }
 
-async function waitForAnswer(driver: Driver, target: Target, first: Reading): Promise<boolean> {
+async function waitForAnswer(driver: Driver, target: Target, first: Reading, isOver = isAnswered): Promise<boolean> {
   const { sys } = driver;
   const deadline = sys.now() + confirmTimeoutMs;
   while (sys.now() < deadline) {
-    if (isAnswered(first, await readGate(driver, target))) return true;
+    if (isOver(first, await readGate(driver, target))) return true;
     await sys.sleep(stepMs);
   }
   return false;
