@@ -89,9 +89,9 @@ const checks: Question = {
   ],
 };
 
-/** Only read, then left with Esc: choosing several answers is a form, not an option. */
-async function readQuestions(stage: Stage, questions: Question[], firstOptions: string[]): Promise<void> {
-  await stage.spawn([ask(...questions), say("unreached")]);
+/** Read, then answered: through the hook where the version has one, else by keys, page by page. */
+async function answerForm(stage: Stage, questions: Question[], firstOptions: string[], choices: string[], told: string): Promise<void> {
+  await stage.spawn([ask(...questions), say("Using them.")]);
   await stage.send("Ask me");
   const texts = questions.map(({ question }) => question);
   const given = (found: unknown) =>
@@ -103,9 +103,10 @@ async function readQuestions(stage: Stage, questions: Question[], firstOptions: 
   const labels = (found: unknown) =>
     Array.isArray(found) && firstOptions.every((label) => found.some((shown) => String(shown).includes(label)));
   await stage.reach("awaiting_answer", { gate: "question", question: texts.join("\n"), questions: given, options: labels });
-  await Bun.sleep(swallowedMs);
-  await stage.keys("Escape");
-  await stage.reach("idle_done", interrupted);
+  const answered = await stage.tryCsd(["answer", stage.name, ...choices.flatMap((choice) => ["--choice", choice])]);
+  if (answered.code !== 0) throw new Mismatch("not answered", "answer fails", answered.stderr.trim());
+  await stage.reach("idle_done", finished("Using them."));
+  requireModelGot(stage, told);
 }
 
 /** claude swallows keys that come in the first moments of a dialog. */
@@ -169,6 +170,20 @@ export const scenarios: Scenario[] = [
       await stage.reach("idle_done", interrupted);
       requireFile(join(stage.folder, "a.txt"), "");
       if (!isRefused) stage.remark("no such option");
+    },
+  },
+  {
+    name: "refused with a reason",
+    right: "deny with a reason runs nothing; the model reads it and the turn goes on",
+    async run(stage) {
+      await stage.spawn([mark("a.txt"), say("Then not.")]);
+      await stage.send("Make the file");
+      await stage.reach("blocked", markGate("a.txt"));
+      const denied = await stage.tryCsd(["deny", stage.name, "--reason", "use 2 other files"]);
+      if (denied.code !== 0) throw new Mismatch("not answered", "deny fails", denied.stderr.trim());
+      await stage.reach("idle_done", finished("Then not."));
+      requireFile(join(stage.folder, "a.txt"), "");
+      requireModelGot(stage, "use 2 other files");
     },
   },
   {
@@ -278,13 +293,20 @@ export const scenarios: Scenario[] = [
   },
   {
     name: "multi-select",
-    right: "awaiting_answer with the question and its boxes; Esc ends the turn",
-    run: (stage) => readQuestions(stage, [checks], ["lint", "unit"]),
+    right: "awaiting_answer with the question and its boxes; answer gives the model both choices",
+    run: (stage) => answerForm(stage, [checks], ["lint", "unit"], ["lint", "unit"], '=\\"lint, unit\\"'),
   },
   {
     name: "several questions",
-    right: "awaiting_answer with all questions and the options of the first; Esc ends the turn",
-    run: (stage) => readQuestions(stage, [folders, checks], ["src", "test"]),
+    right: "awaiting_answer with all questions and the options of the first; answer gives the model an answer to each",
+    run: (stage) =>
+      answerForm(
+        stage,
+        [folders, checks],
+        ["src", "test"],
+        ["test", "unit"],
+        '\\"Which folder?\\"=\\"test\\", \\"Which checks should run?\\"=\\"unit\\"',
+      ),
   },
   {
     name: "plan",

@@ -33,7 +33,8 @@ export interface Reading {
  */
 const keyDelayMs = 600;
 const paintTimeoutMs = 3000;
-const confirmTimeoutMs = 800;
+/** A busy claude takes a key this late. Pressed again before, it would stand in the input row, or answer the next gate. */
+const confirmTimeoutMs = 5000;
 const stepMs = 30;
 const maxTries = 3;
 
@@ -56,6 +57,7 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
     await pressOption(driver, target, first, chosen);
     // Never again: the number would be written into the field.
     if (options.text !== undefined) {
+      await waitForCursor(driver, target, gate.options.indexOf(chosen));
       await writeText(driver, target, options.text);
       await submitText(driver, target, first);
       break;
@@ -101,6 +103,17 @@ export function requireText(gateText: string, expect: string | undefined): void 
     );
 }
 
+/** A text that is pasted before the field is open goes nowhere. */
+async function waitForCursor(driver: Driver, target: Target, wanted: number): Promise<void> {
+  const { sys } = driver;
+  const deadline = sys.now() + confirmTimeoutMs;
+  while ((await readGate(driver, target)).screen.gate?.options[wanted]?.isSelected !== true) {
+    if (sys.now() > deadline)
+      throw new UserError(`the field in the gate of session "${target.name}" did not open; nothing was chosen`, "look at the pane");
+    await sys.sleep(stepMs);
+  }
+}
+
 /** Into the field under the cursor; returns only once the text is seen there. */
 export async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
   const { sys } = driver;
@@ -124,59 +137,16 @@ export function requireOneLine(text: string): void {
 }
 
 /** Enter once more only while the text still stands in the field of the same gate. */
-async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
+export async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
   for (let attempt = 0; attempt < maxTries; attempt++) {
-    const reading = await readAfterKey(driver, target, first);
-    if (attempt > 0 && isAnswered(first, reading)) return;
+    if (attempt > 0 && isTextTaken(first, await readGate(driver, target))) return;
     await target.tmux.keys(target.pane, ["Enter"]);
-    if (await waitForAnswer(driver, target, first)) return;
+    if (await waitForAnswer(driver, target, first, isTextTaken)) return;
   }
   throw new UserError(`the gate of session "${target.name}" did not take the text`, "look at the pane");
 }
 
-/**
- * Refuses with a reason by keys: in the option that is a text field, or in the one that refuses, once Tab has made it a field.
- * A menu that offers neither is left alone.
- */
-export async function refuseByKeys(driver: Driver, target: Target, reason: string, expect?: string): Promise<Answered> {
-  requireOneLine(reason);
-  const first = await waitForGate(driver, target);
-  const gate = requireGate(target, first);
-  requireText(gateFingerprint(gate), expect);
-  const field = gate.options.find((option) => option.meaning === "free-text");
-  const refusal = gate.options.filter((option) => option.meaning === "refuse");
-  const isAsked = gate.kind === "permission" || gate.kind === "plan";
-  if (isAsked && field?.number !== undefined)
-    return answerByKeys(driver, target, { option: field.number }, { text: reason, ...(expect === undefined ? {} : { expect }) });
-  const [chosen] = refusal;
-  if (!isAsked || gate.canAmend !== true || chosen === undefined || refusal.length > 1)
-    throw new UserError(
-      `the ${gate.kind} gate takes no reason at the keys; nothing was chosen`,
-      `refuse without one, or write it in the pane: ${describeOptions(gate)}`,
-    );
-  requireSame(first, await readGate(driver, target));
-  await moveCursor(driver, target, first, chosen);
-  await target.tmux.keys(target.pane, ["Tab"]);
-  await waitForField(driver, target, first);
-  await writeText(driver, target, reason);
-  await submitText(driver, target, first);
-  return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
-}
-
-/** The refusal under the cursor has become a field. */
-async function waitForField(driver: Driver, target: Target, first: Reading): Promise<void> {
-  const { sys } = driver;
-  const deadline = sys.now() + paintTimeoutMs;
-  while (sys.now() < deadline) {
-    const reading = await readGate(driver, target);
-    requireSame(first, reading);
-    if (reading.screen.gate?.options.some(({ isSelected, label }) => isSelected && /^No, and tell Claude/.test(label))) return;
-    await sys.sleep(stepMs);
-  }
-  throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");
-}
-
-function requireGate(target: Target, { screen }: Reading): ScreenGate {
+export function requireGate(target: Target, { screen }: Reading): ScreenGate {
   if (screen.gate !== undefined) return screen.gate;
   throw new UserError(`no gate is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
 }
@@ -217,13 +187,20 @@ function isAnswered(first: Reading, now: Reading): boolean {
   return !isSameText(first, now);
 }
 
+/** What is written changes the option that holds it, in 2.0.70 beyond recognition: there only the dialog around it counts. */
+function isTextTaken(first: Reading, now: Reading): boolean {
+  if (!now.hasProcess || first.session?.status === "waiting") return isAnswered(first, now);
+  const head = ({ kind, header, question, body }: ScreenGate): string => [kind, header, question, body].join("\n");
+  return now.screen.gate === undefined || first.screen.gate === undefined || head(now.screen.gate) !== head(first.screen.gate);
+}
+
 const isSameText = (first: Reading, now: Reading): boolean =>
   first.screen.gate !== undefined &&
   now.screen.gate !== undefined &&
   gateFingerprint(first.screen.gate) === gateFingerprint(now.screen.gate);
 
 /** Any change is somebody else's gate. */
-function requireSame(first: Reading, now: Reading): void {
+export function requireSame(first: Reading, now: Reading): void {
   if (!isAnswered(first, now) && isSameText(first, now)) return;
   throw new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
 }
@@ -254,7 +231,7 @@ async function pressOption(driver: Driver, target: Target, first: Reading, chose
 const lostKeyMs = 500;
 
 /** Steps the cursor to the option, and returns only when it was seen there twice. */
-async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
+export async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
   const { sys } = driver;
   const wanted = first.screen.gate?.options.indexOf(chosen) ?? -1;
   const deadline = sys.now() + paintTimeoutMs;
@@ -277,11 +254,11 @@ async function moveCursor(driver: Driver, target: Target, first: Reading, chosen
   throw new UserError(`the cursor did not reach option "${chosen.label}"`, "look at the pane");
 }
 
-async function waitForAnswer(driver: Driver, target: Target, first: Reading): Promise<boolean> {
+async function waitForAnswer(driver: Driver, target: Target, first: Reading, isOver = isAnswered): Promise<boolean> {
   const { sys } = driver;
   const deadline = sys.now() + confirmTimeoutMs;
   while (sys.now() < deadline) {
-    if (isAnswered(first, await readGate(driver, target))) return true;
+    if (isOver(first, await readGate(driver, target))) return true;
     await sys.sleep(stepMs);
   }
   return false;

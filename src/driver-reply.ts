@@ -4,8 +4,9 @@ import { gateFingerprint } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
-import { type Answered, answerByKeys, refuseByKeys, requireText } from "./driver-answer.ts";
+import { type Answered, answerByKeys, requireText } from "./driver-answer.ts";
 import { fillForm } from "./driver-form.ts";
+import { refuseByKeys } from "./driver-refuse.ts";
 import { UserError } from "./errors.ts";
 import { isGateUntold, type Signals } from "./status.ts";
 

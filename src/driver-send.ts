@@ -4,6 +4,7 @@ import { parseQueued } from "./claude-transcript.ts";
 import { type Driver, findTranscript, look, readOwnSession, readTranscriptTurn, type Target } from "./driver.ts";
 import { parseStyled, takeSendLock, typePrompt } from "./driver-type.ts";
 import { UserError } from "./errors.ts";
+import { typeable } from "./sanitize.ts";
 
 export interface SendOptions {
   /** Leave the text in the input row. */
@@ -41,8 +42,9 @@ const stepMs = 25;
  * Types a prompt into an idle session and submits it once. Refuses, typing nothing, while a gate is up, a turn runs, or
  * somebody's draft stands in the input row. Returns when claude has told that it took the prompt.
  */
-export async function sendPrompt(driver: Driver, target: Target, prompt: string, options: SendOptions = {}): Promise<Sent> {
+export async function sendPrompt(driver: Driver, target: Target, given: string, options: SendOptions = {}): Promise<Sent> {
   const retries = options.retries ?? 5;
+  const prompt = typeable(given);
   if (prompt.trim() === "") throw new UserError("empty prompt", "give the text to send");
   const releaseLock = await takeSendLock(driver, target);
   try {

@@ -215,13 +215,16 @@ export function findTranscript(
 
 /** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */
 export const settleMs = 1500;
+/** Without a status nothing but transcript and screen can agree, and a busy machine writes and paints late. */
+const slowSettleMs = 4000;
 export const settleStepMs = 40;
 
 /** The verdict, once the signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
 export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnough = false): Promise<Verdict> {
-  const deadline = sys.now() + settleMs;
+  const startedAt = sys.now();
   for (;;) {
     const signals = await read();
+    const deadline = startedAt + (signals.isAlive && signals.session?.version === undefined ? slowSettleMs : settleMs);
     const isTold = isHeldEnough && signals.session?.status === "waiting" && signals.hooks?.gate !== undefined;
     if (isTold || isSettled(signals) || sys.now() > deadline) return decideStatus(signals);
     await sys.sleep(settleStepMs);

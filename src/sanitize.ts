@@ -39,6 +39,12 @@ export const printableJson = (value: unknown): string =>
 export const pasteable = (text: string): string =>
   text.replaceAll("\r\n", "\n").replaceAll("\r", "\n").replace(escapeSequence, "").replace(controls, "");
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: see above
+const keys = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g;
+
+/** A prompt as it may reach an input row by way of a file: the same bytes, without what a terminal would take for a key. */
+export const typeable = (text: string): string => text.replace(escapeSequence, "").replace(keys, "");
+
 // biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
 const styleSequence = /\u001b\[([0-9;:]*)m/g;
 

@@ -55,9 +55,12 @@ export const readText = (path: string): string | undefined =>
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
 
-export function readTail(path: string, maxBytes: number): Tail | undefined {
-  const file = isThere(path) ? attempt(() => openSync(path, "r")) : undefined;
-  if (file === undefined) return undefined;
+export const readTail = (path: string, maxBytes: number): Tail | undefined =>
+  // A folder in its place can be opened, not read.
+  isThere(path) ? attempt(() => readEnd(path, maxBytes)) : undefined;
+
+function readEnd(path: string, maxBytes: number): Tail {
+  const file = openSync(path, "r");
   try {
     const { size } = fstatSync(file);
     const from = Math.max(0, size - maxBytes);

@@ -152,7 +152,8 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     isExecutable,
     modifiedAt,
     signal,
-    readInput: () => Bun.stdin.text(),
+    // Not `text()`, which takes two bytes for a byte order mark and the rest for UTF-16.
+    readInput: async () => new TextDecoder("utf-8", { ignoreBOM: true }).decode(await Bun.stdin.bytes()),
     watch: watchPaths,
     isTerminal,
     write,

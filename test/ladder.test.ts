@@ -106,6 +106,7 @@ const ladder = [
   "journal-text",
   "driver-answer",
   "driver-form",
+  "driver-refuse",
   "driver-reply",
   "driver-type",
   "driver-send",

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { pasteable, printable, printableLine, withoutDim } from "../src/sanitize.ts";
+import { pasteable, printable, printableLine, typeable, withoutDim } from "../src/sanitize.ts";
 
 const family = "👩‍👩‍👧‍👦";
 
@@ -47,6 +47,14 @@ test.each<[rule: string, text: string, pasted: string]>([
   ["emoji joiners and direction marks of a language stay", `${family}\u200f`, `${family}\u200f`],
 ])("pasteable: %s", (_, text, pasted) => {
   expect(pasteable(text)).toBe(pasted);
+});
+
+test.each<[rule: string, text: string, typed: string]>([
+  ["line ends and tabs stay as they are", "a\tb\r\nc\rd\n", "a\tb\r\nc\rd\n"],
+  ["the end of a bracketed paste goes", "a\u001b[201~\rb", "a\rb"],
+  ["editing keys go", "a\u0001\u0003\u0000b", "ab"],
+])("typeable: %s", (_, text, typed) => {
+  expect(typeable(text)).toBe(typed);
 });
 
 test.each<[rule: string, styled: string, plain: string]>([

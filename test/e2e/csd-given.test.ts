@@ -1,0 +1,205 @@
+/** Given/When/Then of the older csd that no other file holds: names, stdin, run, ps, and odd prompts. */
+import { describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fail, hold, plan, say } from "../../src/model-script.ts";
+import { claudePath, csdPath, type Json, until, useBox } from "./harness.ts";
+
+const sandbox = useBox();
+const record = (name: string) => join(sandbox.box.home, `.local/state/csd/sessions/${name}.json`);
+const idOf = (name: string) => String((JSON.parse(readFileSync(record(name), "utf8")) as Json).session_id);
+const errorOf = async (args: string[], input?: string) => {
+  const result = await sandbox.box.tryCsd(args, input === undefined ? {} : { input });
+  expect([result.code, result.stdout]).toEqual([1, ""]);
+  return (JSON.parse(result.stderr) as { error: string }).error;
+};
+
+describe("names never address another session", () => {
+  test("a name that begins another one is free; a number, a window's name and a dash in it mean this session", async () => {
+    const { box } = sandbox;
+    const names = ["zz9", "zz", "0", "claude", "csd", "a-b"];
+    for (const name of names) await box.spawn(name, [say(`I am ${name}.`)]);
+    for (const name of names) await box.send(name, `Who is ${name}?`);
+    for (const name of names) expect(await box.reach(name, "idle_done")).toMatchObject({ text: `I am ${name}.` });
+    for (const name of names) expect(box.stub.prompts(idOf(name))).toEqual([`Who is ${name}?`]);
+    expect(await box.csd(["kill", "zz"])).toEqual({ ok: true });
+    expect(await box.state("zz9")).toMatchObject({ status: "idle_done" });
+    for (const name of names) await box.csd(["kill", name]);
+  });
+});
+
+describe("spawn", () => {
+  test("a folder behind a link is recorded as what it is, and an id keeps its case", async () => {
+    const { box } = sandbox;
+    const link = join(box.home, "work/link");
+    symlinkSync(box.folder("real"), link);
+    const id = "ABCDEF12-0000-4000-8000-00000000000A";
+    const spawned = await box.csd(["spawn", "--name", "linked", "--cwd", link, "--session-id", id]);
+    expect([spawned.cwd, spawned.session_id, String(spawned.jsonl_path).endsWith(`/${id}.jsonl`)]).toEqual([box.folder("real"), id, true]);
+    await box.csd(["kill", "linked"]);
+  });
+
+  test("an id in braces or as a URN is refused, as claude takes none", async () => {
+    const id = "abcdef12-0000-4000-8000-00000000000a";
+    for (const form of [`{${id}}`, `urn:uuid:${id}`, id.replaceAll("-", "")])
+      expect(await errorOf(["spawn", "--name", "braced", "--session-id", form])).toBe(`invalid session id "${form}"`);
+  });
+
+  test("a relative XDG_STATE_HOME counts as unset", async () => {
+    const { box } = sandbox;
+    await box.csd(["spawn", "--name", "relative", "--cwd", box.folder("relative")], { env: { ...box.env, XDG_STATE_HOME: "state" } });
+    expect(await box.state("relative")).toMatchObject({ status: "idle_done" });
+    await box.csd(["kill", "relative"]);
+  });
+
+  test("a claude that takes seconds to start gets its first prompt once", async () => {
+    const { box } = sandbox;
+    const slow = join(box.dir, "slow-claude");
+    writeFileSync(slow, `#!/bin/sh\n[ "$1" = --version ] || sleep 3\nexec '${claudePath}' "$@"\n`);
+    chmodSync(slow, 0o755);
+    const env = { ...box.env, CLAUDE_SMART_CLAUDE_BIN: slow };
+    const spawned = await box.csd(["spawn", "--name", "slow", "--cwd", box.folder("slow")], { env });
+    box.stub.script(String(spawned.session_id), [say("Here.")]);
+    expect(await box.send("slow", "Hello")).toMatchObject({ attempts: 1, receipt: "turn_started" });
+    expect(await box.reach("slow", "idle_done")).toMatchObject({ text: "Here." });
+    expect(box.stub.prompts(idOf("slow"))).toEqual(["Hello"]);
+    await box.csd(["kill", "slow"]);
+  });
+
+  test("a version that is not verified is told by spawn, by state also of a dead session, and by ps", async () => {
+    const { box } = sandbox;
+    await box.spawn("other", []);
+    const sidecar = JSON.parse(readFileSync(record("other"), "utf8")) as Json;
+    writeFileSync(record("other"), JSON.stringify({ ...sidecar, backend_version: "9.9.9" }));
+    process.kill(Number(sidecar.pid), "SIGKILL");
+    await box.reach("other", "dead");
+    const warning = expect.stringContaining("set CSD_VERIFIED_VERSIONS=9.9.9") as string;
+    expect(await box.state("other")).toMatchObject({ status: "dead", marker_warning: warning });
+    expect((await box.csd(["ps", "--json"])).sessions).toContainEqual(expect.objectContaining({ name: "other", marker_warning: warning }));
+    await box.csd(["kill", "other"]);
+  });
+});
+
+describe("odd prompts", () => {
+  test("without a letter, already on the screen, or with the end of a paste in it: each exactly once", async () => {
+    const { box } = sandbox;
+    const prompts = ["👍", "???", "…", "continue", "continue", "1"];
+    await box.spawn(
+      "odd",
+      prompts.map((_, index) => say(`Answer ${index}.`)),
+    );
+    for (const prompt of prompts) {
+      expect(await box.send("odd", prompt)).toMatchObject({ attempts: 1, receipt: "turn_started" });
+      await box.reach("odd", "idle_done");
+    }
+    expect(box.stub.prompts(idOf("odd"))).toEqual(prompts);
+    const hostile = "before\u001b[201~\rrm -rf /\rafter";
+    await box.csd(["send", "odd", "-"], { input: hostile });
+    await box.csd(["wait", "odd", "--until", "idle_done", "--timeout", "20"]);
+    const got = box.stub.prompts(idOf("odd")).slice(prompts.length);
+    expect(got.length).toBe(1);
+    expect(got[0]?.startsWith("before") && got[0].endsWith("after")).toBe(true);
+    await box.csd(["kill", "odd"]);
+  });
+
+  test("--retries 0 presses nothing and says so; too large a number is a usage error", async () => {
+    const { box } = sandbox;
+    await box.spawn("never", [say("unreached")]);
+    expect(await errorOf(["send", "never", "--retries", "0", "hello"])).toBe("prompt not accepted by the TUI after 0 attempts");
+    expect(await box.state("never")).toMatchObject({ outcome: "none" });
+    expect((await box.tryCsd(["approve", "never", "--option", "4294967296"])).code).toBe(2);
+    await box.csd(["kill", "never"]);
+  });
+});
+
+describe("run", () => {
+  test("bytes that are no UTF-8 become U+FFFD; blanks alone are an empty prompt; with words stdin is not read", async () => {
+    const { box } = sandbox;
+    box.stub.scriptAny([say("Read.")]);
+    const cwd = box.folder("bytes");
+    const script = `printf '  a\\377\\376b\\n ' | '${csdPath}' run --json --keep --cwd '${cwd}'`;
+    const read = JSON.parse((await box.run(["bash", "-c", script])).stdout) as Json;
+    expect(box.stub.prompts(String(read.session_id))).toEqual(["a\ufffd\ufffdb"]);
+    expect(await errorOf(["run", "--cwd", cwd], " \n\t ")).toBe("empty prompt");
+    box.stub.scriptAny([say("Words.")]);
+    // A stdin that never ends must not hold it up.
+    const options = { env: box.env, cwd: box.home, stdin: "pipe", stdout: "pipe" } as const;
+    const held = Bun.spawn([csdPath, "run", "--session", String(read.session), "words"], options);
+    expect(await held.stdout.text()).toBe("Words.\n");
+    expect(box.stub.prompts(String(read.session_id)).at(-1)).toBe("words");
+    expect(await errorOf(["run", "--cwd", cwd, "--resume", String(read.session_id), "x"])).toContain("already exists");
+    await box.csd(["kill", String(read.session)]);
+  });
+
+  test("in a session that has answered before it returns the new answer, also when a turn still runs", async () => {
+    const { box } = sandbox;
+    const spawned = await box.spawn("again", [say("Old."), hold("Other."), say("New.")]);
+    await box.send("again", "One");
+    await box.reach("again", "idle_done");
+    await box.send("again", "Two");
+    const running = box.csd(["run", "--json", "--session", "again", "Three"]);
+    await box.reach("again", "working");
+    box.stub.release(String(spawned.session_id));
+    expect(await running).toMatchObject({ status: "done", text: "New.", session: "again" });
+    await box.csd(["kill", "again"]);
+  });
+
+  test("a gate from before is reported and not answered, also with --approve-plan", async () => {
+    const { box } = sandbox;
+    await box.spawn("standing", [...plan("# Plan\n"), say("unreached")], ["--permission-mode", "plan"]);
+    await box.send("standing", "Plan it");
+    await box.reach("standing", "plan_ready");
+    const result = await box.tryCsd(["run", "--json", "--approve-plan", "--session", "standing", "go on"]);
+    expect([result.code, JSON.parse(result.stdout)]).toEqual([4, expect.objectContaining({ status: "gated", gate: "plan", options: [] })]);
+    expect(await box.state("standing")).toMatchObject({ status: "plan_ready" });
+    await box.csd(["kill", "standing"]);
+  });
+
+  test("a session of its own that ends, or a turn that fails: told, and what is to go is gone", async () => {
+    const { box } = sandbox;
+    box.stub.scriptAny([hold("never ends")]);
+    const id = "eeeeeeee-0000-4000-8000-00000000000e";
+    const running = box.tryCsd(["run", "--cwd", box.folder("ends"), "--session-id", id, "go"]);
+    const name = "csd-ends-eeeeeeee";
+    await until("the model is asked", () => box.stub.requests.some(({ sessionId, isMainThread }) => sessionId === id && isMainThread));
+    process.kill(Number((JSON.parse(readFileSync(record(name), "utf8")) as Json).pid), "SIGKILL");
+    expect(await running).toMatchObject({ code: 1, stderr: expect.stringContaining("is not alive") });
+    expect(await errorOf(["state", name])).toBe(`session "${name}" does not exist`);
+    box.stub.scriptAny([fail(400, "prompt is too long: 300000 tokens > 200000 maximum")]);
+    const failed = await box.tryCsd(["run", "--json", "--cwd", box.folder("fails"), "go"]);
+    expect([failed.code, (JSON.parse(failed.stdout) as Json).status]).toEqual([6, "failed"]);
+    await box.csd(["kill", String((JSON.parse(failed.stdout) as Json).session)]);
+  });
+
+  test("Ctrl-C leaves its session alive and listed", async () => {
+    const { box } = sandbox;
+    box.stub.scriptAny([hold("long")]);
+    const child = Bun.spawn([csdPath, "run", "--cwd", box.folder("left"), "--session-id", "cccccccc-0000-4000-8000-00000000000c", "go"], {
+      env: box.env,
+      cwd: box.home,
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    await until("it works", async () => (await box.tryCsd(["state", "csd-left-cccccccc"])).stdout.includes("working"));
+    child.kill("SIGINT");
+    expect(await child.exited).not.toBe(0);
+    expect(await box.state("csd-left-cccccccc")).toMatchObject({ status: "working" });
+    await box.csd(["kill", "csd-left-cccccccc"]);
+  });
+});
+
+describe("ps", () => {
+  test("a transcript that cannot be read spoils no other row", async () => {
+    const { box } = sandbox;
+    const spawned = await box.spawn("spoiled", [say("Fine.")]);
+    await box.spawn("healthy", []);
+    const path = String(spawned.jsonl_path);
+    rmSync(path, { force: true });
+    mkdirSync(path, { recursive: true });
+    const { sessions } = (await box.csd(["ps", "--json"])) as { sessions: { name: string; state: Json }[] };
+    const status = (name: string) => sessions.find((session) => session.name === name)?.state.status;
+    expect([status("spoiled"), status("healthy")]).toEqual(["idle_done", "idle_done"]);
+    rmSync(path, { recursive: true });
+    for (const name of ["spoiled", "healthy"]) await box.csd(["kill", name]);
+  });
+});
