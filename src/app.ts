@@ -35,7 +35,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
     return print(sys, (await import("./names.ts")).listNames(sys, args[1] ?? "").join("\n"));
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
-  if (word === "hook" && !isHelpWord(args[0])) return (await import("./cmd-hook.ts")).answerLimitHook(sys, args);
+  if (word === "hook" && !isHelpWord(args[0])) return (await import("./hook-answer.ts")).answerLimitHook(sys, args);
   // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
   if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {

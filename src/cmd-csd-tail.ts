@@ -1,8 +1,9 @@
 import { wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked, findTranscript, readOwnSession, settleTranscript } from "./driver.ts";
+import { createDriver, findTracked, readOwnSession, settleTranscript } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { readLines } from "./tail.ts";
+import { findTranscript } from "./transcript-read.ts";
 import { renderTranscript } from "./transcript-text.ts";
 
 export const tailCommand = command({

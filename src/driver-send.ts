@@ -1,10 +1,11 @@
 import { hashPrompt } from "./channel.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { parseQueued } from "./claude-transcript.ts";
-import { type Driver, findTranscript, look, readOwnSession, readTranscriptTurn, type Target } from "./driver.ts";
+import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
 import { parseStyled, takeSendLock, typePrompt } from "./driver-type.ts";
 import { UserError } from "./errors.ts";
 import { typeable } from "./sanitize.ts";
+import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 export interface SendOptions {
   /** Leave the text in the input row. */

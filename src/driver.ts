@@ -1,15 +1,15 @@
-import { dirname, join } from "node:path";
 import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
-import { decideTurn, isWholeTurn, parseLines, type Turn } from "./claude-transcript.ts";
+import type { Turn } from "./claude-transcript.ts";
 import { UserError } from "./errors.ts";
-import { configDir, projectsDir, sessionFilePath, transcriptPath } from "./paths.ts";
+import { configDir, sessionFilePath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./sidecar.ts";
 import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 /** A session as it is addressed: by its pane, never by a bare name. */
 export interface Target {
@@ -172,45 +172,10 @@ export async function look(
 
 const tornReads = 5;
 const tornReadMs = 3;
-const firstTailBytes = 16 * 1024;
 
 async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | undefined): Promise<Turn | undefined> {
   const path = findTranscript(sys, target, session);
   return path === undefined ? undefined : readTranscriptTurn(sys, path);
-}
-
-/** The newest turn of a transcript, from as few bytes of its end as hold it; undefined without the file. */
-export async function readTranscriptTurn(sys: Sys, path: string, maxBytes = Number.POSITIVE_INFINITY): Promise<Turn | undefined> {
-  for (let bytes = firstTailBytes; ; bytes *= 4) {
-    const tail = sys.readTail(path, bytes);
-    if (tail === undefined) return undefined;
-    const events = parseLines(tail.lines);
-    if (tail.isWhole || isWholeTurn(events) || bytes * 4 > maxBytes) return decideTurn(events);
-  }
-}
-
-/** The slug says where to look first; the id decides, since /clear changes it and folders can share a slug. */
-export function findTranscript(
-  sys: Sys,
-  target: Pick<Target, "sidecar" | "configDir">,
-  session: SessionFile | undefined,
-): string | undefined {
-  const { sidecar } = target;
-  const id = session?.sessionId ?? sidecar?.session_id;
-  if (id === undefined) return undefined;
-  const cwd = session?.cwd ?? sidecar?.cwd ?? "";
-  const first = [
-    transcriptPath(target.configDir, cwd, id),
-    ...(sidecar === undefined ? [] : [join(dirname(sidecar.jsonl_path), `${id}.jsonl`)]),
-  ];
-  const projects = projectsDir(target.configDir);
-  const known = first.find((path) => sys.modifiedAt(path) !== undefined);
-  if (known !== undefined) return known;
-  for (const folder of sys.list(projects)) {
-    const path = join(projects, folder, `${id}.jsonl`);
-    if (sys.modifiedAt(path) !== undefined) return path;
-  }
-  return undefined;
 }
 
 /** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */

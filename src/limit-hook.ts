@@ -1,19 +1,18 @@
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { appendJournal, readJournal } from "./journal.ts";
-import type { Limit } from "./limit.ts";
+import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, readLimit } from "./limit-read.ts";
-import { managedVariable } from "./managed-launch.ts";
 import type { Sys } from "./sys.ts";
 
 /** What the hook asks of the rest of csm; none of it may use the network. */
 export interface LimitHookParts {
   /** Name of the profile whose session this is; the folder's where it has none. */
-  owner: string;
+  owner(): Promise<string>;
   recordLimit(limit: Limit): Promise<void>;
   /** The profile that has room, best first; undefined when none has. */
   best(): Promise<string | undefined>;
   /** The terminal sequence that shows a notification. */
-  sequence(title: string, body: string): string;
+  sequence(title: string, body: string): Promise<string>;
 }
 
 /** A limit older than this belongs to an earlier turn. */
@@ -34,8 +33,15 @@ export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts
   if (limit === undefined || isTold(sys, input.sessionId, limit)) return undefined;
   await parts.recordLimit(limit);
   const resetsAt = limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt };
-  appendJournal(sys, { at: limit.at, event: "limit", session: input.sessionId, from: parts.owner, window: limit.window, ...resetsAt });
-  return JSON.stringify({ terminalSequence: parts.sequence("limit detected", await bodyOf(input, parts)) });
+  appendJournal(sys, {
+    at: limit.at,
+    event: "limit",
+    session: input.sessionId,
+    from: await parts.owner(),
+    window: limit.window,
+    ...resetsAt,
+  });
+  return JSON.stringify({ terminalSequence: await parts.sequence("limit detected", await bodyOf(input, parts)) });
 }
 
 async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
@@ -56,7 +62,7 @@ const isTold = (sys: Sys, sessionId: string, limit: Limit): boolean =>
 const leavingReasons = new Set(["clear", "logout", "prompt_input_exit", "exit", "resume"]);
 
 async function bodyOf({ sessionId, event, reason }: HookInput, { owner, best }: LimitHookParts): Promise<string> {
-  const hit = `[${owner}] hit its usage limit`;
+  const hit = `[${await owner()}] hit its usage limit`;
   if (event === "SessionEnd" && leavingReasons.has(reason ?? "")) return `${hit}; the next csm chooses another account`;
   const target = await best();
   return target === undefined ? `${hit}; no other account has room` : `${hit} → csm --profile ${target} --resume ${sessionId}`;

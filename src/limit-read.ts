@@ -1,8 +1,8 @@
 import { parseReset } from "./claude-reset.ts";
 import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
-import { readTranscriptTurn } from "./driver.ts";
 import type { Limit } from "./limit.ts";
 import type { Sys } from "./sys.ts";
+import { readTranscriptTurn } from "./transcript-read.ts";
 
 /** Transcript lines come up to 0.35 s after their hook. */
 const lateMs = 2500;

@@ -104,3 +104,6 @@ export function renderHandoff(template: string, { from, to, sessionId, hop }: Ha
   const text = template.replace(/\{(from|to|sid|hop)\}/g, (_, name: string) => values[name] ?? "");
   return text.trim() === "" ? undefined : text;
 }
+
+/** What is said to the session's own hooks, so that a `csm hook` of the user's settings leaves a managed session to its csm. */
+export const managedVariable = "CSM_MANAGED";

@@ -1,6 +1,7 @@
 import { type FlagTable, flagValue, parseFlagTable, splitFlags } from "./claude-flags.ts";
 import { addHookSettings, limitEvents, renderHookSettings } from "./claude-hooks.ts";
 import { channelVariable, hookWord } from "./launch.ts";
+import { managedVariable } from "./limit.ts";
 import type { Sys } from "./sys.ts";
 
 /** A claude that csm starts and stays behind. */
@@ -12,9 +13,6 @@ export interface ManagedLaunch {
   args: readonly string[];
   cwd: string;
 }
-
-/** What is said to the session's own hooks, so that a `csm hook` of the user's settings leaves a managed session to its csm. */
-export const managedVariable = "CSM_MANAGED";
 
 /** The same launch with our hooks in it; without them when the user's own `--settings` cannot be read together with ours. */
 export function planManaged(

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { toSignals } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
-import { findTranscript, isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
+import { isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
 import { createAgentReader } from "./monitor-agents.ts";
 import type { Checkout } from "./monitor-git.ts";
 import type { Entry } from "./monitor-roster.ts";
@@ -11,6 +11,7 @@ import { transcriptPath } from "./paths.ts";
 import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import type { Pane } from "./tmux.ts";
+import { findTranscript } from "./transcript-read.ts";
 import { createWork } from "./work.ts";
 
 /** What is remembered of one session between looks. */

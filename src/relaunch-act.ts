@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import type { ChannelEvent } from "./channel.ts";
 import { planResume } from "./claude-flags.ts";
-import { findTranscript } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import type { Foreground } from "./foreground.ts";
 import { shareConversation } from "./handoff.ts";
@@ -12,6 +11,7 @@ import { waitForLock } from "./lock.ts";
 import { type ManagedLaunch, readFlagTable } from "./managed-launch.ts";
 import { lockDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
+import { findTranscript } from "./transcript-read.ts";
 
 /** A profile as a session runs in it. */
 export interface Seat {

@@ -1,7 +1,7 @@
 import { readBoot } from "./boot.ts";
 import { type FlagTable, planResume } from "./claude-flags.ts";
 import { parseScreen } from "./claude-screen.ts";
-import { createDriver, findTranscript } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
@@ -14,6 +14,7 @@ import { readFoundSessions, type SessionDir } from "./session-files.ts";
 import type { Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { findTranscript } from "./transcript-read.ts";
 
 /** A conversation and where it goes on. */
 export interface Resumable {

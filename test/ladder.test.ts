@@ -66,6 +66,7 @@ const ladder = [
   "process",
   "process-table",
   "tail",
+  "transcript-read",
   "lock",
   "store",
   // parts
@@ -180,6 +181,7 @@ const ladder = [
   "relaunch-parts",
   "account-choice",
   "launcher-parts",
+  "hook-answer",
   "cost-scan",
   "cost-worker",
   "cost-threads",

@@ -22,10 +22,10 @@ async function run(input: object | string, given: { files?: Record<string, strin
   const sys = createFakeSys({ now, files: given.files ?? {}, env: given.env ?? {} });
   const recorded: unknown[] = [];
   const parts = {
-    owner: "work",
+    owner: async () => "work",
     recordLimit: async (limit: unknown) => void recorded.push(limit),
     best: async () => given.best,
-    sequence: (title: string, body: string) => `${title}|${body}`,
+    sequence: async (title: string, body: string) => `${title}|${body}`,
   };
   const text = typeof input === "string" ? input : JSON.stringify({ session_id: session, transcript_path: path, ...input });
   const said = await runLimitHook(sys, text, parts);
