@@ -4,6 +4,43 @@ import { join } from "node:path";
 import { slugOf } from "../src/claude-slug.ts";
 import type { Sandbox } from "../src/sandbox.ts";
 
+/** Rows of the bench. */
+export function createScanRows(box: Sandbox, csm: string, empty: string) {
+  const scanDir = box.folder("scan");
+  const manyDir = box.folder("many");
+  const own = { a: [], b: [], limit: 150 };
+  const transcripts = { prepare: async () => fillFolder(scanDir, [box.configDir], 200, 1_000_000), cleanup: async () => forgetIndex(box) };
+  const many = {
+    prepare: async () => void fillProfiles(box, 5000, 400_000),
+    cleanup: async () => {
+      removeProfiles(box);
+      forgetIndex(box);
+    },
+  };
+  return [
+    {
+      ...{ name: "scan-first", what: "csm scan, 200 transcripts of 1 MB, nothing known", ...own, ...transcripts },
+      measure: () => measureFirstScans(box, csm, scanDir, 10),
+    },
+    {
+      ...{ name: "scan", what: "csm scan again, 200 transcripts : empty program", limit: 3, ...transcripts },
+      ...{ a: [csm, "scan", scanDir], b: [empty] },
+    },
+    {
+      ...{ name: "picker", what: "csm to its list, 5,000 transcripts of 4 profiles, known", ...own, ...many },
+      measure: async () => {
+        // The list is left before all is read: this fills the index.
+        await Bun.spawn([csm, "scan"], { cwd: manyDir, env: box.env, stdout: "ignore", stderr: "ignore", stdin: "ignore" }).exited;
+        return measurePickers(box, csm, manyDir, false, 10);
+      },
+    },
+    {
+      ...{ name: "picker-first", what: "the same, nothing known: at once, filling as it reads", ...own, ...many },
+      measure: () => measurePickers(box, csm, manyDir, true, 5),
+    },
+  ];
+}
+
 const line = (entry: object): string => `${JSON.stringify(entry)}\n`;
 
 /** A conversation as Claude Code writes it: a prompt, calls of tools with their results, the end of the turn; a title early on. */
@@ -43,7 +80,7 @@ function renderTranscript(cwd: string, bytes: number): string {
 }
 
 /** `count` transcripts of `bytes` each for one folder, dealt out over these config dirs. */
-export function fillFolder(cwd: string, configDirs: string[], count: number, bytes: number): void {
+function fillFolder(cwd: string, configDirs: string[], count: number, bytes: number): void {
   const template = join(cwd, "template");
   writeFileSync(template, renderTranscript(cwd, bytes));
   for (const dir of configDirs) mkdirSync(join(dir, "projects", slugOf(cwd)), { recursive: true });
@@ -57,7 +94,7 @@ export function fillFolder(cwd: string, configDirs: string[], count: number, byt
 }
 
 /** Four profiles, registered, and the folder that their 5,000 transcripts belong to. */
-export function fillProfiles(box: Sandbox, count: number, bytes: number): string {
+function fillProfiles(box: Sandbox, count: number, bytes: number): string {
   const cwd = box.folder("many");
   const names = ["one", "two", "three", "four"];
   const dirs = names.map((name) => join(box.home, `.claude.${name}`));
@@ -68,15 +105,15 @@ export function fillProfiles(box: Sandbox, count: number, bytes: number): string
   return cwd;
 }
 
-export function removeProfiles(box: Sandbox): void {
+function removeProfiles(box: Sandbox): void {
   for (const name of ["one", "two", "three", "four"]) rmSync(join(box.home, `.claude.${name}`), { recursive: true, force: true });
   rmSync(join(box.home, ".config/claude-as"), { recursive: true, force: true });
 }
 
-export const forgetIndex = (box: Sandbox): void => rmSync(join(box.home, ".local/state/csm"), { recursive: true, force: true });
+const forgetIndex = (box: Sandbox): void => rmSync(join(box.home, ".local/state/csm"), { recursive: true, force: true });
 
 /** Milliseconds of `csm scan` where nothing is known yet. */
-export async function measureFirstScans(box: Sandbox, csm: string, cwd: string, runs: number): Promise<number[]> {
+async function measureFirstScans(box: Sandbox, csm: string, cwd: string, runs: number): Promise<number[]> {
   const times: number[] = [];
   for (let run = 0; run < runs; run++) {
     forgetIndex(box);
@@ -88,7 +125,7 @@ export async function measureFirstScans(box: Sandbox, csm: string, cwd: string, 
 }
 
 /** Milliseconds from the start of `csm` in a terminal to the first frame of its list; `isCold` where nothing is known yet. */
-export async function measurePickers(box: Sandbox, csm: string, cwd: string, isCold: boolean, runs: number): Promise<number[]> {
+async function measurePickers(box: Sandbox, csm: string, cwd: string, isCold: boolean, runs: number): Promise<number[]> {
   const times: number[] = [];
   for (let run = 0; run < runs; run++) {
     if (isCold) forgetIndex(box);

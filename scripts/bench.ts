@@ -11,8 +11,9 @@ import { compileProgram } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
+import { createCostRows } from "./bench-cost.ts";
 import { measureGates, startCrowd } from "./bench-load.ts";
-import { fillFolder, fillProfiles, forgetIndex, measureFirstScans, measurePickers, removeProfiles } from "./bench-scan.ts";
+import { createScanRows } from "./bench-scan.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
@@ -67,19 +68,6 @@ function createRows(bench: Bench): Row[] {
       for (let index = 0; index < 50; index++) await call(["kill", `crowd${index}`]);
     },
   };
-  const scanDir = bench.box.folder("scan");
-  const transcripts = {
-    prepare: async () => fillFolder(scanDir, [bench.box.configDir], 200, 1_000_000),
-    cleanup: async () => forgetIndex(bench.box),
-  };
-  const many = {
-    prepare: async () => void fillProfiles(bench.box, 5000, 400_000),
-    cleanup: async () => {
-      removeProfiles(bench.box);
-      forgetIndex(bench.box);
-    },
-  };
-  const manyDir = bench.box.folder("many");
   return [
     { name: "version", what: "csm --version : empty program", limit: 1.4, a: [csm, "--version"], b },
     { name: "statusline", what: "csm statusline : empty program", limit: 1.4, a: [csm, "statusline"], b },
@@ -190,19 +178,8 @@ function createRows(bench: Bench): Row[] {
       a: [],
       b: [],
     },
-    {
-      ...{ name: "scan-first", what: "csm scan, 200 transcripts of 1 MB, nothing known", limit: 150, a: [], b: [], ...transcripts },
-      measure: () => measureFirstScans(bench.box, csm, scanDir, 10),
-    },
-    { name: "scan", what: "csm scan again, 200 transcripts : empty program", limit: 3, a: [csm, "scan", scanDir], b, ...transcripts },
-    {
-      ...{ name: "picker", what: "csm to its list, 5,000 transcripts of 4 profiles, known", limit: 150, a: [], b: [], ...many },
-      measure: async () => (await measurePickers(bench.box, csm, manyDir, false, 11)).slice(1),
-    },
-    {
-      ...{ name: "picker-first", what: "the same, nothing known: at once, filling as it reads", limit: 150, a: [], b: [], ...many },
-      measure: () => measurePickers(bench.box, csm, manyDir, true, 5),
-    },
+    ...createScanRows(bench.box, csm, bench.empty),
+    ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: 3e6, isSize: true, a: [csm], b },
   ];

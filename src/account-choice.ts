@@ -10,7 +10,8 @@ const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n
 /** The profile with room, as the scorer sees it; asked for where the user wants to be asked, or where nothing is known. */
 export async function chooseAccount(sys: Sys, request: ProfileRequest, asks: boolean): Promise<Profile | undefined> {
   const { registry, current } = request;
-  const report = await readUsage(sys, { registry, fetches: true, warn: (text) => tell(sys, text) });
+  // Looking through all transcripts takes longer the more there are; a launch does not wait for that.
+  const report = await readUsage(sys, { registry, fetches: true, looks: false, warn: (text) => tell(sys, text) });
   const ranking = rankAccounts(sys, report, current === undefined ? {} : { current: current.name });
   if (asks || (ranking.outcome === "no-data" && report.isConfigured && request.hasTerminal))
     return promptProfile(sys, registry, report, ranking, current);

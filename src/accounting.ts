@@ -92,7 +92,7 @@ export function createLedger(table: PriceTable): Ledger {
  * request id; in a subagent's it is the message id alone, and gives way to the main conversation, which a subagent's transcript
  * may repeat.
  */
-export function createEntries<T extends { usage: Tokens }>(onChange: (entry: T, sign: 1 | -1) => void) {
+function createEntries<T extends { usage: Tokens }>(onChange: (entry: T, sign: 1 | -1) => void) {
   const main = new Map<number, T>();
   const side = new Map<number, T>();
   const mainMessages = new Set<number>();

@@ -36,6 +36,8 @@ async function run(sys: Sys, route: Route): Promise<void> {
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
   if (word === "hook" && !isHelpWord(args[0])) return (await import("./cmd-hook.ts")).answerLimitHook(sys, args);
+  // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
+  if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {
     const verb = await (await import("./cas.ts")).runCas(sys, args, (text) => print(sys, text));
     if (verb === undefined) return;
@@ -47,6 +49,12 @@ async function run(sys: Sys, route: Route): Promise<void> {
 async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
   const [{ runLauncher }, { createLauncherParts }] = await Promise.all([import("./launcher.ts"), import("./launcher-parts.ts")]);
   return runLauncher(sys, form, args, createLauncherParts(sys));
+}
+
+async function scan(sys: Sys, folder: string): Promise<void> {
+  const { listConversations, renderScan } = await import("./scan-list.ts");
+  const rows = renderScan(sys, listConversations(sys, folder).conversations);
+  if (rows.length > 0) print(sys, rows.join("\n"));
 }
 
 const isHelpWord = (word: string | undefined): boolean => word === "--help" || word === "-h" || word === "help";

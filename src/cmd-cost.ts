@@ -13,7 +13,7 @@ import { printableLine } from "./sanitize.ts";
 
 export const costCommand = command({
   name: "csm cost",
-  summary: "What Claude Code used and what it costs at list prices: all transcripts of all profiles, each answer counted once.",
+  summary: "Tell what all profiles used and what it costs at list prices, by day, session, project, model or block.",
   args: {
     report: { type: "positional", required: false, description: `${groupings.join(", ")} (default: daily)` },
     since: { type: "string", valueHint: "DAY", description: "first day: 2026-11-20, yesterday, or 7d for seven days back" },

@@ -18,7 +18,9 @@ export const hookCommand = command({
 /** Runs inside claude's turn: never fails, never waits, and loads nothing before there is something to note. */
 export async function answerLimitHook(sys: Sys, args: readonly string[]): Promise<void> {
   const dir = ownerOf(args) ?? configDir(sys);
-  const answer = await runLimitHook(sys, await sys.readInput(), {
+  const input = await sys.readInput();
+  await noteEnd(sys, input).catch(() => undefined);
+  const answer = await runLimitHook(sys, input, {
     owner: profileOfDir(sys, readRegistryOrNone(sys), dir)?.name ?? basename(dir),
     async recordLimit({ window, resetsAt, at }) {
       (await import("./usage.ts")).recordLimit(sys, dir, window, resetsAt, at);
@@ -29,6 +31,20 @@ export async function answerLimitHook(sys: Sys, args: readonly string[]): Promis
   // A hook that fails must not disturb the turn it runs in.
   if (answer !== undefined) sys.write(1, `${answer}\n`);
   throw new SilentExit(0);
+}
+
+/** What ends and goes on in the same process. */
+const goingOn = new Set(["clear", "resume"]);
+
+/** So that a session which a restart of the machine ends is told from one that somebody ended: csm restore. */
+async function noteEnd(sys: Sys, text: string): Promise<void> {
+  const pid = Number(sys.env.CLAUDE_PID);
+  if (!text.includes("SessionEnd") || !Number.isInteger(pid)) return;
+  const { parseHookInput } = await import("./claude-hooks.ts");
+  const input = parseHookInput(text);
+  if (input?.event !== "SessionEnd" || goingOn.has(input.reason ?? "")) return;
+  const { rememberEnd } = await import("./launch-record.ts");
+  rememberEnd(sys, pid, input.reason === "other" ? "signal" : "exit", input.sessionId);
 }
 
 const ownerOf = (args: readonly string[]): string | undefined => {

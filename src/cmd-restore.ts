@@ -1,9 +1,10 @@
-import { type FlagTable, parseFlagTable } from "./claude-flags.ts";
+import type { FlagTable } from "./claude-flags.ts";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
 import { findClaude, runProgram } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
+import { readFlagTable } from "./managed-launch.ts";
 import { pickConversation } from "./open-target.ts";
 import { homeDir } from "./paths.ts";
 import { profileDirs } from "./registry.ts";
@@ -75,7 +76,7 @@ async function restore(app: App, args: Flags): Promise<void> {
   if (args.yes === true && args["dry-run"] === true) throw usageError("--yes and --dry-run contradict each other");
   const plan = await readRestorePlan(sys, profileDirs(sys), sys.now() - readDays(args.days) * day);
   if (args.print === true) {
-    const known = await readFlagTable(sys);
+    const known = await readFlags(app);
     if (plan.lost.length > 0) app.out(plan.lost.map((lost) => renderCommand(sys, lost, known)).join("\n"));
     return;
   }
@@ -92,10 +93,7 @@ function readDays(text: string | undefined): number {
   return days;
 }
 
-/** The flags of this very claude, which say what is a value and what a prompt. */
-async function readFlagTable(sys: Sys): Promise<FlagTable> {
-  return parseFlagTable((await sys.run([findClaude(sys), "--help"])).stdout);
-}
+const readFlags = ({ sys }: App): Promise<FlagTable> => readFlagTable(sys, { path: findClaude(sys), prefix: [], args: [], cwd: sys.cwd });
 
 async function choose({ sys, isInteractive, tell }: App, args: Flags, lost: Lost[]): Promise<Lost[]> {
   if (lost.length === 0 || args.yes === true) return lost;
@@ -116,7 +114,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const outcomes = new Map<string, Outcome>();
   if (chosen.length === 0) return outcomes;
   const { sys, tell } = app;
-  const known = await readFlagTable(sys);
+  const known = await readFlags(app);
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
   const driven = new Map(
     createSidecarStore(sys)
@@ -211,7 +209,7 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const live = found.find(({ liveness, file }) => liveness === "live" && file.sessionId === conversation.sessionId);
   if (live !== undefined) throw isOpen(live.file.pid);
   const session = toResumable(sys, conversation);
-  const known = await readFlagTable(sys);
+  const known = await readFlags(app);
   if (args.print === true || args["dry-run"] === true) return app.out(renderCommand(sys, session, known));
   const isInside = (sys.env.TMUX ?? "") !== "";
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));

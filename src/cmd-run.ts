@@ -19,6 +19,11 @@ export const runCommandRecord = command({
     profile: { type: "string", valueHint: "NAME", description: "under this profile" },
     "pick-account": { type: "boolean", alias: "A", description: "choose the profile" },
     "no-pick": { type: "boolean", description: "keep the current profile" },
+    "on-limit": {
+      type: "string",
+      valueHint: "POLICY",
+      description: "at a usage limit: switch to another account, wait for the reset, ask, or stop (csm config: limit.policy)",
+    },
     model: { type: "string", valueHint: "MODEL", description: "handed to claude, and remembered for this conversation" },
     effort: { type: "string", valueHint: "LEVEL", description: "the same" },
     "permission-mode": { type: "string", valueHint: "MODE", description: "the same" },

@@ -1,13 +1,10 @@
-import { isAbsolute, join } from "node:path";
-import { type App, command } from "./cmd-record.ts";
-import { listFolderTranscripts, selectConversations } from "./conversations.ts";
+import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
-import { type OffsetAt, parseZone, renderLocalTime } from "./local-time.ts";
-import { profileDirs, readRegistryOrNone } from "./registry.ts";
-import { printableJson, printableLine } from "./sanitize.ts";
-import { labelOf, titleOf } from "./transcript-facts.ts";
-import { type Conversation, openTranscriptIndex } from "./transcript-index.ts";
+import { printableJson } from "./sanitize.ts";
+import { listConversations, renderScan } from "./scan-list.ts";
+import { titleOf } from "./transcript-facts.ts";
+import type { Conversation } from "./transcript-index.ts";
 
 export const scanCommand = command({
   name: "csm scan",
@@ -25,47 +22,20 @@ export const scanCommand = command({
   async run({ args, app }) {
     if (args.all === true && args.cwd !== undefined) throw usageError("csm scan: --all and a folder exclude each other");
     const { sys } = app;
-    const dirs = profileDirs(sys, readRegistryOrNone(sys));
-    const configDirs = dirs.map(({ dir }) => dir);
-    const files = listFolderTranscripts(sys, configDirs, args.all === true ? undefined : realFolder(app, args.cwd ?? "."));
-    const index = openTranscriptIndex(sys);
-    const { known, unread } = index.lookUp(files);
-    const conversations = selectConversations([...known, ...(unread.length === 0 ? [] : index.read(unread))]);
-    index.close();
+    const { conversations, dirs } = listConversations(sys, args.all === true ? undefined : (args.cwd ?? "."));
     if (args.json !== true) {
-      const offsetAt = readZone(app);
-      if (conversations.length > 0) app.out(conversations.map((conversation) => renderRow(conversation, offsetAt)).join("\n"));
+      if (conversations.length > 0) app.out(renderScan(sys, conversations).join("\n"));
       return;
     }
-    const owners = await readLiveOwners(sys, configDirs);
+    const owners = await readLiveOwners(
+      sys,
+      dirs.map(({ dir }) => dir),
+    );
     const names = new Map(dirs.map(({ dir, name }) => [dir, name]));
     const sessions = conversations.map((conversation) => toJson(conversation, names, owners.get(conversation.sessionId)));
     app.out(printableJson({ sessions }));
   },
 });
-
-/** A folder that has gone may still have conversations. */
-function realFolder({ sys }: App, typed: string): string {
-  const path = isAbsolute(typed) ? join(typed) : join(sys.cwd, typed);
-  return sys.realPath(path) ?? path.replace(/(.)\/+$/, "$1");
-}
-
-/** The columns are a contract with scripts: id, epoch seconds, local time, mode, title. */
-function renderRow({ sessionId, modifiedAt, facts }: Conversation, offsetAt: OffsetAt | undefined): string {
-  const seconds = Math.floor(modifiedAt / 1000);
-  const mode = printableLine(facts.permissionMode ?? "?");
-  return [sessionId, seconds, renderLocalTime(seconds, offsetAt), mode, labelOf(facts)].join("\t");
-}
-
-const maxZoneBytes = 16_384;
-
-function readZone({ sys }: App): OffsetAt | undefined {
-  if ((sys.env.TZ ?? "") !== "") return undefined;
-  const bytes = Buffer.alloc(maxZoneBytes);
-  const count = sys.readInto("/etc/localtime", 0, bytes);
-  // No such file: the machine's time is UTC, or this is Windows.
-  return count === 0 || count === maxZoneBytes ? undefined : parseZone(bytes.subarray(0, count));
-}
 
 const toJson = ({ facts, ...file }: Conversation, names: ReadonlyMap<string, string | undefined>, owner: LiveOwner | undefined) => ({
   session_id: file.sessionId,

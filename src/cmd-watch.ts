@@ -1,5 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
+import { healthSettings } from "./health-settings.ts";
 import { createMonitor } from "./monitor.ts";
 import { type LiveSession, stateWords } from "./monitor-session.ts";
 import { type FleetEvent, watchFleet } from "./monitor-watch.ts";
@@ -31,6 +32,7 @@ export const watchCommand = command({
     checkTemplate(template);
     const monitor = createMonitor(app.sys, {
       hasStrangers: args.all === true,
+      health: healthSettings(app.sys),
       hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
     });
     const print = (event: FleetEvent): boolean => {

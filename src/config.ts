@@ -40,10 +40,12 @@ const schema = z.looseObject({
   prices: z.record(z.string(), z.looseObject({ ...rates, webSearch: amount.optional(), contextWindow: amount.optional() })).optional(),
   dashboard: z
     .looseObject({
-      warnPercent: percent.optional(),
-      alarmPercent: percent.optional(),
-      waitingMs: milliseconds.optional(),
-      staleMs: milliseconds.optional(),
+      errorLoopCount: z.number().int().min(1).optional(),
+      stalledMs: milliseconds.optional(),
+      contextWarnPercent: percent.optional(),
+      contextAlarmPercent: percent.optional(),
+      conflictMs: milliseconds.optional(),
+      cacheWarnMs: milliseconds.optional(),
     })
     .optional(),
 });
@@ -98,10 +100,12 @@ export const settings: readonly Setting[] = [
     about: rate === "input" ? "US dollars for a million tokens, instead of the built-in price; the other rates likewise" : "",
     default: undefined,
   })),
-  { key: "dashboard.warn-percent", about: "usage that is shown as a warning", default: 80 },
-  { key: "dashboard.alarm-percent", about: "usage that is shown as an alarm", default: 95 },
-  { key: "dashboard.waiting-ms", about: "a gate that waits longer stands out", default: 60_000 },
-  { key: "dashboard.stale-ms", about: "data older than this is marked", default: 600_000 },
+  { key: "dashboard.error-loop-count", about: "so many failed calls one after another stand out", default: 4 },
+  { key: "dashboard.stalled-ms", about: "a turn in which nothing happens for so long does", default: 300_000 },
+  { key: "dashboard.context-warn-percent", about: "a context that is this full", default: 80 },
+  { key: "dashboard.context-alarm-percent", about: "and one that is nearly so", default: 92 },
+  { key: "dashboard.conflict-ms", about: "edits of one file further apart are no conflict", default: 1_800_000 },
+  { key: "dashboard.cache-warn-ms", about: "how long before its end a prompt cache is told of", default: 60_000 },
 ];
 
 /** The place in the file that a typed key means; throws with the keys there are. */

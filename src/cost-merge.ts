@@ -121,7 +121,10 @@ function sizeAt(records: Records | undefined, index: number): number {
 function newestMoment(files: readonly Records[]): number {
   let newest = 0;
   for (const { rows, count } of files)
-    for (let index = 0; index < count; index++) newest = Math.max(newest, rows[index * recordWidth + column.at] ?? 0);
+    for (let from = column.at; from < count * recordWidth; from += recordWidth) {
+      const at = rows[from] ?? 0;
+      if (at > newest) newest = at;
+    }
   return newest;
 }
 

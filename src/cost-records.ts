@@ -63,22 +63,21 @@ export const filledRows = ({ rows, count }: Records): Float64Array => rows.subar
 
 export function recordAt({ rows, models }: Records, index: number): UsageLine {
   const from = index * recordWidth;
-  const value = (offset: number) => rows[from + offset] ?? 0;
-  const flags = value(column.flags);
+  const flags = rows[from + column.flags] ?? 0;
   return {
-    key: value(column.key),
-    messageKey: value(column.messageKey),
-    at: value(column.at),
-    model: models[value(column.model)] ?? "",
+    key: rows[from] ?? 0,
+    messageKey: rows[from + column.messageKey] ?? 0,
+    at: rows[from + column.at] ?? 0,
+    model: models[rows[from + column.model] ?? 0] ?? "",
     isSidechain: (flags & sidechainFlag) !== 0,
     isFast: (flags & fastFlag) !== 0,
     isUsOnly: (flags & usFlag) !== 0,
-    input: value(column.input),
-    output: value(column.output),
-    write5m: value(column.write5m),
-    write1h: value(column.write1h),
-    cacheRead: value(column.cacheRead),
-    webSearches: value(column.webSearches),
+    input: rows[from + column.input] ?? 0,
+    output: rows[from + column.output] ?? 0,
+    write5m: rows[from + column.write5m] ?? 0,
+    write1h: rows[from + column.write1h] ?? 0,
+    cacheRead: rows[from + column.cacheRead] ?? 0,
+    webSearches: rows[from + column.webSearches] ?? 0,
   };
 }
 

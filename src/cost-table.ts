@@ -134,11 +134,12 @@ export function compactCount(count: number): string {
   return `${letter === "" ? value : value.toPrecision(3).replace(/\.0+$|(\.\d*?)0+$/, "$1")}${letter}`;
 }
 
-/** True when the table fits now. */
+/** The last column first: the models before the project. True when the table fits now. */
 function shrink(widths: number[], columns: readonly Column[], maxWidth = Number.POSITIVE_INFINITY): boolean {
   let excess = widths.reduce((all, columnWidth) => all + columnWidth, 0) + 2 * (widths.length - 1) - maxWidth;
-  for (const [index, { minWidth }] of columns.entries()) {
-    if (excess <= 0 || minWidth === undefined) continue;
+  for (let index = columns.length - 1; index >= 0 && excess > 0; index--) {
+    const minWidth = columns[index]?.minWidth;
+    if (minWidth === undefined) continue;
     const taken = Math.max(0, Math.min(excess, (widths[index] ?? 0) - minWidth));
     widths[index] = (widths[index] ?? 0) - taken;
     excess -= taken;

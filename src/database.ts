@@ -10,6 +10,8 @@ export interface CacheSchema {
   tables: string;
   /** Its loss after a power cut costs less than waiting for the disk at each write. */
   isExpendable?: true;
+  /** How long to wait for another writer; 5 s unless told. */
+  busyTimeoutMs?: number;
 }
 
 /**
@@ -20,9 +22,10 @@ export function openCache(path: string, schema: CacheSchema): Database {
   for (const _ of ["as it is", "rebuilt"]) {
     try {
       return openFile(path, schema);
-    } catch {
-      // Torn by a full disk or a crash, or no database at all: everything in it can be read again elsewhere.
-      if (!discard(path)) break;
+    } catch (error) {
+      // Torn by a full disk or a crash, or no database at all: everything in it can be read again elsewhere. A busy one is whole.
+      const { code = "" } = error as { code?: string };
+      if (!/^SQLITE_(?:CORRUPT|NOTADB|ERROR)/.test(code) || !discard(path)) break;
     }
   }
   return prepare(new Database(":memory:"), schema);
@@ -34,7 +37,7 @@ function openFile(path: string, schema: CacheSchema): Database {
   makePrivateDir(dirname(path));
   const database = new Database(path, { create: true, readwrite: true });
   try {
-    database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    database.run(`PRAGMA busy_timeout = ${schema.busyTimeoutMs ?? busyTimeoutMs}`);
     if (schema.isExpendable === true) database.run("PRAGMA synchronous = OFF");
     // Readers go on while one writes. Without a sync a power cut may lose the newest rows, never the file.
     database.run("PRAGMA journal_mode = WAL");

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { type Boot, readBoot } from "./boot.ts";
+import { flagValue } from "./claude-flags.ts";
 import { csmDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
+import { isSessionId } from "./session-id.ts";
 import type { Sys } from "./sys.ts";
 
 /** A claude that csm started: what it takes to bring it back. One private file each in `<state>/csm/launches`. */
@@ -20,11 +22,13 @@ export interface LaunchRecord {
   configDir: string;
   /** Every word that claude was given. */
   args: string[];
+  /** Its csm stays behind it, or a hook does, and tells how it ends; of others an end in order leaves no trace. */
+  isEndTold?: boolean;
   /** `exit`: somebody ended it. `signal`: a closed terminal, or the machine going down. */
   ended?: { how: "exit" | "signal"; at: number };
 }
 
-export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args">;
+export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
 
 const launchesDir = (sys: Sys): string => join(csmDir(sys), "launches");
 const recordPath = (sys: Sys, id: string): string => join(launchesDir(sys), `${id}.json`);
@@ -48,28 +52,37 @@ async function writeLaunch(sys: Sys, launch: Launch): Promise<void> {
   const before = records.find((record) => isRecordOf(record, owner, boot));
   const now = sys.now();
   const id = before?.id ?? sys.randomId();
-  const record: LaunchRecord = { ...launch, id, start: owner.start, boot: boot.key, startedAt: before?.startedAt ?? now };
+  const sessionId = launch.sessionId ?? chosenId(launch.args);
+  const known = sessionId === undefined ? {} : { sessionId };
+  const record: LaunchRecord = { ...launch, ...known, id, start: owner.start, boot: boot.key, startedAt: before?.startedAt ?? now };
   sys.writePrivate(recordPath(sys, id), JSON.stringify({ version: 1, ...record }, null, 2));
   for (const old of records) if (old.id !== id && isOutdated(old, record, now)) sys.remove(recordPath(sys, old.id));
 }
+
+/** The conversation that these words of claude choose. */
+const chosenId = (args: readonly string[]): string | undefined => {
+  const value = flagValue(args, "--session-id") ?? flagValue(args, "--resume") ?? flagValue(args, "-r");
+  return value !== undefined && isSessionId(value) ? value : undefined;
+};
 
 /**
  * What became of a process that was remembered: after a restart of the machine `signal` is brought back, `exit` is not. Never
  * fails.
  */
-export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal"): void {
+export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal", sessionId?: string): void {
   try {
-    writeEnd(sys, pid, how);
+    writeEnd(sys, pid, how, sessionId);
   } catch {
     // As above: at worst it is offered once more.
   }
 }
 
-function writeEnd(sys: Sys, pid: number, how: "exit" | "signal"): void {
+function writeEnd(sys: Sys, pid: number, how: "exit" | "signal", sessionId: string | undefined): void {
   const running = readLaunches(sys).filter((record) => record.pid === pid && record.ended === undefined);
   const record = running.sort((a, b) => b.startedAt - a.startedAt)[0];
   if (record === undefined) return;
-  sys.writePrivate(recordPath(sys, record.id), JSON.stringify({ version: 1, ...record, ended: { how, at: sys.now() } }, null, 2));
+  const known = sessionId !== undefined && isSessionId(sessionId) ? { sessionId } : {};
+  sys.writePrivate(recordPath(sys, record.id), JSON.stringify({ version: 1, ...record, ...known, ended: { how, at: sys.now() } }, null, 2));
 }
 
 const isRecordOf = (record: LaunchRecord, owner: { pid: number; start: string }, boot: Boot): boolean =>
@@ -96,7 +109,7 @@ function parseLaunch(text: string, id: string): LaunchRecord | undefined {
     // Not ours, or torn by a full disk: there is nothing to bring back from it.
     return undefined;
   }
-  const { pid, start, boot, startedAt, sessionId, cwd, profile, configDir, args, ended } = fields;
+  const { pid, start, boot, startedAt, sessionId, cwd, profile, configDir, args, ended, isEndTold } = fields;
   const isWhole = typeof pid === "number" && typeof startedAt === "number" && [start, boot, cwd, configDir].every(isText);
   if (!isWhole || !Array.isArray(args) || !args.every(isText)) return undefined;
   const end = Object(ended) as { how?: unknown; at?: unknown };
@@ -104,6 +117,7 @@ function parseLaunch(text: string, id: string): LaunchRecord | undefined {
     ...{ id, pid, start: start as string, boot: boot as string, startedAt, cwd: cwd as string, configDir: configDir as string, args },
     ...(isText(sessionId) ? { sessionId } : {}),
     ...(isText(profile) ? { profile } : {}),
+    ...(isEndTold === true ? { isEndTold } : {}),
     ...((end.how === "exit" || end.how === "signal") && typeof end.at === "number" ? { ended: { how: end.how, at: end.at } } : {}),
   };
 }

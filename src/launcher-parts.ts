@@ -1,5 +1,5 @@
 import { startLaunch } from "./launch.ts";
-import { rememberLaunch } from "./launch-record.ts";
+import { rememberEnd, rememberLaunch } from "./launch-record.ts";
 import type { LauncherParts, SessionStart } from "./launcher.ts";
 import { readRegistry } from "./registry.ts";
 import type { Sys } from "./sys.ts";
@@ -27,18 +27,29 @@ export const createLauncherParts = (sys: Sys): LauncherParts => ({
 });
 
 /** Claude takes our place, unless its conversation may have to go on under another account. */
-async function startSession(sys: Sys, { launch, seat, isSession }: SessionStart): Promise<number> {
+async function startSession(sys: Sys, { launch, seat, isSession, onLimit }: SessionStart): Promise<number> {
   if (!isSession) return startLaunch(launch);
   const cwd = launch.cwd ?? sys.cwd;
-  const remember = (pid: number, profile: string | undefined, configDir: string, args: readonly string[]) =>
-    rememberLaunch(sys, { pid, cwd, configDir, args: [...args], ...(profile === undefined ? {} : { profile }) });
+  const remember = (pid: number, profile: string | undefined, configDir: string, args: readonly string[], isEndTold: boolean) =>
+    rememberLaunch(sys, { pid, cwd, configDir, args: [...args], isEndTold, ...(profile === undefined ? {} : { profile }) });
   const registry = readRegistry(sys);
+  // A single account has nowhere to go on; somebody may still want to be asked, or to wait for a reset that claude does not.
+  const mayMove = (seat.name !== undefined && registry.profiles.length > 1) || onLimit === "wait" || onLimit === "ask";
   // Windows has no way to end claude gently; there the session ends where it is.
-  if (seat.name === undefined || registry.profiles.length < 2 || sys.platform === "win32") {
-    await remember(sys.pid, seat.name, seat.dir, launch.args);
+  if (!mayMove || sys.platform === "win32") {
+    await remember(sys.pid, seat.name, seat.dir, launch.args, false);
     return startLaunch(launch);
   }
   const [{ runManaged }, { createRelaunchParts }] = await Promise.all([import("./relaunch.ts"), import("./relaunch-parts.ts")]);
-  const parts = createRelaunchParts(sys, registry, (pid, at, args) => remember(pid, at.name, at.dir, args));
-  return runManaged(sys, { path: launch.path, prefix: launch.prefix, args: launch.args, cwd }, { name: seat.name, dir: seat.dir }, parts);
+  let last: number | undefined;
+  const name = seat.name ?? "this account";
+  const parts = createRelaunchParts(sys, registry, onLimit, (pid, at, args) => {
+    last = pid;
+    return remember(pid, at.dir === seat.dir ? seat.name : at.name, at.dir, args, true);
+  });
+  const managed = { path: launch.path, prefix: launch.prefix, args: launch.args, cwd };
+  const code = await runManaged(sys, managed, { name, dir: seat.dir }, parts);
+  // A closed terminal, or the machine going down: 128 and the number of the signal.
+  if (last !== undefined) rememberEnd(sys, last, code > 128 ? "signal" : "exit");
+  return code;
 }

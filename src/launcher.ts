@@ -1,8 +1,9 @@
 import { SilentExit } from "./errors.ts";
 import { findLaunchProgram, type Launch } from "./launch.ts";
+import type { LimitPolicy } from "./limit.ts";
 import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
 import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
-import { planSession, type Seat, seatOf } from "./session-plan.ts";
+import { planSession, type Seat, seatOf, withWholeId } from "./session-plan.ts";
 import type { Sys } from "./sys.ts";
 import type { Conversation } from "./transcript-index.ts";
 
@@ -26,6 +27,7 @@ export interface SessionStart {
   seat: Seat;
   /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
   isSession: boolean;
+  onLimit?: LimitPolicy;
 }
 
 /** What other parts of csm do for it. */
@@ -44,7 +46,7 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
   const { own, rest } = splitOwnFlags(args);
   const isUntouched = isForClaude(rest) || (form === "bare" && (rest[0] === "--" || !hasTerminal));
   const options = parseRunOptions(isUntouched ? own : args);
-  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : rest;
+  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : isManagement(rest) ? rest : withWholeId(sys, rest);
   const seat = await chooseSeat(sys, options, hasTerminal, isManagement(rest), parts);
   const program = findLaunchProgram(sys);
   const isDecided = isUntouched || isForClaude(options.words) || choosesSession(options.words);
@@ -52,7 +54,9 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
     ? { ...program, args: options.words, env: seat.env, seat }
     : await planSession({ sys, seat, options, hasTerminal, reach: parts.reach }, program);
   const isSession = hasTerminal && !isUntouched && !isForClaude(options.words);
-  throw new SilentExit(await parts.start({ launch, seat: launch.seat, isSession }));
+  throw new SilentExit(
+    await parts.start({ launch, seat: launch.seat, isSession, ...(options.onLimit === undefined ? {} : { onLimit: options.onLimit }) }),
+  );
 }
 
 async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, isCommand: boolean, parts: LauncherParts): Promise<Seat> {

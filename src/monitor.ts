@@ -1,5 +1,6 @@
 import { dirname, join } from "node:path";
 import { channelDir } from "./channel.ts";
+import { createPriceTable } from "./claude-prices.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
@@ -11,6 +12,7 @@ import { createSampleReader, withSample } from "./monitor-sample.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./monitor-session.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
+import { readPriceOverrides } from "./price-settings.ts";
 import { scanProcesses } from "./process-scan.ts";
 import { profileDirs } from "./registry.ts";
 import type { Sys } from "./sys.ts";
@@ -74,7 +76,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
-  const meter = options.hasMeter === true ? createMeter(sys) : undefined;
+  const meter = options.hasMeter === true ? createMeter(sys, createPriceTable(readPriceOverrides(sys))) : undefined;
   const readSample = createSampleReader(sys);
   const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
   const shared: Shared = {

@@ -1,4 +1,5 @@
 import { duration } from "./format.ts";
+import type { LimitPolicy } from "./limit.ts";
 import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
 import { findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
@@ -9,13 +10,19 @@ import { rankAccounts, readUsage, recordLimit } from "./usage.ts";
 const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n`);
 
 /** The relaunch loop's ways into the rest of csm. */
-export function createRelaunchParts(sys: Sys, registry: Registry, remember: RelaunchParts["remember"]): RelaunchParts {
+export function createRelaunchParts(
+  sys: Sys,
+  registry: Registry,
+  onLimit: LimitPolicy | undefined,
+  remember: RelaunchParts["remember"],
+): RelaunchParts {
   return {
     remember,
-    settings: (seat) => limitSettings(sys, seat.name),
+    settings: (seat) => ({ ...limitSettings(sys, seat.name), ...(onLimit === undefined ? {} : { policy: onLimit }) }),
     rank: (current) => rankOthers(sys, registry, current),
     recordLimit: async (seat, limit) => recordLimit(sys, seat.dir, limit.window, limit.resetsAt, limit.at),
-    env: (seat) => profileEnv(sys, seat),
+    // What the environment said holds for a folder that is no profile.
+    env: (seat) => (findProfile(registry, seat.name) === undefined ? {} : profileEnv(sys, seat)),
     ask: async (limit, seat, choices) => {
       const { promptSelect } = await import("./prompts.ts");
       const left = limit.resetsAt === undefined ? "" : ` (resets in ${duration(limit.resetsAt - sys.now())})`;

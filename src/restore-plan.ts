@@ -111,13 +111,13 @@ function runOfFile({ file, configDir, profile, liveness }: FoundSession, record:
 
 /** Claude removed its file, so it ended by itself or by a signal; a signal is what the end of the machine sends too. */
 function runOfRecord(record: LaunchRecord, { boot, runningIds }: RestoreInput): Run | undefined {
-  const { sessionId, cwd, configDir, profile, args, startedAt, ended } = record;
+  const { sessionId, cwd, configDir, profile, args, startedAt, ended, isEndTold } = record;
   if (sessionId === undefined) return undefined;
   const wasRestarted = record.boot !== boot.key && record.boot !== "" && boot.key !== "";
   return {
     ...{ sessionId, cwd, configDir, args, startedAt, lastSeenAt: ended?.at ?? startedAt },
     ...(profile === undefined ? {} : { profile }),
-    isLost: wasRestarted && ended?.how !== "exit" && !runningIds.has(record.id),
+    isLost: wasRestarted && !runningIds.has(record.id) && (ended === undefined ? isEndTold === true : ended.how === "signal"),
     why: "restarted",
     quietSince: quietSince(undefined, wasRestarted, boot),
   };

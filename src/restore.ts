@@ -156,8 +156,6 @@ async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane
   while (sys.now() < deadline) {
     const open = await findOpen(sys, session);
     if (open?.status !== undefined) {
-      const { sessionId, cwd, configDir, profile, args = [] } = session;
-      await rememberLaunch(sys, { sessionId, cwd, configDir, ...(profile === undefined ? {} : { profile }), args, pid: open.pid });
       await tmux.setRemain(pane.paneId, false);
       return { outcome: "running", pane };
     }

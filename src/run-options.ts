@@ -1,4 +1,5 @@
 import { usageError } from "./errors.ts";
+import { type LimitPolicy, limitPolicies } from "./limit.ts";
 
 /** What stands on the command line of `csm` and `csm run`: our flags, and what goes to claude in its order. */
 export interface LaunchOptions {
@@ -14,6 +15,8 @@ export interface LaunchOptions {
   resume?: { named: string } | "picker";
   sessionId?: string;
   profile?: string;
+  /** `--on-limit`: what to do at a usage limit, instead of what the settings say. */
+  onLimit?: LimitPolicy;
   /** What a session is to be resumed with; they stand among `words` too. */
   remembered: RememberedFlags;
   /** For claude: words that are not ours, and its flags that we remember, as they were typed. */
@@ -80,6 +83,7 @@ const examples: Readonly<Record<string, string>> = {
   "--model": "MODEL",
   "--session-id": "$(csm newuuid)",
   "--profile": "work",
+  "--on-limit": "wait",
 };
 
 const isResume = (flag: string): boolean => flag === "-r" || flag === "--resume";
@@ -97,10 +101,17 @@ function putValue(options: LaunchOptions, flag: string, value: string | undefine
   else if (value === undefined) return;
   else if (flag === "--session-id") options.sessionId = value;
   else if (flag === "--profile") options.profile = value;
+  else if (flag === "--on-limit") options.onLimit = parsePolicy(value);
   else if (key !== undefined) {
     options.remembered[key] = value;
     options.words.push(flag, value);
   }
+}
+
+function parsePolicy(value: string): LimitPolicy {
+  const policy = limitPolicies.find((known) => known === value);
+  if (policy === undefined) throw usageError(`csm run: --on-limit takes ${limitPolicies.join(", ")}, not ${JSON.stringify(value)}`);
+  return policy;
 }
 
 /** Words of claude 2.1.329 that are no conversations, and some of older and newer versions. */
@@ -154,13 +165,36 @@ export const positionals = (words: readonly string[]): string[] =>
 export const choosesSession = (words: readonly string[]): boolean =>
   words.some((word) => /^(?:-[cr]|--continue|--resume|--session-id)(?:=|$)/.test(word));
 
-/** Our flags at the beginning say for whom claude is to run; the rest may be claude's untouched. */
+/**
+ * What says for whom claude is to run, taken out of words that are claude's for the rest: at their beginning, and `--profile`
+ * wherever it stands before a `--`, unless a command of claude takes the words.
+ */
 export function splitOwnFlags(args: readonly string[]): { own: string[]; rest: string[] } {
   let count = 0;
   for (;;) {
     const word = args[count] ?? "";
-    if (word === "--profile" && args[count + 1] !== undefined) count += 2;
-    else if (/^(?:-A|--pick-account|--no-pick|--profile=.*)$/s.test(word)) count += 1;
-    else return { own: args.slice(0, count), rest: args.slice(count) };
+    if ((word === "--profile" || word === "--on-limit") && args[count + 1] !== undefined) count += 2;
+    else if (/^(?:-A|--pick-account|--no-pick|--(?:profile|on-limit)=.*)$/s.test(word)) count += 1;
+    else break;
   }
+  const own = args.slice(0, count);
+  const rest = args.slice(count);
+  const end = rest.indexOf("--");
+  const at = isManagement(end < 0 ? rest : rest.slice(0, end)) ? -1 : rest.findIndex((word) => /^--profile(?:=|$)/.test(word));
+  const length = rest[at] === "--profile" ? 2 : 1;
+  if (at < 0 || (end >= 0 && at > end) || at + length > rest.length) return { own, rest };
+  return { own: [...own, ...rest.splice(at, length)], rest };
+}
+
+/** Where a name of a conversation stands among claude's words; undefined where none does, or a whole id. */
+export function findNamedSession(words: readonly string[]): { index: number; prefix: string; named: string } | undefined {
+  const end = words.indexOf("--");
+  for (const [index, word] of (end < 0 ? words : words.slice(0, end)).entries()) {
+    const joined = /^--resume=(.+)$/s.exec(word)?.[1];
+    if (joined !== undefined) return { index, prefix: "--resume=", named: joined };
+    const next = words[index + 1];
+    if ((word === "-r" || word === "--resume") && next !== undefined && !next.startsWith("-"))
+      return { index: index + 1, prefix: "", named: next };
+  }
+  return undefined;
 }

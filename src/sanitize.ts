@@ -4,9 +4,14 @@ const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b\n]*(
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 const directionMarks = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: see above
+const suspicious = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+
 /** Hostile text (transcripts, screens, names) without escape sequences, control and direction characters; keeps tab and newline. */
 export const printable = (text: string): string =>
-  text.replaceAll("\r\n", "\n").replace(escapeSequence, "").replace(controls, "").replace(directionMarks, "");
+  !suspicious.test(text)
+    ? text
+    : text.replaceAll("\r\n", "\n").replace(escapeSequence, "").replace(controls, "").replace(directionMarks, "");
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
 const styleOnly = /(\u001b\[[0-9;:]*m)/;

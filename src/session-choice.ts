@@ -11,6 +11,8 @@ export interface Candidate {
   title?: string;
   /** Made up by Claude Code. */
   aiTitle?: string;
+  /** What lists show: a title, or a prompt where there is none. */
+  label?: string;
 }
 
 export type Choice =
@@ -49,12 +51,13 @@ const open = ({ sessionId, isLive }: Candidate): Choice => ({ kind: isLive ? "li
 /** Fewer characters of an id are more likely a word. */
 const minPrefix = 4;
 
-/** By id, by title (the newest of those that share it), by the beginning of an id, by a title in any case, by its beginning. */
+/** By id, by title (the newest of those that share it), by the beginning of an id, by what lists show in any case, by its beginning. */
 export function findSession(named: string, sessions: readonly Candidate[]): Choice {
   if (named.trim() === "")
     return { kind: "error", message: "--resume names nothing", hint: "csm -r alone lists the conversations of this folder" };
   const lower = named.toLowerCase();
-  const byTitle = (match: (title: string) => boolean) => (session: Candidate) => match(session.title ?? session.aiTitle ?? "");
+  const byTitle = (match: (title: string) => boolean) => (session: Candidate) =>
+    match(session.label ?? session.title ?? session.aiTitle ?? "");
   if (isSessionId(named)) {
     const known = sessions.find(({ sessionId }) => sessionId === lower);
     return known === undefined ? { kind: "unknown", named } : open(known);

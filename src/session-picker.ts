@@ -7,7 +7,7 @@ import { type PickerSource, runPicker } from "./picker.ts";
 import type { PickerRow } from "./picker-state.ts";
 import { printable, printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
-import { titleOf } from "./transcript-facts.ts";
+import { noFacts, type TranscriptFacts, titleOf } from "./transcript-facts.ts";
 import type { TranscriptFile } from "./transcript-files.ts";
 import type { Conversation, TranscriptIndex } from "./transcript-index.ts";
 import { renderTranscript } from "./transcript-text.ts";
@@ -53,7 +53,6 @@ export async function pickSession(pick: SessionPick): Promise<PickedSession> {
 /** The question about one live conversation, where it was named and so none has to be chosen. */
 export async function askAboutLive(pick: SessionPick, conversation: Conversation): Promise<PickedSession> {
   const list = createList(pick);
-  await list.refresh();
   const question = await list.ask(conversation.sessionId);
   if (question === undefined) return { kind: "resume", conversation };
   const rows = question.options.map(({ id, label }): PickerRow => ({ id, cells: [], title: label, search: label.toLowerCase() }));
@@ -68,12 +67,18 @@ function createList(pick: SessionPick) {
   const { known, unread } = index.lookUp(files);
   const waiting = unread.toSorted((a, b) => b.modifiedAt - a.modifiedAt);
   const previews = new Map<string, string[]>();
+  const renderSession = createRowRenderer(pick);
   let conversations = select(known, waiting);
   let owners: ReadonlyMap<string, LiveOwner> = new Map();
   let attach: Attach | undefined;
   const find = (rowId: string): Conversation | undefined =>
     rowId === continueId ? pickNewestFree(conversations, owners) : conversations.find(({ sessionId }) => sessionId === rowId);
+  const refresh = async () => {
+    owners = await readLiveOwners(sys, pick.configDirs);
+  };
   const ask = async (rowId: string) => {
+    // Opened elsewhere while one was reading the list.
+    await refresh();
     const owner = owners.get(rowId);
     if (owner === undefined) return undefined;
     attach = await findAttach(sys, owner);
@@ -84,16 +89,14 @@ function createList(pick: SessionPick) {
   const source: PickerSource = {
     title: `csm  ${fromHome(printableLine(sys.cwd), pick.home)}`,
     hint: "type to filter by title and prompts",
-    rows: () => renderRows(pick, conversations, owners, waiting.length),
+    rows: () => renderRows(pick, renderSession, conversations, owners, waiting.length),
     readMore() {
       const before = sys.now();
       while (waiting.length > 0 && sys.now() - before < sliceMs) known.push(...index.read(waiting.splice(0, sliceFiles)));
       conversations = select(known, waiting);
       return waiting.length > 0;
     },
-    refresh: async () => {
-      owners = await readLiveOwners(sys, pick.configDirs);
-    },
+    refresh,
     search(word) {
       const paths = index.search(word);
       return new Set(known.flatMap(({ path, sessionId }) => (paths.has(path) ? [sessionId] : [])));
@@ -111,7 +114,7 @@ function createList(pick: SessionPick) {
     source,
     find,
     ask,
-    refresh: async () => source.refresh?.(),
+    refresh,
     get attach() {
       return attach;
     },
@@ -123,28 +126,52 @@ const sliceFiles = 8;
 
 /** Those that are not read yet stand in their place, without a title. */
 const select = (known: readonly Conversation[], waiting: readonly TranscriptFile[]): Conversation[] =>
-  selectConversations([...known, ...waiting.map((file) => ({ ...file, facts: { turns: 0 } }))]);
+  selectConversations([...known, ...waiting.map((file) => ({ ...file, facts: noFacts }))]);
 
-function renderRows(pick: SessionPick, conversations: readonly Conversation[], owners: ReadonlyMap<string, LiveOwner>, unread: number) {
-  const now = pick.sys.now();
+type RenderRow = (conversation: Conversation, isLive: boolean) => PickerRow;
+
+/** Thousands of rows are asked for again at each step of the reading: each is made once for what is known of it. */
+function createRowRenderer({ sys, profileNames }: SessionPick): RenderRow {
+  const now = sys.now();
+  const made = new Map<string, { facts: TranscriptFacts; row: PickerRow }>();
+  return (conversation, isLive) => {
+    const { path, facts } = conversation;
+    const kept = made.get(path);
+    if (kept !== undefined && kept.facts === facts && kept.row.isLive === isLive) return kept.row;
+    const row = renderRow(conversation, isLive, now, profileNames);
+    made.set(path, { facts, row });
+    return row;
+  };
+}
+
+function renderRow(
+  { sessionId, modifiedAt, facts, configDirs }: Conversation,
+  isLive: boolean,
+  now: number,
+  profileNames: ReadonlyMap<string, string>,
+): PickerRow {
+  const title = printableLine(titleOf(facts).slice(0, titleLength)).replace(stackedMarks, "$1");
+  const cells = [age(now - modifiedAt), sessionId.slice(0, 8), printableLine(facts.permissionMode ?? "?").slice(0, 20)];
+  if (profileNames.size > 1) cells.push(printableLine(configDirs.flatMap((dir) => profileNames.get(dir) ?? []).join(" ")) || "-");
+  // Not the age and not the id: digits would match by chance.
+  const search = [title, ...cells.slice(2), isLive ? "live" : ""].join(" ").toLowerCase();
+  return { id: sessionId, cells, title: title === "" ? "…" : title, isLive, search };
+}
+
+function renderRows(
+  pick: SessionPick,
+  render: RenderRow,
+  conversations: readonly Conversation[],
+  owners: ReadonlyMap<string, LiveOwner>,
+  unread: number,
+) {
   const free = pickNewestFree(conversations, owners);
-  const hasProfiles = pick.profileNames.size > 1;
-  const sessions = conversations.map((conversation): PickerRow => {
-    const { sessionId, modifiedAt, facts } = conversation;
-    const title = printableLine(titleOf(facts).slice(0, titleLength)).replace(stackedMarks, "$1");
-    const profile = hasProfiles ? conversation.configDirs.flatMap((dir) => pick.profileNames.get(dir) ?? []).join(" ") : undefined;
-    const cells = [age(now - modifiedAt), sessionId.slice(0, 8), printableLine(facts.permissionMode ?? "?").slice(0, 20)];
-    if (profile !== undefined) cells.push(printableLine(profile) || "-");
-    const isLive = owners.has(sessionId);
-    // Not the age and not the id: digits would match by chance.
-    const search = [title, ...cells.slice(2), isLive ? "live" : ""].join(" ").toLowerCase();
-    return { id: sessionId, cells, title: title === "" ? "…" : title, isLive, search };
-  });
-  const freeTitle = sessions.find(({ id }) => id === free?.sessionId);
+  const sessions = conversations.map((conversation) => render(conversation, owners.has(conversation.sessionId)));
   const actions: PickerRow[] = [{ id: newId, cells: [], title: "+ new session", search: "new session" }];
-  if (freeTitle !== undefined && free !== undefined) {
-    const title = `↻ continue: ${freeTitle.title}`;
-    actions.push({ id: continueId, cells: [], title: `${title}  (${age(now - free.modifiedAt)} ago)`, search: title.toLowerCase() });
+  if (free !== undefined) {
+    const { title, cells } = render(free, false);
+    const label = `↻ continue: ${title}`;
+    actions.push({ id: continueId, cells: [], title: `${label}  (${cells[0]} ago)`, search: label.toLowerCase() });
   }
   const progress = unread === 0 ? {} : { progress: { read: pick.files.length - unread, total: pick.files.length } };
   return { rows: [...actions, ...sessions], defaultId: free === undefined || pick.hasPrompt ? newId : continueId, ...progress };
@@ -158,7 +185,8 @@ const stackedMarks = /(\p{M}{4})\p{M}+/gu;
 const age = (ms: number): string => duration(ms).split(" ")[0] ?? "0s";
 const fromHome = (path: string, home: string): string => (path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path);
 
-const previewBytes = 128 * 1024;
+/** One request's snapshots take 100 KB, and a turn has several. */
+const previewBytes = 512 * 1024;
 const previewLines = 40;
 
 /** The end of the conversation, as it was said. */

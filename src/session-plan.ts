@@ -6,12 +6,14 @@ import type { Attach } from "./live-attach.ts";
 import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, readRegistry } from "./registry.ts";
-import { type LaunchOptions, positionals } from "./run-options.ts";
+import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
+import { printableLine } from "./sanitize.ts";
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./session-choice.ts";
 import { isSessionId } from "./session-id.ts";
 import { askAboutLive, pickSession, type SessionPick } from "./session-picker.ts";
 import { mergeSessionSidecar, readSessionSidecar, sidecarFlags } from "./session-sidecar.ts";
 import type { Sys } from "./sys.ts";
+import { titleOf } from "./transcript-facts.ts";
 import type { TranscriptFile } from "./transcript-files.ts";
 import { type Conversation, openTranscriptIndex, type TranscriptIndex } from "./transcript-index.ts";
 
@@ -65,6 +67,24 @@ export async function planSession(desk: Desk, program: LaunchProgram): Promise<S
   }
 }
 
+/**
+ * The words of a call that claude gets untouched, with the whole id where the beginning of one or a title stood. What names
+ * nothing here stays: claude has its own ways to find a conversation.
+ */
+export function withWholeId(sys: Sys, words: readonly string[]): string[] {
+  const found = findNamedSession(words);
+  if (found === undefined || isSessionId(found.named)) return [...words];
+  const configDirs = profileDirs(sys, readRegistry(sys)).map(({ dir }) => dir);
+  const files = listFolderTranscripts(sys, configDirs, sys.realPath(sys.cwd) ?? sys.cwd);
+  const index = openTranscriptIndex(sys);
+  try {
+    const choice = findSession(found.named, toCandidates(readAll(index, files), new Map()));
+    return choice.kind === "resume" ? words.with(found.index, found.prefix + choice.sessionId) : [...words];
+  } finally {
+    index.close();
+  }
+}
+
 type Resolved =
   | { kind: "new" | "cancelled" }
   | { kind: "create" | "unseen"; sessionId: string }
@@ -110,6 +130,9 @@ function readAll(index: TranscriptIndex, files: readonly TranscriptFile[]): Conv
 const narrow = (files: TranscriptFile[], named: string): TranscriptFile[] =>
   isSessionId(named) ? files.filter(({ sessionId }) => sessionId === named.toLowerCase()) : files;
 
+/** Nobody types more of a prompt. */
+const maxLabel = 1000;
+
 const toCandidates = (conversations: readonly Conversation[], owners: ReadonlyMap<string, LiveOwner>): Candidate[] =>
   conversations.map(({ sessionId, modifiedAt, facts }) => {
     const title = facts.customTitle ?? facts.agentName;
@@ -117,6 +140,7 @@ const toCandidates = (conversations: readonly Conversation[], owners: ReadonlyMa
       sessionId,
       modifiedAt,
       isLive: owners.has(sessionId),
+      label: printableLine(titleOf(facts).slice(0, maxLabel)),
       ...(title === undefined ? {} : { title }),
       ...(facts.aiTitle === undefined ? {} : { aiTitle: facts.aiTitle }),
     };

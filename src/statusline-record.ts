@@ -5,7 +5,7 @@ import { isRecord, parseJson } from "./claude-usage.ts";
 import { configDir, profilesPath, statuslineDir } from "./paths.ts";
 import { mergeSample, parseStatuslineInput, type StatuslineSample } from "./statusline-sample.ts";
 import { defaultTemplate, placeholderValues, renderTemplate } from "./statusline-template.ts";
-import { type Bounded, runBounded } from "./sys-bounded.ts";
+import type { Bounded } from "./sys-bounded.ts";
 
 type Place = Parameters<typeof configDir>[0];
 
@@ -89,6 +89,7 @@ const maxWrappedBytes = 200_000;
 
 /** The user's own status line, given what we were given.  */
 export async function runWrapped(line: string, input: string): Promise<Bounded> {
+  const { runBounded } = await import("./sys-bounded.ts");
   const argv = process.platform === "win32" ? ["cmd", "/C", line] : ["sh", "-c", line];
   const result = await runBounded(argv, {
     input,

@@ -1,27 +1,26 @@
-import { fstatSync, readFileSync, writeSync } from "node:fs";
 import { hostname } from "node:os";
 import { renderStatusline } from "./statusline.ts";
 
 /**
  * `csm statusline`, which Claude Code runs at every repaint: it loads no package and no database, waits for nothing, and
- * whatever fails it still says something. So it is an OS file of its own.
+ * whatever fails it still says something. So it is an OS file of its own. Without input not even `node:fs` is loaded (+0.7 ms).
  */
 export async function runStatusline(args: readonly string[]): Promise<void> {
   const plain = renderStatusline(process.env, hostname());
   try {
     const { template, wrapped, problem } = readArguments(args);
-    if (problem !== undefined) tell(problem);
+    if (problem !== undefined) await tell(problem);
     const text = await readStdin();
     if (text.trim() === "" && wrapped === undefined) return write(1, `${plain}\n`);
     const { recordStatusline, runWrapped } = await import("./statusline-record.ts");
     const line = recordStatusline(text, template, plain) ?? plain;
     if (wrapped === undefined) return write(1, `${line}\n`);
     const own = await runWrapped(wrapped, text);
-    if ("failure" in own) tell(own.failure);
-    write(1, "text" in own ? own.text.replace(/\n?$/, "\n") : `${line}\n`);
+    if ("failure" in own) await tell(own.failure);
+    await write(1, "text" in own ? own.text.replace(/\n?$/, "\n") : `${line}\n`);
   } catch {
     // A status line that fails would be blank: the plain one stands in for it.
-    write(1, `${plain}\n`);
+    await write(1, `${plain}\n`);
   }
 }
 
@@ -46,9 +45,9 @@ const inputTimeoutMs = 1000;
 
 /** Empty from a terminal or a device. */
 async function readStdin(): Promise<string> {
-  const stat = fstatSync(0);
-  if (stat.isFile()) return stat.size > maxInputBytes ? "" : readFileSync(0, "utf8");
+  const stat = await Bun.stdin.stat();
   if (stat.isCharacterDevice()) return "";
+  if (stat.isFile()) return stat.size > maxInputBytes ? "" : Bun.stdin.text();
   const { readBounded } = await import("./sys-bounded.ts");
   const reading = readBounded(Bun.stdin.stream() as unknown as ReadableStream<Uint8Array>, maxInputBytes);
   const timer = setTimeout(reading.cancel, inputTimeoutMs);
@@ -57,13 +56,10 @@ async function readStdin(): Promise<string> {
   return bytes === undefined ? "" : new TextDecoder().decode(bytes);
 }
 
-function write(fd: 1 | 2, text: string): void {
+async function write(fd: 1 | 2, text: string): Promise<void> {
   try {
-    // A line goes into a pipe whole; only what a wrapped one prints may need more than one write.
-    const written = writeSync(fd, text);
-    const bytes = written < Buffer.byteLength(text) ? Buffer.from(text) : undefined;
-    if (bytes !== undefined) for (let from = written; from < bytes.length; ) from += writeSync(fd, bytes, from);
+    await Bun.write(fd === 1 ? Bun.stdout : Bun.stderr, text);
   } catch {
-    // The reader has gone, or does not keep up: nobody is left to tell.
+    // The reader has gone: nobody is left to tell.
   }
 }

@@ -34,8 +34,11 @@ export function renderTemplate(template: string, values: PlaceholderValues): str
     if (part === undefined) continue;
     line += line === "" ? part : (parts[index - 1] ?? " ") + part;
   }
-  return printableLine(line);
+  return plainLine.test(line) ? line.trim() : printableLine(line);
 }
+
+/** Most lines are: the patterns that clean the others take longer to compile than all the rest of the line. */
+const plainLine = /^(?!.* {2})[ -~·]*$/;
 
 function renderPart(part: string, values: PlaceholderValues): string | undefined {
   const names = [...part.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? "");

@@ -67,7 +67,11 @@ export function openTranscriptIndex(sys: Sys): TranscriptIndex {
       }),
     read(files) {
       const readings = files.map((file) => readTranscript(sys, file, entries.get(file.path), window));
-      withCache((to) => save(to, readings));
+      try {
+        withCache((to) => save(to, readings));
+      } catch {
+        // A full disk: what was read still counts, and is read again the next time.
+      }
       return readings.map(({ file, facts }) => ({ ...file, facts }));
     },
     search(text) {

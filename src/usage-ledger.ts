@@ -76,12 +76,7 @@ export function openLedger(sys: Sys): Ledger {
   const all = <T>(sql: string, ...values: (string | number)[]) => database.query(sql).all(...values) as T[];
   const write = (action: () => void) => database.transaction(action).immediate();
   return {
-    readings: () =>
-      all<Row>("SELECT account, window, source, used, resets, at FROM reading").map(({ used, resets, ...row }) => ({
-        ...row,
-        usedPercent: used,
-        ...(resets === null ? {} : { resetsAt: resets }),
-      })),
+    readings: () => all<Row>("SELECT account, window, source, used, resets, at FROM reading").map(readingOf),
     record(readings, now) {
       if (readings.length === 0) return;
       const put = database.query(
@@ -116,6 +111,11 @@ export function openLedger(sys: Sys): Ledger {
   };
 }
 
+const readingOf = ({ account, window, source, used, resets, at }: Row): Reading =>
+  resets === null
+    ? { account, window, source, usedPercent: used, at }
+    : { account, window, source, usedPercent: used, resetsAt: resets, at };
+
 const noteOf = ({ path, modified, note }: { path: string; modified: number; note: string }): FileNote => ({
   path,
   modifiedAt: modified,
@@ -131,6 +131,14 @@ function trusted(reading: Reading, now: number): Reading {
   const longestMs = (reading.window === "five_hour" ? 6 : 8 * 24) * HOUR;
   const { resetsAt, ...rest } = reading;
   return { ...rest, at, ...(resetsAt === undefined || resetsAt > at + longestMs ? {} : { resetsAt: Math.round(resetsAt) }) };
+}
+
+const lengthMs = (window: string): number => (window === "five_hour" ? 5 : 7 * 24) * HOUR;
+
+/** A window that does not say when it resets has done so once its whole length has passed. */
+export function withKnownEnd(reading: Reading, now: number): Reading {
+  const end = reading.at + lengthMs(reading.window);
+  return reading.resetsAt === undefined && end <= now ? { ...reading, resetsAt: end } : reading;
 }
 
 /** Of several readings of one window the newest counts; of equally old ones, that of the source which asked most directly. */

@@ -3,7 +3,7 @@ import { duration, fit, type Paint, type Style, width } from "./format.ts";
 import { printableLine } from "./sanitize.ts";
 import { effectiveWindow } from "./scorer.ts";
 import type { ProfileUsage, UsageReport } from "./usage.ts";
-import type { Source } from "./usage-ledger.ts";
+import type { Reading, Source } from "./usage-ledger.ts";
 
 export interface ViewOptions {
   paint: Paint;
@@ -57,11 +57,13 @@ const isShown = ({ isRegistered, windows }: ProfileUsage): boolean => isRegister
 
 /** Only of a hub: what this machine saw itself shows its age in its row. */
 function staleLine({ profiles, now }: UsageReport): string | undefined {
-  const readings = profiles.flatMap(({ windows }) => [...windows.values()]);
-  const newest = readings.toSorted((a, b) => b.at - a.at)[0];
+  const newest = newestOf(profiles.flatMap(({ windows }) => [...windows.values()]));
   if (newest === undefined || !hubSources.includes(newest.source) || now - newest.at < 60_000) return undefined;
   return `⚠ hub data is ${oneUnit(now - newest.at)} old (showing last-known cache)`;
 }
+
+const newestOf = (readings: readonly Reading[]): Reading | undefined =>
+  readings.reduce<Reading | undefined>((newest, reading) => (newest === undefined || reading.at > newest.at ? reading : newest), undefined);
 
 const oneUnit = (ms: number): string => duration(ms).split(" ")[0] ?? "";
 
@@ -97,7 +99,7 @@ function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOpt
   const windows = new Map([...profile.windows].map(([name, reading]) => [name, effectiveWindow(reading, now)]));
   const status = statusOf([...windows.values()], profile.error);
   const [word, style] = statusWords[status];
-  const newest = [...profile.windows.values()].toSorted((a, b) => b.at - a.at)[0];
+  const newest = newestOf([...profile.windows.values()]);
   const models = [...windows].filter(([name]) => name !== "five_hour" && name !== "seven_day");
   return {
     mark: profile.name === recommended ? "★" : profile.isCurrent ? "*" : " ",
@@ -207,11 +209,11 @@ function renderLine(cells: readonly Cell[], widths: readonly number[], paint: Pa
   for (const [index, { text, style }] of cells.entries()) {
     const room = columns - used;
     if (room <= 0) break;
-    const shown = room === Number.POSITIVE_INFINITY ? text : fit(text, room);
+    const shown = room >= (widths[index] ?? 0) ? text : fit(text, room);
     const isLast = index === cells.length - 1;
-    const padding = isLast ? "" : " ".repeat(Math.max(0, Math.min((widths[index] ?? 0) + 2, room) - width(shown)));
-    line += (style === undefined ? shown : paint(style, shown)) + padding;
-    used += width(shown) + padding.length;
+    const taken = isLast ? 0 : Math.min((widths[index] ?? 0) + 2, room);
+    line += (style === undefined ? shown : paint(style, shown)) + " ".repeat(Math.max(0, taken - (isLast ? 0 : width(shown))));
+    used += taken;
   }
   return line.trimEnd();
 }

@@ -4,8 +4,8 @@ import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
 import type { Blob } from "./usage-blob.ts";
 import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-fetch.ts";
-import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source } from "./usage-ledger.ts";
-import { foldStatuslines, foldTranscripts, readProfiles, type UsageProfile } from "./usage-profiles.ts";
+import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source, withKnownEnd } from "./usage-ledger.ts";
+import { foldStatuslines, readProfiles, type UsageProfile } from "./usage-profiles.ts";
 import { isConfigured, readDisabledProfiles, readFetchSettings, readScoreSettings } from "./usage-settings.ts";
 
 export interface ProfileUsage extends UsageProfile {
@@ -53,7 +53,7 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
     foldStatuslines(sys, ledger, profiles);
     const settings = readFetchSettings(sys.env);
     let failure: string | undefined;
-    if (options.looks ?? options.fetches) foldTranscripts(sys, ledger, profiles);
+    if (options.looks ?? options.fetches) (await import("./usage-transcripts.ts")).foldTranscripts(sys, ledger, profiles);
     if (options.fetches) {
       const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
@@ -135,7 +135,7 @@ function createReport(
   profiles: readonly UsageProfile[],
   { cached, failure }: { cached?: NonNullable<ReturnType<typeof readCachedBlob>>; failure?: string },
 ): UsageReport {
-  const readings = newestReadings(ledger.readings());
+  const readings = newestReadings(ledger.readings().map((reading) => withKnownEnd(reading, sys.now())));
   const disabled = readDisabledProfiles(sys);
   const names = new Set(profiles.map(({ name }) => name));
   const sharers = Map.groupBy(profiles, ({ account }) => account);

@@ -102,6 +102,13 @@ test.each<[string, (entry: Entry) => void]>([
   ["more tokens than there are", (entry) => Object.assign(usageOf(entry), { input_tokens: 1e30 })],
   ["no input", (entry) => void delete usageOf(entry).input_tokens],
   ["no usage", (entry) => void delete messageOf(entry).usage],
+  [
+    "no usage but that in the input of a tool",
+    (entry) => {
+      delete messageOf(entry).usage;
+      messageOf(entry).content = [{ type: "tool_use", input: { usage: { input_tokens: 9, output_tokens: 9 } } }];
+    },
+  ],
   ["no model", (entry) => void delete messageOf(entry).model],
   ["no time", (entry) => void delete entry.timestamp],
   ["the year 9999", (entry) => Object.assign(entry, { timestamp: "9999-01-01T00:00:00.000Z" })],

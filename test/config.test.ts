@@ -21,7 +21,8 @@ describe("keys", () => {
     ["usage.disabled", ["work", "spare"], { usage: { disabled: ["work", "spare"] } }],
     ["usage.policy", ["spread"], { usage: { policy: "spread" } }],
     ["prices.claude-opus-4.5.input", ["2.5"], { prices: { "claude-opus-4.5": { input: 2.5 } } }],
-    ["dashboard.warn-percent", ["70"], { dashboard: { warnPercent: 70 } }],
+    ["dashboard.context-warn-percent", ["70"], { dashboard: { contextWarnPercent: 70 } }],
+    ["usage.disabled", ["home", "old"], { usage: { disabled: ["home", "old"] } }],
   ])("%s is set", (key, words, expected) => {
     expect(set({}, key, ...words)).toEqual(expected as Record<string, unknown>);
   });

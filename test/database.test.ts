@@ -2,12 +2,12 @@ import { afterAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { openCache, takeLock } from "../src/database.ts";
+import { type CacheSchema, openCache, takeLock } from "../src/database.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "csm-database-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const schema = { version: 1, tables: "CREATE TABLE item (name TEXT PRIMARY KEY)" };
-const names = (path: string, given = schema) => {
+const names = (path: string, given: CacheSchema = schema) => {
   const cache = openCache(path, given);
   const rows = cache.query("SELECT name FROM item ORDER BY name").all() as { name: string }[];
   cache.close();
@@ -35,6 +35,19 @@ test.each([
   expect(names(path)).toEqual([]);
   put(path, "two");
   expect(names(path)).toEqual(["two"]);
+});
+
+test("a database that somebody keeps busy is not thrown away", () => {
+  const path = join(dir, "busy.db");
+  put(path, "kept");
+  const holder = openCache(path, schema);
+  holder.run("PRAGMA locking_mode = EXCLUSIVE");
+  holder.run("BEGIN EXCLUSIVE");
+  holder.run("INSERT INTO item VALUES ('more')");
+  expect(names(path, { ...schema, busyTimeoutMs: 10 })).toEqual([]);
+  holder.run("COMMIT");
+  holder.close();
+  expect(names(path)).toEqual(["kept", "more"]);
 });
 
 test("another version starts over", () => {

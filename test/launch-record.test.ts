@@ -30,6 +30,7 @@ test("a later launch of the same conversation takes the place of the earlier one
   await rememberLaunch(sys, { ...launch, sessionId: "a" });
   sys.files.set("/proc/sys/kernel/random/boot_id", "boot-2\n");
   await rememberLaunch(sys, { ...launch, sessionId: "other" });
+  expect(readLaunches(sys)).toHaveLength(2);
   sys.files.set("/proc/7/stat", stat("60"));
   await rememberLaunch(sys, { ...launch, sessionId: "a" });
   expect(
@@ -61,6 +62,27 @@ test("an end is noted once, for the newest launch with that number", async () =>
     ["old", undefined],
     ["a", { how: "exit", at: 1010 }],
   ]);
+});
+
+const id = "0f000000-0000-4000-8000-00000000000a";
+
+test.each<[rule: string, args: string[], sessionId: string | undefined]>([
+  ["--resume", ["--model", "opus", "--resume", id], id],
+  ["--session-id", [`--session-id=${id}`], id],
+  ["a fork has the new one", ["--resume", "0f000000-0000-4000-8000-00000000000b", "--fork-session", "--session-id", id], id],
+  ["a word that is no id", ["--resume", "title"], undefined],
+  ["none", [], undefined],
+])("the conversation that claude was told: %s", async (_, args, sessionId) => {
+  const sys = createPlace();
+  await rememberLaunch(sys, { ...launch, args, isEndTold: true });
+  expect(readLaunches(sys).map((record) => [record.sessionId, record.isEndTold])).toEqual([[sessionId, true]]);
+});
+
+test("the end names the conversation that was open last", async () => {
+  const sys = createPlace();
+  await rememberLaunch(sys, { ...launch, sessionId: "a" });
+  rememberEnd(sys, 7, "signal", id);
+  expect(readLaunches(sys)).toMatchObject([{ sessionId: id, ended: { how: "signal", at: 1000 } }]);
 });
 
 test("a process that has gone already, and a disk that is full, are no failure", async () => {

@@ -120,3 +120,26 @@ test("a line of 30 MB is counted, and only its ends are kept", () => {
   const { read } = start({ [path]: big + usageLine({ id: "m2", input: 6 }) });
   expect(inOut(read())[0]).toBe(11);
 });
+
+test("10,000 damaged files are read, growing and starting over, without a throw or a sum from nowhere", () => {
+  const whole = promptLine() + [1, 2, 3].map((id) => usageLine({ id: `m${id}`, input: id })).join("") + toolResultLine();
+  let state = 3;
+  const random = (below: number) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return Math.floor((state / 0x100000000) * below);
+  };
+  const { sys, read } = start();
+  for (let round = 0; round < 10_000; round++) {
+    const [from, to] = [random(whole.length), random(whole.length)].sort((a, b) => a - b) as [number, number];
+    const text =
+      [whole.slice(0, from) + whole.slice(to), whole.slice(from, to), `${whole.slice(0, from)}\u0000"{${whole.slice(from)}`][random(3)] ??
+      "";
+    if (random(3) === 0) sys.appendPrivate(path, text);
+    else sys.overwrite(path, text);
+    const { totals, format } = read();
+    // A cut may join the begin of one answer with the end of another.
+    expect(totals.messages).toBeLessThanOrEqual((sys.files.get(path) ?? "").split("assistant").length);
+    expect(totals.tokens.input).toBeLessThanOrEqual(3 * totals.messages);
+    if (totals.messages > 0) expect(format).toBe("ok");
+  }
+});

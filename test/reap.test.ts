@@ -57,7 +57,7 @@ test.each<[rule: string, rows: ProcessRow[], livePids: number[], pids: number[]]
     [60],
   ],
   ["a live shell's child is the shell's", [row(41, 1, 150, { command: "-zsh", group: 41 }), row(60, 41, 200, { group: 50 })], [], []],
-  ["a cycle of parents ends the walk (106)", [row(60, 61, 200, { group: 50 }), row(61, 60, 200, { group: 50 })], [], []],
+  ["a cycle of parents ends the walk (106)", [row(60, 61, 200, { group: 50 }), row(61, 60, 200, { group: 50 }), row(62, 60, 200)], [], []],
 ])("planReap: %s", (_, rows, livePids, pids) => {
   const plan = planReap({ table: [init, shell, self, ...rows], ownPid: 99, dead, livePids });
   expect(plan.map((orphan) => orphan.row.pid)).toEqual(pids);

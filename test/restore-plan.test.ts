@@ -38,13 +38,22 @@ test.each<[rule: string, input: Partial<RestoreInput>, lost: string[]]>([
   ["claude's background sessions are its daemon's", { found: [found(file(150, { kind: "bg" }))] }, []],
   ["one conversation, two crashes: once", { found: [found(file(120)), found(file(150, { pid: 51 }))] }, ["a killed"]],
   ["ended in order: no file, same boot", { records: [record(150)] }, []],
-  ["orderly shutdown: the file went, the record did not", { records: [record(50, { boot: "before" })] }, ["a restarted"]],
+  ["orderly shutdown: the file went, the record did not", { records: [record(50, { boot: "before", isEndTold: true })] }, ["a restarted"]],
   ["the shutdown's signal was seen", { records: [record(50, { boot: "before", ended: { how: "signal", at: 1 } })] }, ["a restarted"]],
+  ["nobody would have told of an end in order", { records: [record(50, { boot: "before" })] }, []],
   ["somebody ended it before the shutdown", { records: [record(50, { boot: "before", ended: { how: "exit", at: 1 } })] }, []],
   ["a terminal closed in this boot is somebody's wish", { records: [record(150, { ended: { how: "signal", at: 1 } })] }, []],
-  ["its process runs: the start of a file is slow", { records: [record(50, { boot: "before" })], runningIds: new Set(["r"]) }, []],
+  [
+    "its process runs: the start of a file is slow",
+    { records: [record(50, { boot: "before", isEndTold: true })], runningIds: new Set(["r"]) },
+    [],
+  ],
   ["a system that tells no boot", { records: [record(50, { boot: "" })], boot: { key: "" } }, []],
-  ["no id was ever known", { records: [{ ...record(50, { boot: "before" }), sessionId: undefined } as unknown as LaunchRecord] }, []],
+  [
+    "no id was ever known",
+    { records: [{ ...record(50, { boot: "before", isEndTold: true }), sessionId: undefined } as unknown as LaunchRecord] },
+    [],
+  ],
   [
     "brought back and ended since: the old file has no say",
     {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { choosesSession, isForClaude, type LaunchOptions, parseRunOptions, positionals, splitOwnFlags } from "../src/run-options.ts";
+import {
+  choosesSession,
+  findNamedSession,
+  isForClaude,
+  type LaunchOptions,
+  parseRunOptions,
+  positionals,
+  splitOwnFlags,
+} from "../src/run-options.ts";
 
 const none: LaunchOptions = {
   isInteractive: false,
@@ -154,7 +162,21 @@ describe("calls that are claude's alone", () => {
     ["--profile=work -A --no-pick -p hi", "--profile=work -A --no-pick", "-p hi"],
     ["mcp add --profile x", "", "mcp add --profile x"],
     ["--profile", "", "--profile"],
+    ["-p hi --profile work", "--profile work", "-p hi"],
+    ["-p --profile=work hi", "--profile=work", "-p hi"],
+    ["--verbose mcp --profile x", "", "--verbose mcp --profile x"],
+    ["-p -- --profile x", "", "-p -- --profile x"],
   ])("our flags before %s", (text, own, rest) => {
     expect(splitOwnFlags(words(text))).toEqual({ own: words(own), rest: words(rest) });
   });
+});
+
+test.each<[string, ReturnType<typeof findNamedSession>]>([
+  ["-p -r 3f2a hi", { index: 2, prefix: "", named: "3f2a" }],
+  ["--resume=fix -p hi", { index: 0, prefix: "--resume=", named: "fix" }],
+  ["-p -r", undefined],
+  ["-p -r --verbose x", undefined],
+  ["-p -- -r x", undefined],
+])("the name of a conversation in %p", (text, expected) => {
+  expect(findNamedSession(words(text))).toEqual(expected as { index: number; prefix: string; named: string });
 });

@@ -13,6 +13,7 @@ const sessions: Candidate[] = [
   { sessionId: b, modifiedAt: 30, isLive: false, title: "release", aiTitle: "Make a release" },
   { sessionId: c, modifiedAt: 20, isLive: false, aiTitle: "Explain the build" },
   { sessionId: id("dddd"), modifiedAt: 10, isLive: false, title: "release" },
+  { sessionId: id("ffff"), modifiedAt: 5, isLive: false, label: "Why does the test fail?" },
 ];
 
 const choose = (args: string[], hasTerminal = true, from: readonly Candidate[] = sessions): Choice =>
@@ -33,6 +34,7 @@ describe("which conversation", () => {
     ["a title of Claude Code's", ["-r", "Explain the build"], { kind: "resume", sessionId: c }],
     ["a title in other letters", ["-r", "fix LOGIN"], { kind: "resume", sessionId: a }],
     ["the beginning of a title", ["--resume=expl"], { kind: "resume", sessionId: c }],
+    ["what a list shows, where there is no title", ["-r", "why does"], { kind: "resume", sessionId: id("ffff") }],
     ["one that is open is never resumed twice", ["-r", "Nightly"], { kind: "live", sessionId: live }],
     ["also by its id", ["-r", live], { kind: "live", sessionId: live }],
     ["a word that names nothing", ["-r", "nothing"], { kind: "unknown", named: "nothing" }],

@@ -30,6 +30,7 @@ test.each<[rule: string, input: object, template: string, line: string]>([
   ["text without placeholders stays", full, "hello · {name}", "hello · fix the bug"],
   ["a mistyped placeholder is seen", full, "{modle} {host}", "{modle} mac"],
   ["names of the prototype are no placeholders", full, "{toString} {cwd}", "{toString} app"],
+  ["blanks are drawn together", { model: { display_name: " a   b " } }, "{model}  x", "a b x"],
   ["the id in short", full, "{session}", "f1d0213b"],
   ["escape sequences do not pass", { model: { display_name: "\u001b]0;evil\u0007Opus\nx" } }, "{model}", "Opus x"],
 ])("%s", (_, input, template, line) => {

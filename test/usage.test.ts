@@ -115,6 +115,16 @@ test("a limit holds until it resets", async () => {
   expect([await view(start + HOUR), await rank(start + HOUR)]).toEqual([["a reset 40 limit"], "a"]);
 });
 
+test("a window that does not say when it resets has done so after its whole length", async () => {
+  register("a");
+  recordUsage(sysAt(), dir("a"), { five_hour: { usedPercent: 80 }, seven_day: { usedPercent: 90 } }, "http", start);
+  expect([await view(start + 4 * HOUR), await view(start + 5 * HOUR), await view(start + 7 * 24 * HOUR)]).toEqual([
+    ["a 80 90 http"],
+    ["a reset 90 http"],
+    ["a reset reset http"],
+  ]);
+});
+
 test("a limit of which nobody knows the end lasts as long as its window", async () => {
   register("a");
   recordLimit(sysAt(), dir("a"), "unknown");
@@ -254,4 +264,13 @@ test("settings: the flag, then the environment, then the config file, then the d
   });
   // A broken first name falls to the default, not to the second.
   expect(readScoreSettings(sysAt(start, { CLAUDE_USAGE_MAX_AGE: "x", CSM_USAGE_MAX_AGE_SECS: "9" })).maxAgeMs).toBe(5000);
+});
+
+test("D18: a folder that is no profile is never chosen, however full it is", async () => {
+  register("a");
+  mkdirSync(join(home, ".claude"));
+  recordUsage(sysAt(), dir("a"), { seven_day: { usedPercent: 10 } }, "statusline", start);
+  recordUsage(sysAt(), join(home, ".claude"), { seven_day: { usedPercent: 90 } }, "statusline", start);
+  expect(await view()).toEqual(["a - 10 -", "claude - 90 -"]);
+  expect(rankAccounts(sysAt(), await readUsage(sysAt(), { fetches: false }), {}).rows.map(({ name }) => name)).toEqual(["a"]);
 });

@@ -131,8 +131,11 @@ test("a session of csd comes back under its name, and scripts go on driving it",
 test("after a restart in order, which leaves nothing of claude's, the record brings it back, in its profile", async () => {
   const { box } = sandbox;
   const dir = join(box.home, ".claude.work");
-  box.sys.writePrivate(join(box.home, ".config/claude-as/profiles.json"), JSON.stringify({ work: dir }));
+  // With a second account csm stays behind what it opens.
+  box.sys.writePrivate(join(box.home, ".config/claude-as/profiles.json"), JSON.stringify({ work: dir, play: `${dir}.play` }));
   box.sys.writePrivate(join(dir, ".claude.json"), box.sys.readText(join(box.home, ".claude.json")) ?? "");
+  const hook = [{ hooks: [{ type: "command", command: `'${csmPath}' hook` }] }];
+  box.sys.writePrivate(join(dir, "settings.json"), JSON.stringify({ hooks: { SessionEnd: hook } }));
   const job = await openSession(box, "job", ["--permission-mode", "plan"], dir);
   await rememberLaunch(box.sys, { ...job, configDir: dir, profile: "work", args: ["--permission-mode", "plan"] });
   process.kill(job.pid, "SIGTERM");
@@ -144,6 +147,7 @@ test("after a restart in order, which leaves nothing of claude's, the record bri
   const launches = join(box.home, ".local/state/csm/launches");
   const record = box.sys.list(launches).find((name) => box.sys.readText(join(launches, name))?.includes(job.sessionId)) ?? "";
   const told = JSON.parse(box.sys.readText(join(launches, record)) ?? "") as Json;
+  expect(told).toMatchObject({ sessionId: job.sessionId, ended: { how: "signal" } });
   box.sys.writePrivate(join(launches, record), JSON.stringify({ ...told, boot: "an earlier one" }));
   // Its transcript was written after the start of this boot, so it seems to have gone on since.
   expect((await plan(box)).skipped.map(({ reason }) => reason)).toEqual(["went on since"]);
@@ -155,6 +159,14 @@ test("after a restart in order, which leaves nothing of claude's, the record bri
   const { pid } = await idleProcess(box, "job", job.sessionId, dir);
   expect(wordsOf(box, pid)).toEqual(expect.arrayContaining(["--permission-mode", "plan", job.sessionId]));
   expect(await box.screen("job")).toContain("job-word");
+  await box.keys("job", "C-c");
+  await box.keys("job", "C-c");
+  await until("its end is noted", () =>
+    box.sys.list(launches).some((name) => {
+      const told = JSON.parse(box.sys.readText(join(launches, name)) || "{}") as Json;
+      return told.sessionId === job.sessionId && told.pid === pid && (told.ended as Json | undefined)?.how === "exit";
+    }),
+  );
 });
 
 test("csm open finds a session by the beginning of its id or its title, and never opens one twice", async () => {

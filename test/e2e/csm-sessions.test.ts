@@ -65,7 +65,7 @@ describe("conversations of the real claude", () => {
   test("one that claude -p had is listed, found by a part of its id, by its title, and goes on with its earlier turns", async () => {
     const { box } = sandbox;
     const cwd = box.folder("real");
-    box.stub.scriptAny([say("The answer is 42."), say("Still 42."), say("And on.")]);
+    box.stub.scriptAny([say("The answer is 42."), say("It is 42."), say("Still 42."), say("And on.")]);
     expect((await box.csm(["-p", "What is the answer?"], { cwd })).code).toBe(0);
     const rows = (await box.csm(["scan"], { cwd })).stdout.trim().split("\n");
     expect(rows.length).toBe(1);
@@ -79,6 +79,11 @@ describe("conversations of the real claude", () => {
     expect(json.sessions).toEqual([
       expect.objectContaining({ session_id: sessionId, turns: 1, model: "claude-opus-5-5", live: null, cwd }),
     ]);
+
+    // Also where claude gets the words untouched: it knows whole ids only.
+    expect(await box.csm(["-p", "-r", sessionId.slice(0, 8), "And now?"], { cwd })).toMatchObject({ code: 0, stdout: "It is 42.\n" });
+    expect(JSON.stringify(box.stub.requests.at(-1)?.body.messages)).toContain("What is the answer?");
+    expect((await box.csm(["scan", "--all"])).stdout).toContain(`${sessionId}\t`);
 
     const type = await openShell(box, "real", cwd);
     await type(`'${csmPath}' -r ${sessionId.slice(0, 8)}`);

@@ -1,0 +1,43 @@
+/** The rows about csm cost: 290 MB of transcripts, read by it and by the newest native ccusage, which must come to the same sums. */
+import { join } from "node:path";
+import { installCcusage } from "./ccusage.ts";
+import { writeTranscripts } from "./usage-load.ts";
+
+const [files, bytes] = [200, 290e6];
+
+type Run = (argv: string[]) => Promise<{ stdout: string }>;
+
+/** Both read `dir/.claude`; a cold run begins without what csm remembers. */
+export function createCostRows(csm: string, dir: string, run: Run) {
+  const env = `HOME='${dir}' CLAUDE_CONFIG_DIR='${dir}/.claude' XDG_STATE_HOME='${dir}/state'`;
+  const ours = `exec env ${env} '${csm}' cost --json --timezone UTC`;
+  const theirs = `exec env ${env} "$(cat '${dir}/ccusage-path')" claude daily --json --offline --mode calculate --timezone UTC`;
+  const [cold, warm, other] = [`rm -rf '${dir}/state'; ${ours}`, ours, theirs].map((script) => ["sh", "-c", script]) as [
+    string[],
+    string[],
+    string[],
+  ];
+  const prepare = () => prepareTranscripts(dir, async (argv) => JSON.parse((await run(argv)).stdout), { cold, warm, other });
+  return [
+    { name: "cost-cold", what: "csm cost, 290 MB in 200 files, nothing cached : ccusage", limit: 1 / 3, a: cold, b: other, prepare },
+    { name: "cost-warm", what: "csm cost, the same a second time : ccusage", limit: 1 / 15, a: warm, b: other, prepare },
+  ];
+}
+
+async function prepareTranscripts(
+  dir: string,
+  read: (argv: string[]) => Promise<unknown>,
+  argv: { cold: string[]; warm: string[]; other: string[] },
+): Promise<void> {
+  if (!(await Bun.file(join(dir, "ccusage-path")).exists())) {
+    writeTranscripts(join(dir, ".claude"), files, bytes);
+    await Bun.write(join(dir, "ccusage-path"), await installCcusage());
+  }
+  const { totals: other } = (await read(argv.other)) as { totals: Record<string, number> };
+  for (const own of [argv.cold, argv.warm]) {
+    const { totals } = (await read(own)) as { totals: Record<string, number> };
+    const sums = [totals.input_tokens, totals.output_tokens, totals.cache_read_tokens, totals.cost_usd?.toFixed(2)];
+    const wanted = [other.inputTokens, other.outputTokens, other.cacheReadTokens, other.totalCost?.toFixed(2)];
+    if (JSON.stringify(sums) !== JSON.stringify(wanted)) throw new Error(`csm cost counts ${sums}, ccusage ${wanted}`);
+  }
+}
