@@ -1,54 +1,54 @@
-import { z } from "zod";
+import { en } from "zod/locales";
+import { z } from "zod/mini";
 import { nearestWord, UserError } from "./errors.ts";
 import { configPath } from "./paths.ts";
 import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
-const percent = z.number().min(0).max(100);
-const milliseconds = z.number().int().min(0);
-const amount = z.number().min(0);
+// The functional form of zod: an eighth of the code, which every copy of this program carries as byte code too.
+const text = z.string().check(z.minLength(1));
+const count = (from: number) => z.optional(z.int().check(z.minimum(from)));
+const percent = z.optional(z.number().check(z.minimum(0), z.maximum(100)));
+const milliseconds = count(0);
+const amount = z.optional(z.number().check(z.minimum(0)));
 
 const limit = z.looseObject({
-  policy: z.enum(["switch", "wait", "ask", "stop"]).optional(),
-  handoffPrompt: z.string().optional(),
-  maxHops: z.number().int().min(0).optional(),
-  cooldownMs: milliseconds.optional(),
+  policy: z.optional(z.enum(["switch", "wait", "ask", "stop"])),
+  handoffPrompt: z.optional(z.string()),
+  maxHops: count(0),
+  cooldownMs: milliseconds,
 });
 
-const rates = {
-  input: amount.optional(),
-  output: amount.optional(),
-  write5m: amount.optional(),
-  write1h: amount.optional(),
-  cacheRead: amount.optional(),
-};
+const rates = { input: amount, output: amount, write5m: amount, write1h: amount, cacheRead: amount };
 
 /** `config.json`. Keys that this version does not know stay in the file. */
 const schema = z.looseObject({
-  launchCommand: z.array(z.string().min(1)).optional(),
-  limit: limit.extend({ profiles: z.record(z.string(), limit).optional() }).optional(),
-  usage: z
-    .looseObject({
-      policy: z.enum(["drain", "consume-first", "spread"]).optional(),
-      limitPercent: percent.optional(),
-      saturationPercent: percent.optional(),
-      maxAgeMs: milliseconds.optional(),
-      holdPoints: percent.optional(),
-      disabled: z.array(z.string().min(1)).optional(),
-    })
-    .optional(),
-  prices: z.record(z.string(), z.looseObject({ ...rates, webSearch: amount.optional(), contextWindow: amount.optional() })).optional(),
-  dashboard: z
-    .looseObject({
-      errorLoopCount: z.number().int().min(1).optional(),
-      stalledMs: milliseconds.optional(),
-      contextWarnPercent: percent.optional(),
-      contextAlarmPercent: percent.optional(),
-      conflictMs: milliseconds.optional(),
-      cacheWarnMs: milliseconds.optional(),
-    })
-    .optional(),
+  launchCommand: z.optional(z.array(text)),
+  limit: z.optional(z.extend(limit, { profiles: z.optional(z.record(z.string(), limit)) })),
+  usage: z.optional(
+    z.looseObject({
+      policy: z.optional(z.enum(["drain", "consume-first", "spread"])),
+      limitPercent: percent,
+      saturationPercent: percent,
+      maxAgeMs: milliseconds,
+      holdPoints: percent,
+      disabled: z.optional(z.array(text)),
+    }),
+  ),
+  prices: z.optional(z.record(z.string(), z.looseObject({ ...rates, webSearch: amount, contextWindow: amount }))),
+  dashboard: z.optional(
+    z.looseObject({
+      errorLoopCount: count(1),
+      stalledMs: milliseconds,
+      contextWarnPercent: percent,
+      contextAlarmPercent: percent,
+      conflictMs: milliseconds,
+      cacheWarnMs: milliseconds,
+    }),
+  ),
 });
+
+z.config(en());
 
 export type Config = z.infer<typeof schema>;
 
