@@ -10,7 +10,7 @@ import type { Monitor } from "./monitor.ts";
 import type { LiveSession } from "./monitor-session.ts";
 import { readProcess } from "./process.ts";
 import { scanProcesses } from "./process-scan.ts";
-import { createSidecarStore } from "./sidecar.ts";
+import { createSidecarStore, type Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
@@ -53,11 +53,11 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
     },
     async stop(session) {
       requireOwn(session);
-      if (session.driver !== undefined) await killSession(driver, session.driver);
+      const sidecar = readSidecar(sys, session);
+      if (sidecar !== undefined) await killSession(driver, sidecar.name);
       else {
         const owner = await readProcess(sys, session.pid);
-        if (owner === undefined || !session.key.startsWith(`${owner.pid}:${owner.start}`))
-          throw new UserError(`${session.name} has ended already`);
+        if (owner === undefined || session.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${session.name} has ended already`);
         // claude removes its session file and ends with 143.
         sys.signal(session.pid, "SIGTERM");
       }
@@ -97,10 +97,8 @@ function requireOwn(session: LiveSession): void {
 /** How a session can be typed into: csd's record of it, or its pane, where it surely is the one that has the keyboard. */
 async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Promise<Target> {
   requireOwn(session);
-  if (session.driver !== undefined) {
-    const sidecar = createSidecarStore(sys).read(session.driver);
-    if (sidecar !== undefined) return trackedTarget(sys, sidecar);
-  }
+  const sidecar = readSidecar(sys, session);
+  if (sidecar !== undefined) return trackedTarget(sys, sidecar);
   if (session.kind !== "interactive") throw new UserError(`${session.name} is a ${session.kind} session: nobody can type into it`);
   const pane = await monitor.findPane(session);
   if (pane === undefined || session.configDir === undefined)
@@ -108,6 +106,12 @@ async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Pro
   const row = (await scanProcesses(sys)).get(session.pid);
   if (row?.isForeground !== true) throw new UserError(`${session.name} has not the keyboard of its pane`, "go to its pane (enter) and see");
   return paneTarget(sys, session, pane);
+}
+
+/** csd's record of this very process: a name may have gone to another session meanwhile. */
+function readSidecar(sys: Sys, { driver, pid }: LiveSession): Sidecar | undefined {
+  const sidecar = driver === undefined ? undefined : createSidecarStore(sys).read(driver);
+  return sidecar?.pid === pid ? sidecar : undefined;
 }
 
 const paneTarget = (sys: Sys, session: LiveSession, pane: Pane): Target => ({

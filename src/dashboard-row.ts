@@ -212,7 +212,10 @@ export const renderRow = (session: LiveSession, chosen: readonly Column[], now: 
   chosen
     .map((column) => {
       const [role, text] = column.cell(session, now, column.width);
-      return theme.paint(role, padTo(oneLine(text), column.width, column.isRight));
+      // Only the words are painted: a colour behind blanks would be a bar.
+      const cut = fit(oneLine(text), column.width);
+      const blanks = " ".repeat(Math.max(0, column.width - width(cut)));
+      return column.isRight === true ? blanks + theme.paint(role, cut) : theme.paint(role, cut) + blanks;
     })
     .join(" ");
 

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { toSignals } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
 import { isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
-import { createAgentReader } from "./monitor-agents.ts";
+import { type Agent, createAgentReader } from "./monitor-agents.ts";
 import type { Checkout } from "./monitor-git.ts";
 import type { Entry } from "./monitor-roster.ts";
 import { kindOfSession, type LiveSession, unknownFormat } from "./monitor-session.ts";
@@ -55,6 +55,8 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
   let hooks: { key: string; status: string; at: number; askedAt: number; signals: HookSignals } | undefined;
   let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
   let grew = false;
+  let polledAt = Number.NEGATIVE_INFINITY;
+  let found: Agent[] = [];
   let lookedUpAt = Number.NEGATIVE_INFINITY;
   let last: { verdict: Verdict; since: number; key: string } | undefined;
 
@@ -74,14 +76,15 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       if (path !== undefined) follower = createFollower(sys, path, shared.lines, shared.historyBytes);
     }
     grew = follower?.read() ?? false;
+    found = follower === undefined ? [] : agents.read(follower.path);
   };
   const readHooks = async () => {
     const channel = target?.channel;
     if (channel === undefined) return;
     const status = `${tracker.entry.file?.status} ${tracker.entry.file?.statusUpdatedAt}`;
     // A hook only matters around a change of the status; a session at rest is asked now and then.
-    const isAtRest = tracker.entry.file?.status === "idle" && hooks?.status === status && hooks.signals.gate === undefined;
-    if (isAtRest && hooks !== undefined && sys.now() - hooks.askedAt < restMs) return;
+    const isAsked = tracker.entry.file?.status === "idle" && hooks?.status === status && hooks.signals.gate === undefined;
+    if (isAsked && hooks !== undefined && sys.now() - hooks.askedAt < restMs) return;
     const key = `${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${sys.modifiedAt(join(channel.dir, "gates"))}`;
     // A gate whose hook has died keeps its file: as long as one is held, ask again.
     if (hooks?.key === key && hooks.signals.gate === undefined && sys.now() - hooks.at < hooksEveryMs) {
@@ -111,8 +114,12 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       if (entry.sidecar !== tracker.entry.sidecar || target === undefined) {
         target = entry.sidecar === undefined ? undefined : trackedTarget(sys, entry.sidecar);
       }
+      const isQuiet = isAtRest(entry, tracker.entry, sys.now()) && sys.now() - polledAt < restMs;
       tracker.entry = entry;
-      if (entry.isAlive === false) return;
+      grew = false;
+      if (isQuiet) tracker.needsCapture = false;
+      if (entry.isAlive === false || isQuiet) return;
+      polledAt = sys.now();
       followTranscript();
       await readHooks();
       const isStale = screen === undefined || screen.of !== screenKey() || sys.now() - screen.at >= recaptureMs;
@@ -165,13 +172,17 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       worktree: checkout?.root,
       branch: checkout?.branch,
       transcript: follower?.path,
-      agents: follower === undefined || tracker.entry.isAlive === false ? [] : agents.read(follower.path),
+      agents: tracker.entry.isAlive === false ? [] : found,
       work: follower?.work ?? createWork(),
       badges: [],
     });
   };
   return tracker;
 }
+
+/** Idle for a while, and its file says nothing new: its transcript stands still. One whose status is published moves that first. */
+const isAtRest = ({ file }: Entry, before: Entry, now: number): boolean =>
+  file !== undefined && file === before.file && file.status === "idle" && now - (file.statusUpdatedAt ?? now) > restMs;
 
 const entryIsFixed = (entry: Entry): boolean => entry.isAlive !== true;
 

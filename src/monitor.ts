@@ -13,6 +13,7 @@ import { type LiveSession, type Meter, toMeter, unknownFormat } from "./monitor-
 import { createTracker, type Shared, type Tracker } from "./monitor-tracker.ts";
 import { sessionsDir, sidecarDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
+import { scanProcesses } from "./process-scan.ts";
 import { profileDirs } from "./registry.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
@@ -211,6 +212,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       if (watch?.paths !== key) {
         watch?.watch.close();
         watch = { paths: key, watch: sys.watch(paths) };
+        // What changed since the last look went unseen there: look again at once.
+        return;
       }
       await watch.watch.next(isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
       // A session that streams writes many times a second: one look is for all of it.
@@ -218,7 +221,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       if (restMs > 0) await sys.sleep(restMs);
     },
     async findPane({ key, pid }) {
-      const table = await roster.table();
+      // Not the table of the last scan: the session may be younger.
+      const table = await scanProcesses(sys);
       const socket = trackers.get(key)?.entry.sidecar?.socket;
       return (await findPanes(sys, table, [pid], socket === undefined ? [] : [socket])).get(pid);
     },

@@ -207,6 +207,27 @@ test("a look at what has not changed opens no transcript", async () => {
   expect([first > 0, opened - first]).toEqual([true, 0]);
 });
 
+test("a session at work is read at each look, one at rest every five seconds, and again as soon as its status moves", async () => {
+  const path = (pid: number) => `${config}/projects/-w/id-${pid}.jsonl`;
+  const sys = fake({
+    ...alive(7, 70, { status: "busy", statusUpdatedAt: now - 60_000 }),
+    ...alive(8, 80, { statusUpdatedAt: now - 60_000 }),
+    [path(7)]: assistant(now - 70_000, "old"),
+    [path(8)]: assistant(now - 70_000, "old"),
+  });
+  const monitor = createMonitor(sys, { profiles: () => [{ name: undefined, dir: config }] });
+  const read = async () => (await monitor.read()).sessions.sort((a, b) => a.pid - b.pid).map(({ work }) => work.at);
+  await read();
+  for (const pid of [7, 8]) sys.appendPrivate(path(pid), assistant(now, "new"));
+  await sys.sleep(1000);
+  expect(await read()).toEqual([now, now - 70_000]);
+  await sys.sleep(5000);
+  expect(await read()).toEqual([now, now]);
+  sys.appendPrivate(path(8), assistant(now + 5000, "newer"));
+  sys.overwrite(`${config}/sessions/8.json`, file(8, 80, { status: "busy", statusUpdatedAt: now + 6000 }));
+  expect(await read()).toEqual([now, now + 5000]);
+});
+
 test("ten thousand mutated transcripts and session files: no crash, and no idle that the file did not say", async () => {
   const whole = Buffer.from(
     `${JSON.stringify({ type: "user", uuid: "u", timestamp: new Date(now - 9000).toISOString(), message: { role: "user", content: "go" } })}\n${assistant(now - 6000, "done")}`,
