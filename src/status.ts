@@ -260,7 +260,7 @@ const headerTools: [header: RegExp, tool: RegExp][] = [
 ];
 
 /** The call that the gate asks about: the first open one that fits the dialog; none when a sub-agent asks. */
-function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
+function gateTool({ turn, screen, hooks, session }: Signals): ToolUse | undefined {
   if (hooks?.gate !== undefined) return { id: "", name: hooks.gate.tool, input: hooks.gate.input };
   const open = turn?.pendingTools ?? [];
   const header = screen?.gate?.header;
@@ -268,7 +268,11 @@ function gateTool({ turn, screen, hooks }: Signals): ToolUse | undefined {
   if (/· from the .* agent$/.test(header)) return undefined;
   const fitting = screen?.gate?.kind === "question" ? /^AskUserQuestion$/ : headerTools.find(([pattern]) => pattern.test(header))?.[1];
   const calls = fitting === undefined ? [] : open.filter((tool) => fitting.test(tool.name));
-  if (fitting !== undefined) return calls.find((tool) => isShown(tool, screen?.gate?.body ?? "")) ?? calls[0];
+  if (fitting !== undefined) {
+    const shown = calls.find((tool) => isShown(tool, screen?.gate?.body ?? ""));
+    // Without a status nothing tells that the open call is not the one before, whose result is written late.
+    return shown ?? (session?.version === undefined ? undefined : calls[0]);
+  }
   return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
 }
 
