@@ -10,11 +10,21 @@ const stepMs = 10;
 export async function waitForLock(sys: Sys, path: string, what: string, timeoutMs = lockTimeoutMs): Promise<() => void> {
   const deadline = sys.now() + timeoutMs;
   for (;;) {
-    const release = sys.takeLock(path);
+    const release = tryLock(sys, path, what);
     if (release !== undefined) return release;
     if (sys.now() > deadline)
       throw new UserError(`another process has been busy with ${what} for ${timeoutMs / 1000} s`, `it holds ${path}`);
     await sys.sleep(stepMs);
+  }
+}
+
+function tryLock(sys: Sys, path: string, what: string): (() => void) | undefined {
+  try {
+    return sys.takeLock(path);
+  } catch (error) {
+    throw new UserError(`cannot lock ${what}: ${(error as Error).message} (${path})`, "is the disk full, or the folder not yours?", 1, {
+      cause: error,
+    });
   }
 }
 

@@ -251,11 +251,23 @@ const ladder = [
 
 /** Which files may touch what. */
 const doors: [what: string, pattern: RegExp, files: string][] = [
-  ["the file system", /"node:(?:fs|os|child_process|net)"/, "sys sys-files database exec foreground sandbox main sys-links statusline-record statusline-run"],
+  [
+    "the file system",
+    /"node:(?:fs|os|child_process|net)"/,
+    "sys sys-files database exec foreground sandbox main sys-links statusline-record statusline-run",
+  ],
   ["SQLite", /"bun:sqlite"/, "database"],
-  ["Bun's processes and files", /\bBun\.(?:spawn|spawnSync|file|write|which)\b/, "sys sys-files exec foreground main sys-bounded statusline-record statusline-run"],
+  [
+    "Bun's processes and files",
+    /\bBun\.(?:spawn|spawnSync|file|write|which)\b/,
+    "sys sys-files exec foreground main sys-bounded statusline-record statusline-run",
+  ],
   ["a server", /\bBun\.serve\b/, "model-stub hub"],
-  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, "sys sys-files exec foreground terminal app main sys-bounded statusline-record statusline-run"],
+  [
+    "the process",
+    /\bprocess\.(?!exit\b|ts")[a-z]/i,
+    "sys sys-files exec foreground terminal app main sys-bounded statusline-record statusline-run",
+  ],
   ["the exit", /\bprocess\.exit\b/, "main"],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, "sys statusline-record statusline-run model-stub"],
   ["chance", /\bMath\.random\b|\bcrypto\./, "sys model-stub"],

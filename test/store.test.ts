@@ -43,3 +43,13 @@ test("a change to the same is not written", async () => {
   };
   expect(await store.update((list) => list)).toEqual([1]);
 });
+
+test("a lock that cannot be made is an error that says so", async () => {
+  const { sys, store } = open({});
+  sys.takeLock = () => {
+    throw new Error("disk I/O error");
+  };
+  await expect(store.update((list) => list)).rejects.toThrow(
+    "cannot lock list: disk I/O error (/home/dev/.local/state/csm/locks/list.lock)",
+  );
+});
