@@ -1,4 +1,5 @@
 import { UserError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 
 /** How one kind of shell is told to do something; whatever a folder's name holds, it stays text. */
 export interface Dialect {
@@ -11,7 +12,6 @@ export interface Dialect {
 }
 
 /** Between single quotes every character but the quote itself is text, for zsh's `rc_quotes` too. */
-export const quotePosix = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 export const quoteFish = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
 export const quotePwsh = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 

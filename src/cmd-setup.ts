@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 import { findProgram } from "./launch.ts";
 import { currentDir, profilePath, readRegistry, requireProfile } from "./registry.ts";
 import { planSetup, planUndo, renderDiff } from "./setup.ts";
@@ -73,6 +74,6 @@ function commandName(sys: Sys): string {
   const found = findProgram(sys, "csm");
   if (found !== undefined && sys.realPath(found) === sys.realPath(sys.execPath)) return "csm";
   const path = join(sys.execPath, "..", sys.platform === "win32" ? "csm.exe" : "csm");
-  const quoted = (text: string) => (/^[\w./:\\-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+  const quoted = (text: string) => (/^[\w./:\\-]+$/.test(text) ? text : quotePosix(text));
   return quoted(sys.isExecutable(path) ? path : sys.execPath);
 }

@@ -1,5 +1,6 @@
-import { quoteFish, quotePosix, quotePwsh } from "./cas-shell.ts";
+import { quoteFish, quotePwsh } from "./cas-shell.ts";
 import { groupsOf, type Program, placesOf, repliesOf, type Word } from "./completion-tree.ts";
+import { quotePosix } from "./format.ts";
 
 const topFlags = ["--help", "--version"];
 

@@ -7,6 +7,7 @@ import { readExamination } from "./doctor-memory.ts";
 import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-answer.ts";
 import { UserError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 import { channelVariable, createLaunch, editorVariable, editorWord, findClaude, hookWord } from "./launch.ts";
 import { configDir, transcriptPath } from "./paths.ts";
 import { readProcess } from "./process.ts";
@@ -112,7 +113,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   sys.remove(channel);
   // With the folder that the hooks watch: one that came later would go unseen.
   sys.makePrivateDir(join(channel, "gates"));
-  const settings = renderHookSettings(`${quoteShell(sys.execPath)} csd ${hookWord}`);
+  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`);
   const environment = channelEnv(sys, channel);
   const launch = createLaunch(
     sys,
@@ -168,8 +169,6 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     stopListening();
   }
 }
-
-const quoteShell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 /** What the hooks and the editor of the session need to find csd. */
 function channelEnv(sys: Sys, dir: string): Record<string, string> {

@@ -96,3 +96,6 @@ export const createPaint =
   (hasColor: boolean): Paint =>
   (style, text) =>
     hasColor ? `\u001b[${ansi[style]}m${text}\u001b[0m` : text;
+
+/** One word of a POSIX shell, whatever the text holds. */
+export const quotePosix = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

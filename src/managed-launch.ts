@@ -1,5 +1,6 @@
 import { type FlagTable, flagValue, parseFlagTable, splitFlags } from "./claude-flags.ts";
 import { addHookSettings, limitEvents, renderHookSettings } from "./claude-hooks.ts";
+import { quotePosix } from "./format.ts";
 import { channelVariable, hookWord } from "./launch.ts";
 import { managedVariable } from "./limit.ts";
 import type { Sys } from "./sys.ts";
@@ -20,7 +21,7 @@ export function planManaged(
   launch: ManagedLaunch,
   channelDir: string,
 ): { name: string; path: string; args: string[]; cwd: string; env: Sys["env"] } {
-  const hooks = renderHookSettings(`${quoteShell(sys.execPath)} csd ${hookWord}`, limitEvents);
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, limitEvents);
   const own = flagValue(launch.args, "--settings");
   const settings = own === undefined ? hooks : addHookSettings(readSettings(sys, launch.cwd, own) ?? "", hooks);
   const args = settings === undefined ? [...launch.args] : ["--settings", settings, ...withoutSettings(launch.args)];
@@ -60,5 +61,3 @@ export async function readFlagTable(sys: Sys, launch: ManagedLaunch): Promise<Fl
     return new Map();
   }
 }
-
-const quoteShell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -4,6 +4,7 @@ import { parseScreen } from "./claude-screen.ts";
 import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
 import { type LaunchRecord, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
 import { readProcesses } from "./process.ts";
@@ -76,7 +77,7 @@ export function renderCommand(sys: Sys, session: Resumable, flags: FlagTable): s
 /** For sh; control characters, which could disturb a terminal, in the form that bash and zsh read. */
 function quote(text: string): string {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;
-  if (!unsafe.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  if (!unsafe.test(text)) return quotePosix(text);
   const escaped = [...text].map((char) => (unsafe.test(char) ? escapeControl(char) : /['\\]/.test(char) ? `\\${char}` : char));
   return `$'${escaped.join("")}'`;
 }

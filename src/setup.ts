@@ -1,3 +1,5 @@
+import { quotePosix } from "./format.ts";
+
 /** What `csm setup` puts into the user's settings of claude. */
 export interface SetupParts {
   /** How csm is called there. */
@@ -57,7 +59,7 @@ function removeHooks(hooks: Settings | undefined): Settings | undefined {
 
 function wrapStatusline(line: Settings | undefined, command: string): Settings {
   const own = typeof line?.command === "string" ? line.command : undefined;
-  return { ...line, type: "command", command: own === undefined ? command : `${command} --wrap ${quoteShell(own)}` };
+  return { ...line, type: "command", command: own === undefined ? command : `${command} --wrap ${quotePosix(own)}` };
 }
 
 /** Undefined when it was csm's alone. */
@@ -67,7 +69,6 @@ function unwrapStatusline(line: Settings | undefined): Settings | undefined {
   return wrapped === undefined ? undefined : { ...line, command: wrapped.replaceAll("'\\''", "'") };
 }
 
-const quoteShell = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const recordOf = (value: unknown): Settings | undefined =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Settings) : undefined;
