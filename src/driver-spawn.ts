@@ -211,6 +211,8 @@ async function readVersion(sys: Sys, path: string): Promise<string | undefined> 
 
 const startTimeoutMs = 30_000;
 const startStepMs = 50;
+/** An input row that stands for so long without a session file belongs to a version that writes none. */
+const noFileMs = 1500;
 
 interface StartOptions {
   isTrusted: boolean;
@@ -222,16 +224,17 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
   const { sys } = driver;
   const target = { ...trackedTarget(sys, sidecar), tmux };
   const deadline = sys.now() + startTimeoutMs;
-  let hadInput = false;
+  let inputSince: number | undefined;
   while (sys.now() < deadline) {
     const { session, capture } = await look(driver, target);
     if (session?.status !== undefined) return;
     if (capture === undefined) throw await readStartFailure(driver, tmux, sidecar, isBypass);
     const screen = parseScreen(capture.text);
-    // Versions before 2.1.158 publish no status: the input row says that they are ready. The others write their file before
-    // they paint it, so a look after the one that saw it finds no file only where there is none.
-    if (hadInput && session?.version === undefined) return;
-    hadInput = screen.input !== undefined;
+    // Versions before 2.1.158 publish no status: the input row says that they are ready. The others write their file about when
+    // they paint it, on a busy machine later.
+    if (screen.input === undefined) inputSince = undefined;
+    else inputSince ??= sys.now();
+    if (inputSince !== undefined && session?.version === undefined && sys.now() - inputSince > noFileMs) return;
     if (screen.gate?.kind === "trust" && isTrusted) {
       await answerByKeys(driver, target, { meaning: "allow-once" });
       continue;
@@ -241,20 +244,20 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
   }
 }
 
-const lastWordsMs = 1000;
+const lastWordsMs = 5000;
 
 /** tmux 3.3a often drops what a program wrote right before it ended, so the words may be missing. */
 async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, isBypass: boolean): Promise<UserError> {
   const deadline = sys.now() + lastWordsMs;
   let capture = await tmux.capture(sidecar.pane ?? "");
   // The process is gone a moment before tmux notices, and its code is there a moment after that.
-  while (capture !== undefined && !(capture.pane.isDead && capture.pane.exitCode !== 0) && sys.now() < deadline) {
+  while (capture !== undefined && (!capture.pane.isDead || capture.pane.exitCode === undefined) && sys.now() < deadline) {
     await sys.sleep(startStepMs);
     capture = await tmux.capture(sidecar.pane ?? "");
   }
   const lines = (capture?.text ?? "").split("\n").map(printableLine);
   const words = lines.filter((line) => line !== "" && !line.startsWith("Pane is dead")).slice(-2);
-  const code = capture === undefined ? "" : ` with code ${capture.pane.exitCode}`;
+  const code = capture?.pane.exitCode === undefined ? "" : ` with code ${capture.pane.exitCode}`;
   const reason = words.length === 0 ? "" : `: ${words.join(" ")}`;
   const isRefused = isBypass && sys.uid === 0;
   const hint = isRefused

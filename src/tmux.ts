@@ -45,8 +45,8 @@ export interface Pane {
   pid: number;
   /** The program ended and its screen was kept. */
   isDead: boolean;
-  /** Of a dead pane; 0 for a live one and after a signal. */
-  exitCode: number;
+  /** Undefined while it runs, until tmux has learnt it, and after a signal. */
+  exitCode?: number;
   serverPid: number;
   socketPath: string;
 }
@@ -187,7 +187,7 @@ function parsePane(line: string): Pane {
     isActive: value("pane_active") === "1",
     pid: Number(value("pane_pid")),
     isDead: value("pane_dead") === "1",
-    exitCode: Number(value("pane_dead_status")),
+    ...(value("pane_dead_status") === "" ? {} : { exitCode: Number(value("pane_dead_status")) }),
     serverPid: Number(value("pid")),
     socketPath: value("socket_path"),
   };

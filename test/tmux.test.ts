@@ -11,7 +11,6 @@ const pane: Pane = {
   isActive: true,
   pid: 77,
   isDead: false,
-  exitCode: 0,
   serverPid: 10,
   socketPath: "/tmp/tmux-1000/default",
 };

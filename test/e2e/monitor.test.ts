@@ -176,7 +176,9 @@ describe("claude in a plain terminal, without csd and tmux", () => {
     const [agent, shell, long] = await Promise.all([
       openPlain("agent", [
         useTool("Agent", { description: "Look around", prompt: "List it", subagent_type: "general-purpose" }),
+        // Whoever asks first: the agent and its parent wait both.
         hold("The agent looks"),
+        hold("Its parent waits"),
       ]),
       openPlain(
         "shell",
