@@ -193,7 +193,7 @@ const stampToleranceMs = 150;
 /** True while the session has just turned idle and nothing tells yet how its turn ended. */
 export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolean {
   const since = session?.statusUpdatedAt;
-  if (session?.status !== "idle" || since === undefined || now - since > transcriptLagMs) return false;
+  if ((session?.status !== "idle" && session?.status !== "shell") || since === undefined || now - since > transcriptLagMs) return false;
   // With hooks, a turn that was stopped is told whole, and one that never began is known not to be; a turn without any hook
   // means that they are switched off.
   if (hooks !== undefined && (lastHook(hooks) === "stop" || (lastHook(hooks) === undefined && !hasBegun(turn)))) return false;

@@ -760,6 +760,11 @@ test.each<[rule: string, signals: Partial<Signals>, isLate: boolean]>([
     { session: session({ status: "idle", statusUpdatedAt: now - 100 }), turn: turn({ at: now - 500 }), hooks: {} },
     true,
   ],
+  [
+    "a turn that leaves a shell behind is told as late",
+    { session: session({ status: "shell", statusUpdatedAt: now }), turn: turn() },
+    true,
+  ],
   ["a busy session is not late", { session: session({ status: "busy", statusUpdatedAt: now }), turn: turn() }, false],
   ["nor one that tells no time", { session: { ...oldSession, status: "idle" }, turn: turn() }, false],
   ["nor one without a session file", { turn: turn() }, false],
