@@ -6,6 +6,8 @@ export interface Foreground {
   pid: number;
   /** Its exit code; 128 and the number when a signal ended it. */
   exited: Promise<number>;
+  /** Undefined while it runs. */
+  exitCode(): number | undefined;
   /** Asks it to end; it is killed when it has not after `graceMs`. */
   end(graceMs: number): Promise<void>;
 }
@@ -44,13 +46,17 @@ export function startForeground({ path, args, env, cwd }: Program): Foreground {
         ] as [NodeJS.Signals, () => void][])),
   ];
   for (const [name, listener] of listeners) process.on(name, listener);
+  const codeOf = () =>
+    child.exitCode ??
+    (child.signalCode === null ? undefined : 128 + (signalNumbers[child.signalCode as NodeJS.Signals] ?? signalNumbers.SIGKILL));
   const exited = child.exited.then(() => {
     for (const [name, listener] of listeners) process.off(name, listener);
-    return child.exitCode ?? 128 + (signalNumbers[child.signalCode as NodeJS.Signals] ?? signalNumbers.SIGKILL);
+    return codeOf() ?? 0;
   });
   return {
     pid: child.pid,
     exited,
+    exitCode: codeOf,
     async end(graceMs) {
       child.kill("SIGTERM");
       const isOver = await Promise.race([child.exited.then(() => true), Bun.sleep(graceMs).then(() => false)]);

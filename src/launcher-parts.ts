@@ -43,7 +43,7 @@ async function startSession(sys: Sys, { launch, seat, isSession, onLimit }: Sess
   const [{ runManaged }, { createRelaunchParts }] = await Promise.all([import("./relaunch.ts"), import("./relaunch-parts.ts")]);
   let last: number | undefined;
   const name = seat.name ?? "this account";
-  const parts = createRelaunchParts(sys, registry, onLimit, (pid, at, args) => {
+  const parts = createRelaunchParts(sys, registry, cwd, onLimit, (pid, at, args) => {
     last = pid;
     return remember(pid, at.dir === seat.dir ? seat.name : at.name, at.dir, args, true);
   });

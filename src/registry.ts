@@ -96,6 +96,10 @@ function needsNoVariable(sys: Files & Pick<Sys, "modifiedAt">, path: string): bo
   return isThere(`${plainDir(sys)}.json`) || !isThere(join(plainDir(sys), ".claude.json"));
 }
 
+/** `.claude.json` of this profile: beside the plain folder, inside any other. */
+export const claudeJsonPath = (sys: Files & Pick<Sys, "modifiedAt">, profile: Profile): string =>
+  profileEnv(sys, profile).CLAUDE_CONFIG_DIR === undefined ? `${plainDir(sys)}.json` : join(profilePath(sys, profile), ".claude.json");
+
 /** The profile of this environment, else the default one; undefined where neither is registered. */
 export function currentProfile(sys: Files, registry: Registry): Profile | undefined {
   const chosen = shellProfile(sys, registry);

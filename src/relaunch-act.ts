@@ -91,12 +91,14 @@ const createNote =
 
 /** A turn has ended with an error that may be the usage limit: what is to become of the conversation. */
 export async function answerLimit(managed: Managed, event: ChannelEvent): Promise<Step> {
-  const { sys, seat } = managed;
+  const { sys, seat, parts } = managed;
   const sessionId = event.session_id ?? "";
   const limit = await readLimit(sys, () => transcriptOf(managed, sessionId), event);
   if (limit === undefined) return "stay";
   const note = createNote(managed, sessionId);
   await noteLimit(managed, limit, note);
+  // Somebody who is asked takes a while: nobody else waits for that.
+  if (parts.settings(seat).policy === "ask") return askUser(managed, limit, sessionId, note);
   // One session of this machine after the other: each sees what the ones before it have done.
   const release = await waitForLock(sys, join(lockDir(sys), "switch.lock"), "a switch of accounts", switchLockMs);
   try {
@@ -120,8 +122,7 @@ async function notify({ parts, notes }: Managed, line: string): Promise<void> {
 async function decideAndAct(managed: Managed, limit: Limit, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat, parts } = managed;
   const settings = parts.settings(seat);
-  const ranked = settings.policy === "switch" || settings.policy === "ask" ? await parts.rank(seat) : [];
-  const candidates = settings.policy === "switch" ? await firstReachable(managed, ranked, sessionId, note) : ranked;
+  const candidates = settings.policy === "switch" ? await firstReachable(managed, await parts.rank(seat), sessionId, note) : [];
   const journal = readJournal(sys);
   const switches = journal.filter(({ event }) => event === "switch");
   const lastSwitchAt = switches.at(-1)?.at;
@@ -146,7 +147,7 @@ async function decideAndAct(managed: Managed, limit: Limit, sessionId: string, n
       await notify(managed, `${seat.name} is at its limit; ${decision.by} goes on after the reset (${decision.reason})`);
       return decision.by === "claude" ? "stay" : { pending: { sessionId, at: decision.until } };
     case "ask":
-      return askUser(managed, limit, sessionId, candidates, settings, note);
+      return askUser(managed, limit, sessionId, note);
     case "stop":
       note({ event: "stop", reason: decision.reason });
       await notify(managed, `${seat.name} is at its limit (${decision.reason})`);
@@ -185,6 +186,13 @@ async function share(managed: Managed, target: Seat, sessionId: string): Promise
   await shareConversation(sys, path, seat.dir, target.dir);
 }
 
+/** The exit code of a claude that somebody has ended meanwhile: then nothing goes on. */
+async function endClaude({ child }: Managed): Promise<number | undefined> {
+  const exitCode = child.exitCode();
+  if (exitCode === undefined) await child.end(graceMs);
+  return exitCode;
+}
+
 async function switchSeat(
   managed: Managed,
   target: Seat,
@@ -193,9 +201,11 @@ async function switchSeat(
   hop: number,
   reason: string,
   note: Note,
+  hasEnded = false,
 ): Promise<Step> {
   const { seat, parts } = managed;
-  await managed.child.end(graceMs);
+  const exitCode = hasEnded ? undefined : await endClaude(managed);
+  if (exitCode !== undefined) return { exitCode };
   try {
     // Its last words, which came since the first copy.
     await share(managed, target, sessionId);
@@ -218,7 +228,8 @@ async function resume(managed: Managed, seat: Seat, sessionId: string, prompt?: 
 /** The reset has come and nobody has gone on. */
 export async function goOn(managed: Managed, sessionId: string): Promise<Step> {
   const { sys, seat, launch, parts } = managed;
-  await managed.child.end(graceMs);
+  const exitCode = await endClaude(managed);
+  if (exitCode !== undefined) return { exitCode };
   appendJournal(sys, {
     at: sys.now(),
     event: "continue",
@@ -231,16 +242,11 @@ export async function goOn(managed: Managed, sessionId: string): Promise<Step> {
   return resume(managed, seat, sessionId, resetPrompt);
 }
 
-async function askUser(
-  managed: Managed,
-  limit: Limit,
-  sessionId: string,
-  candidates: readonly Candidate[],
-  settings: LimitSettings,
-  note: Note,
-): Promise<Step> {
+async function askUser(managed: Managed, limit: Limit, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat, parts } = managed;
-  await managed.child.end(graceMs);
+  const candidates = await parts.rank(seat);
+  const exitCode = await endClaude(managed);
+  if (exitCode !== undefined) return { exitCode };
   const choice = await parts.ask(
     limit,
     seat,
@@ -249,7 +255,7 @@ async function askUser(
   note({ event: "ask", reason: `chosen: ${choice}` });
   if (choice === "end") return { exitCode: 0 };
   const target = candidates.find(({ name }) => name === choice);
-  if (target !== undefined) return switchSeat(managed, target, sessionId, settings, 0, "chosen", note);
+  if (target !== undefined) return switchSeat(managed, target, sessionId, parts.settings(seat), 0, "chosen", note, true);
   const { next } = await resume(managed, seat, sessionId);
   const isWaiting = choice === "wait" && limit.resetsAt !== undefined;
   return { next: isWaiting ? { ...next, pending: { sessionId, at: Math.max(sys.now(), limit.resetsAt ?? 0) + afterResetMs } } : next };

@@ -1,8 +1,9 @@
+import { isTrusted } from "./claude-trust.ts";
 import { duration } from "./format.ts";
 import type { LimitPolicy } from "./limit.ts";
 import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
-import { findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
+import { claudeJsonPath, findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
 import type { Candidate, RelaunchParts, Seat } from "./relaunch-act.ts";
 import type { Sys } from "./sys.ts";
 import { rankAccounts, readUsage, recordLimit } from "./usage.ts";
@@ -13,13 +14,14 @@ const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n
 export function createRelaunchParts(
   sys: Sys,
   registry: Registry,
+  cwd: string,
   onLimit: LimitPolicy | undefined,
   remember: RelaunchParts["remember"],
 ): RelaunchParts {
   return {
     remember,
     settings: (seat) => ({ ...limitSettings(sys, seat.name), ...(onLimit === undefined ? {} : { policy: onLimit }) }),
-    rank: (current) => rankOthers(sys, registry, current),
+    rank: async (current) => trustedFirst(sys, await rankOthers(sys, registry, current), cwd),
     recordLimit: async (seat, limit) => recordLimit(sys, seat.dir, limit.window, limit.resetsAt, limit.at),
     // What the environment said holds for a folder that is no profile.
     env: (seat) => (findProfile(registry, seat.name) === undefined ? {} : profileEnv(sys, seat)),
@@ -66,3 +68,18 @@ async function rankOthers(sys: Sys, registry: Registry, current: Seat): Promise<
 }
 
 const fullPercent = 99;
+
+/** A profile in which claude would first ask whether it may work here cannot go on by itself. */
+function trustedFirst(sys: Sys, candidates: readonly Candidate[], cwd: string): Candidate[] {
+  const folder = sys.realPath(cwd) ?? cwd;
+  const judged = candidates.map((candidate) => ({
+    candidate,
+    isTrusted: isTrusted(sys.readText(claudeJsonPath(sys, candidate)) ?? "", folder),
+  }));
+  return [
+    ...judged.filter((one) => one.isTrusted).map(({ candidate }) => candidate),
+    ...judged
+      .filter((one) => !one.isTrusted)
+      .map(({ candidate }) => ({ ...candidate, reason: `${candidate.reason}; it will ask whether this folder is trusted` })),
+  ];
+}

@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { type ConfigFacts, parseConfigFacts } from "./claude-usage.ts";
 import { statuslineDir } from "./paths.ts";
-import { currentProfile, plainDir, profileDirs, profileEnv, type Registry } from "./registry.ts";
+import { claudeJsonPath, currentProfile, plainDir, profileDirs, type Registry } from "./registry.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import type { Sys } from "./sys.ts";
 import { type FileNote, type Ledger, type Reading, readingsOf } from "./usage-ledger.ts";
@@ -50,8 +50,7 @@ const plainName = (sys: Sys, dir: string): string => (dir === plainDir(sys) ? "c
 
 /** `.claude.json` may be large: it is looked at again only after a change, and only at two keys. */
 function readFacts(sys: Sys, dir: string, notes: ReadonlyMap<string, FileNote>, news: FileNote[]): ConfigFacts {
-  const isPlain = profileEnv(sys, { name: "", dir }).CLAUDE_CONFIG_DIR === undefined;
-  const path = isPlain ? `${plainDir(sys)}.json` : join(dir, ".claude.json");
+  const path = claudeJsonPath(sys, { name: "", dir });
   const modifiedAt = sys.modifiedAt(path);
   const note = notes.get(path);
   if (modifiedAt === undefined) return {};

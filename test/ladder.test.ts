@@ -22,6 +22,7 @@ const ladder = [
   "claude-hooks",
   "claude-version",
   "claude-flags",
+  "claude-trust",
   "claude-tokens",
   "claude-tokens-walk",
   "claude-tokens-scan",
