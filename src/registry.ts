@@ -121,15 +121,25 @@ export function currentDir(sys: Files, registry: Registry): string {
   return profile === undefined ? configDir(sys) : profilePath(sys, profile);
 }
 
+export interface ProfileDir {
+  /** Undefined for a folder that is not registered. */
+  name: string | undefined;
+  dir: string;
+  /** Without links. */
+  real: string;
+}
+
 /** Every config dir that sessions may live in, each once: the registered ones, the current one, and `~/.claude` where it exists. */
-export function profileDirs(sys: Sys, registry: Registry = readRegistry(sys)): { name: string | undefined; dir: string }[] {
+export function profileDirs(sys: Sys, registry: Registry = readRegistry(sys)): ProfileDir[] {
   const registered = registry.profiles.map((profile) => ({ name: profile.name, dir: profilePath(sys, profile) }));
   const plain = sys.isDirectory(plainDir(sys)) ? [plainDir(sys)] : [];
   const others = [currentDir(sys, registry), configDir(sys), ...plain].map((dir) => ({ name: undefined, dir }));
   const seen = new Set<string>();
-  return [...registered, ...others].filter(({ dir }) => {
+  return [...registered, ...others].flatMap(({ name, dir }) => {
     const real = realDir(sys, dir);
-    return !seen.has(real) && seen.add(real);
+    if (seen.has(real)) return [];
+    seen.add(real);
+    return [{ name, dir, real }];
   });
 }
 
@@ -153,4 +163,10 @@ function parseProfiles(value: unknown): Profile[] {
   return profiles.sort(byName);
 }
 
-const byName = (a: Profile, b: Profile): number => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
+/** By bytes, as the older tool does; only a hand-written file holds names that are not ASCII. */
+const byName = (a: Profile, b: Profile): number =>
+  /^[ -~]*$/.test(a.name + b.name)
+    ? a.name < b.name
+      ? -1
+      : Number(a.name > b.name)
+    : Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));

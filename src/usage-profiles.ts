@@ -10,6 +10,8 @@ import { type FileNote, type Ledger, type Reading, readingsOf } from "./usage-le
 export interface UsageProfile {
   name: string;
   dir: string;
+  /** Without links. */
+  real: string;
   /** Two profiles with the same login share it. */
   account: string;
   isRegistered: boolean;
@@ -24,9 +26,11 @@ export function readProfiles(sys: Sys, ledger: Ledger, registry: Registry): Usag
   const notes = ledger.fileNotes();
   const readings: Reading[] = [];
   const news: FileNote[] = [];
-  const profiles = profileDirs(sys, registry).map(({ name, dir }): UsageProfile => {
-    const facts = readFacts(sys, dir, notes, news);
-    const account = facts.accountId ?? `dir:${realDir(sys, dir)}`;
+  const realPlain = realDir(sys, plainDir(sys));
+  const profiles = profileDirs(sys, registry).map(({ name, dir, real }): UsageProfile => {
+    const path = real === realPlain ? claudeJsonPath(sys, { name: "", dir }) : join(dir, ".claude.json");
+    const facts = readFacts(sys, path, notes, news);
+    const account = facts.accountId ?? `dir:${real}`;
     const cached = facts.cached;
     // What another login of this folder left behind is not this one's.
     if (cached !== undefined && (cached.accountId ?? facts.accountId) === facts.accountId)
@@ -34,6 +38,7 @@ export function readProfiles(sys: Sys, ledger: Ledger, registry: Registry): Usag
     return {
       name: name ?? plainName(sys, dir),
       dir,
+      real,
       account,
       isRegistered: name !== undefined,
       isCurrent: name !== undefined && name === current,
@@ -49,8 +54,7 @@ export function readProfiles(sys: Sys, ledger: Ledger, registry: Registry): Usag
 const plainName = (sys: Sys, dir: string): string => (dir === plainDir(sys) ? "claude" : basename(dir));
 
 /** `.claude.json` may be large: it is looked at again only after a change, and only at two keys. */
-function readFacts(sys: Sys, dir: string, notes: ReadonlyMap<string, FileNote>, news: FileNote[]): ConfigFacts {
-  const path = claudeJsonPath(sys, { name: "", dir });
+function readFacts(sys: Sys, path: string, notes: ReadonlyMap<string, FileNote>, news: FileNote[]): ConfigFacts {
   const modifiedAt = sys.modifiedAt(path);
   const note = notes.get(path);
   if (modifiedAt === undefined) return {};
@@ -82,8 +86,11 @@ const overlapMs = 2000;
 /** Puts what the status lines have said since the last time into the ledger. */
 export function foldStatuslines(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[]): void {
   const now = sys.now();
-  const accounts = new Map(profiles.map(({ dir, account }) => [realDir(sys, dir), account]));
-  const samples = readStatuslines(sys, (ledger.fileNotes().get(foldNote)?.modifiedAt ?? 0) - overlapMs);
+  const since = (ledger.fileNotes().get(foldNote)?.modifiedAt ?? 0) - overlapMs;
+  // Each word of a status line is a new file in its folder.
+  if ((sys.modifiedAt(statuslineDir(sys)) ?? 0) < since) return;
+  const accounts = new Map(profiles.map(({ real, account }) => [real, account]));
+  const samples = readStatuslines(sys, since);
   if (samples.length === 0) return;
   const readings = samples.flatMap((sample) => {
     const dir = realDir(sys, sample.configDir);

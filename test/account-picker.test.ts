@@ -29,6 +29,7 @@ function profile(
     name,
     dir: `/${name}`,
     account: name,
+    real: "/home/dev/.claude.x",
     isRegistered: true,
     isCurrent: false,
     isDisabled: false,

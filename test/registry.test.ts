@@ -186,15 +186,15 @@ test("every config dir is looked at once", () => {
   const { sys } = open({ ...two, main: "~/.claude" }, undefined, { CLAUDE_CONFIG_DIR: "/elsewhere" });
   sys.files.set("/home/dev/.claude/settings.json", "{}");
   expect(profileDirs(sys)).toEqual([
-    { name: "alpha", dir: "/home/dev/.claude.alpha" },
-    { name: "main", dir: "/home/dev/.claude" },
-    { name: "zeta", dir: "/home/dev/.claude.zeta" },
-    { name: undefined, dir: "/elsewhere" },
+    { name: "alpha", dir: "/home/dev/.claude.alpha", real: "/home/dev/.claude.alpha" },
+    { name: "main", dir: "/home/dev/.claude", real: "/home/dev/.claude" },
+    { name: "zeta", dir: "/home/dev/.claude.zeta", real: "/home/dev/.claude.zeta" },
+    { name: undefined, dir: "/elsewhere", real: "/elsewhere" },
   ]);
 });
 
 test("without a registry only claude's own folder is looked at", () => {
-  expect(profileDirs(open().sys)).toEqual([{ name: undefined, dir: "/home/dev/.claude" }]);
+  expect(profileDirs(open().sys)).toEqual([{ name: undefined, dir: "/home/dev/.claude", real: "/home/dev/.claude" }]);
 });
 
 test.each([

@@ -34,6 +34,7 @@ function profile([
     name,
     dir: `/home/dev/.claude.${name}`,
     account: name,
+    real: "/home/dev/.claude.x",
     isRegistered: true,
     isCurrent: false,
     isDisabled: false,
