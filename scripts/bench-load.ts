@@ -1,5 +1,5 @@
 /** What the rows about many sessions and about events need: fifty sessions that cost nothing, and a gate to watch. */
-import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bash, say } from "../src/model-script.ts";
 import type { Sandbox } from "../src/sandbox.ts";
@@ -81,4 +81,22 @@ async function waitUntilShown(box: Sandbox): Promise<number> {
     const screen = await box.run(["tmux", "-u", "capture-pane", "-p", "-t", "=gates:"]);
     if (screen.stdout.includes("Do you want to proceed?")) return performance.now();
   }
+}
+
+/** Wall times of a hook that looks for a limit at the end of a long transcript and finds none. */
+export async function measureHooks(box: Sandbox, csm: string, count: number): Promise<number[]> {
+  const transcript_path = join(box.dir, "long.jsonl");
+  const message = { id: "m", content: [{ type: "text", text: "x".repeat(900) }], usage: { input_tokens: 1 } };
+  const line = `${JSON.stringify({ type: "assistant", timestamp: "2026-11-20T10:00:00Z", message })}\n`;
+  writeFileSync(transcript_path, line.repeat(Math.ceil(95e6 / line.length)));
+  const session_id = crypto.randomUUID();
+  const stdin = new TextEncoder().encode(JSON.stringify({ hook_event_name: "Stop", session_id, transcript_path }));
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) {
+    const startedAt = performance.now();
+    await Bun.spawn([csm, "hook"], { env: box.env, stdin, stdout: "ignore" }).exited;
+    times.push(performance.now() - startedAt);
+  }
+  rmSync(transcript_path);
+  return times;
 }
