@@ -244,13 +244,13 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
   }
 }
 
-const lastWordsMs = 5000;
+const lastWordsMs = 2000;
 
 /** tmux 3.3a often drops what a program wrote right before it ended, so the words may be missing. */
 async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, isBypass: boolean): Promise<UserError> {
   const deadline = sys.now() + lastWordsMs;
   let capture = await tmux.capture(sidecar.pane ?? "");
-  // The process is gone a moment before tmux notices, and its code is there a moment after that.
+  // The process is gone a moment before tmux notices, and its code is there a moment after that, or never (3.3a, 1 of 50).
   while (capture !== undefined && (!capture.pane.isDead || capture.pane.exitCode === undefined) && sys.now() < deadline) {
     await sys.sleep(startStepMs);
     capture = await tmux.capture(sidecar.pane ?? "");

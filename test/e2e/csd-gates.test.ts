@@ -29,7 +29,8 @@ describe("startup", () => {
     if (process.getuid?.() !== 0) return expect(result.code).toBe(0);
     expect(result.code).toBe(1);
     expect(JSON.parse(result.stderr)).toMatchObject({
-      error: expect.stringContaining("claude ended at its start with code 1"),
+      // tmux 3.3a never learns the code of some that end at once; then claude's own words are there.
+      error: expect.stringMatching(/^claude ended at its start(?: with code 1|: .*cannot be used with root)/),
       hint: expect.stringContaining("does not skip permissions for root"),
     });
     expect(JSON.stringify(await box.csd(["ps", "--json"]))).not.toContain("rooted");
