@@ -66,8 +66,8 @@ function readFacts(sys: Sys, path: string, notes: ReadonlyMap<string, FileNote>,
 
 const sampleLifeMs = 2 * 86_400_000;
 
-/** What status lines were told last, one per session; forgotten after two days. `since` leaves out those that said nothing later. */
-export function readStatuslines(sys: Sys, since = 0): StatuslineSample[] {
+/** What status lines were told last, one per session; forgotten after two days. `isWanted` leaves files out by when they were written. */
+function readStatuslines(sys: Sys, isWanted: (name: string, modifiedAt: number) => boolean): StatuslineSample[] {
   const dir = statuslineDir(sys);
   return sys.list(dir).flatMap((name) => {
     const path = join(dir, name);
@@ -75,27 +75,35 @@ export function readStatuslines(sys: Sys, since = 0): StatuslineSample[] {
     const isSample = name.endsWith(".json");
     // A temporary file that is old was left by a process that was killed.
     if (sys.now() - modifiedAt > (isSample ? sampleLifeMs : 60_000)) sys.remove(path);
-    return (isSample && modifiedAt >= since ? parseSample(sys.readText(path) ?? "") : undefined) ?? [];
+    return (isSample && isWanted(name, modifiedAt) ? parseSample(sys.readText(path) ?? "") : undefined) ?? [];
   });
 }
 
 const foldNote = "statuslines";
-/** File systems and clocks do not agree to the millisecond. */
-const overlapMs = 2000;
+/** Within one tick of a file system's clock two writes look alike. */
+const clockTickMs = 100;
 
 /** Puts what the status lines have said since the last time into the ledger. */
 export function foldStatuslines(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[]): void {
   const now = sys.now();
-  const since = (ledger.fileNotes().get(foldNote)?.modifiedAt ?? 0) - overlapMs;
+  const note = ledger.fileNotes().get(foldNote);
   // Each word of a status line is a new file in its folder.
-  if ((sys.modifiedAt(statuslineDir(sys)) ?? 0) < since) return;
+  const changedAt = sys.modifiedAt(statuslineDir(sys)) ?? 0;
+  if (note?.modifiedAt === Math.floor(changedAt)) return;
+  const seen = note === undefined ? {} : (JSON.parse(note.text) as Record<string, number>);
+  const files: Record<string, number> = {};
+  const samples = readStatuslines(sys, (name, modifiedAt) => {
+    files[name] = modifiedAt;
+    return seen[name] !== modifiedAt;
+  });
   const accounts = new Map(profiles.map(({ real, account }) => [real, account]));
-  const samples = readStatuslines(sys, since);
-  if (samples.length === 0) return;
   const readings = samples.flatMap((sample) => {
     const dir = realDir(sys, sample.configDir);
     return readingsOf(accounts.get(dir) ?? `dir:${dir}`, sample.windows, "statusline", sample.limitsAt);
   });
   ledger.record(readings, now);
-  ledger.noteFiles([{ path: foldNote, modifiedAt: now, text: "{}" }]);
+  // A folder that has only just changed may change again without looking so: it is looked through once more.
+  ledger.noteFiles([
+    { path: foldNote, modifiedAt: now - changedAt > clockTickMs ? Math.floor(changedAt) : 0, text: JSON.stringify(files) },
+  ]);
 }
