@@ -124,15 +124,20 @@ const steps = {
       process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
       process.exit(1);
     }
-    const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
-    const report = join(dir, "junit.xml");
-    const filters = process.argv.slice(3);
-    const code = run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
-    const counts = existsSync(report) ? readCounts(readFileSync(report, "utf8")) : { tests: 0, failures: 1 };
-    rmSync(dir, { recursive: true, force: true });
-    passed += counts.tests - counts.failures;
-    failed += counts.failures;
-    if (code !== 0 && failed === 0) failed++;
+    const first = runTests(bun, process.argv.slice(3));
+    let { failures } = first;
+    // Real programs on a busy machine: a file of these that fails is run once more, alone, and the result of that counts.
+    if (failures.length > 0 && failures.length <= maxAgain && failures.every(({ file }) => file.startsWith("test/e2e/"))) {
+      process.stderr.write(`\nonce more, alone:\n${failures.map(({ file, names }) => `  ${file}: ${names.join("; ")}\n`).join("")}\n`);
+      failures = failures.flatMap(({ file }) => {
+        const again = runTests(bun, [file]);
+        return again.failures.length > 0 || again.code === 0 ? again.failures : [{ file, names: [file] }];
+      });
+    }
+    const failing = failures.reduce((sum, { names }) => sum + names.length, 0);
+    passed += first.tests - failing;
+    failed += failing;
+    if (first.code !== 0 && first.failures.length === 0) failed++;
     process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
     process.exit(failed === 0 ? 0 : 1);
   },
@@ -145,10 +150,22 @@ function build() {
   if (code !== 0) fail("the build failed");
 }
 
-function readCounts(xml) {
+/** More files than this fail for a reason that a second run would only repeat. */
+const maxAgain = 4;
+
+/** How many tests ran, and which failed, by file. */
+function runTests(bun, filters) {
+  const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
+  const report = join(dir, "junit.xml");
+  const code = run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
+  const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
+  rmSync(dir, { recursive: true, force: true });
   const head = /<testsuites[^>]*>/.exec(xml)?.[0] ?? "";
-  const count = (name) => Number(new RegExp(`${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
-  return { tests: count("tests") - count("skipped"), failures: count("failures") + count("errors") };
+  const count = (name) => Number(new RegExp(` ${name}="(\\d+)"`).exec(head)?.[1] ?? 0);
+  const byFile = new Map();
+  for (const [, name, file] of xml.matchAll(/<testcase name="([^"]*)"[^>]*? file="([^"]*)"[^>]*>\s*<(?:failure|error)/g))
+    byFile.set(file, [...(byFile.get(file) ?? []), name]);
+  return { code, tests: count("tests") - count("skipped"), failures: [...byFile].map(([file, names]) => ({ file, names })) };
 }
 
 const step = steps[process.argv[2]];
