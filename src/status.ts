@@ -2,6 +2,7 @@ import { type GateKind, type MenuOption, type ScreenGate, startupKinds } from ".
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type ApiError, asksQuestion, type ToolUse, type Turn } from "./claude-transcript.ts";
+import { headerTools, isShown } from "./gate-call.ts";
 
 /** What is known of one session at one moment. Absent means that the signal does not exist or could not be read. */
 export interface Signals {
@@ -248,33 +249,24 @@ const choice = (option: MenuOption, index: number): Choice => ({
   meaning: option.meaning,
 });
 
-const headerTools: [header: RegExp, tool: RegExp][] = [
-  [/^Bash command/, /^Bash$/],
-  [/^(?:Create|Overwrite|Write) file/, /^Write$/],
-  [/^Edit file/, /^(?:Edit|MultiEdit)$/],
-  [/^Edit notebook/, /^NotebookEdit$/],
-  [/^Read file/, /^Read$/],
-  [/^Fetch/, /^WebFetch$/],
-  [/^Tool use/, /^mcp__/],
-  [/^Ready to code\?/, /^(?:ExitPlanMode|exit_plan_mode)$/],
-];
-
 /** The call that the gate asks about: the first open one that fits the dialog; none when a sub-agent asks. */
-function gateTool({ turn, screen, hooks, session }: Signals): ToolUse | undefined {
+function gateTool({ turn, screen, hooks, session, now }: Signals): ToolUse | undefined {
   if (hooks?.gate !== undefined) return { id: "", name: hooks.gate.tool, input: hooks.gate.input };
   const open = turn?.pendingTools ?? [];
   const header = screen?.gate?.header;
   if (header === undefined) return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
   if (/· from the .* agent$/.test(header)) return undefined;
   const fitting = screen?.gate?.kind === "question" ? /^AskUserQuestion$/ : headerTools.find(([pattern]) => pattern.test(header))?.[1];
-  const calls = fitting === undefined ? [] : open.filter((tool) => fitting.test(tool.name));
-  if (fitting !== undefined) {
-    const shown = calls.find((tool) => isShown(tool, screen?.gate?.body ?? ""));
-    // Without a status nothing tells that the open call is not the one before, whose result is written late.
-    return shown ?? (session?.version === undefined ? undefined : calls[0]);
-  }
-  return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
+  const calls = open.filter((tool) => (fitting === undefined ? tool.name !== "Agent" && tool.name !== "Task" : fitting.test(tool.name)));
+  const shown = calls.find((tool) => isShown(tool, screen?.gate?.body ?? ""));
+  // The open call may be the one before, whose result is written late; without a status nothing tells how late.
+  const isCaughtUp = session?.statusUpdatedAt !== undefined && now - session.statusUpdatedAt >= resultLagMs;
+  const isSure = isCaughtUp || screen?.gate?.kind !== "permission";
+  return shown ?? (isSure && session?.version !== undefined ? calls[0] : undefined);
 }
+
+/** By this time after a gate came up the transcript holds the result of the call before it. */
+const resultLagMs = 1000;
 
 /** A tool's gate is on screen and nothing tells yet which call it asks about. A sub-agent's call stands in no main transcript. */
 export const isGateUntold = (signals: Signals): boolean =>
@@ -282,14 +274,3 @@ export const isGateUntold = (signals: Signals): boolean =>
   ["permission", "plan", "question"].includes(signals.screen?.gate?.kind ?? "") &&
   !/· from the .* agent$/.test(signals.screen?.gate?.header ?? "") &&
   gateTool(signals) === undefined;
-
-/** The dialog shows the call: its longest text begins in the body. Wraps and their marks are passed over. */
-function isShown(tool: ToolUse, body: string): boolean {
-  const squeeze = (text: string) => text.replace(/[\s│]+/g, "");
-  const { file_path: path } = tool.input;
-  // A file is shown by its name, anything else by its longest text.
-  if (typeof path === "string") return body.split("\n").some((line) => line.endsWith(path.split(/[/\\]/).at(-1) ?? path));
-  const texts = Object.values(tool.input).filter((value): value is string => typeof value === "string");
-  const longest = texts.map(squeeze).sort((a, b) => b.length - a.length)[0] ?? "";
-  return longest !== "" && squeeze(body).includes(longest.slice(0, 60));
-}

@@ -30,6 +30,7 @@ const ladder = [
   "transcript-text",
   "transcript-facts",
   // decisions, pure
+  "gate-call",
   "status",
   "answer",
   "work",

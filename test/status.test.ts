@@ -373,6 +373,41 @@ describe("signals made by hand", () => {
       },
     ],
     [
+      "another file's dialog right after a call whose result is late: nobody knows yet",
+      {
+        session: session({ status: "waiting", waitingFor: "permission prompt", statusUpdatedAt: now - 999 }),
+        screen: gate({ header: "Create file", body: "data.txt\n1 hi" }),
+        turn: turn({ pendingTools: [tool("Write", { file_path: "/a.txt" })] }),
+      },
+      {
+        status: "blocked",
+        gate: "permission",
+        prompt: "Do you want to proceed?",
+        ...yesNo,
+        subject: "Create file\ndata.txt\n1 hi",
+        source: "session-file",
+        age_ms: 999,
+      },
+    ],
+    [
+      "the same a second later: it is the open one, whose name the dialog cut off",
+      {
+        session: waiting(),
+        screen: gate({ header: "Create file", body: "↑ 5 more lines\n1 hi" }),
+        turn: turn({ pendingTools: [tool("Write", { file_path: "/a.txt" })] }),
+      },
+      {
+        status: "blocked",
+        gate: "permission",
+        prompt: "Do you want to proceed?",
+        ...yesNo,
+        tool: "Write",
+        input: { file_path: "/a.txt" },
+        subject: "Create file\n↑ 5 more lines\n1 hi",
+        ...fromFile,
+      },
+    ],
+    [
       "a sub-agent's gate has no call in the main conversation",
       {
         session: waiting(),
