@@ -258,11 +258,12 @@ function gateTool({ turn, screen, hooks, session, now }: Signals): ToolUse | und
   if (/· from the .* agent$/.test(header)) return undefined;
   const fitting = screen?.gate?.kind === "question" ? /^AskUserQuestion$/ : headerTools.find(([pattern]) => pattern.test(header))?.[1];
   const calls = open.filter((tool) => (fitting === undefined ? tool.name !== "Agent" && tool.name !== "Task" : fitting.test(tool.name)));
-  const shown = calls.find((tool) => isShown(tool, screen?.gate?.body ?? ""));
+  // 2.0.70 names the file in the header.
+  const shown = calls.find((tool) => isShown(tool, `${header}\n${screen?.gate?.body ?? ""}`));
+  if (shown !== undefined || screen?.gate?.kind !== "permission") return shown ?? calls[0];
   // The open call may be the one before, whose result is written late; without a status nothing tells how late.
   const isCaughtUp = session?.statusUpdatedAt !== undefined && now - session.statusUpdatedAt >= resultLagMs;
-  const isSure = isCaughtUp || screen?.gate?.kind !== "permission";
-  return shown ?? (isSure && session?.version !== undefined ? calls[0] : undefined);
+  return (session?.version === undefined ? fitting === undefined : isCaughtUp) ? calls[0] : undefined;
 }
 
 /** By this time after a gate came up the transcript holds the result of the call before it. */
