@@ -2,10 +2,8 @@ import { exitCode, SilentExit } from "./errors.ts";
 import type { ProfileRequest } from "./launcher.ts";
 import { findProfile, type Profile, type Registry } from "./registry.ts";
 import type { Ranking } from "./scorer.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, tell } from "./sys.ts";
 import { rankAccounts, readUsage, type UsageReport } from "./usage.ts";
-
-const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n`);
 
 /** The profile with room, as the scorer sees it; asked for where the user wants to be asked, or where nothing is known. */
 export async function chooseAccount(sys: Sys, request: ProfileRequest, asks: boolean): Promise<Profile | undefined> {

@@ -29,7 +29,7 @@ export interface Context {
 }
 
 export const noTokens = (): Tokens => ({ input: 0, output: 0, write5m: 0, write1h: 0, cacheRead: 0 });
-export const noSpend = (): Spend => ({ tokens: noTokens(), webSearches: 0, costUsd: 0, messages: 0 });
+const noSpend = (): Spend => ({ tokens: noTokens(), webSearches: 0, costUsd: 0, messages: 0 });
 
 export interface Ledger {
   /** Counts an answer once, however often it is written: the largest reading of it stands. */

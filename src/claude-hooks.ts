@@ -1,3 +1,5 @@
+import { isRecord } from "./json.ts";
+
 /** One run of a hook, as Claude Code describes it on the hook's stdin (fields as of 2.1.329). */
 export interface HookInput {
   event: string;
@@ -56,7 +58,6 @@ export function parseHookInput(text: string): HookInput | undefined {
 }
 
 const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** The hooks csd wants of a session that it starts. */
 const wantedEvents = ["UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure"] as const;

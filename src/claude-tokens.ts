@@ -1,3 +1,5 @@
+import { isRecord } from "./json.ts";
+
 /** Tokens of one answer by kind, as Claude Code 2.1.x writes them into `message.usage`. */
 export interface Tokens {
   input: number;
@@ -122,8 +124,6 @@ function count(value: unknown): number | undefined {
   if (value === undefined || value === null) return 0;
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < maxCount ? value : undefined;
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 const hashString = (text: string, seed?: number): number => hashText(Buffer.from(JSON.stringify(text)), 0, seed);
 

@@ -1,3 +1,5 @@
+import { isRecord } from "./json.ts";
+
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
 export type TranscriptEvent =
   | { kind: "prompt"; at: number; uuid: string; text: string }
@@ -158,8 +160,6 @@ const contentBlocks = (content: unknown): Record<string, unknown>[] => {
   if (typeof content === "string") return [{ type: "text", text: content }];
   return Array.isArray(content) ? content.filter(isRecord) : [];
 };
-
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 /**
  * The newest turn. Lines are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that

@@ -1,4 +1,5 @@
 import { parseReset } from "./claude-reset.ts";
+import { isRecord } from "./json.ts";
 
 /** A share of an allowance, of 100, and when it starts over. */
 export interface UsageWindow {
@@ -10,9 +11,6 @@ export interface UsageWindow {
 
 /** `five_hour`, `seven_day`, and for single models `seven_day_<model>` in lower case: `seven_day_opus`. */
 export type Windows = Record<string, UsageWindow>;
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** An allowance of single models; `oauth_apps` is other programs' and says nothing of claude. */
 const windowName = /^(?:five_hour|seven_day(?:_(?!oauth_apps$)[a-z0-9_]{1,40})?)$/;

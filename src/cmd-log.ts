@@ -2,6 +2,7 @@ import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { readJournal } from "./journal.ts";
 import { renderEntry } from "./journal-text.ts";
+import { renderLocalTime } from "./local-time.ts";
 
 const defaultLines = 20;
 
@@ -27,12 +28,6 @@ export const logCommand = command({
     if (args.json === true) return app.out(JSON.stringify({ entries }, null, 2));
     if (entries.length === 0) return app.out("no usage limit has been met yet");
     const now = app.sys.now();
-    app.out(entries.map((entry) => renderEntry(entry, now, localTime)).join("\n"));
+    app.out(entries.map((entry) => renderEntry(entry, now, (at) => renderLocalTime(at / 1000, undefined))).join("\n"));
   },
 });
-
-const localTime = (at: number): string => {
-  const date = new Date(at);
-  const two = (number: number) => String(number).padStart(2, "0");
-  return `${two(date.getMonth() + 1)}-${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}`;
-};

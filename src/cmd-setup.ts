@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
+import { isRecord } from "./json.ts";
 import { findProgram } from "./launch.ts";
 import { currentDir, profilePath, readRegistry, requireProfile } from "./registry.ts";
 import { planSetup, planUndo, renderDiff } from "./setup.ts";
@@ -57,7 +58,7 @@ function parseSettings(path: string, text: string): Record<string, unknown> {
   if (text.trim() === "") return {};
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (isRecord(value)) return value;
   } catch {
     // Said below.
   }

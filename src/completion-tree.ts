@@ -24,7 +24,7 @@ export interface Flag {
 }
 
 /** Asked of `csm completions --names KIND` at the moment of completing: registered profiles, csd's sessions, all live ones. */
-export const nameKinds = ["profiles", "driven", "sessions"] as const;
+const nameKinds = ["profiles", "driven", "sessions"] as const;
 export type NameKind = (typeof nameKinds)[number];
 
 declare const CSM_COMPLETIONS: Program[] | undefined;

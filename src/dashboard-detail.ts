@@ -151,7 +151,7 @@ function renderAnswer({ verdict }: LiveSession, view: View): string[] {
 }
 
 /** Markdown may name any character by its number: what came out is cleaned, not only what went in. */
-export function renderMarkdown(text: string, { columns, theme }: Pick<View, "columns" | "theme">): string[] {
+function renderMarkdown(text: string, { columns, theme }: Pick<View, "columns" | "theme">): string[] {
   const wrapWidth = Math.max(10, columns - indent.length * 2);
   const hasColor = theme.name !== "none";
   const rendered = Bun.markdown.ansi(printable(text.slice(0, maxShown)), {
@@ -214,7 +214,7 @@ function renderWork({ work, cwd }: LiveSession, view: View): string[] {
   return lines;
 }
 
-export function sparkline(counts: readonly number[]): string {
+function sparkline(counts: readonly number[]): string {
   const most = Math.max(...counts, 1);
   return counts.map((count) => (count === 0 ? "·" : ([..."▁▂▃▄▅▆▇█"][Math.min(7, Math.ceil((count / most) * 8) - 1)] ?? "█"))).join("");
 }

@@ -35,7 +35,7 @@ const rankByStatus: Record<string, Rank> = {
 
 export const rankOf = ({ verdict }: Pick<LiveSession, "verdict">): Rank => rankByStatus[verdict.status] ?? "idle";
 
-export const projectOf = (session: Pick<LiveSession, "worktree" | "cwd">): string =>
+const projectOf = (session: Pick<LiveSession, "worktree" | "cwd">): string =>
   (session.worktree ?? session.cwd).split(/[/\\]/).findLast((part) => part !== "") ?? "/";
 
 interface Order {
@@ -81,7 +81,7 @@ const compareWithin = (a: LiveSession, b: LiveSession): number =>
       : b.since - a.since;
 
 /** Every word of the filter must stand somewhere. */
-export function fitsFilter(session: LiveSession, filter: string): boolean {
+function fitsFilter(session: LiveSession, filter: string): boolean {
   const words = filter
     .toLowerCase()
     .split(/\s+/)

@@ -193,7 +193,7 @@ export function fitColumns(totalWidth: number, sessions: readonly LiveSession[],
   return chosen;
 }
 
-export const padTo = (text: string, columnWidth: number, isRight = false): string => {
+const padTo = (text: string, columnWidth: number, isRight = false): string => {
   const cut = fit(text, columnWidth);
   const blanks = " ".repeat(Math.max(0, columnWidth - width(cut)));
   return isRight ? blanks + cut : cut + blanks;

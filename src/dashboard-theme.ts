@@ -96,7 +96,7 @@ const none: Codes = {
   key: "1",
 };
 
-export const themes = { dark, light, contrast, none } as const;
+const themes = { dark, light, contrast, none } as const;
 export type ThemeName = keyof typeof themes;
 export const themeNames = Object.keys(themes) as ThemeName[];
 

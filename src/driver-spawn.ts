@@ -12,6 +12,7 @@ import { channelVariable, createLaunch, editorVariable, editorWord, findClaude, 
 import { configDir, transcriptPath } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { printableLine } from "./sanitize.ts";
+import { isSessionId } from "./session-id.ts";
 import { checkName, defaultName, type Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Tmux } from "./tmux.ts";
@@ -64,7 +65,7 @@ interface Posture {
 /** `default` is called `manual` since 2.1.204; claude takes both. */
 const modes = ["plan", "acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual"];
 
-export function choosePosture(options: SpawnOptions): Posture {
+function choosePosture(options: SpawnOptions): Posture {
   const given = [options.permissionMode !== undefined, options.isAutoAccept === true, options.isBypass === true, options.isYolo === true];
   if (given.filter(Boolean).length > 1)
     throw new UserError("conflicting permission flags", "give one of --permission-mode, --auto-accept, --bypass-permissions, --yolo");
@@ -73,8 +74,6 @@ export function choosePosture(options: SpawnOptions): Posture {
     throw new UserError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${modes.join(", ")}`);
   return { mode, isYolo: options.isYolo === true };
 }
-
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Fixed, so that captures do not depend on who looks; wide enough that dialogs do not wrap. */
 const paneSize = { width: 220, height: 50 };
@@ -96,7 +95,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const posture = choosePosture(options);
   const cwd = resolveFolder(sys, options.cwd ?? sys.cwd);
   const sessionId = options.resumeId ?? options.sessionId ?? sys.randomId();
-  if (!uuid.test(sessionId))
+  if (!isSessionId(sessionId))
     throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
   const name = options.name ?? defaultName(cwd, sessionId);
   checkName(name);

@@ -44,7 +44,7 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
 }
 
 /** A paste turns tabs into blanks, drops what a terminal would take for a key, and runs what begins with `!`. */
-export const isWholeAsPaste = (prompt: string): boolean => pasteable(prompt) === prompt && !/^\s*!|\t|\n$/.test(prompt);
+const isWholeAsPaste = (prompt: string): boolean => pasteable(prompt) === prompt && !/^\s*!|\t|\n$/.test(prompt);
 
 async function isRowEmpty(driver: Driver, target: Target): Promise<boolean> {
   const { capture, session } = await look(driver, target, true);

@@ -8,7 +8,7 @@ import type { Watch } from "./sys-files.ts";
 const safetyPollMs = 2000;
 
 /** Wakes at each sign of a session: its hooks, its status, its transcript, its record. */
-export function watchTarget({ sys }: Driver, target: Target): Watch {
+function watchTarget({ sys }: Driver, target: Target): Watch {
   const { sidecar, channel } = target;
   const paths = [sessionsDir(target.configDir), sidecarDir(sys)];
   if (channel !== undefined) paths.push(channel.dir, join(channel.dir, "gates"));

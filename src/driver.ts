@@ -185,7 +185,7 @@ const slowSettleMs = 4000;
 export const settleStepMs = 40;
 
 /** The verdict, once the signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
-export async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnough = false): Promise<Verdict> {
+async function settle(sys: Sys, read: () => Promise<Signals>, isHeldEnough = false): Promise<Verdict> {
   const startedAt = sys.now();
   for (;;) {
     const signals = await read();

@@ -46,7 +46,7 @@ export async function runForeground(name: string, args: readonly string[], env: 
   }
 }
 
-const definedOnly = (env: Environment): Record<string, string> =>
+export const definedOnly = (env: Environment): Record<string, string> =>
   Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));
 
 async function runChild(path: string, args: readonly string[], env: Environment): Promise<number> {

@@ -1,5 +1,5 @@
 import { readFileSync, writeSync } from "node:fs";
-import type { Program } from "./exec.ts";
+import { definedOnly, type Program } from "./exec.ts";
 
 /** A program that uses this terminal while we wait behind it. */
 export interface Foreground {
@@ -24,7 +24,7 @@ export function startForeground({ path, args, env, cwd }: Program): Foreground {
     stdin: "inherit",
     stdout: "inherit",
     stderr: "inherit",
-    env: Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+    env: definedOnly(env),
     ...(cwd === undefined ? {} : { cwd }),
   });
   // Ctrl-C is the program's own affair.
@@ -95,7 +95,7 @@ const leftOver =
   "\u001b[?1049l\u001b[?25h\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1004l\u001b[>4;0m\u001b[<u\u001b[0m";
 
 /** After a program that was killed in the middle of full-screen use. */
-export function resetTerminal(): void {
+function resetTerminal(): void {
   if (!process.stdout.isTTY) return;
   writeSync(1, leftOver);
   Bun.spawnSync(["stty", "sane"], { stdin: "inherit" });

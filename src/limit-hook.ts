@@ -2,6 +2,7 @@ import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { appendJournal, readJournal } from "./journal.ts";
 import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, readLimit } from "./limit-read.ts";
+import { isSessionId } from "./session-id.ts";
 import type { Sys } from "./sys.ts";
 
 /** What the hook asks of the rest of csm; none of it may use the network. */
@@ -19,7 +20,6 @@ export interface LimitHookParts {
 const maxAgeMs = 900_000;
 /** These tell of the end of a turn or a session, in versions that have no `StopFailure`. */
 const endEvents = new Set(["Stop", "SubagentStop", "SessionEnd"]);
-const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /**
  * `csm hook`, as a user installs it: notes a usage limit, and says once where the conversation could go on. The result is what
@@ -27,7 +27,7 @@ const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
  */
 export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts): Promise<string | undefined> {
   const input = parseHookInput(text);
-  if (input === undefined || !uuid.test(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
+  if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
   if (sys.env.CLAUDE_AUTO_SWITCH === "0") return undefined;
   const limit = await limitOf(sys, input);
   if (limit === undefined || isTold(sys, input.sessionId, limit)) return undefined;

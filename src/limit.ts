@@ -12,7 +12,7 @@ export interface LimitSettings {
   cooldownMs: number;
 }
 
-export const defaultHandoffPrompt =
+const defaultHandoffPrompt =
   "The usage limit of account {from} was reached, and this conversation goes on under account {to}. Continue where you left off.";
 
 export const defaultLimitSettings: LimitSettings = {

@@ -1,3 +1,5 @@
+import { isRecord } from "./json.ts";
+
 /**
  * Scripts for the loopback model: what it answers to each request of a session, as plain values. A test scenario is a list
  * of these.
@@ -163,6 +165,3 @@ function requestTexts(body: Record<string, unknown>): string[] {
   if (Array.isArray(body.messages)) for (const message of body.messages) if (isRecord(message)) collect(message.content);
   return texts;
 }
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);

@@ -6,7 +6,8 @@
  * probes, token counts) are answered plainly and consume nothing.
  */
 
-import { type Block, isRecord, type MessageStep, type ModelRequest, type Reply, type Step, say } from "./model-script.ts";
+import { isRecord } from "./json.ts";
+import { type Block, type MessageStep, type ModelRequest, type Reply, type Step, say } from "./model-script.ts";
 
 export interface StubOptions {
   /** What a session without a script, or with an exhausted one, is answered. */

@@ -45,7 +45,7 @@ export function createAgentReader(sys: Sys): AgentReader {
   };
 }
 
-export function parseAgent(dir: string, name: string, text: string | undefined): Agent | undefined {
+function parseAgent(dir: string, name: string, text: string | undefined): Agent | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text ?? "");

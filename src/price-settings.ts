@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { PriceOverrides } from "./claude-prices.ts";
 import { UserError } from "./errors.ts";
+import { isRecord } from "./json.ts";
 import { homeDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
@@ -44,7 +45,6 @@ function checkRates(path: string, place: string, value: unknown): void {
 }
 
 const isPrice = (value: unknown): boolean => typeof value === "number" && Number.isFinite(value) && value >= 0;
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
 
 const wrong = (path: string, place: string, wanted: string): UserError =>
   new UserError(`${path}: ${place} must be ${wanted}`, "US dollars for a million tokens");

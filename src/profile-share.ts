@@ -29,7 +29,7 @@ export const shareItems: ShareItem[] = [
 /** Shared by `bootstrap`, not by `share`: moved aside as a whole, as the older tool does. */
 export const plugins: ShareItem = { word: "plugins", entry: "plugins", kind: "folder" };
 
-export const sharedDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">): string => join(homeDir(sys), ".claude.shared");
+const sharedDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">): string => join(homeDir(sys), ".claude.shared");
 export const storePath = (sys: Pick<Sys, "env" | "homeDir" | "platform">, item: ShareItem): string => join(sharedDir(sys), item.entry);
 
 export type SharePlan =

@@ -59,7 +59,7 @@ export const profilePath = (sys: Pick<Sys, "env" | "homeDir" | "platform">, { di
   resolve(homeDir(sys), dir === "~" || dir.startsWith("~/") ? join(homeDir(sys), dir.slice(1)) : dir);
 
 /** The folder as it is on disk, so that two spellings of it compare equal. */
-const realDir = (sys: Pick<Sys, "realPath">, path: string): string => sys.realPath(path) ?? normalize(path).replace(/(.)\/+$/, "$1");
+export const realDir = (sys: Pick<Sys, "realPath">, path: string): string => sys.realPath(path) ?? normalize(path).replace(/(.)\/+$/, "$1");
 
 /** The profile that lives in this folder, whatever links lead to it. */
 export function profileOfDir(sys: Files, registry: Registry, dir: string): Profile | undefined {

@@ -5,10 +5,9 @@ import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
 import { claudeJsonPath, findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
 import type { Candidate, RelaunchParts, Seat } from "./relaunch-act.ts";
-import type { Sys } from "./sys.ts";
+import { scoreDefaults } from "./scorer.ts";
+import { type Sys, tell } from "./sys.ts";
 import { rankAccounts, readUsage, recordLimit } from "./usage.ts";
-
-const tell = (sys: Sys, line: string): void => void sys.write(2, `csm: ${line}\n`);
 
 /** The relaunch loop's ways into the rest of csm. */
 export function createRelaunchParts(
@@ -59,15 +58,13 @@ async function rankOthers(sys: Sys, registry: Registry, current: Seat): Promise<
     ...usable.filter(({ state }) => state === "viable").map((row) => ({ name: row.name, reason: row.reasons.join(", ") })),
     // Never used since anybody looked: more likely to have room than to be worth a night of waiting.
     ...usable
-      .filter(({ state, sessionPercent = 0 }) => state === "no-data" && sessionPercent < fullPercent)
+      .filter(({ state, sessionPercent = 0 }) => state === "no-data" && sessionPercent < scoreDefaults.limitPercent)
       .map(({ name }) => ({ name, reason: "nothing is known of its usage" })),
   ].flatMap(({ name, reason }) => {
     const profile = findProfile(registry, name);
     return profile === undefined ? [] : [{ name, dir: profilePath(sys, profile), reason }];
   });
 }
-
-const fullPercent = 99;
 
 /** A profile in which claude would first ask whether it may work here cannot go on by itself. */
 function trustedFirst(sys: Sys, candidates: readonly Candidate[], cwd: string): Candidate[] {

@@ -1,4 +1,5 @@
 import { quotePosix } from "./format.ts";
+import { isRecord } from "./json.ts";
 
 /** What `csm setup` puts into the user's settings of claude. */
 export interface SetupParts {
@@ -70,8 +71,7 @@ function unwrapStatusline(line: Settings | undefined): Settings | undefined {
 }
 
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const recordOf = (value: unknown): Settings | undefined =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Settings) : undefined;
+const recordOf = (value: unknown): Settings | undefined => (isRecord(value) ? value : undefined);
 
 /** The lines that differ, `-` before and `+` after, each with up to two lines around it. */
 export function renderDiff(before: string, after: string): string[] {

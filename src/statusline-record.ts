@@ -1,7 +1,8 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { isRecord, parseJson } from "./claude-usage.ts";
+import { parseJson } from "./claude-usage.ts";
+import { isRecord } from "./json.ts";
 import { configDir, profilesPath, statuslineDir } from "./paths.ts";
 import { mergeSample, parseStatuslineInput, type StatuslineSample } from "./statusline-sample.ts";
 import { defaultTemplate, placeholderValues, renderTemplate } from "./statusline-template.ts";

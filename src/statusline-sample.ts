@@ -1,4 +1,5 @@
-import { isRecord, parseJson, parseWindows, type Windows } from "./claude-usage.ts";
+import { parseJson, parseWindows, type Windows } from "./claude-usage.ts";
+import { isRecord } from "./json.ts";
 
 /** What Claude Code told the status line of one session last. Texts are as hostile as the model and the user made them. */
 export interface StatuslineSample {

@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import { type ConfigFacts, parseConfigFacts } from "./claude-usage.ts";
 import { statuslineDir } from "./paths.ts";
-import { claudeJsonPath, currentProfile, plainDir, profileDirs, type Registry } from "./registry.ts";
+import { claudeJsonPath, currentProfile, plainDir, profileDirs, type Registry, realDir } from "./registry.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import type { Sys } from "./sys.ts";
 import { type FileNote, type Ledger, type Reading, readingsOf } from "./usage-ledger.ts";
@@ -17,8 +17,6 @@ export interface UsageProfile {
   isRegistered: boolean;
   isCurrent: boolean;
 }
-
-const realDir = (sys: Sys, dir: string): string => sys.realPath(dir) ?? dir.replace(/(.)\/+$/, "$1");
 
 /** The registered profiles, and the folder one is in where it is none of them. `~/.claude` goes by `claude`. */
 export function readProfiles(sys: Sys, ledger: Ledger, registry: Registry): UsageProfile[] {

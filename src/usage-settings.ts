@@ -1,5 +1,6 @@
-import { isRecord, parseJson } from "./claude-usage.ts";
+import { parseJson } from "./claude-usage.ts";
 import { usageError } from "./errors.ts";
+import { isRecord } from "./json.ts";
 import { configPath } from "./paths.ts";
 import { type Policy, policies, type ScoreOptions, scoreDefaults } from "./scorer.ts";
 import type { Sys } from "./sys.ts";

@@ -81,7 +81,7 @@ interface Row {
 
 export type UsageStatus = "ok" | "near_limit" | "errored" | "no_data";
 
-export function statusOf(windows: readonly (UsageWindow | undefined)[], error: string | undefined): UsageStatus {
+function statusOf(windows: readonly (UsageWindow | undefined)[], error: string | undefined): UsageStatus {
   if (error !== undefined) return "errored";
   const known = windows.filter((window) => window !== undefined);
   if (known.length === 0) return "no_data";

@@ -10,6 +10,7 @@ const ladder = [
   "format",
   "version",
   "session-id",
+  "json",
   "local-time",
   // Claude Code's surface, pure
   "claude-slug",
