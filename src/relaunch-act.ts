@@ -97,19 +97,19 @@ export async function answerLimit(managed: Managed, event: ChannelEvent): Promis
   if (limit === undefined) return "stay";
   const note = createNote(managed, sessionId);
   await noteLimit(managed, limit, note);
-  // Somebody who is asked takes a while: nobody else waits for that.
-  if (parts.settings(seat).policy === "ask") return askUser(managed, limit, sessionId, note);
-  // One session of this machine after the other: each sees what the ones before it have done.
-  const release = await waitForLock(sys, join(lockDir(sys), "switch.lock"), "a switch of accounts", switchLockMs);
+  const settings = parts.settings(seat);
+  // One session of this machine after the other: each sees what the ones before it have done. Somebody who is asked takes a while.
+  const lockPath = join(lockDir(sys), "switch.lock");
+  const release = settings.policy === "ask" ? undefined : await waitForLock(sys, lockPath, "a switch of accounts", switchLockMs);
   try {
-    return await decideAndAct(managed, limit, sessionId, note);
+    return await decideAndAct(managed, limit, settings, sessionId, note);
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     note({ event: "failed", reason: error.message });
     await notify(managed, `stayed in ${seat.name}: ${error.message}`);
     return "stay";
   } finally {
-    release();
+    release?.();
   }
 }
 
@@ -119,9 +119,8 @@ async function notify({ parts, notes }: Managed, line: string): Promise<void> {
   await parts.notify(line);
 }
 
-async function decideAndAct(managed: Managed, limit: Limit, sessionId: string, note: Note): Promise<Step> {
+async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat, parts } = managed;
-  const settings = parts.settings(seat);
   const candidates = settings.policy === "switch" ? await firstReachable(managed, await parts.rank(seat), sessionId, note) : [];
   const journal = readJournal(sys);
   const switches = journal.filter(({ event }) => event === "switch");
@@ -140,14 +139,16 @@ async function decideAndAct(managed: Managed, limit: Limit, sessionId: string, n
     case "switch": {
       await sys.sleep(decision.delayMs);
       const target = candidates.find(({ name }) => name === decision.to);
-      return target === undefined ? "stay" : switchSeat(managed, target, sessionId, settings, own.length, decision.reason, note);
+      if (target === undefined) return "stay";
+      const exitCode = await endClaude(managed);
+      return exitCode === undefined ? moveOn(managed, target, sessionId, settings, own.length, decision.reason, note) : { exitCode };
     }
     case "wait":
       note({ event: "wait", resets_at: limit.resetsAt ?? decision.until, reason: `${decision.reason}; ${decision.by} goes on` });
       await notify(managed, `${seat.name} is at its limit; ${decision.by} goes on after the reset (${decision.reason})`);
       return decision.by === "claude" ? "stay" : { pending: { sessionId, at: decision.until } };
     case "ask":
-      return askUser(managed, limit, sessionId, note);
+      return askUser(managed, limit, settings, sessionId, note);
     case "stop":
       note({ event: "stop", reason: decision.reason });
       await notify(managed, `${seat.name} is at its limit (${decision.reason})`);
@@ -193,7 +194,8 @@ async function endClaude({ child }: Managed): Promise<number | undefined> {
   return exitCode;
 }
 
-async function switchSeat(
+/** Claude has ended. */
+async function moveOn(
   managed: Managed,
   target: Seat,
   sessionId: string,
@@ -201,11 +203,8 @@ async function switchSeat(
   hop: number,
   reason: string,
   note: Note,
-  hasEnded = false,
 ): Promise<Step> {
   const { seat, parts } = managed;
-  const exitCode = hasEnded ? undefined : await endClaude(managed);
-  if (exitCode !== undefined) return { exitCode };
   try {
     // Its last words, which came since the first copy.
     await share(managed, target, sessionId);
@@ -227,22 +226,15 @@ async function resume(managed: Managed, seat: Seat, sessionId: string, prompt?: 
 
 /** The reset has come and nobody has gone on. */
 export async function goOn(managed: Managed, sessionId: string): Promise<Step> {
-  const { sys, seat, launch, parts } = managed;
+  const { seat, parts } = managed;
   const exitCode = await endClaude(managed);
   if (exitCode !== undefined) return { exitCode };
-  appendJournal(sys, {
-    at: sys.now(),
-    event: "continue",
-    session: sessionId,
-    cwd: launch.cwd,
-    from: seat.name,
-    reason: "the limit has been reset",
-  });
+  createNote(managed, sessionId)({ event: "continue", reason: "the limit has been reset" });
   parts.tell(`the usage limit of ${seat.name} has been reset; going on`);
   return resume(managed, seat, sessionId, resetPrompt);
 }
 
-async function askUser(managed: Managed, limit: Limit, sessionId: string, note: Note): Promise<Step> {
+async function askUser(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat, parts } = managed;
   const candidates = await parts.rank(seat);
   const exitCode = await endClaude(managed);
@@ -255,7 +247,7 @@ async function askUser(managed: Managed, limit: Limit, sessionId: string, note: 
   note({ event: "ask", reason: `chosen: ${choice}` });
   if (choice === "end") return { exitCode: 0 };
   const target = candidates.find(({ name }) => name === choice);
-  if (target !== undefined) return switchSeat(managed, target, sessionId, parts.settings(seat), 0, "chosen", note, true);
+  if (target !== undefined) return moveOn(managed, target, sessionId, settings, 0, "chosen", note);
   const { next } = await resume(managed, seat, sessionId);
   const isWaiting = choice === "wait" && limit.resetsAt !== undefined;
   return { next: isWaiting ? { ...next, pending: { sessionId, at: Math.max(sys.now(), limit.resetsAt ?? 0) + afterResetMs } } : next };
