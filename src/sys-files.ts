@@ -109,15 +109,14 @@ const identityOf = (stat: Stats): FileIdentity => ({
 
 /** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
 export function readInto(path: string, offset: number, into: Uint8Array): number {
-  const file = attempt(() => openSync(path, "r"));
-  if (file === undefined) return 0;
+  const file = openFile(path);
   try {
-    return readSync(file, into, 0, into.length, offset);
+    return file?.read(into, offset) ?? 0;
   } catch {
-    // A folder, or a disk that fails: nothing can be read.
+    // A disk that fails: nothing can be read.
     return 0;
   } finally {
-    closeSync(file);
+    file?.close();
   }
 }
 
