@@ -1,7 +1,6 @@
 import { startLaunch } from "./launch.ts";
 import { rememberEnd, rememberLaunch } from "./launch-record.ts";
 import type { LauncherParts, SessionStart } from "./launcher.ts";
-import { readRegistry } from "./registry.ts";
 import type { Sys } from "./sys.ts";
 
 /**
@@ -27,12 +26,11 @@ export const createLauncherParts = (sys: Sys): LauncherParts => ({
 });
 
 /** Claude takes our place, unless its conversation may have to go on under another account. */
-async function startSession(sys: Sys, { launch, seat, isSession, onLimit }: SessionStart): Promise<number> {
+async function startSession(sys: Sys, { registry, launch, seat, isSession, onLimit }: SessionStart): Promise<number> {
   if (!isSession) return startLaunch(launch);
   const cwd = launch.cwd ?? sys.cwd;
   const remember = (pid: number, profile: string | undefined, configDir: string, args: readonly string[], isEndTold: boolean) =>
     rememberLaunch(sys, { pid, cwd, configDir, args: [...args], isEndTold, ...(profile === undefined ? {} : { profile }) });
-  const registry = readRegistry(sys);
   // A single account has nowhere to go on; somebody may still want to be asked, or to wait for a reset that claude does not.
   const mayMove = (seat.name !== undefined && registry.profiles.length > 1) || onLimit === "wait" || onLimit === "ask";
   // Windows has no way to end claude gently; there the session ends where it is.

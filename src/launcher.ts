@@ -23,6 +23,7 @@ export interface ProfileRequest {
 }
 
 export interface SessionStart {
+  registry: Registry;
   launch: Launch;
   seat: Seat;
   /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
@@ -46,21 +47,35 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
   const { own, rest } = splitOwnFlags(args);
   const isUntouched = isForClaude(rest) || (form === "bare" && (rest[0] === "--" || !hasTerminal));
   const options = parseRunOptions(isUntouched ? own : args);
-  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : isManagement(rest) ? rest : withWholeId(sys, rest);
-  const seat = await chooseSeat(sys, options, hasTerminal, isManagement(rest), parts);
+  const registry = readRegistry(sys);
+  if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : isManagement(rest) ? rest : withWholeId(sys, registry, rest);
+  const seat = await chooseSeat(sys, registry, options, hasTerminal, isManagement(rest), parts);
   const program = findLaunchProgram(sys);
-  const isDecided = isUntouched || isForClaude(options.words) || choosesSession(options.words);
-  const launch = isDecided
-    ? { ...program, args: options.words, env: seat.env, seat }
-    : await planSession({ sys, seat, options, hasTerminal, reach: parts.reach }, program);
-  const isSession = hasTerminal && !isUntouched && !isForClaude(options.words);
+  const isClaudes = isUntouched || isForClaude(options.words);
+  const launch =
+    isClaudes || choosesSession(options.words)
+      ? { ...program, args: options.words, env: seat.env, seat }
+      : await planSession({ sys, registry, seat, options, hasTerminal, reach: parts.reach }, program);
+  const isSession = hasTerminal && !isClaudes;
   throw new SilentExit(
-    await parts.start({ launch, seat: launch.seat, isSession, ...(options.onLimit === undefined ? {} : { onLimit: options.onLimit }) }),
+    await parts.start({
+      registry,
+      launch,
+      seat: launch.seat,
+      isSession,
+      ...(options.onLimit === undefined ? {} : { onLimit: options.onLimit }),
+    }),
   );
 }
 
-async function chooseSeat(sys: Sys, options: LaunchOptions, hasTerminal: boolean, isCommand: boolean, parts: LauncherParts): Promise<Seat> {
-  const registry = readRegistry(sys);
+async function chooseSeat(
+  sys: Sys,
+  registry: Registry,
+  options: LaunchOptions,
+  hasTerminal: boolean,
+  isCommand: boolean,
+  parts: LauncherParts,
+): Promise<Seat> {
   const current = currentProfile(sys, registry);
   const profile = await parts.chooseProfile({
     registry,

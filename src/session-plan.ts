@@ -5,14 +5,14 @@ import { findClaude, type Launch, type LaunchProgram, runProgram, startLaunch } 
 import type { Attach } from "./live-attach.ts";
 import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { homeDir } from "./paths.ts";
-import { type Profile, profileDirs, profileEnv, profilePath, readRegistry } from "./registry.ts";
+import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./registry.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
 import { printableLine } from "./sanitize.ts";
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./session-choice.ts";
 import { isSessionId } from "./session-id.ts";
 import { askAboutLive, pickSession, type SessionPick } from "./session-picker.ts";
 import { mergeSessionSidecar, readSessionSidecar, sidecarFlags } from "./session-sidecar.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, tell } from "./sys.ts";
 import { titleOf } from "./transcript-facts.ts";
 import type { TranscriptFile } from "./transcript-files.ts";
 import { type Conversation, openTranscriptIndex, type TranscriptIndex } from "./transcript-index.ts";
@@ -34,8 +34,9 @@ export const seatOf = (sys: Sys, profile: Profile): Seat => ({
   isChosen: false,
 });
 
-export interface Desk {
+interface Desk {
   sys: Sys;
+  registry: Registry;
   seat: Seat;
   options: LaunchOptions;
   hasTerminal: boolean;
@@ -71,10 +72,10 @@ export async function planSession(desk: Desk, program: LaunchProgram): Promise<S
  * The words of a call that claude gets untouched, with the whole id where the beginning of one or a title stood. What names
  * nothing here stays: claude has its own ways to find a conversation.
  */
-export function withWholeId(sys: Sys, words: readonly string[]): string[] {
+export function withWholeId(sys: Sys, registry: Registry, words: readonly string[]): string[] {
   const found = findNamedSession(words);
   if (found === undefined || isSessionId(found.named)) return [...words];
-  const configDirs = profileDirs(sys, readRegistry(sys)).map(({ dir }) => dir);
+  const configDirs = profileDirs(sys, registry).map(({ dir }) => dir);
   const files = listFolderTranscripts(sys, configDirs, sys.realPath(sys.cwd) ?? sys.cwd);
   const index = openTranscriptIndex(sys);
   try {
@@ -92,8 +93,8 @@ type Resolved =
   | { kind: "resume" | "copy"; conversation: Conversation };
 
 async function resolveSession(desk: Desk): Promise<Resolved> {
-  const { sys, options, hasTerminal } = desk;
-  const dirs = profileDirs(sys, readRegistry(sys));
+  const { sys, registry, options, hasTerminal } = desk;
+  const dirs = profileDirs(sys, registry);
   const configDirs = dirs.map(({ dir }) => dir);
   const files = listFolderTranscripts(sys, configDirs, sys.realPath(sys.cwd) ?? sys.cwd);
   const isNamed = options.sessionId !== undefined || typeof options.resume === "object";
@@ -197,11 +198,10 @@ async function planExisting(
  * claude finds a conversation only in its own config dir. One that lies elsewhere goes on where it is, unless the account was
  * chosen: then it is brought there. Nothing takes it to another account unasked.
  */
-async function chooseSeatFor({ sys, seat, reach }: Desk, conversation: Conversation): Promise<Seat> {
+async function chooseSeatFor({ sys, registry, seat, reach }: Desk, conversation: Conversation): Promise<Seat> {
   const { sessionId, configDirs, path } = conversation;
   const real = (dir: string) => sys.realPath(dir) ?? dir;
   if (configDirs.some((dir) => real(dir) === real(seat.dir))) return seat;
-  const registry = readRegistry(sys);
   const owner = registry.profiles.find((profile) => configDirs.some((dir) => real(profilePath(sys, profile)) === real(dir)));
   const [dir] = configDirs;
   const from = owner === undefined ? dir : `profile ${owner.name}`;
@@ -249,5 +249,3 @@ async function runAttach({ sys, seat }: Desk, attach: Attach): Promise<number> {
   if (attach.program === "tmux") return runProgram(sys, "tmux", attach.args, attach.leavesTmux ? outside : sys.env);
   return startLaunch({ path: findClaude(sys), name: "claude", prefix: [], args: attach.args, env: seat.env });
 }
-
-const tell = (sys: Sys, text: string): void => void sys.write(2, `csm: ${text}\n`);
