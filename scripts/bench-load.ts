@@ -1,8 +1,8 @@
 /** What the rows about many sessions and about events need: fifty sessions that cost nothing, and a gate to watch. */
 import { appendFileSync, chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { bash, say } from "../src/model-script.ts";
 import type { Sandbox } from "../src/sandbox.ts";
+import { bash, say } from "../src/stub-script.ts";
 
 type Csd = (args: string[], env?: Record<string, string>) => Promise<string>;
 

@@ -1,7 +1,7 @@
 /** What the rows about conversations need: folders full of transcripts, a first look at them, and the picker in a terminal. */
 import { copyFileSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { slugOf } from "../src/claude-slug.ts";
+import { slugOf } from "../src/paths.ts";
 import type { Sandbox } from "../src/sandbox.ts";
 
 /** Rows of the bench. */

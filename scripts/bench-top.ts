@@ -1,7 +1,7 @@
 /** What the rows about the dashboard need: ticks over fifty sessions, their memory, an hour of them. */
 import { appendFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { reduce } from "../src/dashboard-reduce.ts";
+import { reduce } from "../src/dashboard-keys.ts";
 import { createDashboardState } from "../src/dashboard-state.ts";
 import { createTheme } from "../src/dashboard-theme.ts";
 import { renderDashboard } from "../src/dashboard-view.ts";

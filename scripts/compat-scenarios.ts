@@ -1,7 +1,7 @@
 /** What csd has to read and answer rightly on every version of Claude Code. A new scenario is one more record. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, bash, hold, plan, type Question, say, useTool } from "../src/model-script.ts";
+import { ask, bash, hold, plan, type Question, say, useTool } from "../src/stub-script.ts";
 import { type Json, Mismatch, type Right, requireRight, type Stage } from "./compat-stage.ts";
 
 export interface Scenario {

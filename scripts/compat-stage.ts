@@ -1,8 +1,8 @@
 /** One session of one version under test, seen through the compiled csd, and what is kept for the report when it goes wrong. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ModelRequest, Step } from "../src/model-script.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
+import type { ModelRequest, Step } from "../src/stub-script.ts";
 import type { RunResult } from "../src/sys.ts";
 
 export type Json = Record<string, unknown>;

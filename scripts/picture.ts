@@ -5,8 +5,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { ask, bash, hold, type MessageStep, plan, type Step, say, useTool } from "../src/model-script.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
+import { ask, bash, hold, type MessageStep, plan, type Step, say, useTool } from "../src/stub-script.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 const root = join(import.meta.dir, "..");

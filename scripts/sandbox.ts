@@ -3,8 +3,8 @@
  * loopback model that does what one asks it for. Everything is gone when the shell ends.
  */
 import { join } from "node:path";
-import { ask, bash, fail, limit, type ModelRequest, type Reply, say, useTool } from "../src/model-script.ts";
 import { createSandbox } from "../src/sandbox.ts";
+import { ask, bash, fail, limit, type ModelRequest, type Reply, say, useTool } from "../src/stub-script.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 const words: [word: string, about: string, reply: () => Reply][] = [

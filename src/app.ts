@@ -32,10 +32,10 @@ async function run(sys: Sys, route: Route): Promise<void> {
   const { args } = route;
   // Shells call these at every switch and every Tab: no record, no package.
   if (word === "completions" && args[0] === "--names")
-    return print(sys, (await import("./names.ts")).listNames(sys, args[1] ?? "").join("\n"));
+    return print(sys, (await import("./completion.ts")).listNames(sys, args[1] ?? "").join("\n"));
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
-  if (word === "hook" && !isHelpWord(args[0])) return (await import("./hook-answer.ts")).answerLimitHook(sys, args);
+  if (word === "hook" && !isHelpWord(args[0])) return (await import("./limit-hook.ts")).answerLimitHook(sys, args);
   // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
   if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {
@@ -52,7 +52,7 @@ async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): 
 }
 
 async function scan(sys: Sys, folder: string): Promise<void> {
-  const { listConversations, renderScan } = await import("./scan-list.ts");
+  const { listConversations, renderScan } = await import("./conversations.ts");
   const rows = renderScan(sys, listConversations(sys, folder).conversations);
   if (rows.length > 0) print(sys, rows.join("\n"));
 }

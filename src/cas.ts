@@ -1,7 +1,5 @@
 import { type Dialect, findDialect } from "./cas-shell.ts";
 import { UserError } from "./errors.ts";
-import { knownOrConventional, useProfile } from "./profile-change.ts";
-import { renderProfiles } from "./profile-view.ts";
 import {
   findProfile,
   type Profile,
@@ -13,8 +11,9 @@ import {
   readRegistryOrNone,
   requireProfile,
   shellProfile,
-} from "./registry.ts";
-import { checkProfileName } from "./registry-change.ts";
+} from "./profiles.ts";
+import { checkProfileName, knownOrConventional, useProfile } from "./profiles-change.ts";
+import { renderProfiles } from "./profiles-view.ts";
 import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 

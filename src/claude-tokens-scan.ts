@@ -1,5 +1,293 @@
-import { parseCompaction, parseUsageLine, type UsageLine } from "./claude-tokens.ts";
-import { createFields, isRepeat, readFields } from "./claude-tokens-walk.ts";
+import { hashText, isPlausible, parseCompaction, parseUsageLine, type UsageLine } from "./claude-tokens.ts";
+
+const [quote, backslash, colon, zero, nine, letterT] = [0x22, 0x5c, 0x3a, 0x30, 0x39, 0x74] as const;
+
+/** The keys that matter, by the depth of the object that they stand in. */
+const slot = { message: 0, requestId: 1, timestamp: 2, isSidechain: 3, requestedModel: 4, id: 5, model: 6, speed: 7, geo: 8 } as const;
+const slots = 9;
+const numberSlot = { input: 0, output: 1, write: 2, cacheRead: 3, write5m: 4, write1h: 5, searches: 6 } as const;
+const numberSlots = 7;
+const contentSlot = 99;
+
+interface Key {
+  name: Buffer;
+  slot: number;
+  isNumber: boolean;
+}
+
+const key = (name: string, at: number, isNumber = false): Key => ({ name: Buffer.from(name), slot: at, isNumber });
+
+const keysByDepth: Key[][] = [
+  [],
+  [
+    key("message", slot.message),
+    key("requestId", slot.requestId),
+    key("timestamp", slot.timestamp),
+    key("isSidechain", slot.isSidechain),
+    key("requestedModel", slot.requestedModel),
+  ],
+  [key("id", slot.id), key("model", slot.model), key("content", contentSlot)],
+  [
+    key("input_tokens", numberSlot.input, true),
+    key("output_tokens", numberSlot.output, true),
+    key("cache_creation_input_tokens", numberSlot.write, true),
+    key("cache_read_input_tokens", numberSlot.cacheRead, true),
+    key("speed", slot.speed),
+    key("inference_geo", slot.geo),
+  ],
+  [
+    key("ephemeral_5m_input_tokens", numberSlot.write5m, true),
+    key("ephemeral_1h_input_tokens", numberSlot.write1h, true),
+    key("web_search_requests", numberSlot.searches, true),
+  ],
+];
+
+const longestKey = 27;
+/** By depth and length: most keys of a line are dismissed by one look. */
+const keyTable = keysByDepth.flatMap((keys) =>
+  Array.from({ length: longestKey + 1 }, (_, length) => {
+    const candidates = keys.filter(({ name }) => name.length === length);
+    return candidates.length === 0 ? undefined : candidates;
+  }),
+);
+
+export interface Fields {
+  bytes: Buffer;
+  /** Where the value of each text key begins; -1 when it is not there. */
+  texts: Int32Array;
+  numbers: Float64Array;
+  /** Where the usage of the newest line ends. */
+  usageEnd: number;
+  /** Model names seen, so that a name is made into a string once. */
+  models: string[];
+  last: Shape | undefined;
+}
+
+/** Where things stand in the newest line that was read, counted from the start of the line and of its usage. */
+interface Shape {
+  start: number;
+  usageAt: number;
+  idAt: number;
+  headEnd: number;
+  usageLength: number;
+  requestAt: number;
+  requestEnd: number;
+}
+
+export const createFields = (bytes: Buffer): Fields => ({
+  bytes,
+  texts: new Int32Array(slots),
+  numbers: new Float64Array(numberSlots),
+  usageEnd: 0,
+  models: [],
+  last: undefined,
+});
+
+/**
+ * The same answer with the same usage as in the line before, which is how Claude Code writes the blocks of one: it says nothing
+ * new. Undetected, it would only take longer.
+ */
+export function isRepeat({ bytes, last }: Fields, start: number, usageAt: number): boolean {
+  if (last === undefined || usageAt <= start) return false;
+  const same = (before: number, now: number, from: number, to: number) =>
+    now + to <= bytes.length && bytes.compare(bytes, before + from, before + to, now + from, now + to) === 0;
+  return (
+    same(last.start, start, last.idAt, last.headEnd) &&
+    same(last.usageAt, usageAt, 0, last.usageLength) &&
+    same(last.usageAt, usageAt, last.requestAt, last.requestEnd)
+  );
+}
+
+/** Undefined when the line is not of the usual shape: ids before the content, usage behind it, then flat fields. */
+export function readFields(
+  fields: Fields,
+  { start, usageAt, typeAt, end }: { start: number; usageAt: number; typeAt: number; end: number },
+): UsageLine | undefined {
+  fields.last = undefined;
+  if (usageAt <= start) return undefined;
+  const { bytes, texts, numbers } = fields;
+  texts.fill(-1);
+  numbers.fill(-1);
+  if (walk(fields, start, usageAt, 0) !== contentDepth) return undefined;
+  fields.usageEnd = 0;
+  const idAt = at(texts, slot.id);
+  const modelAt = at(texts, slot.model);
+  // What stands between is inside `message`, at depth 2, and what follows beside it, at depth 1: nothing else can be its usage.
+  if (idAt < 0 || modelAt < 0 || walk(fields, usageAt, typeAt, 2) !== 1) return undefined;
+  const time = readTime(fields, typeAt, end);
+  const input = at(numbers, numberSlot.input);
+  const output = at(numbers, numberSlot.output);
+  if (time === undefined || input < 0 || output < 0) return undefined;
+  const write = Math.max(0, at(numbers, numberSlot.write));
+  const write1h = Math.min(Math.max(0, at(numbers, numberSlot.write1h)), write);
+  const requestAt = at(texts, slot.requestId);
+  const messageKey = hashText(bytes, idAt);
+  const usage: UsageLine = {
+    key: requestAt < 0 || bytes[requestAt] !== quote ? messageKey : hashText(bytes, requestAt, messageKey),
+    messageKey,
+    at: time,
+    model: modelName(fields, modelAt),
+    isSidechain: at(texts, slot.isSidechain) >= 0 && bytes[at(texts, slot.isSidechain)] === letterT,
+    input,
+    output,
+    write5m: write - write1h,
+    write1h,
+    cacheRead: Math.max(0, at(numbers, numberSlot.cacheRead)),
+    webSearches: Math.max(0, at(numbers, numberSlot.searches)),
+    isFast: startsWith(bytes, at(texts, slot.speed), fastSpeed),
+    isUsOnly: startsWith(bytes, at(texts, slot.geo), usOnly),
+  };
+  const requestedAt = at(texts, slot.requestedModel);
+  if (requestedAt >= 0 && bytes[requestedAt] === quote) usage.requestedModel = modelName(fields, requestedAt);
+  noteShape(fields, start, usageAt, idAt, Math.max(idAt, modelAt), requestAt);
+  return usage;
+}
+
+function noteShape(fields: Fields, start: number, usageAt: number, idAt: number, headAt: number, requestAt: number): void {
+  if (requestAt < usageAt || fields.usageEnd === 0) return;
+  const { bytes } = fields;
+  fields.last = {
+    start,
+    usageAt,
+    idAt: Math.min(idAt, headAt) - start,
+    headEnd: bytes.indexOf(quote, headAt + 1) + 1 - start,
+    usageLength: fields.usageEnd - usageAt,
+    requestAt: requestAt - usageAt,
+    requestEnd: bytes.indexOf(quote, requestAt + 1) + 1 - usageAt,
+  };
+}
+
+/** Behind the type stand uuid and timestamp, at least up to 2.1.329; elsewhere they are looked for. */
+function readTime(fields: Fields, typeAt: number, end: number): number | undefined {
+  const { bytes } = fields;
+  const uuidAt = typeAt + typeText.length;
+  const timeAt = uuidAt + uuidText.length + 36;
+  if (startsWith(bytes, uuidAt, uuidText) && startsWith(bytes, timeAt, timeText)) return parseMoment(bytes, timeAt + timeText.length);
+  if (walk(fields, typeAt, end, 1) !== 0) return undefined;
+  const found = at(fields.texts, slot.timestamp);
+  return found < 0 ? undefined : parseMoment(bytes, found + 1);
+}
+
+const typeText = Buffer.from('"type":"assistant"');
+const uuidText = Buffer.from(',"uuid":"');
+const timeText = Buffer.from('","timestamp":"');
+
+const at = (values: Int32Array | Float64Array, index: number): number => values[index] ?? -1;
+
+const fastSpeed = Buffer.from('"fast"');
+const usOnly = Buffer.from('"us"');
+const startsWith = (bytes: Buffer, from: number, text: Buffer): boolean => {
+  if (from < 0) return false;
+  for (let index = 0; index < text.length; index++) if (bytes[from + index] !== text[index]) return false;
+  return true;
+};
+
+function modelName({ bytes, models }: Fields, from: number): string {
+  const end = bytes.indexOf(quote, from + 1);
+  for (const name of models) if (name.length === end - from - 1 && isText(bytes, from + 1, name)) return name;
+  const name = bytes.toString("latin1", from + 1, end);
+  models.push(name);
+  return name;
+}
+
+const isText = (bytes: Buffer, from: number, text: string): boolean => {
+  for (let index = 0; index < text.length; index++) if (bytes[from + index] !== text.charCodeAt(index)) return false;
+  return true;
+};
+
+const contentDepth = -2;
+const firstPrintable = 0x20;
+const broken = -1;
+
+/**
+ * Walks over JSON that stands at this depth and notes the values of known keys; the result is the depth at the end,
+ * `contentDepth` as soon as the content of the message begins, or `broken`.
+ */
+function walk(fields: Fields, from: number, end: number, startDepth: number): number {
+  const { bytes } = fields;
+  let depth = startDepth;
+  for (let index = from; index < end; index++) {
+    const byte = bytes[index];
+    if (byte === quote) {
+      const textStart = index + 1;
+      let inside = bytes[textStart] ?? 0;
+      for (index = textStart; inside !== quote; inside = bytes[++index] ?? 0) {
+        if (inside === backslash) index++;
+        // JSON has no line end inside a string, so none is followed beyond its line.
+        else if (inside < firstPrintable) return broken;
+      }
+      if (bytes[index + 1] === colon && depth <= 4) {
+        const known = findKey(bytes, depth, textStart, index);
+        if (known === undefined) continue;
+        if (known.slot === contentSlot) {
+          // Of `message`, and nothing else that may stand before it.
+          if (fields.texts[slot.message] !== -1) return contentDepth;
+        } else if (!note(fields, known, index + 2)) return broken;
+      }
+    } else if (byte === 0x7b || byte === 0x5b) depth++;
+    else if (byte === 0x7d || byte === 0x5d) {
+      if (--depth < 0) return broken;
+      if (depth === 2 && fields.usageEnd === 0) fields.usageEnd = index + 1;
+    }
+  }
+  return depth;
+}
+
+function findKey(bytes: Buffer, depth: number, from: number, end: number): Key | undefined {
+  const candidates = end - from > longestKey ? undefined : keyTable[depth * (longestKey + 1) + end - from];
+  if (candidates === undefined) return undefined;
+  for (const known of candidates) if (known.name[0] === bytes[from] && startsWith(bytes, from, known.name)) return known;
+  return undefined;
+}
+
+/** False when a number is none that can be counted. */
+function note({ bytes, texts, numbers }: Fields, known: Key, from: number): boolean {
+  if (!known.isNumber) {
+    if (texts[known.slot] === -1) texts[known.slot] = from;
+    if (known.slot === slot.message) texts[slot.id] = texts[slot.model] = -1;
+    return true;
+  }
+  if (numbers[known.slot] !== -1) return true;
+  let value = 0;
+  let index = from;
+  for (; ; index++) {
+    const byte = bytes[index] ?? 0;
+    if (byte < zero || byte > nine) break;
+    value = value * 10 + byte - zero;
+  }
+  const next = bytes[index];
+  if (index === from || index - from > 15 || (next !== 0x2c && next !== 0x7d)) return false;
+  numbers[known.slot] = value;
+  return true;
+}
+
+/** `2026-11-20T10:46:32.011Z` in epoch ms; undefined for any other form. */
+function parseMoment(bytes: Buffer, from: number): number | undefined {
+  if (bytes[from + 23] !== 0x5a || bytes[from + 24] !== quote || bytes[from + 10] !== 0x54 || bytes[from + 19] !== 0x2e) return undefined;
+  const [year, month, day] = [digits(bytes, from, 4), digits(bytes, from + 5, 2), digits(bytes, from + 8, 2)];
+  const [hour, minute, second, ms] = [
+    digits(bytes, from + 11, 2),
+    digits(bytes, from + 14, 2),
+    digits(bytes, from + 17, 2),
+    digits(bytes, from + 20, 3),
+  ];
+  const time = Date.UTC(year, month - 1, day, hour, minute, second, ms);
+  return isPlausible(time) ? time : undefined;
+}
+
+function digits(bytes: Buffer, from: number, count: number): number {
+  let value = 0;
+  for (let index = from; index < from + count; index++) {
+    const byte = bytes[index] ?? 0;
+    value = byte < zero || byte > nine ? Number.NaN : value * 10 + byte - zero;
+  }
+  return value;
+}
+
+/** The loops of this file, for a caller that runs them for a tenth of a second only. */
+export const hotLoops: readonly ((...args: never[]) => unknown)[] = [
+  ...[walk, findKey, note, readFields, isRepeat, noteShape, modelName, parseMoment, digits],
+];
 
 export interface Scan {
   usages: number;

@@ -1,6 +1,6 @@
 import { type AnyCommand, type App, command, flagsOf } from "./cmd-record.ts";
+import { builtPrograms, type Flag, type NameKind, type Program, type Word } from "./completion.ts";
 import { completionShells } from "./completion-scripts.ts";
-import { builtPrograms, type Flag, type NameKind, type Program, type Word } from "./completion-tree.ts";
 import { usageError } from "./errors.ts";
 
 export const completionsCommand = command({

@@ -1,14 +1,13 @@
+import { createCalendar, parseDay } from "./calendar.ts";
 import { createPriceTable, pricesAt, pricesSource } from "./claude-prices.ts";
 import { type App, command } from "./cmd-record.ts";
 import { readUsage } from "./cost.ts";
-import { type CostFacts, renderCsv, toCostJson } from "./cost-json.ts";
 import { createReport, type Grouping, groupings, type Report, type ReportOptions } from "./cost-report.ts";
-import { money, renderCost } from "./cost-table.ts";
-import { createCalendar, parseDay } from "./cost-time.ts";
+import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
 import { nearestWord, usageError } from "./errors.ts";
 import { homeDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
-import { profileDirs, readRegistry, requireProfile } from "./registry.ts";
+import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
 
 export const costCommand = command({

@@ -1,8 +1,58 @@
-import { printAnswer } from "./cmd-csd-json.ts";
+import type { Wish } from "./answer.ts";
+import { printAnswer, printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
-import { answerQuestions } from "./driver-reply.ts";
+import { interruptTurn } from "./driver-prompt.ts";
+import { answerGate, answerQuestions } from "./driver-reply.ts";
 import { usageError } from "./errors.ts";
+
+export const approveCommand = command({
+  name: "csd approve",
+  summary: "Answer the gate that is up: allow this one request, or take the option that is named.",
+  args: {
+    session: { type: "positional", required: true, description: "name of the session" },
+    option: {
+      type: "string",
+      valueHint: "N",
+      description: "take option N as `csd state` lists it (default: the one that allows this once)",
+    },
+    expect: { type: "string", valueHint: "TEXT", description: "refuse unless the gate contains this text" },
+  },
+  examples: [
+    ["csd approve fix", 'allow once; never "don\'t ask again", never another mode'],
+    ["csd approve fix --expect 'npm test'", "only if that is what it asks for"],
+    ["csd approve fix --option 2", "take the second option, whatever it means"],
+  ],
+  async run({ args, app }) {
+    const wish: Wish = args.option === undefined ? { meaning: "allow-once" } : { option: wholeNumber("--option", args.option) };
+    const driver = createDriver(app.sys);
+    const target = await findLive(driver, args.session);
+    printAnswer(app, await answerGate(driver, target, wish, args.expect === undefined ? {} : { expect: args.expect }));
+  },
+});
+
+export const denyCommand = command({
+  name: "csd deny",
+  summary: "Refuse the request of the gate that is up. With a reason the model reads it and goes on; without one the turn ends.",
+  args: {
+    session: { type: "positional", required: true, description: "name of the session" },
+    reason: { type: "string", valueHint: "TEXT", description: "what the model is told" },
+    expect: { type: "string", valueHint: "TEXT", description: "refuse to answer unless the gate contains this text" },
+  },
+  examples: [
+    ["csd deny fix", ""],
+    ["csd deny fix --reason 'use the staging database'", "the turn goes on with this"],
+  ],
+  async run({ args, app }) {
+    const driver = createDriver(app.sys);
+    const target = await findLive(driver, args.session);
+    const options = {
+      ...(args.reason === undefined ? {} : { reason: args.reason }),
+      ...(args.expect === undefined ? {} : { expect: args.expect }),
+    };
+    printAnswer(app, await answerGate(driver, target, { meaning: "refuse" }, options));
+  },
+});
 
 export const answerCommand = command({
   name: "csd answer",
@@ -28,5 +78,16 @@ export const answerCommand = command({
     if (choices.length === 0 && args.text === undefined) throw usageError("csd answer: nothing to answer with", "give --choice or --text");
     const driver = createDriver(app.sys);
     printAnswer(app, await answerQuestions(driver, await findLive(driver, args.session), choices, args.text, args.expect));
+  },
+});
+
+export const interruptCommand = command({
+  name: "csd interrupt",
+  summary: "Stop the turn that runs, or close the gate that is up, as Esc does. Fine when nothing runs.",
+  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  examples: [["csd interrupt fix", ""]],
+  async run({ args, app }) {
+    const driver = createDriver(app.sys);
+    printJson(app, { ok: true, interrupted: await interruptTurn(driver, await findLive(driver, args.session)) });
   },
 });

@@ -1,10 +1,10 @@
 import { versionWarning } from "./claude-version.ts";
 import type { App } from "./cmd-record.ts";
 import { readExamination } from "./doctor-memory.ts";
+import type { Sidecar } from "./driven.ts";
 import type { Answer } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
-import type { Sidecar } from "./sidecar.ts";
 
 /** csd's results: indented by two, keys in the order of the object. */
 export const printJson = (app: App, value: unknown): void => app.out(JSON.stringify(value, null, 2));

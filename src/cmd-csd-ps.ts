@@ -1,7 +1,7 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
+import { publicSidecar, type Sidecar } from "./driven.ts";
 import { createDriver, readAll } from "./driver.ts";
-import { publicSidecar, type Sidecar } from "./sidecar.ts";
 
 export const psCommand = command({
   name: "csd ps",

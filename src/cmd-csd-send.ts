@@ -1,7 +1,7 @@
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
-import { sendPrompt } from "./driver-send.ts";
+import { sendPrompt } from "./driver-prompt.ts";
 import { usageError } from "./errors.ts";
 
 export const sendCommand = command({

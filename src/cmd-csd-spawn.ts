@@ -1,8 +1,8 @@
 import { given, printJson, spawnFlags, spawnOptions } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
+import { publicSidecar } from "./driven.ts";
 import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
-import { publicSidecar } from "./sidecar.ts";
 
 export const spawnCommand = command({
   name: "csd spawn",

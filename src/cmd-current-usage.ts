@@ -1,5 +1,5 @@
 import { command } from "./cmd-record.ts";
-import { readRegistry } from "./registry.ts";
+import { readRegistry } from "./profiles.ts";
 import { readUsage, windowNow } from "./usage.ts";
 
 export const currentUsageCommand = command({

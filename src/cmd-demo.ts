@@ -1,18 +1,17 @@
+import { createActions } from "./actions.ts";
 import { type App, command } from "./cmd-record.ts";
 import { readTheme } from "./cmd-top.ts";
-import { type DashboardOptions, runDashboard } from "./dashboard.ts";
-import { createActions } from "./dashboard-actions.ts";
-import { createRecorder } from "./dashboard-record.ts";
+import { createRecorder, type DashboardOptions, runDashboard } from "./dashboard.ts";
 import { createDashboardState } from "./dashboard-state.ts";
 import { createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";
 import { createSimulation, simulateFleet } from "./demo-fleet.ts";
 import { UserError } from "./errors.ts";
 import { findClaude } from "./launch.ts";
-import { ask, bash, hold, type Step, say } from "./model-script.ts";
 import { createMonitor, listSessions } from "./monitor.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
-import { renderSessions, type TableOptions } from "./session-table.ts";
+import { renderSessions, type TableOptions } from "./session.ts";
+import { ask, bash, hold, type Step, say } from "./stub-script.ts";
 import { createTmux } from "./tmux.ts";
 
 export const demoCommand = command({

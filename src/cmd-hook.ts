@@ -1,5 +1,5 @@
 import { command } from "./cmd-record.ts";
-import { answerLimitHook } from "./hook-answer.ts";
+import { answerLimitHook } from "./limit-hook.ts";
 
 export const hookCommand = command({
   name: "csm hook",

@@ -1,8 +1,7 @@
 import { command } from "./cmd-record.ts";
 import { lookOnce } from "./monitor.ts";
 import { homeDir } from "./paths.ts";
-import { sessionJson } from "./session-json.ts";
-import { renderSessions } from "./session-table.ts";
+import { renderSessions, sessionJson } from "./session.ts";
 
 export const lsCommand = command({
   name: "csm ls",

@@ -1,6 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
-import { type Registry, readRegistryOrNone } from "./registry.ts";
+import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import type { Ranking } from "./scorer.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
 import { readScoreSettings } from "./usage-settings.ts";

@@ -1,7 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
-import { UserError } from "./errors.ts";
-import { addProfile, removeProfile, renameProfile, setProfile, useProfile } from "./profile-change.ts";
-import { plainDir, profilePath, readRegistry, requireProfile } from "./registry.ts";
+import { SilentExit, UserError } from "./errors.ts";
+import { findClaude, startLaunch } from "./launch.ts";
+import { plainDir, profileEnv, profilePath, readRegistry, requireProfile } from "./profiles.ts";
+import { addProfile, makeDir, removeProfile, renameProfile, setProfile, useProfile } from "./profiles-change.ts";
 import { printableLine } from "./sanitize.ts";
 
 const profile = { type: "positional", required: true, description: "name of a profile" } as const;
@@ -70,3 +71,21 @@ export const profilesDirCommand = command({
 const tell = (app: App, ...lines: string[]): void => {
   for (const line of lines) app.tell(printableLine(line));
 };
+
+export const profilesLoginCommand = command({
+  name: "csm profiles login",
+  summary: "Sign in to claude in a profile: runs claude's own `auth login` there.",
+  args: { profile: { type: "positional", required: true, description: "name of a profile" } },
+  rest: { kind: "after-dashes", hint: "[-- CLAUDE ARGUMENTS…]", about: "handed to claude auth login: --console, --sso, --email ADDRESS" },
+  examples: [
+    ["csm profiles login work", ""],
+    ["csm profiles login work -- --email me@example.com", ""],
+  ],
+  run: async ({ args, rest, app }) => {
+    const profile = requireProfile(readRegistry(app.sys), args.profile);
+    makeDir(app.sys, profile.dir);
+    const env = { ...app.sys.env, ...profileEnv(app.sys, profile) };
+    const program = { path: findClaude(app.sys), name: "claude", prefix: [] };
+    throw new SilentExit(await startLaunch({ ...program, args: ["auth", "login", ...rest], env }));
+  },
+});

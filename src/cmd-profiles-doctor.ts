@@ -1,8 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
-import { checkDefault, type Diagnosis, diagnose, type Problem, repair } from "./profile-doctor.ts";
-import { planShare, plugins, renderPlan, share } from "./profile-share.ts";
-import { currentProfile, isPlainDir, type Profile, profilePath, type Registry, readRegistry, requireProfile } from "./registry.ts";
+import { currentProfile, isPlainDir, type Profile, profilePath, type Registry, readRegistry, requireProfile } from "./profiles.ts";
+import { checkDefault, type Diagnosis, diagnose, type Problem, repair } from "./profiles-doctor.ts";
+import { planShare, plugins, renderPlan, share } from "./profiles-share.ts";
 import { printableLine } from "./sanitize.ts";
 
 const noProfiles = "csm: there is no profile; add one with: csm profiles add <name>";

@@ -1,11 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
 import { UserError } from "./errors.ts";
-import { makeDir } from "./profile-change.ts";
-import { applyChange, type Change, renderChanges } from "./profile-draft.ts";
-import { writeFloor } from "./profile-floor.ts";
+import { profileEnv, type Registry, readRegistry, shellProfile } from "./profiles.ts";
+import { applyChange, type Change, conventionalDir, makeDir, openRegistry, renderChanges, writeFloor } from "./profiles-change.ts";
 import { type Choice, promptConfirm, promptSelect, promptText, showEnd, showNote, showProblem, showStart } from "./prompts.ts";
-import { profileEnv, type Registry, readRegistry, shellProfile } from "./registry.ts";
-import { conventionalDir, openRegistry } from "./registry-change.ts";
 import { printable, printableLine } from "./sanitize.ts";
 
 export const profilesEditCommand = command({

@@ -1,8 +1,7 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
-import { planShare, renderPlan, type ShareItem, share, shareItems } from "./profile-share.ts";
-import { planUnshare, renderUnshare, unshare } from "./profile-unshare.ts";
-import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./registry.ts";
+import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./profiles.ts";
+import { planShare, planUnshare, renderPlan, renderUnshare, type ShareItem, share, shareItems, unshare } from "./profiles-share.ts";
 import { printableLine } from "./sanitize.ts";
 
 interface Outcome {

@@ -1,6 +1,6 @@
 import { command } from "./cmd-record.ts";
-import { profilesJson, renderProfiles } from "./profile-view.ts";
-import { readRegistry } from "./registry.ts";
+import { readRegistry } from "./profiles.ts";
+import { profilesJson, renderProfiles } from "./profiles-view.ts";
 
 const list = {
   args: { json: { type: "boolean", description: "print JSON" } },

@@ -2,8 +2,8 @@ import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table } from "./format.ts";
 import { readProcessTable, shortCommand } from "./process-table.ts";
+import { profileDirs } from "./profiles.ts";
 import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap } from "./reap.ts";
-import { profileDirs } from "./registry.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions } from "./session-files.ts";
 

@@ -1,23 +1,30 @@
-import type { FlagTable } from "./claude-flags.ts";
+import type { FlagTable } from "./claude-program.ts";
 import { type App, command } from "./cmd-record.ts";
+import { createSidecarStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
 import { findClaude, runProgram } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
-import { readFlagTable } from "./managed-launch.ts";
-import { pickConversation } from "./open-target.ts";
 import { homeDir } from "./paths.ts";
-import { profileDirs } from "./registry.ts";
-import { type Outcome, openDriven, openSession, type Place, type Resumable, readRestorePlan, renderCommand } from "./restore.ts";
+import { profileDirs } from "./profiles.ts";
+import { readFlagTable } from "./relaunch-act.ts";
+import {
+  type Outcome,
+  openDriven,
+  openSession,
+  type Place,
+  pickConversation,
+  type Resumable,
+  readRestorePlan,
+  renderCommand,
+} from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions } from "./session-files.ts";
-import { createSidecarStore } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
-import { listTranscripts } from "./transcript-files.ts";
-import { type Conversation, openTranscriptIndex } from "./transcript-index.ts";
+import { type Conversation, listTranscripts, openTranscriptIndex } from "./transcripts.ts";
 
 const flags = {
   yes: { type: "boolean", alias: "y", description: "bring all of them back without asking" },

@@ -1,10 +1,10 @@
 import { command } from "./cmd-record.ts";
+import { listConversations, renderScan } from "./conversations.ts";
 import { usageError } from "./errors.ts";
 import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { printableJson } from "./sanitize.ts";
-import { listConversations, renderScan } from "./scan-list.ts";
 import { titleOf } from "./transcript-facts.ts";
-import type { Conversation } from "./transcript-index.ts";
+import type { Conversation } from "./transcripts.ts";
 
 export const scanCommand = command({
   name: "csm scan",

@@ -4,7 +4,7 @@ import { UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { isRecord } from "./json.ts";
 import { findProgram } from "./launch.ts";
-import { currentDir, profilePath, readRegistry, requireProfile } from "./registry.ts";
+import { currentDir, profilePath, readRegistry, requireProfile } from "./profiles.ts";
 import { planSetup, planUndo, renderDiff } from "./setup.ts";
 import type { Sys } from "./sys.ts";
 

@@ -1,13 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { nearestWord, UserError } from "./errors.ts";
-import {
-  mergeSessionSidecar,
-  parseSidecarPairs,
-  readSessionSidecar,
-  type SessionSidecar,
-  sidecarFlags,
-  sidecarKeys,
-} from "./session-sidecar.ts";
+import { mergeSessionSidecar, parseSidecarPairs, readSessionSidecar, type SessionSidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
 
 const operations = ["read", "write", "merge", "flags"];
 

@@ -1,5 +1,5 @@
 import { command } from "./cmd-record.ts";
-import { runStatusline } from "./statusline-run.ts";
+import { runStatusline } from "./statusline.ts";
 import { defaultTemplate, placeholders } from "./statusline-template.ts";
 
 const names = Object.keys(placeholders)

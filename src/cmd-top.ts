@@ -1,7 +1,6 @@
+import { createActions } from "./actions.ts";
 import { command } from "./cmd-record.ts";
-import { runDashboard } from "./dashboard.ts";
-import { createActions } from "./dashboard-actions.ts";
-import { createRecorder } from "./dashboard-record.ts";
+import { createRecorder, runDashboard } from "./dashboard.ts";
 import { createDashboardState } from "./dashboard-state.ts";
 import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";

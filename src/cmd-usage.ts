@@ -1,7 +1,7 @@
 import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { statuslineDir } from "./paths.ts";
-import { type Registry, readRegistry } from "./registry.ts";
+import { type Registry, readRegistry } from "./profiles.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
 import { encodeUsage, renderUsage } from "./usage-view.ts";
 

@@ -2,10 +2,9 @@ import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { healthSettings } from "./health-settings.ts";
 import { createMonitor } from "./monitor.ts";
-import { type LiveSession, stateWords } from "./monitor-session.ts";
 import { type FleetEvent, watchFleet } from "./monitor-watch.ts";
 import { printableLine } from "./sanitize.ts";
-import { sessionJson } from "./session-json.ts";
+import { type LiveSession, sessionJson, stateWords } from "./session.ts";
 
 export const watchCommand = command({
   name: "csm watch",

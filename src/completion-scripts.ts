@@ -1,5 +1,5 @@
 import { quoteFish, quotePwsh } from "./cas-shell.ts";
-import { groupsOf, type Program, placesOf, repliesOf, type Word } from "./completion-tree.ts";
+import { groupsOf, type Program, placesOf, repliesOf, type Word } from "./completion.ts";
 import { quotePosix } from "./format.ts";
 
 const topFlags = ["--help", "--version"];

@@ -1,4 +1,5 @@
-import type { UsageLine } from "./claude-tokens.ts";
+import { type PriceTable, priceUsage } from "./claude-prices.ts";
+import { syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
 
 /** One answer as a row of numbers: a hundred thousand of them are read from the cache in the time that objects take to make. */
 export const column = {
@@ -83,3 +84,152 @@ export function recordAt({ rows, models }: Records, index: number): UsageLine {
 
 export const isSidechainAt = (rows: Float64Array, index: number): boolean =>
   ((rows[index * recordWidth + column.flags] ?? 0) & sidechainFlag) !== 0;
+
+/** What one session used of one model in a quarter of an hour: no zone's day begins within one. */
+export interface Cell extends Tokens {
+  /** Index into the list of files. */
+  file: number;
+  /** Quarters of an hour since 1970. */
+  quarter: number;
+  /** Index into the list of models. */
+  model: number;
+  webSearches: number;
+  costUsd: number;
+  /** Answers whose model has no price. */
+  unpriced: number;
+  messages: number;
+  lastAt: number;
+}
+
+export interface Merged {
+  models: string[];
+  cells: Cell[];
+  /** Of the newest hours, each by itself. */
+  spends: { at: number; costUsd: number; file: number }[];
+}
+
+export const quarterMs = 15 * 60_000;
+/** How far back from the newest answer single spends are kept. */
+const spendsMs = 2 * 60 * 60_000;
+
+/** All answers of all transcripts, each counted once, wherever it stands again: forks and copies repeat what was before them. */
+export function mergeRecords(files: readonly Records[], table: PriceTable): Merged {
+  const models: string[] = [];
+  const isCounted = pickOnce(files);
+  const cells: Cell[] = [];
+  const spends: Merged["spends"] = [];
+  const newest = newestMoment(files);
+  for (const [file, records] of files.entries()) {
+    const ofFile = new Map<number, Cell>();
+    for (let index = 0; index < records.count; index++) {
+      if (isCounted[file]?.[index] !== 1) continue;
+      const usage = recordAt(records, index);
+      if (usage.model === syntheticModel) continue;
+      const costUsd = priceUsage(table, usage);
+      addToCell(ofFile, file, indexOfModel(models, usage.model), usage, costUsd);
+      if (costUsd !== undefined && usage.at > newest - spendsMs) spends.push({ at: usage.at, costUsd, file });
+    }
+    for (const cell of ofFile.values()) cells.push(cell);
+  }
+  return { models, cells, spends: spends.sort((a, b) => a.at - b.at) };
+}
+
+/**
+ * Which rows of which file count, by the rule of `createEntries` in accounting.ts, on numbers: of the same answer the largest
+ * row, and a subagent's only where the main conversation has none.
+ */
+function pickOnce(files: readonly Records[]): Uint8Array[] {
+  const isCounted = files.map(({ count }) => new Uint8Array(count));
+  const place = { main: new Map<number, number>(), side: new Map<number, number>() };
+  const offsets = startOffsets(files);
+  const take = (known: Map<number, number>, key: number, file: number, index: number) => {
+    const before = known.get(key);
+    if (before !== undefined) {
+      const [otherFile, other] = findRow(offsets, before);
+      if (sizeAt(files[file], index) <= sizeAt(files[otherFile], other)) return;
+      mark(isCounted, otherFile, other, 0);
+    }
+    known.set(key, (offsets[file] ?? 0) + index);
+    mark(isCounted, file, index, 1);
+  };
+  const sides: [file: number, index: number][] = [];
+  for (const [file, { rows, count }] of files.entries())
+    for (let index = 0; index < count; index++) {
+      if (isSidechainAt(rows, index)) sides.push([file, index]);
+      else take(place.main, rows[index * recordWidth] ?? 0, file, index);
+    }
+  if (sides.length === 0) return isCounted;
+  const mainMessages = new Set<number>();
+  for (const [file, { rows, count }] of files.entries())
+    for (let index = 0; index < count; index++)
+      if (isCounted[file]?.[index] === 1) mainMessages.add(rows[index * recordWidth + column.messageKey] ?? 0);
+  for (const [file, index] of sides) {
+    const messageKey = files[file]?.rows[index * recordWidth + column.messageKey] ?? 0;
+    if (!mainMessages.has(messageKey)) take(place.side, messageKey, file, index);
+  }
+  return isCounted;
+}
+
+const mark = (isCounted: readonly Uint8Array[], file: number, index: number, value: 0 | 1): void => {
+  const ofFile = isCounted[file];
+  if (ofFile !== undefined) ofFile[index] = value;
+};
+
+function startOffsets(files: readonly Records[]): number[] {
+  let offset = 0;
+  return files.map(({ count }) => {
+    offset += count;
+    return offset - count;
+  });
+}
+
+/** File and row of a row's number among all rows. */
+function findRow(offsets: readonly number[], row: number): [file: number, index: number] {
+  let [low, high] = [0, offsets.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((offsets[middle] ?? 0) <= row) low = middle;
+    else high = middle - 1;
+  }
+  return [low, row - (offsets[low] ?? 0)];
+}
+
+function sizeAt(records: Records | undefined, index: number): number {
+  let size = 0;
+  const from = index * recordWidth;
+  for (let offset: number = column.input; offset <= column.cacheRead; offset++) size += records?.rows[from + offset] ?? 0;
+  return size;
+}
+
+function newestMoment(files: readonly Records[]): number {
+  let newest = 0;
+  for (const { rows, count } of files)
+    for (let from = column.at; from < count * recordWidth; from += recordWidth) {
+      const at = rows[from] ?? 0;
+      if (at > newest) newest = at;
+    }
+  return newest;
+}
+
+function addToCell(cells: Map<number, Cell>, file: number, model: number, usage: UsageLine, costUsd: number | undefined): void {
+  const quarter = Math.floor(usage.at / quarterMs);
+  // Quarters up to the year 2200 fit below.
+  const key = model * 0x800000 + quarter;
+  const cell = cells.get(key) ?? emptyCell(file, model, quarter);
+  cells.set(key, cell);
+  cell.input += usage.input;
+  cell.output += usage.output;
+  cell.write5m += usage.write5m;
+  cell.write1h += usage.write1h;
+  cell.cacheRead += usage.cacheRead;
+  cell.webSearches += usage.webSearches;
+  cell.costUsd += costUsd ?? 0;
+  cell.unpriced += costUsd === undefined ? 1 : 0;
+  cell.messages++;
+  cell.lastAt = Math.max(cell.lastAt, usage.at);
+}
+
+const emptyCell = (file: number, model: number, quarter: number): Cell => ({
+  ...{ file, quarter, model, input: 0, output: 0, write5m: 0, write1h: 0, cacheRead: 0 },
+  ...{ webSearches: 0, costUsd: 0, unpriced: 0, messages: 0, lastAt: 0 },
+});

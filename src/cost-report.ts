@@ -1,8 +1,7 @@
-import { addTokens, noTokens } from "./accounting.ts";
-import { type Burn, burnWindowMs, estimateBurn, type Forecast, forecastCost } from "./burn.ts";
+import { addTokens, type Burn, burnWindowMs, estimateBurn, type Forecast, forecastCost, noTokens } from "./accounting.ts";
+import { type Calendar, mondayOf, monthOf } from "./calendar.ts";
 import type { Tokens } from "./claude-tokens.ts";
-import { type Cell, type Merged, quarterMs } from "./cost-merge.ts";
-import { type Calendar, mondayOf, monthOf } from "./cost-time.ts";
+import { type Cell, type Merged, quarterMs } from "./cost-records.ts";
 
 export const groupings = ["daily", "weekly", "monthly", "session", "project", "model", "block"] as const;
 export type Grouping = (typeof groupings)[number];

@@ -1,5 +1,5 @@
 import { noFTL } from "bun:jsc";
-import { hotLoops } from "./claude-tokens-walk.ts";
+import { hotLoops } from "./claude-tokens-scan.ts";
 import { filledRows } from "./cost-records.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
 import type { OpenFile } from "./sys-files.ts";

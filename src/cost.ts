@@ -1,14 +1,192 @@
 import { basename, join, relative, sep } from "node:path";
 import type { PriceTable } from "./claude-prices.ts";
-import { type CostCache, openCostCache, type Sums } from "./cost-cache.ts";
-import { mergeRecords } from "./cost-merge.ts";
+import { type Cell, createRecords, filledRows, type Merged, mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
-import { scanAll } from "./cost-threads.ts";
+import { createSharedWork, runShare, type SharedWork } from "./cost-worker.ts";
+import { openCache } from "./database.ts";
 import { costCachePath, projectsDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import type { FileIdentity } from "./sys-files.ts";
 import { createLineBuffer } from "./tail.ts";
+
+/** A thread takes 5 ms to start; one core reads this much in 10. */
+const worthwhileBytes = 32e6;
+const mostThreads = 8;
+
+/** Reads these files on all cores, this one included. What a thread fails to read is missing in the result. */
+export async function scanAll(
+  sys: Pick<Sys, "openFile" | "cpuCount">,
+  files: readonly { path: string; size: number }[],
+  onProgress: (doneBytes: number) => void,
+): Promise<FileScan[]> {
+  // The largest first, so that no thread is left alone with one of them.
+  const work = createSharedWork(files.toSorted((a, b) => b.size - a.size).map(({ path }) => path));
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const helpers = Math.min(mostThreads, sys.cpuCount, Math.ceil(bytes / worthwhileBytes)) - 1;
+  const shares = Array.from({ length: Math.max(0, helpers) }, () => startHelper(work));
+  const own = runShare(sys.openFile, work, () => onProgress((work.counters[1] ?? 0) * 1000));
+  return [...own, ...(await Promise.all(shares)).flat()];
+}
+
+function startHelper(work: SharedWork): Promise<FileScan[]> {
+  return new Promise((resolve) => {
+    const worker = new Worker(new URL("./cost-worker.ts", import.meta.url).href);
+    const end = (scans: FileScan[]) => {
+      resolve(scans);
+      worker.terminate();
+    };
+    worker.onmessage = ({ data }: { data: FileScan[] }) => end(data.map((scan) => ({ ...scan, print: Buffer.from(scan.print) })));
+    // The caller sees which files are missing and reads them itself.
+    worker.onerror = () => end([]);
+    worker.postMessage(work);
+  });
+}
+
+/** What was read before; it may be deleted at any time. */
+export interface CostCache {
+  /** The sums of exactly this state of all files, where they were made before. */
+  readSums(fingerprint: string): Sums | undefined;
+  readScans(): Map<string, FileScan>;
+  /** Replaces what is known of these files, forgets those that are gone, and keeps the sums. */
+  write(changed: readonly FileScan[], gone: readonly string[], fingerprint: string, sums: Sums): void;
+  close(): void;
+}
+
+export interface Sums extends Merged {
+  /** Of each file, in the order of the list. */
+  cwds: string[];
+  unreadable: number;
+  /** Files without a line that this version understands. */
+  unknownFiles: string[];
+}
+
+const schema = {
+  version: 1,
+  isExpendable: true as const,
+  tables: `
+    CREATE TABLE file (path TEXT PRIMARY KEY, id TEXT, size INTEGER, modified_at REAL, position INTEGER, print BLOB,
+      cwd TEXT, format TEXT, unreadable INTEGER, models TEXT, records BLOB) WITHOUT ROWID;
+    CREATE TABLE sums (fingerprint TEXT, facts TEXT, cells BLOB, spends BLOB);`,
+};
+
+interface FileRow extends Omit<FileScan, "modifiedAt" | "print" | "records" | "readBytes"> {
+  modified_at: number;
+  print: Uint8Array;
+  models: string;
+  records: Uint8Array;
+}
+
+interface SumsRow {
+  facts: string;
+  cells: Uint8Array;
+  spends: Uint8Array;
+}
+
+export function openCostCache(path: string): CostCache {
+  const database = openCache(path, schema);
+  return {
+    readSums(fingerprint) {
+      const row = database.query("SELECT facts, cells, spends FROM sums WHERE fingerprint = ?").get(fingerprint) as SumsRow | null;
+      return row === null ? undefined : decodeSums(row);
+    },
+    readScans() {
+      const rows = database.query("SELECT * FROM file").all() as FileRow[];
+      return new Map(rows.map((row) => [row.path, decodeScan(row)]));
+    },
+    write(changed, gone, fingerprint, sums) {
+      const put = database.query("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+      const drop = database.query("DELETE FROM file WHERE path = ?");
+      database
+        .transaction(() => {
+          for (const scan of changed) put.run(...encodeScan(scan));
+          for (const file of gone) drop.run(file);
+          database.run("DELETE FROM sums");
+          database
+            .query("INSERT INTO sums VALUES (?, ?, ?, ?)")
+            .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends));
+        })
+        .immediate();
+    },
+    close: () => database.close(),
+  };
+}
+
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array =>
+  new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength);
+/** A copy, because a blob may begin at any byte. */
+const numbersOf = (bytes: Uint8Array): Float64Array => new Float64Array(bytes.slice().buffer as ArrayBuffer);
+
+const encodeScan = (scan: FileScan) =>
+  [
+    ...[scan.path, scan.id, scan.size, scan.modifiedAt, scan.position, scan.print, scan.cwd, scan.format, scan.unreadable],
+    ...[JSON.stringify(scan.records.models), bytesOf(filledRows(scan.records))],
+  ] as (string | number | Uint8Array)[];
+
+function decodeScan({ modified_at, print, models, records, ...row }: FileRow): FileScan {
+  return {
+    ...row,
+    modifiedAt: modified_at,
+    print: Buffer.from(print),
+    records: createRecords(numbersOf(records), JSON.parse(models) as string[]),
+    readBytes: 0,
+  };
+}
+
+const encodeFacts = ({ models, cwds, unreadable, unknownFiles }: Sums): string =>
+  JSON.stringify({ models, cwds, unreadable, unknownFiles });
+
+/** The order of a cell's numbers in the cache. */
+const cellFields = [
+  ...(["file", "quarter", "model", "input", "output", "write5m", "write1h", "cacheRead"] as const),
+  ...(["webSearches", "costUsd", "unpriced", "messages", "lastAt"] as const),
+];
+
+const encodeCells = (cells: readonly Cell[]): Uint8Array => encodeRows(cells, cellFields);
+const spendFields = ["at", "costUsd", "file"] as const;
+const encodeSpends = (spends: Merged["spends"]): Uint8Array => encodeRows(spends, spendFields);
+
+function encodeRows<K extends string>(rows: readonly Record<K, number>[], fields: readonly K[]): Uint8Array {
+  const numbers = new Float64Array(rows.length * fields.length);
+  let index = 0;
+  for (const row of rows) for (const field of fields) numbers[index++] = row[field];
+  return bytesOf(numbers);
+}
+
+function decodeSums({ facts, cells, spends }: SumsRow): Sums {
+  return {
+    ...(JSON.parse(facts) as Pick<Sums, "models" | "cwds" | "unreadable" | "unknownFiles">),
+    cells: decodeRows(cells, cellFields, decodeCell),
+    spends: decodeRows(spends, spendFields, (numbers, from) => ({
+      at: numbers[from] ?? 0,
+      costUsd: numbers[from + 1] ?? 0,
+      file: numbers[from + 2] ?? 0,
+    })),
+  };
+}
+
+function decodeRows<T>(bytes: Uint8Array, fields: readonly string[], decode: (numbers: Float64Array, from: number) => T): T[] {
+  const numbers = numbersOf(bytes);
+  const rows: T[] = [];
+  for (let from = 0; from < numbers.length; from += fields.length) rows.push(decode(numbers, from));
+  return rows;
+}
+
+const decodeCell = (numbers: Float64Array, from: number): Cell => ({
+  file: numbers[from] ?? 0,
+  quarter: numbers[from + 1] ?? 0,
+  model: numbers[from + 2] ?? 0,
+  input: numbers[from + 3] ?? 0,
+  output: numbers[from + 4] ?? 0,
+  write5m: numbers[from + 5] ?? 0,
+  write1h: numbers[from + 6] ?? 0,
+  cacheRead: numbers[from + 7] ?? 0,
+  webSearches: numbers[from + 8] ?? 0,
+  costUsd: numbers[from + 9] ?? 0,
+  unpriced: numbers[from + 10] ?? 0,
+  messages: numbers[from + 11] ?? 0,
+  lastAt: numbers[from + 12] ?? 0,
+});
 
 export interface Usage {
   sums: Sums;

@@ -2,8 +2,8 @@ import { amount, contextBar, contextRole, money, roleOf, shortState } from "./da
 import { needsPerson } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
-import type { LiveSession } from "./monitor-session.ts";
 import { printable, printableLine, styledOnly } from "./sanitize.ts";
+import type { LiveSession } from "./session.ts";
 import { activity } from "./work.ts";
 
 interface View {

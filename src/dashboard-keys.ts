@@ -1,16 +1,22 @@
-import { groups, sorts } from "./dashboard-order.ts";
+import { sourceMarks } from "./dashboard-row.ts";
 import {
   type DashboardState,
   type Effect,
+  type Event,
   gateOf,
+  groups,
   keepSelection,
   listRows,
   type Mode,
+  needsPerson,
   selectedSession,
+  sorts,
   toastMs,
 } from "./dashboard-state.ts";
-import type { LiveSession } from "./monitor-session.ts";
-import type { Key } from "./terminal-keys.ts";
+import type { Theme } from "./dashboard-theme.ts";
+import { fit, width } from "./format.ts";
+import type { LiveSession } from "./session.ts";
+import type { Key } from "./tty-keys.ts";
 
 interface Pressed {
   key: Key;
@@ -167,3 +173,120 @@ const bindings: Record<string, Binding> = Object.assign(Object.create(null) as R
   x: (state: DashboardState) => quiet(keepSelection({ ...state, ended: [] }, state)),
   "?": (state: DashboardState) => quiet({ ...state, mode: { kind: "help" }, scroll: 0 }),
 });
+
+const endedMs = 10 * 60_000;
+const maxEnded = 50;
+
+/** The next state, and what the loop has to do for it. */
+export function reduce(state: DashboardState, event: Event): { state: DashboardState; effects: Effect[] } {
+  switch (event.kind) {
+    case "time":
+      return { state: passTime(state, event.now), effects: [] };
+    case "told":
+      return { state: { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } }, effects: [] };
+    case "sessions":
+      return { state: takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0 }, event.sessions), effects: [] };
+    case "key":
+      return pressKey(state, event);
+  }
+}
+
+function passTime(state: DashboardState, now: number): DashboardState {
+  const ended = state.ended.filter((session) => now - session.since < endedMs);
+  const { toast, ...rest } = state;
+  return { ...rest, now, ended, ...(toast !== undefined && toast.until > now ? { toast } : {}) };
+}
+
+function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
+  const keys = new Set(sessions.map((session) => session.key));
+  const gone = state.sessions.filter((session) => !keys.has(session.key)).map((session) => endSession(session, state.now));
+  const before = new Map(state.sessions.map((session) => [session.key, session]));
+  const waiting = sessions.find(
+    (session) => needsPerson(session) && before.has(session.key) && !needsPerson(before.get(session.key) ?? session),
+  );
+  const next: DashboardState = {
+    ...state,
+    sessions,
+    ended: [...gone, ...state.ended.filter((session) => !keys.has(session.key))].slice(0, maxEnded),
+    ...(state.isFollowing && waiting !== undefined && state.mode.kind === "list" ? { selected: waiting.key, scroll: 0 } : {}),
+  };
+  return keepSelection(keepConfirm(next), state);
+}
+
+const endSession = (session: LiveSession, now: number): LiveSession => ({
+  ...session,
+  verdict: { status: "dead", source: "process", age_ms: 0 },
+  since: now,
+  badges: [],
+});
+
+/** A question about a gate that has changed or gone is asked no more. */
+function keepConfirm(state: DashboardState): DashboardState {
+  const { mode } = state;
+  if (mode.kind !== "confirm") return state;
+  const session = state.sessions.find((candidate) => candidate.key === mode.key);
+  const isSame = session !== undefined && (mode.action === "stop" || gateOf(session) === mode.gate);
+  if (isSame) return state;
+  return {
+    ...state,
+    mode: { kind: "list" },
+    toast: { text: "what was asked is gone: nothing was answered", isError: true, until: state.now + toastMs },
+  };
+}
+
+const help: [title: string, rows: [string, string][]][] = [
+  [
+    "move",
+    [
+      ["↑ ↓ g G", "choose a session; the cursor stays with it"],
+      ["space → ←", "its detail, and back"],
+      ["J K pgdn pgup", "scroll the detail"],
+    ],
+  ],
+  [
+    "act on the session under the cursor",
+    [
+      ["a", "allow what it asks, once; shows it first, then asks"],
+      ["d", "refuse what it asks; shows it first, then asks"],
+      ["enter", "go to its pane (tmux)"],
+      ["m", "send it a message"],
+      ["k", "stop it; asks first"],
+      ["y", "copy its id to the clipboard"],
+      ["n", "start a session"],
+    ],
+  ],
+  [
+    "arrange",
+    [
+      ["/", "filter by name, folder, branch, model, state …"],
+      ["s", "sort by attention, cost, context, name, age"],
+      ["p", "group by project or profile"],
+      ["f", "follow: the cursor goes to whoever begins to wait"],
+      ["x", "forget those that have ended"],
+      ["ctrl-z  ctrl-l  q", "suspend, redraw, quit"],
+    ],
+  ],
+  [
+    "marks",
+    [
+      ["▲ ● ○ ◷ ✖ × ?", "needs you, works, idle, at a limit, failed, ended, not known"],
+      [Object.values(sourceMarks).join(" "), `who says so: ${Object.keys(sourceMarks).join(", ")}`],
+      ["⚔ ⋈ ⧉", "edits the same file, the same checkout; two processes in one conversation"],
+      ["↻ ⧖ ◔ ❄", "calls fail in a row; stalled; context nearly full; prompt cache gone"],
+      ["2▸ in SUB", "two sub-agents at work"],
+    ],
+  ],
+];
+
+/** What each key and each mark means. */
+export function helpLines(theme: Theme, columns: number): string[] {
+  const keyWidth = Math.max(...help.flatMap(([, rows]) => rows.map(([key]) => width(key))));
+  return help.flatMap(([title, rows], index) => [
+    ...(index === 0 ? [] : [""]),
+    ` ${theme.paint("section", title.toUpperCase())}`,
+    ...rows.map(
+      ([key, text]) =>
+        `  ${theme.paint("key", key + " ".repeat(keyWidth - width(key)))}  ${fit(text, Math.max(10, columns - keyWidth - 5))}`,
+    ),
+  ]);
+}

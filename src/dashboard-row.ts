@@ -1,8 +1,8 @@
 import { needsPerson } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
-import type { LiveSession } from "./monitor-session.ts";
 import { printable, printableLine } from "./sanitize.ts";
+import type { LiveSession } from "./session.ts";
 import type { Source, Status } from "./status.ts";
 
 /** One row of the list: cells as wide as their columns. */

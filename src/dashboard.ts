@@ -1,12 +1,39 @@
-import type { Actions } from "./dashboard-actions.ts";
-import { reduce } from "./dashboard-reduce.ts";
+import type { Actions } from "./actions.ts";
+import { reduce } from "./dashboard-keys.ts";
 import { createDashboardState, type DashboardState, type Effect } from "./dashboard-state.ts";
 import type { Theme } from "./dashboard-theme.ts";
 import { type Frame, renderDashboard } from "./dashboard-view.ts";
 import { UserError } from "./errors.ts";
 import type { Feed } from "./monitor.ts";
 import type { Sys } from "./sys.ts";
-import { openTerminal, type Terminal } from "./terminal.ts";
+import { openTerminal, type Terminal } from "./tty.ts";
+
+/** Writes what is drawn as an asciicast (version 2), which `asciinema play` shows. */
+export function createRecorder(sys: Pick<Sys, "now" | "overwrite" | "appendPrivate" | "env">, path: string) {
+  let startedAt: number | undefined;
+  // A path that cannot be written is told of before the screen is taken.
+  sys.overwrite(path, "");
+  let lastSize = "";
+  return (text: string, size: { columns: number; rows: number }): void => {
+    const now = sys.now();
+    if (startedAt === undefined) {
+      startedAt = now;
+      const header = {
+        version: 2,
+        width: size.columns,
+        height: size.rows,
+        timestamp: Math.floor(now / 1000),
+        env: { TERM: sys.env.TERM ?? "" },
+      };
+      sys.overwrite(path, `${JSON.stringify(header)}\n`);
+    }
+    const at = (now - startedAt) / 1000;
+    const current = `${size.columns}x${size.rows}`;
+    const resize = lastSize !== "" && lastSize !== current ? `${JSON.stringify([at, "r", current])}\n` : "";
+    lastSize = current;
+    sys.appendPrivate(path, `${resize}${JSON.stringify([at, "o", text])}\n`);
+  };
+}
 
 export interface DashboardOptions {
   sys: Sys;

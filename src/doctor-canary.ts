@@ -2,13 +2,13 @@ import { join } from "node:path";
 import type { Channel, ChannelEvent, HeldGate } from "./channel.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { absent, type Finding, type Signal, type TranscriptReading } from "./doctor-judge.ts";
+import { createSidecarStore } from "./driven.ts";
 import { createDriver, findTracked, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
-import type { ModelRequest, Step } from "./model-script.ts";
 import { sessionFilePath } from "./paths.ts";
 import type { Sandbox } from "./sandbox.ts";
-import { createSidecarStore } from "./sidecar.ts";
 import type { Choice } from "./status.ts";
+import type { ModelRequest, Step } from "./stub-script.ts";
 import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 /** The sandbox in which an examination runs, and what it may use up. */

@@ -40,9 +40,9 @@ import {
   type Words,
 } from "./doctor-judge.ts";
 import { UserError } from "./errors.ts";
-import { ask, bash, fail, hold, plan, type Step, say, useTool } from "./model-script.ts";
 import { isOwner, readProcess } from "./process.ts";
 import type { Choice } from "./status.ts";
+import { ask, bash, fail, hold, plan, type Step, say, useTool } from "./stub-script.ts";
 
 /** What is judged only when the parts are over. */
 interface Seen {

@@ -1,8 +1,8 @@
 import { channelDir } from "./channel.ts";
+import { checkName, type Sidecar } from "./driven.ts";
 import { type Driver, trackedTarget } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { readProcess } from "./process.ts";
-import { checkName, type Sidecar } from "./sidecar.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
 const endTimeoutMs = 5000;

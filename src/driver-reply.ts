@@ -4,9 +4,7 @@ import { gateFingerprint } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
-import { type Answered, answerByKeys, requireText } from "./driver-answer.ts";
-import { fillForm } from "./driver-form.ts";
-import { refuseByKeys } from "./driver-refuse.ts";
+import { type Answered, answerByKeys, fillForm, refuseByKeys, requireText } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
 import { isGateUntold, type Signals } from "./status.ts";
 

@@ -1,7 +1,7 @@
 import { type Driver, findLive, type Target } from "./driver.ts";
 import { killSession } from "./driver-kill.ts";
+import { sendPrompt } from "./driver-prompt.ts";
 import { answerGate } from "./driver-reply.ts";
-import { sendPrompt } from "./driver-send.ts";
 import { type SpawnOptions, spawnSession } from "./driver-spawn.ts";
 import { waitForStatus } from "./driver-watch.ts";
 import { UserError } from "./errors.ts";

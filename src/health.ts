@@ -1,4 +1,4 @@
-import { type Badge, type LiveSession, unknownFormat } from "./monitor-session.ts";
+import { type Badge, type LiveSession, unknownFormat } from "./session.ts";
 
 export interface HealthThresholds {
   /** Failed calls one after another. */

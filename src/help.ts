@@ -1,6 +1,6 @@
 import type { AnyCommand } from "./cmd-record.ts";
 import { type Loader, loadAll, loadRecords } from "./commands.ts";
-import { builtPrograms } from "./completion-tree.ts";
+import { builtPrograms } from "./completion.ts";
 
 export async function renderCsmHelp(): Promise<string> {
   const rows = await readRows("csm");

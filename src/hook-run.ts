@@ -2,10 +2,10 @@ import { basename, join } from "node:path";
 import { type Channel, openChannel, toEvent } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { parseSessionFile } from "./claude-session.ts";
+import { createSidecarStore, type Sidecar } from "./driven.ts";
 import { channelVariable } from "./launch.ts";
 import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
-import { createSidecarStore, type Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 
 /**

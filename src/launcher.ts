@@ -1,11 +1,11 @@
 import { SilentExit } from "./errors.ts";
 import { findLaunchProgram, type Launch } from "./launch.ts";
+import { planSession, type Seat, seatOf, withWholeId } from "./launch-plan.ts";
 import type { LimitPolicy } from "./limit.ts";
-import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./registry.ts";
+import { currentDir, currentProfile, type Profile, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { choosesSession, isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
-import { planSession, type Seat, seatOf, withWholeId } from "./session-plan.ts";
 import type { Sys } from "./sys.ts";
-import type { Conversation } from "./transcript-index.ts";
+import type { Conversation } from "./transcripts.ts";
 
 export interface ProfileRequest {
   registry: Registry;

@@ -1,8 +1,11 @@
+import { basename } from "node:path";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
+import { isSessionId } from "./claude-session.ts";
+import { SilentExit } from "./errors.ts";
 import { appendJournal, readJournal } from "./journal.ts";
 import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, readLimit } from "./limit-read.ts";
-import { isSessionId } from "./session-id.ts";
+import { configDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
 /** What the hook asks of the rest of csm; none of it may use the network. */
@@ -66,4 +69,53 @@ async function bodyOf({ sessionId, event, reason }: HookInput, { owner, best }: 
   if (event === "SessionEnd" && leavingReasons.has(reason ?? "")) return `${hit}; the next csm chooses another account`;
   const target = await best();
   return target === undefined ? `${hit}; no other account has room` : `${hit} → csm --profile ${target} --resume ${sessionId}`;
+}
+
+/** Runs inside claude's turn: never fails, never waits, and loads nothing before there is something to note. */
+export async function answerLimitHook(sys: Sys, args: readonly string[]): Promise<void> {
+  const dir = ownerOf(args) ?? configDir(sys);
+  const input = await sys.readInput();
+  await noteEnd(sys, input).catch(() => undefined);
+  const answer = await runLimitHook(sys, input, {
+    owner: async () => (await findOwner(sys, dir))?.name ?? basename(dir),
+    async recordLimit({ window, resetsAt, at }) {
+      (await import("./usage.ts")).recordLimit(sys, dir, window, resetsAt, at);
+    },
+    best: () => findBest(sys, dir),
+    sequence: async (title, body) => (await import("./notify.ts")).planNotification(sys.platform, sys.env, title, body).sequence,
+  }).catch(() => undefined);
+  // A hook that fails must not disturb the turn it runs in.
+  if (answer !== undefined) sys.write(1, `${answer}\n`);
+  throw new SilentExit(0);
+}
+
+/** What ends and goes on in the same process. */
+const goingOn = new Set(["clear", "resume"]);
+
+/** So that a session which a restart of the machine ends is told from one that somebody ended: csm restore. */
+async function noteEnd(sys: Sys, text: string): Promise<void> {
+  const pid = Number(sys.env.CLAUDE_PID);
+  if (!text.includes("SessionEnd") || !Number.isInteger(pid)) return;
+  const { parseHookInput } = await import("./claude-hooks.ts");
+  const input = parseHookInput(text);
+  if (input?.event !== "SessionEnd" || goingOn.has(input.reason ?? "")) return;
+  const { rememberEnd } = await import("./launch-record.ts");
+  rememberEnd(sys, pid, input.reason === "other" ? "signal" : "exit", input.sessionId);
+}
+
+const ownerOf = (args: readonly string[]): string | undefined => {
+  const index = args.findIndex((word) => word === "--owner" || word.startsWith("--owner="));
+  return args[index]?.startsWith("--owner=") ? args[index]?.slice("--owner=".length) : index < 0 ? undefined : args[index + 1];
+};
+
+async function findOwner(sys: Sys, dir: string) {
+  const { profileOfDir, readRegistryOrNone } = await import("./profiles.ts");
+  return profileOfDir(sys, readRegistryOrNone(sys), dir);
+}
+
+async function findBest(sys: Sys, dir: string): Promise<string | undefined> {
+  const { rankAccounts, readUsage } = await import("./usage.ts");
+  const current = (await findOwner(sys, dir))?.name ?? "";
+  const report = await readUsage(sys, { fetches: false });
+  return rankAccounts(sys, report, { current, includeCurrent: false, hasAgeGate: false }).winner;
 }

@@ -1,5 +1,5 @@
+import { createSidecarStore } from "./driven.ts";
 import type { LiveOwner } from "./live-owners.ts";
-import { createSidecarStore } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 

@@ -6,7 +6,7 @@ const route = decideRoute(process.argv0, process.argv.slice(2));
 // Claude Code runs the status line at every repaint: no file system, no package, nothing of the rest is loaded for it.
 if (route.to === "version") await print(`csm ${buildVersion}\n`);
 else if (route.to === "csm" && route.word === "statusline" && !route.args.some((word) => word === "--help" || word === "-h")) {
-  await (await import("./statusline-run.ts")).runStatusline(route.args);
+  await (await import("./statusline.ts")).runStatusline(route.args);
   // What still reads stdin or runs must not keep claude waiting.
   process.exit(0);
 } else process.exit(await (await import("./app.ts")).runRoute(route));

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { type Context, createLedger, type Ledger, type Totals } from "./accounting.ts";
-import { type Burn, burnWindowMs, estimateBurn } from "./burn.ts";
+import { type Burn, burnWindowMs, type Context, createLedger, estimateBurn, type Ledger, type Totals } from "./accounting.ts";
 import { createPriceTable, type PriceTable } from "./claude-prices.ts";
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import type { Sys } from "./sys.ts";

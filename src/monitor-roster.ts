@@ -1,12 +1,12 @@
 import { join } from "node:path";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { createSidecarStore, type Sidecar } from "./driven.ts";
 import { isRecorded } from "./driver.ts";
 import { UserError } from "./errors.ts";
-import type { Whereabouts } from "./monitor-session.ts";
 import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
 import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
 import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
-import { createSidecarStore, type Sidecar } from "./sidecar.ts";
+import type { Whereabouts } from "./session.ts";
 import type { Sys } from "./sys.ts";
 
 export interface Profile {

@@ -1,5 +1,5 @@
 import type { Feed } from "./monitor.ts";
-import type { LiveSession } from "./monitor-session.ts";
+import type { LiveSession } from "./session.ts";
 import type { Verdict } from "./status.ts";
 
 /** What `csm watch` tells; `id` counts from 1 and `at` is epoch ms. */

@@ -1,4 +1,4 @@
-import type { Key } from "./terminal-keys.ts";
+import type { Key } from "./tty-keys.ts";
 
 /** A line of a list to choose from; its texts are printable. */
 export interface PickerRow {

@@ -10,7 +10,7 @@ import {
   queryWords,
 } from "./picker-state.ts";
 import { pageOf, renderPicker } from "./picker-view.ts";
-import { openTerminal } from "./terminal.ts";
+import { openTerminal } from "./tty.ts";
 
 /** Where the rows of a picker come from. */
 export interface PickerSource {

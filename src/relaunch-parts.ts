@@ -1,9 +1,9 @@
-import { isTrusted } from "./claude-trust.ts";
+import { isTrusted } from "./claude-program.ts";
 import { duration } from "./format.ts";
 import type { LimitPolicy } from "./limit.ts";
 import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
-import { claudeJsonPath, findProfile, profileEnv, profilePath, type Registry } from "./registry.ts";
+import { claudeJsonPath, findProfile, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import type { Candidate, RelaunchParts, Seat } from "./relaunch-act.ts";
 import { scoreDefaults } from "./scorer.ts";
 import { type Sys, tell } from "./sys.ts";

@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import { openChannel } from "./channel.ts";
 import { startForeground } from "./foreground.ts";
-import { type ManagedLaunch, planManaged } from "./managed-launch.ts";
 import { csmDir } from "./paths.ts";
 import {
   answerLimit,
   goOn,
   type Managed,
+  type ManagedLaunch,
   type Next,
   noteAgentLimit,
   type Pending,
+  planManaged,
   type RelaunchParts,
   type Seat,
   type Step,

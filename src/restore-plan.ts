@@ -1,6 +1,5 @@
 import { basename } from "node:path";
-import type { Boot } from "./boot.ts";
-import type { LaunchRecord } from "./launch-record.ts";
+import type { Boot, LaunchRecord } from "./launch-record.ts";
 import type { FoundSession } from "./session-files.ts";
 
 /** A conversation that was open when its claude, or the machine, went down. */

@@ -1,21 +1,22 @@
-import { readBoot } from "./boot.ts";
-import { type FlagTable, planResume } from "./claude-flags.ts";
+import { type FlagTable, planResume } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
+import type { Sidecar } from "./driven.ts";
 import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
-import { type LaunchRecord, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
+import { type LaunchRecord, readBoot, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
 import { readProcesses } from "./process.ts";
-import { profileEnv } from "./registry.ts";
+import { profileEnv } from "./profiles.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions, type SessionDir } from "./session-files.ts";
-import type { Sidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { titleOf } from "./transcript-facts.ts";
 import { findTranscript } from "./transcript-read.ts";
+import type { Conversation } from "./transcripts.ts";
 
 /** A conversation and where it goes on. */
 export interface Resumable {
@@ -183,4 +184,28 @@ function lastWords(screen: string): string {
     .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
     .slice(-2)
     .join(" ");
+}
+
+/** The conversation that an id, the beginning of one, or a title means; of several with one title the newest. */
+export function pickConversation(conversations: readonly Conversation[], wanted: string): Conversation {
+  const word = wanted.toLowerCase();
+  const newest = newestOfEach(conversations);
+  const byId = newest.filter(({ sessionId }) => sessionId.toLowerCase().startsWith(word));
+  if (byId.length === 1 && byId[0] !== undefined) return byId[0];
+  const titled = newest.find(({ facts }) => titleOf(facts).trim().toLowerCase() === word);
+  if (titled !== undefined) return titled;
+  const partly = byId.length > 0 ? byId : newest.filter(({ facts }) => titleOf(facts).toLowerCase().includes(word));
+  if (partly.length === 1 && partly[0] !== undefined) return partly[0];
+  const shown = JSON.stringify(wanted);
+  if (partly.length === 0) throw new UserError(`no session matches ${shown}`, "csm scan --all lists them");
+  const ids = partly.slice(0, 5).map(({ sessionId }) => sessionId.slice(0, Math.max(8, wanted.length + 4)));
+  throw new UserError(`${partly.length} sessions match ${shown}`, `say which: ${ids.join(", ")}${partly.length > 5 ? ", …" : ""}`);
+}
+
+/** A conversation that was copied to another profile is one; the copy that was written last goes on. */
+function newestOfEach(conversations: readonly Conversation[]): Conversation[] {
+  const newest = new Map<string, Conversation>();
+  for (const conversation of [...conversations].sort((a, b) => b.modifiedAt - a.modifiedAt))
+    if (!newest.has(conversation.sessionId)) newest.set(conversation.sessionId, conversation);
+  return [...newest.values()];
 }

@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Step } from "./model-script.ts";
-import { createModelStub, type ModelStub } from "./model-stub.ts";
 import { readProcesses } from "./process.ts";
+import { createModelStub, type ModelStub } from "./stub.ts";
+import type { Step } from "./stub-script.ts";
 import { createSys, type RunOptions, type RunResult, type Sys } from "./sys.ts";
 
 export interface SandboxOptions {

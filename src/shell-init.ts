@@ -1,6 +1,6 @@
 import { casVerbs } from "./cas.ts";
+import type { Program } from "./completion.ts";
 import { renderBash, renderFish, renderPwsh, renderZsh } from "./completion-scripts.ts";
-import type { Program } from "./completion-tree.ts";
 
 /** The whole integration of one shell, to be sourced. */
 export interface ShellInit {

@@ -1,138 +1,118 @@
 import { join } from "node:path";
-import { UserError } from "./errors.ts";
-import { sidecarDir } from "./paths.ts";
+import { isSessionId } from "./claude-session.ts";
+import { usageError } from "./errors.ts";
+import { smartDir } from "./paths.ts";
+import { withLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /**
- * What csd remembers of a session it started, in `<state>/csd/sessions/<name>.json`. The keys up to `created` are those
- * of the older csd, which ignores the rest, so both tools can read one another's files; the rest is absent in its files.
+ * What csm remembers of a conversation, in `~/.claude.shared/smart/<id>.json`, in the form of the older tool. Keys that it does
+ * not know stay.
  */
-export interface Sidecar {
-  name: string;
-  session_id: string;
-  /** Real path. */
-  cwd: string;
-  backend: string;
-  jsonl_path: string;
-  permission_mode: string | null;
-  backend_version?: string;
-  /** The program that was started. */
-  backend_path?: string;
-  /** Unix seconds. */
-  created: number;
-  version?: 1;
-  config_dir?: string;
-  socket?: string;
-  server_pid?: number;
-  tmux_session?: string;
-  pane?: string;
-  /** Of claude itself: it replaces the launcher in the pane. */
-  pid?: number;
-  process_start?: string;
-  /** Claude's editor key calls csd. */
-  has_editor?: boolean;
+export interface SessionSidecar {
+  sessionId?: string;
+  /** Unix seconds, with a fraction. */
+  ts?: number;
+  permissionMode?: string;
+  effort?: string;
+  model?: string;
+  cwd?: string;
+  profile?: string;
+  /** How often it was taken to another account. */
+  hop?: number;
 }
 
-const texts = ["name", "session_id", "cwd", "backend", "jsonl_path"] as const;
-const optionalTexts = ["backend_version", "backend_path", "config_dir", "socket", "tmux_session", "pane", "process_start"] as const;
-const optionalNumbers = ["server_pid", "pid"] as const;
+/** The order in the file. */
+const textKeys = ["permissionMode", "effort", "model", "cwd", "profile"] as const;
+const flags: [key: "permissionMode" | "effort" | "model", flag: string][] = [
+  ["permissionMode", "--permission-mode"],
+  ["effort", "--effort"],
+  ["model", "--model"],
+];
 
-/** Checked by hand: `csd state` runs in loops, and loading a schema library would double its start. Throws with the key that is wrong. */
-export function parseSidecar(text: string): Sidecar {
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
-  const fields = value as Record<string, unknown>;
-  const wrong = (key: string, wanted: string) => new Error(`${key} must be ${wanted}`);
-  for (const key of texts) if (typeof fields[key] !== "string") throw wrong(key, "a string");
-  const { created, permission_mode: mode } = fields;
-  if (typeof created !== "number" || !Number.isInteger(created) || created < 0) throw wrong("created", "a whole number of seconds");
-  if (mode !== undefined && mode !== null && typeof mode !== "string") throw wrong("permission_mode", "a string or null");
-  for (const key of optionalTexts)
-    if (fields[key] !== undefined && fields[key] !== null && typeof fields[key] !== "string") throw wrong(key, "a string");
-  for (const key of optionalNumbers) if (fields[key] !== undefined && typeof fields[key] !== "number") throw wrong(key, "a number");
-  for (const key of optionalTexts) if (fields[key] === null) delete fields[key];
-  fields.permission_mode = mode ?? null;
-  return fields as unknown as Sidecar;
-}
-
-/** The older csd's keys, in its order: what `spawn` and `ps` print. */
-export function publicSidecar(sidecar: Sidecar): Record<string, unknown> {
-  const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = sidecar;
-  const version = backend_version === undefined ? {} : { backend_version };
-  return { name, session_id, cwd, backend, jsonl_path, permission_mode, ...version, created };
-}
-
-const namePattern = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
-/** File systems take 255 bytes for `<name>.json` and the suffix of its temporary twin. */
-const maxNameLength = 200;
-
-export const isValidName = (name: string): boolean => namePattern.test(name) && !name.includes("..") && name.length <= maxNameLength;
-
-export function checkName(name: string): void {
-  if (isValidName(name)) return;
-  const hint = `use up to ${maxNameLength} of the characters A-Z a-z 0-9 . _ -, starting with a letter, a digit or _`;
-  throw new UserError(`invalid session name ${JSON.stringify(name)}`, hint);
-}
-
-/** `csd-<folder>-<first 8 of the id>`: unique enough to type, valid as a tmux name. */
-export function defaultName(cwd: string, sessionId: string): string {
-  const folder =
-    cwd
-      .split(/[/\\]/)
-      .filter((part) => part !== "")
-      .at(-1) ?? "";
-  const base = folder
-    .replace(/[^A-Za-z0-9_]/g, "-")
-    .replace(/^-+|-+$/g, "")
-    .slice(0, 100);
-  return `csd-${base === "" ? "agent" : base}-${sessionId.slice(0, 8)}`;
-}
-
-export interface SidecarStore {
-  /** Undefined when the session is not tracked; throws when its file is broken. */
-  read(name: string): Sidecar | undefined;
-  /** By name, in byte order; broken files are named, not fatal. */
-  list(): { sidecars: Sidecar[]; broken: string[] };
-  write(sidecar: Sidecar): void;
-  /** False when the name is tracked already. */
-  create(sidecar: Sidecar): boolean;
-  remove(name: string): void;
-}
-
-export function createSidecarStore(sys: Sys): SidecarStore {
-  const dir = sidecarDir(sys);
-  const pathOf = (name: string) => join(dir, `${name}.json`);
-  const text = (sidecar: Sidecar) => JSON.stringify({ ...sidecar, version: 1 }, null, 2);
-  const read = (name: string): Sidecar | undefined => {
-    const content = sys.readText(pathOf(name));
-    if (content === undefined) return undefined;
-    try {
-      return parseSidecar(content);
-    } catch (error) {
-      throw new UserError(`failed to read ${pathOf(name)}: ${(error as Error).message}`, `remove it with: csd kill ${name}`, 1, {
-        cause: error,
-      });
-    }
-  };
+/** Empty for a file that is missing or broken: what was remembered is lost, the conversation is not. */
+export function parseSessionSidecar(text: string | undefined): SessionSidecar & Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text ?? "");
+  } catch {
+    // Torn by an older version's crash, or empty.
+    return {};
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
+  const { sessionId, ts, hop, ...rest } = value as Record<string, unknown>;
+  const texts = textKeys.filter((key) => typeof rest[key] === "string");
+  const others = Object.entries(rest).filter(([key]) => !textKeys.some((known) => known === key));
   return {
-    read,
-    list() {
-      const sidecars: Sidecar[] = [];
-      const broken: string[] = [];
-      for (const file of sys.list(dir).filter((name) => name.endsWith(".json"))) {
-        const name = file.slice(0, -".json".length);
-        try {
-          const sidecar = read(name);
-          if (sidecar !== undefined) sidecars.push(sidecar);
-        } catch {
-          broken.push(name);
-        }
-      }
-      // Names are ASCII, so this is byte order.
-      return { sidecars: sidecars.sort((a, b) => (a.name < b.name ? -1 : 1)), broken };
-    },
-    write: (sidecar) => sys.writePrivate(pathOf(sidecar.name), text(sidecar)),
-    create: (sidecar) => sys.createPrivate(pathOf(sidecar.name), text(sidecar)),
-    remove: (name) => sys.remove(pathOf(name)),
+    ...(typeof sessionId === "string" ? { sessionId } : {}),
+    ...(typeof ts === "number" ? { ts } : {}),
+    ...Object.fromEntries(texts.map((key) => [key, rest[key]])),
+    ...(hop === undefined ? {} : { hop: parseHop(hop) }),
+    ...Object.fromEntries(others),
   };
 }
+
+/** Older versions wrote it as a text. */
+function parseHop(value: unknown): number {
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value;
+  return typeof number === "number" && Number.isInteger(number) && number >= 0 ? number : 0;
+}
+
+/** The flags that a conversation is resumed with, without those that are given anew. */
+export const sidecarFlags = (
+  sidecar: SessionSidecar,
+  given: Pick<SessionSidecar, "permissionMode" | "effort" | "model"> = {},
+): string[][] => flags.flatMap(([key, flag]) => (isSet(sidecar[key]) && given[key] === undefined ? [[flag, sidecar[key]]] : []));
+
+const isSet = (value: string | undefined): value is string => value !== undefined && value !== "" && !value.startsWith("-");
+
+export function readSessionSidecar(sys: Sys, sessionId: string): SessionSidecar & Record<string, unknown> {
+  return parseSessionSidecar(sys.readText(sidecarPath(sys, sessionId)));
+}
+
+/** Puts these over what is there, while nobody else does; the result is what then stands in the file. */
+export const mergeSessionSidecar = (sys: Sys, sessionId: string, changes: SessionSidecar): Promise<SessionSidecar> => {
+  const path = sidecarPath(sys, sessionId);
+  return withLock(sys, "session-sidecar", () => {
+    // Through the parser, so that the keys stand in their order.
+    const merged = parseSessionSidecar(JSON.stringify({ ...parseSessionSidecar(sys.readText(path)), ...changes }));
+    sys.writePrivate(path, JSON.stringify(merged));
+    return merged;
+  });
+};
+
+function sidecarPath(sys: Sys, sessionId: string): string {
+  if (!isSessionId(sessionId))
+    throw usageError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID; csm scan lists them");
+  return join(smartDir(sys), `${sessionId.toLowerCase()}.json`);
+}
+
+const keyNames: Readonly<Record<string, keyof SessionSidecar>> = {
+  session_id: "sessionId",
+  sessionId: "sessionId",
+  permission_mode: "permissionMode",
+  permissionMode: "permissionMode",
+  effort: "effort",
+  model: "model",
+  cwd: "cwd",
+  profile: "profile",
+  hop: "hop",
+};
+
+/** `key=value` words of the command line. */
+export function parseSidecarPairs(pairs: readonly string[]): SessionSidecar {
+  const changes: Record<string, unknown> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    const name = pair.slice(0, Math.max(at, 0));
+    const key = Object.hasOwn(keyNames, name) ? keyNames[name] : undefined;
+    if (at < 0) throw new TypeError(`${JSON.stringify(pair)} is no key=value`);
+    if (key === undefined) throw new TypeError(`unknown key ${JSON.stringify(name)}`);
+    const value = pair.slice(at + 1);
+    if (key === "hop" && !/^\d+$/.test(value)) throw new TypeError(`hop must be a whole number, not ${JSON.stringify(value)}`);
+    changes[key] = key === "hop" ? Number(value) : value;
+  }
+  return changes;
+}
+
+export const sidecarKeys: readonly string[] = ["session_id", "permission_mode", "effort", "model", "cwd", "profile", "hop"];

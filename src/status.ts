@@ -1,8 +1,7 @@
-import { type GateKind, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
+import { type GateKind, headerTools, isShown, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type ApiError, asksQuestion, type ToolUse, type Turn } from "./claude-transcript.ts";
-import { headerTools, isShown } from "./gate-call.ts";
 
 /** What is known of one session at one moment. Absent means that the signal does not exist or could not be read. */
 export interface Signals {

@@ -12,6 +12,8 @@ import {
   identify,
   isDirectory,
   isExecutable,
+  type LinkFiles,
+  linkFiles,
   makePrivateDir,
   modifiedAt,
   type OpenFile,
@@ -25,7 +27,6 @@ import {
   watchPaths,
   writePrivate,
 } from "./sys-files.ts";
-import { type LinkFiles, linkFiles } from "./sys-links.ts";
 
 export interface RunOptions {
   input?: string;

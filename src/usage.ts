@@ -1,12 +1,12 @@
+import { foldStatuslines, readProfiles, type UsageProfile } from "./accounts.ts";
 import type { Windows } from "./claude-usage.ts";
-import { type Registry, readRegistryOrNone } from "./registry.ts";
+import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
 import type { Blob } from "./usage-blob.ts";
-import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-fetch.ts";
 import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source, withKnownEnd } from "./usage-ledger.ts";
-import { foldStatuslines, readProfiles, type UsageProfile } from "./usage-profiles.ts";
 import { isConfigured, readDisabledProfiles, readFetchSettings, readScoreSettings } from "./usage-settings.ts";
+import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-sources.ts";
 
 export interface ProfileUsage extends UsageProfile {
   /** By name; the newest trustworthy reading of each. */
@@ -53,7 +53,7 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
     foldStatuslines(sys, ledger, profiles);
     const settings = readFetchSettings(sys.env);
     let failure: string | undefined;
-    if (options.looks ?? options.fetches) (await import("./usage-transcripts.ts")).foldTranscripts(sys, ledger, profiles);
+    if (options.looks ?? options.fetches) (await import("./usage-sources.ts")).foldTranscripts(sys, ledger, profiles);
     if (options.fetches) {
       const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
@@ -118,7 +118,7 @@ async function askAll(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[
   };
   const due = profiles.filter(isDue).filter((profile, index, all) => all.findIndex(({ account }) => account === profile.account) === index);
   if (due.length === 0) return;
-  const { askUsage } = await import("./usage-ask.ts");
+  const { askUsage } = await import("./usage-sources.ts");
   const work = async () => {
     for (let profile = due.shift(); profile !== undefined; profile = due.shift()) {
       // A claude that cannot be started leaves what is known as it is.

@@ -3,8 +3,7 @@ import { type GivenUsage, usageLine } from "../scripts/usage-lines.ts";
 import { contextPercent, createLedger } from "../src/accounting.ts";
 import { createPriceTable } from "../src/claude-prices.ts";
 import { parseUsageLine, type UsageLine } from "../src/claude-tokens.ts";
-import { mergeRecords } from "../src/cost-merge.ts";
-import { createRecords, pushRecord } from "../src/cost-records.ts";
+import { createRecords, mergeRecords, pushRecord } from "../src/cost-records.ts";
 
 const table = createPriceTable();
 const usage = (given: GivenUsage) => parseUsageLine(usageLine(given)) as UsageLine;

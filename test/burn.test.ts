@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { estimateBurn, forecastBudget, forecastCost } from "../src/burn.ts";
+import { estimateBurn, forecastBudget, forecastCost } from "../src/accounting.ts";
 
 const minute = 60_000;
 const now = 100 * 60 * minute;

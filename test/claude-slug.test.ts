@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { slugOf } from "../src/claude-slug.ts";
+import { slugOf } from "../src/paths.ts";
 
 const bs = "b/".repeat(120);
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isTrusted } from "../src/claude-trust.ts";
+import { isTrusted } from "../src/claude-program.ts";
 
 const projects = (entries: Record<string, unknown>) => JSON.stringify({ projects: entries });
 const yes = { hasTrustDialogAccepted: true };

@@ -1,9 +1,8 @@
 import { expect, test } from "bun:test";
 import { parsePrograms } from "../src/cmd-completions.ts";
 import { csdCommands, csmCommands, csmGroups, loadRecords } from "../src/commands.ts";
+import { listNames, placesOf } from "../src/completion.ts";
 import { completionShells } from "../src/completion-scripts.ts";
-import { placesOf } from "../src/completion-tree.ts";
-import { listNames } from "../src/names.ts";
 import { shellInits } from "../src/shell-init.ts";
 import { createFakeSys } from "./fake-sys.ts";
 

@@ -3,12 +3,11 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type GivenUsage, promptLine, usageLine } from "../scripts/usage-lines.ts";
+import { createCalendar, mondayOf, parseDay } from "../src/calendar.ts";
 import { createPriceTable } from "../src/claude-prices.ts";
 import { readUsage, type Usage } from "../src/cost.ts";
-import { renderCsv, toCostJson } from "../src/cost-json.ts";
 import { createReport, type Grouping, type Report, type ReportOptions } from "../src/cost-report.ts";
-import { compactCount, money, renderCost } from "../src/cost-table.ts";
-import { createCalendar, mondayOf, parseDay } from "../src/cost-time.ts";
+import { compactCount, money, renderCost, renderCsv, toCostJson } from "../src/cost-view.ts";
 import { createPaint, width } from "../src/format.ts";
 import { readPriceOverrides } from "../src/price-settings.ts";
 import { printable } from "../src/sanitize.ts";

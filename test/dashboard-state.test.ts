@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { reduce } from "../src/dashboard-reduce.ts";
+import { reduce } from "../src/dashboard-keys.ts";
 import { createDashboardState, type DashboardState, type Effect, type Event, listRows } from "../src/dashboard-state.ts";
-import type { LiveSession } from "../src/monitor-session.ts";
+import type { LiveSession } from "../src/session.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
 const a = blocked("alpha", "rm x", { pid: 1, since: testNow - 60_000 });

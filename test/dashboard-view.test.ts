@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { reduce } from "../src/dashboard-reduce.ts";
+import { reduce } from "../src/dashboard-keys.ts";
 import { createDashboardState, type DashboardState } from "../src/dashboard-state.ts";
 import { createTheme, themeNames } from "../src/dashboard-theme.ts";
 import { renderDashboard } from "../src/dashboard-view.ts";
 import { simulateFleet } from "../src/demo-fleet.ts";
 import { width } from "../src/format.ts";
-import type { LiveSession } from "../src/monitor-session.ts";
+import type { LiveSession } from "../src/session.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
 const keys = (state: DashboardState, ...names: string[]) =>

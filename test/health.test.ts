@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { judgeHealth } from "../src/health.ts";
-import type { LiveSession } from "../src/monitor-session.ts";
+import type { LiveSession } from "../src/session.ts";
 import { createWork, type Work } from "../src/work.ts";
 import { session, testNow } from "./sessions.ts";
 

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { readBoot } from "../src/boot.ts";
-import { readLaunches, rememberEnd, rememberLaunch } from "../src/launch-record.ts";
+import { readBoot, readLaunches, rememberEnd, rememberLaunch } from "../src/launch-record.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const stat = (start: string) => `7 (claude) S 1 7 7 0 -1 0 1 2 3 4 5 6 7 8 20 0 19 21 ${start} 1 2\n`;

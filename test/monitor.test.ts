@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { createMonitor, type MonitorOptions } from "../src/monitor.ts";
-import type { LiveSession } from "../src/monitor-session.ts";
+import type { LiveSession } from "../src/session.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
 
 const now = Date.UTC(2026, 10, 20, 12);

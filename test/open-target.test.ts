@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { pickConversation } from "../src/open-target.ts";
-import type { Conversation } from "../src/transcript-index.ts";
+import { pickConversation } from "../src/restore.ts";
+import type { Conversation } from "../src/transcripts.ts";
 
 const conversation = (sessionId: string, customTitle: string, modifiedAt: number) =>
   ({ sessionId, modifiedAt, facts: { customTitle, turns: 1 } }) as unknown as Conversation;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { writeFloor } from "../src/profile-floor.ts";
+import { writeFloor } from "../src/profiles-change.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const setVariable = [

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseFlagTable } from "../src/claude-flags.ts";
+import { parseFlagTable } from "../src/claude-program.ts";
 import { renderCommand } from "../src/restore.ts";
 import { createFakeSys } from "./fake-sys.ts";
 

@@ -1,4 +1,4 @@
-import type { LiveSession } from "../src/monitor-session.ts";
+import type { LiveSession } from "../src/session.ts";
 import type { Verdict } from "../src/status.ts";
 import { createWork } from "../src/work.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, bash, hold, plan, say, useTool, useTools } from "../../src/model-script.ts";
+import { ask, bash, hold, plan, say, useTool, useTools } from "../../src/stub-script.ts";
 import { type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

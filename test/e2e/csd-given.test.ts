@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail, hold, plan, say } from "../../src/model-script.ts";
+import { fail, hold, plan, say } from "../../src/stub-script.ts";
 import { claudePath, csdPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ask, bash, hold, type ModelRequest, plan, type Question, type Step, say } from "../../src/model-script.ts";
+import { ask, bash, hold, type ModelRequest, plan, type Question, type Step, say } from "../../src/stub-script.ts";
 import { csdPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

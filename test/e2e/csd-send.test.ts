@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hold, say } from "../../src/model-script.ts";
+import { hold, say } from "../../src/stub-script.ts";
 import { type Box, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, bash, fail, hold, limit, plan, say, useTools } from "../../src/model-script.ts";
+import { ask, bash, fail, hold, limit, plan, say, useTools } from "../../src/stub-script.ts";
 import { type Box, csdPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

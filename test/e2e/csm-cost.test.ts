@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { installCcusage } from "../../scripts/ccusage.ts";
 import { usageLine } from "../../scripts/usage-lines.ts";
 import { writeTranscripts } from "../../scripts/usage-load.ts";
-import { say } from "../../src/model-script.ts";
+import { say } from "../../src/stub-script.ts";
 import { csmPath, root, until, useBox } from "./harness.ts";
 
 const the = useBox();

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { say, useTool } from "../../src/model-script.ts";
 import { parseStat } from "../../src/process.ts";
+import { say, useTool } from "../../src/stub-script.ts";
 import { type Box, claudePath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { limit, type ModelRequest, type Reply, type Step, say, useTool } from "../../src/model-script.ts";
+import { limit, type ModelRequest, type Reply, type Step, say, useTool } from "../../src/stub-script.ts";
 import { type Box, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox({ login: "subscription" });

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { rememberEnd, rememberLaunch } from "../../src/launch-record.ts";
-import { say } from "../../src/model-script.ts";
 import { parseStat } from "../../src/process.ts";
+import { say } from "../../src/stub-script.ts";
 import { type Box, claudePath, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bash, hold, say } from "../../src/model-script.ts";
 import { reservedWords } from "../../src/router.ts";
+import { bash, hold, say } from "../../src/stub-script.ts";
 import { type Box, claudePath, csmPath, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

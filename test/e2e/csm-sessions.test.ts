@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { slugOf } from "../../src/claude-slug.ts";
-import { say } from "../../src/model-script.ts";
+import { slugOf } from "../../src/paths.ts";
+import { say } from "../../src/stub-script.ts";
 import { type Box, csmPath, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

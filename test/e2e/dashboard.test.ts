@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bash, hold, say } from "../../src/model-script.ts";
+import { bash, hold, say } from "../../src/stub-script.ts";
 import { claudePath, csmPath, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();

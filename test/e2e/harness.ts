@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { findCheckoutClaude } from "../../scripts/claude.ts";
-import type { Step } from "../../src/model-script.ts";
 import { createSandbox, type Sandbox, type SandboxOptions } from "../../src/sandbox.ts";
+import type { Step } from "../../src/stub-script.ts";
 import type { RunOptions, RunResult } from "../../src/sys.ts";
 
 export const root = join(import.meta.dir, "../..");

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, bash, hold, limit, plan, type Step, say, useTool } from "../../src/model-script.ts";
+import { ask, bash, hold, limit, plan, type Step, say, useTool } from "../../src/stub-script.ts";
 import { type Box, claudePath, csmPath, openBox, until } from "./harness.ts";
 
 interface Listed {

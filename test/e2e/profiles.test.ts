@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { say } from "../../src/model-script.ts";
+import { say } from "../../src/stub-script.ts";
 import { csmPath, type Json, until, useBox } from "./harness.ts";
 
 const at = useBox();

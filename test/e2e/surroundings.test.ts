@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bash, say } from "../../src/model-script.ts";
+import { bash, say } from "../../src/stub-script.ts";
 import { csdPath, csmPath, openBox, root, until, useBox } from "./harness.ts";
 
 describe("odd surroundings", () => {

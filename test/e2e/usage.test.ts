@@ -1,7 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { limit, limitHeaders, say } from "../../src/model-script.ts";
+import { limit, limitHeaders, say } from "../../src/stub-script.ts";
 import { openFakeApi } from "./fake-api.ts";
 import { claudePath, csmPath, type Json, until, useBox } from "./harness.ts";
 

@@ -1,0 +1,339 @@
+import { join } from "node:path";
+import { hashPrompt } from "./channel.ts";
+import { parseScreen, type Screen } from "./claude-screen.ts";
+import type { SessionFile } from "./claude-session.ts";
+import { parseQueued } from "./claude-transcript.ts";
+import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
+import { promptPath, requestPath } from "./editor-run.ts";
+import { UserError } from "./errors.ts";
+import { pasteable, printable, typeable, withoutDim } from "./sanitize.ts";
+import { decideStatus, type Status } from "./status.ts";
+import { waitForLock } from "./store.ts";
+import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
+
+const editorTimeoutMs = 10_000;
+const echoTimeoutMs = 20_000;
+
+/**
+ * Puts a prompt into the empty input row. Claude fetches it through its editor key where csd is its editor: byte for byte, of
+ * any size, and a leading `!` stays text. Elsewhere it is pasted, which turns tabs into blanks and wraps long texts.
+ */
+export async function typePrompt(driver: Driver, target: Target, prompt: string): Promise<void> {
+  const isTyped =
+    target.sidecar?.has_editor === true && target.channel !== undefined && (await typeByEditor(driver, target, prompt, target.channel.dir));
+  if (!isTyped) await typeByPaste(driver, target, prompt);
+}
+
+/** False when the key did nothing, the row is empty as before, and a paste loses nothing of the text. */
+async function typeByEditor(driver: Driver, target: Target, prompt: string, dir: string): Promise<boolean> {
+  const { sys } = driver;
+  sys.writePrivate(promptPath(dir), prompt);
+  sys.writePrivate(requestPath(dir), "");
+  await target.tmux.keys(target.pane, ["C-g"]);
+  const deadline = sys.now() + editorTimeoutMs;
+  while (sys.readText(requestPath(dir)) !== undefined) {
+    if (sys.now() > deadline) {
+      // The request stays: an editor that comes late then changes nothing.
+      sys.remove(promptPath(dir));
+      if (isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
+      throw new UserError(
+        `session "${target.name}" did not fetch the prompt with its editor key`,
+        "look at the pane; nothing was submitted",
+      );
+    }
+    await sys.sleep(stepMs);
+  }
+  await waitForEcho(driver, target, prompt);
+  return true;
+}
+
+/** A paste turns tabs into blanks, drops what a terminal would take for a key, and runs what begins with `!`. */
+const isWholeAsPaste = (prompt: string): boolean => pasteable(prompt) === prompt && !/^\s*!|\t|\n$/.test(prompt);
+
+async function isRowEmpty(driver: Driver, target: Target): Promise<boolean> {
+  const { capture, session } = await look(driver, target, true);
+  return session?.status !== "waiting" && parseStyled(capture?.text ?? "").input === "";
+}
+
+async function typeByPaste(driver: Driver, target: Target, prompt: string): Promise<void> {
+  const text = pasteable(prompt).replace(/\n+$/, "");
+  if (/^[!]/.test(text))
+    throw new UserError('a prompt that begins with "!" would run in the shell of this session', "put a blank in front of it");
+  await target.tmux.paste(target.pane, text);
+  await waitForEcho(driver, target, text);
+}
+
+/** The input row holds the text, its end where it is longer than the screen, or the placeholder of a long paste. */
+async function waitForEcho(driver: Driver, target: Target, text: string): Promise<void> {
+  const deadline = driver.sys.now() + echoTimeoutMs;
+  const [start, end] = [squeeze(text).slice(0, 40), squeeze(text).slice(-20)];
+  while (driver.sys.now() < deadline) {
+    const { capture, session } = await look(driver, target, true);
+    const { input } = parseStyled(capture?.text ?? "");
+    const shown = squeeze(input ?? "");
+    if (shown !== "" && (isStartOf(shown, start) || shown.endsWith(end) || /\[Pastedtext#\d+/.test(shown))) return;
+    if (session?.status === "waiting")
+      throw new UserError(`a gate came up in session "${target.name}"; nothing was submitted`, "look at the pane");
+    await driver.sys.sleep(stepMs);
+  }
+  throw new UserError(`the prompt did not appear in the input row of session "${target.name}"`, "look at the pane; nothing was submitted");
+}
+
+/** Terminals paint some joined emoji in part only: the first characters decide, as far as they are plain. */
+const isStartOf = (input: string, start: string): boolean =>
+  input.startsWith(start) || input.startsWith(start.replace(/\P{ASCII}.*$/su, "")) || start.startsWith(input);
+
+/** The screen of a capture with styles. */
+export const parseStyled = (styled: string): Screen => parseScreen(printable(styled), withoutDim(styled));
+
+const squeeze = (text: string): string => text.replace(/(?:\s|\p{C}|\u00a0|\ufe0f)+/gu, "");
+
+const lockTimeoutMs = 60_000;
+
+/** One sender at a time: two would mix their texts in one input row. The result gives the row free. */
+export async function takeSendLock({ sys }: Driver, target: Target): Promise<() => void> {
+  if (target.channel === undefined) return () => {};
+  return waitForLock(sys, join(target.channel.dir, "input.lock"), `a prompt for session "${target.name}"`, lockTimeoutMs);
+}
+
+export interface SendOptions {
+  /** Leave the text in the input row. */
+  isDraft?: boolean;
+  /** While a turn runs, let claude queue the prompt instead of refusing it. */
+  isQueued?: boolean;
+  /** How often Enter is tried. */
+  retries?: number;
+}
+
+/**
+ * What is known of the prompt: it stands in the input row or was taken without a turn (`typed`), claude has it (`accepted`), its
+ * turn has begun (`turn_started`). The last two come from a hook or the transcript, never from the screen.
+ */
+export type Receipt = "typed" | "accepted" | "turn_started";
+
+export interface Sent {
+  /** How often Enter was pressed; 1 when only a draft was wanted. */
+  attempts: number;
+  receipt: Receipt;
+  promptId?: string;
+}
+
+const readyTimeoutMs = 30_000;
+const submitTimeoutMs = 30_000;
+/** A long prompt takes claude some seconds to draw and to read; a megabyte took seven (2.1.329). */
+const slowCharacters = 50_000;
+const slowTimeoutMs = 60_000;
+const repaintMs = 700;
+/** So long may a busy machine take to empty the row after the hook of a prompt has told that it was taken. */
+const slowRepaintMs = 10_000;
+const stepMs = 25;
+
+/**
+ * Types a prompt into an idle session and submits it once. Refuses, typing nothing, while a gate is up, a turn runs, or
+ * somebody's draft stands in the input row. Returns when claude has told that it took the prompt.
+ */
+export async function sendPrompt(driver: Driver, target: Target, given: string, options: SendOptions = {}): Promise<Sent> {
+  const retries = options.retries ?? 5;
+  const prompt = typeable(given);
+  if (prompt.trim() === "") throw new UserError("empty prompt", "give the text to send");
+  const releaseLock = await takeSendLock(driver, target);
+  try {
+    await waitUntilReady(driver, target, options.isQueued === true);
+    await typePrompt(driver, target, prompt);
+    if (options.isDraft === true) return { attempts: 1, receipt: "typed" };
+    const before = await readView(driver, target);
+    for (let attempt = 1; attempt <= retries; attempt++) {
+      // A gate that came up meanwhile would take the Enter for its own.
+      requireIdle(target, await readView(driver, target), options.isQueued === true);
+      // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
+      if (prompt.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
+      await target.tmux.keys(target.pane, ["Enter"]);
+      const receipt = await waitForReceipt(driver, target, before, prompt);
+      if (receipt === undefined) continue;
+      if (receipt.receipt === "turn_started") await waitUntilBusy(driver, target, before);
+      return { attempts: attempt, ...receipt };
+    }
+    throw new UserError(
+      `prompt not accepted by the TUI after ${retries} attempts`,
+      `the text stands in the input row of session "${target.name}"`,
+    );
+  } finally {
+    releaseLock();
+  }
+}
+
+/** What the session shows of its input. */
+interface View {
+  at: number;
+  session: SessionFile | undefined;
+  /** Undefined when there is no input row. */
+  input: string | undefined;
+  hasGate: boolean;
+  /** A turn runs: by the status, or by the screen where none is published. */
+  isBusy: boolean;
+  promptAt: number;
+}
+
+async function readView(driver: Driver, target: Target): Promise<View> {
+  const at = driver.sys.now();
+  const { session, capture } = await look(driver, target, true);
+  if (capture === undefined) throw new UserError(`session "${target.name}" is not alive`);
+  const screen = parseStyled(capture.text);
+  const path = findTranscript(driver.sys, target, session);
+  const turn = path === undefined ? undefined : await readTranscriptTurn(driver.sys, path);
+  const isBusy = session?.status === undefined ? screen.isBusy === true : session.status === "busy";
+  return { at, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptAt: turn?.prompt?.at ?? 0 };
+}
+
+async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean): Promise<void> {
+  const { sys } = driver;
+  const deadline = sys.now() + readyTimeoutMs;
+  let draftSince: number | undefined;
+  for (;;) {
+    const view = await readView(driver, target);
+    requireIdle(target, view, isQueued);
+    if (hasStarted(view.session) && view.input !== undefined) {
+      if (view.input === "") return;
+      draftSince ??= sys.now();
+      const draft = JSON.stringify(view.input.slice(0, 60));
+      // What was just submitted stands there for a moment more.
+      const hasJustTaken = sys.now() - (await lastPromptAt(target)) < slowRepaintMs;
+      if (sys.now() - draftSince > (hasJustTaken ? slowRepaintMs : repaintMs))
+        throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, "submit or clear it in the pane");
+    }
+    if (sys.now() > deadline)
+      throw new UserError(`session "${target.name}" shows no input row`, `csd state ${target.name} shows what it does`);
+    await sys.sleep(stepMs * 2);
+  }
+}
+
+/** Versions before 2.1.158 publish no status: there the input row alone says that claude is ready. */
+const hasStarted = (session: SessionFile | undefined): boolean => session?.status !== undefined || session?.version === undefined;
+
+function requireIdle(target: Target, { session, hasGate, isBusy }: View, isQueued: boolean): void {
+  if (session?.status === "waiting" || (session?.status === undefined && hasGate))
+    throw new UserError(
+      `a gate is up in session "${target.name}" (${session?.waitingFor ?? "waiting"}); nothing was submitted`,
+      `csd state ${target.name} shows it`,
+    );
+  if (isBusy && !isQueued)
+    throw new UserError(`session "${target.name}" is working; nothing was submitted`, "send again when it is idle, or with --queue");
+}
+
+/** After this time an emptied row without a new status means a local slash command: nothing more will follow. */
+const localCommandMs = 1000;
+/** Any other prompt that left the row has been taken: a busy machine may run its hook this much later. */
+const takenMs = 15_000;
+const slashCommand = /^\s*\/[A-Za-z][\w:-]*(?:\s|$)/;
+/** An Enter that did nothing for so long was lost. Not sooner: a second one could meet the gate that the first has led to. */
+const lostEnterMs = 5000;
+
+/** Undefined when the text still stands in the input row. */
+async function waitForReceipt(driver: Driver, target: Target, before: View, prompt: string): Promise<Omit<Sent, "attempts"> | undefined> {
+  const { sys } = driver;
+  const pressedAt = sys.now();
+  const timeoutMs = prompt.length > slowCharacters ? slowTimeoutMs : submitTimeoutMs;
+  const wasBusy = before.isBusy;
+  const untoldMs = slashCommand.test(prompt) ? localCommandMs : takenMs;
+  while (sys.now() - pressedAt < timeoutMs) {
+    const told = await findPromptEvent(target, before.at, prompt);
+    if (told !== undefined)
+      return { receipt: wasBusy ? "accepted" : "turn_started", ...(told.prompt_id === undefined ? {} : { promptId: told.prompt_id }) };
+    if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
+    const now = await readView(driver, target);
+    if (now.promptAt > before.promptAt) return { receipt: wasBusy ? "accepted" : "turn_started" };
+    const waitedMs = sys.now() - pressedAt;
+    const isStill = now.session?.status === before.session?.status && now.session?.statusUpdatedAt === before.session?.statusUpdatedAt;
+    const isEmpty = now.input === "" || now.input === undefined;
+    // At rest, or in a panel that it opened: a slash command. A status that says busy will be followed by the prompt's hook.
+    if (isEmpty && waitedMs > untoldMs && (isStill || now.session?.status === "waiting")) return { receipt: "typed" };
+    if (isEmpty && waitedMs > 2 * untoldMs && now.session?.status === "idle") return { receipt: "typed" };
+    if (!isEmpty && isStill && waitedMs > lostEnterMs && prompt.length <= slowCharacters) return undefined;
+    await sys.sleep(stepMs);
+  }
+  return undefined;
+}
+
+const queueTailBytes = 64 * 1024;
+
+/** The transcript tells that claude has put this very prompt into its queue: the receipt where no hook runs. */
+async function isQueuedIn({ sys }: Driver, target: Target, before: View, prompt: string): Promise<boolean> {
+  const path = findTranscript(sys, target, before.session);
+  const lines = path === undefined ? [] : (sys.readTail(path, queueTailBytes + 8 * prompt.length)?.lines ?? []);
+  return lines.some((line) => {
+    const queued = parseQueued(line);
+    return queued !== undefined && queued.at >= before.at && queued.text.includes(prompt.trim());
+  });
+}
+
+/** The hook tells 25 ms before the status does, longer on a busy machine; a prompt that the user's own hook refused never gets one. */
+const busyTimeoutMs = 3000;
+
+/** The next sender, and `state`, must not meet the idle of before. */
+async function waitUntilBusy(driver: Driver, target: Target, before: View): Promise<void> {
+  const deadline = driver.sys.now() + busyTimeoutMs;
+  while (driver.sys.now() < deadline) {
+    const session = await readOwnSession(driver, target);
+    if (session?.statusUpdatedAt !== before.session?.statusUpdatedAt) return;
+    await driver.sys.sleep(stepMs / 5);
+  }
+}
+
+/** When the newest prompt was taken; 0 when none was told. */
+const lastPromptAt = async (target: Target): Promise<number> =>
+  (await target.channel?.readEvents())?.findLast(({ event }) => event === "UserPromptSubmit")?.at ?? 0;
+
+/** The hook has told this very prompt. */
+async function findPromptEvent(target: Target, since: number, prompt: string) {
+  const hash = hashPrompt(prompt);
+  const events = (await target.channel?.readEvents()) ?? [];
+  return events.findLast((event) => event.event === "UserPromptSubmit" && event.at >= since && event.prompt_hash === hash);
+}
+
+const reactMs = 2000;
+const maxTries = 3;
+
+/** Presses Esc until the turn has ended; false when none ran. The prompt that claude then puts back into its row is cleared. */
+export async function interruptTurn(driver: Driver, target: Target): Promise<boolean> {
+  if (!(await isAtWork(driver, target))) return false;
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    await target.tmux.keys(target.pane, ["Escape"]);
+    if (await waitUntilStopped(driver, target)) {
+      await clearDraft(driver, target);
+      return true;
+    }
+  }
+  throw new UserError(`session "${target.name}" does not stop`, "look at the pane");
+}
+
+const workStates: Status[] = ["working", "blocked", "plan_ready", "limited"];
+
+/** A turn or a dialog that Esc would end; a text that asks something is none. */
+async function isAtWork(driver: Driver, target: Target): Promise<boolean> {
+  const signals = await readSignals(driver, target);
+  const verdict = decideStatus(signals);
+  if (verdict.status === "limited") return signals.session?.status === "waiting";
+  return workStates.includes(verdict.status) || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
+}
+
+async function waitUntilStopped(driver: Driver, target: Target): Promise<boolean> {
+  const deadline = driver.sys.now() + reactMs;
+  while (driver.sys.now() < deadline) {
+    if (!(await isAtWork(driver, target))) return true;
+    await driver.sys.sleep(stepMs);
+  }
+  return false;
+}
+
+const settleMs = 400;
+
+/** An Esc before the first word of the answer puts the prompt back; one Ctrl-C empties a row that is not empty (2.1.329). */
+async function clearDraft(driver: Driver, target: Target): Promise<void> {
+  const deadline = driver.sys.now() + settleMs;
+  while (driver.sys.now() < deadline) {
+    const { capture } = await look(driver, target, true);
+    const input = parseStyled(capture?.text ?? "").input ?? "";
+    if (input !== "") return target.tmux.keys(target.pane, ["C-c"]);
+    await driver.sys.sleep(stepMs * 2);
+  }
+}

@@ -1,0 +1,274 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { parseSessionFile } from "./claude-session.ts";
+import { UserError } from "./errors.ts";
+import { homeDir, sessionFilePath, sessionsDir } from "./paths.ts";
+import { isOwner, readProcesses } from "./process.ts";
+import { profileDirs } from "./profiles.ts";
+import { withLock } from "./store.ts";
+import type { Sys } from "./sys.ts";
+
+/** A part of a config dir that profiles may share. Whatever is not in the table (logins, `.claude.json`, `sessions/` …) never is. */
+export interface ShareItem {
+  word: string;
+  /** Its name inside a config dir and in the store. */
+  entry: string;
+  kind: "file" | "folder";
+  /** A folder that meets a store keeps its entries in view: those the store lacks move into it. */
+  merges?: boolean;
+  /** Running sessions write into it. */
+  isLive?: boolean;
+}
+
+export const shareItems: ShareItem[] = [
+  { word: "settings", entry: "settings.json", kind: "file" },
+  { word: "skills", entry: "skills", kind: "folder", merges: true },
+  { word: "agents", entry: "agents", kind: "folder", merges: true },
+  { word: "commands", entry: "commands", kind: "folder", merges: true },
+  { word: "projects", entry: "projects", kind: "folder", merges: true, isLive: true },
+];
+
+/** Shared by `bootstrap`, not by `share`: moved aside as a whole, as the older tool does. */
+export const plugins: ShareItem = { word: "plugins", entry: "plugins", kind: "folder" };
+
+const sharedDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">): string => join(homeDir(sys), ".claude.shared");
+export const storePath = (sys: Pick<Sys, "env" | "homeDir" | "platform">, item: ShareItem): string => join(sharedDir(sys), item.entry);
+
+export type SharePlan =
+  | { kind: "linked" }
+  /** Nothing of its own, or a link elsewhere. */
+  | { kind: "link"; was?: string }
+  /** Its own becomes the store. */
+  | { kind: "seed" }
+  /** Its entries move into the store; what both have stays in the backup. */
+  | { kind: "merge"; backup: string }
+  | { kind: "back-up"; backup: string };
+
+/** What sharing would do; reads only. `willHaveStore`: another profile's turn comes before and makes the store. */
+export function planShare(sys: Sys, dir: string, item: ShareItem, willHaveStore = false): SharePlan {
+  const path = join(dir, item.entry);
+  const store = storePath(sys, item);
+  const found = sys.entryKind(path);
+  if (found === "link") return leadsTo(sys, path, store) ? { kind: "linked" } : { kind: "link", was: sys.readLink(path) ?? "?" };
+  if (found === undefined) return { kind: "link" };
+  const isRight = found === item.kind;
+  if (isRight && !willHaveStore && sys.entryKind(store) === undefined) return { kind: "seed" };
+  return { kind: isRight && item.merges === true ? "merge" : "back-up", backup: freeBackup(sys, path) };
+}
+
+/** Both real, or, where either is not there, the same path as written. */
+export function leadsTo(sys: Sys, link: string, store: string): boolean {
+  const [real, wanted] = [sys.realPath(link), sys.realPath(store)];
+  if (real !== undefined && wanted !== undefined) return real === wanted;
+  return resolve(dirname(link), sys.readLink(link) ?? "") === store;
+}
+
+const maxBackups = 999;
+
+function freeBackup(sys: Sys, path: string): string {
+  for (let count = 0; count <= maxBackups; count++) {
+    const backup = count === 0 ? `${path}.bak` : `${path}.bak.${count}`;
+    // Also a link that leads nowhere takes the name.
+    if (sys.entryKind(backup) === undefined) return backup;
+  }
+  throw new UserError(`${path} has ${maxBackups} backups already`, "remove some of them");
+}
+
+/** In the words of the older tool. */
+export function renderPlan(plan: SharePlan): string {
+  switch (plan.kind) {
+    case "linked":
+      return "already linked to shared SSOT";
+    case "link":
+      return `linked to shared SSOT${plan.was === undefined ? "" : ` (was a link to ${plan.was})`}`;
+    case "seed":
+      return "seeded shared SSOT and linked";
+    case "merge":
+      return "merged into shared SSOT and linked";
+    case "back-up":
+      return `backed up to ${plan.backup} and linked`;
+  }
+}
+
+const maxAttempts = 3;
+
+/** Does it; the result is what was done. Ended at any point, the next run goes on from there: nothing is ever overwritten. */
+export async function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  if (sys.platform === "win32") throw new UserError("profiles cannot share on Windows: links need a right that it does not give");
+  return withLock(sys, "share", async () => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await shareOnce(sys, dir, item);
+      } catch (error) {
+        // A claude that was starting or ending made it anew between the move and the link: that is shared as well.
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST" || attempt === maxAttempts) throw error;
+      }
+    }
+  });
+}
+
+async function shareOnce(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  finishUnshare(sys, join(dir, item.entry));
+  const plan = planShare(sys, dir, item);
+  if (plan.kind === "linked") return renderPlan(plan);
+  if (plan.kind !== "link") await refuseLive(sys, dir, item);
+  const path = join(dir, item.entry);
+  const store = storePath(sys, item);
+  sys.makePrivateDir(dir);
+  sys.makePrivateDir(sharedDir(sys));
+  if (plan.kind === "seed") move(sys, path, store);
+  else createStore(sys, item, store);
+  let kept: string[] = [];
+  if (plan.kind === "link" && plan.was !== undefined) sys.removeLink(path);
+  if (plan.kind === "merge") kept = mergeInto(sys, path, store);
+  if (plan.kind === "back-up" || (plan.kind === "merge" && !sys.removeEmptyDir(path))) move(sys, path, plan.backup);
+  sys.createLink(store, path);
+  const rest =
+    kept.length === 0 || plan.kind !== "merge" ? "" : `; the store has its own ${listSome(kept)}, so yours went to ${plan.backup}`;
+  return `${renderPlan(plan)}${rest}`;
+}
+
+const listSome = (names: string[]): string =>
+  names.length <= 3 ? names.join(", ") : `${names.slice(0, 3).join(", ")} … (${names.length})`;
+
+function createStore(sys: Sys, item: ShareItem, store: string): void {
+  if (item.kind === "folder") sys.makePrivateDir(store);
+  else if (sys.entryKind(store) === undefined) sys.createPrivate(store, "{}\n");
+}
+
+/** Moves the entries that the store lacks; what both have stays, and is named. */
+function mergeInto(sys: Sys, from: string, store: string, below = ""): string[] {
+  return sys.list(from).flatMap((name) => {
+    const [own, shared, shown] = [join(from, name), join(store, name), join(below, name)];
+    const there = sys.entryKind(shared);
+    if (there === undefined) {
+      move(sys, own, shared);
+      return [];
+    }
+    if (there !== "folder" || sys.entryKind(own) !== "folder") return [shown];
+    const kept = mergeInto(sys, own, shared, shown);
+    sys.removeEmptyDir(own);
+    return kept;
+  });
+}
+
+export function move(sys: Sys, from: string, to: string): void {
+  try {
+    sys.rename(from, to);
+  } catch (error) {
+    const isFar = (error as NodeJS.ErrnoException).code === "EXDEV";
+    throw new UserError(
+      `cannot move ${from} to ${to}: ${isFar ? "they are on different file systems" : (error as Error).message}`,
+      "nothing was lost; move it by hand and try again",
+      1,
+      { cause: error },
+    );
+  }
+}
+
+/** Where a profile's own waits until the link has gone. */
+export const ownPath = (path: string): string => `${path}.csm-own`;
+
+/** An undo that was ended: the link has gone or leads nowhere. While it still leads somewhere, a copy may be torn. */
+export function finishUnshare(sys: Sys, path: string): boolean {
+  const kind = sys.entryKind(path);
+  const isLost = kind === undefined || (kind === "link" && sys.realPath(path) === undefined);
+  if (!isLost || sys.entryKind(ownPath(path)) === undefined) return false;
+  if (kind === "link") sys.removeLink(path);
+  move(sys, ownPath(path), path);
+  return true;
+}
+
+/** A session that runs holds no file open but names its transcript by path: it must not move under it. */
+export async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promise<void> {
+  if (item.isLive !== true) return;
+  const count = await countLive(sys, dir);
+  if (count > 0)
+    throw new UserError(
+      `${dir} has ${count} live session${count === 1 ? "" : "s"}, which write into ${item.entry}`,
+      "end them first, then try again",
+    );
+}
+
+async function countLive(sys: Sys, dir: string): Promise<number> {
+  const pids = sys.list(sessionsDir(dir)).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
+  const files = pids.flatMap((pid) => parseSessionFile(sys.readText(sessionFilePath(dir, pid)) ?? "") ?? []);
+  const processes = await readProcesses(sys, pids);
+  return files.filter((file) => isOwner(processes.get(file.pid), file)).length;
+}
+
+export type UnsharePlan =
+  | { kind: "own" }
+  /** The store becomes its own again: nobody else uses it. */
+  | { kind: "take-back" }
+  /** Others go on using the store. */
+  | { kind: "copy" }
+  /** What it had before it was shared. */
+  | { kind: "restore"; backup: string };
+
+export function planUnshare(sys: Sys, dir: string, item: ShareItem): UnsharePlan {
+  const path = join(dir, item.entry);
+  const store = storePath(sys, item);
+  if (sys.entryKind(path) !== "link" || !leadsTo(sys, path, store)) return { kind: "own" };
+  const backup = item.kind === "file" ? newestBackup(sys, path) : undefined;
+  if (backup !== undefined) return { kind: "restore", backup };
+  const mine = sys.realPath(dir) ?? dir;
+  const others = profileDirs(sys).filter((other) => (sys.realPath(other.dir) ?? other.dir) !== mine);
+  const isUsed = others.some(
+    (other) => sys.entryKind(join(other.dir, item.entry)) === "link" && leadsTo(sys, join(other.dir, item.entry), store),
+  );
+  return { kind: isUsed || sys.entryKind(store) === undefined ? "copy" : "take-back" };
+}
+
+function newestBackup(sys: Sys, path: string): string | undefined {
+  const prefix = `${basename(path)}.bak`;
+  const numbers = sys.list(dirname(path)).flatMap((name) => {
+    if (name === prefix) return [0];
+    const match = name.startsWith(`${prefix}.`) ? /^\d+$/.exec(name.slice(prefix.length + 1)) : null;
+    return match === null ? [] : [Number(match[0])];
+  });
+  if (numbers.length === 0) return undefined;
+  const newest = Math.max(...numbers);
+  return newest === 0 ? `${path}.bak` : `${path}.bak.${newest}`;
+}
+
+export function renderUnshare(plan: UnsharePlan): string {
+  switch (plan.kind) {
+    case "own":
+      return "not shared";
+    case "take-back":
+      return "its own again; nobody else used the shared one";
+    case "copy":
+      return "its own again, a copy of the shared one";
+    case "restore":
+      return `its own again, from ${plan.backup}`;
+  }
+}
+
+/** Gives the profile its own again; the store stays for the others. Ended at any point, the next run goes on from there. */
+export function unshare(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  return withLock(sys, "share", async () => {
+    const path = join(dir, item.entry);
+    if (finishUnshare(sys, path)) return "its own again, as an earlier run began";
+    const plan = planUnshare(sys, dir, item);
+    if (plan.kind === "own") return renderUnshare(plan);
+    await refuseLive(sys, dir, item);
+    // A file takes the place of the link in one step.
+    if (plan.kind === "restore") move(sys, plan.backup, path);
+    else {
+      prepareOwn(sys, item, plan.kind, path);
+      sys.removeLink(path);
+      move(sys, ownPath(path), path);
+    }
+    return renderUnshare(plan);
+  });
+}
+
+/** The store moves there, or a copy, which is whole before the link goes. */
+function prepareOwn(sys: Sys, item: ShareItem, kind: "take-back" | "copy", path: string): void {
+  const [own, store] = [ownPath(path), storePath(sys, item)];
+  sys.remove(own);
+  if (kind === "take-back") move(sys, store, own);
+  else if (sys.entryKind(store) !== undefined) sys.copy(store, own);
+  else if (item.kind === "folder") sys.makePrivateDir(own);
+  else sys.createPrivate(own, "{}\n");
+}

@@ -1,0 +1,225 @@
+import type { SessionFile } from "./claude-session.ts";
+import { type Column, duration, fitPath, type Paint, type Style, table } from "./format.ts";
+import type { MeterReading } from "./meter.ts";
+import type { Status, Verdict } from "./status.ts";
+import type { Work } from "./work.ts";
+
+/** A sub-agent of a session, as its own file tells (2.1.329). */
+export interface Agent {
+  id: string;
+  type: string;
+  description: string;
+  model?: string;
+  isRunning: boolean;
+  transcript: string;
+}
+
+/** A session as the monitor knows it, whoever started it. */
+export interface LiveSession {
+  /** Process number and start: stays through `/clear` and `/rename`, and is never a later process's. */
+  key: string;
+  name: string;
+  verdict: Verdict;
+  /** Epoch ms at which the state began, as far as its source tells. */
+  since: number;
+  cwd: string;
+  /** Of the newest answer; undefined before the first. */
+  model?: string;
+  /** Undefined while a startup dialog is up and csd does not know the session. */
+  sessionId?: string;
+  pid: number;
+  /** Start of the process, epoch ms. */
+  startedAt?: number;
+  kind: SessionKind;
+  /** `cli`, or `sdk-cli` for `claude -p`. */
+  entrypoint?: string;
+  version?: string;
+  /** Name under which csd drives it. */
+  driver?: string;
+  /** Undefined for a config dir without a name. */
+  profile?: string;
+  /** Undefined where only the process is known. */
+  configDir?: string;
+  /** Not an ordinary process of this user on this machine. */
+  where?: Whereabouts;
+  /** What is not known of it, and why. */
+  note?: string;
+  /** `<session>:@<window>.%<pane>`, by claude's own word. */
+  tmux?: string;
+  /** The checkout that it works in. */
+  worktree?: string;
+  branch?: string;
+  transcript?: string;
+  agents: Agent[];
+  work: Work;
+  meter?: Meter;
+  badges: Badge[];
+}
+
+/** A remark on a session that a person should see. */
+export interface Badge {
+  kind: "same-file" | "same-worktree" | "same-conversation" | "error-loop" | "stalled" | "context" | "cache-cold" | "unknown-format";
+  isAlarm: boolean;
+  /** One or two columns. */
+  mark: string;
+  /** What was seen, in words. */
+  text: string;
+}
+
+/** What a session has used. Absent parts are not known, or have no price. */
+export interface Meter {
+  /** Of the main thread's newest answer, 0–100. */
+  contextPercent?: number;
+  contextTokens?: number;
+  contextWindow?: number;
+  costUsd?: number;
+  /** Some of its messages have no price. */
+  isPartlyUnpriced?: boolean;
+  burnUsdPerHour?: number;
+  /** All kinds together, sub-agents too. */
+  tokens?: number;
+  /** Time of the newest answer that was counted, epoch ms. */
+  answeredAt?: number;
+  /** Epoch ms. */
+  cacheExpiresAt?: number;
+  /** Where context and cost come from. */
+  source: "statusline" | "transcript";
+}
+
+export type SessionKind = "interactive" | "background" | "print" | "sdk";
+export type Whereabouts = "container" | "other-user" | "elsewhere";
+
+export function kindOfSession({ kind, entrypoint }: Pick<SessionFile, "kind" | "entrypoint">): SessionKind {
+  if (kind === "bg") return "background";
+  if (entrypoint === "sdk-cli") return "print";
+  return entrypoint?.startsWith("sdk") === true ? "sdk" : "interactive";
+}
+
+export const unknownFormat = "its transcript has an unknown format";
+
+export function toMeter({ totals, context, burn }: MeterReading): Meter {
+  const { input, output, write5m, write1h, cacheRead } = totals.tokens;
+  const tokens = input + output + write5m + write1h + cacheRead;
+  return {
+    source: "transcript",
+    tokens,
+    ...(totals.unpriced.length > 0 ? { isPartlyUnpriced: true } : {}),
+    ...(totals.costUsd > 0 || totals.unpriced.length === 0 ? { costUsd: totals.costUsd } : {}),
+    ...(context === undefined ? {} : { contextTokens: context.tokens, answeredAt: context.at }),
+    ...(context?.window === undefined ? {} : { contextWindow: context.window, contextPercent: (context.tokens / context.window) * 100 }),
+    ...(burn === undefined ? {} : { burnUsdPerHour: burn.usdPerHour }),
+  };
+}
+
+/** Words on what it does: what tells sessions of one state apart. */
+export function stateWords({ verdict }: Pick<LiveSession, "verdict">): string {
+  if (verdict.status === "blocked") return `blocked: ${verdict.tool ?? verdict.gate}`;
+  if (verdict.status === "working" && verdict.background !== undefined) return `working: ${verdict.background.join(", ")}`;
+  if (verdict.status === "working" && verdict.tools.length > 0) return `working: ${verdict.tools.join(", ")}`;
+  if (verdict.status === "idle_done" && verdict.background !== undefined) return `idle_done: ${verdict.background.join(", ")} runs on`;
+  if (verdict.status === "idle_done" && verdict.outcome !== "finished")
+    return verdict.outcome === "none" ? "idle_done: no turn yet" : `idle_done: ${verdict.outcome}`;
+  if (verdict.status === "failed") return `failed: ${verdict.error}`;
+  return verdict.status;
+}
+
+/** A session as `csm ls --json` and `csm watch --json` print it: keys are only ever added. */
+export const sessionJson = ({ verdict, work, meter, ...session }: LiveSession) => ({
+  name: session.name,
+  state: verdict,
+  since: session.since,
+  cwd: session.cwd,
+  model: session.model ?? null,
+  session_id: session.sessionId ?? null,
+  pid: session.pid,
+  entrypoint: session.entrypoint ?? null,
+  version: session.version ?? null,
+  driver: session.driver ?? null,
+  key: session.key,
+  kind: session.kind,
+  profile: session.profile ?? null,
+  config_dir: session.configDir ?? null,
+  where: session.where ?? "here",
+  note: session.note ?? null,
+  started_at: session.startedAt ?? null,
+  tmux: session.tmux ?? null,
+  worktree: session.worktree ?? null,
+  branch: session.branch ?? null,
+  transcript: session.transcript ?? null,
+  agents: session.agents.map((agent) => ({
+    id: agent.id,
+    type: agent.type,
+    description: agent.description,
+    model: agent.model ?? null,
+    running: agent.isRunning,
+  })),
+  badges: session.badges.map((badge) => ({ kind: badge.kind, alarm: badge.isAlarm, text: badge.text })),
+  files: [...work.files].map(([path, { edits, at }]) => ({ path, edits, at })),
+  ...(meter === undefined
+    ? {}
+    : {
+        usage: {
+          source: meter.source,
+          context_percent: meter.contextPercent ?? null,
+          context_tokens: meter.contextTokens ?? null,
+          context_window: meter.contextWindow ?? null,
+          tokens: meter.tokens ?? null,
+          cost_usd: meter.costUsd ?? null,
+          partly_unpriced: meter.isPartlyUnpriced === true,
+          burn_usd_per_hour: meter.burnUsdPerHour ?? null,
+        },
+      }),
+});
+
+export interface TableOptions {
+  now: number;
+  /** Shown as `~`. */
+  home: string;
+  paint: Paint;
+  /** Width of the terminal; undefined for as wide as it needs. */
+  columns: number | undefined;
+}
+
+const columns: Column[] = [
+  { title: "NAME", minWidth: 8 },
+  { title: "STATE" },
+  { title: "SINCE" },
+  { title: "CWD", minWidth: 8, fit: fitPath },
+  { title: "MODEL", minWidth: 5 },
+  { title: "SESSION" },
+  { title: "PID" },
+  { title: "SOURCE", minWidth: 7 },
+];
+
+/** A table as wide as the terminal; the state carries the colour. */
+export function renderSessions(sessions: LiveSession[], { now, home, paint, columns: maxWidth }: TableOptions): string[] {
+  const rows = sessions.map((session) => [
+    session.name,
+    stateWords(session),
+    duration(now - session.since),
+    session.cwd.startsWith(`${home}/`) ? `~${session.cwd.slice(home.length)}` : session.cwd,
+    (session.model ?? "-").replace(/^claude-/, ""),
+    session.sessionId?.slice(0, 8) ?? "-",
+    String(session.pid),
+    session.verdict.source,
+  ]);
+  const [title = "", ...lines] = table(columns, rows, maxWidth);
+  return [paint("bold", title), ...lines.map((line, index) => colorState(line, sessions[index], paint))];
+}
+
+const stateStyles: Partial<Record<Status, Style>> = {
+  blocked: "yellow",
+  awaiting_answer: "yellow",
+  plan_ready: "yellow",
+  working: "cyan",
+  idle_done: "green",
+  limited: "magenta",
+  failed: "red",
+  unknown: "dim",
+};
+
+function colorState(line: string, session: LiveSession | undefined, paint: Paint): string {
+  const style = session === undefined ? undefined : stateStyles[session.verdict.status];
+  if (style === undefined || session === undefined) return line;
+  return line.replace(session.verdict.status, paint(style, session.verdict.status));
+}

@@ -1,0 +1,271 @@
+import { join } from "node:path";
+import { isSessionId } from "./claude-session.ts";
+import { openCache } from "./database.ts";
+import { indexPath, projectsDir, sharedProjectsDir, slugOf } from "./paths.ts";
+import type { Sys } from "./sys.ts";
+import { noFacts, readFacts, type TranscriptFacts } from "./transcript-facts.ts";
+
+/** A transcript on disk, not yet read. */
+export interface TranscriptFile {
+  sessionId: string;
+  /** Its real folder. */
+  dir: string;
+  path: string;
+  /** Tells it from a file that takes its place. */
+  id: string;
+  size: number;
+  /** Epoch ms. */
+  modifiedAt: number;
+  /** The folder whose sessions were asked for; undefined when all were. */
+  folder?: string;
+  /** Config dirs under which claude finds it in that folder; none when it lies where no profile looks. */
+  configDirs: string[];
+}
+
+export interface TranscriptScope {
+  configDirs: readonly string[];
+  /** Real paths; undefined for every folder there is. */
+  folders?: readonly string[];
+}
+
+/** Every transcript of these folders, each file once however many profiles lead to it. Side chains of sub-agents are none. */
+export function listTranscripts(sys: Sys, scope: TranscriptScope): TranscriptFile[] {
+  const files = new Map<string, TranscriptFile>();
+  for (const { dir, folder, configDirs } of listProjectDirs(sys, scope))
+    for (const name of sys.list(dir)) {
+      const sessionId = name.slice(0, -".jsonl".length);
+      if (!name.endsWith(".jsonl") || !isSessionId(sessionId)) continue;
+      const path = `${dir}/${name}`;
+      const found = sys.identify(path);
+      if (found === undefined || !found.isFile) continue;
+      const known = files.get(found.id);
+      if (known !== undefined) known.configDirs = [...new Set([...known.configDirs, ...configDirs])];
+      else {
+        const { id, size, modifiedAt } = found;
+        files.set(id, { sessionId, dir, path, id, size, modifiedAt, ...(folder === undefined ? {} : { folder }), configDirs });
+      }
+    }
+  return [...files.values()];
+}
+
+interface ProjectDir {
+  dir: string;
+  folder?: string;
+  configDirs: string[];
+}
+
+function listProjectDirs(sys: Sys, scope: TranscriptScope): ProjectDir[] {
+  const found = new Map<string, ProjectDir>();
+  const add = (base: string, slug: string, configDir: string | undefined, folder: string | undefined, isReachable: boolean) => {
+    const dir = sys.realPath(join(base, slug));
+    if (dir === undefined) return;
+    const known = found.get(dir) ?? { dir, ...(folder === undefined ? {} : { folder }), configDirs: [] };
+    if (configDir !== undefined && isReachable && !known.configDirs.includes(configDir)) known.configDirs.push(configDir);
+    found.set(dir, known);
+  };
+  const bases = [...scope.configDirs.map((dir) => ({ base: projectsDir(dir), dir })), { base: sharedProjectsDir(sys), dir: undefined }];
+  for (const { base, dir } of bases) {
+    if (scope.folders === undefined) for (const slug of sys.list(base)) add(base, slug, dir, undefined, true);
+    else for (const folder of scope.folders) for (const slug of slugsOf(folder)) add(base, slug, dir, folder, slug === slugOf(folder));
+  }
+  return [...found.values()];
+}
+
+/** What Claude Code uses, and what early versions did; claude itself looks in the first one only. */
+const slugsOf = (folder: string): string[] => [...new Set([slugOf(folder), folder.replaceAll("/", "-")])];
+
+/** A conversation: its file, and what it says of itself. */
+export interface Conversation extends TranscriptFile {
+  facts: TranscriptFacts;
+}
+
+/** What is known of transcripts, in a cache that many processes share. */
+export interface TranscriptIndex {
+  /** Those whose entry is as new as their file, without reading them; the others. */
+  lookUp(files: readonly TranscriptFile[]): { known: Conversation[]; unread: TranscriptFile[] };
+  /** Reads what is new in these, and remembers it. */
+  read(files: readonly TranscriptFile[]): Conversation[];
+  /** Files among those read or known whose prompts hold this text, in any case; by `path`. */
+  search(text: string): Set<string>;
+  close(): void;
+}
+
+/** `parsedBytes` ends with a whole line; `seam` is what stands before it, which shows that a file has only grown. */
+const schema = {
+  version: 1,
+  tables: `CREATE TABLE transcript (
+    path TEXT PRIMARY KEY, dir TEXT NOT NULL, id TEXT NOT NULL, size INTEGER NOT NULL, modified REAL NOT NULL,
+    parsed INTEGER NOT NULL, seam TEXT NOT NULL, facts TEXT NOT NULL) WITHOUT ROWID;
+  CREATE INDEX transcript_dir ON transcript (dir);
+  CREATE TABLE prompt (path TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;`,
+};
+
+interface Entry {
+  path: string;
+  dir: string;
+  id: string;
+  size: number;
+  modified: number;
+  parsed: number;
+  seam: string;
+  facts: string;
+}
+
+export function openTranscriptIndex(sys: Sys): TranscriptIndex {
+  let cache = openCache(indexPath(sys), schema);
+  const entries = new Map<string, Entry>();
+  const window = createWindow();
+  /** A page that turns out to be torn later than at the opening: once more, from nothing. */
+  const withCache = <T>(use: (cache: Cache) => T): T => {
+    try {
+      return use(cache);
+    } catch {
+      // Whatever was wrong in it, all of it can be read again from the transcripts.
+      cache.close();
+      entries.clear();
+      for (const suffix of ["", "-wal", "-shm"]) sys.remove(indexPath(sys) + suffix);
+      cache = openCache(indexPath(sys), schema);
+      return use(cache);
+    }
+  };
+  return {
+    lookUp: (files) =>
+      withCache((from) => {
+        for (const entry of loadEntries(from, files)) entries.set(entry.path, entry);
+        forgetGone(from, entries, files);
+        return sortOut(files, entries);
+      }),
+    read(files) {
+      const readings = files.map((file) => readTranscript(sys, file, entries.get(file.path), window));
+      try {
+        withCache((to) => save(to, readings));
+      } catch {
+        // A full disk: what was read still counts, and is read again the next time.
+      }
+      return readings.map(({ file, facts }) => ({ ...file, facts }));
+    },
+    search(text) {
+      const find = (from: Cache) => from.query("SELECT path FROM prompt WHERE instr(text, ?) > 0").all(text.toLowerCase());
+      return new Set((withCache(find) as { path: string }[]).map(({ path }) => path));
+    },
+    close: () => cache.close(),
+  };
+}
+
+type Cache = ReturnType<typeof openCache>;
+
+function loadEntries(cache: Cache, files: readonly TranscriptFile[]): Entry[] {
+  const query = cache.query("SELECT path, dir, id, size, modified, parsed, seam, facts FROM transcript WHERE dir = ?");
+  return [...new Set(files.map((file) => file.dir))].flatMap((dir) => query.all(dir) as Entry[]);
+}
+
+function forgetGone(cache: Cache, entries: Map<string, Entry>, files: readonly TranscriptFile[]): void {
+  const dirs = new Set(files.map((file) => file.dir));
+  const paths = new Set(files.map((file) => file.path));
+  for (const { path, dir } of [...entries.values()]) {
+    if (!dirs.has(dir) || paths.has(path)) continue;
+    entries.delete(path);
+    for (const table of ["transcript", "prompt"]) cache.query(`DELETE FROM ${table} WHERE path = ?`).run(path);
+  }
+}
+
+function sortOut(files: readonly TranscriptFile[], entries: ReadonlyMap<string, Entry>) {
+  const known: Conversation[] = [];
+  const unread: TranscriptFile[] = [];
+  for (const file of files) {
+    const entry = entries.get(file.path);
+    const isCurrent = entry?.id === file.id && entry.size === file.size && entry.modified === file.modifiedAt;
+    if (isCurrent) known.push({ ...file, facts: JSON.parse(entry.facts) as TranscriptFacts });
+    else unread.push(file);
+  }
+  return { known, unread };
+}
+
+function save(cache: Cache, readings: readonly Reading[]): void {
+  const put = cache.query(
+    "INSERT OR REPLACE INTO transcript (path, dir, id, size, modified, parsed, seam, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+  );
+  const putPrompts = cache.query("INSERT OR REPLACE INTO prompt (path, text) VALUES (?, ?)");
+  const addPrompts = cache.query("UPDATE prompt SET text = text || ? WHERE path = ?");
+  cache
+    .transaction(() => {
+      for (const { file, facts, parsed, seam, isFromStart, prompts } of readings) {
+        put.run(file.path, file.dir, file.id, file.size, file.modifiedAt, parsed, seam, JSON.stringify(facts));
+        if (isFromStart) putPrompts.run(file.path, prompts);
+        else if (prompts !== "") addPrompts.run(prompts, file.path);
+      }
+    })
+    .immediate();
+}
+
+interface Reading {
+  file: TranscriptFile;
+  facts: TranscriptFacts;
+  /** Those that were added, in lower case. */
+  prompts: string;
+  isFromStart: boolean;
+  parsed: number;
+  seam: string;
+}
+
+const seamLength = 64;
+
+function readTranscript(sys: Sys, file: TranscriptFile, before: Entry | undefined, window: Window): Reading {
+  const start = before !== undefined && hasOnlyGrown(sys, file, before) ? before : undefined;
+  const reading: Reading = {
+    file,
+    facts: start === undefined ? noFacts : (JSON.parse(start.facts) as TranscriptFacts),
+    prompts: "",
+    isFromStart: start === undefined,
+    parsed: start?.parsed ?? 0,
+    seam: start?.seam ?? "",
+  };
+  for (const lines of readWholeLines(sys, file.path, reading.parsed, window)) {
+    const { facts, prompts } = readFacts(lines, reading.facts);
+    reading.facts = facts;
+    for (const prompt of prompts) reading.prompts += `${prompt.toLowerCase()}\n`;
+    reading.parsed += lines.length;
+    reading.seam = seamOf(lines);
+  }
+  return reading;
+}
+
+const seamOf = (bytes: Buffer): string => bytes.subarray(Math.max(0, bytes.length - seamLength)).toString("latin1");
+
+function hasOnlyGrown(sys: Sys, file: TranscriptFile, before: Entry): boolean {
+  if (before.id !== file.id || file.size < before.parsed) return false;
+  const bytes = Buffer.alloc(before.seam.length);
+  const count = sys.readInto(file.path, before.parsed - bytes.length, bytes);
+  return count === bytes.length && bytes.toString("latin1") === before.seam;
+}
+
+/** Memory that all readings share: making it anew for each file would take longer than reading the file. */
+interface Window {
+  bytes: Buffer;
+}
+
+const createWindow = (): Window => ({ bytes: Buffer.allocUnsafe(1 << 20) });
+
+/** Runs of whole lines, each valid until the next one is asked for; a torn last line is left for the next time. */
+function* readWholeLines(sys: Sys, path: string, from: number, window: Window): Generator<Buffer> {
+  for (let offset = from; ; ) {
+    const count = sys.readInto(path, offset, window.bytes);
+    const isLast = count < window.bytes.length;
+    const end = isLast ? endOfWhole(window.bytes.subarray(0, count)) : window.bytes.lastIndexOf(10) + 1;
+    if (end > 0) yield window.bytes.subarray(0, end);
+    if (isLast) return;
+    offset += end;
+    if (end === 0) window.bytes = Buffer.allocUnsafe(window.bytes.length * 2);
+  }
+}
+
+/** A last line without its newline counts when it is an entry of its own. */
+function endOfWhole(bytes: Buffer): number {
+  const end = bytes.lastIndexOf(10) + 1;
+  try {
+    JSON.parse(bytes.toString("utf8", end));
+    return bytes.length;
+  } catch {
+    return end;
+  }
+}

@@ -1,0 +1,136 @@
+import { createKeyParser, type Key } from "./tty-keys.ts";
+
+/** The terminal in full-screen use. Whatever ends the program, the screen and the keyboard are as they were before. */
+export interface Terminal {
+  columns(): number;
+  rows(): number;
+  /** Replaces the screen; only lines that differ from those shown are sent. */
+  draw(lines: readonly string[]): void;
+  /** The next key; undefined after `timeoutMs`, after `wake`, and when the size has changed. */
+  readKey(timeoutMs: number): Promise<Key | undefined>;
+  wake(): void;
+  /** Sends our own words to the terminal, such as a text for its clipboard. */
+  send(text: string): void;
+  /** Gives the terminal back while something else uses it, and takes it again. */
+  lend(use: () => Promise<void> | void): Promise<void>;
+  /** Stops this program as Ctrl-Z does; returns when it goes on. */
+  suspend(): Promise<void>;
+  close(): void;
+}
+
+export interface TerminalOptions {
+  hasMouse?: boolean;
+  /** Is told all that is drawn, as for a recording. */
+  onOutput?: (text: string, size: { columns: number; rows: number }) => void;
+}
+
+const enterWords = "\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[?2004h";
+const leaveWords = "\u001b[?2004l\u001b[?7h\u001b[?25h\u001b[?1049l";
+const mouseOn = "\u001b[?1000h\u001b[?1006h";
+const mouseOff = "\u001b[?1006l\u001b[?1000l";
+/** Terminals that know synchronized output paint a frame at once; others ignore the words. */
+const frame = (text: string) => `\u001b[?2026h${text}\u001b[?2026l`;
+/** A lone ESC is a key when nothing has followed it by then. */
+const escapeMs = 40;
+
+export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {}): Terminal {
+  const { stdin, stdout } = process;
+  const parser = createKeyParser();
+  const pressed: Key[] = [];
+  let shown: string[] = [];
+  let isAwake = false;
+  let wake: (() => void) | undefined;
+  let isOpen = false;
+  let escapeTimer: ReturnType<typeof setTimeout> | undefined;
+  const write = (text: string) => {
+    stdout.write(text);
+    onOutput?.(text, { columns: stdout.columns || 80, rows: stdout.rows || 24 });
+  };
+  const rouse = () => {
+    isAwake = true;
+    wake?.();
+  };
+  const press = (keys: Key[]) => {
+    pressed.push(...keys);
+    if (keys.length > 0) wake?.();
+  };
+  const onData = (data: Buffer) => {
+    clearTimeout(escapeTimer);
+    press(parser.take(data.toString("utf8")));
+    if (parser.isPending) escapeTimer = setTimeout(() => press(parser.flush()), escapeMs);
+  };
+  const onResize = () => {
+    shown = [];
+    rouse();
+  };
+  const open = () => {
+    isOpen = true;
+    shown = [];
+    stdin.setRawMode(true);
+    stdin.on("data", onData);
+    stdin.resume();
+    stdout.on("resize", onResize);
+    process.on("exit", close);
+    write(`${enterWords}${hasMouse ? mouseOn : ""}\u001b[2J`);
+  };
+  const close = () => {
+    if (!isOpen) return;
+    isOpen = false;
+    clearTimeout(escapeTimer);
+    stdin.off("data", onData);
+    stdout.off("resize", onResize);
+    process.off("exit", close);
+    stdin.setRawMode(false);
+    stdin.pause();
+    write(`${hasMouse ? mouseOff : ""}${leaveWords}`);
+  };
+  open();
+  return {
+    columns: () => stdout.columns || 80,
+    rows: () => stdout.rows || 24,
+    draw(lines) {
+      // Lent: the screen is somebody else's.
+      if (!isOpen) return;
+      const height = stdout.rows || 24;
+      const next = lines.slice(0, height);
+      while (next.length < height) next.push("");
+      const changed = next.flatMap((line, index) =>
+        line === shown[index] ? [] : [`\u001b[${index + 1};1H\u001b[0m\u001b[2K${line}\u001b[0m`],
+      );
+      shown = next;
+      if (changed.length > 0) write(frame(changed.join("")));
+    },
+    async readKey(timeoutMs) {
+      if (pressed.length === 0 && !isAwake)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timeoutMs);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      wake = undefined;
+      isAwake = false;
+      return pressed.shift();
+    },
+    wake: rouse,
+    send: (text) => void stdout.write(text),
+    async lend(use) {
+      close();
+      try {
+        await use();
+      } finally {
+        open();
+      }
+    },
+    async suspend() {
+      close();
+      const resumed = new Promise<void>((resolve) => process.once("SIGCONT", () => resolve()));
+      // Stops at once; the next line runs when the shell lets it go on.
+      process.kill(process.pid, "SIGSTOP");
+      await resumed;
+      open();
+    },
+    close,
+  };
+}
