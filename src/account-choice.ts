@@ -1,5 +1,6 @@
 import { exitCode, SilentExit } from "./errors.ts";
 import { duration } from "./format.ts";
+import { present } from "./json.ts";
 import type { ProfileRequest } from "./launcher.ts";
 import { findProfile, type Profile, type Registry } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
@@ -86,6 +87,6 @@ async function promptAccount(report: UsageReport, ranking: Ranking, current: str
   return (await import("./prompts.ts")).promptAutocomplete({
     message: "account",
     choices: createAccountRows(report, ranking),
-    ...(initial === undefined ? {} : { initial }),
+    ...present({ initial }),
   });
 }

@@ -7,6 +7,7 @@ import { answerGate } from "./driver-reply.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
 import { runForeground } from "./exec.ts";
+import { present } from "./json.ts";
 import type { Monitor } from "./monitor.ts";
 import { readProcess } from "./process.ts";
 import { scanProcesses } from "./process-scan.ts";
@@ -42,7 +43,7 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
         throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
       const isHeld = ((await target.channel?.readGates())?.length ?? 0) > 0;
       const expect = isHeld && now.verdict.status === "blocked" ? mainText(now.verdict.input) : undefined;
-      const answer = await answerGate(driver, target, { meaning: wish }, expect === undefined ? {} : { expect });
+      const answer = await answerGate(driver, target, { meaning: wish }, present({ expect }));
       return `${session.name}: ${answer.chosen}`;
     },
     async send(session, text) {

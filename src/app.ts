@@ -1,4 +1,5 @@
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
+import { present } from "./json.ts";
 import { editorWord, hookWord, launchWord, runLaunch } from "./launch.ts";
 import type { ReservedWord, Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -146,7 +147,7 @@ function report(sys: Sys, route: Route, error: unknown): number {
   if (error instanceof UserError) {
     const text =
       route.to === "csd"
-        ? JSON.stringify({ error: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) })
+        ? JSON.stringify({ error: error.message, ...present({ hint: error.hint }) })
         : `${error.message.startsWith("csm ") ? "" : "csm: "}${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`;
     sys.write(2, `${text}\n`);
     return error.exitCode;

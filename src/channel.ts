@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { type GateReply, type HookInput, renderGateReply } from "./claude-hooks.ts";
+import { present } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import type { HookSignals } from "./status.ts";
@@ -94,7 +95,7 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
     ...(prompt === undefined ? {} : { promptAt: prompt.at }),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
     ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
-    ...(gate === undefined ? {} : { gate }),
+    ...present({ gate }),
   };
 }
 
@@ -119,11 +120,8 @@ export const toEvent = (at: number, input: HookInput): ChannelEvent => ({
   at,
   event: input.event,
   session_id: input.sessionId,
-  ...(input.promptId === undefined ? {} : { prompt_id: input.promptId }),
+  ...present({ prompt_id: input.promptId }),
   ...(input.prompt === undefined ? {} : { prompt_hash: hashPrompt(input.prompt) }),
   ...(input.lastText === undefined ? {} : { text: input.lastText.slice(0, maxText) }),
-  ...(input.background === undefined ? {} : { background: input.background }),
-  ...(input.error === undefined ? {} : { error: input.error }),
-  ...(input.toolName === undefined ? {} : { tool: input.toolName }),
-  ...(input.agentType === undefined ? {} : { agent: input.agentType }),
+  ...present({ background: input.background, error: input.error, tool: input.toolName, agent: input.agentType }),
 });

@@ -1,4 +1,5 @@
 import { promptTokens, syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
+import { present } from "./json.ts";
 
 /** US dollars for a million tokens. */
 export interface Rates {
@@ -117,7 +118,7 @@ export function createPriceTable(overrides: PriceOverrides = {}): PriceTable {
     table.set(modelId(model), {
       ...known,
       price: { ...tier(complete.input, complete.output, complete.input / 10), ...complete },
-      ...(contextWindow === undefined ? {} : { contextWindow }),
+      ...present({ contextWindow }),
     });
   }
   // Every answer asks, and there are few models.

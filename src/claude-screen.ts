@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 /**
  * Reads a captured Claude Code screen (`capture-pane -p`): the dialog that is up, with its options and what each of
  * them would do, and the input row. Captures of 2.0.70 to 2.1.329 are the tests. Position says nothing about an option,
@@ -48,7 +49,7 @@ export function parseScreen(text: string, content = text): Screen {
         .trimEnd(),
     };
   const gate = parseGate(lines) ?? parseFlatGate(lines);
-  return gate === undefined ? {} : { gate };
+  return present({ gate });
 }
 
 /** Only the paragraph next to the input row counts: the spinner, and a tip below it. */

@@ -1,5 +1,5 @@
 import { parseReset } from "./claude-reset.ts";
-import { isRecord } from "./json.ts";
+import { isRecord, present } from "./json.ts";
 
 /** A share of an allowance, of 100, and when it starts over. */
 export interface UsageWindow {
@@ -76,7 +76,7 @@ function scopedName(entry: Record<string, unknown>): string | undefined {
 /** `quotaLimits` of a line in a transcript: the window is used up until it resets. Undefined when it says anything else. */
 export function parseQuotaLimit(limit: { window: string; resetsAt?: number }): Windows | undefined {
   if (!windowName.test(limit.window)) return undefined;
-  return { [limit.window]: { usedPercent: 100, ...(limit.resetsAt === undefined ? {} : { resetsAt: limit.resetsAt }) } };
+  return { [limit.window]: { usedPercent: 100, ...present({ resetsAt: limit.resetsAt }) } };
 }
 
 /** What csm may know of a `.claude.json`: nothing else of the file is looked at. */
@@ -94,10 +94,10 @@ export function parseConfigFacts(text: string, now: number): ConfigFacts {
   const at = isRecord(cache) ? parseReset(cache.fetchedAtMs, now) : undefined;
   const cachedId = isRecord(cache) ? parseAccountId(cache.accountUuid) : undefined;
   return {
-    ...(accountId === undefined ? {} : { accountId }),
+    ...present({ accountId }),
     ...(at === undefined || !isRecord(cache)
       ? {}
-      : { cached: { at, windows: parseWindows(cache.utilization, at), ...(cachedId === undefined ? {} : { accountId: cachedId }) } }),
+      : { cached: { at, windows: parseWindows(cache.utilization, at), ...present({ accountId: cachedId }) } }),
   };
 }
 

@@ -5,6 +5,7 @@ import { createDriver, findLive } from "./driver.ts";
 import { interruptTurn } from "./driver-prompt.ts";
 import { answerGate, answerQuestions } from "./driver-reply.ts";
 import { usageError } from "./errors.ts";
+import { present } from "./json.ts";
 
 export const approveCommand = command({
   name: "csd approve",
@@ -27,7 +28,7 @@ export const approveCommand = command({
     const wish: Wish = args.option === undefined ? { meaning: "allow-once" } : { option: wholeNumber("--option", args.option) };
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    printAnswer(app, await answerGate(driver, target, wish, args.expect === undefined ? {} : { expect: args.expect }));
+    printAnswer(app, await answerGate(driver, target, wish, present({ expect: args.expect })));
   },
 });
 
@@ -47,8 +48,7 @@ export const denyCommand = command({
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
     const options = {
-      ...(args.reason === undefined ? {} : { reason: args.reason }),
-      ...(args.expect === undefined ? {} : { expect: args.expect }),
+      ...present({ reason: args.reason, expect: args.expect }),
     };
     printAnswer(app, await answerGate(driver, target, { meaning: "refuse" }, options));
   },

@@ -5,6 +5,7 @@ import type { Sidecar } from "./driven.ts";
 import type { Answer } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
+import { present } from "./json.ts";
 
 /** csd's results: indented by two, keys in the order of the object. */
 export const printJson = (app: App, value: unknown): void => app.out(JSON.stringify(value, null, 2));
@@ -13,12 +14,12 @@ export const printJson = (app: App, value: unknown): void => app.out(JSON.string
 export function warningOf(app: App, sidecar: Sidecar): { marker_warning?: string } {
   const { backend, backend_version: version, backend_path: path } = sidecar;
   const warning = versionWarning(backend, version, app.sys.env.CSD_VERIFIED_VERSIONS, readExamination(app.sys, version, path));
-  return warning === undefined ? {} : { marker_warning: warning };
+  return present({ marker_warning: warning });
 }
 
 /** What was chosen and by which channel; `option` stands where the older csd printed it. */
 export const printAnswer = (app: App, { option, ...answer }: Answer): void =>
-  printJson(app, { ok: true, ...(option === undefined ? {} : { option }), ...answer });
+  printJson(app, { ok: true, ...present({ option }), ...answer });
 
 /** What `spawn` and `run` start a session with. */
 export const spawnFlags = {

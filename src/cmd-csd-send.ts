@@ -3,6 +3,7 @@ import { command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
 import { sendPrompt } from "./driver-prompt.ts";
 import { usageError } from "./errors.ts";
+import { present } from "./json.ts";
 
 export const sendCommand = command({
   name: "csd send",
@@ -33,7 +34,7 @@ export const sendCommand = command({
       ok: true,
       attempts: sent.attempts,
       receipt: sent.receipt,
-      ...(sent.promptId === undefined ? {} : { prompt_id: sent.promptId }),
+      ...present({ prompt_id: sent.promptId }),
     });
   },
 });

@@ -3,6 +3,7 @@ import { command } from "./cmd-record.ts";
 import { publicSidecar } from "./driven.ts";
 import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
+import { present } from "./json.ts";
 
 export const spawnCommand = command({
   name: "csd spawn",
@@ -24,6 +25,6 @@ export const spawnCommand = command({
       ...given("backend", args.backend),
       isTrusted: args.trust === true,
     });
-    printJson(app, { ...publicSidecar(sidecar), ...(warning === undefined ? {} : { marker_warning: warning }) });
+    printJson(app, { ...publicSidecar(sidecar), ...present({ marker_warning: warning }) });
   },
 });

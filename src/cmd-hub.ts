@@ -1,6 +1,7 @@
 import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { createHubBlob, serveHub } from "./hub.ts";
+import { present } from "./json.ts";
 
 const defaultPort = 8377;
 
@@ -38,8 +39,7 @@ The other machine sets CLAUDE_USAGE_URL to the printed address, and CSM_HUB_TOKE
     const hub = serveHub(app.sys, {
       host: args.host,
       port: readPort(args.port),
-      ...(token === undefined ? {} : { token }),
-      ...(tls === undefined ? {} : { tls }),
+      ...present({ token, tls }),
     });
     app.out(hub.url);
     app.sys.onInterrupt(() => hub.stop());

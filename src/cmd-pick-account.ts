@@ -1,5 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
+import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import type { Ranking } from "./scorer.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
@@ -32,8 +33,7 @@ export const pickAccountCommand = command({
       current,
       // With nobody to get away from, every profile is a choice.
       includeCurrent: args["include-current"] === true || current === "",
-      ...(args.policy === undefined ? {} : { policy: args.policy }),
-      ...(args.model === undefined ? {} : { model: args.model }),
+      ...present({ policy: args.policy, model: args.model }),
     };
     const { policy } = readScoreSettings(app.sys, options);
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");

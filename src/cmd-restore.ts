@@ -3,6 +3,7 @@ import { type App, command } from "./cmd-record.ts";
 import { createSidecarStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
+import { present } from "./json.ts";
 import { findClaude, runProgram } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
 import { homeDir } from "./paths.ts";
@@ -248,5 +249,5 @@ function toResumable(sys: Sys, { sessionId, configDirs, facts }: Conversation): 
   if (configDir === undefined) throw new UserError(`session ${shown} lies where no profile looks`, "csm profiles share projects");
   if (cwd === undefined || !sys.isDirectory(cwd)) throw new UserError(`the folder of session ${shown} is gone: ${cwd ?? "not known"}`);
   const profile = profileDirs(sys).find(({ dir }) => dir === configDir)?.name;
-  return { sessionId, cwd, configDir, ...(profile === undefined ? {} : { profile }), ...(last === undefined ? {} : { args: last.args }) };
+  return { sessionId, cwd, configDir, ...present({ profile }), ...(last === undefined ? {} : { args: last.args }) };
 }

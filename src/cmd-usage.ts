@@ -1,5 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
+import { present } from "./json.ts";
 import { statuslineDir } from "./paths.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
@@ -38,12 +39,11 @@ interface Given {
 async function readView(app: App, registry: Registry, { json, fetch = true, policy, model }: Given): Promise<string> {
   const report = await readUsage(app.sys, { registry, fetches: fetch, asks: fetch && app.sys.env.CSM_USAGE_ASK !== "0", warn: app.tell });
   const ranking = rankAccounts(app.sys, report, {
-    ...(policy === undefined ? {} : { policy }),
-    ...(model === undefined ? {} : { model }),
+    ...present({ policy, model }),
   });
   if (json === true) return encodeUsage(report, ranking.winner);
   const options = { paint: app.paint, columns: app.columns, hasRegistry: registry.profiles.length > 0 };
-  return renderUsage(report, { ...options, ...(ranking.winner === undefined ? {} : { recommended: ranking.winner }) }).join("\n");
+  return renderUsage(report, { ...options, ...present({ recommended: ranking.winner }) }).join("\n");
 }
 
 const redrawMs = 5000;

@@ -4,6 +4,7 @@ import { createDashboardState, type DashboardState, type Effect } from "./dashbo
 import type { Theme } from "./dashboard-theme.ts";
 import { type Frame, renderDashboard } from "./dashboard-view.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import type { Feed } from "./monitor.ts";
 import type { Sys } from "./sys.ts";
 import { openTerminal, type Terminal } from "./tty.ts";
@@ -57,7 +58,7 @@ export async function runDashboard(options: DashboardOptions): Promise<void> {
   const { sys, feed, record } = options;
   const terminal = openTerminal({
     hasMouse: options.hasMouse === true,
-    ...(record === undefined ? {} : { onOutput: record }),
+    ...present({ onOutput: record }),
   });
   const stopListening = sys.onInterrupt(() => terminal.close());
   try {
@@ -113,7 +114,7 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
       ...size,
       theme: options.theme,
       home: options.home,
-      ...(options.title === undefined ? {} : { title: options.title }),
+      ...present({ title: options.title }),
     });
     state = { ...state, scroll: Math.min(state.scroll, frame.maxScroll) };
     terminal.draw(frame.lines);

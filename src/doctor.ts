@@ -17,6 +17,7 @@ import {
 import { rememberExamination } from "./doctor-memory.ts";
 import { runParts } from "./doctor-parts.ts";
 import { exitCode, SilentExit } from "./errors.ts";
+import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { csdDir } from "./paths.ts";
 import { createSandbox } from "./sandbox.ts";
@@ -53,7 +54,7 @@ export async function runDoctor(sys: Sys, onCheck: (check: Check) => void): Prom
   const [version] = await Promise.all([checkVersion(sys, claude, tell), runInSandbox(sys, claude, tell)]);
   for (const signal of signals) tell(signal, absent("it was not reached"));
   const sorted = signals.flatMap((signal) => checks.get(signal) ?? []);
-  return { claude, ...(version === undefined ? {} : { version }), tmux, checks: sorted, verdict: worstOf(sorted) };
+  return { claude, ...present({ version }), tmux, checks: sorted, verdict: worstOf(sorted) };
 }
 
 function checkStateFolder(sys: Sys): Finding {

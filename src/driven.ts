@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import { sidecarDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
@@ -58,7 +59,7 @@ export function parseSidecar(text: string): Sidecar {
 /** The older csd's keys, in its order: what `spawn` and `ps` print. */
 export function publicSidecar(sidecar: Sidecar): Record<string, unknown> {
   const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = sidecar;
-  const version = backend_version === undefined ? {} : { backend_version };
+  const version = present({ backend_version });
   return { name, session_id, cwd, backend, jsonl_path, permission_mode, ...version, created };
 }
 

@@ -4,6 +4,7 @@ import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import { pasteable, printableLine } from "./sanitize.ts";
 
 export interface Answered {
@@ -416,7 +417,7 @@ export async function refuseByKeys(driver: Driver, target: Target, reason: strin
   const refusal = gate.options.filter((option) => option.meaning === "refuse");
   const isAsked = gate.kind === "permission" || gate.kind === "plan";
   if (isAsked && field?.number !== undefined)
-    return answerByKeys(driver, target, { option: field.number }, { text: reason, ...(expect === undefined ? {} : { expect }) });
+    return answerByKeys(driver, target, { option: field.number }, { text: reason, ...present({ expect }) });
   const [chosen] = refusal;
   if (!isAsked || gate.canAmend !== true || chosen === undefined || refusal.length > 1)
     throw new UserError(

@@ -6,6 +6,7 @@ import { parseQueued } from "./claude-transcript.ts";
 import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
 import { promptPath, requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import { pasteable, printable, typeable, withoutDim } from "./sanitize.ts";
 import { decideStatus, type Status } from "./status.ts";
 import { waitForLock } from "./store.ts";
@@ -237,8 +238,7 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
   const untoldMs = slashCommand.test(prompt) ? localCommandMs : takenMs;
   while (sys.now() - pressedAt < timeoutMs) {
     const told = await findPromptEvent(target, before.at, prompt);
-    if (told !== undefined)
-      return { receipt: wasBusy ? "accepted" : "turn_started", ...(told.prompt_id === undefined ? {} : { promptId: told.prompt_id }) };
+    if (told !== undefined) return { receipt: wasBusy ? "accepted" : "turn_started", ...present({ promptId: told.prompt_id }) };
     if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
     const now = await readView(driver, target);
     if (now.promptAt > before.promptAt) return { receipt: wasBusy ? "accepted" : "turn_started" };

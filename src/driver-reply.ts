@@ -6,6 +6,7 @@ import { parseScreen } from "./claude-screen.ts";
 import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
 import { type Answered, answerByKeys, fillForm, refuseByKeys, requireText } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import { isGateUntold, type Signals } from "./status.ts";
 
 /** What was answered, and how it reached claude. */
@@ -55,7 +56,7 @@ export async function answerQuestions(
   expect?: string,
 ): Promise<Answer> {
   const held = await findHeld(driver, target);
-  const options = expect === undefined ? {} : { expect };
+  const options = present({ expect });
   const signals = held === undefined ? await readQuestion(driver, target) : undefined;
   const input = held?.input ?? signals?.turn?.pendingTools.find((tool) => tool.name === "AskUserQuestion")?.input;
   if (input === undefined || (held !== undefined && held.tool !== "AskUserQuestion"))
@@ -70,7 +71,7 @@ export async function answerQuestions(
     driver,
     target,
     { option: single.option },
-    { ...options, ...(single.text === undefined ? {} : { text: single.text }) },
+    { ...options, ...present({ text: single.text }) },
   );
   return { gate: gate.kind, chosen: single.text ?? chosen.label, meaning: chosen.meaning, option, channel: "keys" };
 }
@@ -105,7 +106,7 @@ async function findHeld({ sys }: Driver, target: Target): Promise<HeldGate | und
 }
 
 function choiceReply(held: HeldGate, meaning: "allow-once" | "refuse", reason: string | undefined): GateReply {
-  if (meaning === "refuse") return { reply: "deny", ...(reason === undefined ? {} : { message: reason }) };
+  if (meaning === "refuse") return { reply: "deny", ...present({ message: reason }) };
   if (held.tool === "AskUserQuestion")
     throw new UserError('no single option of the question gate means "allow this once"', "answer it: csd answer SESSION --choice LABEL");
   return { reply: "allow" };

@@ -5,6 +5,7 @@ import { answerGate } from "./driver-reply.ts";
 import { type SpawnOptions, spawnSession } from "./driver-spawn.ts";
 import { waitForStatus } from "./driver-watch.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import type { Status, Verdict } from "./status.ts";
 
 export interface RunOptions {
@@ -99,7 +100,7 @@ function toOutcome(target: Target, verdict: Verdict): RunOutcome {
         status: "awaiting_answer",
         question: verdict.question,
         ...keptIds(target),
-        ...(verdict.questions === undefined ? {} : { questions: verdict.questions }),
+        ...present({ questions: verdict.questions }),
       };
     case "plan_ready":
       return { status: "gated", gate: "plan", prompt: verdict.plan ?? "", options: [], ...keptIds(target) };

@@ -4,6 +4,7 @@ import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import type { Turn } from "./claude-transcript.ts";
 import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./driven.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import { configDir, sessionFilePath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
@@ -100,9 +101,7 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
     now: sys.now(),
     isAlive: true,
     startedAt,
-    ...(session === undefined ? {} : { session }),
-    ...(turn === undefined ? {} : { turn }),
-    ...(hooks === undefined ? {} : { hooks }),
+    ...present({ session, turn, hooks }),
   };
   if (!needsScreen(session)) return base;
   const capture = captured ?? (await target.tmux.capture(target.pane));
@@ -165,7 +164,7 @@ export async function look(
   const session = owner === undefined ? undefined : await readSession(sys, target.configDir, owner);
   const capture = owner === undefined ? undefined : await target.tmux.capture(target.pane, hasStyle);
   return {
-    ...(session === undefined ? {} : { session }),
+    ...present({ session }),
     ...(capture === undefined || capture.pane.isDead ? {} : { capture }),
   };
 }

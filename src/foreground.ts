@@ -1,5 +1,6 @@
 import { readFileSync, writeSync } from "node:fs";
 import { definedOnly, type Program } from "./exec.ts";
+import { present } from "./json.ts";
 
 /** A program that uses this terminal while we wait behind it. */
 export interface Foreground {
@@ -25,7 +26,7 @@ export function startForeground({ path, args, env, cwd }: Program): Foreground {
     stdout: "inherit",
     stderr: "inherit",
     env: definedOnly(env),
-    ...(cwd === undefined ? {} : { cwd }),
+    ...present({ cwd }),
   });
   // Ctrl-C is the program's own affair.
   const ignore = () => {};

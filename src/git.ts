@@ -1,4 +1,5 @@
 import { basename, dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { present } from "./json.ts";
 import type { Sys } from "./sys.ts";
 
 type Reader = Pick<Sys, "readText" | "list" | "realPath" | "isDirectory">;
@@ -74,7 +75,7 @@ export function readCheckout(sys: Sys, cwd: string): Checkout | undefined {
   const repository = isAbsolute(cwd) ? findRepository(sys, cwd) : undefined;
   if (repository === undefined) return undefined;
   const branch = parseHead(sys.readText(join(repository.gitDir, "HEAD")));
-  return { root: repository.root, ...(branch === undefined ? {} : { branch }) };
+  return { root: repository.root, ...present({ branch }) };
 }
 
 function parseHead(head: string | undefined): string | undefined {

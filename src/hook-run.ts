@@ -3,6 +3,7 @@ import { type Channel, openChannel, toEvent } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { parseSessionFile } from "./claude-session.ts";
 import { createSidecarStore, type Sidecar } from "./driven.ts";
+import { present } from "./json.ts";
 import { channelVariable } from "./launch.ts";
 import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
@@ -39,7 +40,7 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     ...(own === undefined ? {} : { start: own.start }),
     tool: input.toolName ?? "",
     input: input.toolInput ?? {},
-    ...(input.agentType === undefined ? {} : { agent: input.agentType }),
+    ...present({ agent: input.agentType }),
   };
   const isOver = createDialogWatch(sys, sidecar, channel, input.agentType);
   const watch = sys.watch([dir, join(dir, "gates"), sessionsDir(sidecar.config_dir ?? configDir(sys))]);

@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Windows } from "./claude-usage.ts";
 import { UserError, usageError } from "./errors.ts";
+import { present } from "./json.ts";
 import type { Sys } from "./sys.ts";
 import { readUsage, type UsageReport, windowNow } from "./usage.ts";
 import { type BlobProfile, encodeBlob } from "./usage-blob.ts";
@@ -32,10 +33,9 @@ function blobProfile(profile: UsageReport["profiles"][number], now: number): Blo
   const windows: Windows = {};
   for (const name of profile.windows.keys()) {
     const window = windowNow(profile, name, now);
-    if (window !== undefined)
-      windows[name] = { usedPercent: window.usedPercent, ...(window.resetsAt === undefined ? {} : { resetsAt: window.resetsAt }) };
+    if (window !== undefined) windows[name] = { usedPercent: window.usedPercent, ...present({ resetsAt: window.resetsAt }) };
   }
-  return { windows, ...(profile.readAt === undefined ? {} : { capturedAt: profile.readAt }) };
+  return { windows, ...present({ capturedAt: profile.readAt }) };
 }
 
 const loopback = ["127.0.0.1", "localhost", "::1"];
@@ -59,7 +59,7 @@ export function serveHub(sys: Sys, { host, port, token, tls }: HubOptions): { ur
       maxRequestBodySize: 1024,
       idleTimeout: 10,
       fetch: answer,
-      ...(tls === undefined ? {} : { tls }),
+      ...present({ tls }),
     });
     return { url: server.url.href, stop: () => server.stop(true) };
   } catch (error) {

@@ -2,6 +2,7 @@ import { isSessionId } from "./claude-session.ts";
 import { listFolderTranscripts, selectConversations } from "./conversations.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
 import { createPaint } from "./format.ts";
+import { present } from "./json.ts";
 import { findClaude, type Launch, type LaunchProgram, runProgram, startLaunch } from "./launch.ts";
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./launch-choice.ts";
 import { askAboutLive, pickSession, type SessionPick } from "./launch-picker.ts";
@@ -142,8 +143,7 @@ const toCandidates = (conversations: readonly Conversation[], owners: ReadonlyMa
       modifiedAt,
       isLive: owners.has(sessionId),
       label: printableLine(titleOf(facts).slice(0, maxLabel)),
-      ...(title === undefined ? {} : { title }),
-      ...(facts.aiTitle === undefined ? {} : { aiTitle: facts.aiTitle }),
+      ...present({ title, aiTitle: facts.aiTitle }),
     };
   });
 
@@ -231,7 +231,7 @@ function chooseFolder(sys: Sys, { folder, facts }: Conversation): string | undef
 
 async function remember({ sys, options }: Desk, sessionId: string, seat: Seat, cwd: string): Promise<void> {
   if (Object.keys(options.remembered).length === 0) return;
-  const profile = seat.name === undefined ? {} : { profile: seat.name };
+  const profile = present({ profile: seat.name });
   await mergeSessionSidecar(sys, sessionId, { sessionId, ts: sys.now() / 1000, ...options.remembered, cwd, ...profile });
 }
 
@@ -240,7 +240,7 @@ const launch = ({ options }: Desk, program: LaunchProgram, seat: Seat, words: st
   args: [...words, ...options.words],
   env: seat.env,
   seat,
-  ...(cwd === undefined ? {} : { cwd }),
+  ...present({ cwd }),
 });
 
 /** The session has its own flags and folder: only the terminal is ours. */

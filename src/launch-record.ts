@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { flagValue } from "./claude-program.ts";
 import { isSessionId } from "./claude-session.ts";
+import { present } from "./json.ts";
 import { csmDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import type { Sys } from "./sys.ts";
@@ -99,7 +100,7 @@ async function writeLaunch(sys: Sys, launch: Launch): Promise<void> {
   const now = sys.now();
   const id = before?.id ?? sys.randomId();
   const sessionId = launch.sessionId ?? chosenId(launch.args);
-  const known = sessionId === undefined ? {} : { sessionId };
+  const known = present({ sessionId });
   const record: LaunchRecord = { ...launch, ...known, id, start: owner.start, boot: boot.key, startedAt: before?.startedAt ?? now };
   sys.writePrivate(recordPath(sys, id), JSON.stringify({ version: 1, ...record }, null, 2));
   for (const old of records) if (old.id !== id && isOutdated(old, record, now)) sys.remove(recordPath(sys, old.id));

@@ -1,6 +1,7 @@
 import { basename, delimiter, isAbsolute, join } from "node:path";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
+import { present } from "./json.ts";
 import { configPath, launchDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
@@ -85,7 +86,7 @@ export interface Launch extends LaunchProgram {
 /** Becomes claude in this terminal; returns its exit code only where a process cannot be replaced. */
 export async function startLaunch({ path, name, prefix, args, env, cwd }: Launch): Promise<number> {
   try {
-    return await replaceProcess({ path, name, args: [...prefix, ...args], env, ...(cwd === undefined ? {} : { cwd }) });
+    return await replaceProcess({ path, name, args: [...prefix, ...args], env, ...present({ cwd }) });
   } catch (error) {
     throw new UserError(`cannot start ${path}: ${(error as Error).message}`, "is it a program for this machine?", exitCode.notRunnable, {
       cause: error,

@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 import { startLaunch } from "./launch.ts";
 import { rememberEnd, rememberLaunch } from "./launch-record.ts";
 import type { LauncherParts, SessionStart } from "./launcher.ts";
@@ -30,7 +31,7 @@ async function startSession(sys: Sys, { registry, launch, seat, isSession, onLim
   if (!isSession) return startLaunch(launch);
   const cwd = launch.cwd ?? sys.cwd;
   const remember = (pid: number, profile: string | undefined, configDir: string, args: readonly string[], isEndTold: boolean) =>
-    rememberLaunch(sys, { pid, cwd, configDir, args: [...args], isEndTold, ...(profile === undefined ? {} : { profile }) });
+    rememberLaunch(sys, { pid, cwd, configDir, args: [...args], isEndTold, ...present({ profile }) });
   // A single account has nowhere to go on; somebody may still want to be asked, or to wait for a reset that claude does not.
   const mayMove = (seat.name !== undefined && registry.profiles.length > 1) || onLimit === "wait" || onLimit === "ask";
   // Windows has no way to end claude gently; there the session ends where it is.

@@ -1,4 +1,5 @@
 import { SilentExit } from "./errors.ts";
+import { present } from "./json.ts";
 import { findLaunchProgram, type Launch } from "./launch.ts";
 import { planSession, type Seat, seatOf, withWholeId } from "./launch-plan.ts";
 import type { LimitPolicy } from "./limit.ts";
@@ -63,7 +64,7 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
       launch,
       seat: launch.seat,
       isSession,
-      ...(options.onLimit === undefined ? {} : { onLimit: options.onLimit }),
+      ...present({ onLimit: options.onLimit }),
     }),
   );
 }

@@ -3,6 +3,7 @@ import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { isSessionId } from "./claude-session.ts";
 import { SilentExit } from "./errors.ts";
 import { appendJournal, readJournal } from "./journal.ts";
+import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, readLimit } from "./limit-read.ts";
 import { configDir } from "./paths.ts";
@@ -35,7 +36,7 @@ export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts
   const limit = await limitOf(sys, input);
   if (limit === undefined || isTold(sys, input.sessionId, limit)) return undefined;
   await parts.recordLimit(limit);
-  const resetsAt = limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt };
+  const resetsAt = present({ resets_at: limit.resetsAt });
   appendJournal(sys, {
     at: limit.at,
     event: "limit",
@@ -49,7 +50,7 @@ export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts
 
 async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
   const { event, error, lastText, transcriptPath } = input;
-  const failure = { at: sys.now(), ...(error === undefined ? {} : { error }), ...(lastText === undefined ? {} : { text: lastText }) };
+  const failure = { at: sys.now(), ...present({ error, text: lastText }) };
   if (event === "StopFailure") return readLimit(sys, () => transcriptPath, failure);
   return endEvents.has(event) && transcriptPath !== undefined ? findLimit(sys, transcriptPath, maxAgeMs) : undefined;
 }

@@ -1,5 +1,6 @@
 import { parseReset } from "./claude-reset.ts";
 import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
+import { present } from "./json.ts";
 import type { Limit } from "./limit.ts";
 import type { Sys } from "./sys.ts";
 import { readTranscriptTurn } from "./transcript-read.ts";
@@ -26,7 +27,7 @@ export function readWording(text: string, at: number): Limit | undefined {
   if (!limitWording.test(text)) return undefined;
   const resetsAt = parseReset(/\bresets (?:at )?([^·\n]+)/.exec(text)?.[1]?.trim() ?? "", at);
   const window = /\bweekly\b/i.test(text) ? "seven_day" : /\b5-hour\b/i.test(text) ? "five_hour" : "unknown";
-  return { at, window, ...(resetsAt === undefined ? {} : { resetsAt }), isSelfContinuing: false };
+  return { at, window, ...present({ resetsAt }), isSelfContinuing: false };
 }
 
 /** The usage limit that ended a turn; undefined for any other failure, such as a passing 429. */
@@ -56,7 +57,7 @@ async function decideFailure(sys: Sys, at: number, since: number, found: Found |
   return {
     at,
     window: limit.window,
-    ...(limit.resetsAt === undefined ? {} : { resetsAt: limit.resetsAt }),
+    ...present({ resetsAt: limit.resetsAt }),
     isSelfContinuing: await isContinuing(sys, found.path, since, limit.window),
   };
 }

@@ -1,4 +1,5 @@
 import { openConfig } from "./config.ts";
+import { present } from "./json.ts";
 import { defaultLimitSettings, type LimitSettings } from "./limit.ts";
 import type { Sys } from "./sys.ts";
 
@@ -12,7 +13,7 @@ export function limitSettings(sys: Sys, profile: string): LimitSettings {
   return {
     ...settings,
     ...(env.CLAUDE_AUTO_SWITCH_RELAUNCH === undefined || env.CLAUDE_AUTO_SWITCH_RELAUNCH === "1" ? {} : { policy: "stop" as const }),
-    ...(env.CLAUDE_SMART_RESUME_PROMPT === undefined ? {} : { handoffPrompt: env.CLAUDE_SMART_RESUME_PROMPT }),
+    ...present({ handoffPrompt: env.CLAUDE_SMART_RESUME_PROMPT }),
     ...whole(env.CLAUDE_SWITCH_COOLDOWN, (seconds) => ({ cooldownMs: seconds * 1000 })),
     ...whole(env.CLAUDE_MAX_HOPS, (maxHops) => ({ maxHops })),
   };

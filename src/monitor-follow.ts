@@ -4,6 +4,7 @@ import type { Screen } from "./claude-screen.ts";
 import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, type Turn } from "./claude-transcript.ts";
 import { isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
 import type { Checkout } from "./git.ts";
+import { present } from "./json.ts";
 import type { Entry } from "./monitor-roster.ts";
 import { transcriptPath } from "./paths.ts";
 import { type Agent, kindOfSession, type LiveSession, unknownFormat } from "./session.ts";
@@ -247,10 +248,9 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       now: sys.now(),
       isAlive: entry.isAlive !== false,
       startedAt: entry.file?.startedAt ?? entry.startedAt ?? (entry.sidecar?.created ?? 0) * 1000,
-      ...(entry.file === undefined ? {} : { session: entry.file }),
-      ...(follower?.turn === undefined ? {} : { turn: follower.turn }),
+      ...present({ session: entry.file, turn: follower?.turn }),
       ...(hooks === undefined ? {} : { hooks: hooks.signals }),
-      ...(current === undefined ? {} : { screen: current }),
+      ...present({ screen: current }),
     };
   };
   const tracker: Tracker = {

@@ -3,6 +3,7 @@ import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { createSidecarStore, type Sidecar } from "./driven.ts";
 import { isRecorded } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
 import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
 import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
@@ -158,7 +159,7 @@ function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Pr
   const common = { pid: file.pid, file, profile };
   if (isOwner(owner, file) && !known.isForeign(file)) {
     const sidecar = known.bySidecar.get(file.pid);
-    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...(sidecar === undefined ? {} : { sidecar }) };
+    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...present({ sidecar }) };
   }
   const inside = findContained(sys, known.table, file);
   if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };
@@ -198,7 +199,7 @@ function fromTable(
   );
   return own.map((row) => {
     const { uid, ownPid } = readIdentity(sys, row.pid);
-    const where =
+    const where: Whereabouts | undefined =
       uid !== undefined && uid !== sys.uid ? "other-user" : ownPid !== undefined && ownPid !== row.pid ? "container" : undefined;
     const startedAt = row.startedAt ?? startTime(sys, row.start);
     const cwd = where === undefined ? sys.realPath(`/proc/${row.pid}/cwd`) : undefined;
@@ -208,9 +209,7 @@ function fromTable(
       isAlive: true,
       isStranger: true,
       isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.command.startsWith("tmux")),
-      ...(startedAt === undefined ? {} : { startedAt }),
-      ...(where === undefined ? {} : { where }),
-      ...(cwd === undefined ? {} : { cwd }),
+      ...present({ startedAt, where, cwd }),
     };
   });
 }

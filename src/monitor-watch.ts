@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 import type { Feed } from "./monitor.ts";
 import type { LiveSession } from "./session.ts";
 import type { Verdict } from "./status.ts";
@@ -25,8 +26,7 @@ export function createComparison(): Comparison {
     event,
     id: ++id,
     at,
-    ...(session === undefined ? {} : { session }),
-    ...(old === undefined ? {} : { old }),
+    ...present({ session, old }),
   });
   return {
     compare(sessions, at) {

@@ -5,6 +5,7 @@ import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
 import { createCheckoutReader } from "./git.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
+import { present } from "./json.ts";
 import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
 import { findPanes } from "./monitor-panes.ts";
@@ -51,12 +52,11 @@ export function withSample(meter: Meter | undefined, sample: StatuslineSample, a
       ? {}
       : {
           contextPercent,
-          ...(contextTokens === undefined ? {} : { contextTokens }),
-          ...(contextSize === undefined ? {} : { contextWindow: contextSize }),
+          ...present({ contextTokens, contextWindow: contextSize }),
           source: "statusline" as const,
         };
   const cost = meter?.costUsd === undefined && costUsd !== undefined ? { costUsd } : {};
-  const cache = isOld || cacheExpiresAt === undefined ? {} : { cacheExpiresAt };
+  const cache = isOld ? {} : present({ cacheExpiresAt });
   if (meter === undefined && Object.keys({ ...context, ...cost }).length === 0) return undefined;
   return { source: "transcript", ...meter, ...context, ...cost, ...cache };
 }

@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 
@@ -21,7 +22,7 @@ export function planNotification(platform: NodeJS.Platform, env: Environment, ti
   // Over ssh the desktop of this machine is not the one that somebody looks at.
   const isRemote = (env.SSH_CONNECTION ?? env.SSH_TTY ?? "") !== "";
   const desktop = isRemote ? undefined : desktops[platform]?.(env, shownTitle, shownBody);
-  return { sequence: terminal.render(shownTitle, shownBody), ...(desktop === undefined ? {} : { desktop }) };
+  return { sequence: terminal.render(shownTitle, shownBody), ...present({ desktop }) };
 }
 
 /** One line without a leading dash, which a program would take for a flag. */

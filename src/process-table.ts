@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 import { parseFileTime, parseStat } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
@@ -115,5 +116,5 @@ function parseMarks(environment: readonly string[]): Marks {
   const socketPid = /(?:^|[/\\])(\d+)\.sock$/.exec(value("CLAUDE_CODE_MESSAGING_SOCKET") ?? "")?.[1];
   const claudePid = /^\d+$/.exec(value("CLAUDE_PID") ?? "")?.[0] ?? socketPid;
   const sessionId = value("CLAUDE_CODE_SESSION_ID");
-  return { ...(claudePid === undefined ? {} : { claudePid: Number(claudePid) }), ...(sessionId === undefined ? {} : { sessionId }) };
+  return { ...(claudePid === undefined ? {} : { claudePid: Number(claudePid) }), ...present({ sessionId }) };
 }

@@ -1,4 +1,5 @@
 import * as clack from "@clack/prompts";
+import { present } from "./json.ts";
 
 /** The only file that asks a person. Every question gives undefined when it is cancelled with Esc or Ctrl-C. */
 export interface Choice<T> {
@@ -17,9 +18,7 @@ export interface SelectOptions<T> {
 }
 
 export async function promptSelect<T>({ message, choices, initial }: SelectOptions<T>): Promise<T | undefined> {
-  return orNothing(
-    await clack.select<T>({ message, options: options(choices), ...(initial === undefined ? {} : { initialValue: initial }) }),
-  );
+  return orNothing(await clack.select<T>({ message, options: options(choices), ...present({ initialValue: initial }) }));
 }
 
 /** A list that typing filters. Enter takes the row of the cursor, which starts at `initial`, else at the first one. */
@@ -30,7 +29,7 @@ export async function promptAutocomplete<T>(given: SelectOptions<T> & { placehol
     options: options(choices),
     placeholder,
     maxItems,
-    ...(initial === undefined ? {} : { initialValue: initial }),
+    ...present({ initialValue: initial }),
   });
   return orNothing(answer as T | typeof clack.CANCEL_SYMBOL);
 }
@@ -46,8 +45,7 @@ export interface TextOptions {
 export async function promptText({ message, initial, placeholder, check }: TextOptions): Promise<string | undefined> {
   const answer = await clack.text({
     message,
-    ...(initial === undefined ? {} : { initialValue: initial }),
-    ...(placeholder === undefined ? {} : { placeholder }),
+    ...present({ initialValue: initial, placeholder }),
     ...(check === undefined ? {} : { validate: (text) => check(text ?? "") }),
   });
   // An empty answer may come as undefined.

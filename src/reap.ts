@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { present } from "./json.ts";
 import { smartDir } from "./paths.ts";
 import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
 import type { ProcessRow } from "./process-table.ts";
@@ -85,7 +86,7 @@ function judge(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>, dead: re
     const session = findDead(dead, row, (one) => one.pid === claudePid);
     const id = session?.sessionId ?? sessionId;
     const why = `environment names claude ${claudePid}`;
-    return { row, claudePid, ...(id === undefined ? {} : { sessionId: id }), why, isCrash: session !== undefined };
+    return { row, claudePid, ...present({ sessionId: id }), why, isCrash: session !== undefined };
   }
   const byGroup = findDead(dead, row, ({ pid }) => row.group === pid && !isTaken(byPid, pid, row));
   if (byGroup !== undefined) return orphanOf(row, byGroup, `process group of claude ${byGroup.pid}`);

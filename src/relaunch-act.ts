@@ -7,6 +7,7 @@ import type { Foreground } from "./foreground.ts";
 import { quotePosix } from "./format.ts";
 import { shareConversation } from "./handoff.ts";
 import { appendJournal, type JournalEntry, readJournal } from "./journal.ts";
+import { present } from "./json.ts";
 import { channelVariable, hookWord } from "./launch.ts";
 import { afterResetMs, decideLimit, type Limit, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
 import { readLimit, readWording } from "./limit-read.ts";
@@ -138,7 +139,7 @@ export async function noteAgentLimit(managed: Managed, { session_id: sessionId =
 
 async function noteLimit({ seat, parts }: Managed, limit: Limit, note: Note): Promise<void> {
   await parts.recordLimit(seat, limit);
-  note({ event: "limit", window: limit.window, ...(limit.resetsAt === undefined ? {} : { resets_at: limit.resetsAt }) });
+  note({ event: "limit", window: limit.window, ...present({ resets_at: limit.resetsAt }) });
 }
 
 type Note = (entry: Omit<JournalEntry, "at" | "session">) => void;
@@ -191,7 +192,7 @@ async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSetti
     settings,
     candidates,
     hops: own,
-    ...(lastSwitchAt === undefined ? {} : { lastSwitchAt }),
+    ...present({ lastSwitchAt }),
     waiting: countWaiting(journal, sessionId, limit),
   });
   switch (decision.do) {

@@ -1,5 +1,6 @@
 import { isTrusted } from "./claude-program.ts";
 import { duration } from "./format.ts";
+import { present } from "./json.ts";
 import type { LimitPolicy } from "./limit.ts";
 import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
@@ -19,7 +20,7 @@ export function createRelaunchParts(
 ): RelaunchParts {
   return {
     remember,
-    settings: (seat) => ({ ...limitSettings(sys, seat.name), ...(onLimit === undefined ? {} : { policy: onLimit }) }),
+    settings: (seat) => ({ ...limitSettings(sys, seat.name), ...present({ policy: onLimit }) }),
     rank: async (current) => trustedFirst(sys, await rankOthers(sys, registry, current), cwd),
     recordLimit: async (seat, limit) => recordLimit(sys, seat.dir, limit.window, limit.resetsAt, limit.at),
     // What the environment said holds for a folder that is no profile.

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { present } from "./json.ts";
 import type { Boot, LaunchRecord } from "./launch-record.ts";
 import type { FoundSession } from "./session-files.ts";
 
@@ -98,9 +99,7 @@ function runOfFile({ file, configDir, profile, liveness }: FoundSession, record:
   return {
     ...{ sessionId: file.sessionId, cwd: file.cwd, configDir, startedAt },
     isLost: liveness === "gone",
-    ...(profile === undefined ? {} : { profile }),
-    ...(file.name === undefined ? {} : { name: file.name }),
-    ...(tmuxSession === undefined ? {} : { tmuxSession }),
+    ...present({ profile, name: file.name, tmuxSession }),
     ...(record === undefined ? {} : { args: record.args }),
     lastSeenAt: Math.max(startedAt, file.statusUpdatedAt ?? 0),
     why: wasRestarted ? "restarted" : "killed",
@@ -115,7 +114,7 @@ function runOfRecord(record: LaunchRecord, { boot, runningIds }: RestoreInput): 
   const wasRestarted = record.boot !== boot.key && record.boot !== "" && boot.key !== "";
   return {
     ...{ sessionId, cwd, configDir, args, startedAt, lastSeenAt: ended?.at ?? startedAt },
-    ...(profile === undefined ? {} : { profile }),
+    ...present({ profile }),
     isLost: wasRestarted && !runningIds.has(record.id) && (ended === undefined ? isEndTold === true : ended.how === "signal"),
     why: "restarted",
     quietSince: quietSince(undefined, wasRestarted, boot),
@@ -134,7 +133,7 @@ const quietSince = (idleAt: number | undefined, wasRestarted: boolean, boot: Boo
 function judge(run: Run, args: string[] | undefined, { since, writtenAt, hasFolder }: RestoreInput): Skipped | Lost {
   const { startedAt: _, isLost: __, quietSince: quiet, ...lost } = run;
   const written = writtenAt(lost);
-  const seen = { ...lost, ...(args === undefined ? {} : { args }), lastSeenAt: Math.max(lost.lastSeenAt, written ?? 0) };
+  const seen = { ...lost, ...present({ args }), lastSeenAt: Math.max(lost.lastSeenAt, written ?? 0) };
   if (written === undefined) return { ...seen, reason: "no transcript" };
   if (written > quiet) return { ...seen, reason: "went on since" };
   if (seen.lastSeenAt < since) return { ...seen, reason: "older" };

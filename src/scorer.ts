@@ -1,5 +1,6 @@
 import type { Windows } from "./claude-usage.ts";
 import { duration } from "./format.ts";
+import { present } from "./json.ts";
 
 /**
  * `drain` empties the fullest account first, so that whole weeks stay whole; `consume-first` spends what would be lost at the
@@ -109,7 +110,7 @@ function judge(candidate: Candidate, options: ScoreOptions): Ranked {
     reasons: [],
     ...(session === undefined ? {} : { sessionPercent: session.usedPercent }),
     ...(week === undefined ? {} : { weekPercent: week.usedPercent }),
-    ...(week?.resetsAt === undefined ? {} : { resetsAt: week.resetsAt }),
+    ...present({ resetsAt: week?.resetsAt }),
   };
   const end = (state: CandidateState, reason: string): Ranked => ({ ...row, state, reasons: [...row.reasons, reason] });
   if (candidate.isDisabled === true) return end("disabled", "disabled in the configuration");

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import { present } from "./json.ts";
 import { sessionsDir } from "./paths.ts";
 import { isElsewhere, isOwner, readProcesses } from "./process.ts";
 import type { Sys } from "./sys.ts";
@@ -24,7 +25,7 @@ export interface FoundSession {
 /** Every session file of these config dirs. */
 export async function readFoundSessions(sys: Sys, dirs: readonly SessionDir[]): Promise<FoundSession[]> {
   const found = dirs.flatMap(({ dir, name }) =>
-    listFiles(sys, sessionsDir(dir)).map((file) => ({ configDir: dir, ...(name === undefined ? {} : { profile: name }), file })),
+    listFiles(sys, sessionsDir(dir)).map((file) => ({ configDir: dir, ...present({ profile: name }), file })),
   );
   const here = found.filter(({ file }) => !isElsewhere(sys, file));
   const processes = await readProcesses(

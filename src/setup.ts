@@ -1,5 +1,5 @@
 import { quotePosix } from "./format.ts";
-import { isRecord } from "./json.ts";
+import { isRecord, present } from "./json.ts";
 
 /** What `csm setup` puts into the user's settings of claude. */
 export interface SetupParts {
@@ -29,7 +29,7 @@ export function planUndo(settings: Settings, { hook, statusline }: SetupParts): 
   return inOrder(settings, {
     ...rest,
     ...(hooks === undefined || (keptHooks !== undefined && Object.keys(keptHooks).length === 0) ? {} : { hooks: keptHooks ?? hooks }),
-    ...(statusLine === undefined || keptLine === undefined ? {} : { statusLine: keptLine }),
+    ...present({ statusLine: statusLine === undefined ? undefined : keptLine }),
   });
 }
 

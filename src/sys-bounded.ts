@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 /** Programs and servers of others: nothing they do takes more time or memory than was given to them. */
 
 export interface Bounds {
@@ -30,7 +31,7 @@ export async function runBounded(
       stderr: "ignore",
       env,
       detached: !isWindows,
-      ...(cwd === undefined ? {} : { cwd }),
+      ...present({ cwd }),
     });
   } catch (error) {
     return { failure: `could not be started: ${(error as Error).message}` };
@@ -82,7 +83,7 @@ export async function fetchBounded(
     const response = await fetch(url, {
       signal: stop.signal,
       redirect: headers === undefined ? "follow" : "manual",
-      ...(headers === undefined ? {} : { headers }),
+      ...present({ headers }),
     });
     if (response.status !== 200) return { failure: `status ${response.status}` };
     if (response.body === null) return { failure: "an empty answer" };

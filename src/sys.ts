@@ -1,6 +1,7 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { takeLock } from "./database.ts";
+import { present } from "./json.ts";
 import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
 import {
   appendPrivate,
@@ -42,6 +43,24 @@ export interface RunResult {
   code: number | null;
   stdout: string;
   stderr: string;
+}
+
+/**
+ * Looks until there is an answer, and once more after the deadline has passed, as a busy machine may have slept through it;
+ * undefined when that last look has none either. Waits `stepMs` between two looks.
+ */
+export async function until<T>(
+  sys: Pick<Sys, "now" | "sleep">,
+  deadlineAt: number,
+  stepMs: number,
+  look: () => T | undefined | Promise<T | undefined>,
+): Promise<T | undefined> {
+  for (;;) {
+    const isLast = sys.now() >= deadlineAt;
+    const found = await look();
+    if (found !== undefined || isLast) return found;
+    await sys.sleep(stepMs);
+  }
 }
 
 /** The one door to the operating system. */
@@ -181,8 +200,7 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<R
     stderr: "pipe",
     timeout: options.timeoutMs ?? 10_000,
     killSignal: "SIGKILL",
-    ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...present({ env: options.env, cwd: options.cwd }),
   });
   const texts = Promise.all([child.stdout.text(), child.stderr.text()]);
   await child.exited;

@@ -1,4 +1,5 @@
 import { UserError } from "./errors.ts";
+import { present } from "./json.ts";
 import type { RunResult, Sys } from "./sys.ts";
 
 /**
@@ -93,7 +94,7 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     // -u: without it, under LC_ALL=C, tmux 3.3a turns the separator into `_`.
     const argv = ["tmux", "-u", ...(socketPath === undefined ? [] : ["-S", socketPath]), ...args];
     try {
-      return await sys.run(argv, input === undefined ? {} : { input });
+      return await sys.run(argv, present({ input }));
     } catch (error) {
       throw new UserError("tmux is not installed or not on PATH", installHint(sys.platform), 1, { cause: error });
     }

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
 import { openCache } from "./database.ts";
+import { present } from "./json.ts";
 import { indexPath, projectsDir, sharedProjectsDir, slugOf } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import { noFacts, readFacts, type TranscriptFacts } from "./transcript-facts.ts";
@@ -42,7 +43,7 @@ export function listTranscripts(sys: Sys, scope: TranscriptScope): TranscriptFil
       if (known !== undefined) known.configDirs = [...new Set([...known.configDirs, ...configDirs])];
       else {
         const { id, size, modifiedAt } = found;
-        files.set(id, { sessionId, dir, path, id, size, modifiedAt, ...(folder === undefined ? {} : { folder }), configDirs });
+        files.set(id, { sessionId, dir, path, id, size, modifiedAt, ...present({ folder }), configDirs });
       }
     }
   return [...files.values()];
@@ -59,7 +60,7 @@ function listProjectDirs(sys: Sys, scope: TranscriptScope): ProjectDir[] {
   const add = (base: string, slug: string, configDir: string | undefined, folder: string | undefined, isReachable: boolean) => {
     const dir = sys.realPath(join(base, slug));
     if (dir === undefined) return;
-    const known = found.get(dir) ?? { dir, ...(folder === undefined ? {} : { folder }), configDirs: [] };
+    const known = found.get(dir) ?? { dir, ...present({ folder }), configDirs: [] };
     if (configDir !== undefined && isReachable && !known.configDirs.includes(configDir)) known.configDirs.push(configDir);
     found.set(dir, known);
   };

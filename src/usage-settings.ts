@@ -1,6 +1,6 @@
 import { parseJson } from "./claude-usage.ts";
 import { usageError } from "./errors.ts";
-import { isRecord } from "./json.ts";
+import { isRecord, present } from "./json.ts";
 import { configPath } from "./paths.ts";
 import { type Policy, policies, type ScoreOptions, scoreDefaults } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
@@ -63,7 +63,7 @@ export function readScoreSettings(sys: Sys, given: { policy?: string; model?: st
     saturationPercent: choose("CLAUDE_PICK_SATURATION_PCT", "saturationPercent"),
     maxAgeMs: maxAgeSeconds === undefined ? (parseAmount(config.maxAgeMs) ?? scoreDefaults.maxAgeMs) : maxAgeSeconds * 1000,
     holdPoints: choose("CSM_PICK_HOLD_POINTS", "holdPoints"),
-    ...(given.model === undefined ? {} : { model: given.model }),
+    ...present({ model: given.model }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { UsageWindow } from "./claude-usage.ts";
 import { duration, fit, type Paint, type Style, width } from "./format.ts";
+import { present } from "./json.ts";
 import { printableLine } from "./sanitize.ts";
 import { effectiveWindow } from "./scorer.ts";
 import type { ProfileUsage, UsageReport } from "./usage.ts";
@@ -226,7 +227,7 @@ export function encodeUsage(report: UsageReport, recommended: string | undefined
   const registered = report.profiles.filter(isShown).map((profile) => [profile.name, encodeProfile(profile, now)] as const);
   const foreign = report.foreign.map(({ name, windows, at, error }) => {
     const known = new Map(Object.entries(windows).map(([window, value]) => [window, { ...value, at, source: "cache" as const }]));
-    return [name, encodeProfile({ windows: known, ...(error === undefined ? {} : { error }), isRegistered: false }, now)] as const;
+    return [name, encodeProfile({ windows: known, ...present({ error }), isRegistered: false }, now)] as const;
   });
   return JSON.stringify(
     {

@@ -1,5 +1,6 @@
 import { foldStatuslines, readProfiles, type UsageProfile } from "./accounts.ts";
 import type { Windows } from "./claude-usage.ts";
+import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
@@ -63,8 +64,7 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
     const cached = readCachedBlob(sys);
     if (cached !== undefined) recordCached(sys, ledger, profiles, cached);
     return createReport(sys, ledger, profiles, {
-      ...(cached === undefined ? {} : { cached }),
-      ...(failure === undefined ? {} : { failure }),
+      ...present({ cached, failure }),
     });
   } finally {
     ledger.close();
@@ -145,7 +145,7 @@ function createReport(
   return {
     now: sys.now(),
     isConfigured: isConfigured(readFetchSettings(sys.env)),
-    ...(failure === undefined ? {} : { failure }),
+    ...present({ failure }),
     profiles: profiles.map((profile) => {
       const windows = readings.get(profile.account) ?? new Map<string, Reading>();
       const times = [...windows.values()].map(({ at }) => at);
@@ -166,7 +166,7 @@ function createReport(
         name,
         windows: profile?.windows ?? {},
         at: profile?.capturedAt ?? cached?.blob.capturedAt ?? cached?.at ?? 0,
-        ...(error === undefined ? {} : { error }),
+        ...present({ error }),
       };
     }),
   };
@@ -219,7 +219,7 @@ export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions
     ...(hasAgeGate ? {} : { maxAgeMs: 0 }),
     now: report.now,
     includeCurrent,
-    ...(current === undefined ? {} : { current }),
+    ...present({ current }),
   });
 }
 
@@ -227,8 +227,7 @@ const createCandidate = ({ name, windows, readAt, error, isDisabled }: ProfileUs
   name,
   windows: Object.fromEntries([...windows].map(([window, reading]) => [window, reading])),
   isDisabled,
-  ...(readAt === undefined ? {} : { readAt }),
-  ...(error === undefined ? {} : { error }),
+  ...present({ readAt, error }),
 });
 
 /** A window of a profile at this moment; one that has reset is empty. */

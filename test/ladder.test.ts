@@ -215,11 +215,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "sys sys-files exec foreground main sys-bounded statusline-record statusline",
   ],
   ["a server", /\bBun\.serve\b/, "stub hub"],
-  [
-    "the process",
-    /\bprocess\.(?!exit\b|ts")[a-z]/i,
-    "sys sys-files exec foreground tty app main sys-bounded statusline-record statusline",
-  ],
+  ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, "sys sys-files exec foreground tty app main sys-bounded statusline-record statusline"],
   ["the exit", /\bprocess\.exit\b/, "main"],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, "sys statusline-record statusline stub"],
   ["chance", /\bMath\.random\b|\bcrypto\./, "sys stub"],
