@@ -83,7 +83,7 @@ function openForWriting(dir: string, path: string): number {
 
 /** Asks first: an exception takes longer than all the rest. */
 const readIfThere = (path: string): string | undefined =>
-  statSync(path, { throwIfNoEntry: false }) === undefined ? undefined : readFileSync(path, "utf8");
+  statSync(path, { throwIfNoEntry: false })?.isFile() === true ? readFileSync(path, "utf8") : undefined;
 
 const wrapTimeoutMs = 5000;
 const maxWrappedBytes = 200_000;

@@ -53,43 +53,63 @@ export const attempt = <T>(read: () => T): T | undefined => {
 /** Asks first: an exception for a file that is not there costs more than all the rest. */
 const isThere = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })) !== undefined;
 
-/** Of the process table only what was there a moment ago is asked for. */
-const isSurelyThere = (path: string): boolean => path.startsWith("/proc/");
+/** Of the process table only what was there a moment ago is asked for; it holds no pipes, and its files are small. */
+const isOfKernel = (path: string): boolean => path.startsWith("/proc/");
 
-export const readText = (path: string): string | undefined =>
-  isSurelyThere(path) || isThere(path) ? attempt(() => readFileSync(path, "utf8")) : undefined;
+/** No settings, record or answer of any program is near this; what is larger is none of them. */
+const maxTextBytes = 16 * 1024 * 1024;
+
+// A pipe must not hold us up until somebody writes to it.
+const reading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** Undefined when there is no such file, it may not be read, it is a folder, a pipe or a device, or larger than `maxBytes`. */
+export function readText(path: string, maxBytes = maxTextBytes): string | undefined {
+  if (isOfKernel(path)) return attempt(() => readFileSync(path, "utf8"));
+  const stat = attempt(() => statSync(path, { throwIfNoEntry: false }));
+  if (stat === undefined || !stat.isFile() || stat.size > maxBytes) return undefined;
+  // One byte more, so that the read that meets the end is the first one.
+  return attempt(() => readWhole(path, stat.size + 1, maxBytes));
+}
+
+/** In pieces from `firstBytes` on, as a file may grow while it is read. */
+function readWhole(path: string, firstBytes: number, maxBytes: number): string | undefined {
+  const file = openSync(path, reading);
+  try {
+    let buffer = Buffer.allocUnsafe(firstBytes);
+    let length = 0;
+    for (;;) {
+      const count = readSync(file, buffer, length, buffer.length - length, null);
+      length += count;
+      if (length > maxBytes) return undefined;
+      if (count === 0) return buffer.toString("utf8", 0, length);
+      if (length === buffer.length) buffer = Buffer.concat([buffer, Buffer.allocUnsafe(Math.max(buffer.length, 4096))]);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
 
 export const modifiedAt = (path: string): number | undefined => attempt(() => statSync(path, { throwIfNoEntry: false })?.mtimeMs);
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
 
-export const readTail = (path: string, maxBytes: number): Tail | undefined =>
-  // A folder in its place can be opened, not read.
-  isThere(path) ? attempt(() => readEnd(path, maxBytes)) : undefined;
+/** Undefined for what `openFile` does not open. */
+export const readTail = (path: string, maxBytes: number): Tail | undefined => attempt(() => readEnd(path, maxBytes));
 
-function readEnd(path: string, maxBytes: number): Tail {
-  const file = openSync(path, "r");
+function readEnd(path: string, maxBytes: number): Tail | undefined {
+  const file = openFile(path);
+  if (file === undefined) return undefined;
   try {
-    const { size } = fstatSync(file);
+    const { size } = file;
     const from = Math.max(0, size - maxBytes);
     const buffer = Buffer.allocUnsafe(size - from);
-    const bytes = buffer.subarray(0, readSync(file, buffer, 0, buffer.length, from));
+    const bytes = buffer.subarray(0, file.read(buffer, from));
     const firstLine = from === 0 ? 0 : bytes.indexOf(10) + 1;
     if (from > 0 && firstLine === 0) return { lines: [], isWhole: false, size };
     const lines = bytes.toString("utf8", firstLine).split("\n");
     if (lines.at(-1) === "") lines.pop();
     return { lines: lines.includes("") ? lines.filter((line) => line !== "") : lines, isWhole: from === 0, size };
   } finally {
-    closeSync(file);
-  }
-}
-
-/** The bytes from an offset to the end; none when the file is gone or shorter. */
-export async function readFrom(path: string, offset: number): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await Bun.file(path).slice(offset).arrayBuffer());
-  } catch {
-    // Removed or replaced just now: the next look tells.
-    return new Uint8Array();
+    file.close();
   }
 }
 
@@ -114,6 +134,21 @@ const identityOf = (stat: Stats): FileIdentity => ({
   isFile: stat.isFile(),
 });
 
+/** The bytes from an offset to the end; none when the file is gone, shorter, or none that `openFile` opens. */
+export async function readFrom(path: string, offset: number): Promise<Uint8Array> {
+  const file = openFile(path);
+  try {
+    if (file === undefined || file.size <= offset) return new Uint8Array();
+    const bytes = Buffer.allocUnsafe(file.size - offset);
+    return bytes.subarray(0, file.read(bytes, offset));
+  } catch {
+    // A disk that fails: the next look tells.
+    return new Uint8Array();
+  } finally {
+    file?.close();
+  }
+}
+
 /** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
 export function readInto(path: string, offset: number, into: Uint8Array): number {
   const file = openFile(path);
@@ -136,8 +171,7 @@ export interface OpenFile extends FileIdentity {
 
 /** Undefined when there is no such file, or it may not be read. A folder, a pipe or a device is none. */
 export function openFile(path: string): OpenFile | undefined {
-  // O_NONBLOCK: a pipe in the place of a transcript must not hold us up.
-  const file = isThere(path) ? attempt(() => openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))) : undefined;
+  const file = isThere(path) ? attempt(() => openSync(path, reading)) : undefined;
   if (file === undefined) return undefined;
   const stat = fstatSync(file);
   if (!stat.isFile()) {
