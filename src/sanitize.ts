@@ -2,16 +2,33 @@
 const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b\n]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: see above
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
-const directionMarks = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: see above
-const suspicious = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
+/**
+ * What no eye sees and what turns the rest around: zero-width and direction characters, fillers, tags, the selectors but the two
+ * for text and emoji, the joiner but between two emoji.
+ */
+const unseen =
+  /(?![\ufe0e\ufe0f])(?!(?<=\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)\u200d(?=\p{Extended_Pictographic}))[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
+/** More marks on one letter than any script has. */
+const markFlood = /(?<=\p{M}{4})\p{M}/gu;
+const lineSeparators = /[\u2028\u2029]/g;
 
-/** Hostile text (transcripts, screens, names) without escape sequences, control and direction characters; keeps tab and newline. */
+const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text);
+
+/**
+ * Hostile text (transcripts, screens, names) without escape sequences, control characters, what is unseen and floods of marks;
+ * keeps tab and newline.
+ */
 export const printable = (text: string): string =>
-  !suspicious.test(text)
+  isPlain(text)
     ? text
-    : text.replaceAll("\r\n", "\n").replace(escapeSequence, "").replace(controls, "").replace(directionMarks, "");
+    : text
+        .replaceAll("\r\n", "\n")
+        .replace(escapeSequence, "")
+        .replace(controls, "")
+        .replace(lineSeparators, "\n")
+        .replace(unseen, "")
+        .replace(markFlood, "");
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
 const styleOnly = /(\u001b\[[0-9;:]*m)/;
@@ -26,11 +43,19 @@ export const styledOnly = (text: string): string =>
 /** `printable` on one line, for table cells and messages. */
 export const printableLine = (text: string): string => printable(text).replace(/\s+/g, " ").trim();
 
-const rawInJson = /[\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const escaped = (chars: string): string =>
+  Array.from({ length: chars.length }, (_, index) => `\\u${chars.charCodeAt(index).toString(16).padStart(4, "0")}`).join("");
 
-/** JSON that means the same and holds nothing that moves a terminal: JSON.stringify escapes the lower control characters only. */
-export const printableJson = (value: unknown): string =>
-  JSON.stringify(value, null, 2).replace(rawInJson, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+/** JSON that means the same and holds nothing that moves a terminal or hides from the eye: `indent` 0 for one line. */
+export function printableJson(value: unknown, indent = 2): string {
+  const json = JSON.stringify(value, null, indent);
+  if (isPlain(json)) return json;
+  return json
+    .replace(/[\u007f-\u009f]/g, escaped)
+    .replace(lineSeparators, escaped)
+    .replace(unseen, escaped)
+    .replace(markFlood, escaped);
+}
 
 /**
  * A prompt as it may be pasted: line ends become LF, and nothing remains that a terminal would take for a key or for

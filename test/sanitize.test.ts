@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { pasteable, printable, printableLine, typeable, withoutDim } from "../src/sanitize.ts";
+import { pasteable, printable, printableJson, printableLine, typeable, withoutDim } from "../src/sanitize.ts";
 
 const family = "👩‍👩‍👧‍👦";
 
@@ -24,6 +24,15 @@ test.each<[rule: string, text: string, shown: string]>([
   ["direction overrides go", "x\u202egpj.exe\u202c \u2066y\u2069\u200e\u200f", "xgpj.exe y"],
   ["so does the Arabic letter mark", "x\u061cy", "xy"],
   ["emoji joiners stay", family, family],
+  ["with skin and heart too", "👩🏽‍💻 ❤️‍🔥", "👩🏽‍💻 ❤️‍🔥"],
+  ["a joiner between letters goes", "pay\u200dpal", "paypal"],
+  ["zero-width blanks and marks of order go", "a\u200bb\u2060c\ufeffd\u00ade", "abcde"],
+  ["tags, which spell unseen words, go", "go\u{e0072}\u{e006d}\u{e0020}", "go"],
+  ["selectors that carry hidden bytes go, those of emoji stay", "a\u{e0101}\ufe01 ☎\ufe0e 1\ufe0f\u20e3", "a ☎\ufe0e 1\ufe0f\u20e3"],
+  ["fillers that look like nothing go", "a\u3164\uffa0\u115f\u180eb", "ab"],
+  ["more marks on a letter than any script has go", `e\u0301 Z${"\u0300".repeat(500)}a`, `e\u0301 Z${"\u0300".repeat(4)}a`],
+  ["scripts with marks stay", "क्षि สระ שָׁלוֹם", "क्षि สระ שָׁלוֹם"],
+  ["separators of lines are newlines", "a\u2028b\u2029c", "a\nb\nc"],
 ])("printable: %s", (_, text, shown) => {
   expect(printable(text)).toBe(shown);
 });
@@ -78,3 +87,13 @@ test.each<[rule: string, styled: string, plain: string]>([
 ])("withoutDim: %s", (_, styled, plain) => {
   expect(withoutDim(styled)).toBe(plain);
 });
+
+test.each(["plain", "a\u001b[31m\u009b2Jb", "\u202egpj", "go\u{e0072}\u200b", `Z${"\u0300".repeat(9)}`, family, "a\u2028b"])(
+  "printableJson of %j holds nothing hidden and means the same",
+  (text) => {
+    const json = printableJson({ [text]: [text] });
+    expect(JSON.parse(json)).toEqual({ [text]: [text] });
+    expect(printable(json)).toBe(json);
+    expect(printableJson({ text }, 0)).not.toContain("\n");
+  },
+);
