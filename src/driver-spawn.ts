@@ -10,6 +10,7 @@ import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
+import { present } from "./json.ts";
 import { channelVariable, createLaunch, editorVariable, editorWord, findClaude, hookWord } from "./launch.ts";
 import { configDir, transcriptPath } from "./paths.ts";
 import { readProcess } from "./process.ts";
@@ -89,16 +90,10 @@ export interface Spawned {
 export async function spawnSession(driver: Driver, options: SpawnOptions): Promise<Spawned> {
   const { sys, sidecars } = driver;
   const backendName = options.backend ?? "claude";
-  const backend = Object.hasOwn(backends, backendName) ? backends[backendName] : undefined;
-  if (backend === undefined)
-    throw new UserError(`unknown backend ${JSON.stringify(backendName)}`, `known: ${Object.keys(backends).join(", ")}`);
+  const backend = findBackend(backendName);
   const posture = choosePosture(options);
   const cwd = resolveFolder(sys, options.cwd ?? sys.cwd);
-  const sessionId = options.resumeId ?? options.sessionId ?? sys.randomId();
-  if (!isSessionId(sessionId))
-    throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
-  const name = options.name ?? defaultName(cwd, sessionId);
-  checkName(name);
+  const { sessionId, name } = chooseNames(sys, options, cwd);
   await refuseTaken(driver, name);
   const path = backend.find(sys);
   const version = readVersion(sys, path);
@@ -108,19 +103,11 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   if (options.resumeId !== undefined && sys.modifiedAt(jsonlPath) === undefined)
     throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
   const tmux = createTmux(sys);
-  const channel = channelDir(sys, name);
-  sys.remove(channel);
-  // With the folder that the hooks watch: one that came later would go unseen.
-  sys.makePrivateDir(join(channel, "gates"));
-  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`);
+  const channel = openChannelDir(sys, name);
   const environment = channelEnv(sys, channel);
-  const launch = createLaunch(
-    sys,
-    path,
-    backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings),
-    cwd,
-    environment,
-  );
+  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`);
+  const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings);
+  const launch = createLaunch(sys, path, args, cwd, environment);
   const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath), () => sys.remove(channel)];
   const undoAll = async () => {
     for (const step of undo.reverse()) await step();
@@ -131,21 +118,10 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     undo.push(() => tmux.kill(pane.sessionId));
     const owner = await readProcess(sys, pane.pid);
     const sidecar: Sidecar = {
-      name,
-      session_id: sessionId,
-      cwd,
-      backend: backendName,
-      backend_path: path,
-      jsonl_path: jsonlPath,
-      permission_mode: posture.mode,
-      created: Math.floor(sys.now() / 1000),
-      config_dir: config,
-      socket: pane.socketPath,
-      server_pid: pane.serverPid,
-      tmux_session: pane.sessionId,
-      pane: pane.paneId,
-      pid: pane.pid,
-      ...(owner === undefined ? {} : { process_start: owner.start }),
+      ...{ name, session_id: sessionId, cwd, backend: backendName, backend_path: path, jsonl_path: jsonlPath },
+      ...{ permission_mode: posture.mode, created: Math.floor(sys.now() / 1000), config_dir: config },
+      ...{ socket: pane.socketPath, server_pid: pane.serverPid, tmux_session: pane.sessionId, pane: pane.paneId, pid: pane.pid },
+      ...present({ process_start: owner?.start }),
       has_editor: "VISUAL" in environment,
     };
     sidecars.write(sidecar);
@@ -167,6 +143,29 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   } finally {
     stopListening();
   }
+}
+
+function findBackend(name: string): Backend {
+  const backend = Object.hasOwn(backends, name) ? backends[name] : undefined;
+  if (backend !== undefined) return backend;
+  throw new UserError(`unknown backend ${JSON.stringify(name)}`, `known: ${Object.keys(backends).join(", ")}`);
+}
+
+function chooseNames(sys: Sys, options: SpawnOptions, cwd: string): { sessionId: string; name: string } {
+  const sessionId = options.resumeId ?? options.sessionId ?? sys.randomId();
+  if (!isSessionId(sessionId))
+    throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
+  const name = options.name ?? defaultName(cwd, sessionId);
+  checkName(name);
+  return { sessionId, name };
+}
+
+/** Empty, with the folder that the hooks watch: one that came later would go unseen. */
+function openChannelDir(sys: Sys, name: string): string {
+  const channel = channelDir(sys, name);
+  sys.remove(channel);
+  sys.makePrivateDir(join(channel, "gates"));
+  return channel;
 }
 
 /** What the hooks and the editor of the session need to find csd. */

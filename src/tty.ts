@@ -35,39 +35,22 @@ const escapeMs = 40;
 
 export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {}): Terminal {
   const { stdin, stdout } = process;
-  const parser = createKeyParser();
-  const pressed: Key[] = [];
+  const keys = createKeyQueue();
   let shown: string[] = [];
-  let isAwake = false;
-  let wake: (() => void) | undefined;
   let isOpen = false;
-  let escapeTimer: ReturnType<typeof setTimeout> | undefined;
   const write = (text: string) => {
     stdout.write(text);
     onOutput?.(text, { columns: stdout.columns || 80, rows: stdout.rows || 24 });
   };
-  const rouse = () => {
-    isAwake = true;
-    wake?.();
-  };
-  const press = (keys: Key[]) => {
-    pressed.push(...keys);
-    if (keys.length > 0) wake?.();
-  };
-  const onData = (data: Buffer) => {
-    clearTimeout(escapeTimer);
-    press(parser.take(data.toString("utf8")));
-    if (parser.isPending) escapeTimer = setTimeout(() => press(parser.flush()), escapeMs);
-  };
   const onResize = () => {
     shown = [];
-    rouse();
+    keys.wake();
   };
   const open = () => {
     isOpen = true;
     shown = [];
     stdin.setRawMode(true);
-    stdin.on("data", onData);
+    stdin.on("data", keys.take);
     stdin.resume();
     stdout.on("resize", onResize);
     process.on("exit", close);
@@ -76,8 +59,8 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
   const close = () => {
     if (!isOpen) return;
     isOpen = false;
-    clearTimeout(escapeTimer);
-    stdin.off("data", onData);
+    keys.pause();
+    stdin.off("data", keys.take);
     stdout.off("resize", onResize);
     process.off("exit", close);
     stdin.setRawMode(false);
@@ -100,20 +83,8 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
       shown = next;
       if (changed.length > 0) write(frame(changed.join("")));
     },
-    async readKey(timeoutMs) {
-      if (pressed.length === 0 && !isAwake)
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, timeoutMs);
-          wake = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      wake = undefined;
-      isAwake = false;
-      return pressed.shift();
-    },
-    wake: rouse,
+    readKey: keys.read,
+    wake: keys.wake,
     send: (text) => void stdout.write(text),
     async lend(use) {
       close();
@@ -132,5 +103,51 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
       open();
     },
     close,
+  };
+}
+
+interface KeyQueue {
+  /** What stdin brought. */
+  take(data: Buffer): void;
+  read(timeoutMs: number): Promise<Key | undefined>;
+  wake(): void;
+  /** A lone ESC that stands waiting is dropped. */
+  pause(): void;
+}
+
+function createKeyQueue(): KeyQueue {
+  const parser = createKeyParser();
+  const pressed: Key[] = [];
+  let isAwake = false;
+  let wake: (() => void) | undefined;
+  let escapeTimer: ReturnType<typeof setTimeout> | undefined;
+  const press = (keys: Key[]) => {
+    pressed.push(...keys);
+    if (keys.length > 0) wake?.();
+  };
+  return {
+    take(data) {
+      clearTimeout(escapeTimer);
+      press(parser.take(data.toString("utf8")));
+      if (parser.isPending) escapeTimer = setTimeout(() => press(parser.flush()), escapeMs);
+    },
+    async read(timeoutMs) {
+      if (pressed.length === 0 && !isAwake)
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, timeoutMs);
+          wake = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      wake = undefined;
+      isAwake = false;
+      return pressed.shift();
+    },
+    wake() {
+      isAwake = true;
+      wake?.();
+    },
+    pause: () => clearTimeout(escapeTimer),
   };
 }
