@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 // What `npm start` and `npm test` run: plain Node, because nothing is installed yet. Installs what the lock file names,
 // finds Bun in node_modules, builds, and goes on. Works the same when Bun runs it in place of Node.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, dirname, join } from "node:path";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -18,10 +18,22 @@ function findProgram(name) {
   return undefined;
 }
 
+/**
+ * The exit code. The program has the terminal: Ctrl-C and Ctrl-Z reach it as they reach us, and it decides what becomes of them, so
+ * nothing of it is left running and the shell is back when it is. What is sent to us alone is passed on.
+ */
 function run(program, args, options = {}) {
-  const result = spawnSync(program, args, { cwd: root, stdio: "inherit", shell: isWindows && program.endsWith(".cmd"), ...options });
-  if (result.error) throw result.error;
-  return result.status ?? 1;
+  const child = spawn(program, args, { cwd: root, stdio: "inherit", shell: isWindows && program.endsWith(".cmd"), ...options });
+  const pass = (signal) => child.kill(signal);
+  const stay = () => {};
+  process.on("SIGINT", stay).on("SIGTERM", pass).on("SIGHUP", pass);
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => {
+      process.off("SIGINT", stay).off("SIGTERM", pass).off("SIGHUP", pass);
+      resolve(code ?? 128 + constants.signals[signal]);
+    });
+  });
 }
 
 function fail(message) {
@@ -29,22 +41,54 @@ function fail(message) {
   process.exit(1);
 }
 
-/** Runs when node_modules is missing, or older than the lock file. */
-function install() {
+/** What the packages take on the disk: claude and Bun are programs of their own. */
+const installMegabytes = 580;
+
+/** Runs when node_modules is missing, older than the lock file, or was left half made. */
+async function install() {
   const stamp = join(root, "node_modules", ".package-lock.json");
   const lock = join(root, "package-lock.json");
   const bunStamp = join(root, "node_modules", ".bun-installed");
   const installed = [stamp, bunStamp].find((path) => existsSync(path));
   if (installed !== undefined && statSync(installed).mtimeMs >= statSync(lock).mtimeMs && findBun() !== undefined) return;
-  process.stderr.write("installing the packages of package-lock.json …\n");
+  process.stderr.write(`installing the packages of package-lock.json: about ${installMegabytes} MB, with the real Claude Code and Bun …\n`);
+  const free = freeMegabytes();
+  if (free < installMegabytes) fail(`the disk has ${free} MB left; about ${installMegabytes} are needed`);
   const npm = findProgram("npm");
   const bun = findProgram("bun");
-  let code;
-  if (npm !== undefined) code = run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
-  else if (bun !== undefined) code = run(bun, ["install", "--no-save", "--silent"]);
-  else fail("neither npm nor bun is on PATH; install Node.js 20 or newer, or Bun");
-  if (code !== 0) fail(`the installation failed with code ${code}`);
+  if (npm === undefined && bun === undefined) fail("neither npm nor bun is on PATH; install Node.js 20 or newer, or Bun");
+  const stopShowing = showProgress();
+  const code =
+    npm === undefined
+      ? await run(bun, ["install", "--no-save", "--silent"])
+      : await run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error", "--no-progress"]);
+  stopShowing();
+  if (code > 128) process.exit(code);
+  if (code !== 0) fail(`the installation failed with code ${code}; the next start takes it up again`);
   if (findBun() === undefined) fail("the installation brought no Bun that runs here; its package for this platform is missing");
+}
+
+function freeMegabytes() {
+  try {
+    const { bavail, bsize } = statfsSync(root);
+    return Math.floor((bavail * bsize) / 1e6);
+  } catch {
+    // A file system that tells nothing: npm will say when it is full.
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** On a terminal, how much has come, measured by what the disk has less. */
+function showProgress() {
+  if (process.stderr.isTTY !== true) return () => {};
+  const before = freeMegabytes();
+  const show = () =>
+    process.stderr.write(`\r\u001b[K${Math.min(installMegabytes, Math.max(0, before - freeMegabytes()))} of about ${installMegabytes} MB`);
+  const timer = setInterval(show, 500);
+  return () => {
+    clearInterval(timer);
+    process.stderr.write("\r\u001b[K");
+  };
 }
 
 /** Where npm runs install scripts, Bun's own one has moved the binary; where it does not, it lies in the platform's package. */
@@ -72,34 +116,41 @@ function requireTmux() {
 }
 
 const steps = {
-  start() {
+  async start() {
     requireTmux();
-    install();
-    build();
+    await install();
+    await build();
     const claude = spawnSync(findBun(), ["scripts/claude.ts"], { cwd: root, encoding: "utf8" }).stdout.trim();
     const env = { CLAUDE_SMART_CLAUDE_BIN: claude, ...process.env };
-    process.exit(run(program("csm"), ["demo"], { env }));
+    const code = await run(program("csm"), ["demo"], { env });
+    const dist = relative(process.cwd(), join(root, "dist")) || ".";
+    if (code === 0)
+      process.stderr.write(
+        `\nThe program is ${join(dist, "csm")} (and csd, its other name). Put both on PATH, or try them where they are:\n` +
+          `  ${join(dist, "csm")} top      your own sessions\n  ${join(dist, "csm")} --help   what else there is\n  npm run sandbox    a shell to play in, without a login\n`,
+      );
+    process.exit(code);
   },
   /** A shell in the sandbox of the tests, to play in. */
-  sandbox() {
+  async sandbox() {
     requireTmux();
-    install();
-    build();
-    process.exit(run(findBun(), ["run", "scripts/sandbox.ts", ...process.argv.slice(3)]));
+    await install();
+    await build();
+    process.exit(await run(findBun(), ["run", "scripts/sandbox.ts", ...process.argv.slice(3)]));
   },
-  bench() {
-    install();
-    build();
-    process.exit(run(findBun(), ["run", "scripts/bench.ts", ...process.argv.slice(3)]));
+  async bench() {
+    await install();
+    await build();
+    process.exit(await run(findBun(), ["run", "scripts/bench.ts", ...process.argv.slice(3)]));
   },
-  build() {
-    install();
-    build();
+  async build() {
+    await install();
+    await build();
   },
   /** Types, lint, build, then every test; closes with one line that counts. */
-  test() {
+  async test() {
     requireTmux();
-    install();
+    await install();
     const bun = findBun();
     const checks = [
       ["types", () => run(process.execPath, [join("node_modules", "typescript", "bin", "tsc"), "-p", "."])],
@@ -113,7 +164,7 @@ const steps = {
     let failed = 0;
     rmSync(join(root, "dist"), { recursive: true, force: true });
     for (const [name, check] of checks) {
-      if (check() === 0) passed++;
+      if ((await check()) === 0) passed++;
       else {
         failed++;
         process.stderr.write(`check "${name}" failed\n`);
@@ -124,15 +175,17 @@ const steps = {
       process.stdout.write(`\n${passed} passed, ${failed} failed\n`);
       process.exit(1);
     }
-    const first = runTests(bun, process.argv.slice(3));
+    const first = await runTests(bun, process.argv.slice(3));
     let { failures } = first;
     // Real programs on a busy machine: a file of these that fails is run once more, alone, and the result of that counts.
     if (failures.length > 0 && failures.length <= maxAgain && failures.every(({ file }) => file.startsWith("test/e2e/"))) {
       process.stderr.write(`\nonce more, alone:\n${failures.map(({ file, names }) => `  ${file}: ${names.join("; ")}\n`).join("")}\n`);
-      failures = failures.flatMap(({ file }) => {
-        const again = runTests(bun, [file]);
-        return again.failures.length > 0 || again.code === 0 ? again.failures : [{ file, names: [file] }];
-      });
+      const failed = failures;
+      failures = [];
+      for (const { file } of failed) {
+        const again = await runTests(bun, [file]);
+        failures.push(...(again.failures.length > 0 || again.code === 0 ? again.failures : [{ file, names: [file] }]));
+      }
     }
     const failing = failures.reduce((sum, { names }) => sum + names.length, 0);
     passed += first.tests - failing;
@@ -145,8 +198,8 @@ const steps = {
 
 const program = (name) => join(root, "dist", isWindows ? `${name}.exe` : name);
 
-function build() {
-  const code = run(findBun(), ["run", "build.ts"], { stdio: ["ignore", "ignore", "inherit"] });
+async function build() {
+  const code = await run(findBun(), ["run", "build.ts"], { stdio: ["ignore", "ignore", "inherit"] });
   if (code !== 0) fail("the build failed");
 }
 
@@ -154,10 +207,10 @@ function build() {
 const maxAgain = 4;
 
 /** How many tests ran, and which failed, by file. */
-function runTests(bun, filters) {
+async function runTests(bun, filters) {
   const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
   const report = join(dir, "junit.xml");
-  const code = run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
+  const code = await run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
   const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
   rmSync(dir, { recursive: true, force: true });
   const head = /<testsuites[^>]*>/.exec(xml)?.[0] ?? "";
@@ -170,4 +223,4 @@ function runTests(bun, filters) {
 
 const step = steps[process.argv[2]];
 if (step === undefined) fail(`usage: node scripts/dev.mjs ${Object.keys(steps).join("|")}`);
-step();
+await step();

@@ -1,5 +1,15 @@
 /** Exit codes that scripts may rely on; `csd run` has more of its own. */
-export const exitCode = { ok: 0, failure: 1, usage: 2, bug: 70, timeout: 124, notRunnable: 126, notFound: 127, interrupted: 130 } as const;
+export const exitCode = {
+  ok: 0,
+  failure: 1,
+  usage: 2,
+  bug: 70,
+  timeout: 124,
+  notRunnable: 126,
+  notFound: 127,
+  hangUp: 129,
+  interrupted: 130,
+} as const;
 
 /** An error the user can act on: one lower-case line with the value in it, then what to do about it. */
 export class UserError extends Error {

@@ -1,3 +1,4 @@
+import { exitCode, SilentExit } from "./errors.ts";
 import { createKeyParser, type Key } from "./tty-keys.ts";
 
 /** The terminal in full-screen use. Whatever ends the program, the screen and the keyboard are as they were before. */
@@ -30,6 +31,8 @@ const mouseOn = "\u001b[?1000h\u001b[?1006h";
 const mouseOff = "\u001b[?1006l\u001b[?1000l";
 /** Terminals that know synchronized output paint a frame at once; others ignore the words. */
 const frame = (text: string) => `\u001b[?2026h${text}\u001b[?2026l`;
+/** A stop signal takes effect within this. */
+const unstoppedMs = 200;
 /** A lone ESC is a key when nothing has followed it by then. */
 const escapeMs = 40;
 
@@ -49,7 +52,7 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
   const open = () => {
     isOpen = true;
     shown = [];
-    stdin.setRawMode(true);
+    takeKeyboard(stdin);
     stdin.on("data", keys.take);
     stdin.resume();
     stdout.on("resize", onResize);
@@ -97,13 +100,23 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
     async suspend() {
       close();
       const resumed = new Promise<void>((resolve) => process.once("SIGCONT", () => resolve()));
-      // Stops at once; the next line runs when the shell lets it go on.
-      process.kill(process.pid, "SIGSTOP");
-      await resumed;
+      // As the terminal does it: all that stands in the foreground with us, such as npm, or the shell would never come back. The
+      // next line runs when the shell lets it go on, or at once where nobody could (no job control).
+      process.kill(0, "SIGTSTP");
+      await Promise.race([resumed, new Promise((resolve) => setTimeout(resolve, unstoppedMs))]);
       open();
     },
     close,
   };
+}
+
+/** A terminal that has gone, as after a stop and a hang-up, is the end, and no fault of ours. */
+function takeKeyboard(stdin: NodeJS.ReadStream): void {
+  try {
+    stdin.setRawMode(true);
+  } catch {
+    throw new SilentExit(exitCode.hangUp);
+  }
 }
 
 interface KeyQueue {
