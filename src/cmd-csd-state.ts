@@ -6,12 +6,7 @@ export const stateCommand = command({
   name: "csd state",
   summary: "Print what a session does, from which signal that is known, and how old the signal is.",
   args: { session: { type: "positional", required: true, description: "name of the session" } },
-  examples: [
-    [
-      "csd state fix | jq -r .status",
-      "spawning, working, awaiting_answer, plan_ready, blocked, idle_done, limited, failed, dead or unknown",
-    ],
-  ],
+  examples: [["csd state fix | jq -r .status", "one word; csd wait --help has them all"]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
     const target = findTracked(driver, args.session);

@@ -3,17 +3,21 @@ import { command } from "./cmd-record.ts";
 import { createDriver, findTracked } from "./driver.ts";
 import { streamEvents, waitForStatus } from "./driver-watch.ts";
 import { exitCode, nearestWord, UserError, usageError } from "./errors.ts";
-import { type Status, statuses } from "./status.ts";
+import type { Status } from "./status.ts";
+import { statuses, statusRow } from "./statuses.ts";
 
-/** Whatever wants somebody: a script goes on here. */
-const restStates: Status[] = ["awaiting_answer", "plan_ready", "blocked", "idle_done", "limited", "failed", "dead"];
+const restStatuses = statuses.filter((status) => statusRow(status).isAtRest);
 
 export const waitCommand = command({
   name: "csd wait",
   summary: "Wait until a session is in one of these states, and print it. Reacts to claude's own signals; it does not poll.",
   args: {
     session: { type: "positional", required: true, description: "name of the session" },
-    until: { type: "string", valueHint: "STATE[,STATE]", description: `default: ${restStates.join(",")}` },
+    until: {
+      type: "string",
+      valueHint: "STATE[,STATE]",
+      description: `of ${statuses.join(", ")} (default: ${restStatuses.join(",")})`,
+    },
     timeout: {
       type: "string",
       valueHint: "SECONDS",
@@ -25,7 +29,7 @@ export const waitCommand = command({
     ["csd wait fix --until idle_done --timeout 600", ""],
   ],
   async run({ args, app }) {
-    const wanted = args.until === undefined ? restStates : parseStates(args.until);
+    const wanted = args.until === undefined ? restStatuses : parseStates(args.until);
     const seconds = args.timeout === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--timeout", args.timeout);
     const driver = createDriver(app.sys);
     const target = findTracked(driver, args.session);

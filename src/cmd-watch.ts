@@ -4,7 +4,8 @@ import { healthSettings } from "./health-settings.ts";
 import { createMonitor } from "./monitor.ts";
 import { type FleetEvent, watchFleet } from "./monitor-watch.ts";
 import { printableLine } from "./sanitize.ts";
-import { type LiveSession, sessionJson, stateWords } from "./session.ts";
+import { type LiveSession, sessionJson } from "./session.ts";
+import { stateWords } from "./statuses.ts";
 
 export const watchCommand = command({
   name: "csm watch",
@@ -66,8 +67,8 @@ const fields: Record<string, (event: FleetEvent & { session: LiveSession }) => s
   id: ({ id }: FleetEvent) => String(id),
   time: ({ at }: FleetEvent) => clock(at),
   name: ({ session }: { session: LiveSession }) => session.name,
-  state: ({ session }: { session: LiveSession }) => stateWords(session),
-  old: ({ old }: FleetEvent) => old?.status ?? "-",
+  state: ({ session, at }: FleetEvent & { session: LiveSession }) => stateWords(session.verdict, at),
+  old: ({ old, at }: FleetEvent) => (old === undefined ? "-" : stateWords(old, at)),
   pid: ({ session }: { session: LiveSession }) => String(session.pid),
   session_id: ({ session }: { session: LiveSession }) => session.sessionId ?? "-",
   cwd: ({ session }: { session: LiveSession }) => session.cwd,

@@ -1,9 +1,9 @@
-import { amount, contextBar, contextRole, money, roleOf, shortState } from "./dashboard-row.ts";
-import { needsPerson } from "./dashboard-state.ts";
+import { amount, contextBar, contextRole, money, roleOf } from "./dashboard-row.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
 import { printable, printableLine, styledOnly } from "./sanitize.ts";
 import type { LiveSession } from "./session.ts";
+import { needsPerson, stateWords } from "./statuses.ts";
 import { activity } from "./work.ts";
 
 interface View {
@@ -59,7 +59,7 @@ function renderFacts(session: LiveSession, view: View): string[] {
   const lines = [
     ...fact(
       "state",
-      `${shortState(session, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`,
+      `${stateWords(verdict, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`,
       roleOf(session),
     ),
     ...fact("note", session.note, "warn"),

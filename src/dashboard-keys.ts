@@ -8,7 +8,6 @@ import {
   keepSelection,
   listRows,
   type Mode,
-  needsPerson,
   selectedSession,
   sorts,
   toastMs,
@@ -16,6 +15,7 @@ import {
 import type { Theme } from "./dashboard-theme.ts";
 import { fit, width } from "./format.ts";
 import type { LiveSession } from "./session.ts";
+import { needsPerson } from "./statuses.ts";
 import type { Key } from "./tty-keys.ts";
 
 interface Pressed {

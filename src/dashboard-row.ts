@@ -1,9 +1,9 @@
-import { needsPerson } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
 import { printable, printableLine } from "./sanitize.ts";
 import type { LiveSession } from "./session.ts";
-import type { Source, Status } from "./status.ts";
+import type { Source } from "./status.ts";
+import { needsPerson, stateWords, statusRow } from "./statuses.ts";
 
 /** One row of the list: cells as wide as their columns. */
 export interface Column {
@@ -17,51 +17,10 @@ export interface Column {
   cell(session: LiveSession, now: number, width: number): [role: Role, text: string];
 }
 
-const statusLook: Record<Status, [role: Role, glyph: string]> = {
-  blocked: ["attention", "▲"],
-  plan_ready: ["attention", "▲"],
-  awaiting_answer: ["attention", "▲"],
-  limited: ["limited", "◷"],
-  failed: ["failed", "✖"],
-  working: ["working", "●"],
-  spawning: ["working", "◌"],
-  idle_done: ["idle", "○"],
-  unknown: ["unknown", "?"],
-  dead: ["dim", "×"],
-};
-
 /** Where a state comes from, in one letter; the help explains them. */
 export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x" };
 
-export const roleOf = (session: LiveSession): Role => statusLook[session.verdict.status][0];
-
-/** `asks Bash`, `question`, `Bash`, `interrupted` …: the state in as few words as say it. */
-export function shortState({ verdict }: LiveSession, now: number): string {
-  switch (verdict.status) {
-    case "blocked":
-      return `asks ${verdict.tool ?? (verdict.gate === "permission" ? "permission" : verdict.gate)}`;
-    case "plan_ready":
-      return "plan to read";
-    case "awaiting_answer":
-      return verdict.gate === "question" ? "question" : "asks you";
-    case "limited":
-      return verdict.resets_at === null ? "limit" : `limit, ${duration(verdict.resets_at - now)} left`;
-    case "failed":
-      return `failed: ${verdict.error}`;
-    case "working":
-      if (verdict.background !== undefined) return verdict.background.join(", ");
-      return verdict.tools.length > 0 ? verdict.tools.join(", ") : "thinking";
-    case "idle_done":
-      if (verdict.background !== undefined) return `done, ${verdict.background.join(", ")} on`;
-      return verdict.outcome === "none" ? "ready" : verdict.outcome === "finished" ? "done" : verdict.outcome;
-    case "spawning":
-      return "starting";
-    case "dead":
-      return "ended";
-    case "unknown":
-      return "unknown";
-  }
-}
+export const roleOf = ({ verdict }: LiveSession): Role => statusRow(verdict.status).role;
 
 export const contextBar = (percent: number, cells: number): string => {
   const eighths = Math.round((Math.min(Math.max(percent, 0), 100) / 100) * cells * 8);
@@ -88,14 +47,14 @@ const columns: Column[] = [
     title: "",
     width: 2,
     drop: 0,
-    cell: (session) => [roleOf(session), statusLook[session.verdict.status][1]],
+    cell: (session) => [roleOf(session), statusRow(session.verdict.status).mark],
   },
   {
     title: "STATE",
     width: 13,
     maxWidth: 26,
     drop: 0,
-    cell: (session, now) => [roleOf(session), shortState(session, now)],
+    cell: (session, now) => [roleOf(session), stateWords(session.verdict, now)],
   },
   { title: "", width: 1, drop: 9, cell: (session) => ["dim", sourceMarks[session.verdict.source]] },
   {

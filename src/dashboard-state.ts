@@ -1,4 +1,5 @@
 import type { LiveSession } from "./session.ts";
+import { type Rank, statusRow } from "./statuses.ts";
 import type { Key } from "./tty-keys.ts";
 
 /** Which sessions stand where: order, groups and filter of the list. */
@@ -13,7 +14,6 @@ export interface Section {
   sessions: LiveSession[];
 }
 
-export type Rank = "attention" | "working" | "idle" | "finished";
 const ranks: [rank: Rank, title: string][] = [
   ["attention", "needs you"],
   ["working", "working"],
@@ -21,20 +21,7 @@ const ranks: [rank: Rank, title: string][] = [
   ["finished", "finished"],
 ];
 
-const rankByStatus: Record<string, Rank> = {
-  blocked: "attention",
-  plan_ready: "attention",
-  awaiting_answer: "attention",
-  limited: "attention",
-  failed: "attention",
-  working: "working",
-  spawning: "working",
-  idle_done: "idle",
-  unknown: "idle",
-  dead: "finished",
-};
-
-export const rankOf = ({ verdict }: Pick<LiveSession, "verdict">): Rank => rankByStatus[verdict.status] ?? "idle";
+export const rankOf = ({ verdict }: LiveSession): Rank => statusRow(verdict.status).rank;
 
 const projectOf = (session: Pick<LiveSession, "worktree" | "cwd">): string =>
   (session.worktree ?? session.cwd).split(/[/\\]/).findLast((part) => part !== "") ?? "/";
@@ -70,8 +57,7 @@ const comparators: Record<Sort, (a: LiveSession, b: LiveSession) => number> = {
   age: (a, b) => a.since - b.since || byKey(a, b),
 };
 
-/** Somebody can do something now, after that, or only time can. */
-const urgency = ({ verdict }: LiveSession): number => (verdict.status === "limited" ? 2 : verdict.status === "failed" ? 1 : 0);
+const urgency = ({ verdict }: LiveSession): number => statusRow(verdict.status).urgency ?? 0;
 
 /** Who has waited longest comes first; of the rest, whoever moved last. */
 const compareWithin = (a: LiveSession, b: LiveSession): number =>
@@ -172,10 +158,6 @@ export function gateOf(session: LiveSession): string | undefined {
     return JSON.stringify([session.sessionId, "question", verdict.question, session.since]);
   return undefined;
 }
-
-/** Somebody has to do something. */
-export const needsPerson = ({ verdict }: Pick<LiveSession, "verdict">): boolean =>
-  ["blocked", "plan_ready", "awaiting_answer", "limited", "failed"].includes(verdict.status);
 
 /** A session that leaves the list hands the cursor to its neighbour. */
 export function keepSelection(state: DashboardState, before: DashboardState): DashboardState {

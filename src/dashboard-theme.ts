@@ -1,17 +1,14 @@
+import type { StateRole } from "./statuses.ts";
+
 /** What a text of the dashboard is, and how each theme draws it: SGR codes, or none. */
 export type Role =
+  | StateRole
   | "title"
   | "section"
   | "dim"
   | "text"
   | "key"
   | "selected"
-  | "attention"
-  | "working"
-  | "idle"
-  | "failed"
-  | "limited"
-  | "unknown"
   | "alarm"
   | "warn"
   | "good"
@@ -37,6 +34,7 @@ const dark: Codes = {
   failed: "1;31",
   limited: "35",
   unknown: "90",
+  ended: "90",
   alarm: "1;31",
   warn: "33",
   good: "32",
@@ -59,6 +57,7 @@ const light: Codes = {
   working: "34",
   rule: "2",
   unknown: "2",
+  ended: "2",
 };
 
 /** Only bold bright words and reverse: no grey, no colour that carries meaning alone. */
@@ -73,6 +72,7 @@ const contrast: Codes = {
   failed: "1;97;41",
   limited: "1;30;105",
   unknown: "1;97",
+  ended: "",
   alarm: "1;97;41",
   warn: "1;30;103",
   good: "1;92",

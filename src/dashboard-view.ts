@@ -1,11 +1,12 @@
 import { renderDetail } from "./dashboard-detail.ts";
 import { helpLines } from "./dashboard-keys.ts";
 import { type Column, fitColumns, money, preview, renderHeader, renderRow } from "./dashboard-row.ts";
-import { type DashboardState, listSections, needsPerson, rankOf, type Section, selectedSession } from "./dashboard-state.ts";
+import { type DashboardState, listSections, rankOf, type Section, selectedSession } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { fit, width } from "./format.ts";
 import { printable, printableLine, styledOnly } from "./sanitize.ts";
 import type { LiveSession } from "./session.ts";
+import { needsPerson } from "./statuses.ts";
 
 export interface Frame {
   lines: string[];

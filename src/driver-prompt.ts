@@ -8,7 +8,8 @@ import { promptPath, requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { pasteable, printable, typeable, withoutDim } from "./sanitize.ts";
-import { decideStatus, type Status } from "./status.ts";
+import { decideStatus } from "./status.ts";
+import { isAtWork } from "./statuses.ts";
 import { waitForLock } from "./store.ts";
 import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
@@ -295,7 +296,7 @@ const maxTries = 3;
 
 /** Presses Esc until the turn has ended; false when none ran. The prompt that claude then puts back into its row is cleared. */
 export async function interruptTurn(driver: Driver, target: Target): Promise<boolean> {
-  if (!(await isAtWork(driver, target))) return false;
+  if (!(await hasWork(driver, target))) return false;
   for (let attempt = 0; attempt < maxTries; attempt++) {
     await target.tmux.keys(target.pane, ["Escape"]);
     if (await waitUntilStopped(driver, target)) {
@@ -306,20 +307,12 @@ export async function interruptTurn(driver: Driver, target: Target): Promise<boo
   throw new UserError(`session "${target.name}" does not stop`, "look at the pane");
 }
 
-const workStates: Status[] = ["working", "blocked", "plan_ready", "limited"];
-
-/** A turn or a dialog that Esc would end; a text that asks something is none. */
-async function isAtWork(driver: Driver, target: Target): Promise<boolean> {
-  const signals = await readSignals(driver, target);
-  const verdict = decideStatus(signals);
-  if (verdict.status === "limited") return signals.session?.status === "waiting";
-  return workStates.includes(verdict.status) || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
-}
+const hasWork = async (driver: Driver, target: Target): Promise<boolean> => isAtWork(decideStatus(await readSignals(driver, target)));
 
 async function waitUntilStopped(driver: Driver, target: Target): Promise<boolean> {
   const deadline = driver.sys.now() + reactMs;
   while (driver.sys.now() < deadline) {
-    if (!(await isAtWork(driver, target))) return true;
+    if (!(await hasWork(driver, target))) return true;
     await driver.sys.sleep(stepMs);
   }
   return false;

@@ -6,7 +6,8 @@ import { type SpawnOptions, spawnSession } from "./driver-spawn.ts";
 import { waitForStatus } from "./driver-watch.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import type { Status, Verdict } from "./status.ts";
+import type { Verdict } from "./status.ts";
+import { isAtRest } from "./statuses.ts";
 
 export interface RunOptions {
   prompt: string;
@@ -56,12 +57,10 @@ export async function runPrompt(driver: Driver, options: RunOptions): Promise<Ru
   }
 }
 
-const restStates: Status[] = ["idle_done", "awaiting_answer", "plan_ready", "blocked", "limited", "failed"];
-
 async function drive(driver: Driver, target: Target, options: RunOptions): Promise<RunOutcome> {
   const { sys } = driver;
   // A turn of somebody else's is let to its end; its gates are not ours to answer.
-  const before = (await waitForStatus(driver, target, ({ status }) => restStates.includes(status), options.timeoutMs)).verdict;
+  const before = (await waitForStatus(driver, target, isAtRest, options.timeoutMs)).verdict;
   const standing = isGate(before) ? toOutcome(target, before) : undefined;
   if (standing !== undefined) return standing;
   const sent = await sendPrompt(driver, target, options.prompt);
@@ -69,13 +68,13 @@ async function drive(driver: Driver, target: Target, options: RunOptions): Promi
   const startedAt = sys.now();
   for (;;) {
     const left = options.timeoutMs - (sys.now() - startedAt);
-    const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => restStates.includes(status), left);
+    const { verdict, isWanted } = await waitForStatus(driver, target, isAtRest, left);
     if (isWanted && verdict.status === "plan_ready" && options.isPlanApproved) {
       await answerGate(driver, target, { meaning: "allow-once" });
       continue;
     }
-    if (isWanted) return toOutcome(target, verdict);
     if (verdict.status === "dead") throw new UserError(`session "${target.name}" is not alive`, "it ended while it worked");
+    if (isWanted) return toOutcome(target, verdict);
     return { status: "timed_out", waited_secs: Math.floor((sys.now() - startedAt) / 1000), ...keptIds(target) };
   }
 }

@@ -57,6 +57,8 @@ export interface Column {
   /** Shrinks to this width, last column first, when the table is wider than the terminal. */
   minWidth?: number;
   fit?: (text: string, columns: number) => string;
+  /** Styles a cell that is cut already; rows count from 0. */
+  paint?: (text: string, row: number) => string;
 }
 
 /** Left-aligned table without trailing blanks; `maxWidth` undefined means as wide as it needs. */
@@ -64,12 +66,14 @@ export function table(columns: Column[], rows: string[][], maxWidth?: number): s
   const cells = [columns.map((column) => column.title), ...rows.map((row) => row.map(printableLine))];
   const widths = columns.map((_, index) => Math.max(...cells.map((row) => width(row[index] ?? ""))));
   if (maxWidth !== undefined) shrink(widths, columns, maxWidth);
-  return cells.map((row) =>
+  return cells.map((row, line) =>
     row
       .map((cell, index) => {
         const columnWidth = widths[index] ?? 0;
-        const text = (columns[index]?.fit ?? fit)(cell, columnWidth);
-        return text + " ".repeat(Math.max(0, columnWidth - width(text)));
+        const column = columns[index];
+        const text = (column?.fit ?? fit)(cell, columnWidth);
+        const painted = line === 0 ? text : (column?.paint?.(text, line - 1) ?? text);
+        return painted + " ".repeat(Math.max(0, columnWidth - width(text)));
       })
       .join("  ")
       .trimEnd(),

@@ -1,7 +1,9 @@
 import type { SessionFile } from "./claude-session.ts";
 import { type Column, duration, fitPath, type Paint, type Style, table } from "./format.ts";
+import { present } from "./json.ts";
 import type { MeterReading } from "./meter.ts";
-import type { Status, Verdict } from "./status.ts";
+import type { Verdict } from "./status.ts";
+import { type StateRole, stateWords, statusRow } from "./statuses.ts";
 import type { Work } from "./work.ts";
 
 /** A sub-agent of a session, as its own file tells (2.1.329). */
@@ -100,27 +102,20 @@ export const unknownFormat = "its transcript has an unknown format";
 export function toMeter({ totals, context, burn }: MeterReading): Meter {
   const { input, output, write5m, write1h, cacheRead } = totals.tokens;
   const tokens = input + output + write5m + write1h + cacheRead;
+  const window = context?.window;
   return {
     source: "transcript",
     tokens,
-    ...(totals.unpriced.length > 0 ? { isPartlyUnpriced: true } : {}),
-    ...(totals.costUsd > 0 || totals.unpriced.length === 0 ? { costUsd: totals.costUsd } : {}),
-    ...(context === undefined ? {} : { contextTokens: context.tokens, answeredAt: context.at }),
-    ...(context?.window === undefined ? {} : { contextWindow: context.window, contextPercent: (context.tokens / context.window) * 100 }),
-    ...(burn === undefined ? {} : { burnUsdPerHour: burn.usdPerHour }),
+    ...present({
+      isPartlyUnpriced: totals.unpriced.length > 0 ? true : undefined,
+      costUsd: totals.costUsd > 0 || totals.unpriced.length === 0 ? totals.costUsd : undefined,
+      contextTokens: context?.tokens,
+      answeredAt: context?.at,
+      contextWindow: window,
+      contextPercent: context === undefined || window === undefined ? undefined : (context.tokens / window) * 100,
+      burnUsdPerHour: burn?.usdPerHour,
+    }),
   };
-}
-
-/** Words on what it does: what tells sessions of one state apart. */
-export function stateWords({ verdict }: Pick<LiveSession, "verdict">): string {
-  if (verdict.status === "blocked") return `blocked: ${verdict.tool ?? verdict.gate}`;
-  if (verdict.status === "working" && verdict.background !== undefined) return `working: ${verdict.background.join(", ")}`;
-  if (verdict.status === "working" && verdict.tools.length > 0) return `working: ${verdict.tools.join(", ")}`;
-  if (verdict.status === "idle_done" && verdict.background !== undefined) return `idle_done: ${verdict.background.join(", ")} runs on`;
-  if (verdict.status === "idle_done" && verdict.outcome !== "finished")
-    return verdict.outcome === "none" ? "idle_done: no turn yet" : `idle_done: ${verdict.outcome}`;
-  if (verdict.status === "failed") return `failed: ${verdict.error}`;
-  return verdict.status;
 }
 
 /** A session as `csm ls --json` and `csm watch --json` print it: keys are only ever added. */
@@ -180,22 +175,32 @@ export interface TableOptions {
   columns: number | undefined;
 }
 
-const columns: Column[] = [
-  { title: "NAME", minWidth: 8 },
-  { title: "STATE" },
-  { title: "SINCE" },
-  { title: "CWD", minWidth: 8, fit: fitPath },
-  { title: "MODEL", minWidth: 5 },
-  { title: "SESSION" },
-  { title: "PID" },
-  { title: "SOURCE", minWidth: 7 },
-];
+const roleStyles: Record<StateRole, Style> = {
+  attention: "yellow",
+  working: "cyan",
+  idle: "green",
+  limited: "magenta",
+  failed: "red",
+  unknown: "dim",
+  ended: "dim",
+};
 
 /** A table as wide as the terminal; the state carries the colour. */
 export function renderSessions(sessions: LiveSession[], { now, home, paint, columns: maxWidth }: TableOptions): string[] {
+  const verdicts = sessions.map((session) => session.verdict);
+  const columns: Column[] = [
+    { title: "NAME", minWidth: 8 },
+    { title: "STATE", paint: (text, row) => paint(roleStyles[statusRow(verdicts[row]?.status ?? "unknown").role], text) },
+    { title: "SINCE" },
+    { title: "CWD", minWidth: 8, fit: fitPath },
+    { title: "MODEL", minWidth: 5 },
+    { title: "SESSION" },
+    { title: "PID" },
+    { title: "SOURCE", minWidth: 7 },
+  ];
   const rows = sessions.map((session) => [
     session.name,
-    stateWords(session),
+    stateWords(session.verdict, now),
     duration(now - session.since),
     session.cwd.startsWith(`${home}/`) ? `~${session.cwd.slice(home.length)}` : session.cwd,
     (session.model ?? "-").replace(/^claude-/, ""),
@@ -204,22 +209,5 @@ export function renderSessions(sessions: LiveSession[], { now, home, paint, colu
     session.verdict.source,
   ]);
   const [title = "", ...lines] = table(columns, rows, maxWidth);
-  return [paint("bold", title), ...lines.map((line, index) => colorState(line, sessions[index], paint))];
-}
-
-const stateStyles: Partial<Record<Status, Style>> = {
-  blocked: "yellow",
-  awaiting_answer: "yellow",
-  plan_ready: "yellow",
-  working: "cyan",
-  idle_done: "green",
-  limited: "magenta",
-  failed: "red",
-  unknown: "dim",
-};
-
-function colorState(line: string, session: LiveSession | undefined, paint: Paint): string {
-  const style = session === undefined ? undefined : stateStyles[session.verdict.status];
-  if (style === undefined || session === undefined) return line;
-  return line.replace(session.verdict.status, paint(style, session.verdict.status));
+  return [paint("bold", title), ...lines];
 }

@@ -64,11 +64,6 @@ export type Verdict = Evidence &
     | { status: "failed"; text: string; error: string }
   );
 
-export const statuses = [
-  ...(["spawning", "working", "awaiting_answer", "plan_ready", "blocked", "idle_done"] as const),
-  ...(["limited", "failed", "dead", "unknown"] as const),
-] as const;
-
 export type Status = Verdict["status"];
 
 /** How the last turn ended; `none` before the first one. */

@@ -26,6 +26,7 @@ const ladder = [
   "claude-gate",
   "claude-screen",
   "status",
+  "statuses",
   "answer",
   "work",
   "accounting",

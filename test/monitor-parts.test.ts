@@ -216,7 +216,7 @@ test("a line of csm watch --json has its time, its id and the state before", () 
 test("a template is filled with one line per value, and an unknown word is refused", () => {
   const evil = session("a\u001b]0;x\u0007\nb", { status: "idle_done" });
   expect(fillTemplate("{event}|{name}|{state}|{old}|{pid}", { event: "change", id: 3, at: testNow, session: evil })).toBe(
-    `change|a b|idle_done|-|${evil.pid}`,
+    `change|a b|done|-|${evil.pid}`,
   );
   expect(() => checkTemplate("{nmae}")).toThrow("--format has no {nmae}");
   expect(() => checkTemplate("{toString}")).toThrow("--format has no {toString}");

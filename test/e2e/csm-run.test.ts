@@ -231,6 +231,6 @@ describe("csm ls", () => {
     expect(listed.state).toMatchObject({ status: "blocked", tool: "Bash", source: "session-file" });
     const table = (await box.csm(["ls"])).stdout;
     expect(table.split("\n")[0]).toMatch(/^NAME +STATE +SINCE +CWD +MODEL +SESSION +PID +SOURCE$/);
-    expect(table).toMatch(/^nightly +blocked: Bash +\d+s +~\/work\/foreign +opus-5-5 +[0-9a-f]{8} +\d+ +session-file$/m);
+    expect(table).toMatch(/^nightly +asks Bash +\d+s +~\/work\/foreign +opus-5-5 +[0-9a-f]{8} +\d+ +session-file$/m);
   });
 });

@@ -203,7 +203,7 @@ describe("csm demo", () => {
       expect([result.code, result.stderr]).toEqual([0, ""]);
       expect(result.stdout).toContain("no login, nothing of yours is touched");
       expect(result.stdout).toContain("blocked: Bash asks to run `touch marker.txt && ls`: Yes |");
-      expect(result.stdout).toMatch(/builder +blocked: Bash/);
+      expect(result.stdout).toMatch(/builder +asks Bash/);
       expect(result.stdout).toContain("chosen: Yes");
       expect(result.stdout).toContain("idle_done: The marker file is there.");
       const inner = /a sandbox in (\S+)\. /.exec(result.stdout)?.[1] ?? "";
