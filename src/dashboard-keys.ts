@@ -1,4 +1,3 @@
-import { sourceMarks } from "./dashboard-row.ts";
 import {
   type DashboardState,
   type Effect,
@@ -10,46 +9,60 @@ import {
   type Mode,
   selectedSession,
   sorts,
+  takeEvent,
   toastMs,
 } from "./dashboard-state.ts";
-import type { Theme } from "./dashboard-theme.ts";
-import { fit, width } from "./format.ts";
 import type { LiveSession } from "./session.ts";
 import { needsPerson } from "./statuses.ts";
-import type { Key } from "./tty-keys.ts";
 
-interface Pressed {
-  key: Key;
-  /** Rows of one page. */
-  page: number;
-  hitKey?: string | undefined;
-}
+type Pressed = Omit<Extract<Event, { kind: "key" }>, "kind">;
 type Result = { state: DashboardState; effects: Effect[] };
+type Press = (state: DashboardState, pressed: Pressed) => Result;
 
-const quiet = (state: DashboardState): Result => ({ state, effects: [] });
-const toList = (state: DashboardState): DashboardState => ({ ...state, mode: { kind: "list" } });
-const tell = (state: DashboardState, text: string): Result =>
-  quiet({ ...state, toast: { text, isError: true, until: state.now + toastMs } });
+/** One thing that can be done from the list; the footer, the help page and what a key does are read from its row. */
+export interface KeyRow {
+  /** The keys that do it, as `tty-keys` names them. */
+  keys: string[];
+  /** How people read the key, where its name is not it. */
+  label?: string;
+  /** Where the help page has it. */
+  part: "move" | "act" | "arrange" | "leave";
+  /** What it does; rows of one part with the same note share a line of the help page. */
+  note: string;
+  /** Its word in the footer; undefined keeps it out. */
+  word?: string | ((state: DashboardState) => string | undefined);
+  /** Also while a text is typed or a question is asked. */
+  isEverywhere?: boolean;
+  press: Press;
+}
+
+/** The next state, and what the loop has to do for it. */
+export const reduce = (state: DashboardState, event: Event): Result =>
+  event.kind === "key" ? pressKey(state, event) : quiet(takeEvent(state, event));
 
 /** What a key does in the mode that is on. */
-export function pressKey(state: DashboardState, pressed: Pressed): Result {
+function pressKey(state: DashboardState, pressed: Pressed): Result {
   const { name } = pressed.key;
-  if (name === "ctrl-c") return { state, effects: [{ do: "quit" }] };
-  if (name === "ctrl-z") return { state, effects: [{ do: "suspend" }] };
-  if (name === "ctrl-l") return { state, effects: [{ do: "redraw" }] };
+  const row = rowByKey.get(name);
+  if (row?.isEverywhere === true) return row.press(state, pressed);
   switch (state.mode.kind) {
     case "confirm":
       return pressConfirm(state, state.mode, name);
     case "filter":
     case "message":
     case "new":
-      return pressText(state, state.mode, pressed.key);
+      return pressText(state, state.mode, pressed);
     case "help":
       return pressHelp(state, pressed);
     case "list":
-      return (bindings[name] ?? (() => quiet(state)))(state, pressed);
+      return row?.press(state, pressed) ?? quiet(state);
   }
 }
+
+const quiet = (state: DashboardState): Result => ({ state, effects: [] });
+const toList = (state: DashboardState): DashboardState => ({ ...state, mode: { kind: "list" } });
+const tell = (state: DashboardState, text: string): Result =>
+  quiet({ ...state, toast: { text, isError: true, until: state.now + toastMs } });
 
 /** Only `y` is yes: a key held down a moment too long must not answer what nobody has read. */
 function pressConfirm(state: DashboardState, mode: Extract<Mode, { kind: "confirm" }>, name: string): Result {
@@ -60,7 +73,7 @@ function pressConfirm(state: DashboardState, mode: Extract<Mode, { kind: "confir
   return { state: toList(state), effects: [{ do: "answer", key: mode.key, wish, gate: mode.gate }] };
 }
 
-function pressText(state: DashboardState, mode: Extract<Mode, { text: string }>, { name, text: pasted }: Key): Result {
+function pressText(state: DashboardState, mode: Extract<Mode, { text: string }>, { key: { name, text: pasted } }: Pressed): Result {
   const write = (text: string): Result => {
     const next = { ...state, mode: { ...mode, text } };
     return quiet(mode.kind === "filter" ? keepSelection({ ...next, filter: text }, state) : next);
@@ -88,10 +101,8 @@ function pressHelp(state: DashboardState, { key: { name }, page }: Pressed): Res
 
 const scrolls: Record<string, number> = { J: 1, K: -1, pagedown: 8, pageup: -8 };
 
-type Binding = (state: DashboardState, pressed: Pressed) => Result;
-
 const move =
-  (step: (page: number, count: number) => number): Binding =>
+  (step: (page: number, count: number) => number): Press =>
   (state, { page }) => {
     const rows = listRows(state);
     if (rows.length === 0) return quiet(state);
@@ -101,14 +112,14 @@ const move =
   };
 
 const scroll =
-  (step: (page: number) => number): Binding =>
+  (step: (page: number) => number): Press =>
   (state, { page }) =>
     quiet({ ...state, scroll: Math.max(0, state.scroll + step(page)) });
 
 const next = <T>(values: readonly T[], current: T): T => values[(values.indexOf(current) + 1) % values.length] as T;
 
 const onSelected =
-  (act: (state: DashboardState, session: LiveSession) => Result): Binding =>
+  (act: (state: DashboardState, session: LiveSession) => Result): Press =>
   (state) => {
     const session = selectedSession(state);
     if (session === undefined) return tell(state, "no session is selected");
@@ -116,7 +127,7 @@ const onSelected =
     return act(state, session);
   };
 
-const confirmAnswer = (action: "allow" | "deny"): Binding =>
+const confirmAnswer = (action: "allow" | "deny"): Press =>
   onSelected((state, session) => {
     const gate = gateOf(session);
     if (gate === undefined) return tell(state, `${session.name} asks for nothing`);
@@ -125,168 +136,130 @@ const confirmAnswer = (action: "allow" | "deny"): Binding =>
     return quiet({ ...state, mode: { kind: "confirm", action, key: session.key, gate }, scroll: 0 });
   });
 
-const quit: Binding = (state) => ({ state, effects: [{ do: "quit" }] });
-const toggleDetail: Binding = (state) => quiet({ ...state, hasDetail: !state.hasDetail, scroll: 0 });
-const down = move(() => 1);
-const up = move(() => -1);
+const stop: Press = onSelected((state, session) =>
+  quiet({ ...state, mode: { kind: "confirm", action: "stop", key: session.key, gate: "" } }),
+);
+const writeMessage: Press = onSelected((state, session) => quiet({ ...state, mode: { kind: "message", key: session.key, text: "" } }));
+const focus: Press = onSelected((state, session) => ({ state, effects: [{ do: "focus", key: session.key }] }));
+const copyId: Press = onSelected((state, session) =>
+  session.sessionId === undefined
+    ? tell(state, `${session.name} has no id yet`)
+    : { state, effects: [{ do: "copy", text: session.sessionId }] },
+);
 
-const bindings: Record<string, Binding> = Object.assign(Object.create(null) as Record<string, Binding>, {
-  q: quit,
-  down,
-  up,
-  "wheel-down": down,
-  "wheel-up": up,
-  g: move((_, count) => -count),
-  home: move((_, count) => -count),
-  G: move((_, count) => count),
-  end: move((_, count) => count),
-  pagedown: (state: DashboardState, pressed: Pressed) => (state.hasDetail ? scroll((page) => page) : move((page) => page))(state, pressed),
-  pageup: (state: DashboardState, pressed: Pressed) => (state.hasDetail ? scroll((page) => -page) : move((page) => -page))(state, pressed),
-  J: scroll(() => 1),
-  K: scroll(() => -1),
-  " ": toggleDetail,
-  right: (state: DashboardState) => quiet({ ...state, hasDetail: true, scroll: 0 }),
-  left: (state: DashboardState) => quiet({ ...state, hasDetail: false, scroll: 0 }),
-  esc: (state: DashboardState) =>
-    state.hasDetail ? quiet({ ...state, hasDetail: false, scroll: 0 }) : quiet(keepSelection({ ...state, filter: "" }, state)),
-  click: (state: DashboardState, { hitKey }: Pressed) =>
-    hitKey === undefined
-      ? quiet(state)
-      : hitKey === state.selected
-        ? quiet({ ...state, hasDetail: true })
-        : quiet({ ...state, selected: hitKey, scroll: 0 }),
-  a: confirmAnswer("allow"),
-  d: confirmAnswer("deny"),
-  k: onSelected((state, session) => quiet({ ...state, mode: { kind: "confirm", action: "stop", key: session.key, gate: "" } })),
-  m: onSelected((state, session) => quiet({ ...state, mode: { kind: "message", key: session.key, text: "" } })),
-  enter: onSelected((state, session) => ({ state, effects: [{ do: "focus", key: session.key }] })),
-  y: onSelected((state, session) =>
-    session.sessionId === undefined
-      ? tell(state, `${session.name} has no id yet`)
-      : { state, effects: [{ do: "copy", text: session.sessionId }] },
-  ),
-  n: (state: DashboardState) => quiet({ ...state, mode: { kind: "new", text: selectedSession(state)?.cwd ?? "" } }),
-  "/": (state: DashboardState) => quiet({ ...state, mode: { kind: "filter", text: state.filter } }),
-  s: (state: DashboardState) => quiet({ ...state, sort: next(sorts, state.sort) }),
-  p: (state: DashboardState) => quiet({ ...state, group: next(groups, state.group) }),
-  f: (state: DashboardState) => quiet({ ...state, isFollowing: !state.isFollowing }),
-  x: (state: DashboardState) => quiet(keepSelection({ ...state, ended: [] }, state)),
-  "?": (state: DashboardState) => quiet({ ...state, mode: { kind: "help" }, scroll: 0 }),
-});
+const click: Press = (state, { hitKey }) => {
+  if (hitKey === undefined) return quiet(state);
+  return quiet(hitKey === state.selected ? { ...state, hasDetail: true } : { ...state, selected: hitKey, scroll: 0 });
+};
 
-const endedMs = 10 * 60_000;
-const maxEnded = 50;
+/** A page of the detail where it is open, else of the list. */
+const turnPage =
+  (direction: 1 | -1): Press =>
+  (state, pressed) =>
+    (state.hasDetail ? scroll : move)((page) => direction * page)(state, pressed);
 
-/** The next state, and what the loop has to do for it. */
-export function reduce(state: DashboardState, event: Event): { state: DashboardState; effects: Effect[] } {
-  switch (event.kind) {
-    case "time":
-      return { state: passTime(state, event.now), effects: [] };
-    case "told":
-      return { state: { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } }, effects: [] };
-    case "sessions":
-      return { state: takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0 }, event.sessions), effects: [] };
-    case "key":
-      return pressKey(state, event);
-  }
-}
+const showDetail =
+  (isShown: (state: DashboardState) => boolean): Press =>
+  (state) =>
+    quiet({ ...state, hasDetail: isShown(state), scroll: 0 });
 
-function passTime(state: DashboardState, now: number): DashboardState {
-  const ended = state.ended.filter((session) => now - session.since < endedMs);
-  const { toast, ...rest } = state;
-  return { ...rest, now, ended, ...(toast !== undefined && toast.until > now ? { toast } : {}) };
-}
+const goBack: Press = (state) =>
+  quiet(state.hasDetail ? { ...state, hasDetail: false, scroll: 0 } : keepSelection({ ...state, filter: "" }, state));
 
-function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
-  const keys = new Set(sessions.map((session) => session.key));
-  const gone = state.sessions.filter((session) => !keys.has(session.key)).map((session) => endSession(session, state.now));
-  const before = new Map(state.sessions.map((session) => [session.key, session]));
-  const waiting = sessions.find(
-    (session) => needsPerson(session) && before.has(session.key) && !needsPerson(before.get(session.key) ?? session),
-  );
-  const next: DashboardState = {
-    ...state,
-    sessions,
-    ended: [...gone, ...state.ended.filter((session) => !keys.has(session.key))].slice(0, maxEnded),
-    ...(state.isFollowing && waiting !== undefined && state.mode.kind === "list" ? { selected: waiting.key, scroll: 0 } : {}),
+const set =
+  (change: (state: DashboardState) => Partial<DashboardState>): Press =>
+  (state) =>
+    quiet({ ...state, ...change(state) });
+
+const have =
+  (effect: Effect): Press =>
+  (state) => ({ state, effects: [effect] });
+
+const whereAsked =
+  (word: string) =>
+  (state: DashboardState): string | undefined => {
+    const session = selectedSession(state);
+    return session !== undefined && needsPerson(session) ? word : undefined;
   };
-  return keepSelection(keepConfirm(next), state);
-}
 
-const endSession = (session: LiveSession, now: number): LiveSession => ({
-  ...session,
-  verdict: { status: "dead", source: "process", age_ms: 0 },
-  since: now,
-  badges: [],
-});
+const choosing = "choose a session; the cursor stays with it";
+const detail = "its detail, and back";
+const scrolling = "scroll the detail";
 
-/** A question about a gate that has changed or gone is asked no more. */
-function keepConfirm(state: DashboardState): DashboardState {
-  const { mode } = state;
-  if (mode.kind !== "confirm") return state;
-  const session = state.sessions.find((candidate) => candidate.key === mode.key);
-  const isSame = session !== undefined && (mode.action === "stop" || gateOf(session) === mode.gate);
-  if (isSame) return state;
-  return {
-    ...state,
-    mode: { kind: "list" },
-    toast: { text: "what was asked is gone: nothing was answered", isError: true, until: state.now + toastMs },
-  };
-}
-
-const help: [title: string, rows: [string, string][]][] = [
-  [
-    "move",
-    [
-      ["↑ ↓ g G", "choose a session; the cursor stays with it"],
-      ["space → ←", "its detail, and back"],
-      ["J K pgdn pgup", "scroll the detail"],
-    ],
-  ],
-  [
-    "act on the session under the cursor",
-    [
-      ["a", "allow what it asks, once; shows it first, then asks"],
-      ["d", "refuse what it asks; shows it first, then asks"],
-      ["enter", "go to its pane (tmux)"],
-      ["m", "send it a message"],
-      ["k", "stop it; asks first"],
-      ["y", "copy its id to the clipboard"],
-      ["n", "start a session"],
-    ],
-  ],
-  [
-    "arrange",
-    [
-      ["/", "filter by name, folder, branch, model, state …"],
-      ["s", "sort by attention, cost, context, name, age"],
-      ["p", "group by project or profile"],
-      ["f", "follow: the cursor goes to whoever begins to wait"],
-      ["x", "forget those that have ended"],
-      ["ctrl-z  ctrl-l  q", "suspend, redraw, quit"],
-    ],
-  ],
-  [
-    "marks",
-    [
-      ["▲ ● ○ ◷ ✖ × ?", "needs you, works, idle, at a limit, failed, ended, not known"],
-      [Object.values(sourceMarks).join(" "), `who says so: ${Object.keys(sourceMarks).join(", ")}`],
-      ["⚔ ⋈ ⧉", "edits the same file, the same checkout; two processes in one conversation"],
-      ["↻ ⧖ ◔ ❄", "calls fail in a row; stalled; context nearly full; prompt cache gone"],
-      ["2▸ in SUB", "two sub-agents at work"],
-    ],
-  ],
+/** A new key is a row here. The order is the footer's, of which a narrow screen shows the beginning. */
+export const keyRows: readonly KeyRow[] = [
+  { keys: ["up", "wheel-up"], label: "↑", part: "move", note: choosing, press: move(() => -1) },
+  { keys: ["down", "wheel-down"], label: "↓", part: "move", note: choosing, press: move(() => 1) },
+  { keys: ["g", "home"], part: "move", note: choosing, press: move((_, count) => -count) },
+  { keys: ["G", "end"], part: "move", note: choosing, press: move((_, count) => count) },
+  { keys: ["a"], part: "act", note: "allow what it asks, once; shows it first", word: whereAsked("allow"), press: confirmAnswer("allow") },
+  { keys: ["d"], part: "act", note: "refuse what it asks; shows it first", word: whereAsked("deny"), press: confirmAnswer("deny") },
+  {
+    keys: [" "],
+    label: "space",
+    part: "move",
+    note: detail,
+    word: ({ hasDetail }) => (hasDetail ? "list" : "detail"),
+    press: showDetail(({ hasDetail }) => !hasDetail),
+  },
+  { keys: ["right"], label: "→", part: "move", note: detail, press: showDetail(() => true) },
+  { keys: ["left"], label: "←", part: "move", note: detail, press: showDetail(() => false) },
+  { keys: ["click"], part: "move", note: "choose a session; once more for its detail", press: click },
+  { keys: ["J"], part: "move", note: scrolling, press: scroll(() => 1) },
+  { keys: ["K"], part: "move", note: scrolling, press: scroll(() => -1) },
+  { keys: ["pagedown"], label: "pgdn", part: "move", note: scrolling, press: turnPage(1) },
+  { keys: ["pageup"], label: "pgup", part: "move", note: scrolling, press: turnPage(-1) },
+  { keys: ["esc"], part: "move", note: "back from the detail; else clear the filter", press: goBack },
+  { keys: ["enter"], part: "act", note: "go to its pane (tmux)", word: "focus", press: focus },
+  { keys: ["m"], part: "act", note: "send it a message", word: "message", press: writeMessage },
+  {
+    keys: ["/"],
+    part: "arrange",
+    note: "filter by name, folder, branch, model, state …",
+    word: "filter",
+    press: set(({ filter }) => ({ mode: { kind: "filter", text: filter } })),
+  },
+  { keys: ["?"], part: "leave", note: "this page", word: "keys", press: set(() => ({ mode: { kind: "help" }, scroll: 0 })) },
+  { keys: ["q"], part: "leave", note: "quit", word: "quit", press: have({ do: "quit" }) },
+  {
+    keys: ["n"],
+    part: "act",
+    note: "start a session",
+    word: "new",
+    press: set((state) => ({ mode: { kind: "new", text: selectedSession(state)?.cwd ?? "" } })),
+  },
+  { keys: ["k"], part: "act", note: "stop it; asks first", word: "stop", press: stop },
+  { keys: ["y"], part: "act", note: "copy its id to the clipboard", press: copyId },
+  {
+    keys: ["s"],
+    part: "arrange",
+    note: `sort by ${sorts.join(", ")}`,
+    word: ({ sort }) => `sort: ${sort}`,
+    press: set(({ sort }) => ({ sort: next(sorts, sort) })),
+  },
+  {
+    keys: ["p"],
+    part: "arrange",
+    note: `group by ${groups.slice(1).join(" or ")}`,
+    word: "group",
+    press: set(({ group }) => ({ group: next(groups, group) })),
+  },
+  {
+    keys: ["f"],
+    part: "arrange",
+    note: "follow: the cursor goes to whoever begins to wait",
+    word: "follow",
+    press: set(({ isFollowing }) => ({ isFollowing: !isFollowing })),
+  },
+  {
+    keys: ["x"],
+    part: "arrange",
+    note: "forget those that have ended",
+    press: (state) => quiet(keepSelection({ ...state, ended: [] }, state)),
+  },
+  { keys: ["ctrl-c"], part: "leave", note: "quit", isEverywhere: true, press: have({ do: "quit" }) },
+  { keys: ["ctrl-z"], part: "leave", note: "suspend", isEverywhere: true, press: have({ do: "suspend" }) },
+  { keys: ["ctrl-l"], part: "leave", note: "redraw", isEverywhere: true, press: have({ do: "redraw" }) },
 ];
 
-/** What each key and each mark means. */
-export function helpLines(theme: Theme, columns: number): string[] {
-  const keyWidth = Math.max(...help.flatMap(([, rows]) => rows.map(([key]) => width(key))));
-  return help.flatMap(([title, rows], index) => [
-    ...(index === 0 ? [] : [""]),
-    ` ${theme.paint("section", title.toUpperCase())}`,
-    ...rows.map(
-      ([key, text]) =>
-        `  ${theme.paint("key", key + " ".repeat(keyWidth - width(key)))}  ${fit(text, Math.max(10, columns - keyWidth - 5))}`,
-    ),
-  ]);
-}
+const rowByKey = new Map(keyRows.flatMap((row) => row.keys.map((key) => [key, row] as const)));

@@ -1,5 +1,6 @@
+import { present } from "./json.ts";
 import type { LiveSession } from "./session.ts";
-import { type Rank, statusRow } from "./statuses.ts";
+import { needsPerson, type Rank, statusRow } from "./statuses.ts";
 import type { Key } from "./tty-keys.ts";
 
 /** Which sessions stand where: order, groups and filter of the list. */
@@ -169,3 +170,61 @@ export function keepSelection(state: DashboardState, before: DashboardState): Da
 }
 
 export const toastMs = 6000;
+
+/** The next state after anything but a key. */
+export function takeEvent(state: DashboardState, event: Exclude<Event, { kind: "key" }>): DashboardState {
+  switch (event.kind) {
+    case "time":
+      return passTime(state, event.now);
+    case "told":
+      return { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } };
+    case "sessions":
+      return takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0 }, event.sessions);
+  }
+}
+
+const endedMs = 10 * 60_000;
+const maxEnded = 50;
+
+function passTime(state: DashboardState, now: number): DashboardState {
+  const ended = state.ended.filter((session) => now - session.since < endedMs);
+  const { toast, ...rest } = state;
+  return { ...rest, now, ended, ...present({ toast: toast !== undefined && toast.until > now ? toast : undefined }) };
+}
+
+function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
+  const keys = new Set(sessions.map((session) => session.key));
+  const gone = state.sessions.filter((session) => !keys.has(session.key)).map((session) => endSession(session, state.now));
+  const before = new Map(state.sessions.map((session) => [session.key, session]));
+  const waiting = sessions.find(
+    (session) => needsPerson(session) && before.has(session.key) && !needsPerson(before.get(session.key) ?? session),
+  );
+  const next: DashboardState = {
+    ...state,
+    sessions,
+    ended: [...gone, ...state.ended.filter((session) => !keys.has(session.key))].slice(0, maxEnded),
+    ...(state.isFollowing && waiting !== undefined && state.mode.kind === "list" ? { selected: waiting.key, scroll: 0 } : {}),
+  };
+  return keepSelection(keepConfirm(next), state);
+}
+
+const endSession = (session: LiveSession, now: number): LiveSession => ({
+  ...session,
+  verdict: { status: "dead", source: "process", age_ms: 0 },
+  since: now,
+  badges: [],
+});
+
+/** A question about a gate that has changed or gone is asked no more. */
+function keepConfirm(state: DashboardState): DashboardState {
+  const { mode } = state;
+  if (mode.kind !== "confirm") return state;
+  const session = state.sessions.find((candidate) => candidate.key === mode.key);
+  const isSame = session !== undefined && (mode.action === "stop" || gateOf(session) === mode.gate);
+  if (isSame) return state;
+  return {
+    ...state,
+    mode: { kind: "list" },
+    toast: { text: "what was asked is gone: nothing was answered", isError: true, until: state.now + toastMs },
+  };
+}

@@ -1,5 +1,5 @@
 import { renderDetail } from "./dashboard-detail.ts";
-import { helpLines } from "./dashboard-keys.ts";
+import { renderFooter, renderHelp } from "./dashboard-help.ts";
 import { type Column, fitColumns, money, preview, renderHeader, renderRow } from "./dashboard-row.ts";
 import { type DashboardState, listSections, rankOf, type Section, selectedSession } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
@@ -37,7 +37,7 @@ export function renderDashboard(state: DashboardState, look: Look): Frame {
   const bottom = renderBottom(state, look);
   const room = Math.max(1, rows - top.length - bottom.length);
   const { lines: body, maxScroll } =
-    state.mode.kind === "help" ? scrolled(helpLines(look.theme, look.columns), state.scroll, room) : renderBody(state, look, room);
+    state.mode.kind === "help" ? scrolled(renderHelp(look), state.scroll, room) : renderBody(state, look, room);
   const filled = [...body, ...Array.from({ length: Math.max(0, room - body.length) }, (): Line => ({ text: "" }))];
   const all: Line[] = [...top.map((text) => ({ text })), ...filled, ...bottom.map((text) => ({ text }))];
   return {
@@ -108,7 +108,7 @@ function renderBottom(state: DashboardState, look: Look): string[] {
     case "confirm":
       return [rule, renderQuestion(state.mode.action, name, look)];
     default:
-      return [rule, renderToast(state, look) ?? renderKeys(state, look)];
+      return [rule, renderToast(state, look) ?? renderFooter(state, look)];
   }
 }
 
@@ -132,39 +132,6 @@ function renderQuestion(action: "allow" | "deny" | "stop", name: string, { theme
 function renderToast({ toast }: DashboardState, { theme, columns }: Look): string | undefined {
   if (toast === undefined) return undefined;
   return ` ${theme.paint(toast.isError ? "error" : "toast", fit(printableLine(toast.text), columns - 2))}`;
-}
-
-function renderKeys(state: DashboardState, { theme, columns }: Look): string {
-  const session = selectedSession(state);
-  const waits = session !== undefined && needsPerson(session);
-  const keys: [string, string][] = [
-    ...(waits
-      ? ([
-          ["a", "allow"],
-          ["d", "deny"],
-        ] as [string, string][])
-      : []),
-    ["space", state.hasDetail ? "list" : "detail"],
-    ["enter", "focus"],
-    ["m", "message"],
-    ["/", "filter"],
-    ["?", "keys"],
-    ["q", "quit"],
-    ["n", "new"],
-    ["k", "stop"],
-    ["s", `sort: ${state.sort}`],
-    ["p", "group"],
-    ["f", "follow"],
-  ];
-  let line = "";
-  let used = 0;
-  for (const [key, word] of keys) {
-    const length = width(key) + width(word) + 3;
-    if (used + length > columns) break;
-    line += ` ${theme.paint("key", key)} ${theme.paint("dim", word)} `;
-    used += length;
-  }
-  return line;
 }
 
 // --- list and detail ---------------------------------------------------------------------------------------------

@@ -22,6 +22,20 @@ export const defaultHealth: HealthThresholds = {
   cacheWarnMs: 60_000,
 };
 
+/** One row per remark: its mark in a list, one or two columns wide, and what the mark means. */
+export const badgeRows: Record<Badge["kind"], { mark: string; meaning: string }> = {
+  "same-file": { mark: "⚔", meaning: "edits the same file as another" },
+  "same-worktree": { mark: "⋈", meaning: "edits in the same checkout" },
+  "same-conversation": { mark: "⧉", meaning: "two processes in one conversation" },
+  "error-loop": { mark: "↻", meaning: "calls fail in a row" },
+  stalled: { mark: "⧖", meaning: "stalled" },
+  context: { mark: "◔", meaning: "context nearly full" },
+  "cache-cold": { mark: "❄", meaning: "prompt cache gone" },
+  "unknown-format": { mark: "?", meaning: "transcript of an unknown format" },
+};
+
+const makeBadge = (kind: Badge["kind"], isAlarm: boolean, text: string): Badge => ({ kind, isAlarm, mark: badgeRows[kind].mark, text });
+
 type Watched = Pick<
   LiveSession,
   "key" | "name" | "verdict" | "since" | "work" | "note" | "sessionId" | "worktree" | "cwd" | "meter" | "where"
@@ -37,19 +51,18 @@ export function judgeHealth(sessions: readonly Watched[], now: number, threshold
 
 function judgeOne({ verdict, since, work, note, meter }: Watched, now: number, limits: HealthThresholds): Badge[] {
   const badges: Badge[] = [];
-  const add = (kind: Badge["kind"], isAlarm: boolean, mark: string, text: string) => badges.push({ kind, isAlarm, mark, text });
+  const add = (kind: Badge["kind"], isAlarm: boolean, text: string) => badges.push(makeBadge(kind, isAlarm, text));
   if (work.failedInRow >= limits.errorLoopCount)
-    add("error-loop", true, "↻", `${work.failedInRow} calls failed one after another, the last of ${work.failingTool}`);
+    add("error-loop", true, `${work.failedInRow} calls failed one after another, the last of ${work.failingTool}`);
   const quietMs = now - Math.max(since, work.at);
   // A tool that runs long is no stall: builds and tests take their time.
   if (verdict.status === "working" && verdict.tools.length === 0 && verdict.background === undefined && quietMs >= limits.stalledMs)
-    add("stalled", true, "⧖", `works, runs no tool, and has written nothing for ${Math.floor(quietMs / 60_000)} min`);
+    add("stalled", true, `works, runs no tool, and has written nothing for ${Math.floor(quietMs / 60_000)} min`);
   const used = meter?.contextPercent;
   if (used !== undefined && used >= limits.contextWarnPercent)
     add(
       "context",
       used >= limits.contextAlarmPercent,
-      "◔",
       `context ${Math.round(used)} % full${used >= limits.contextAlarmPercent ? ": it will be compacted soon" : ""}`,
     );
   const expiresAt = meter?.cacheExpiresAt;
@@ -57,12 +70,11 @@ function judgeOne({ verdict, since, work, note, meter }: Watched, now: number, l
     add(
       "cache-cold",
       false,
-      "❄",
       expiresAt > now
         ? `its prompt cache ends in ${Math.ceil((expiresAt - now) / 1000)} s`
         : "its prompt cache has ended: the next prompt pays for the whole context again",
     );
-  if (note === unknownFormat) add("unknown-format", false, "?", note);
+  if (note === unknownFormat) add("unknown-format", false, note);
   return badges;
 }
 
@@ -70,22 +82,11 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
   const live = sessions.filter((session) => session.verdict.status !== "dead");
   const editing = live.map((session) => ({ session, files: recentFiles(session, now, limits) })).filter(({ files }) => files.length > 0);
   const found: [string, Badge][] = [];
-  const say = (group: Watched[], kind: Badge["kind"], isAlarm: boolean, mark: string, text: (others: string) => string) => {
-    for (const one of group)
-      found.push([
-        one.key,
-        {
-          kind,
-          isAlarm,
-          mark,
-          text: text(
-            group
-              .filter((other) => other !== one)
-              .map((other) => other.name)
-              .join(", "),
-          ),
-        },
-      ]);
+  const say = (group: Watched[], kind: Badge["kind"], isAlarm: boolean, text: (others: string) => string) => {
+    for (const one of group) {
+      const others = group.filter((other) => other !== one).map((other) => other.name);
+      found.push([one.key, makeBadge(kind, isAlarm, text(others.join(", ")))]);
+    }
   };
   const byFile = new Map<string, Watched[]>();
   for (const { session, files } of editing) for (const file of files) byFile.set(file, [...(byFile.get(file) ?? []), session]);
@@ -93,7 +94,7 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
   for (const [file, group] of byFile) {
     if (group.length < 2) continue;
     for (const one of group) together.add(one.key);
-    say(group, "same-file", true, "⚔", (others) => `edits ${file}, and so does ${others}`);
+    say(group, "same-file", true, (others) => `edits ${file}, and so does ${others}`);
   }
   const withTree = editing.filter(({ session }) => session.worktree !== undefined && !together.has(session.key));
   for (const [tree, group] of Map.groupBy(withTree, ({ session }) => session.worktree))
@@ -102,14 +103,13 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
         group.map(({ session }) => session),
         "same-worktree",
         false,
-        "⋈",
         (others) => `edits files in ${tree}, and so does ${others}`,
       );
   for (const [id, group] of Map.groupBy(
     live.filter((session) => session.sessionId !== undefined),
     (session) => session.sessionId,
   ))
-    if (group.length > 1) say(group, "same-conversation", true, "⧉", () => `two processes write the conversation ${id?.slice(0, 8)}`);
+    if (group.length > 1) say(group, "same-conversation", true, () => `two processes write the conversation ${id?.slice(0, 8)}`);
   return found;
 }
 

@@ -112,6 +112,7 @@ const ladder = [
   "dashboard-row",
   "dashboard-detail",
   "dashboard-keys",
+  "dashboard-help",
   "dashboard-view",
   "actions",
   "dashboard",

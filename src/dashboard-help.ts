@@ -1,0 +1,80 @@
+import { type KeyRow, keyRows } from "./dashboard-keys.ts";
+import { sourceMarks } from "./dashboard-row.ts";
+import type { DashboardState } from "./dashboard-state.ts";
+import type { Theme } from "./dashboard-theme.ts";
+import { fit, width } from "./format.ts";
+import { badgeRows } from "./health.ts";
+import { statuses, statusRow } from "./statuses.ts";
+
+interface Look {
+  columns: number;
+  theme: Theme;
+}
+
+const parts: Record<KeyRow["part"], string> = {
+  move: "move",
+  act: "act on the session under the cursor",
+  arrange: "arrange",
+  leave: "help, leave",
+};
+
+const labelOf = ({ label, keys }: KeyRow): string => label ?? keys[0] ?? "";
+
+/** What each key and each mark means. */
+export function renderHelp({ theme, columns }: Look): string[] {
+  const sections = [...Object.entries(parts).map(([part, title]) => ({ title, rows: linesOf(part) })), { title: "marks", rows: legend() }];
+  const keyWidth = Math.max(...sections.flatMap(({ rows }) => rows.map(([key]) => width(key))));
+  return sections.flatMap(({ title, rows }, index) => [
+    ...(index === 0 ? [] : [""]),
+    ` ${theme.paint("section", title.toUpperCase())}`,
+    ...rows.map(
+      ([key, text]) =>
+        `  ${theme.paint("key", key + " ".repeat(keyWidth - width(key)))}  ${fit(text, Math.max(10, columns - keyWidth - 5))}`,
+    ),
+  ]);
+}
+
+type HelpLine = [key: string, text: string];
+
+const linesOf = (part: string): HelpLine[] =>
+  [
+    ...Map.groupBy(
+      keyRows.filter((row) => row.part === part),
+      ({ note }) => note,
+    ),
+  ].map(([note, rows]) => [rows.map(labelOf).join(" "), note]);
+
+function legend(): HelpLine[] {
+  const states = new Map(statuses.map((status) => [statusRow(status).mark, statusRow(status).meaning]));
+  const badges = Object.values(badgeRows).map(({ mark, meaning }): HelpLine => [mark, meaning]);
+  return [
+    ...inLines([...states], 4),
+    [Object.values(sourceMarks).join(" "), `who says so: ${Object.keys(sourceMarks).join(", ")}`],
+    ...inLines(badges, 2),
+    ["2▸ in SUB", "two sub-agents at work"],
+  ];
+}
+
+/** Several marks, and what they mean, on a line. */
+function inLines(marks: readonly HelpLine[], perLine: number): HelpLine[] {
+  if (marks.length === 0) return [];
+  const line = marks.slice(0, perLine);
+  const text: HelpLine = [line.map(([mark]) => mark).join(" "), line.map(([, meaning]) => meaning).join(", ")];
+  return [text, ...inLines(marks.slice(perLine), perLine)];
+}
+
+/** The keys that a person needs here and now, as many as fit. */
+export function renderFooter(state: DashboardState, { theme, columns }: Look): string {
+  let line = "";
+  let used = 0;
+  for (const row of keyRows) {
+    const word = typeof row.word === "function" ? row.word(state) : row.word;
+    if (word === undefined) continue;
+    const key = labelOf(row);
+    const length = width(key) + width(word) + 3;
+    if (used + length > columns) break;
+    line += ` ${theme.paint("key", key)} ${theme.paint("dim", word)} `;
+    used += length;
+  }
+  return line;
+}

@@ -1,0 +1,117 @@
+import { expect, test } from "bun:test";
+import { renderFooter, renderHelp } from "../src/dashboard-help.ts";
+import { keyRows, reduce } from "../src/dashboard-keys.ts";
+import { createDashboardState, type DashboardState } from "../src/dashboard-state.ts";
+import { createTheme } from "../src/dashboard-theme.ts";
+import { width } from "../src/format.ts";
+import { badgeRows } from "../src/health.ts";
+import { statuses, statusRow } from "../src/statuses.ts";
+import { blocked, session, testNow } from "./sessions.ts";
+
+const theme = createTheme("none");
+const help = (columns: number) => renderHelp({ theme, columns }).map((line) => Bun.stripANSI(line).trimEnd());
+const footer = (state: DashboardState, columns = 400) => Bun.stripANSI(renderFooter(state, { theme, columns })).trim();
+const names = keyRows.flatMap(({ keys, label }) => (label === undefined ? keys.slice(0, 1) : [label]));
+const stateOf = (...sessions: DashboardState["sessions"]) =>
+  reduce(createDashboardState(testNow), { kind: "sessions", sessions, now: testNow }).state;
+const waiting = stateOf(blocked("it", "ls", { pid: 1 }));
+
+test("the help page", () => {
+  expect(`\n${help(80).join("\n")}\n`).toMatchInlineSnapshot(`
+    "
+     MOVE
+      ↑ ↓ g G        choose a session; the cursor stays with it
+      space → ←      its detail, and back
+      click          choose a session; once more for its detail
+      J K pgdn pgup  scroll the detail
+      esc            back from the detail; else clear the filter
+
+     ACT ON THE SESSION UNDER THE CURSOR
+      a              allow what it asks, once; shows it first
+      d              refuse what it asks; shows it first
+      enter          go to its pane (tmux)
+      m              send it a message
+      n              start a session
+      k              stop it; asks first
+      y              copy its id to the clipboard
+
+     ARRANGE
+      /              filter by name, folder, branch, model, state …
+      s              sort by attention, cost, context, name, age
+      p              group by project or profile
+      f              follow: the cursor goes to whoever begins to wait
+      x              forget those that have ended
+
+     HELP, LEAVE
+      ?              this page
+      q ctrl-c       quit
+      ctrl-z         suspend
+      ctrl-l         redraw
+
+     MARKS
+      ◌ ● ▲ ○        starts, works, needs you, idle
+      ◷ ✖ × ?        at a limit, failed, ended, not known
+      h f t p x      who says so: hook, session-file, transcript, pane, process
+      ⚔ ⋈            edits the same file as another, edits in the same checkout
+      ⧉ ↻            two processes in one conversation, calls fail in a row
+      ⧖ ◔            stalled, context nearly full
+      ❄ ?            prompt cache gone, transcript of an unknown format
+      2▸ in SUB      two sub-agents at work
+    "
+  `);
+});
+
+test("no key is in two rows, and no two rows read alike", () => {
+  const keys = keyRows.flatMap((row) => row.keys);
+  expect(keys.filter((key, index) => keys.indexOf(key) !== index)).toEqual([]);
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+});
+
+test.each(keyRows.map((row, index) => [names[index] ?? "", row] as const))("%s is on the help page with its note", (name, { note }) => {
+  const line = help(200).find((text) => text.trimStart().split(/ {2,}/)[0]?.split(" ").includes(name) === true && text.endsWith(note));
+  expect(line).toBeDefined();
+});
+
+test.each(keyRows.flatMap((row, index) => (row.word === undefined ? [] : [[names[index] ?? "", row.word] as const])))(
+  "%s is in the footer with its word",
+  (name, word) => {
+    const shown = typeof word === "function" ? word(waiting) : word;
+    expect(` ${footer(waiting)} `).toContain(` ${name} ${shown} `);
+  },
+);
+
+test.each<[rule: string, state: DashboardState, begin: string]>([
+  ["of one that asks", waiting, "a allow  d deny  space detail  enter focus  m message  / filter  ? keys  q quit"],
+  ["of one that works", stateOf(session("it", { status: "working" })), "space detail  enter focus  m message"],
+  ["with the detail", { ...waiting, hasDetail: true }, "a allow  d deny  space list  enter focus"],
+  ["of nobody", stateOf(), "space detail  enter focus"],
+])("the footer %s", (_, state, begin) => {
+  expect(footer(state)).toStartWith(begin);
+});
+
+test("a narrow screen has the beginning of the footer, in whole words", () => {
+  for (let columns = 0; columns < 120; columns++) {
+    const line = footer(waiting, columns);
+    expect(width(line)).toBeLessThanOrEqual(columns);
+    expect(`${footer(waiting)}  `).toStartWith(line === "" ? "" : `${line}  `);
+  }
+});
+
+test("the help page explains every mark of a status and of a badge", () => {
+  const text = help(200).join("\n");
+  for (const { mark, meaning } of [...statuses.map(statusRow), ...Object.values(badgeRows)]) {
+    expect(text).toContain(mark);
+    expect(text).toContain(meaning);
+  }
+});
+
+test.each(keyRows.flatMap(({ keys, isEverywhere, press }) => keys.map((key) => [key, isEverywhere === true, press] as const)))(
+  "%s is pressed from its row",
+  (name, isEverywhere, press) => {
+    const pressed = { key: { name }, page: 10 };
+    expect(reduce(waiting, { kind: "key", ...pressed })).toEqual(press(waiting, pressed));
+    const writing: DashboardState = { ...waiting, mode: { kind: "message", key: "1:1", text: "" } };
+    const { effects } = reduce(writing, { kind: "key", ...pressed });
+    expect(effects).toEqual(isEverywhere ? press(writing, pressed).effects : []);
+  },
+);
