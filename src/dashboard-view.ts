@@ -6,7 +6,7 @@ import type { Role, Theme } from "./dashboard-theme.ts";
 import { fit, width } from "./format.ts";
 import { printable, printableLine, styledOnly } from "./sanitize.ts";
 import type { LiveSession } from "./session.ts";
-import { needsPerson } from "./statuses.ts";
+import { needsPerson, type Rank, statusRow } from "./statuses.ts";
 
 export interface Frame {
   lines: string[];
@@ -65,12 +65,12 @@ function scrolled(lines: string[], scroll: number, room: number): { lines: Line[
 // --- top and bottom ----------------------------------------------------------------------------------------------
 
 function renderTitle(state: DashboardState, { columns, theme, title = "csm top" }: Look): string {
-  const count = (rank: string) => state.sessions.filter((session) => rankOf(session) === rank).length;
+  const count = (rank: Rank) => state.sessions.filter((session) => rankOf(session) === rank).length;
   const waiting = count("attention");
   const parts: [Role, string][] = [
-    [waiting > 0 ? "attention" : "dim", `▲ ${waiting} ${waiting === 1 ? "waits" : "wait"}`],
-    ["working", `● ${count("working")} work`],
-    ["idle", `○ ${count("idle")} idle`],
+    [waiting > 0 ? "attention" : "dim", `${statusRow("blocked").mark} ${waiting} ${waiting === 1 ? "waits" : "wait"}`],
+    ["working", `${statusRow("working").mark} ${count("working")} work`],
+    ["idle", `${statusRow("idle_done").mark} ${count("idle")} idle`],
   ];
   if (state.hidden > 0) parts.push(["dim", `+${state.hidden} unknown (--all)`]);
   const left = `${theme.paint("title", ` ${title}`)}  ${parts.map(([role, text]) => theme.paint(role, text)).join("  ")}`;
