@@ -127,7 +127,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const driven = new Map(
     createSidecarStore(sys)
       .list()
-      .sidecars.map((sidecar) => [sidecar.session_id, sidecar]),
+      .records.map((sidecar) => [sidecar.session_id, sidecar]),
   );
   for (const lost of chosen) {
     const sidecar = driven.get(lost.sessionId);

@@ -5,9 +5,11 @@ import { absent, type Finding, type Signal, type TranscriptReading } from "./doc
 import { createSidecarStore } from "./driven.ts";
 import { createDriver, findTracked, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { parseRecord } from "./json.ts";
 import { sessionFilePath } from "./paths.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Choice } from "./status.ts";
+import { openRecords } from "./store.ts";
 import type { ModelRequest, Step } from "./stub-script.ts";
 import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
@@ -119,7 +121,7 @@ export async function sendBy(probe: Probe, way: "editor" | "paste", text: string
   const { box } = probe.canary;
   const sidecars = createSidecarStore(box.sys);
   const sidecar = sidecars.read(probe.name);
-  if (sidecar !== undefined) sidecars.write({ ...sidecar, has_editor: way === "editor" });
+  if (sidecar !== undefined) sidecars.write(sidecar.name, { ...sidecar, has_editor: way === "editor" });
   box.stub.script(probe.id, steps);
   const before = findRequests(probe).length;
   await act(probe, "send", text);
@@ -188,16 +190,8 @@ export async function pollStatusline(probe: Probe, isRight: (input: Json) => boo
 }
 
 function readStatuslines(canary: Canary): Json[] {
-  const { sys } = canary.box;
-  const dir = statuslineDir(canary);
-  return sys.list(dir).flatMap((name) => {
-    try {
-      return [JSON.parse(sys.readText(join(dir, name)) ?? "") as Json];
-    } catch {
-      // Still written.
-      return [];
-    }
-  });
+  // One that is still written is passed over.
+  return openRecords<Json>(canary.box.sys, { dir: statuslineDir(canary), decode: parseRecord }).list().records;
 }
 
 /** What the hook of this name has told last. */

@@ -124,7 +124,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
       ...present({ process_start: owner?.start }),
       has_editor: "VISUAL" in environment,
     };
-    sidecars.write(sidecar);
+    sidecars.write(name, sidecar);
     undo.push(() => sidecars.remove(name));
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
     await waitForStart(driver, sidecar, createTmux(sys, pane.socketPath), {
@@ -133,7 +133,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     });
     const backendVersion = await version;
     const complete = backendVersion === undefined ? sidecar : { ...sidecar, backend_version: backendVersion };
-    sidecars.write(complete);
+    sidecars.write(name, complete);
     await tmux.setRemain(pane.paneId, false);
     const examination = readExamination(sys, backendVersion, path);
     return { sidecar: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };

@@ -63,7 +63,7 @@ export async function streamEvents(
   const list = sys.watch([sidecarDir(sys)]);
   try {
     while (isOpen) {
-      for (const sidecar of sidecars.list().sidecars) {
+      for (const sidecar of sidecars.list().records) {
         if (followed.has(sidecar.name) || names?.includes(sidecar.name) === false) continue;
         followed.add(sidecar.name);
         // Each on its own: one that waits for its signals to agree holds up no other.

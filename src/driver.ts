@@ -2,12 +2,13 @@ import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import type { Turn } from "./claude-transcript.ts";
-import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./driven.ts";
+import { checkName, createSidecarStore, type Sidecar } from "./driven.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { configDir, sessionFilePath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
+import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
@@ -28,7 +29,7 @@ export interface Target {
 
 export interface Driver {
   sys: Sys;
-  sidecars: SidecarStore;
+  sidecars: Records<Sidecar>;
 }
 
 export const createDriver = (sys: Sys): Driver => ({ sys, sidecars: createSidecarStore(sys) });
@@ -222,7 +223,7 @@ export interface ListedSession {
 /** All tracked sessions, with one tmux call per server that has screens to read. */
 export async function readAll(driver: Driver): Promise<{ sessions: ListedSession[]; broken: string[] }> {
   const { sys, sidecars } = driver;
-  const { sidecars: tracked, broken } = sidecars.list();
+  const { records: tracked, broken } = sidecars.list();
   const processes = await readProcesses(
     sys,
     tracked.flatMap((sidecar) => sidecar.pid ?? []),

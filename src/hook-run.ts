@@ -1,5 +1,5 @@
-import { basename, join } from "node:path";
-import { type Channel, openChannel, toEvent } from "./channel.ts";
+import { basename } from "node:path";
+import { type Channel, gatesDir, openChannel, toEvent } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { parseSessionFile } from "./claude-session.ts";
 import { createSidecarStore, type Sidecar } from "./driven.ts";
@@ -30,8 +30,6 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
   if (sidecar?.pid === undefined) return undefined;
   const channel = openChannel(sys, dir);
   const id = sys.randomId();
-  const gatePath = join(dir, "gates", `${id}.json`);
-  const replyPath = join(dir, "gates", `${id}.reply`);
   const own = await readProcess(sys, sys.pid);
   const gate = {
     id,
@@ -43,12 +41,12 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     ...present({ agent: input.agentType }),
   };
   const isOver = createDialogWatch(sys, sidecar, channel, input.agentType);
-  const watch = sys.watch([dir, join(dir, "gates"), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
-  const stopListening = sys.onInterrupt(() => sys.remove(gatePath));
+  const watch = sys.watch([dir, gatesDir(dir), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
+  const stopListening = sys.onInterrupt(() => channel.release(id));
   try {
-    sys.writePrivate(gatePath, JSON.stringify(gate));
+    channel.hold(gate);
     for (;;) {
-      const reply = sys.readText(replyPath);
+      const reply = channel.readReply(id);
       if (reply !== undefined) {
         channel.append({ at: sys.now(), event: "csd.replied", text: id });
         return reply;
@@ -59,9 +57,7 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
   } finally {
     watch.close();
     stopListening();
-    // The gate first: csd takes a gate without its file for answered.
-    sys.remove(gatePath);
-    sys.remove(replyPath);
+    channel.release(id);
   }
 }
 

@@ -22,7 +22,7 @@ export async function findAttach(sys: Sys, { file }: LiveOwner): Promise<Attach 
   if (paneId === undefined) return undefined;
   const driven = createSidecarStore(sys)
     .list()
-    .sidecars.find((sidecar) => sidecar.session_id === file.sessionId);
+    .records.find((sidecar) => sidecar.session_id === file.sessionId);
   try {
     const pane = await createTmux(sys, driven?.socket).pane(paneId);
     // Another server has a pane of the same number.

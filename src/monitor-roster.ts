@@ -92,7 +92,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   const readSidecars = (): Sidecar[] => {
     const modifiedAt = sys.modifiedAt(sidecarDir(sys));
     if (sidecars === undefined || sidecars.modifiedAt !== modifiedAt || sys.now() - sidecars.readAt > sidecarEveryMs)
-      sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().sidecars };
+      sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().records };
     return sidecars.list;
   };
   /** A scan that fails says nothing about anybody: the one before stands, and serves for nothing new. */

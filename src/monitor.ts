@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { channelDir } from "./channel.ts";
+import { channelDir, gatesDir } from "./channel.ts";
 import { createPriceTable } from "./claude-prices.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
@@ -231,7 +231,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const own = [...trackers.values()].flatMap(({ entry }) => {
       if (entry.isAlive !== true) return [];
       const channel =
-        entry.sidecar === undefined ? [] : [channelDir(sys, entry.sidecar.name), join(channelDir(sys, entry.sidecar.name), "gates")];
+        entry.sidecar === undefined ? [] : [channelDir(sys, entry.sidecar.name), gatesDir(channelDir(sys, entry.sidecar.name))];
       return channel;
     });
     const transcripts = [...trackers.values()].flatMap((tracker) => tracker.transcript() ?? []).map((path) => dirname(path));

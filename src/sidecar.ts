@@ -1,8 +1,9 @@
 import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
 import { usageError } from "./errors.ts";
+import { parseRecord, shape } from "./json.ts";
 import { smartDir } from "./paths.ts";
-import { withLock } from "./store.ts";
+import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /**
@@ -22,8 +23,16 @@ export interface SessionSidecar {
   hop?: number;
 }
 
-/** The order in the file. */
-const textKeys = ["permissionMode", "effort", "model", "cwd", "profile"] as const;
+/** In their order in the file, where `hop` follows and then what is not known. */
+const kinds = {
+  sessionId: "string",
+  ts: "number",
+  permissionMode: "string",
+  effort: "string",
+  model: "string",
+  cwd: "string",
+  profile: "string",
+} as const;
 const flags: [key: "permissionMode" | "effort" | "model", flag: string][] = [
   ["permissionMode", "--permission-mode"],
   ["effort", "--effort"],
@@ -32,24 +41,10 @@ const flags: [key: "permissionMode" | "effort" | "model", flag: string][] = [
 
 /** Empty for a file that is missing or broken: what was remembered is lost, the conversation is not. */
 export function parseSessionSidecar(text: string | undefined): SessionSidecar & Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text ?? "");
-  } catch {
-    // Torn by an older version's crash, or empty.
-    return {};
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
-  const { sessionId, ts, hop, ...rest } = value as Record<string, unknown>;
-  const texts = textKeys.filter((key) => typeof rest[key] === "string");
-  const others = Object.entries(rest).filter(([key]) => !textKeys.some((known) => known === key));
-  return {
-    ...(typeof sessionId === "string" ? { sessionId } : {}),
-    ...(typeof ts === "number" ? { ts } : {}),
-    ...Object.fromEntries(texts.map((key) => [key, rest[key]])),
-    ...(hop === undefined ? {} : { hop: parseHop(hop) }),
-    ...Object.fromEntries(others),
-  };
+  const fields = parseRecord(text) ?? {};
+  const { hop } = fields;
+  const others = Object.entries(fields).filter(([key]) => key !== "hop" && !Object.hasOwn(kinds, key));
+  return { ...shape(fields, kinds), ...(hop === undefined ? {} : { hop: parseHop(hop) }), ...Object.fromEntries(others) };
 }
 
 /** Older versions wrote it as a text. */
@@ -66,25 +61,24 @@ export const sidecarFlags = (
 
 const isSet = (value: string | undefined): value is string => value !== undefined && value !== "" && !value.startsWith("-");
 
-export function readSessionSidecar(sys: Sys, sessionId: string): SessionSidecar & Record<string, unknown> {
-  return parseSessionSidecar(sys.readText(sidecarPath(sys, sessionId)));
-}
+export const readSessionSidecar = (sys: Sys, sessionId: string): SessionSidecar & Record<string, unknown> =>
+  openSidecar(sys, sessionId).read();
 
 /** Puts these over what is there, while nobody else does; the result is what then stands in the file. */
-export const mergeSessionSidecar = (sys: Sys, sessionId: string, changes: SessionSidecar): Promise<SessionSidecar> => {
-  const path = sidecarPath(sys, sessionId);
-  return withLock(sys, "session-sidecar", () => {
-    // Through the parser, so that the keys stand in their order.
-    const merged = parseSessionSidecar(JSON.stringify({ ...parseSessionSidecar(sys.readText(path)), ...changes }));
-    sys.writePrivate(path, JSON.stringify(merged));
-    return merged;
-  });
-};
+export const mergeSessionSidecar = (sys: Sys, sessionId: string, changes: SessionSidecar): Promise<SessionSidecar> =>
+  // Through the parser, so that the keys stand in their order.
+  openSidecar(sys, sessionId).update((known) => parseSessionSidecar(JSON.stringify({ ...known, ...changes })));
 
-function sidecarPath(sys: Sys, sessionId: string): string {
+function openSidecar(sys: Sys, sessionId: string): Store<SessionSidecar & Record<string, unknown>> {
   if (!isSessionId(sessionId))
     throw usageError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID; csm scan lists them");
-  return join(smartDir(sys), `${sessionId.toLowerCase()}.json`);
+  return openStore(sys, {
+    path: join(smartDir(sys), `${sessionId.toLowerCase()}.json`),
+    name: "session-sidecar",
+    empty: {},
+    decode: parseSessionSidecar,
+    encode: JSON.stringify,
+  });
 }
 
 const keyNames: Readonly<Record<string, keyof SessionSidecar>> = {

@@ -5,11 +5,12 @@ import { createFakeSys } from "./fake-sys.ts";
 const path = "/home/dev/list.json";
 const open = (files: Record<string, string>) => {
   const sys = createFakeSys({ files });
-  const parse = (value: unknown) => {
+  const decode = (text: string) => {
+    const value: unknown = JSON.parse(text);
     if (!Array.isArray(value)) throw new Error("not a list");
     return value as number[];
   };
-  return { sys, store: openStore<number[]>(sys, { path, name: "list", empty: [], parse }) };
+  return { sys, store: openStore<number[]>(sys, { path, name: "list", empty: [], decode }) };
 };
 
 test.each([
