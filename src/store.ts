@@ -19,9 +19,9 @@ export async function waitForLock(sys: Sys, path: string, what: string, timeoutM
   throw new UserError(`another process has been busy with ${what} for ${timeoutMs / 1000} s`, `it holds ${path}`);
 }
 
-function tryLock(sys: Sys, path: string, what: string): (() => void) | undefined {
+async function tryLock(sys: Sys, path: string, what: string): Promise<(() => void) | undefined> {
   try {
-    return sys.takeLock(path);
+    return await sys.takeLock(path);
   } catch (error) {
     const message = `cannot lock ${what}: ${(error as Error).message} (${path})`;
     throw new UserError(message, "is the disk full, or the folder not yours?", 1, { cause: error });

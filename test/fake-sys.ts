@@ -92,7 +92,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
-    takeLock(path) {
+    async takeLock(path) {
       if (locks.has(path)) return undefined;
       locks.add(path);
       return () => locks.delete(path);
