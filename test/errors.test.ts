@@ -2,7 +2,17 @@ import { expect, test } from "bun:test";
 import { exitCode, nearestWord, SilentExit, UserError, usageError } from "../src/errors.ts";
 
 test("exit codes are the ones that scripts rely on", () => {
-  expect(exitCode).toEqual({ ok: 0, failure: 1, usage: 2, bug: 70, timeout: 124, notRunnable: 126, notFound: 127, hangUp: 129, interrupted: 130 });
+  expect(exitCode).toEqual({
+    ok: 0,
+    failure: 1,
+    usage: 2,
+    bug: 70,
+    timeout: 124,
+    notRunnable: 126,
+    notFound: 127,
+    hangUp: 129,
+    interrupted: 130,
+  });
 });
 
 const cause = new Error("below");
