@@ -64,14 +64,9 @@ export function renderHookSettings(command: string, events: readonly string[] = 
 
 /** The same beside settings that the user gave on the command line, as only one `--settings` counts. Undefined when theirs are no object. */
 export function addHookSettings(own: string, hooks: string): string | undefined {
-  let settings: unknown;
-  try {
-    settings = JSON.parse(own);
-  } catch {
-    // claude will say what is wrong with them.
-    return undefined;
-  }
-  if (!isRecord(settings)) return undefined;
+  const settings = parseRecord(own);
+  // claude will say what is wrong with them.
+  if (settings === undefined) return undefined;
   const theirs = isRecord(settings.hooks) ? settings.hooks : {};
   const merged: Record<string, unknown> = { ...theirs };
   for (const [event, entries] of Object.entries((JSON.parse(hooks) as { hooks: Record<string, unknown[]> }).hooks))
