@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { type GateReply, type HookInput, renderGateReply } from "./claude-hooks.ts";
+import { type GateReply, renderGateReply } from "./claude-hooks.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
@@ -55,8 +55,6 @@ export interface HeldGate {
 }
 
 const tailBytes = 256 * 1024;
-/** A last answer longer than this is read from the transcript. */
-const maxText = 64 * 1024;
 
 export const channelDir = (sys: Sys, name: string): string => join(runDir(sys), name);
 export const gatesDir = (dir: string): string => join(dir, "gates");
@@ -101,10 +99,9 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
   const newest = (name: string) => events.findLast((event) => event.event === name);
   const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), chooseGate(gates)];
   return {
-    ...(prompt === undefined ? {} : { promptAt: prompt.at }),
+    ...present({ promptAt: prompt?.at, gate }),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
     ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
-    ...present({ gate }),
   };
 }
 
@@ -113,14 +110,3 @@ export const chooseGate = (gates: readonly HeldGate[]): HeldGate | undefined =>
   gates.findLast((gate) => gate.agent === undefined) ?? gates[0];
 
 export const hashPrompt = (text: string): string => new Bun.CryptoHasher("sha256").update(text.trim()).digest("hex");
-
-/** What is kept of a hook's input. */
-export const toEvent = (at: number, input: HookInput): ChannelEvent => ({
-  at,
-  event: input.event,
-  session_id: input.sessionId,
-  ...present({ prompt_id: input.promptId }),
-  ...(input.prompt === undefined ? {} : { prompt_hash: hashPrompt(input.prompt) }),
-  ...(input.lastText === undefined ? {} : { text: input.lastText.slice(0, maxText) }),
-  ...present({ background: input.background, error: input.error, tool: input.toolName, agent: input.agentType }),
-});

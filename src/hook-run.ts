@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type Channel, gatesDir, openChannel, toEvent } from "./channel.ts";
+import { type Channel, type ChannelEvent, gatesDir, hashPrompt, openChannel } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { parseSessionFile } from "./claude-session.ts";
 import { createSidecarStore, type Sidecar } from "./driven.ts";
@@ -20,6 +20,24 @@ export async function runHook(sys: Sys): Promise<string | undefined> {
   openChannel(sys, dir).append(toEvent(sys.now(), input));
   return input.event === "PermissionRequest" ? holdRequest(sys, dir, input) : undefined;
 }
+
+/** A last answer longer than this is read from the transcript. */
+const maxText = 64 * 1024;
+
+const toEvent = (at: number, input: HookInput): ChannelEvent => ({
+  at,
+  event: input.event,
+  session_id: input.sessionId,
+  ...present({
+    prompt_id: input.promptId,
+    prompt_hash: input.prompt === undefined ? undefined : hashPrompt(input.prompt),
+    text: input.lastText?.slice(0, maxText),
+    background: input.background,
+    error: input.error,
+    tool: input.toolName,
+    agent: input.agentType,
+  }),
+});
 
 const pollMs = 1000;
 /** A dialog is up about 0.1 s after its hook; without one by now, somebody else has answered. */

@@ -1,13 +1,9 @@
+/** What is kept on disk: a file with one value, a folder of records, a log of lines; tables are for `database`. */
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
 import { parseRecord } from "./json.ts";
 import { lockDir } from "./paths.ts";
 import { type Sys, until } from "./sys.ts";
-
-/**
- * What this program keeps on disk has one of four shapes: a file that holds one value, a folder of records, a log of lines, and
- * the tables of `database`. Whoever keeps something says where, what is whole, and how it is written; the rest is here.
- */
 
 const lockTimeoutMs = 30_000;
 const stepMs = 10;
