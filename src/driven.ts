@@ -1,6 +1,6 @@
 import { UserError } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
-import { sidecarDir } from "./paths.ts";
+import { drivenDir } from "./paths.ts";
 import { openRecords, type Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -8,7 +8,7 @@ import type { Sys } from "./sys.ts";
  * What csd remembers of a session it started, in `<state>/csd/sessions/<name>.json`. The keys up to `created` are those
  * of the older csd, which ignores the rest, so both tools can read one another's files; the rest is absent in its files.
  */
-export interface Sidecar {
+export interface Driven {
   name: string;
   session_id: string;
   /** Real path. */
@@ -39,7 +39,7 @@ const optionalTexts = ["backend_version", "backend_path", "config_dir", "socket"
 const optionalNumbers = ["server_pid", "pid"] as const;
 
 /** Checked by hand: `csd state` runs in loops, and loading a schema library would double its start. Throws with the key that is wrong. */
-export function parseSidecar(text: string): Sidecar {
+export function parseDriven(text: string): Driven {
   const fields: unknown = JSON.parse(text);
   if (!isRecord(fields)) throw new Error("not an object");
   const wrong = (key: string, wanted: string) => new Error(`${key} must be ${wanted}`);
@@ -52,12 +52,12 @@ export function parseSidecar(text: string): Sidecar {
   for (const key of optionalNumbers) if (fields[key] !== undefined && typeof fields[key] !== "number") throw wrong(key, "a number");
   for (const key of optionalTexts) if (fields[key] === null) delete fields[key];
   fields.permission_mode = mode ?? null;
-  return fields as unknown as Sidecar;
+  return fields as unknown as Driven;
 }
 
 /** The older csd's keys, in its order: what `spawn` and `ps` print. */
-export function publicSidecar(sidecar: Sidecar): Record<string, unknown> {
-  const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = sidecar;
+export function publicDriven(driven: Driven): Record<string, unknown> {
+  const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = driven;
   const version = present({ backend_version });
   return { name, session_id, cwd, backend, jsonl_path, permission_mode, ...version, created };
 }
@@ -89,10 +89,10 @@ export function defaultName(cwd: string, sessionId: string): string {
 }
 
 /** By the session's name; broken ones are named, not fatal. */
-export const createSidecarStore = (sys: Sys): Records<Sidecar> =>
-  openRecords<Sidecar>(sys, {
-    dir: sidecarDir(sys),
-    decode: parseSidecar,
-    encode: (sidecar) => JSON.stringify({ ...sidecar, version: 1 }, null, 2),
+export const createDrivenStore = (sys: Sys): Records<Driven> =>
+  openRecords<Driven>(sys, {
+    dir: drivenDir(sys),
+    decode: parseDriven,
+    encode: (driven) => JSON.stringify({ ...driven, version: 1 }, null, 2),
     hint: (name) => `remove it with: csd kill ${name}`,
   });

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { type Channel, type ChannelEvent, gatesDir, hashPrompt, openChannel } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { parseSessionFile } from "./claude-session.ts";
-import { createSidecarStore, type Sidecar } from "./driven.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
 import { channelVariable } from "./launch.ts";
 import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
@@ -44,8 +44,8 @@ const pollMs = 1000;
 const dialogTimeoutMs = 10_000;
 
 async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<string | undefined> {
-  const sidecar = createSidecarStore(sys).read(basename(dir));
-  if (sidecar?.pid === undefined) return undefined;
+  const driven = createDrivenStore(sys).read(basename(dir));
+  if (driven?.pid === undefined) return undefined;
   const channel = openChannel(sys, dir);
   const id = sys.randomId();
   const own = await readProcess(sys, sys.pid);
@@ -58,8 +58,8 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     input: input.toolInput ?? {},
     ...present({ agent: input.agentType }),
   };
-  const isOver = createDialogWatch(sys, sidecar, channel, input.agentType);
-  const watch = sys.watch([dir, gatesDir(dir), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
+  const isOver = createDialogWatch(sys, driven, channel, input.agentType);
+  const watch = sys.watch([dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys))]);
   const stopListening = sys.onInterrupt(() => channel.release(id));
   try {
     channel.hold(gate);
@@ -84,9 +84,9 @@ const foreignMs = 1500;
 const turnEvents = ["UserPromptSubmit", "Stop", "StopFailure"];
 
 /** True once the dialog of this request has come and gone: by a key at the pane, with its turn, or with claude itself. */
-function createDialogWatch(sys: Sys, sidecar: Sidecar, channel: Channel, agent: string | undefined): () => Promise<boolean> {
+function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, agent: string | undefined): () => Promise<boolean> {
   const startedAt = sys.now();
-  const path = sessionFilePath(sidecar.config_dir ?? configDir(sys), sidecar.pid ?? 0);
+  const path = sessionFilePath(driven.config_dir ?? configDir(sys), driven.pid ?? 0);
   let own: number | undefined;
   /** The same thread asks one thing at a time, and a turn that ends or begins has no open request. */
   const isPassed = async () =>
@@ -95,7 +95,7 @@ function createDialogWatch(sys: Sys, sidecar: Sidecar, channel: Channel, agent: 
         at > startedAt && ((event === "PermissionRequest" && other === agent) || (agent === undefined && turnEvents.includes(event))),
     );
   return async () => {
-    if ((await readProcess(sys, sidecar.pid ?? 0)) === undefined || (await isPassed())) return true;
+    if ((await readProcess(sys, driven.pid ?? 0)) === undefined || (await isPassed())) return true;
     const file = parseSessionFile(sys.readText(path) ?? "");
     // A torn read says nothing; versions before 2.1.158 publish no status.
     if (file?.status === undefined) return false;

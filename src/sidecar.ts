@@ -10,7 +10,7 @@ import type { Sys } from "./sys.ts";
  * What csm remembers of a conversation, in `~/.claude.shared/smart/<id>.json`, in the form of the older tool. Keys that it does
  * not know stay.
  */
-export interface SessionSidecar {
+export interface Sidecar {
   sessionId?: string;
   /** Unix seconds, with a fraction. */
   ts?: number;
@@ -40,7 +40,7 @@ const flags: [key: "permissionMode" | "effort" | "model", flag: string][] = [
 ];
 
 /** Empty for a file that is missing or broken: what was remembered is lost, the conversation is not. */
-export function parseSessionSidecar(text: string | undefined): SessionSidecar & Record<string, unknown> {
+export function parseSidecar(text: string | undefined): Sidecar & Record<string, unknown> {
   const fields = parseRecord(text) ?? {};
   const { hop } = fields;
   const others = Object.entries(fields).filter(([key]) => key !== "hop" && !Object.hasOwn(kinds, key));
@@ -54,34 +54,31 @@ function parseHop(value: unknown): number {
 }
 
 /** The flags that a conversation is resumed with, without those that are given anew. */
-export const sidecarFlags = (
-  sidecar: SessionSidecar,
-  given: Pick<SessionSidecar, "permissionMode" | "effort" | "model"> = {},
-): string[][] => flags.flatMap(([key, flag]) => (isSet(sidecar[key]) && given[key] === undefined ? [[flag, sidecar[key]]] : []));
+export const sidecarFlags = (sidecar: Sidecar, given: Pick<Sidecar, "permissionMode" | "effort" | "model"> = {}): string[][] =>
+  flags.flatMap(([key, flag]) => (isSet(sidecar[key]) && given[key] === undefined ? [[flag, sidecar[key]]] : []));
 
 const isSet = (value: string | undefined): value is string => value !== undefined && value !== "" && !value.startsWith("-");
 
-export const readSessionSidecar = (sys: Sys, sessionId: string): SessionSidecar & Record<string, unknown> =>
-  openSidecar(sys, sessionId).read();
+export const readSidecar = (sys: Sys, sessionId: string): Sidecar & Record<string, unknown> => openSidecar(sys, sessionId).read();
 
 /** Puts these over what is there, while nobody else does; the result is what then stands in the file. */
-export const mergeSessionSidecar = (sys: Sys, sessionId: string, changes: SessionSidecar): Promise<SessionSidecar> =>
+export const mergeSidecar = (sys: Sys, sessionId: string, changes: Sidecar): Promise<Sidecar> =>
   // Through the parser, so that the keys stand in their order.
-  openSidecar(sys, sessionId).update((known) => parseSessionSidecar(JSON.stringify({ ...known, ...changes })));
+  openSidecar(sys, sessionId).update((known) => parseSidecar(JSON.stringify({ ...known, ...changes })));
 
-function openSidecar(sys: Sys, sessionId: string): Store<SessionSidecar & Record<string, unknown>> {
+function openSidecar(sys: Sys, sessionId: string): Store<Sidecar & Record<string, unknown>> {
   if (!isSessionId(sessionId))
     throw usageError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID; csm scan lists them");
   return openStore(sys, {
     path: join(smartDir(sys), `${sessionId.toLowerCase()}.json`),
     name: "session-sidecar",
     empty: {},
-    decode: parseSessionSidecar,
+    decode: parseSidecar,
     encode: JSON.stringify,
   });
 }
 
-const keyNames: Readonly<Record<string, keyof SessionSidecar>> = {
+const keyNames: Readonly<Record<string, keyof Sidecar>> = {
   session_id: "sessionId",
   sessionId: "sessionId",
   permission_mode: "permissionMode",
@@ -94,7 +91,7 @@ const keyNames: Readonly<Record<string, keyof SessionSidecar>> = {
 };
 
 /** `key=value` words of the command line. */
-export function parseSidecarPairs(pairs: readonly string[]): SessionSidecar {
+export function parseSidecarPairs(pairs: readonly string[]): Sidecar {
   const changes: Record<string, unknown> = {};
   for (const pair of pairs) {
     const at = pair.indexOf("=");
