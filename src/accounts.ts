@@ -3,6 +3,7 @@ import { type ConfigFacts, parseConfigFacts } from "./claude-usage.ts";
 import { statuslineDir } from "./paths.ts";
 import { claudeJsonPath, currentProfile, plainDir, profileDirs, type Registry, realDir } from "./profiles.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
+import { openRecords } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import { type FileNote, type Ledger, type Reading, readingsOf } from "./usage-ledger.ts";
 
@@ -65,17 +66,18 @@ function readFacts(sys: Sys, path: string, notes: ReadonlyMap<string, FileNote>,
 const sampleLifeMs = 2 * 86_400_000;
 
 /** What status lines were told last, one per session; forgotten after two days. `isWanted` leaves files out by when they were written. */
-function readStatuslines(sys: Sys, isWanted: (name: string, modifiedAt: number) => boolean): StatuslineSample[] {
+function readStatuslines(sys: Sys, isWanted: (file: string, modifiedAt: number) => boolean): StatuslineSample[] {
   const dir = statuslineDir(sys);
-  return sys.list(dir).flatMap((name) => {
-    const path = join(dir, name);
-    const modifiedAt = sys.modifiedAt(path) ?? 0;
-    const isSample = name.endsWith(".json");
+  for (const file of sys.list(dir)) {
     // A temporary file that is old was left by a process that was killed.
-    if (sys.now() - modifiedAt > (isSample ? sampleLifeMs : 60_000)) sys.remove(path);
-    return (isSample && isWanted(name, modifiedAt) ? parseSample(sys.readText(path) ?? "") : undefined) ?? [];
-  });
+    const lifeMs = file.endsWith(".json") ? sampleLifeMs : 60_000;
+    if (sys.now() - modifiedIn(sys, dir, file) > lifeMs) sys.remove(join(dir, file));
+  }
+  const samples = openRecords<StatuslineSample>(sys, { dir, decode: parseSample });
+  return samples.list((name) => isWanted(`${name}.json`, modifiedIn(sys, dir, `${name}.json`))).records;
 }
+
+const modifiedIn = (sys: Sys, dir: string, file: string): number => sys.modifiedAt(join(dir, file)) ?? 0;
 
 const foldNote = "statuslines";
 /** Within one tick of a file system's clock two writes look alike. */

@@ -1,5 +1,5 @@
 import { gateOf } from "./dashboard-state.ts";
-import { createSidecarStore, type Sidecar } from "./driven.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { createDriver, type Target, trackedTarget } from "./driver.ts";
 import { killSession } from "./driver-kill.ts";
 import { sendPrompt } from "./driver-prompt.ts";
@@ -54,8 +54,8 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
     },
     async stop(session) {
       requireOwn(session);
-      const sidecar = readSidecar(sys, session);
-      if (sidecar !== undefined) await killSession(driver, sidecar.name);
+      const driven = readDriven(sys, session);
+      if (driven !== undefined) await killSession(driver, driven.name);
       else {
         const owner = await readProcess(sys, session.pid);
         if (owner === undefined || session.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${session.name} has ended already`);
@@ -67,7 +67,7 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
     async start(cwd) {
       const dir = cwd.startsWith("~/") && sys.homeDir !== undefined ? `${sys.homeDir}${cwd.slice(1)}` : cwd;
       const spawned = await spawnSession(driver, { cwd: dir });
-      return `started ${spawned.sidecar.name}`;
+      return `started ${spawned.driven.name}`;
     },
     async planFocus(session) {
       requireOwn(session);
@@ -98,8 +98,8 @@ function requireOwn(session: LiveSession): void {
 /** How a session can be typed into: csd's record of it, or its pane, where it surely is the one that has the keyboard. */
 async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Promise<Target> {
   requireOwn(session);
-  const sidecar = readSidecar(sys, session);
-  if (sidecar !== undefined) return trackedTarget(sys, sidecar);
+  const driven = readDriven(sys, session);
+  if (driven !== undefined) return trackedTarget(sys, driven);
   if (session.kind !== "interactive") throw new UserError(`${session.name} is a ${session.kind} session: nobody can type into it`);
   const pane = await monitor.findPane(session);
   if (pane === undefined || session.configDir === undefined)
@@ -110,9 +110,9 @@ async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Pro
 }
 
 /** csd's record of this very process: a name may have gone to another session meanwhile. */
-function readSidecar(sys: Sys, { driver, pid }: LiveSession): Sidecar | undefined {
-  const sidecar = driver === undefined ? undefined : createSidecarStore(sys).read(driver);
-  return sidecar?.pid === pid ? sidecar : undefined;
+function readDriven(sys: Sys, { driver, pid }: LiveSession): Driven | undefined {
+  const driven = driver === undefined ? undefined : createDrivenStore(sys).read(driver);
+  return driven?.pid === pid ? driven : undefined;
 }
 
 const paneTarget = (sys: Sys, session: LiveSession, pane: Pane): Target => ({

@@ -1,9 +1,10 @@
 import { join } from "node:path";
-import { type GateReply, type HookInput, renderGateReply } from "./claude-hooks.ts";
-import { present } from "./json.ts";
+import { type GateReply, renderGateReply } from "./claude-hooks.ts";
+import { hasShape, parseRecord, present } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import type { HookSignals } from "./status.ts";
+import { openLog, openRecords } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /**
@@ -19,6 +20,11 @@ export interface Channel {
   readGates(): Promise<HeldGate[]>;
   /** Hands a reply to the hook that holds the request; it is gone from `readGates` once the hook has taken it. */
   reply(gate: HeldGate, reply: GateReply): void;
+  /** For the hook: shows that it waits. */
+  hold(gate: HeldGate): void;
+  /** What claude is to be told; undefined until somebody has replied. */
+  readReply(id: string): string | undefined;
+  release(id: string): void;
 }
 
 export interface ChannelEvent {
@@ -49,41 +55,42 @@ export interface HeldGate {
 }
 
 const tailBytes = 256 * 1024;
-/** A last answer longer than this is read from the transcript. */
-const maxText = 64 * 1024;
 
 export const channelDir = (sys: Sys, name: string): string => join(runDir(sys), name);
+export const gatesDir = (dir: string): string => join(dir, "gates");
 
 export function openChannel(sys: Sys, dir: string): Channel {
-  const gatesDir = join(dir, "gates");
-  const readGate = (name: string): HeldGate[] => {
-    try {
-      return [JSON.parse(sys.readText(join(gatesDir, name)) ?? "") as HeldGate];
-    } catch {
-      // Answered since the folder was listed.
-      return [];
-    }
-  };
+  const events = openLog<ChannelEvent>(sys, {
+    path: join(dir, "events.jsonl"),
+    readBytes: tailBytes,
+    isEntry: (fields) => hasShape(fields, { at: "number", event: "string" }),
+  });
+  const gates = openRecords<HeldGate>(sys, {
+    dir: gatesDir(dir),
+    decode: (text) => parseRecord(text) as HeldGate | undefined,
+    encode: JSON.stringify,
+  });
+  const replyPath = (id: string) => join(gatesDir(dir), `${id}.reply`);
   return {
     dir,
-    async readEvents() {
-      const tail = sys.readTail(join(dir, "events.jsonl"), tailBytes);
-      return (tail?.lines ?? []).flatMap(parseEvent);
-    },
-    append: (event) => sys.appendPrivate(join(dir, "events.jsonl"), `${JSON.stringify(event)}\n`),
+    readEvents: async () => events.read(),
+    append: events.append,
     async readGates() {
-      const held = sys
-        .list(gatesDir)
-        .filter((name) => name.endsWith(".json"))
-        .flatMap(readGate);
       const alive: HeldGate[] = [];
-      for (const gate of held) {
+      for (const gate of gates.list().records) {
         const owner = await readProcess(sys, gate.pid);
         if (owner !== undefined && (gate.start === undefined || gate.start === owner.start)) alive.push(gate);
       }
       return alive.sort((a, b) => a.at - b.at);
     },
-    reply: (gate, reply) => sys.writePrivate(join(gatesDir, `${gate.id}.reply`), renderGateReply(gate.input, reply)),
+    reply: (gate, reply) => sys.writePrivate(replyPath(gate.id), renderGateReply(gate.input, reply)),
+    hold: (gate) => gates.write(gate.id, gate),
+    readReply: (id) => sys.readText(replyPath(id)),
+    release(id) {
+      // The gate first: csd takes a gate without its file for answered.
+      gates.remove(id);
+      sys.remove(replyPath(id));
+    },
   };
 }
 
@@ -92,10 +99,9 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
   const newest = (name: string) => events.findLast((event) => event.event === name);
   const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), chooseGate(gates)];
   return {
-    ...(prompt === undefined ? {} : { promptAt: prompt.at }),
+    ...present({ promptAt: prompt?.at, gate }),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
     ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
-    ...present({ gate }),
   };
 }
 
@@ -103,25 +109,4 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
 export const chooseGate = (gates: readonly HeldGate[]): HeldGate | undefined =>
   gates.findLast((gate) => gate.agent === undefined) ?? gates[0];
 
-function parseEvent(line: string): ChannelEvent[] {
-  try {
-    const event = JSON.parse(line) as ChannelEvent;
-    return typeof event.at === "number" && typeof event.event === "string" ? [event] : [];
-  } catch {
-    // A torn line: appends are whole unless the disk is full.
-    return [];
-  }
-}
-
 export const hashPrompt = (text: string): string => new Bun.CryptoHasher("sha256").update(text.trim()).digest("hex");
-
-/** What is kept of a hook's input. */
-export const toEvent = (at: number, input: HookInput): ChannelEvent => ({
-  at,
-  event: input.event,
-  session_id: input.sessionId,
-  ...present({ prompt_id: input.promptId }),
-  ...(input.prompt === undefined ? {} : { prompt_hash: hashPrompt(input.prompt) }),
-  ...(input.lastText === undefined ? {} : { text: input.lastText.slice(0, maxText) }),
-  ...present({ background: input.background, error: input.error, tool: input.toolName, agent: input.agentType }),
-});

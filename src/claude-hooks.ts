@@ -1,4 +1,4 @@
-import { isRecord } from "./json.ts";
+import { isRecord, parseRecord, present, shape } from "./json.ts";
 
 /** One run of a hook, as Claude Code describes it on the hook's stdin (fields as of 2.1.329). */
 export interface HookInput {
@@ -25,39 +25,26 @@ export interface HookInput {
 
 /** Undefined for what is no hook input. Checked by hand: a hook runs inside claude's turn, and no schema library may slow it. */
 export function parseHookInput(text: string): HookInput | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Not from Claude Code: a hook must not disturb whoever called it.
-    return undefined;
-  }
-  if (!isRecord(value) || typeof value.hook_event_name !== "string") return undefined;
-  const input: HookInput = { event: value.hook_event_name, sessionId: textOf(value.session_id) ?? "" };
-  const texts = {
-    promptId: "prompt_id",
-    prompt: "prompt",
-    toolName: "tool_name",
-    agentType: "agent_type",
-    lastText: "last_assistant_message",
-    error: "error",
-    transcriptPath: "transcript_path",
-    reason: "reason",
-  };
-  for (const [key, name] of Object.entries(texts) as [keyof typeof texts, string][]) {
-    const text = textOf(value[name]);
-    if (text !== undefined) input[key] = text;
-  }
-  if (isRecord(value.tool_input)) input.toolInput = value.tool_input;
-  if (Array.isArray(value.background_tasks))
-    input.background = value.background_tasks
-      .filter(isRecord)
-      .filter((task) => task.status !== "completed")
-      .map((task) => textOf(task.type) ?? "task");
-  return input;
+  const { event, sessionId = "", background, ...rest } = shape(parseRecord(text) ?? {}, wanted);
+  if (event === undefined) return undefined;
+  const running = background?.filter(isRecord).filter((task) => task.status !== "completed");
+  return { event, sessionId, ...rest, ...present({ background: running?.map(({ type }) => (typeof type === "string" ? type : "task")) }) };
 }
 
-const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const wanted = {
+  event: ["hook_event_name", "string"],
+  sessionId: ["session_id", "string"],
+  promptId: ["prompt_id", "string"],
+  prompt: "string",
+  toolName: ["tool_name", "string"],
+  agentType: ["agent_type", "string"],
+  lastText: ["last_assistant_message", "string"],
+  error: "string",
+  transcriptPath: ["transcript_path", "string"],
+  reason: "string",
+  toolInput: ["tool_input", "record"],
+  background: ["background_tasks", "list"],
+} as const;
 
 /** The hooks csd wants of a session that it starts. */
 const wantedEvents = ["UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure"] as const;
@@ -77,14 +64,9 @@ export function renderHookSettings(command: string, events: readonly string[] = 
 
 /** The same beside settings that the user gave on the command line, as only one `--settings` counts. Undefined when theirs are no object. */
 export function addHookSettings(own: string, hooks: string): string | undefined {
-  let settings: unknown;
-  try {
-    settings = JSON.parse(own);
-  } catch {
-    // claude will say what is wrong with them.
-    return undefined;
-  }
-  if (!isRecord(settings)) return undefined;
+  const settings = parseRecord(own);
+  // claude will say what is wrong with them.
+  if (settings === undefined) return undefined;
   const theirs = isRecord(settings.hooks) ? settings.hooks : {};
   const merged: Record<string, unknown> = { ...theirs };
   for (const [event, entries] of Object.entries((JSON.parse(hooks) as { hooks: Record<string, unknown[]> }).hooks))

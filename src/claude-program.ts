@@ -1,3 +1,5 @@
+import { isRecord, parseRecord, shape } from "./json.ts";
+
 /** How many words a flag of claude takes, in the terms of its own parser (commander). */
 export type FlagArity = "none" | "one" | "optional" | "many";
 
@@ -77,13 +79,11 @@ export function flagValue(args: readonly string[], flag: string): string | undef
 
 /** Whether claude works in this folder without asking first: it trusts a folder, or one above it (`.claude.json` of 2.1.329). */
 export function isTrusted(text: string, folder: string): boolean {
-  try {
-    const { projects } = JSON.parse(text) as { projects?: Record<string, { hasTrustDialogAccepted?: unknown } | null> };
-    return Object.entries(projects ?? {}).some(([path, project]) => isWithin(folder, path) && project?.hasTrustDialogAccepted === true);
-  } catch {
-    // Torn, or no such file: claude will ask.
-    return false;
-  }
+  // Torn, or no such file: claude will ask.
+  const { projects = {} } = shape(parseRecord(text) ?? {}, { projects: "record" });
+  return Object.entries(projects).some(
+    ([path, project]) => isWithin(folder, path) && isRecord(project) && project.hasTrustDialogAccepted === true,
+  );
 }
 
 const isWithin = (folder: string, path: string): boolean => folder === path || folder.startsWith(`${path.replace(/[/\\]$/, "")}/`);

@@ -1,3 +1,5 @@
+import { parseRecord, present, shape } from "./json.ts";
+
 /** What Claude Code says of its own process in `<config>/sessions/<pid>.json` (fields as of 2.1.329). */
 export interface SessionFile {
   pid: number;
@@ -29,30 +31,31 @@ const statuses: ReadonlySet<string> = new Set(["idle", "busy", "waiting", "shell
 
 /** Undefined for anything that is not (yet) a whole session file: Claude Code rewrites it in place, so reads can be torn. */
 export function parseSessionFile(text: string): SessionFile | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Torn or empty: the next read brings the whole file.
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const fields = value as Record<string, unknown>;
-  if (typeof fields.pid !== "number" || typeof fields.sessionId !== "string") return undefined;
-  const file: SessionFile = { pid: fields.pid, sessionId: fields.sessionId, cwd: typeof fields.cwd === "string" ? fields.cwd : "" };
-  if (typeof fields.status === "string") file.status = statuses.has(fields.status) ? (fields.status as SessionStatus) : "other";
-  for (const key of ["procStart", "waitingFor", "name", "kind", "entrypoint", "version", "tmux", "pidDomain"] as const) {
-    const text = fields[key];
-    if (typeof text === "string") file[key] = text;
-  }
-  for (const key of ["startedAt", "statusUpdatedAt"] as const) {
-    const time = fields[key];
-    if (typeof time === "number") file[key] = time;
-  }
+  const { pid, sessionId, cwd = "", status: word, updatedAt, ...rest } = shape(parseRecord(text) ?? {}, wanted);
+  if (pid === undefined || sessionId === undefined) return undefined;
+  const status = word === undefined || statuses.has(word) ? (word as SessionStatus | undefined) : "other";
   // 2.1.158 has only this one, and moves it with each status.
-  if (file.statusUpdatedAt === undefined && typeof fields.updatedAt === "number") file.statusUpdatedAt = fields.updatedAt;
-  return file;
+  const statusUpdatedAt = rest.statusUpdatedAt ?? updatedAt;
+  return { pid, sessionId, cwd, ...rest, ...present({ status, statusUpdatedAt }) };
 }
+
+const wanted = {
+  pid: "number",
+  sessionId: "string",
+  cwd: "string",
+  status: "string",
+  procStart: "string",
+  waitingFor: "string",
+  name: "string",
+  kind: "string",
+  entrypoint: "string",
+  version: "string",
+  tmux: "string",
+  pidDomain: "string",
+  startedAt: "number",
+  statusUpdatedAt: "number",
+  updatedAt: "number",
+} as const;
 
 /** Session ids are UUIDs; nothing else may become a part of a file name. */
 export const isSessionId = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);

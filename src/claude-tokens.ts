@@ -1,4 +1,4 @@
-import { isRecord } from "./json.ts";
+import { isRecord, parseJson, parseRecord, shape } from "./json.ts";
 
 /** Tokens of one answer by kind, as Claude Code 2.1.x writes them into `message.usage`. */
 export interface Tokens {
@@ -35,13 +35,9 @@ export const syntheticModel = "<synthetic>";
 
 /** One line, parsed as a whole: `none` when it is not about usage, `unreadable` when its usage cannot be understood. */
 export function parseUsageLine(line: string): UsageLine | "none" | "unreadable" {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(line);
-  } catch {
-    // A damaged line: what it counted is lost, and the caller says so.
-    return "unreadable";
-  }
+  const parsed = parseJson(line);
+  // A damaged line: what it counted is lost, and the caller says so.
+  if (parsed === undefined) return "unreadable";
   const entry = findAnswer(parsed);
   if (entry === undefined) return "none";
   const message = isRecord(entry.message) ? entry.message : {};
@@ -105,17 +101,15 @@ function readUsage(
 
 /** What a `compact_boundary` line (seen on 2.1.329) says is left of the conversation. */
 export function parseCompaction(line: string): { at: number; tokens: number } | undefined {
-  try {
-    const entry: unknown = JSON.parse(line);
-    if (!isRecord(entry) || entry.type !== "system" || !isRecord(entry.compactMetadata)) return undefined;
-    const at = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
-    const tokens = count(entry.compactMetadata.postTokens ?? Number.NaN);
-    return Number.isNaN(at) || tokens === undefined ? undefined : { at, tokens };
-  } catch {
-    // A damaged line: the next answer tells the context again.
-    return undefined;
-  }
+  // A damaged line: the next answer tells the context again.
+  const { type, timestamp, compactMetadata } = shape(parseRecord(line) ?? {}, wantedOfCompaction);
+  if (type !== "system" || timestamp === undefined || compactMetadata === undefined) return undefined;
+  const at = Date.parse(timestamp);
+  const tokens = count(compactMetadata.postTokens ?? Number.NaN);
+  return Number.isNaN(at) || tokens === undefined ? undefined : { at, tokens };
 }
+
+const wantedOfCompaction = { type: "string", timestamp: "string", compactMetadata: "record" } as const;
 
 const maxCount = 1e15;
 

@@ -1,5 +1,5 @@
 import { parseReset } from "./claude-reset.ts";
-import { isRecord, present } from "./json.ts";
+import { isRecord, parseJson, parseRecord, present } from "./json.ts";
 
 /** A share of an allowance, of 100, and when it starts over. */
 export interface UsageWindow {
@@ -111,12 +111,7 @@ function readKey(text: string, key: string): unknown {
   if (match === null) return undefined;
   const from = match.index + match[0].length;
   const to = endOfObject(text, from);
-  try {
-    return to === undefined ? undefined : JSON.parse(text.slice(from, to));
-  } catch {
-    // Torn: claude is writing it.
-    return undefined;
-  }
+  return to === undefined ? undefined : parseJson(text.slice(from, to));
 }
 
 const maxObjectLength = 100_000;
@@ -140,8 +135,8 @@ function endOfObject(text: string, from: number): number | undefined {
 export function parseUsageAnswer(output: string, requestId: string, now: number): Windows | string {
   for (const line of output.split("\n")) {
     if (!line.includes("control_response") || !line.includes(requestId)) continue;
-    const message = parseJson(line);
-    const response = isRecord(message) && isRecord(message.response) ? message.response : {};
+    const message = parseRecord(line);
+    const response = isRecord(message?.response) ? message.response : {};
     if (response.request_id !== requestId) continue;
     if (response.subtype !== "success") return "claude refused the request";
     const body = isRecord(response.response) ? response.response : {};
@@ -154,12 +149,3 @@ export function parseUsageAnswer(output: string, requestId: string, now: number)
 
 export const usageRequest = (requestId: string): string =>
   `${JSON.stringify({ type: "control_request", request_id: requestId, request: { subtype: "get_usage", skip_behaviors: true } })}\n`;
-
-export function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    // Not JSON is as good as nothing for every caller.
-    return undefined;
-  }
-}

@@ -23,7 +23,7 @@ export const doctorCommand = command({
     });
     if (isJson) printJson(app, diagnosis);
     else app.out(renderDiagnosis(app, diagnosis));
-    if (rememberDiagnosis(app.sys, diagnosis) && !isJson) app.tell(`remembered in ${memoryPath(app.sys)}`);
+    if ((await rememberDiagnosis(app.sys, diagnosis)) && !isJson) app.tell(`remembered in ${memoryPath(app.sys)}`);
     if (diagnosis.verdict !== "trusted") throw new SilentExit(exitCode.failure);
   },
 });

@@ -1,7 +1,7 @@
 import { versionWarning } from "./claude-version.ts";
 import type { App } from "./cmd-record.ts";
 import { readExamination } from "./doctor-memory.ts";
-import type { Sidecar } from "./driven.ts";
+import type { Driven } from "./driven.ts";
 import type { Answer } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
@@ -11,8 +11,8 @@ import { present } from "./json.ts";
 export const printJson = (app: App, value: unknown): void => app.out(JSON.stringify(value, null, 2));
 
 /** `marker_warning`, the last key of what names a session; nothing when its version is verified or `csd doctor` trusts it. */
-export function warningOf(app: App, sidecar: Sidecar): { marker_warning?: string } {
-  const { backend, backend_version: version, backend_path: path } = sidecar;
+export function warningOf(app: App, driven: Driven): { marker_warning?: string } {
+  const { backend, backend_version: version, backend_path: path } = driven;
   const warning = versionWarning(backend, version, app.sys.env.CSD_VERIFIED_VERSIONS, readExamination(app.sys, version, path));
   return present({ marker_warning: warning });
 }

@@ -1,6 +1,6 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { publicSidecar, type Sidecar } from "./driven.ts";
+import { type Driven, publicDriven } from "./driven.ts";
 import { createDriver, readAll } from "./driver.ts";
 
 export const psCommand = command({
@@ -17,22 +17,22 @@ export const psCommand = command({
     if (args.json === true) {
       const warnings = new Map<string, ReturnType<typeof warningOf>>();
       /** Many sessions run the same claude: what is remembered of it is read once. */
-      const warning = (sidecar: Sidecar) => {
-        const key = [sidecar.backend, sidecar.backend_version, sidecar.backend_path].join("\n");
-        const found = warnings.get(key) ?? warningOf(app, sidecar);
+      const warning = (driven: Driven) => {
+        const key = [driven.backend, driven.backend_version, driven.backend_path].join("\n");
+        const found = warnings.get(key) ?? warningOf(app, driven);
         warnings.set(key, found);
         return found;
       };
-      const entries = sessions.map(({ sidecar, verdict }) => ({
-        ...publicSidecar(sidecar),
+      const entries = sessions.map(({ driven, verdict }) => ({
+        ...publicDriven(driven),
         alive: verdict.status !== "dead",
         state: verdict,
-        ...warning(sidecar),
+        ...warning(driven),
       }));
       return printJson(app, { sessions: entries });
     }
     if (sessions.length === 0) return app.out("no tracked sessions");
-    const rows = sessions.map(({ sidecar, verdict }) => [sidecar.name, String(verdict.status !== "dead"), verdict.status, sidecar.cwd]);
+    const rows = sessions.map(({ driven, verdict }) => [driven.name, String(verdict.status !== "dead"), verdict.status, driven.cwd]);
     // The widths of the older csd, which scripts cut by.
     const line = ([name = "", alive = "", status = "", cwd = ""]: string[]) =>
       `${name.padEnd(28)} ${alive.padEnd(6)} ${status.padEnd(14)} ${cwd}`;

@@ -1,6 +1,6 @@
 import { given, printJson, spawnFlags, spawnOptions } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { publicSidecar } from "./driven.ts";
+import { publicDriven } from "./driven.ts";
 import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { present } from "./json.ts";
@@ -19,12 +19,12 @@ export const spawnCommand = command({
     ["csd spawn --cwd ~/app | jq -r .name", "start in another folder and keep the name"],
   ],
   async run({ args, app }) {
-    const { sidecar, warning } = await spawnSession(createDriver(app.sys), {
+    const { driven, warning } = await spawnSession(createDriver(app.sys), {
       ...spawnOptions(args),
       ...given("name", args.name),
       ...given("backend", args.backend),
       isTrusted: args.trust === true,
     });
-    printJson(app, { ...publicSidecar(sidecar), ...present({ marker_warning: warning }) });
+    printJson(app, { ...publicDriven(driven), ...present({ marker_warning: warning }) });
   },
 });

@@ -11,6 +11,6 @@ export const stateCommand = command({
     const driver = createDriver(app.sys);
     const target = findTracked(driver, args.session);
     const verdict = await readState(driver, target);
-    printJson(app, { ...verdict, ...(target.sidecar === undefined ? {} : warningOf(app, target.sidecar)) });
+    printJson(app, { ...verdict, ...(target.driven === undefined ? {} : warningOf(app, target.driven)) });
   },
 });

@@ -2,7 +2,7 @@ import { renderLocalTime } from "./calendar.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { duration } from "./format.ts";
-import { type JournalEntry, readJournal } from "./journal.ts";
+import { type JournalEntry, openJournal } from "./journal.ts";
 import { printableLine } from "./sanitize.ts";
 
 const defaultLines = 20;
@@ -23,7 +23,8 @@ export const logCommand = command({
     const count = args.lines === undefined ? defaultLines : Number(args.lines);
     if (!Number.isInteger(count) || count < 1)
       throw usageError(`csm log: --lines must be a whole number, not ${JSON.stringify(args.lines)}`);
-    const entries = readJournal(app.sys)
+    const entries = openJournal(app.sys)
+      .read()
       .filter(({ session }) => session.startsWith(args.session ?? ""))
       .slice(-count);
     if (args.json === true) return app.out(JSON.stringify({ entries }, null, 2));

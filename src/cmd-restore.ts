@@ -1,6 +1,6 @@
 import type { FlagTable } from "./claude-program.ts";
 import { type App, command } from "./cmd-record.ts";
-import { createSidecarStore } from "./driven.ts";
+import { createDrivenStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
 import { present } from "./json.ts";
@@ -124,15 +124,15 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const { sys, tell } = app;
   const known = await readFlags(app);
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
-  const driven = new Map(
-    createSidecarStore(sys)
+  const drivenById = new Map(
+    createDrivenStore(sys)
       .list()
-      .sidecars.map((sidecar) => [sidecar.session_id, sidecar]),
+      .records.map((driven) => [driven.session_id, driven]),
   );
   for (const lost of chosen) {
-    const sidecar = driven.get(lost.sessionId);
+    const driven = drivenById.get(lost.sessionId);
     const place = (): Place => ({ kind: "session", name: chooseTmuxName(lost, taken) });
-    const outcome = sidecar === undefined ? await openSession(sys, lost, known, place()) : await openDriven(sys, lost, sidecar);
+    const outcome = driven === undefined ? await openSession(sys, lost, known, place()) : await openDriven(sys, lost, driven);
     outcomes.set(lost.sessionId, outcome);
     if (!isQuiet) tell(`${printableLine(labelOf(lost))}: ${outcomeWords(outcome)}`);
   }

@@ -1,6 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { nearestWord, UserError } from "./errors.ts";
-import { mergeSessionSidecar, parseSidecarPairs, readSessionSidecar, type SessionSidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
+import { mergeSidecar, parseSidecarPairs, readSidecar, type Sidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
 
 const operations = ["read", "write", "merge", "flags"];
 
@@ -19,9 +19,9 @@ export const sidecarCommand = command({
   async run({ args: { operation, session }, rest, app }) {
     switch (operation) {
       case "read":
-        return app.out(JSON.stringify(readSessionSidecar(app.sys, session)));
+        return app.out(JSON.stringify(readSidecar(app.sys, session)));
       case "flags": {
-        const lines = sidecarFlags(readSessionSidecar(app.sys, session)).map((pair) => pair.join(" "));
+        const lines = sidecarFlags(readSidecar(app.sys, session)).map((pair) => pair.join(" "));
         if (lines.length > 0) app.out(lines.join("\n"));
         return;
       }
@@ -29,8 +29,8 @@ export const sidecarCommand = command({
       case "merge": {
         const changes = parsePairs(rest);
         // Also checks the id.
-        readSessionSidecar(app.sys, session);
-        if (rest.length > 0 || operation === "write") await mergeSessionSidecar(app.sys, session, changes);
+        readSidecar(app.sys, session);
+        if (rest.length > 0 || operation === "write") await mergeSidecar(app.sys, session, changes);
         return;
       }
       default: {
@@ -44,7 +44,7 @@ export const sidecarCommand = command({
   },
 });
 
-function parsePairs(pairs: readonly string[]): SessionSidecar {
+function parsePairs(pairs: readonly string[]): Sidecar {
   try {
     return parseSidecarPairs(pairs);
   } catch (error) {

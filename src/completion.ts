@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { parseSessionFile } from "./claude-session.ts";
-import { sessionsDir, sidecarDir } from "./paths.ts";
+import { drivenDir, sessionsDir } from "./paths.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
 
@@ -62,7 +62,7 @@ export const repliesOf = ({ verbs, choices, flags }: Word): string[] => [
 
 const readers: Readonly<Record<NameKind, (sys: Sys) => string[]>> = {
   profiles: (sys) => readRegistryOrNone(sys).profiles.map(({ name }) => name),
-  driven: (sys) => sys.list(sidecarDir(sys)).flatMap((file) => (file.endsWith(".json") ? [file.slice(0, -".json".length)] : [])),
+  driven: (sys) => sys.list(drivenDir(sys)).flatMap((file) => (file.endsWith(".json") ? [file.slice(0, -".json".length)] : [])),
   sessions: readSessionNames,
 };
 

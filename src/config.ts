@@ -54,11 +54,10 @@ export type Config = z.infer<typeof schema>;
 
 export const openConfig = (sys: Sys): Store<Config> =>
   openStore<Config>(sys, {
-    // A link into somebody's dotfiles stays one: what it leads to is replaced.
-    path: sys.realPath(configPath(sys)) ?? configPath(sys),
+    path: configPath(sys),
     name: "config",
     empty: {},
-    parse: parseConfig,
+    decode: (text) => parseConfig(JSON.parse(text)),
   });
 
 /** Throws with the key that is wrong. */

@@ -2,12 +2,14 @@ import { join } from "node:path";
 import type { Channel, ChannelEvent, HeldGate } from "./channel.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { absent, type Finding, type Signal, type TranscriptReading } from "./doctor-judge.ts";
-import { createSidecarStore } from "./driven.ts";
+import { createDrivenStore } from "./driven.ts";
 import { createDriver, findTracked, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { parseRecord } from "./json.ts";
 import { sessionFilePath } from "./paths.ts";
 import type { Sandbox } from "./sandbox.ts";
 import type { Choice } from "./status.ts";
+import { openRecords } from "./store.ts";
 import type { ModelRequest, Step } from "./stub-script.ts";
 import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
@@ -117,9 +119,9 @@ export async function giveUpEditor(probe: Probe): Promise<void> {
 /** The result is the newest prompt as it reached the model; undefined when none did. */
 export async function sendBy(probe: Probe, way: "editor" | "paste", text: string, steps: Step[]): Promise<string | undefined> {
   const { box } = probe.canary;
-  const sidecars = createSidecarStore(box.sys);
-  const sidecar = sidecars.read(probe.name);
-  if (sidecar !== undefined) sidecars.write({ ...sidecar, has_editor: way === "editor" });
+  const store = createDrivenStore(box.sys);
+  const driven = store.read(probe.name);
+  if (driven !== undefined) store.write(driven.name, { ...driven, has_editor: way === "editor" });
   box.stub.script(probe.id, steps);
   const before = findRequests(probe).length;
   await act(probe, "send", text);
@@ -162,7 +164,7 @@ export function pollTranscript(probe: Probe, answer: string): Promise<Transcript
   const read = async () => {
     const path = findTranscript(canary.box.sys, target, readSessionFile(probe).file);
     const text = path === undefined ? undefined : (await readTranscriptTurn(canary.box.sys, path))?.text;
-    return { path, expectedPath: target.sidecar?.jsonl_path ?? "", text };
+    return { path, expectedPath: target.driven?.jsonl_path ?? "", text };
   };
   return pollUntil(probe, read, ({ text }) => text === answer);
 }
@@ -188,16 +190,8 @@ export async function pollStatusline(probe: Probe, isRight: (input: Json) => boo
 }
 
 function readStatuslines(canary: Canary): Json[] {
-  const { sys } = canary.box;
-  const dir = statuslineDir(canary);
-  return sys.list(dir).flatMap((name) => {
-    try {
-      return [JSON.parse(sys.readText(join(dir, name)) ?? "") as Json];
-    } catch {
-      // Still written.
-      return [];
-    }
-  });
+  // One that is still written is passed over.
+  return openRecords<Json>(canary.box.sys, { dir: statuslineDir(canary), decode: parseRecord }).list().records;
 }
 
 /** What the hook of this name has told last. */

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { Examination } from "./claude-version.ts";
+import { hasShape, parseRecord } from "./json.ts";
 import { csdDir } from "./paths.ts";
+import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /** What `csd doctor` found out about one claude, kept in `<state>/csd/doctor.json`. */
@@ -17,42 +19,36 @@ const maxRemembered = 30;
 
 export const memoryPath = (sys: Sys): string => join(csdDir(sys), "doctor.json");
 
+/** Oldest first. Narrow, as `csd state` reads it; what is broken was never examined, and is written anew. */
+const openMemory = (sys: Sys): Store<Remembered[]> =>
+  openStore<Remembered[]>(sys, {
+    path: memoryPath(sys),
+    name: "doctor",
+    empty: [],
+    decode: parseMemory,
+    encode: (results) => `${JSON.stringify({ version: 1, results }, null, 2)}\n`,
+  });
+
 /** The newest result for this version, of this very path where it is known; undefined when it was never examined. */
-export function readExamination(sys: Sys, version: string | undefined, claude: string | undefined): Remembered | undefined {
-  if (version === undefined) return undefined;
-  return parseMemory(sys.readText(memoryPath(sys))).findLast(
-    (entry) => entry.version === version && (claude === undefined || entry.claude === claude),
+export const readExamination = (sys: Sys, version: string | undefined, claude: string | undefined): Remembered | undefined =>
+  version === undefined
+    ? undefined
+    : openMemory(sys)
+        .read()
+        .findLast((entry) => entry.version === version && (claude === undefined || entry.claude === claude));
+
+export async function rememberExamination(sys: Sys, examination: Remembered): Promise<void> {
+  const { claude, version } = examination;
+  await openMemory(sys).update((known) =>
+    [...known.filter((entry) => entry.claude !== claude || entry.version !== version), examination].slice(-maxRemembered),
   );
 }
 
-export function rememberExamination(sys: Sys, examination: Remembered): void {
-  const others = parseMemory(sys.readText(memoryPath(sys))).filter(
-    ({ claude, version }) => claude !== examination.claude || version !== examination.version,
-  );
-  const results = [...others, examination].slice(-maxRemembered);
-  sys.writePrivate(memoryPath(sys), `${JSON.stringify({ version: 1, results }, null, 2)}\n`);
-}
-
-/** Oldest first. Checked by hand, as `csd state` reads it; what is broken was never examined. */
 export function parseMemory(text: string | undefined): Remembered[] {
-  if (text === undefined) return [];
-  try {
-    const { results } = JSON.parse(text) as { results: unknown };
-    return Array.isArray(results) ? results.filter(isRemembered) : [];
-  } catch {
-    // Not ours: `csd doctor` writes it anew.
-    return [];
-  }
+  const results = parseRecord(text)?.results;
+  return Array.isArray(results) ? results.filter(isRemembered) : [];
 }
 
-function isRemembered(value: unknown): value is Remembered {
-  if (typeof value !== "object" || value === null) return false;
-  const { claude, version, at, untrusted } = value as Record<string, unknown>;
-  const isNamed = typeof claude === "string" && typeof version === "string" && typeof at === "number";
-  return isNamed && Array.isArray(untrusted) && untrusted.every(isUntrusted);
-}
-
-const isUntrusted = (value: unknown): boolean =>
-  typeof value === "object" &&
-  value !== null &&
-  ["signal", "verdict", "fallback"].every((key) => typeof (value as Record<string, unknown>)[key] === "string");
+const isRemembered = (value: unknown): value is Remembered =>
+  hasShape(value, { claude: "string", version: "string", at: "number", untrusted: "list" }) &&
+  value.untrusted.every((entry) => hasShape(entry, { signal: "string", verdict: "string", fallback: "string" }));

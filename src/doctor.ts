@@ -118,11 +118,11 @@ async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<v
 }
 
 /** Nothing is kept of a claude without a version, nor where nothing can be kept. */
-export function rememberDiagnosis(sys: Sys, { claude, version, checks }: Diagnosis): boolean {
+export async function rememberDiagnosis(sys: Sys, { claude, version, checks }: Diagnosis): Promise<boolean> {
   if (version === undefined || checks.some(({ signal, verdict }) => signal === "state_folder" && verdict !== "trusted")) return false;
   const untrusted = checks
     .filter(({ gates, verdict }) => gates && verdict !== "trusted")
     .map(({ signal, verdict, fallback }) => ({ signal, verdict, fallback }));
-  rememberExamination(sys, { claude, version, at: sys.now(), untrusted });
+  await rememberExamination(sys, { claude, version, at: sys.now(), untrusted });
   return true;
 }

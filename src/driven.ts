@@ -1,14 +1,14 @@
-import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { present } from "./json.ts";
-import { sidecarDir } from "./paths.ts";
+import { isRecord, present } from "./json.ts";
+import { drivenDir } from "./paths.ts";
+import { openRecords, type Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /**
  * What csd remembers of a session it started, in `<state>/csd/sessions/<name>.json`. The keys up to `created` are those
  * of the older csd, which ignores the rest, so both tools can read one another's files; the rest is absent in its files.
  */
-export interface Sidecar {
+export interface Driven {
   name: string;
   session_id: string;
   /** Real path. */
@@ -39,10 +39,9 @@ const optionalTexts = ["backend_version", "backend_path", "config_dir", "socket"
 const optionalNumbers = ["server_pid", "pid"] as const;
 
 /** Checked by hand: `csd state` runs in loops, and loading a schema library would double its start. Throws with the key that is wrong. */
-export function parseSidecar(text: string): Sidecar {
-  const value: unknown = JSON.parse(text);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object");
-  const fields = value as Record<string, unknown>;
+export function parseDriven(text: string): Driven {
+  const fields: unknown = JSON.parse(text);
+  if (!isRecord(fields)) throw new Error("not an object");
   const wrong = (key: string, wanted: string) => new Error(`${key} must be ${wanted}`);
   for (const key of texts) if (typeof fields[key] !== "string") throw wrong(key, "a string");
   const { created, permission_mode: mode } = fields;
@@ -53,12 +52,12 @@ export function parseSidecar(text: string): Sidecar {
   for (const key of optionalNumbers) if (fields[key] !== undefined && typeof fields[key] !== "number") throw wrong(key, "a number");
   for (const key of optionalTexts) if (fields[key] === null) delete fields[key];
   fields.permission_mode = mode ?? null;
-  return fields as unknown as Sidecar;
+  return fields as unknown as Driven;
 }
 
 /** The older csd's keys, in its order: what `spawn` and `ps` print. */
-export function publicSidecar(sidecar: Sidecar): Record<string, unknown> {
-  const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = sidecar;
+export function publicDriven(driven: Driven): Record<string, unknown> {
+  const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = driven;
   const version = present({ backend_version });
   return { name, session_id, cwd, backend, jsonl_path, permission_mode, ...version, created };
 }
@@ -89,51 +88,11 @@ export function defaultName(cwd: string, sessionId: string): string {
   return `csd-${base === "" ? "agent" : base}-${sessionId.slice(0, 8)}`;
 }
 
-export interface SidecarStore {
-  /** Undefined when the session is not tracked; throws when its file is broken. */
-  read(name: string): Sidecar | undefined;
-  /** By name, in byte order; broken files are named, not fatal. */
-  list(): { sidecars: Sidecar[]; broken: string[] };
-  write(sidecar: Sidecar): void;
-  /** False when the name is tracked already. */
-  create(sidecar: Sidecar): boolean;
-  remove(name: string): void;
-}
-
-export function createSidecarStore(sys: Sys): SidecarStore {
-  const dir = sidecarDir(sys);
-  const pathOf = (name: string) => join(dir, `${name}.json`);
-  const text = (sidecar: Sidecar) => JSON.stringify({ ...sidecar, version: 1 }, null, 2);
-  const read = (name: string): Sidecar | undefined => {
-    const content = sys.readText(pathOf(name));
-    if (content === undefined) return undefined;
-    try {
-      return parseSidecar(content);
-    } catch (error) {
-      throw new UserError(`failed to read ${pathOf(name)}: ${(error as Error).message}`, `remove it with: csd kill ${name}`, 1, {
-        cause: error,
-      });
-    }
-  };
-  return {
-    read,
-    list() {
-      const sidecars: Sidecar[] = [];
-      const broken: string[] = [];
-      for (const file of sys.list(dir).filter((name) => name.endsWith(".json"))) {
-        const name = file.slice(0, -".json".length);
-        try {
-          const sidecar = read(name);
-          if (sidecar !== undefined) sidecars.push(sidecar);
-        } catch {
-          broken.push(name);
-        }
-      }
-      // Names are ASCII, so this is byte order.
-      return { sidecars: sidecars.sort((a, b) => (a.name < b.name ? -1 : 1)), broken };
-    },
-    write: (sidecar) => sys.writePrivate(pathOf(sidecar.name), text(sidecar)),
-    create: (sidecar) => sys.createPrivate(pathOf(sidecar.name), text(sidecar)),
-    remove: (name) => sys.remove(pathOf(name)),
-  };
-}
+/** By the session's name; broken ones are named, not fatal. */
+export const createDrivenStore = (sys: Sys): Records<Driven> =>
+  openRecords<Driven>(sys, {
+    dir: drivenDir(sys),
+    decode: parseDriven,
+    encode: (driven) => JSON.stringify({ ...driven, version: 1 }, null, 2),
+    hint: (name) => `remove it with: csd kill ${name}`,
+  });

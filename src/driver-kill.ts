@@ -1,5 +1,5 @@
 import { channelDir } from "./channel.ts";
-import { checkName, type Sidecar } from "./driven.ts";
+import { checkName, type Driven } from "./driven.ts";
 import { type Driver, trackedTarget } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { readProcess } from "./process.ts";
@@ -11,26 +11,26 @@ const stepMs = 20;
 /** Ends exactly this session, waits until its process is gone, and forgets it. A name that nothing has is no error. */
 export async function killSession(driver: Driver, name: string): Promise<void> {
   checkName(name);
-  const { sys, sidecars } = driver;
-  let sidecar: Sidecar | undefined;
+  const { sys, store } = driver;
+  let driven: Driven | undefined;
   try {
-    sidecar = sidecars.read(name);
+    driven = store.read(name);
   } catch {
     // A broken record names no pane: only a session of exactly this name can be meant.
   }
-  const tmux = createTmux(sys, sidecar?.socket);
-  const pane = await tmux.pane(sidecar === undefined ? `=${name}:` : trackedTarget(sys, sidecar).pane);
-  if (pane !== undefined && isMeant(pane, sidecar)) {
+  const tmux = createTmux(sys, driven?.socket);
+  const pane = await tmux.pane(driven === undefined ? `=${name}:` : trackedTarget(sys, driven).pane);
+  if (pane !== undefined && isMeant(pane, driven)) {
     await tmux.kill(pane.sessionId);
     await waitForEnd(driver, name, pane.pid);
   }
-  sidecars.remove(name);
+  store.remove(name);
   sys.remove(channelDir(sys, name));
 }
 
 /** A pane id that a later server gave to somebody else is not ours to end. */
-const isMeant = (pane: Pane, sidecar: Sidecar | undefined): boolean =>
-  (sidecar?.server_pid === undefined || sidecar.server_pid === pane.serverPid) && (sidecar?.pid === undefined || sidecar.pid === pane.pid);
+const isMeant = (pane: Pane, driven: Driven | undefined): boolean =>
+  (driven?.server_pid === undefined || driven.server_pid === pane.serverPid) && (driven?.pid === undefined || driven.pid === pane.pid);
 
 /** claude writes its last lines on SIGHUP; a process that ignores it is killed. */
 async function waitForEnd({ sys }: Driver, name: string, pid: number): Promise<void> {

@@ -22,7 +22,7 @@ const echoTimeoutMs = 20_000;
  */
 export async function typePrompt(driver: Driver, target: Target, prompt: string): Promise<void> {
   const isTyped =
-    target.sidecar?.has_editor === true && target.channel !== undefined && (await typeByEditor(driver, target, prompt, target.channel.dir));
+    target.driven?.has_editor === true && target.channel !== undefined && (await typeByEditor(driver, target, prompt, target.channel.dir));
   if (!isTyped) await typeByPaste(driver, target, prompt);
 }
 

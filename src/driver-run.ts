@@ -43,7 +43,7 @@ export type RunOutcome =
 export async function runPrompt(driver: Driver, options: RunOptions): Promise<RunOutcome> {
   if (options.prompt.trim() === "") throw new UserError("empty prompt", "give the text, or pipe it in");
   const isOwn = options.session === undefined;
-  const name = options.session ?? (await spawnSession(driver, { ...options.spawn, isTrusted: true })).sidecar.name;
+  const name = options.session ?? (await spawnSession(driver, { ...options.spawn, isTrusted: true })).driven.name;
   try {
     const outcome = await drive(driver, await findLive(driver, name), options);
     if (!isOwn || outcome.status !== "done") return outcome;
@@ -82,8 +82,8 @@ async function drive(driver: Driver, target: Target, options: RunOptions): Promi
 const isGate = (verdict: Verdict): boolean =>
   verdict.status === "plan_ready" || verdict.status === "blocked" || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
 
-const keptIds = (target: Target) => ({ session: target.name, session_id: target.sidecar?.session_id ?? "" });
-const ids = (target: Target) => ({ session_id: target.sidecar?.session_id ?? "", session: target.name });
+const keptIds = (target: Target) => ({ session: target.name, session_id: target.driven?.session_id ?? "" });
+const ids = (target: Target) => ({ session_id: target.driven?.session_id ?? "", session: target.name });
 
 function toOutcome(target: Target, verdict: Verdict): RunOutcome {
   switch (verdict.status) {

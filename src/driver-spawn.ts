@@ -5,7 +5,7 @@ import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
-import { checkName, defaultName, type Sidecar } from "./driven.ts";
+import { checkName, type Driven, defaultName } from "./driven.ts";
 import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
@@ -80,7 +80,7 @@ function choosePosture(options: SpawnOptions): Posture {
 const paneSize = { width: 220, height: 50 };
 
 export interface Spawned {
-  sidecar: Sidecar;
+  driven: Driven;
   warning: string | undefined;
 }
 
@@ -88,7 +88,7 @@ export interface Spawned {
  * Starts a session and returns when it is ready or shows a gate. On failure, and on Ctrl-C meanwhile, nothing of it stays.
  */
 export async function spawnSession(driver: Driver, options: SpawnOptions): Promise<Spawned> {
-  const { sys, sidecars } = driver;
+  const { sys, store } = driver;
   const backendName = options.backend ?? "claude";
   const backend = findBackend(backendName);
   const posture = choosePosture(options);
@@ -117,26 +117,26 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     const pane = await tmux.create({ name, cwd, ...paneSize, argv: launch.argv });
     undo.push(() => tmux.kill(pane.sessionId));
     const owner = await readProcess(sys, pane.pid);
-    const sidecar: Sidecar = {
+    const driven: Driven = {
       ...{ name, session_id: sessionId, cwd, backend: backendName, backend_path: path, jsonl_path: jsonlPath },
       ...{ permission_mode: posture.mode, created: Math.floor(sys.now() / 1000), config_dir: config },
       ...{ socket: pane.socketPath, server_pid: pane.serverPid, tmux_session: pane.sessionId, pane: pane.paneId, pid: pane.pid },
       ...present({ process_start: owner?.start }),
       has_editor: "VISUAL" in environment,
     };
-    sidecars.write(sidecar);
-    undo.push(() => sidecars.remove(name));
+    store.write(name, driven);
+    undo.push(() => store.remove(name));
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
-    await waitForStart(driver, sidecar, createTmux(sys, pane.socketPath), {
+    await waitForStart(driver, driven, createTmux(sys, pane.socketPath), {
       isTrusted: options.isTrusted === true || posture.isYolo,
       isBypass,
     });
     const backendVersion = await version;
-    const complete = backendVersion === undefined ? sidecar : { ...sidecar, backend_version: backendVersion };
-    sidecars.write(complete);
+    const complete = backendVersion === undefined ? driven : { ...driven, backend_version: backendVersion };
+    store.write(name, complete);
     await tmux.setRemain(pane.paneId, false);
     const examination = readExamination(sys, backendVersion, path);
-    return { sidecar: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
+    return { driven: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
   } catch (error) {
     await undoAll();
     throw error;
@@ -183,13 +183,13 @@ function resolveFolder(sys: Sys, cwd: string): string {
   return real;
 }
 
-/** A sidecar whose session has ended leaves its name free. */
+/** The name of a session that has ended is free. */
 async function refuseTaken(driver: Driver, name: string): Promise<void> {
-  let tracked: Sidecar | undefined;
+  let tracked: Driven | undefined;
   try {
-    tracked = driver.sidecars.read(name);
+    tracked = driver.store.read(name);
   } catch {
-    // A broken sidecar is replaced; tmux still refuses the name of a live session.
+    // A broken file is replaced; tmux still refuses the name of a live session.
     return;
   }
   if (tracked?.pid === undefined) return;
@@ -218,15 +218,15 @@ interface StartOptions {
 }
 
 /** Until claude is idle or asks something that is not ours to answer. A slow start is no failure: `state` tells it. */
-async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTrusted, isBypass }: StartOptions): Promise<void> {
+async function waitForStart(driver: Driver, driven: Driven, tmux: Tmux, { isTrusted, isBypass }: StartOptions): Promise<void> {
   const { sys } = driver;
-  const target = { ...trackedTarget(sys, sidecar), tmux };
+  const target = { ...trackedTarget(sys, driven), tmux };
   const deadline = sys.now() + startTimeoutMs;
   let inputSince: number | undefined;
   while (sys.now() < deadline) {
     const { session, capture } = await look(driver, target);
     if (session?.status !== undefined) return;
-    if (capture === undefined) throw await readStartFailure(driver, tmux, sidecar, isBypass);
+    if (capture === undefined) throw await readStartFailure(driver, tmux, driven, isBypass);
     const screen = parseScreen(capture.text);
     // Versions before 2.1.158 publish no status: the input row says that they are ready. The others write their file about when
     // they paint it, on a busy machine later.
@@ -245,13 +245,13 @@ async function waitForStart(driver: Driver, sidecar: Sidecar, tmux: Tmux, { isTr
 const lastWordsMs = 2000;
 
 /** tmux 3.3a often drops what a program wrote right before it ended, so the words may be missing. */
-async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, isBypass: boolean): Promise<UserError> {
+async function readStartFailure({ sys }: Driver, tmux: Tmux, driven: Driven, isBypass: boolean): Promise<UserError> {
   const deadline = sys.now() + lastWordsMs;
-  let capture = await tmux.capture(sidecar.pane ?? "");
+  let capture = await tmux.capture(driven.pane ?? "");
   // The process is gone a moment before tmux notices, and its code is there a moment after that, or never (3.3a, 1 of 50).
   while (capture !== undefined && (!capture.pane.isDead || capture.pane.exitCode === undefined) && sys.now() < deadline) {
     await sys.sleep(startStepMs);
-    capture = await tmux.capture(sidecar.pane ?? "");
+    capture = await tmux.capture(driven.pane ?? "");
   }
   const lines = (capture?.text ?? "").split("\n").map(printableLine);
   const words = lines.filter((line) => line !== "" && !line.startsWith("Pane is dead")).slice(-2);
@@ -260,6 +260,6 @@ async function readStartFailure({ sys }: Driver, tmux: Tmux, sidecar: Sidecar, i
   const isRefused = isBypass && sys.uid === 0;
   const hint = isRefused
     ? "claude does not skip permissions for root: use another permission mode or another user"
-    : `start claude by hand in ${sidecar.cwd}`;
+    : `start claude by hand in ${driven.cwd}`;
   return new UserError(`claude ended at its start${code}${reason}`, hint);
 }

@@ -1,6 +1,6 @@
 import { dirname, join } from "node:path";
 import { type Driver, readState, type Target, trackedTarget } from "./driver.ts";
-import { sessionsDir, sidecarDir, transcriptPath } from "./paths.ts";
+import { drivenDir, sessionsDir, transcriptPath } from "./paths.ts";
 import type { Status, Verdict } from "./status.ts";
 import type { Watch } from "./sys-files.ts";
 
@@ -9,10 +9,10 @@ const safetyPollMs = 2000;
 
 /** Wakes at each sign of a session: its hooks, its status, its transcript, its record. */
 function watchTarget({ sys }: Driver, target: Target): Watch {
-  const { sidecar, channel } = target;
-  const paths = [sessionsDir(target.configDir), sidecarDir(sys)];
+  const { driven, channel } = target;
+  const paths = [sessionsDir(target.configDir), drivenDir(sys)];
   if (channel !== undefined) paths.push(channel.dir, join(channel.dir, "gates"));
-  if (sidecar !== undefined) paths.push(dirname(transcriptPath(target.configDir, sidecar.cwd, sidecar.session_id)));
+  if (driven !== undefined) paths.push(dirname(transcriptPath(target.configDir, driven.cwd, driven.session_id)));
   return sys.watch(paths);
 }
 
@@ -52,22 +52,22 @@ export async function streamEvents(
   names: readonly string[] | undefined,
   emit: (event: SessionEvent) => boolean,
 ): Promise<void> {
-  const { sys, sidecars } = driver;
+  const { sys, store } = driver;
   const followed = new Set<string>();
   let isOpen = true;
   const send = (event: SessionEvent): boolean => {
     isOpen = isOpen && emit(event);
     return isOpen;
   };
-  sys.makePrivateDir(sidecarDir(sys));
-  const list = sys.watch([sidecarDir(sys)]);
+  sys.makePrivateDir(drivenDir(sys));
+  const list = sys.watch([drivenDir(sys)]);
   try {
     while (isOpen) {
-      for (const sidecar of sidecars.list().sidecars) {
-        if (followed.has(sidecar.name) || names?.includes(sidecar.name) === false) continue;
-        followed.add(sidecar.name);
+      for (const driven of store.list().records) {
+        if (followed.has(driven.name) || names?.includes(driven.name) === false) continue;
+        followed.add(driven.name);
         // Each on its own: one that waits for its signals to agree holds up no other.
-        follow(driver, sidecar.name, send).finally(() => followed.delete(sidecar.name));
+        follow(driver, driven.name, send).finally(() => followed.delete(driven.name));
       }
       await list.next(safetyPollMs);
     }
@@ -78,16 +78,16 @@ export async function streamEvents(
 
 /** Until the session is forgotten. */
 async function follow(driver: Driver, name: string, send: (event: SessionEvent) => boolean): Promise<void> {
-  const { sys, sidecars } = driver;
-  let sidecar = sidecars.read(name);
-  if (sidecar === undefined) return;
-  const watch = watchTarget(driver, trackedTarget(sys, sidecar));
+  const { sys, store } = driver;
+  let driven = store.read(name);
+  if (driven === undefined) return;
+  const watch = watchTarget(driver, trackedTarget(sys, driven));
   let last: { key: string; status: Status } | undefined;
   let isOpen = true;
   try {
-    while (isOpen && sidecar !== undefined) {
+    while (isOpen && driven !== undefined) {
       // A gate that its hook has told need not be painted to be told on.
-      const verdict = await readState(driver, trackedTarget(sys, sidecar), true);
+      const verdict = await readState(driver, trackedTarget(sys, driven), true);
       const key = keyOf(verdict);
       if (key !== last?.key) {
         const common = { at: sys.now(), session: name, old: last?.status ?? null, new: verdict.status, state: verdict };
@@ -95,7 +95,7 @@ async function follow(driver: Driver, name: string, send: (event: SessionEvent) 
         last = { key, status: verdict.status };
       }
       await watch.next(safetyPollMs);
-      sidecar = sidecars.read(name);
+      driven = store.read(name);
     }
     if (isOpen) send({ event: "gone", at: sys.now(), session: name, old: last?.status ?? null, new: null });
   } finally {

@@ -2,12 +2,13 @@ import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import type { Turn } from "./claude-transcript.ts";
-import { checkName, createSidecarStore, type Sidecar, type SidecarStore } from "./driven.ts";
+import { checkName, createDrivenStore, type Driven } from "./driven.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { configDir, sessionFilePath } from "./paths.ts";
 import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
+import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
@@ -16,7 +17,7 @@ import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 export interface Target {
   name: string;
   /** Undefined for a tmux session that csd did not start. */
-  sidecar?: Sidecar;
+  driven?: Driven;
   tmux: Tmux;
   /** Pane id, or `=name:` where only the name is known. */
   pane: string;
@@ -28,56 +29,56 @@ export interface Target {
 
 export interface Driver {
   sys: Sys;
-  sidecars: SidecarStore;
+  store: Records<Driven>;
 }
 
-export const createDriver = (sys: Sys): Driver => ({ sys, sidecars: createSidecarStore(sys) });
+export const createDriver = (sys: Sys): Driver => ({ sys, store: createDrivenStore(sys) });
 
 const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csd ps lists the sessions");
 
 /** The tracked session of this name. */
-export function findTracked({ sys, sidecars }: Driver, name: string): Target {
+export function findTracked({ sys, store }: Driver, name: string): Target {
   checkName(name);
-  const sidecar = sidecars.read(name);
-  if (sidecar === undefined) throw unknownSession(name);
-  return trackedTarget(sys, sidecar);
+  const driven = store.read(name);
+  if (driven === undefined) throw unknownSession(name);
+  return trackedTarget(sys, driven);
 }
 
-export function trackedTarget(sys: Sys, sidecar: Sidecar): Target {
-  const dir = channelDir(sys, sidecar.name);
+export function trackedTarget(sys: Sys, driven: Driven): Target {
+  const dir = channelDir(sys, driven.name);
   return {
-    name: sidecar.name,
-    sidecar,
-    tmux: createTmux(sys, sidecar.socket),
-    pane: sidecar.pane ?? `=${sidecar.name}:`,
-    pid: sidecar.pid ?? 0,
-    configDir: sidecar.config_dir ?? configDir(sys),
-    ...(sidecar.pid !== undefined && sys.isDirectory(dir) ? { channel: openChannel(sys, dir) } : {}),
+    name: driven.name,
+    driven,
+    tmux: createTmux(sys, driven.socket),
+    pane: driven.pane ?? `=${driven.name}:`,
+    pid: driven.pid ?? 0,
+    configDir: driven.config_dir ?? configDir(sys),
+    ...(driven.pid !== undefined && sys.isDirectory(dir) ? { channel: openChannel(sys, dir) } : {}),
   };
 }
 
 /** A live pane to type into: of a tracked session, or of any tmux session with exactly this name. */
 export async function findLive(driver: Driver, name: string): Promise<Target & { livePane: Pane }> {
   checkName(name);
-  const { sys, sidecars } = driver;
-  const sidecar = sidecars.read(name);
+  const { sys, store } = driver;
+  const driven = store.read(name);
   const target: Target =
-    sidecar === undefined
+    driven === undefined
       ? { name, tmux: createTmux(sys), pane: `=${name}:`, pid: 0, configDir: configDir(sys) }
-      : trackedTarget(sys, sidecar);
+      : trackedTarget(sys, driven);
   const pane = await target.tmux.pane(target.pane);
-  if (pane === undefined || !isPaneOf(pane, sidecar)) {
-    if (sidecar === undefined) throw unknownSession(name);
+  if (pane === undefined || !isPaneOf(pane, driven)) {
+    if (driven === undefined) throw unknownSession(name);
     throw new UserError(`session "${name}" is not alive`, `csd kill ${name} forgets it`);
   }
   return { ...target, pane: pane.paneId, pid: pane.pid, livePane: pane };
 }
 
 /** A restarted server hands out the same pane ids again. */
-const isPaneOf = (pane: Pane, sidecar: Sidecar | undefined): boolean =>
+const isPaneOf = (pane: Pane, driven: Driven | undefined): boolean =>
   !pane.isDead &&
-  (sidecar?.pid === undefined || pane.pid === sidecar.pid) &&
-  (sidecar?.server_pid === undefined || pane.serverPid === sidecar.server_pid);
+  (driven?.pid === undefined || pane.pid === driven.pid) &&
+  (driven?.server_pid === undefined || pane.serverPid === driven.server_pid);
 
 /** What a caller that reads many sessions has read already. */
 interface Known {
@@ -89,9 +90,9 @@ interface Known {
 /** Everything known of a session now. The screen is only captured where no cheaper signal settles the state. */
 export async function readSignals(driver: Driver, target: Target, known: Known = {}): Promise<Signals> {
   const { sys } = driver;
-  const { sidecar } = target;
+  const { driven } = target;
   const { captured } = known;
-  const startedAt = (sidecar?.created ?? 0) * 1000;
+  const startedAt = (driven?.created ?? 0) * 1000;
   const owner = known.owner ?? (await findProcess(driver, target, captured?.pane));
   if (owner === undefined) return { now: sys.now(), isAlive: false };
   const session = known.session ?? (await readSession(sys, target.configDir, owner));
@@ -105,7 +106,7 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
   };
   if (!needsScreen(session)) return base;
   const capture = captured ?? (await target.tmux.capture(target.pane));
-  if (capture === undefined || !isPaneOf(capture.pane, sidecar)) return { now: sys.now(), isAlive: false };
+  if (capture === undefined || !isPaneOf(capture.pane, driven)) return { now: sys.now(), isAlive: false };
   return { ...base, screen: parseScreen(capture.text) };
 }
 
@@ -119,21 +120,21 @@ export const needsScreen = (session: SessionFile | undefined): boolean =>
 
 /** Undefined when the process is gone, or another one has its number. */
 async function findProcess({ sys }: Driver, target: Target, pane: Pane | undefined): Promise<ProcessStart | undefined> {
-  const { sidecar } = target;
+  const { driven } = target;
   let pid = target.pid;
   if (pid === 0) {
-    // A sidecar of the older csd knows no pid: tmux does.
+    // The file of the older csd knows no pid: tmux does.
     const found = pane ?? (await target.tmux.pane(target.pane));
     if (found === undefined || found.isDead) return undefined;
     pid = found.pid;
   }
   const owner = await readProcess(sys, pid);
-  return isRecorded(owner, sidecar) ? owner : undefined;
+  return isRecorded(owner, driven) ? owner : undefined;
 }
 
-/** The process that the sidecar was written for, not a later one with its number. */
-export const isRecorded = (owner: ProcessStart | undefined, sidecar: Sidecar | undefined): boolean =>
-  owner !== undefined && (sidecar?.process_start === undefined || owner.start === sidecar.process_start);
+/** The process that csd remembers, not a later one with its number. */
+export const isRecorded = (owner: ProcessStart | undefined, driven: Driven | undefined): boolean =>
+  owner !== undefined && (driven?.process_start === undefined || owner.start === driven.process_start);
 
 /** Claude's own statement about this very process; undefined while a startup dialog is up, and before 2.1.86. */
 export async function readSession(sys: Sys, configDirPath: string, owner: ProcessStart): Promise<SessionFile | undefined> {
@@ -215,43 +216,43 @@ export async function settleTranscript(driver: Driver, target: Target): Promise<
 }
 
 export interface ListedSession {
-  sidecar: Sidecar;
+  driven: Driven;
   verdict: Verdict;
 }
 
 /** All tracked sessions, with one tmux call per server that has screens to read. */
 export async function readAll(driver: Driver): Promise<{ sessions: ListedSession[]; broken: string[] }> {
-  const { sys, sidecars } = driver;
-  const { sidecars: tracked, broken } = sidecars.list();
+  const { sys, store } = driver;
+  const { records: tracked, broken } = store.list();
   const processes = await readProcesses(
     sys,
-    tracked.flatMap((sidecar) => sidecar.pid ?? []),
+    tracked.flatMap((driven) => driven.pid ?? []),
   );
-  const known = new Map<Sidecar, Known>();
-  for (const sidecar of tracked) known.set(sidecar, await readKnown(sys, sidecar, processes));
-  const shown = tracked.filter((sidecar) => sidecar.pid === undefined || isShownOnly(known.get(sidecar)));
-  for (const [socket, group] of Map.groupBy(shown, (sidecar) => sidecar.socket)) {
-    const found = await createTmux(sys, socket).captureAll(group.map((sidecar) => trackedTarget(sys, sidecar).pane));
-    for (const sidecar of group) {
-      const captured = found.get(trackedTarget(sys, sidecar).pane);
-      if (captured !== undefined) known.set(sidecar, { ...known.get(sidecar), captured });
+  const known = new Map<Driven, Known>();
+  for (const driven of tracked) known.set(driven, await readKnown(sys, driven, processes));
+  const shown = tracked.filter((driven) => driven.pid === undefined || isShownOnly(known.get(driven)));
+  for (const [socket, group] of Map.groupBy(shown, (driven) => driven.socket)) {
+    const found = await createTmux(sys, socket).captureAll(group.map((driven) => trackedTarget(sys, driven).pane));
+    for (const driven of group) {
+      const captured = found.get(trackedTarget(sys, driven).pane);
+      if (captured !== undefined) known.set(driven, { ...known.get(driven), captured });
     }
   }
-  const readOne = async (sidecar: Sidecar): Promise<ListedSession> => {
-    const target = trackedTarget(sys, sidecar);
-    if (sidecar.pid !== undefined && known.get(sidecar)?.owner === undefined)
-      return { sidecar, verdict: decideStatus({ now: sys.now(), isAlive: false }) };
-    const signals = await readSignals(driver, target, known.get(sidecar));
-    return { sidecar, verdict: isSettled(signals) ? decideStatus(signals) : await readState(driver, target) };
+  const readOne = async (driven: Driven): Promise<ListedSession> => {
+    const target = trackedTarget(sys, driven);
+    if (driven.pid !== undefined && known.get(driven)?.owner === undefined)
+      return { driven, verdict: decideStatus({ now: sys.now(), isAlive: false }) };
+    const signals = await readSignals(driver, target, known.get(driven));
+    return { driven, verdict: isSettled(signals) ? decideStatus(signals) : await readState(driver, target) };
   };
   const sessions = await Promise.all(tracked.map(readOne));
   return { sessions, broken };
 }
 
-async function readKnown(sys: Sys, sidecar: Sidecar, processes: Map<number, ProcessStart>): Promise<Known> {
-  const owner = processes.get(sidecar.pid ?? 0);
-  if (owner === undefined || !isRecorded(owner, sidecar)) return {};
-  const session = await readSession(sys, sidecar.config_dir ?? configDir(sys), owner);
+async function readKnown(sys: Sys, driven: Driven, processes: Map<number, ProcessStart>): Promise<Known> {
+  const owner = processes.get(driven.pid ?? 0);
+  if (owner === undefined || !isRecorded(owner, driven)) return {};
+  const session = await readSession(sys, driven.config_dir ?? configDir(sys), owner);
   return session === undefined ? { owner } : { owner, session };
 }
 

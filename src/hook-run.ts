@@ -1,8 +1,8 @@
-import { basename, join } from "node:path";
-import { type Channel, openChannel, toEvent } from "./channel.ts";
+import { basename } from "node:path";
+import { type Channel, type ChannelEvent, gatesDir, hashPrompt, openChannel } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { parseSessionFile } from "./claude-session.ts";
-import { createSidecarStore, type Sidecar } from "./driven.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
 import { channelVariable } from "./launch.ts";
 import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
@@ -21,17 +21,33 @@ export async function runHook(sys: Sys): Promise<string | undefined> {
   return input.event === "PermissionRequest" ? holdRequest(sys, dir, input) : undefined;
 }
 
+/** A last answer longer than this is read from the transcript. */
+const maxText = 64 * 1024;
+
+const toEvent = (at: number, input: HookInput): ChannelEvent => ({
+  at,
+  event: input.event,
+  session_id: input.sessionId,
+  ...present({
+    prompt_id: input.promptId,
+    prompt_hash: input.prompt === undefined ? undefined : hashPrompt(input.prompt),
+    text: input.lastText?.slice(0, maxText),
+    background: input.background,
+    error: input.error,
+    tool: input.toolName,
+    agent: input.agentType,
+  }),
+});
+
 const pollMs = 1000;
 /** A dialog is up about 0.1 s after its hook; without one by now, somebody else has answered. */
 const dialogTimeoutMs = 10_000;
 
 async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<string | undefined> {
-  const sidecar = createSidecarStore(sys).read(basename(dir));
-  if (sidecar?.pid === undefined) return undefined;
+  const driven = createDrivenStore(sys).read(basename(dir));
+  if (driven?.pid === undefined) return undefined;
   const channel = openChannel(sys, dir);
   const id = sys.randomId();
-  const gatePath = join(dir, "gates", `${id}.json`);
-  const replyPath = join(dir, "gates", `${id}.reply`);
   const own = await readProcess(sys, sys.pid);
   const gate = {
     id,
@@ -42,13 +58,13 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     input: input.toolInput ?? {},
     ...present({ agent: input.agentType }),
   };
-  const isOver = createDialogWatch(sys, sidecar, channel, input.agentType);
-  const watch = sys.watch([dir, join(dir, "gates"), sessionsDir(sidecar.config_dir ?? configDir(sys))]);
-  const stopListening = sys.onInterrupt(() => sys.remove(gatePath));
+  const isOver = createDialogWatch(sys, driven, channel, input.agentType);
+  const watch = sys.watch([dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys))]);
+  const stopListening = sys.onInterrupt(() => channel.release(id));
   try {
-    sys.writePrivate(gatePath, JSON.stringify(gate));
+    channel.hold(gate);
     for (;;) {
-      const reply = sys.readText(replyPath);
+      const reply = channel.readReply(id);
       if (reply !== undefined) {
         channel.append({ at: sys.now(), event: "csd.replied", text: id });
         return reply;
@@ -59,9 +75,7 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
   } finally {
     watch.close();
     stopListening();
-    // The gate first: csd takes a gate without its file for answered.
-    sys.remove(gatePath);
-    sys.remove(replyPath);
+    channel.release(id);
   }
 }
 
@@ -70,9 +84,9 @@ const foreignMs = 1500;
 const turnEvents = ["UserPromptSubmit", "Stop", "StopFailure"];
 
 /** True once the dialog of this request has come and gone: by a key at the pane, with its turn, or with claude itself. */
-function createDialogWatch(sys: Sys, sidecar: Sidecar, channel: Channel, agent: string | undefined): () => Promise<boolean> {
+function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, agent: string | undefined): () => Promise<boolean> {
   const startedAt = sys.now();
-  const path = sessionFilePath(sidecar.config_dir ?? configDir(sys), sidecar.pid ?? 0);
+  const path = sessionFilePath(driven.config_dir ?? configDir(sys), driven.pid ?? 0);
   let own: number | undefined;
   /** The same thread asks one thing at a time, and a turn that ends or begins has no open request. */
   const isPassed = async () =>
@@ -81,7 +95,7 @@ function createDialogWatch(sys: Sys, sidecar: Sidecar, channel: Channel, agent: 
         at > startedAt && ((event === "PermissionRequest" && other === agent) || (agent === undefined && turnEvents.includes(event))),
     );
   return async () => {
-    if ((await readProcess(sys, sidecar.pid ?? 0)) === undefined || (await isPassed())) return true;
+    if ((await readProcess(sys, driven.pid ?? 0)) === undefined || (await isPassed())) return true;
     const file = parseSessionFile(sys.readText(path) ?? "");
     // A torn read says nothing; versions before 2.1.158 publish no status.
     if (file?.status === undefined) return false;

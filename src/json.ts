@@ -46,6 +46,13 @@ const isKind: { [K in keyof Kinds]: (value: unknown) => boolean } = {
   list: Array.isArray,
 };
 
+/** Is it an object that has all of these fields, each of its kind? */
+export const hasShape = <const S extends Record<string, keyof Kinds>>(
+  value: unknown,
+  wanted: S,
+): value is Record<string, unknown> & { [K in keyof S]: Kinds[S[K]] } =>
+  isRecord(value) && Object.entries(wanted).every(([key, kind]) => Object.hasOwn(value, key) && isKind[kind](value[key]));
+
 /**
  * Narrow reading for hot paths, which load no schema library: the fields of `wanted` that have the wanted kind, and nothing else.
  * An array names another key to read a field from: `{ sessionId: ["session_id", "string"] }`.

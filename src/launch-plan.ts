@@ -12,7 +12,7 @@ import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
 import { printableLine } from "./sanitize.ts";
-import { mergeSessionSidecar, readSessionSidecar, sidecarFlags } from "./sidecar.ts";
+import { mergeSidecar, readSidecar, sidecarFlags } from "./sidecar.ts";
 import { type Sys, tell } from "./sys.ts";
 import { titleOf } from "./transcript-facts.ts";
 import type { TranscriptFile } from "./transcripts.ts";
@@ -188,7 +188,7 @@ async function planExisting(
   const { sessionId } = conversation;
   const seat = await chooseSeatFor(desk, conversation);
   const cwd = chooseFolder(sys, conversation);
-  const flags = sidecarFlags(readSessionSidecar(sys, sessionId), options.remembered).flat();
+  const flags = sidecarFlags(readSidecar(sys, sessionId), options.remembered).flat();
   if (flags.length > 0) tell(sys, `with the flags of before: ${flags.join(" ")}`);
   if (kind === "resume") await remember(desk, sessionId, seat, cwd ?? sys.cwd);
   return launch(desk, program, seat, [...sessionWords({ kind, sessionId }), ...flags], cwd);
@@ -232,7 +232,7 @@ function chooseFolder(sys: Sys, { folder, facts }: Conversation): string | undef
 async function remember({ sys, options }: Desk, sessionId: string, seat: Seat, cwd: string): Promise<void> {
   if (Object.keys(options.remembered).length === 0) return;
   const profile = present({ profile: seat.name });
-  await mergeSessionSidecar(sys, sessionId, { sessionId, ts: sys.now() / 1000, ...options.remembered, cwd, ...profile });
+  await mergeSidecar(sys, sessionId, { sessionId, ts: sys.now() / 1000, ...options.remembered, cwd, ...profile });
 }
 
 const launch = ({ options }: Desk, program: LaunchProgram, seat: Seat, words: string[], cwd?: string): SessionLaunch => ({

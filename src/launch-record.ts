@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { flagValue } from "./claude-program.ts";
 import { isSessionId } from "./claude-session.ts";
-import { present } from "./json.ts";
+import { hasShape, parseRecord, present, shape } from "./json.ts";
 import { csmDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
+import { openRecords, type Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /** One run of the machine, or of the container in it: what was started in another one has ended. */
@@ -77,8 +78,15 @@ export interface LaunchRecord {
 
 export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
 
-const launchesDir = (sys: Sys): string => join(csmDir(sys), "launches");
-const recordPath = (sys: Sys, id: string): string => join(launchesDir(sys), `${id}.json`);
+/** Broken ones are passed over. */
+const openLaunches = (sys: Sys): Records<LaunchRecord> =>
+  openRecords<LaunchRecord>(sys, {
+    dir: join(csmDir(sys), "launches"),
+    decode: parseLaunch,
+    encode: (record) => JSON.stringify({ version: 1, ...record }, null, 2),
+  });
+
+export const readLaunches = (sys: Sys): LaunchRecord[] => openLaunches(sys).list().records;
 
 /**
  * To be called once for each process that runs claude, and again with the same pid when its session id is known or has changed.
@@ -95,15 +103,16 @@ export async function rememberLaunch(sys: Sys, launch: Launch): Promise<void> {
 async function writeLaunch(sys: Sys, launch: Launch): Promise<void> {
   const [owner, boot] = await Promise.all([readProcess(sys, launch.pid), readBoot(sys)]);
   if (owner === undefined) return;
-  const records = readLaunches(sys);
+  const launches = openLaunches(sys);
+  const { records } = launches.list();
   const before = records.find((record) => isRecordOf(record, owner, boot));
   const now = sys.now();
   const id = before?.id ?? sys.randomId();
   const sessionId = launch.sessionId ?? chosenId(launch.args);
   const known = present({ sessionId });
   const record: LaunchRecord = { ...launch, ...known, id, start: owner.start, boot: boot.key, startedAt: before?.startedAt ?? now };
-  sys.writePrivate(recordPath(sys, id), JSON.stringify({ version: 1, ...record }, null, 2));
-  for (const old of records) if (old.id !== id && isOutdated(old, record, now)) sys.remove(recordPath(sys, old.id));
+  launches.write(id, record);
+  for (const old of records) if (old.id !== id && isOutdated(old, record, now)) launches.remove(old.id);
 }
 
 /** The conversation that these words of claude choose. */
@@ -125,11 +134,12 @@ export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal", sessi
 }
 
 function writeEnd(sys: Sys, pid: number, how: "exit" | "signal", sessionId: string | undefined): void {
-  const running = readLaunches(sys).filter((record) => record.pid === pid && record.ended === undefined);
+  const launches = openLaunches(sys);
+  const running = launches.list().records.filter((record) => record.pid === pid && record.ended === undefined);
   const record = running.sort((a, b) => b.startedAt - a.startedAt)[0];
   if (record === undefined) return;
   const known = sessionId !== undefined && isSessionId(sessionId) ? { sessionId } : {};
-  sys.writePrivate(recordPath(sys, record.id), JSON.stringify({ version: 1, ...record, ...known, ended: { how, at: sys.now() } }, null, 2));
+  launches.write(record.id, { ...record, ...known, ended: { how, at: sys.now() } });
 }
 
 const isRecordOf = (record: LaunchRecord, owner: { pid: number; start: string }, boot: Boot): boolean =>
@@ -141,32 +151,29 @@ const keptMs = 30 * 86_400_000;
 const isOutdated = (old: LaunchRecord, record: LaunchRecord, now: number): boolean =>
   now - old.startedAt > keptMs || (old.sessionId !== undefined && old.sessionId === record.sessionId && old.startedAt <= record.startedAt);
 
-/** Broken files are passed over. */
-export const readLaunches = (sys: Sys): LaunchRecord[] =>
-  sys.list(launchesDir(sys)).flatMap((name) => {
-    const text = name.endsWith(".json") ? sys.readText(join(launchesDir(sys), name)) : undefined;
-    return parseLaunch(text ?? "", name.slice(0, -".json".length)) ?? [];
-  });
+const wanted = {
+  pid: "number",
+  start: "string",
+  boot: "string",
+  startedAt: "number",
+  cwd: "string",
+  configDir: "string",
+  args: "list",
+} as const;
 
 function parseLaunch(text: string, id: string): LaunchRecord | undefined {
-  let fields: Record<string, unknown>;
-  try {
-    fields = Object(JSON.parse(text)) as Record<string, unknown>;
-  } catch {
-    // Not ours, or torn by a full disk: there is nothing to bring back from it.
-    return undefined;
-  }
-  const { pid, start, boot, startedAt, sessionId, cwd, profile, configDir, args, ended, isEndTold } = fields;
-  const isWhole = typeof pid === "number" && typeof startedAt === "number" && [start, boot, cwd, configDir].every(isText);
-  if (!isWhole || !Array.isArray(args) || !args.every(isText)) return undefined;
-  const end = Object(ended) as { how?: unknown; at?: unknown };
+  const fields = parseRecord(text);
+  if (!hasShape(fields, wanted) || !fields.args.every((arg): arg is string => typeof arg === "string")) return undefined;
+  const { pid, start, boot, startedAt, cwd, configDir, args } = fields;
   return {
-    ...{ id, pid, start: start as string, boot: boot as string, startedAt, cwd: cwd as string, configDir: configDir as string, args },
-    ...(isText(sessionId) ? { sessionId } : {}),
-    ...(isText(profile) ? { profile } : {}),
-    ...(isEndTold === true ? { isEndTold } : {}),
-    ...((end.how === "exit" || end.how === "signal") && typeof end.at === "number" ? { ended: { how: end.how, at: end.at } } : {}),
+    ...{ id, pid, start, boot, startedAt, cwd, configDir, args },
+    ...shape(fields, { sessionId: "string", profile: "string" }),
+    ...(fields.isEndTold === true ? { isEndTold: true } : {}),
+    ...present({ ended: parseEnd(fields.ended) }),
   };
 }
 
-const isText = (value: unknown): value is string => typeof value === "string";
+const parseEnd = (value: unknown): LaunchRecord["ended"] =>
+  hasShape(value, { how: "string", at: "number" }) && (value.how === "exit" || value.how === "signal")
+    ? { how: value.how, at: value.at }
+    : undefined;

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { isSessionId } from "./claude-session.ts";
 import { SilentExit } from "./errors.ts";
-import { appendJournal, readJournal } from "./journal.ts";
+import type { JournalEntry } from "./journal.ts";
 import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, readLimit } from "./limit-read.ts";
@@ -34,10 +34,12 @@ export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts
   if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
   if (sys.env.CLAUDE_AUTO_SWITCH === "0") return undefined;
   const limit = await limitOf(sys, input);
-  if (limit === undefined || isTold(sys, input.sessionId, limit)) return undefined;
+  if (limit === undefined) return undefined;
+  const journal = (await import("./journal.ts")).openJournal(sys);
+  if (isTold(journal.read(), input.sessionId, limit)) return undefined;
   await parts.recordLimit(limit);
   const resetsAt = present({ resets_at: limit.resetsAt });
-  appendJournal(sys, {
+  journal.append({
     at: limit.at,
     event: "limit",
     session: input.sessionId,
@@ -56,8 +58,8 @@ async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
 }
 
 /** The same limit has been told of this session: the hooks of one turn's end are several. */
-const isTold = (sys: Sys, sessionId: string, limit: Limit): boolean =>
-  readJournal(sys).some(
+const isTold = (journal: readonly JournalEntry[], sessionId: string, limit: Limit): boolean =>
+  journal.some(
     ({ event, session, at, resets_at: resetsAt }) =>
       event === "limit" && session === sessionId && (resetsAt === undefined ? limit.at - at < maxAgeMs : resetsAt === limit.resetsAt),
   );

@@ -1,4 +1,4 @@
-import { createSidecarStore } from "./driven.ts";
+import { createDrivenStore } from "./driven.ts";
 import type { LiveOwner } from "./live-owners.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
@@ -20,9 +20,9 @@ export async function findAttach(sys: Sys, { file }: LiveOwner): Promise<Attach 
     return { program: "claude", args: ["attach", file.sessionId.slice(0, 8)], place: "background", leavesTmux: false };
   const paneId = /%\d+$/.exec(file.tmux ?? "")?.[0];
   if (paneId === undefined) return undefined;
-  const driven = createSidecarStore(sys)
+  const driven = createDrivenStore(sys)
     .list()
-    .sidecars.find((sidecar) => sidecar.session_id === file.sessionId);
+    .records.find(({ session_id }) => session_id === file.sessionId);
   try {
     const pane = await createTmux(sys, driven?.socket).pane(paneId);
     // Another server has a pane of the same number.

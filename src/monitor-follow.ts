@@ -210,17 +210,17 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
 
   const screenKey = () => `${tracker.entry.file?.status}:${tracker.entry.file?.statusUpdatedAt}:${tracker.entry.file?.sessionId}`;
   const followTranscript = () => {
-    const { file, sidecar, profile } = tracker.entry;
+    const { file, driven, profile } = tracker.entry;
     const configDir = profile?.dir ?? "";
-    const id = file?.sessionId ?? sidecar?.session_id;
+    const id = file?.sessionId ?? driven?.session_id;
     if (id === undefined || profile === undefined) return;
     if (follower === undefined || !follower.path.endsWith(`${id}.jsonl`)) {
       follower = undefined;
-      const direct = transcriptPath(configDir, file?.cwd ?? sidecar?.cwd ?? "", id);
+      const direct = transcriptPath(configDir, file?.cwd ?? driven?.cwd ?? "", id);
       const isThere = sys.modifiedAt(direct) !== undefined;
       const isDue = sys.now() - lookedUpAt >= lookupEveryMs;
       if (!isThere && isDue) lookedUpAt = sys.now();
-      const path = isThere ? direct : isDue ? findTranscript(sys, { configDir, ...(sidecar ? { sidecar } : {}) }, file) : undefined;
+      const path = isThere ? direct : isDue ? findTranscript(sys, { configDir, ...(driven ? { driven } : {}) }, file) : undefined;
       if (path !== undefined) follower = createFollower(sys, path, shared.lines, shared.historyBytes);
     }
     grew = follower?.read() ?? false;
@@ -247,7 +247,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     return {
       now: sys.now(),
       isAlive: entry.isAlive !== false,
-      startedAt: entry.file?.startedAt ?? entry.startedAt ?? (entry.sidecar?.created ?? 0) * 1000,
+      startedAt: entry.file?.startedAt ?? entry.startedAt ?? (entry.driven?.created ?? 0) * 1000,
       ...present({ session: entry.file, turn: follower?.turn }),
       ...(hooks === undefined ? {} : { hooks: hooks.signals }),
       ...present({ screen: current }),
@@ -258,8 +258,8 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     pane: undefined,
     needsCapture: false,
     async take(entry) {
-      if (entry.sidecar !== tracker.entry.sidecar || target === undefined) {
-        target = entry.sidecar === undefined ? undefined : trackedTarget(sys, entry.sidecar);
+      if (entry.driven !== tracker.entry.driven || target === undefined) {
+        target = entry.driven === undefined ? undefined : trackedTarget(sys, entry.driven);
       }
       const isQuiet = isAtRest(entry, tracker.entry, sys.now()) && sys.now() - polledAt < restMs;
       tracker.entry = entry;
@@ -292,14 +292,14 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     },
   };
   const compose = (verdict: Verdict, since: number): LiveSession => {
-    const { file, sidecar, profile, where, key, pid } = tracker.entry;
-    const cwd = file?.cwd ?? sidecar?.cwd ?? tracker.entry.cwd ?? "";
+    const { file, driven, profile, where, key, pid } = tracker.entry;
+    const cwd = file?.cwd ?? driven?.cwd ?? tracker.entry.cwd ?? "";
     const checkout = where === undefined ? shared.checkout(cwd) : undefined;
-    const sessionId = file?.sessionId ?? sidecar?.session_id;
+    const sessionId = file?.sessionId ?? driven?.session_id;
     const note = describeUnknown(tracker.entry, follower);
     return defined({
       key,
-      name: sidecar?.name ?? file?.name ?? sessionId?.slice(0, 8) ?? `pid ${pid}`,
+      name: driven?.name ?? file?.name ?? sessionId?.slice(0, 8) ?? `pid ${pid}`,
       verdict,
       since,
       cwd,
@@ -310,7 +310,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       kind: kindOfSession(file ?? {}),
       entrypoint: file?.entrypoint,
       version: file?.version,
-      driver: sidecar?.name,
+      driver: driven?.name,
       profile: profile?.name,
       configDir: profile?.dir,
       where,
@@ -362,7 +362,7 @@ function describeUnknown(entry: Entry, follower: Follower | undefined): string |
   if (entry.isAlive === false) return "its process ended without removing its session file";
   if (where === "container") return "runs in a container";
   if (where === "other-user") return "belongs to another user";
-  if (file === undefined && entry.sidecar === undefined)
+  if (file === undefined && entry.driven === undefined)
     return "has no session file in a known profile: it starts, or its profile is unknown";
   if (file?.status === "other") return "reports a status that this version does not know";
   return follower?.isUnknownFormat === true ? unknownFormat : undefined;

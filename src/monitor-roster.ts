@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
-import { createSidecarStore, type Sidecar } from "./driven.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { isRecorded } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { configDir, sessionsDir, sidecarDir } from "./paths.ts";
+import { configDir, drivenDir, sessionsDir } from "./paths.ts";
 import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
 import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
 import type { Whereabouts } from "./session.ts";
@@ -22,7 +22,7 @@ export interface Entry {
   /** False for a file that its process left behind; undefined where that cannot be known from here. */
   isAlive: boolean | undefined;
   file?: SessionFile;
-  sidecar?: Sidecar;
+  driven?: Driven;
   profile?: Profile;
   where?: Whereabouts;
   /** Only the process table tells of it. */
@@ -43,13 +43,13 @@ export interface Roster {
 
 /** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
 const scanEveryMs = 5000;
-const sidecarEveryMs = 5000;
+const drivenEveryMs = 5000;
 const coarseMs = 100;
 
 export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   const parsed = new Map<string, { state: string; file: SessionFile }>();
-  const sidecarStore = createSidecarStore(sys);
-  let sidecars: { readAt: number; modifiedAt: number | undefined; list: Sidecar[] } | undefined;
+  const store = createDrivenStore(sys);
+  let cached: { readAt: number; modifiedAt: number | undefined; list: Driven[] } | undefined;
   let scanned: { at: number; table: Map<number, ScannedProcess> } | undefined;
   const domains = new Map<string, boolean>();
   const isForeign = ({ pidDomain }: SessionFile): boolean => {
@@ -89,11 +89,11 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
     parsed.set(path, { state, file });
     return file;
   };
-  const readSidecars = (): Sidecar[] => {
-    const modifiedAt = sys.modifiedAt(sidecarDir(sys));
-    if (sidecars === undefined || sidecars.modifiedAt !== modifiedAt || sys.now() - sidecars.readAt > sidecarEveryMs)
-      sidecars = { readAt: sys.now(), modifiedAt, list: sidecarStore.list().sidecars };
-    return sidecars.list;
+  const readDriven = (): Driven[] => {
+    const modifiedAt = sys.modifiedAt(drivenDir(sys));
+    if (cached === undefined || cached.modifiedAt !== modifiedAt || sys.now() - cached.readAt > drivenEveryMs)
+      cached = { readAt: sys.now(), modifiedAt, list: store.list().records };
+    return cached.list;
   };
   /** A scan that fails says nothing about anybody: the one before stands, and serves for nothing new. */
   const scan = async (): Promise<boolean> => {
@@ -116,14 +116,14 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
     },
     async read() {
       const files = readFiles();
-      const tracked = readSidecars();
+      const tracked = readDriven();
       const isFresh = isScanDue() && (await scan());
       const table = scanned?.table ?? new Map<number, ScannedProcess>();
       const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
       const pids = [
         ...strangers.map((row) => row.pid),
         ...files.map(({ file }) => file.pid),
-        ...tracked.flatMap((sidecar) => sidecar.pid ?? []),
+        ...tracked.flatMap((driven) => driven.pid ?? []),
       ];
       // The scan of this moment serves for all; between scans only the known ones are asked for.
       const canServe = isFresh && sys.platform !== "linux";
@@ -131,11 +131,11 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
         ? table
         : await readProcesses(sys, [...new Set(pids)]).catch(() => fallBack());
       lastProcesses = processes;
-      const bySidecar = new Map(tracked.flatMap((sidecar) => (isLive(processes, sidecar) ? [[sidecar.pid ?? 0, sidecar]] : [])));
-      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, bySidecar, isForeign }));
+      const drivenByPid = new Map(tracked.flatMap((driven) => (isLive(processes, driven) ? [[driven.pid ?? 0, driven]] : [])));
+      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, drivenByPid, isForeign }));
       const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));
-      for (const [pid, sidecar] of bySidecar) if (!seen.has(pid)) entries.push(fromSidecar(sys, sidecar, profiles(), processes));
-      for (const pid of bySidecar.keys()) seen.add(pid);
+      for (const [pid, driven] of drivenByPid) if (!seen.has(pid)) entries.push(fromDriven(sys, driven, profiles(), processes));
+      for (const pid of drivenByPid.keys()) seen.add(pid);
       for (const entry of entries) named.add(entry.key);
       const alive = strangers.filter((row) => processes.get(row.pid)?.start === row.start && !named.has(`${row.pid}:${row.start}`));
       return [...entries, ...fromTable(sys, table, alive, seen)];
@@ -143,13 +143,13 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   };
 }
 
-const isLive = (processes: ReadonlyMap<number, ProcessStart>, sidecar: Sidecar): boolean =>
-  sidecar.pid !== undefined && isRecorded(processes.get(sidecar.pid), sidecar);
+const isLive = (processes: ReadonlyMap<number, ProcessStart>, driven: Driven): boolean =>
+  driven.pid !== undefined && isRecorded(processes.get(driven.pid), driven);
 
 interface Known {
   processes: ReadonlyMap<number, ProcessStart>;
   table: ReadonlyMap<number, ScannedProcess>;
-  bySidecar: ReadonlyMap<number, Sidecar>;
+  drivenByPid: ReadonlyMap<number, Driven>;
   isForeign(file: SessionFile): boolean;
 }
 
@@ -158,8 +158,8 @@ function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Pr
   const owner = known.processes.get(file.pid);
   const common = { pid: file.pid, file, profile };
   if (isOwner(owner, file) && !known.isForeign(file)) {
-    const sidecar = known.bySidecar.get(file.pid);
-    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...present({ sidecar }) };
+    const driven = known.drivenByPid.get(file.pid);
+    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...present({ driven }) };
   }
   const inside = findContained(sys, known.table, file);
   if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };
@@ -177,11 +177,11 @@ function findContained(sys: Sys, table: ReadonlyMap<number, ScannedProcess>, fil
 }
 
 /** A startup dialog is up: claude has not written its file yet. */
-function fromSidecar(sys: Sys, sidecar: Sidecar, profiles: Profile[], processes: ReadonlyMap<number, ProcessStart>): Entry {
-  const dir = sidecar.config_dir ?? configDir(sys);
+function fromDriven(sys: Sys, driven: Driven, profiles: Profile[], processes: ReadonlyMap<number, ProcessStart>): Entry {
+  const dir = driven.config_dir ?? configDir(sys);
   const profile = profiles.find((candidate) => candidate.dir === dir) ?? { name: undefined, dir };
-  const pid = sidecar.pid ?? 0;
-  return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, sidecar, profile, cwd: sidecar.cwd };
+  const pid = driven.pid ?? 0;
+  return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, driven, profile, cwd: driven.cwd };
 }
 
 const isStranger = (row: ScannedProcess): boolean => row.command === "claude" && row.hasTerminal;

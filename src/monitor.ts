@@ -1,5 +1,5 @@
 import { dirname, join } from "node:path";
-import { channelDir } from "./channel.ts";
+import { channelDir, gatesDir } from "./channel.ts";
 import { createPriceTable } from "./claude-prices.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
@@ -10,7 +10,7 @@ import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
-import { sessionsDir, sidecarDir, statuslineDir } from "./paths.ts";
+import { drivenDir, sessionsDir, statuslineDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
 import { scanProcesses } from "./process-scan.ts";
 import { profileDirs } from "./profiles.ts";
@@ -172,7 +172,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const lost = wanted.filter((tracker) => tracker.pane === undefined && canHavePane(tracker.entry) && isDue(tracker));
     if (lost.length === 0) return;
     for (const tracker of lost) soughtAt.set(tracker, sys.now());
-    const sockets = lost.flatMap((tracker) => tracker.entry.sidecar?.socket ?? []);
+    const sockets = lost.flatMap((tracker) => tracker.entry.driven?.socket ?? []);
     const panes = await findPanes(
       sys,
       await roster.table(),
@@ -230,12 +230,11 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const dirs = (profiles?.list ?? []).map((profile) => sessionsDir(profile.dir));
     const own = [...trackers.values()].flatMap(({ entry }) => {
       if (entry.isAlive !== true) return [];
-      const channel =
-        entry.sidecar === undefined ? [] : [channelDir(sys, entry.sidecar.name), join(channelDir(sys, entry.sidecar.name), "gates")];
+      const channel = entry.driven === undefined ? [] : [channelDir(sys, entry.driven.name), gatesDir(channelDir(sys, entry.driven.name))];
       return channel;
     });
     const transcripts = [...trackers.values()].flatMap((tracker) => tracker.transcript() ?? []).map((path) => dirname(path));
-    return [...new Set([sidecarDir(sys), ...dirs, ...own, ...transcripts])].sort();
+    return [...new Set([drivenDir(sys), ...dirs, ...own, ...transcripts])].sort();
   };
   return {
     read,
@@ -264,7 +263,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     async findPane({ key, pid }) {
       // Not the table of the last scan: the session may be younger.
       const table = await scanProcesses(sys);
-      const socket = trackers.get(key)?.entry.sidecar?.socket;
+      const socket = trackers.get(key)?.entry.driven?.socket;
       return (await findPanes(sys, table, [pid], socket === undefined ? [] : [socket])).get(pid);
     },
     close() {
@@ -299,5 +298,5 @@ export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<
 export const listSessions = async (sys: Sys): Promise<LiveSession[]> => (await lookOnce(sys)).sessions;
 
 /** A session that says it runs in tmux, one that csd started there, and one that says nothing yet. */
-const canHavePane = ({ file, sidecar, isStranger, isBelowTmux }: Entry): boolean =>
-  isStranger === true ? isBelowTmux === true : sidecar !== undefined || file?.tmux !== undefined || file?.version === undefined;
+const canHavePane = ({ file, driven, isStranger, isBelowTmux }: Entry): boolean =>
+  isStranger === true ? isBelowTmux === true : driven !== undefined || file?.tmux !== undefined || file?.version === undefined;

@@ -57,7 +57,7 @@ export const configPath = (sys: Place): string => join(homeDir(sys), ".config", 
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
-export const sidecarDir = (sys: Place): string => join(csdDir(sys), "sessions");
+export const drivenDir = (sys: Place): string => join(csdDir(sys), "sessions");
 export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");
 export const runDir = (sys: Place): string => join(csdDir(sys), "run");
 

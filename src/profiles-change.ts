@@ -1,10 +1,11 @@
 import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
-import { defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
+import { homeDir, profilesPath } from "./paths.ts";
 import {
   type Files,
   findProfile,
   isPlainDir,
+  openDefaultName,
   openProfiles,
   type Profile,
   pickDefault,
@@ -75,7 +76,7 @@ export function openRegistry(sys: Sys): RegistryStore {
       removeLitter(sys);
       return action(pickDefault(sys, profiles.read()));
     });
-  const writeDefault = (name: string) => sys.writePrivate(sys.realPath(defaultProfilePath(sys)) ?? defaultProfilePath(sys), `${name}\n`);
+  const defaultName = openDefaultName(sys);
   const put = (profile: Profile, registry: Registry) => {
     refuseOthersDir(sys, registry, profile);
     return profiles.update((all) => [...all.filter(({ name }) => name !== profile.name), profile]);
@@ -100,7 +101,7 @@ export function openRegistry(sys: Sys): RegistryStore {
         const profile = requireProfile(registry, name);
         if (registry.defaultName === name && !isForced) throw defaultStays(name);
         await profiles.update((all) => all.filter((known) => known.name !== name));
-        if ((sys.readText(defaultProfilePath(sys)) ?? "").trim() === name) sys.remove(defaultProfilePath(sys));
+        if (defaultName.read() === name) defaultName.remove();
         return profile;
       }),
     rename: (from, to) =>
@@ -111,7 +112,7 @@ export function openRegistry(sys: Sys): RegistryStore {
         // Both names are there while the default moves: ended in between, it still leads to the same folder.
         if (registry.defaultName === from) {
           await profiles.update((all) => [...all, profile]);
-          writeDefault(to);
+          defaultName.write(to);
         }
         await profiles.update((all) => [...all.filter(({ name }) => name !== from && name !== to), profile]);
         return profile;
@@ -120,18 +121,18 @@ export function openRegistry(sys: Sys): RegistryStore {
       locked((registry) => {
         if (registry.profiles.length === 0) checkProfileName(name);
         else requireProfile(registry, name);
-        writeDefault(name);
+        defaultName.write(name);
       }),
     replace: (before, after) =>
       locked(async (registry) => {
         if (JSON.stringify(registry) !== JSON.stringify(before))
           throw new UserError("the profiles were changed by somebody else meanwhile", "nothing was saved; do it again");
-        const { defaultName } = after;
-        if (defaultName !== before.defaultName) {
+        const { defaultName: name } = after;
+        if (name !== before.defaultName) {
           // As in a rename: the old default stays until the new one is named.
           await profiles.update(() => [...after.profiles, ...before.profiles.filter(({ name }) => findProfile(after, name) === undefined)]);
-          if (defaultName === undefined) sys.remove(defaultProfilePath(sys));
-          else writeDefault(defaultName);
+          if (name === undefined) defaultName.remove();
+          else defaultName.write(name);
         }
         await profiles.update(() => after.profiles);
       }),

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { defaultProfilePath } from "./paths.ts";
-import { isPlainDir, type Profile, profileOfDir, profilePath, type Registry } from "./profiles.ts";
+import { isPlainDir, openDefaultName, type Profile, profileOfDir, profilePath, type Registry } from "./profiles.ts";
 import { makeDir } from "./profiles-change.ts";
 import { planShare, plugins, share, shareItems, storePath } from "./profiles-share.ts";
 import type { Sys } from "./sys.ts";
@@ -84,7 +83,7 @@ export async function repair(sys: Sys, { profile, problems }: Diagnosis): Promis
 
 /** Of the `default` file: a name that nobody has is passed over in silence everywhere else. */
 export function checkDefault(sys: Sys, registry: Registry): Problem | undefined {
-  const token = (sys.readText(defaultProfilePath(sys)) ?? "").trim();
+  const token = openDefaultName(sys).read();
   if (token === "" || token === registry.defaultName) return undefined;
   return {
     code: "default",

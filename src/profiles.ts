@@ -1,5 +1,6 @@
 import { join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
+import { isRecord } from "./json.ts";
 import { configDir, defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
 import { printableLine } from "./sanitize.ts";
 import { openStore, type Store } from "./store.ts";
@@ -34,8 +35,8 @@ export function readRegistryOrNone(sys: Sys): Registry {
   }
 }
 
-export function pickDefault(sys: Files, profiles: Profile[]): Registry {
-  const token = (sys.readText(defaultProfilePath(sys)) ?? "").trim();
+export function pickDefault(sys: Sys, profiles: Profile[]): Registry {
+  const token = openDefaultName(sys).read();
   const isUsable = token !== "" && (profiles.length === 0 || profiles.some(({ name }) => name === token));
   return { profiles, defaultName: isUsable ? token : profiles[0]?.name };
 }
@@ -146,16 +147,29 @@ export function profileDirs(sys: Sys, registry: Registry = readRegistry(sys)): P
 /** The file itself; `openRegistry` is what changes it. */
 export const openProfiles = (sys: Sys): Store<Profile[]> =>
   openStore<Profile[]>(sys, {
-    // A link into somebody's dotfiles stays one: what it leads to is replaced.
-    path: sys.realPath(profilesPath(sys)) ?? profilesPath(sys),
+    path: profilesPath(sys),
     name: "profiles",
     empty: [],
-    parse: parseProfiles,
-    encode: (profiles) => Object.fromEntries(profiles.toSorted(byName).map(({ name, dir }) => [name, dir])),
+    decode: parseProfiles,
+    encode: (profiles) => {
+      const dirs = Object.fromEntries(profiles.toSorted(byName).map(({ name, dir }) => [name, dir]));
+      return `${JSON.stringify(dirs, null, 2)}\n`;
+    },
   });
 
-function parseProfiles(value: unknown): Profile[] {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new Error("not an object of names and folders");
+/** Holds one word, under the lock of those who change the registry; blank where there is no default. */
+export const openDefaultName = (sys: Sys): Store<string> =>
+  openStore(sys, {
+    path: defaultProfilePath(sys),
+    name: "registry",
+    empty: "",
+    decode: (text) => text.trim(),
+    encode: (name) => `${name}\n`,
+  });
+
+function parseProfiles(text: string): Profile[] {
+  const value: unknown = JSON.parse(text);
+  if (!isRecord(value)) throw new Error("not an object of names and folders");
   const profiles = Object.entries(value).map(([name, dir]) => {
     if (typeof dir !== "string" || dir === "") throw new Error(`the folder of ${JSON.stringify(name)} must be a text`);
     return { name, dir };

@@ -6,7 +6,7 @@ import { UserError } from "./errors.ts";
 import type { Foreground } from "./foreground.ts";
 import { quotePosix } from "./format.ts";
 import { shareConversation } from "./handoff.ts";
-import { appendJournal, type JournalEntry, readJournal } from "./journal.ts";
+import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
 import { channelVariable, hookWord } from "./launch.ts";
 import { afterResetMs, decideLimit, type Limit, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
@@ -147,7 +147,7 @@ type Note = (entry: Omit<JournalEntry, "at" | "session">) => void;
 const createNote =
   ({ sys, seat, launch }: Managed, sessionId: string): Note =>
   (entry) =>
-    appendJournal(sys, { at: sys.now(), session: sessionId, cwd: launch.cwd, from: seat.name, ...entry });
+    openJournal(sys).append({ at: sys.now(), session: sessionId, cwd: launch.cwd, from: seat.name, ...entry });
 
 /** A turn has ended with an error that may be the usage limit: what is to become of the conversation. */
 export async function answerLimit(managed: Managed, event: ChannelEvent): Promise<Step> {
@@ -182,7 +182,7 @@ async function notify({ parts, notes }: Managed, line: string): Promise<void> {
 async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat, parts } = managed;
   const candidates = settings.policy === "switch" ? await firstReachable(managed, await parts.rank(seat), sessionId, note) : [];
-  const journal = readJournal(sys);
+  const journal = openJournal(sys).read();
   const switches = journal.filter(({ event }) => event === "switch");
   const lastSwitchAt = switches.at(-1)?.at;
   const own = switches.filter(({ session }) => session === sessionId).map(({ at }) => at);

@@ -1,6 +1,6 @@
 import { type FlagTable, planResume } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
-import type { Sidecar } from "./driven.ts";
+import type { Driven } from "./driven.ts";
 import { createDriver } from "./driver.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
@@ -122,16 +122,16 @@ export async function openSession(sys: Sys, session: Resumable, flags: FlagTable
 }
 
 /** A session of csd comes back under its name, so that scripts go on driving it. */
-export async function openDriven(sys: Sys, session: Resumable, sidecar: Sidecar): Promise<Outcome> {
+export async function openDriven(sys: Sys, session: Resumable, driven: Driven): Promise<Outcome> {
   const open = await findOpen(sys, session);
   if (open !== undefined) return { outcome: "open already", pid: open.pid };
   const { env } = planCommand(sys, session, new Map());
-  const mode = sidecar.permission_mode === null ? {} : { permissionMode: sidecar.permission_mode };
+  const mode = driven.permission_mode === null ? {} : { permissionMode: driven.permission_mode };
   try {
-    const options = { name: sidecar.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
+    const options = { name: driven.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
     const spawned = await spawnSession(createDriver({ ...sys, env: { ...sys.env, ...env } }), options);
-    await rememberDriven(sys, session, spawned.sidecar);
-    const pane = await createTmux(sys, spawned.sidecar.socket).pane(spawned.sidecar.pane ?? "");
+    await rememberDriven(sys, session, spawned.driven);
+    const pane = await createTmux(sys, spawned.driven.socket).pane(spawned.driven.pane ?? "");
     return pane === undefined ? { outcome: "failed", reason: "it ended at its start" } : { outcome: "running", pane };
   } catch (error) {
     if (error instanceof UserError) return { outcome: "failed", reason: error.message };
@@ -139,8 +139,8 @@ export async function openDriven(sys: Sys, session: Resumable, sidecar: Sidecar)
   }
 }
 
-/** So that the file of the earlier run has no say any more. How this run ends is for csd to know, whose sidecar goes with it. */
-async function rememberDriven(sys: Sys, { sessionId, cwd, configDir }: Resumable, { pid }: Sidecar): Promise<void> {
+/** So that the file of the earlier run has no say any more. How this run ends is for csd to know, whose file goes with it. */
+async function rememberDriven(sys: Sys, { sessionId, cwd, configDir }: Resumable, { pid }: Driven): Promise<void> {
   if (pid === undefined) return;
   await rememberLaunch(sys, { sessionId, cwd, configDir, args: [], pid });
   rememberEnd(sys, pid, "exit");

@@ -1,15 +1,16 @@
 import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
 import { usageError } from "./errors.ts";
+import { parseRecord, shape } from "./json.ts";
 import { smartDir } from "./paths.ts";
-import { withLock } from "./store.ts";
+import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /**
  * What csm remembers of a conversation, in `~/.claude.shared/smart/<id>.json`, in the form of the older tool. Keys that it does
  * not know stay.
  */
-export interface SessionSidecar {
+export interface Sidecar {
   sessionId?: string;
   /** Unix seconds, with a fraction. */
   ts?: number;
@@ -22,8 +23,16 @@ export interface SessionSidecar {
   hop?: number;
 }
 
-/** The order in the file. */
-const textKeys = ["permissionMode", "effort", "model", "cwd", "profile"] as const;
+/** In their order in the file, where `hop` follows and then what is not known. */
+const kinds = {
+  sessionId: "string",
+  ts: "number",
+  permissionMode: "string",
+  effort: "string",
+  model: "string",
+  cwd: "string",
+  profile: "string",
+} as const;
 const flags: [key: "permissionMode" | "effort" | "model", flag: string][] = [
   ["permissionMode", "--permission-mode"],
   ["effort", "--effort"],
@@ -31,25 +40,11 @@ const flags: [key: "permissionMode" | "effort" | "model", flag: string][] = [
 ];
 
 /** Empty for a file that is missing or broken: what was remembered is lost, the conversation is not. */
-export function parseSessionSidecar(text: string | undefined): SessionSidecar & Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text ?? "");
-  } catch {
-    // Torn by an older version's crash, or empty.
-    return {};
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
-  const { sessionId, ts, hop, ...rest } = value as Record<string, unknown>;
-  const texts = textKeys.filter((key) => typeof rest[key] === "string");
-  const others = Object.entries(rest).filter(([key]) => !textKeys.some((known) => known === key));
-  return {
-    ...(typeof sessionId === "string" ? { sessionId } : {}),
-    ...(typeof ts === "number" ? { ts } : {}),
-    ...Object.fromEntries(texts.map((key) => [key, rest[key]])),
-    ...(hop === undefined ? {} : { hop: parseHop(hop) }),
-    ...Object.fromEntries(others),
-  };
+export function parseSidecar(text: string | undefined): Sidecar & Record<string, unknown> {
+  const fields = parseRecord(text) ?? {};
+  const { hop } = fields;
+  const others = Object.entries(fields).filter(([key]) => key !== "hop" && !Object.hasOwn(kinds, key));
+  return { ...shape(fields, kinds), ...(hop === undefined ? {} : { hop: parseHop(hop) }), ...Object.fromEntries(others) };
 }
 
 /** Older versions wrote it as a text. */
@@ -59,35 +54,31 @@ function parseHop(value: unknown): number {
 }
 
 /** The flags that a conversation is resumed with, without those that are given anew. */
-export const sidecarFlags = (
-  sidecar: SessionSidecar,
-  given: Pick<SessionSidecar, "permissionMode" | "effort" | "model"> = {},
-): string[][] => flags.flatMap(([key, flag]) => (isSet(sidecar[key]) && given[key] === undefined ? [[flag, sidecar[key]]] : []));
+export const sidecarFlags = (sidecar: Sidecar, given: Pick<Sidecar, "permissionMode" | "effort" | "model"> = {}): string[][] =>
+  flags.flatMap(([key, flag]) => (isSet(sidecar[key]) && given[key] === undefined ? [[flag, sidecar[key]]] : []));
 
 const isSet = (value: string | undefined): value is string => value !== undefined && value !== "" && !value.startsWith("-");
 
-export function readSessionSidecar(sys: Sys, sessionId: string): SessionSidecar & Record<string, unknown> {
-  return parseSessionSidecar(sys.readText(sidecarPath(sys, sessionId)));
-}
+export const readSidecar = (sys: Sys, sessionId: string): Sidecar & Record<string, unknown> => openSidecar(sys, sessionId).read();
 
 /** Puts these over what is there, while nobody else does; the result is what then stands in the file. */
-export const mergeSessionSidecar = (sys: Sys, sessionId: string, changes: SessionSidecar): Promise<SessionSidecar> => {
-  const path = sidecarPath(sys, sessionId);
-  return withLock(sys, "session-sidecar", () => {
-    // Through the parser, so that the keys stand in their order.
-    const merged = parseSessionSidecar(JSON.stringify({ ...parseSessionSidecar(sys.readText(path)), ...changes }));
-    sys.writePrivate(path, JSON.stringify(merged));
-    return merged;
-  });
-};
+export const mergeSidecar = (sys: Sys, sessionId: string, changes: Sidecar): Promise<Sidecar> =>
+  // Through the parser, so that the keys stand in their order.
+  openSidecar(sys, sessionId).update((known) => parseSidecar(JSON.stringify({ ...known, ...changes })));
 
-function sidecarPath(sys: Sys, sessionId: string): string {
+function openSidecar(sys: Sys, sessionId: string): Store<Sidecar & Record<string, unknown>> {
   if (!isSessionId(sessionId))
     throw usageError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID; csm scan lists them");
-  return join(smartDir(sys), `${sessionId.toLowerCase()}.json`);
+  return openStore(sys, {
+    path: join(smartDir(sys), `${sessionId.toLowerCase()}.json`),
+    name: "session-sidecar",
+    empty: {},
+    decode: parseSidecar,
+    encode: JSON.stringify,
+  });
 }
 
-const keyNames: Readonly<Record<string, keyof SessionSidecar>> = {
+const keyNames: Readonly<Record<string, keyof Sidecar>> = {
   session_id: "sessionId",
   sessionId: "sessionId",
   permission_mode: "permissionMode",
@@ -100,7 +91,7 @@ const keyNames: Readonly<Record<string, keyof SessionSidecar>> = {
 };
 
 /** `key=value` words of the command line. */
-export function parseSidecarPairs(pairs: readonly string[]): SessionSidecar {
+export function parseSidecarPairs(pairs: readonly string[]): Sidecar {
   const changes: Record<string, unknown> = {};
   for (const pair of pairs) {
     const at = pair.indexOf("=");

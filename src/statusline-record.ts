@@ -1,8 +1,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { parseJson } from "./claude-usage.ts";
-import { isRecord } from "./json.ts";
+import { parseRecord } from "./json.ts";
 import { configDir, profilesPath, statuslineDir } from "./paths.ts";
 import { mergeSample, parseStatuslineInput, type StatuslineSample } from "./statusline-sample.ts";
 import { defaultTemplate, placeholderValues, renderTemplate } from "./statusline-template.ts";
@@ -37,8 +36,7 @@ function renderSample(place: Place, sample: StatuslineSample, template: string, 
 
 /** As registered; the folder's name tells it where it follows the convention. */
 function profileName(place: Place, dir: string): string | undefined {
-  const profiles = parseJson(readIfThere(profilesPath(place)) ?? "{}");
-  if (!isRecord(profiles)) return undefined;
+  const profiles = parseRecord(readIfThere(profilesPath(place))) ?? {};
   const wanted = dir.replace(/\/+$/, "");
   return Object.keys(profiles).find((name) => typeof profiles[name] === "string" && expand(place, profiles[name]) === wanted);
 }

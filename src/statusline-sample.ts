@@ -1,5 +1,5 @@
-import { parseJson, parseWindows, type Windows } from "./claude-usage.ts";
-import { isRecord } from "./json.ts";
+import { parseWindows, type Windows } from "./claude-usage.ts";
+import { hasShape, isRecord, parseRecord } from "./json.ts";
 
 /** What Claude Code told the status line of one session last. Texts are as hostile as the model and the user made them. */
 export interface StatuslineSample {
@@ -29,8 +29,8 @@ export interface StatuslineSample {
 
 /** Undefined when the text is not what a status line is given. */
 export function parseStatuslineInput(text: string, configDir: string, now: number): StatuslineSample | undefined {
-  const input = parseJson(text);
-  if (!isRecord(input)) return undefined;
+  const input = parseRecord(text);
+  if (input === undefined) return undefined;
   const [model, cost, context, effort, cache] = [input.model, input.cost, input.context_window, input.effort, input.prompt_cache].map(
     (value) => (isRecord(value) ? value : {}),
   );
@@ -83,7 +83,7 @@ export function mergeSample(sample: StatuslineSample, keptText: string | undefin
 
 /** Undefined for a file that this program did not write whole. */
 export function parseSample(text: string): StatuslineSample | undefined {
-  const value = parseJson(text);
-  const isKnown = isRecord(value) && typeof value.sessionId === "string" && typeof value.configDir === "string" && isRecord(value.windows);
-  return isKnown && typeof value.limitsAt === "number" ? (value as unknown as StatuslineSample) : undefined;
+  const value = parseRecord(text);
+  const isSample = hasShape(value, { sessionId: "string", configDir: "string", windows: "record", limitsAt: "number" });
+  return isSample ? (value as unknown as StatuslineSample) : undefined;
 }

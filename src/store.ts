@@ -1,30 +1,26 @@
+/** What is kept on disk: a file with one value, a folder of records, a log of lines; tables are for `database`. */
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
+import { parseRecord } from "./json.ts";
 import { lockDir } from "./paths.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 
 const lockTimeoutMs = 30_000;
 const stepMs = 10;
 
 /** Waits for the one place at `path`; the result gives it free. It is free too once its holder has ended, however that was. */
 export async function waitForLock(sys: Sys, path: string, what: string, timeoutMs = lockTimeoutMs): Promise<() => void> {
-  const deadline = sys.now() + timeoutMs;
-  for (;;) {
-    const release = tryLock(sys, path, what);
-    if (release !== undefined) return release;
-    if (sys.now() > deadline)
-      throw new UserError(`another process has been busy with ${what} for ${timeoutMs / 1000} s`, `it holds ${path}`);
-    await sys.sleep(stepMs);
-  }
+  const release = await until(sys, sys.now() + timeoutMs, stepMs, () => tryLock(sys, path, what));
+  if (release !== undefined) return release;
+  throw new UserError(`another process has been busy with ${what} for ${timeoutMs / 1000} s`, `it holds ${path}`);
 }
 
-function tryLock(sys: Sys, path: string, what: string): (() => void) | undefined {
+async function tryLock(sys: Sys, path: string, what: string): Promise<(() => void) | undefined> {
   try {
-    return sys.takeLock(path);
+    return await sys.takeLock(path);
   } catch (error) {
-    throw new UserError(`cannot lock ${what}: ${(error as Error).message} (${path})`, "is the disk full, or the folder not yours?", 1, {
-      cause: error,
-    });
+    const message = `cannot lock ${what}: ${(error as Error).message} (${path})`;
+    throw new UserError(message, "is the disk full, or the folder not yours?", 1, { cause: error });
   }
 }
 
@@ -38,46 +34,141 @@ export async function withLock<T>(sys: Sys, name: string, action: () => T | Prom
   }
 }
 
-/** A JSON file that people and several processes write. */
+/** A file that holds one value. */
 export interface Store<T> {
-  path: string;
   /** The empty value when there is no file; throws an error that names the file when it is broken. */
   read(): T;
+  /** Readers see the old value or the new one. What depends on the old one is for `update`. */
+  write(value: T): void;
   /** Reads, changes and replaces the file while nobody else does; it stays as it is when the text is the same. */
   update(change: (value: T) => T): Promise<T>;
+  remove(): void;
 }
 
-export interface StoreOptions<T> {
+interface StoreOptions<T> {
   path: string;
   /** Names the lock. */
   name: string;
   /** Of a missing or blank file. */
   empty: T;
   /** Throws with what is wrong, in lower case. */
-  parse(value: unknown): T;
-  /** What is written; the whole value unless told. */
-  encode?(value: T): unknown;
+  decode(text: string): T;
+  /** Indented JSON unless told. */
+  encode?(value: T): string;
 }
 
-export function openStore<T>(sys: Sys, { path, name, empty, parse, encode = (value) => value }: StoreOptions<T>): Store<T> {
+export function openStore<T>(sys: Sys, options: StoreOptions<T>): Store<T> {
+  const { name, empty, decode, encode = (value) => `${JSON.stringify(value, null, 2)}\n` } = options;
+  // A link into somebody's dotfiles stays one: what it leads to is replaced.
+  const path = sys.realPath(options.path) ?? options.path;
   const read = (): T => {
     const text = sys.readText(path) ?? "";
-    if (text.trim() === "") return empty;
-    try {
-      return parse(JSON.parse(text));
-    } catch (error) {
-      throw new UserError(`failed to read ${path}: ${(error as Error).message}`, "correct the file or move it away", 1, { cause: error });
-    }
+    return text.trim() === "" ? empty : named(path, "correct the file or move it away", () => decode(text));
   };
   return {
-    path,
     read,
+    write: (value) => sys.writePrivate(path, encode(value)),
     update: (change) =>
       withLock(sys, name, () => {
         const value = change(read());
-        const text = `${JSON.stringify(encode(value), null, 2)}\n`;
+        const text = encode(value);
         if (text !== sys.readText(path)) sys.writePrivate(path, text);
         return value;
       }),
+    remove: () => sys.remove(options.path),
   };
+}
+
+function named<T>(path: string, hint: string, decode: () => T): T {
+  try {
+    return decode();
+  } catch (error) {
+    throw new UserError(`failed to read ${path}: ${(error as Error).message}`, hint, 1, { cause: error });
+  }
+}
+
+/** A folder that holds one value in each `<name>.json`. */
+export interface Records<T> {
+  /** Undefined when there is none; throws an error that names the file when it is broken. */
+  read(name: string): T | undefined;
+  /** In byte order of their names; those that are not wanted are not opened. */
+  list(isWanted?: (name: string) => boolean): { records: T[]; broken: string[] };
+  write(name: string, value: T): void;
+  remove(name: string): void;
+}
+
+interface RecordsOptions<T> {
+  dir: string;
+  /** Undefined passes a file over; an error, with what is wrong in lower case, names it as broken. */
+  decode(text: string, name: string): T | undefined;
+  /** Indented JSON unless told. */
+  encode?(value: T): string;
+  /** What to do about a broken one. */
+  hint?(name: string): string;
+}
+
+export function openRecords<T>(sys: Sys, options: RecordsOptions<T>): Records<T> {
+  const { dir, decode, encode = (value) => JSON.stringify(value, null, 2), hint = () => "move it away" } = options;
+  const pathOf = (name: string) => join(dir, `${name}.json`);
+  const read = (name: string): T | undefined => {
+    const text = sys.readText(pathOf(name));
+    return text === undefined ? undefined : named(pathOf(name), hint(name), () => decode(text, name));
+  };
+  return {
+    read,
+    list(isWanted = () => true) {
+      const records: T[] = [];
+      const broken: string[] = [];
+      const files = sys.list(dir).filter((file) => file.endsWith(".json"));
+      for (const name of files.map((file) => file.slice(0, -".json".length)).sort()) {
+        try {
+          const record = isWanted(name) ? read(name) : undefined;
+          if (record !== undefined) records.push(record);
+        } catch {
+          broken.push(name);
+        }
+      }
+      return { records, broken };
+    },
+    write: (name, value) => sys.writePrivate(pathOf(name), encode(value)),
+    remove: (name) => sys.remove(pathOf(name)),
+  };
+}
+
+/** A file of lines, an object each, to which several processes add. */
+export interface Log<T> {
+  append(entry: T): void;
+  /** Oldest first, of the end of the file; lines that are torn or of another kind are passed over. */
+  read(): T[];
+}
+
+interface LogOptions {
+  path: string;
+  /** How much of its end is read. */
+  readBytes: number;
+  /** Beyond it the file begins anew, and the old one stays once, as `<path>.1`; it grows on, unless told. */
+  maxBytes?: number;
+  isEntry(fields: Record<string, unknown>): boolean;
+}
+
+export function openLog<T>(sys: Sys, { path, readBytes, maxBytes, isEntry }: LogOptions): Log<T> {
+  return {
+    append(entry) {
+      if (maxBytes !== undefined && (sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
+      sys.appendPrivate(path, `${JSON.stringify(entry)}\n`);
+    },
+    read: () =>
+      (sys.readTail(path, readBytes)?.lines ?? []).flatMap((line) => {
+        const fields = parseRecord(line);
+        return fields !== undefined && isEntry(fields) ? [fields as T] : [];
+      }),
+  };
+}
+
+function setAside(sys: Sys, path: string): void {
+  try {
+    sys.rename(path, `${path}.1`);
+  } catch {
+    // Another process was faster, or the folder may not be changed: the file grows on.
+  }
 }

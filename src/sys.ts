@@ -1,6 +1,5 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
-import { takeLock } from "./database.ts";
 import { present } from "./json.ts";
 import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
 import {
@@ -108,7 +107,7 @@ export interface Sys extends LinkFiles {
   overwrite(path: string, text: string): void;
   remove(path: string): void;
   /** Undefined while another holder has it; the lock is free when its holder ends, however that was. */
-  takeLock(path: string): (() => void) | undefined;
+  takeLock(path: string): Promise<(() => void) | undefined>;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
   /** Files at any depth below a folder whose names end so, sorted. */
@@ -164,7 +163,8 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     makePrivateDir,
     appendPrivate,
     copyPrivate,
-    takeLock,
+    // SQLite is loaded where a lock is taken, which most commands never do.
+    takeLock: async (path) => (await import("./database.ts")).takeLock(path),
     ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),
     remove: (path) => rmSync(path, { recursive: true, force: true }),

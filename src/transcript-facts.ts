@@ -1,4 +1,5 @@
 import { parseTranscriptLine, type TranscriptEvent } from "./claude-transcript.ts";
+import { parseRecord } from "./json.ts";
 import { printable, printableLine } from "./sanitize.ts";
 
 /** What a transcript says of its conversation as a whole; texts are as hostile as they were written. */
@@ -135,14 +136,7 @@ function lineAt(bytes: Buffer, at: number): { start: number; end: number } {
 }
 
 /** Undefined for anything but an object: torn lines and noise vanish. */
-function parseEntry(bytes: Buffer, start: number, end: number): Entry | undefined {
-  try {
-    const value: unknown = JSON.parse(bytes.toString("utf8", start, end));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Entry) : undefined;
-  } catch {
-    return undefined;
-  }
-}
+const parseEntry = (bytes: Buffer, start: number, end: number): Entry | undefined => parseRecord(bytes.toString("utf8", start, end));
 
 function* entriesWith(bytes: Buffer, needle: Buffer): Generator<Entry> {
   for (let at = bytes.indexOf(needle); at >= 0; ) {

@@ -20,18 +20,18 @@ export async function readTranscriptTurn(sys: Sys, path: string, maxBytes = Numb
 interface Place {
   configDir: string;
   /** What csd remembers of it. */
-  sidecar?: { session_id: string; cwd: string; jsonl_path: string };
+  driven?: { session_id: string; cwd: string; jsonl_path: string };
 }
 
 /** The slug says where to look first; the id decides, since /clear changes it and folders can share a slug. */
 export function findTranscript(sys: Sys, target: Place, session: SessionFile | undefined): string | undefined {
-  const { sidecar } = target;
-  const id = session?.sessionId ?? sidecar?.session_id;
+  const { driven } = target;
+  const id = session?.sessionId ?? driven?.session_id;
   if (id === undefined) return undefined;
-  const cwd = session?.cwd ?? sidecar?.cwd ?? "";
+  const cwd = session?.cwd ?? driven?.cwd ?? "";
   const first = [
     transcriptPath(target.configDir, cwd, id),
-    ...(sidecar === undefined ? [] : [join(dirname(sidecar.jsonl_path), `${id}.jsonl`)]),
+    ...(driven === undefined ? [] : [join(dirname(driven.jsonl_path), `${id}.jsonl`)]),
   ];
   const projects = projectsDir(target.configDir);
   const known = first.find((path) => sys.modifiedAt(path) !== undefined);

@@ -1,6 +1,6 @@
 import { parseReset } from "./claude-reset.ts";
-import { parseJson, parseWindow, type UsageWindow, type Windows } from "./claude-usage.ts";
-import { isRecord } from "./json.ts";
+import { parseWindow, type UsageWindow, type Windows } from "./claude-usage.ts";
+import { isRecord, parseJson } from "./json.ts";
 import { printableLine } from "./sanitize.ts";
 
 /** What hubs, commands and the cache of the older tool exchange: the usage of several profiles by name. */

@@ -1,6 +1,5 @@
-import { parseJson } from "./claude-usage.ts";
 import { usageError } from "./errors.ts";
-import { isRecord, present } from "./json.ts";
+import { isRecord, parseJson, present } from "./json.ts";
 import { configPath } from "./paths.ts";
 import { type Policy, policies, type ScoreOptions, scoreDefaults } from "./scorer.ts";
 import type { Sys } from "./sys.ts";

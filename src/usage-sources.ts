@@ -6,7 +6,7 @@ import { findClaude, isNestedMark } from "./launch.ts";
 import { csmDir, homeDir, smartDir } from "./paths.ts";
 import { profileEnv } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
-import { withLock } from "./store.ts";
+import { openStore, type Store, withLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import type { Bounded } from "./sys-bounded.ts";
 import { listTranscripts } from "./transcripts.ts";
@@ -59,6 +59,24 @@ export type Fetched = { blob: Blob; source: Source | "cache"; at: number } | { f
 /** Shared with the older tool. */
 export const blobCachePath = (sys: Sys): string => join(smartDir(sys), ".usage-cache.json");
 export const failureMarkerPath = (sys: Sys): string => join(smartDir(sys), ".usage-fetch-failed");
+/** As old as the file: `keep` writes it though it says the same. */
+const openBlobCache = (sys: Sys, at: number): Store<Blob | undefined> =>
+  openStore<Blob | undefined>(sys, {
+    path: blobCachePath(sys),
+    name: "usage-cache",
+    empty: undefined,
+    decode: (text) => parseBlob(text, at),
+    encode: (blob) => (blob === undefined ? "" : encodeBlob(blob)),
+  });
+/** When the network sources failed last, epoch ms; the file holds seconds, and not having it is 0. */
+const openFailureMarker = (sys: Sys): Store<number> =>
+  openStore<number>(sys, {
+    path: failureMarkerPath(sys),
+    name: "usage-failure",
+    empty: 0,
+    decode: (text) => Number(text.trim()) * 1000 || 0,
+    encode: (failedAt) => String(Math.floor(failedAt / 1000)),
+  });
 const hubFile = "claude-code-usage/cache/usage-limits.json";
 
 const maxBytes = 4_000_000;
@@ -67,7 +85,7 @@ const maxBytes = 4_000_000;
 export function readCachedBlob(sys: Sys): { blob: Blob; at: number } | undefined {
   const at = sys.modifiedAt(blobCachePath(sys));
   if (at === undefined) return undefined;
-  const blob = parseBlob(sys.readText(blobCachePath(sys)) ?? "", at);
+  const blob = openBlobCache(sys, at).read();
   return blob === undefined ? undefined : { blob, at };
 }
 
@@ -111,7 +129,7 @@ async function ask(sys: Sys, settings: FetchSettings, warn: (text: string) => vo
   const { url, hub, coolDownMs } = settings;
   if (url === undefined && hub === undefined)
     return { failure: settings.command === undefined ? "no source is configured" : "CSM_USAGE_CMD failed" };
-  const failedAt = Number((sys.readText(failureMarkerPath(sys)) ?? "").trim() || 0) * 1000 || 0;
+  const failedAt = openFailureMarker(sys).read();
   if (sys.now() - failedAt < coolDownMs) return { failure: `the last attempt failed ${Math.round((sys.now() - failedAt) / 1000)} s ago` };
   const failures: string[] = [];
   for (const [source, run] of networkSources(sys, settings)) {
@@ -119,7 +137,7 @@ async function ask(sys: Sys, settings: FetchSettings, warn: (text: string) => vo
     if ("blob" in answer) return answer;
     failures.push(`${source}: ${answer.failure}`);
   }
-  attemptWrite(() => sys.writePrivate(failureMarkerPath(sys), String(Math.floor(sys.now() / 1000))));
+  attemptWrite(() => openFailureMarker(sys).write(sys.now()));
   return { failure: failures.join("; ") };
 }
 
@@ -145,8 +163,8 @@ function accept(sys: Sys, source: Source, answer: Bounded): Fetched {
 
 function keep(sys: Sys, blob: Blob): void {
   attemptWrite(() => {
-    sys.writePrivate(blobCachePath(sys), encodeBlob(blob));
-    sys.remove(failureMarkerPath(sys));
+    openBlobCache(sys, sys.now()).write(blob);
+    openFailureMarker(sys).remove();
   });
 }
 

@@ -193,9 +193,9 @@ describe("what is remembered", () => {
     expect(parseMemory(file)).toHaveLength(count);
   });
 
-  test("the newest of version and path; any path where none is known", () => {
+  test("the newest of version and path; any path where none is known", async () => {
     const sys = createFakeSys();
-    for (const entry of [good, { ...bad, claude: "/opt/claude" }, { ...good, version: "2.3.0" }]) rememberExamination(sys, entry);
+    for (const entry of [good, { ...bad, claude: "/opt/claude" }, { ...good, version: "2.3.0" }]) await rememberExamination(sys, entry);
     const read = (version?: string, claude?: string) => readExamination(sys, version, claude)?.untrusted.length;
     expect([read("2.2.0", "/bin/claude"), read("2.2.0", "/opt/claude"), read("2.2.0"), read("2.2.0", "/x"), read(undefined)]).toEqual([
       0,
@@ -204,13 +204,13 @@ describe("what is remembered", () => {
       undefined,
       undefined,
     ]);
-    rememberExamination(sys, bad);
+    await rememberExamination(sys, bad);
     expect([read("2.2.0", "/bin/claude"), parseMemory(sys.readText(memoryPath(sys))).length]).toEqual([1, 3]);
   });
 
-  test("an old one makes room", () => {
+  test("an old one makes room", async () => {
     const sys = createFakeSys();
-    for (let at = 0; at < 40; at++) rememberExamination(sys, { ...good, at, version: `2.2.${at}` });
+    for (let at = 0; at < 40; at++) await rememberExamination(sys, { ...good, at, version: `2.2.${at}` });
     const all = parseMemory(sys.readText(memoryPath(sys)));
     expect([all.length, all[0]?.version, all.at(-1)?.version]).toEqual([30, "2.2.10", "2.2.39"]);
   });
@@ -227,9 +227,9 @@ describe("what is remembered", () => {
     ["what gates need and cannot trust", diagnosis, ["keys"]],
     ["nothing of a claude without a version", unnamed, undefined],
     ["nothing where nothing can be kept", { ...diagnosis, checks: [toCheck("state_folder", absent("no"))] }, undefined],
-  ])("of a diagnosis: %s", (_, given, kept) => {
+  ])("of a diagnosis: %s", async (_, given, kept) => {
     const sys = createFakeSys();
-    expect(rememberDiagnosis(sys, given)).toBe(kept !== undefined);
+    expect(await rememberDiagnosis(sys, given)).toBe(kept !== undefined);
     expect(readExamination(sys, "2.2.0", "/bin/claude")?.untrusted.map(({ signal }) => signal)).toEqual(kept as string[]);
   });
 });

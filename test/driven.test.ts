@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { checkName, createSidecarStore, defaultName, isValidName, parseSidecar, publicSidecar, type Sidecar } from "../src/driven.ts";
+import { checkName, createDrivenStore, type Driven, defaultName, isValidName, parseDriven, publicDriven } from "../src/driven.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const id = "abcdef12-3456-4789-8abc-def012345678";
@@ -15,7 +15,7 @@ const old = {
   created: 1_780_000_000,
 };
 
-const whole: Sidecar = {
+const whole: Driven = {
   ...old,
   permission_mode: "plan",
   backend_version: "2.1.329",
@@ -87,7 +87,7 @@ describe("names", () => {
 describe("reading", () => {
   const without = (key: string) => Object.fromEntries(Object.entries(whole).filter(([name]) => name !== key));
 
-  test.each<[rule: string, fields: Record<string, unknown>, sidecar: Record<string, unknown>]>([
+  test.each<[rule: string, fields: Record<string, unknown>, driven: Record<string, unknown>]>([
     ["one of the older csd, without version", old, old],
     ["a whole one", { ...whole }, { ...whole }],
     ["without permission_mode it is null", without("permission_mode"), { ...whole, permission_mode: null }],
@@ -95,9 +95,9 @@ describe("reading", () => {
     ["so is null in any field that may be absent", { ...old, socket: null, pane: null, config_dir: null, process_start: null }, old],
     ["unknown keys are kept", { ...old, color: "red", nested: { a: [1] } }, { ...old, color: "red", nested: { a: [1] } }],
     ["created in the first second", { ...old, created: 0 }, { ...old, created: 0 }],
-  ])("%s", (_, fields, sidecar) => {
-    const parsed: unknown = parseSidecar(JSON.stringify(fields));
-    expect(parsed).toEqual(sidecar);
+  ])("%s", (_, fields, driven) => {
+    const parsed: unknown = parseDriven(JSON.stringify(fields));
+    expect(parsed).toEqual(driven);
   });
 
   test.each<[rule: string, text: string, message: string | RegExp]>([
@@ -121,11 +121,11 @@ describe("reading", () => {
     ["pid as a text", JSON.stringify({ ...whole, pid: "77" }), "pid must be a number"],
     ["server_pid as a text", JSON.stringify({ ...whole, server_pid: "10" }), "server_pid must be a number"],
   ])("refused: %s", (_, text, message) => {
-    expect(() => parseSidecar(text)).toThrow(message);
+    expect(() => parseDriven(text)).toThrow(message);
   });
 });
 
-test.each<[rule: string, sidecar: Sidecar, text: string]>([
+test.each<[rule: string, driven: Driven, text: string]>([
   [
     "the older csd's keys in its order, nothing else",
     whole,
@@ -136,20 +136,20 @@ test.each<[rule: string, sidecar: Sidecar, text: string]>([
     old,
     `{"name":"fix","session_id":"${id}","cwd":"/home/dev/app","backend":"claude","jsonl_path":"${old.jsonl_path}","permission_mode":null,"created":1780000000}`,
   ],
-])("public: %s", (_, sidecar, text) => {
-  expect(JSON.stringify(publicSidecar(sidecar))).toBe(text);
+])("public: %s", (_, driven, text) => {
+  expect(JSON.stringify(publicDriven(driven))).toBe(text);
 });
 
 describe("the store", () => {
   const dir = "/home/dev/.local/state/csd/sessions";
   const open = (files: Record<string, string> = {}) => {
     const sys = createFakeSys({ files });
-    return { sys, store: createSidecarStore(sys) };
+    return { sys, store: createDrivenStore(sys) };
   };
 
   test("writes pretty JSON of the older csd's form, with a version behind it", () => {
     const { sys, store } = open();
-    store.write(old);
+    store.write("fix", old);
     expect([...sys.files]).toEqual([
       [
         `${dir}/fix.json`,
@@ -171,8 +171,8 @@ describe("the store", () => {
 
   test("keeps unknown keys when it writes what it read", () => {
     const { sys, store } = open({ [`${dir}/fix.json`]: JSON.stringify({ ...old, color: "red" }) });
-    const sidecar = store.read("fix");
-    if (sidecar !== undefined) store.write(sidecar);
+    const driven = store.read("fix");
+    if (driven !== undefined) store.write("fix", driven);
     expect(JSON.parse(sys.files.get(`${dir}/fix.json`) ?? "")).toEqual({ ...old, color: "red", version: 1 });
   });
 
@@ -200,19 +200,18 @@ describe("the store", () => {
       [`${dir}/c.json.77.tmp`]: JSON.stringify({ ...old, name: "c" }),
       [`${dir}/notes.txt`]: "x",
     });
-    const { sidecars, broken } = store.list();
-    expect([sidecars.map((sidecar) => sidecar.name), broken]).toEqual([["Z", "_", "a", "b"], ["torn"]]);
+    const { records, broken } = store.list();
+    expect([records.map((driven) => driven.name), broken]).toEqual([["Z", "_", "a", "b"], ["torn"]]);
   });
 
   test("a missing folder is an empty list", () => {
-    expect(open().store.list()).toEqual({ sidecars: [], broken: [] });
+    expect(open().store.list()).toEqual({ records: [], broken: [] });
   });
 
-  test("a name is taken once, and free again when it is removed", () => {
+  test("a name is free again when it is removed", () => {
     const { sys, store } = open();
-    const taken = [store.create(old), store.create({ ...old, cwd: "/other" })];
-    const kept = store.read("fix")?.cwd;
+    store.write("fix", old);
     store.remove("fix");
-    expect([...taken, kept, sys.files.size, store.create(old)]).toEqual([true, false, "/home/dev/app", 0, true]);
+    expect([store.read("fix"), sys.files.size]).toEqual([undefined, 0]);
   });
 });

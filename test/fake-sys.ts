@@ -92,7 +92,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     writePrivate: put,
     overwrite: put,
     makePrivateDir: () => undefined,
-    takeLock(path) {
+    async takeLock(path) {
       if (locks.has(path)) return undefined;
       locks.add(path);
       return () => locks.delete(path);
@@ -126,7 +126,10 @@ export function createFakeSys(given: Given = {}): FakeSys {
     entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
     readLink: () => undefined,
     createLink: () => undefined,
-    rename: () => undefined,
+    rename(from, to) {
+      put(to, files.get(from) ?? "");
+      files.delete(from);
+    },
     removeLink: () => undefined,
     removeEmptyDir: () => false,
     copy: () => undefined,

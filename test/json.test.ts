@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseJson, parseRecord, present, shape } from "../src/json.ts";
+import { hasShape, parseJson, parseRecord, present, shape } from "../src/json.ts";
 
 test.each([
   ["{}", {}],
@@ -45,3 +45,16 @@ test("a shape reads no inherited field", () => {
   expect(shape(Object.create({ name: "x" }), { name: "string" })).toEqual({});
   expect(shape({}, { toString: "record" })).toEqual({});
 });
+
+test.each([
+  ['{"n":1,"in":{},"list":[],"other":1}', true],
+  ['{"n":"1","in":{},"list":[]}', false],
+  ['{"n":1,"in":[],"list":[]}', false],
+  ['{"n":1,"in":{}}', false],
+  ["[]", false],
+  ["null", false],
+])("%p has all that is wanted: %p", (text, expected) => {
+  expect(hasShape(parseJson(text), { n: "number", in: "record", list: "list" })).toBe(expected);
+});
+
+test("an inherited field is none that an object has", () => expect(hasShape(Object.create({ name: "x" }), { name: "string" })).toBe(false));

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readJournal } from "../src/journal.ts";
+import { openJournal } from "../src/journal.ts";
 import { runLimitHook } from "../src/limit-hook.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -54,7 +54,7 @@ test.each([
   expect(said).toBe(`limit detected|[work] hit its usage limit → csm --profile home --resume ${session}`);
   expect(again).toBeUndefined();
   expect(recorded).toMatchObject([expected]);
-  expect(readJournal(sys)).toMatchObject([{ event: "limit", session, from: "work" }]);
+  expect(openJournal(sys).read()).toMatchObject([{ event: "limit", session, from: "work" }]);
 });
 
 test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mergeSessionSidecar, parseSessionSidecar, parseSidecarPairs, readSessionSidecar, sidecarFlags } from "../src/sidecar.ts";
+import { mergeSidecar, parseSidecar, parseSidecarPairs, readSidecar, sidecarFlags } from "../src/sidecar.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const id = "3f2a1b4c-0000-4000-8000-000000000001";
@@ -17,33 +17,33 @@ describe("reading", () => {
     ["values of another kind are left out", '{"model":3,"cwd":"/x","ts":"now"}', { cwd: "/x" }],
     ["unknown keys stay", '{"future":{"a":1},"model":"opus"}', { model: "opus", future: { a: 1 } }],
   ])("%s", (_, text, expected) => {
-    expect(parseSessionSidecar(text)).toEqual(expected);
+    expect(parseSidecar(text)).toEqual(expected);
   });
 });
 
 describe("writing", () => {
   test("puts keys in their order, keeps hop and unknown keys, in one line", async () => {
     const sys = createFakeSys({ files: { [path]: '{"future":1,"hop":"4","model":"opus"}' } });
-    await mergeSessionSidecar(sys, id, { cwd: "/w", permissionMode: "plan", sessionId: id, ts: 1.5 });
+    await mergeSidecar(sys, id, { cwd: "/w", permissionMode: "plan", sessionId: id, ts: 1.5 });
     expect(sys.files.get(path)).toBe(`{"sessionId":"${id}","ts":1.5,"permissionMode":"plan","model":"opus","cwd":"/w","hop":4,"future":1}`);
   });
 
   test("a broken file is replaced", async () => {
     const sys = createFakeSys({ files: { [path]: "{" } });
-    await mergeSessionSidecar(sys, id, { model: "opus" });
+    await mergeSidecar(sys, id, { model: "opus" });
     expect(sys.files.get(path)).toBe('{"model":"opus"}');
   });
 
   test("writers at once do not lose one another", async () => {
     const sys = createFakeSys();
-    await Promise.all([{ model: "opus" }, { effort: "high" }, { hop: 2 }].map((changes) => mergeSessionSidecar(sys, id, changes)));
-    expect(readSessionSidecar(sys, id)).toEqual({ model: "opus", effort: "high", hop: 2 });
+    await Promise.all([{ model: "opus" }, { effort: "high" }, { hop: 2 }].map((changes) => mergeSidecar(sys, id, changes)));
+    expect(readSidecar(sys, id)).toEqual({ model: "opus", effort: "high", hop: 2 });
   });
 
   test.each(["../../x", "", "3f2a", `${id}/../x`, `${id}\n`])("%p is no session id (D21)", (bad) => {
     const sys = createFakeSys();
-    expect(() => readSessionSidecar(sys, bad)).toThrow("invalid session id");
-    expect(() => mergeSessionSidecar(sys, bad, { model: "x" })).toThrow("invalid session id");
+    expect(() => readSidecar(sys, bad)).toThrow("invalid session id");
+    expect(() => mergeSidecar(sys, bad, { model: "x" })).toThrow("invalid session id");
     expect([...sys.files.keys()]).toEqual([]);
   });
 });

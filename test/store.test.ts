@@ -1,15 +1,17 @@
-import { expect, test } from "bun:test";
-import { openStore } from "../src/store.ts";
+import { describe, expect, test } from "bun:test";
+import { hasShape } from "../src/json.ts";
+import { openLog, openRecords, openStore } from "../src/store.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const path = "/home/dev/list.json";
 const open = (files: Record<string, string>) => {
   const sys = createFakeSys({ files });
-  const parse = (value: unknown) => {
+  const decode = (text: string) => {
+    const value: unknown = JSON.parse(text);
     if (!Array.isArray(value)) throw new Error("not a list");
     return value as number[];
   };
-  return { sys, store: openStore<number[]>(sys, { path, name: "list", empty: [], parse }) };
+  return { sys, store: openStore<number[]>(sys, { path, name: "list", empty: [], decode }) };
 };
 
 test.each([
@@ -52,4 +54,126 @@ test("a lock that cannot be made is an error that says so", async () => {
   await expect(store.update((list) => list)).rejects.toThrow(
     "cannot lock list: disk I/O error (/home/dev/.local/state/csm/locks/list.lock)",
   );
+});
+
+test("a lock that somebody keeps is an error after its time", async () => {
+  const { sys, store } = open({});
+  sys.takeLock = async () => undefined;
+  await expect(store.update((list) => list)).rejects.toThrow("another process has been busy with list for 30 s");
+});
+
+test("a link into somebody's dotfiles stays one: what it leads to is read and replaced", async () => {
+  const { sys } = open({ "/dotfiles/list.json": "[1]" });
+  sys.realPath = (asked) => (asked === path ? "/dotfiles/list.json" : undefined);
+  const store = openStore<number[]>(sys, { path, name: "list", empty: [], decode: (text) => JSON.parse(text) as number[] });
+  await store.update((list) => [...list, 2]);
+  store.write([...store.read(), 3]);
+  expect([...sys.files]).toEqual([["/dotfiles/list.json", "[\n  1,\n  2,\n  3\n]\n"]]);
+});
+
+test("a file may hold another text than JSON", () => {
+  const sys = createFakeSys();
+  const store = openStore(sys, { path, name: "word", empty: "none", decode: (text) => text.trim(), encode: (word) => `${word}\n` });
+  const words = [store.read()];
+  store.write("one");
+  words.push(store.read(), sys.files.get(path) ?? "");
+  store.remove();
+  expect([...words, store.read()]).toEqual(["none", "one", "one\n", "none"]);
+});
+
+describe("a folder of records", () => {
+  const dir = "/home/dev/records";
+  const openFolder = (files: Record<string, string>) => {
+    const sys = createFakeSys({ files: Object.fromEntries(Object.entries(files).map(([file, text]) => [`${dir}/${file}`, text])) });
+    const decode = (text: string, name: string) => {
+      if (text === "foreign") return undefined;
+      if (text === "torn") throw new Error("torn");
+      return `${name}=${text}`;
+    };
+    return { sys, records: openRecords<string>(sys, { dir, decode, encode: (text) => text, hint: (name) => `mend ${name}` }) };
+  };
+
+  test.each<[rule: string, files: Record<string, string>, records: string[], broken: string[]]>([
+    ["none", {}, [], []],
+    ["by name", { "b.json": "2", "a.json": "1", "Z.json": "0" }, ["Z=0", "a=1", "b=2"], []],
+    ["broken ones are named, foreign ones passed over", { "c.json": "torn", "a.json": "foreign", "b.json": "2" }, ["b=2"], ["c"]],
+    ["other files are none", { "a.json.77.tmp": "1", "a.reply": "2" }, [], []],
+  ])("lists them: %s", (_, files, records, broken) => {
+    expect(openFolder(files).records.list()).toEqual({ records, broken });
+  });
+
+  test("what is not wanted is not opened", () => {
+    const { sys, records } = openFolder({ "a.json": "1", "b.json": "2" });
+    const opened: string[] = [];
+    const { readText } = sys;
+    sys.readText = (path) => {
+      opened.push(path);
+      return readText(path);
+    };
+    expect(records.list((name) => name === "b").records).toEqual(["b=2"]);
+    expect(opened).toEqual([`${dir}/b.json`]);
+  });
+
+  test("one by its name; a broken one says which, why and what to do", () => {
+    const { records } = openFolder({ "a.json": "1", "c.json": "torn" });
+    expect([records.read("a"), records.read("b")]).toEqual(["a=1", undefined]);
+    const error = { message: `failed to read ${dir}/c.json: torn`, hint: "mend c" };
+    expect(() => records.read("c")).toThrow(expect.objectContaining(error));
+  });
+
+  test("written and removed by its name", () => {
+    const { sys, records } = openFolder({});
+    records.write("a", "1");
+    const text = sys.files.get(`${dir}/a.json`);
+    records.remove("a");
+    expect([text, sys.files.size]).toEqual(["1", 0]);
+  });
+});
+
+describe("a log", () => {
+  const log = "/home/dev/log.jsonl";
+  const openNumbers = (text?: string, maxBytes?: number, readBytes = 1000) => {
+    const sys = createFakeSys({ files: text === undefined ? {} : { [log]: text } });
+    const isEntry = (fields: Record<string, unknown>) => hasShape(fields, { n: "number" });
+    const options = { path: log, readBytes, isEntry, ...(maxBytes === undefined ? {} : { maxBytes }) };
+    return { sys, log: openLog<{ n: number }>(sys, options) };
+  };
+
+  test.each<[rule: string, text: string | undefined, numbers: number[]]>([
+    ["no file", undefined, []],
+    ["oldest first", '{"n":1}\n{"n":2}\n', [1, 2]],
+    ["torn lines, lists and texts are dropped", '{"n":1}\n{"n":\n[1]\n"x"\n\n{"n":2}\n{"n"', [1, 2]],
+    ["lines of another kind are dropped", '{"n":"1"}\n{"m":1}\n{"n":3}\n', [3]],
+  ])("reads %s", (_, text, numbers) => {
+    expect(
+      openNumbers(text)
+        .log.read()
+        .map(({ n }) => n),
+    ).toEqual(numbers);
+  });
+
+  test("of a long one the end is read", () => {
+    const { log: numbers } = openNumbers('{"n":1}\n{"n":2}\n{"n":3}\n', undefined, 17);
+    expect(numbers.read()).toEqual([{ n: 2 }, { n: 3 }]);
+  });
+
+  test("beyond its size it begins anew, and the old one stays once", () => {
+    const { sys, log: numbers } = openNumbers(undefined, 10);
+    for (const n of [1, 2, 3, 4, 5]) numbers.append({ n });
+    expect([...sys.files]).toEqual([
+      [`${log}.1`, '{"n":3}\n{"n":4}\n'],
+      [log, '{"n":5}\n'],
+    ]);
+  });
+
+  test("without a size it grows on; where it cannot be set aside too", () => {
+    const { sys, log: numbers } = openNumbers();
+    for (const n of [1, 2]) numbers.append({ n });
+    const bounded = openNumbers(sys.files.get(log), 10);
+    bounded.sys.rename = () => {
+      throw new Error("EACCES");
+    };
+    bounded.log.append({ n: 3 });
+    expect([numbers.read().length, bounded.log.read().length]).toEqual([2, 3]);
+  });
 });
