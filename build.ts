@@ -6,7 +6,7 @@ import { copyFileSync, linkSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "./package.json" with { type: "json" };
 import { parsePrograms } from "./src/cmd-completions.ts";
-import { loadRecords } from "./src/commands.ts";
+import { loadCommands } from "./src/commands.ts";
 
 const targets: Bun.Build.CompileTarget[] = [
   ...(["bun-linux-x64", "bun-linux-arm64", "bun-linux-x64-musl", "bun-linux-arm64-musl"] as const),
@@ -41,7 +41,7 @@ export async function compileProgram(
     bytecode: true,
     format: "esm",
     splitting: true,
-    define: { CSM_BUILD: JSON.stringify(build), CSM_COMPLETIONS: JSON.stringify(parsePrograms(await loadRecords())) },
+    define: { CSM_BUILD: JSON.stringify(build), CSM_COMPLETIONS: JSON.stringify(parsePrograms(await loadCommands())) },
   });
   if (!result.success) throw new AggregateError(result.logs, "build failed");
 }

@@ -1,7 +1,7 @@
-import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
+import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { editorWord, hookWord, launchWord, runLaunch } from "./launch.ts";
-import type { ReservedWord, Route } from "./router.ts";
+import type { Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 import { buildVersion } from "./version.ts";
 
@@ -29,8 +29,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
     case "csm":
       break;
   }
-  const word: ReservedWord = route.word;
-  const { args } = route;
+  const { word, args } = route;
   // Shells call these at every switch and every Tab: no record, no package.
   if (word === "completions" && args[0] === "--names")
     return print(sys, (await import("./completion.ts")).listNames(sys, args[1] ?? "").join("\n"));
@@ -60,27 +59,21 @@ async function scan(sys: Sys, folder: string): Promise<void> {
 
 const isHelpWord = (word: string | undefined): boolean => word === "--help" || word === "-h" || word === "help";
 
-async function runCsm(sys: Sys, word: ReservedWord, args: readonly string[]): Promise<void> {
-  const { csmCommands, csmGroups } = await import("./commands.ts");
-  const load = csmCommands[word];
+async function runCsm(sys: Sys, word: string, args: readonly string[]): Promise<void> {
+  const { findCommand, verbsOf } = await import("./commands.ts");
+  const load = findCommand("csm", word)?.load;
   if (load === undefined)
     throw usageError(`csm ${word}: version ${buildVersion} does not have this command`, "csm --help lists the commands");
   const { runRecord } = await import("./cmd-record.ts");
-  const verbs = csmGroups[word];
+  const verbs = verbsOf("csm", word);
   const [first, ...rest] = args;
-  if (verbs === undefined || first === undefined || (first.startsWith("-") && !isHelpWord(first)))
+  if (verbs.size === 0 || first === undefined || (first.startsWith("-") && !isHelpWord(first)))
     return runRecord(await load(), args, await createApp(sys));
   if (isHelpWord(first) && rest.length === 0) return print(sys, await (await import("./help.ts")).renderGroupHelp(await load(), verbs));
   const verb = isHelpWord(first) ? (rest[0] ?? "") : first;
-  const loadVerb = verbs[verb];
-  if (loadVerb === undefined) throw unknownVerb(word, verb, Object.keys(verbs));
+  const loadVerb = verbs.get(verb)?.load;
+  if (loadVerb === undefined) throw unknownWord(`csm ${word}: unknown verb`, verb, [...verbs.keys()]);
   return runRecord(await loadVerb(), isHelpWord(first) ? ["--help"] : rest, await createApp(sys));
-}
-
-function unknownVerb(word: string, verb: string, known: readonly string[]): Error {
-  const near = nearestWord(verb, known);
-  const hint = near === undefined ? `one of: ${known.join("|")}` : `did you mean ${near}? one of: ${known.join("|")}`;
-  return usageError(`csm ${word}: unknown verb ${JSON.stringify(verb)}`, hint);
 }
 
 async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
@@ -89,7 +82,6 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   if (word === hookWord) return answerHook(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
   if (word === "--version" || word === "-V") return print(sys, `csd ${buildVersion}`);
-  const { csdCommands } = await import("./commands.ts");
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
     const help = await (await import("./help.ts")).renderCsdHelp();
     if (word !== undefined) return print(sys, help);
@@ -97,13 +89,11 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
     throw new SilentExit(exitCode.usage);
   }
   const name = word === "help" ? (rest[0] ?? "") : word;
-  const load = csdCommands[name];
+  const { commands, findCommand } = await import("./commands.ts");
+  const load = findCommand("csd", name)?.load;
   if (load === undefined) {
-    const near = nearestWord(name, Object.keys(csdCommands));
-    throw usageError(
-      `csd: unknown command ${JSON.stringify(name)}`,
-      near === undefined ? "csd --help lists the commands" : `did you mean ${near}?`,
-    );
+    const known = commands.csd.map((row) => row.word);
+    throw unknownWord("csd: unknown command", name, known, { otherwise: "csd --help lists the commands" });
   }
   const { runRecord } = await import("./cmd-record.ts");
   return runRecord(await load(), word === "help" ? ["--help"] : rest, await createApp(sys));
@@ -132,7 +122,7 @@ async function createApp(sys: Sys) {
     get isInteractive() {
       return sys.isTerminal(0);
     },
-    records: async () => (await import("./commands.ts")).loadRecords(),
+    commands: async () => (await import("./commands.ts")).loadCommands(),
   };
 }
 

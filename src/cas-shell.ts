@@ -1,4 +1,4 @@
-import { UserError } from "./errors.ts";
+import { exitCode, unknownWord } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 
 /** How one kind of shell is told to do something; whatever a folder's name holds, it stays text. */
@@ -64,6 +64,6 @@ const dialects: Readonly<Record<string, Dialect>> = Object.assign(Object.create(
 
 export function findDialect(shell: string): Dialect {
   const dialect = dialects[shell.toLowerCase()];
-  if (dialect === undefined) throw new UserError(`unknown shell ${JSON.stringify(shell)}`, `one of: ${Object.keys(dialects).join(", ")}`);
+  if (dialect === undefined) throw unknownWord("unknown shell", shell, Object.keys(dialects), { exitCode: exitCode.failure });
   return dialect;
 }

@@ -1,7 +1,7 @@
-import { type AnyCommand, type App, command, flagsOf } from "./cmd-record.ts";
+import { type AnyCommand, type App, command, flagsOf, type LoadedCommand } from "./cmd-record.ts";
 import { builtPrograms, type Flag, type NameKind, type Program, type Word } from "./completion.ts";
 import { completionShells } from "./completion-scripts.ts";
-import { usageError } from "./errors.ts";
+import { unknownWord } from "./errors.ts";
 
 export const completionsCommand = command({
   name: "csm completions",
@@ -15,28 +15,31 @@ export const completionsCommand = command({
   ],
   async run({ args, app }) {
     const render = completionShells[args.shell.toLowerCase()];
-    if (render === undefined)
-      throw usageError(`no completion for ${JSON.stringify(args.shell)}`, `one of: ${Object.keys(completionShells).join(", ")}`);
+    if (render === undefined) throw unknownWord("no completion for", args.shell, Object.keys(completionShells));
     app.out(render(await readPrograms(app)));
   },
 });
 
-export const readPrograms = async (app: App): Promise<Program[]> => builtPrograms() ?? parsePrograms(await app.records());
+export const readPrograms = async (app: App): Promise<Program[]> => builtPrograms() ?? parsePrograms(await app.commands());
 
-/** `csm ls` and `csd send` belong to two programs; `csm profiles add` is a verb of `csm profiles`, which may be no command itself. */
-export function parsePrograms(records: AnyCommand[]): Program[] {
+/** Verbs stand behind their word. */
+export function parsePrograms(commands: readonly LoadedCommand[]): Program[] {
   return ["csm", "csd"].map((name) => {
-    const own = [...new Set(records)].filter((record) => record.name.startsWith(`${name} `));
-    const words = [...new Set(own.map((record) => record.name.split(" ")[1] ?? ""))].map((word) => parseGroup(name, word, own));
-    return { name, words: name === "csm" ? [...words, { ...bareWord("csd", "the session driver: csm csd --help"), flags: [] }] : words };
+    const own = commands.filter(({ program }) => program === name);
+    const words = own.flatMap(({ word, record, summary }): Word[] => {
+      if (word.includes(" ")) return [];
+      if (record === undefined) return summary === undefined ? [] : [{ ...bareWord(word, summary), flags: [] }];
+      const verbs = own.flatMap((verb) =>
+        verb.word.startsWith(`${word} `) && verb.record !== undefined
+          ? [parseWord(name, verb.record, verb.word.slice(word.length + 1))]
+          : [],
+      );
+      // A word that is short for its one verb takes what that one takes behind it.
+      const isShort = record.name !== `${name} ${word}`;
+      return [{ ...(isShort ? bareWord(word, firstLine(record.summary)) : parseWord(name, record, word)), verbs }];
+    });
+    return { name, words };
   });
-}
-
-function parseGroup(program: string, word: string, records: AnyCommand[]): Word {
-  const own = records.find((record) => record.name === `${program} ${word}`);
-  const verbs = records.filter((record) => record.name.startsWith(`${program} ${word} `));
-  const parsed = verbs.map((verb) => parseWord(program, verb, verb.name.split(" ")[2] ?? ""));
-  return { ...(own === undefined ? bareWord(word, firstLine(verbs[0]?.summary ?? "")) : parseWord(program, own, word)), verbs: parsed };
 }
 
 const helpFlag: Flag = { flag: "--help", summary: "show help", takesValue: false };

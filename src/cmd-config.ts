@@ -1,6 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { findSetting, openConfig, parseSetting, readAt, settings, withValue } from "./config.ts";
-import { nearestWord, UserError } from "./errors.ts";
+import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { table } from "./format.ts";
 import { printableJson } from "./sanitize.ts";
 
@@ -50,13 +50,8 @@ export const configCommand = command({
         await config.update((before) => withValue(before, path, undefined));
         return;
       }
-      default: {
-        const near = nearestWord(verb, verbs);
-        throw new UserError(
-          `csm config: unknown verb ${JSON.stringify(verb)}`,
-          near === undefined ? `it is one of ${verbs.join(", ")}` : `did you mean ${near}?`,
-        );
-      }
+      default:
+        throw unknownWord("csm config: unknown verb", verb, verbs, { exitCode: exitCode.failure });
     }
   },
 });

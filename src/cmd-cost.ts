@@ -4,7 +4,7 @@ import { type App, command } from "./cmd-record.ts";
 import { readUsage } from "./cost.ts";
 import { createReport, type Grouping, groupings, type Report, type ReportOptions } from "./cost-report.ts";
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
-import { nearestWord, usageError } from "./errors.ts";
+import { unknownWord, usageError } from "./errors.ts";
 import { homeDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
@@ -72,11 +72,7 @@ function readOptions(args: CostArgs, { sys }: App): ReportOptions {
 function readGrouping(word: string): Grouping {
   const grouping = groupings.find((known) => known === word);
   if (grouping !== undefined) return grouping;
-  const near = nearestWord(word, groupings);
-  throw usageError(
-    `csm cost: unknown report ${JSON.stringify(word)}`,
-    near === undefined ? `known: ${groupings.join(", ")}` : `did you mean ${near}?`,
-  );
+  throw unknownWord("csm cost: unknown report", word, groupings);
 }
 
 const patienceMs = 1000;

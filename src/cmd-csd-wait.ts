@@ -2,7 +2,7 @@ import { printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findTracked } from "./driver.ts";
 import { streamEvents, waitForStatus } from "./driver-watch.ts";
-import { exitCode, nearestWord, UserError, usageError } from "./errors.ts";
+import { exitCode, UserError, unknownWord } from "./errors.ts";
 import type { Status } from "./status.ts";
 import { statuses, statusRow } from "./statuses.ts";
 
@@ -48,11 +48,7 @@ function parseStates(text: string): Status[] {
   const words = text.split(",").map((word) => word.trim());
   for (const word of words) {
     if (statuses.some((status) => status === word)) continue;
-    const near = nearestWord(word, statuses);
-    throw usageError(
-      `csd wait: unknown state ${JSON.stringify(word)}`,
-      near === undefined ? `one of: ${statuses.join(", ")}` : `did you mean ${near}?`,
-    );
+    throw unknownWord("csd wait: unknown state", word, statuses);
   }
   return words as Status[];
 }

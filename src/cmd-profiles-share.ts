@@ -1,5 +1,5 @@
 import { type App, command } from "./cmd-record.ts";
-import { exitCode, nearestWord, SilentExit, UserError, usageError } from "./errors.ts";
+import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./profiles.ts";
 import { planShare, planUnshare, renderPlan, renderUnshare, type ShareItem, share, shareItems, unshare } from "./profiles-share.ts";
 import { printableLine } from "./sanitize.ts";
@@ -47,13 +47,10 @@ function parseItem(word: string): ShareItem {
   const item = shareItems.find((known) => known.word === word);
   if (item !== undefined) return item;
   if (word === "plugins") throw usageError("plugins are shared by another command", "csm profiles bootstrap");
-  const near = nearestWord(
+  throw unknownWord(
+    "csm profiles share: cannot share",
     word,
     shareItems.map((known) => known.word),
-  );
-  throw usageError(
-    `${JSON.stringify(word)} cannot be shared`,
-    near === undefined ? `one of: ${shareItems.map((known) => known.word).join(", ")}` : `did you mean ${near}?`,
   );
 }
 

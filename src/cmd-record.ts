@@ -1,5 +1,5 @@
 import { type ArgDef, type ArgsDef, defineCommand, type ParsedArgs, runCommand } from "citty";
-import { nearestWord, usageError } from "./errors.ts";
+import { unknownWord, usageError } from "./errors.ts";
 import type { Paint } from "./format.ts";
 import type { Sys } from "./sys.ts";
 
@@ -17,7 +17,16 @@ export interface App {
   /** Somebody sits at stdin. */
   isInteractive: boolean;
   /** Every command there is, for completion. */
-  records(): Promise<AnyCommand[]>;
+  commands(): Promise<LoadedCommand[]>;
+}
+
+/** A row of the table of commands with its record; `word` as it is typed, with its verb. */
+export interface LoadedCommand {
+  program: string;
+  word: string;
+  record: AnyCommand | undefined;
+  /** Of a word without a record. */
+  summary?: string;
 }
 
 /** A command as data: help, checks and completion come from it. */
@@ -136,12 +145,10 @@ function findFlag(record: AnyCommand, word: string): [flag: string, definition: 
   const flags = flagsOf(record);
   const found = flags.find(([flag]) => flag === typed);
   if (found !== undefined) return found;
-  const near = nearestWord(typed, [...flags.map(([flag]) => flag), "--help"]);
-  const passed = record.rest?.kind === "after-dashes" ? `; flags for claude go behind --` : "";
-  throw usageError(
-    `${record.name}: unknown flag ${typed}`,
-    `${near === undefined ? `${record.name} --help lists the flags` : `did you mean ${near}?`}${passed}`,
-  );
+  throw unknownWord(`${record.name}: unknown flag`, typed, [...flags.map(([flag]) => flag), "--help"], {
+    otherwise: `${record.name} --help lists the flags`,
+    also: record.rest?.kind === "after-dashes" ? "; flags for claude go behind --" : "",
+  });
 }
 
 /** Every spelling of every flag. A boolean that is on by default is spelled `--no-…`. */

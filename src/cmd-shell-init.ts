@@ -1,6 +1,6 @@
 import { readPrograms } from "./cmd-completions.ts";
 import { command } from "./cmd-record.ts";
-import { usageError } from "./errors.ts";
+import { unknownWord } from "./errors.ts";
 import { shellInits } from "./shell-init.ts";
 
 export const shellInitCommand = command({
@@ -18,8 +18,7 @@ export const shellInitCommand = command({
   ],
   async run({ args, app }) {
     const init = shellInits[args.shell.toLowerCase()];
-    if (init === undefined)
-      throw usageError(`no integration for ${JSON.stringify(args.shell)}`, `one of: ${Object.keys(shellInits).join(", ")}`);
+    if (init === undefined) throw unknownWord("no integration for", args.shell, Object.keys(shellInits));
     const completions = args.completions ? [init.completions(await readPrograms(app))] : [];
     app.out([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
   },

@@ -1,5 +1,5 @@
 import { command } from "./cmd-record.ts";
-import { nearestWord, UserError } from "./errors.ts";
+import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { mergeSidecar, parseSidecarPairs, readSidecar, type Sidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
 
 const operations = ["read", "write", "merge", "flags"];
@@ -33,13 +33,8 @@ export const sidecarCommand = command({
         if (rest.length > 0 || operation === "write") await mergeSidecar(app.sys, session, changes);
         return;
       }
-      default: {
-        const near = nearestWord(operation, operations);
-        throw new UserError(
-          `csm sidecar: unknown operation ${JSON.stringify(operation)}`,
-          near === undefined ? `it is one of ${operations.join(", ")}` : `did you mean ${near}?`,
-        );
-      }
+      default:
+        throw unknownWord("csm sidecar: unknown operation", operation, operations, { exitCode: exitCode.failure });
     }
   },
 });

@@ -4,7 +4,7 @@ import { createRecorder, runDashboard } from "./dashboard.ts";
 import { createDashboardState } from "./dashboard-state.ts";
 import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";
-import { UserError, usageError } from "./errors.ts";
+import { UserError, unknownWord } from "./errors.ts";
 import { healthSettings } from "./health-settings.ts";
 import { createMonitor } from "./monitor.ts";
 import { homeDir } from "./paths.ts";
@@ -58,6 +58,6 @@ export const topCommand = command({
 
 export function readTheme(sys: Pick<Sys, "env">, flag: string | undefined): Theme {
   const name = chooseTheme(flag, sys.env.NO_COLOR);
-  if (name === undefined) throw usageError(`csm top: unknown theme ${JSON.stringify(flag)}`, `known: ${themeNames.join(", ")}`);
+  if (name === undefined) throw unknownWord("csm top: unknown theme", flag ?? "", themeNames);
   return createTheme(name);
 }

@@ -1,86 +1,101 @@
 import type { AnyCommand } from "./cmd-record.ts";
 
-/** A command's file is only read when it is called: the others cost nothing at start. */
-export type Loader = () => Promise<AnyCommand>;
-
-/** csm's commands by word, in the order of the help. Null-prototype, so that `toString` is no command. */
-export const csmCommands: Readonly<Record<string, Loader>> = Object.assign(Object.create(null) as Record<string, Loader>, {
-  run: async () => (await import("./cmd-run.ts")).runCommandRecord,
-  ls: async () => (await import("./cmd-ls.ts")).lsCommand,
-  watch: async () => (await import("./cmd-watch.ts")).watchCommand,
-  top: async () => (await import("./cmd-top.ts")).topCommand,
-  scan: async () => (await import("./cmd-scan.ts")).scanCommand,
-  sidecar: async () => (await import("./cmd-sidecar.ts")).sidecarCommand,
-  config: async () => (await import("./cmd-config.ts")).configCommand,
-  open: async () => (await import("./cmd-restore.ts")).openCommand,
-  restore: async () => (await import("./cmd-restore.ts")).restoreCommand,
-  reap: async () => (await import("./cmd-reap.ts")).reapCommand,
-  cost: async () => (await import("./cmd-cost.ts")).costCommand,
-  demo: async () => (await import("./cmd-demo.ts")).demoCommand,
-  profiles: async () => (await import("./cmd-profiles.ts")).profilesCommand,
-  cas: async () => (await import("./cmd-cas.ts")).casCommand,
-  "shell-init": async () => (await import("./cmd-shell-init.ts")).shellInitCommand,
-  usage: async () => (await import("./cmd-usage.ts")).usageCommand,
-  "current-usage": async () => (await import("./cmd-current-usage.ts")).currentUsageCommand,
-  "pick-account": async () => (await import("./cmd-pick-account.ts")).pickAccountCommand,
-  hub: async () => (await import("./cmd-hub.ts")).hubServeCommand,
-  statusline: async () => (await import("./cmd-statusline.ts")).statuslineCommand,
-  newuuid: async () => (await import("./cmd-newuuid.ts")).newuuidCommand,
-  setup: async () => (await import("./cmd-setup.ts")).setupCommand,
-  hook: async () => (await import("./cmd-hook.ts")).hookCommand,
-  log: async () => (await import("./cmd-log.ts")).logCommand,
-  completions: async () => (await import("./cmd-completions.ts")).completionsCommand,
-});
-
-/** Words with verbs of their own; without one the word itself runs. */
-export const csmGroups: Readonly<Record<string, Readonly<Record<string, Loader>>>> = Object.assign(
-  Object.create(null) as Record<string, Record<string, Loader>>,
-  {
-    hub: Object.assign(Object.create(null) as Record<string, Loader>, {
-      serve: async () => (await import("./cmd-hub.ts")).hubServeCommand,
-    }),
-    profiles: Object.assign(Object.create(null) as Record<string, Loader>, {
-      list: async () => (await import("./cmd-profiles.ts")).profilesListCommand,
-      add: async () => (await import("./cmd-profiles-change.ts")).profilesAddCommand,
-      set: async () => (await import("./cmd-profiles-change.ts")).profilesSetCommand,
-      rm: async () => (await import("./cmd-profiles-change.ts")).profilesRmCommand,
-      remove: async () => (await import("./cmd-profiles-change.ts")).profilesRemoveCommand,
-      rename: async () => (await import("./cmd-profiles-change.ts")).profilesRenameCommand,
-      use: async () => (await import("./cmd-profiles-change.ts")).profilesUseCommand,
-      edit: async () => (await import("./cmd-profiles-edit.ts")).profilesEditCommand,
-      dir: async () => (await import("./cmd-profiles-change.ts")).profilesDirCommand,
-      login: async () => (await import("./cmd-profiles-change.ts")).profilesLoginCommand,
-      share: async () => (await import("./cmd-profiles-share.ts")).profilesShareCommand,
-      bootstrap: async () => (await import("./cmd-profiles-doctor.ts")).profilesBootstrapCommand,
-      doctor: async () => (await import("./cmd-profiles-doctor.ts")).profilesDoctorCommand,
-    }),
-  },
-);
-
-export const csdCommands: Readonly<Record<string, Loader>> = Object.assign(Object.create(null) as Record<string, Loader>, {
-  spawn: async () => (await import("./cmd-csd-spawn.ts")).spawnCommand,
-  send: async () => (await import("./cmd-csd-send.ts")).sendCommand,
-  state: async () => (await import("./cmd-csd-state.ts")).stateCommand,
-  approve: async () => (await import("./cmd-csd-answer.ts")).approveCommand,
-  deny: async () => (await import("./cmd-csd-answer.ts")).denyCommand,
-  answer: async () => (await import("./cmd-csd-answer.ts")).answerCommand,
-  interrupt: async () => (await import("./cmd-csd-answer.ts")).interruptCommand,
-  wait: async () => (await import("./cmd-csd-wait.ts")).waitCommand,
-  events: async () => (await import("./cmd-csd-wait.ts")).eventsCommand,
-  run: async () => (await import("./cmd-csd-run.ts")).runCsdCommand,
-  tail: async () => (await import("./cmd-csd-tail.ts")).tailCommand,
-  logs: async () => (await import("./cmd-csd-tail.ts")).logsCommand,
-  attach: async () => (await import("./cmd-csd-attach.ts")).attachCommand,
-  ps: async () => (await import("./cmd-csd-ps.ts")).psCommand,
-  kill: async () => (await import("./cmd-csd-kill.ts")).killCommand,
-  doctor: async () => (await import("./cmd-csd-doctor.ts")).doctorCommand,
-});
-
-/** Every record there is, verbs behind their groups. */
-export async function loadRecords(): Promise<AnyCommand[]> {
-  const verbs = await Promise.all(Object.values(csmGroups).map(loadAll));
-  return [...(await loadAll(csmCommands)), ...verbs.flat(), ...(await loadAll(csdCommands))];
+export interface CommandRow {
+  /** As it is typed. Two words are a verb of the first one, which without a verb runs by itself. */
+  word: string;
+  /** Where help lists it; sections stand in the order in which they first appear here. */
+  section?: string;
+  /** A command's file is only read when it is called. Absent of a word that is held for a later version, or that `summary` explains. */
+  load?: () => Promise<AnyCommand>;
+  summary?: string;
 }
 
-export const loadAll = (commands: Readonly<Record<string, Loader>>): Promise<AnyCommand[]> =>
-  Promise.all(Object.values(commands).map((load) => load()));
+/**
+ * Every command, in the order of the help: a new one is a row here and its file. Which words are csm's own and not claude's, the
+ * help and the completions come from this table; a command's name, summary and arguments stand in its file.
+ */
+export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = {
+  csm: [
+    { word: "run", section: "Sessions", load: async () => (await import("./cmd-run.ts")).runCommandRecord },
+    { word: "scan", section: "Sessions", load: async () => (await import("./cmd-scan.ts")).scanCommand },
+    { word: "open", section: "Sessions", load: async () => (await import("./cmd-restore.ts")).openCommand },
+    { word: "restore", section: "Sessions", load: async () => (await import("./cmd-restore.ts")).restoreCommand },
+    { word: "sidecar", section: "Sessions", load: async () => (await import("./cmd-sidecar.ts")).sidecarCommand },
+    { word: "reap", section: "Sessions", load: async () => (await import("./cmd-reap.ts")).reapCommand },
+    { word: "csd", section: "Sessions", summary: "the session driver: csm csd --help" },
+    { word: "focus" },
+    { word: "type" },
+    { word: "allow" },
+    { word: "deny" },
+    { word: "rules" },
+    { word: "tasks" },
+    { word: "top", section: "Watching", load: async () => (await import("./cmd-top.ts")).topCommand },
+    { word: "ls", section: "Watching", load: async () => (await import("./cmd-ls.ts")).lsCommand },
+    { word: "watch", section: "Watching", load: async () => (await import("./cmd-watch.ts")).watchCommand },
+    { word: "cost", section: "Watching", load: async () => (await import("./cmd-cost.ts")).costCommand },
+    { word: "demo", section: "Watching", load: async () => (await import("./cmd-demo.ts")).demoCommand },
+    { word: "profiles", section: "Accounts", load: async () => (await import("./cmd-profiles.ts")).profilesCommand },
+    { word: "profiles list", load: async () => (await import("./cmd-profiles.ts")).profilesListCommand },
+    { word: "profiles add", load: async () => (await import("./cmd-profiles-change.ts")).profilesAddCommand },
+    { word: "profiles set", load: async () => (await import("./cmd-profiles-change.ts")).profilesSetCommand },
+    { word: "profiles rm", load: async () => (await import("./cmd-profiles-change.ts")).profilesRmCommand },
+    { word: "profiles remove", load: async () => (await import("./cmd-profiles-change.ts")).profilesRemoveCommand },
+    { word: "profiles rename", load: async () => (await import("./cmd-profiles-change.ts")).profilesRenameCommand },
+    { word: "profiles use", load: async () => (await import("./cmd-profiles-change.ts")).profilesUseCommand },
+    { word: "profiles edit", load: async () => (await import("./cmd-profiles-edit.ts")).profilesEditCommand },
+    { word: "profiles dir", load: async () => (await import("./cmd-profiles-change.ts")).profilesDirCommand },
+    { word: "profiles login", load: async () => (await import("./cmd-profiles-change.ts")).profilesLoginCommand },
+    { word: "profiles share", load: async () => (await import("./cmd-profiles-share.ts")).profilesShareCommand },
+    { word: "profiles bootstrap", load: async () => (await import("./cmd-profiles-doctor.ts")).profilesBootstrapCommand },
+    { word: "profiles doctor", load: async () => (await import("./cmd-profiles-doctor.ts")).profilesDoctorCommand },
+    { word: "cas", section: "Accounts", load: async () => (await import("./cmd-cas.ts")).casCommand },
+    { word: "usage", section: "Accounts", load: async () => (await import("./cmd-usage.ts")).usageCommand },
+    { word: "pick-account", section: "Accounts", load: async () => (await import("./cmd-pick-account.ts")).pickAccountCommand },
+    { word: "current-usage", section: "Accounts", load: async () => (await import("./cmd-current-usage.ts")).currentUsageCommand },
+    { word: "hub", section: "Accounts", load: async () => (await import("./cmd-hub.ts")).hubServeCommand },
+    { word: "hub serve", load: async () => (await import("./cmd-hub.ts")).hubServeCommand },
+    { word: "log", section: "Accounts", load: async () => (await import("./cmd-log.ts")).logCommand },
+    { word: "config", section: "Setting up", load: async () => (await import("./cmd-config.ts")).configCommand },
+    { word: "setup", section: "Setting up", load: async () => (await import("./cmd-setup.ts")).setupCommand },
+    { word: "shell-init", section: "Setting up", load: async () => (await import("./cmd-shell-init.ts")).shellInitCommand },
+    { word: "completions", section: "Setting up", load: async () => (await import("./cmd-completions.ts")).completionsCommand },
+    { word: "statusline", section: "Setting up", load: async () => (await import("./cmd-statusline.ts")).statuslineCommand },
+    { word: "hook", section: "Setting up", load: async () => (await import("./cmd-hook.ts")).hookCommand },
+    { word: "newuuid", section: "Setting up", load: async () => (await import("./cmd-newuuid.ts")).newuuidCommand },
+    { word: "diagnose" },
+    { word: "self-update" },
+  ],
+  csd: [
+    { word: "spawn", section: "Commands", load: async () => (await import("./cmd-csd-spawn.ts")).spawnCommand },
+    { word: "send", section: "Commands", load: async () => (await import("./cmd-csd-send.ts")).sendCommand },
+    { word: "state", section: "Commands", load: async () => (await import("./cmd-csd-state.ts")).stateCommand },
+    { word: "approve", section: "Commands", load: async () => (await import("./cmd-csd-answer.ts")).approveCommand },
+    { word: "deny", section: "Commands", load: async () => (await import("./cmd-csd-answer.ts")).denyCommand },
+    { word: "answer", section: "Commands", load: async () => (await import("./cmd-csd-answer.ts")).answerCommand },
+    { word: "interrupt", section: "Commands", load: async () => (await import("./cmd-csd-answer.ts")).interruptCommand },
+    { word: "wait", section: "Commands", load: async () => (await import("./cmd-csd-wait.ts")).waitCommand },
+    { word: "events", section: "Commands", load: async () => (await import("./cmd-csd-wait.ts")).eventsCommand },
+    { word: "run", section: "Commands", load: async () => (await import("./cmd-csd-run.ts")).runCsdCommand },
+    { word: "tail", section: "Commands", load: async () => (await import("./cmd-csd-tail.ts")).tailCommand },
+    { word: "logs", section: "Commands", load: async () => (await import("./cmd-csd-tail.ts")).logsCommand },
+    { word: "attach", section: "Commands", load: async () => (await import("./cmd-csd-attach.ts")).attachCommand },
+    { word: "ps", section: "Commands", load: async () => (await import("./cmd-csd-ps.ts")).psCommand },
+    { word: "kill", section: "Commands", load: async () => (await import("./cmd-csd-kill.ts")).killCommand },
+    { word: "doctor", section: "Commands", load: async () => (await import("./cmd-csd-doctor.ts")).doctorCommand },
+  ],
+};
+
+export type ProgramName = keyof typeof commands;
+
+export const findCommand = (program: ProgramName, word: string): CommandRow | undefined =>
+  commands[program].find((row) => row.word === word && !word.includes(" "));
+
+/** The verbs of a word, by what is typed behind it. */
+export const verbsOf = (program: ProgramName, word: string): ReadonlyMap<string, CommandRow> =>
+  new Map(commands[program].flatMap((row) => (row.word.startsWith(`${word} `) ? [[row.word.slice(word.length + 1), row]] : [])));
+
+/** Every record there is, with its row; words that are only held are none. */
+export async function loadCommands() {
+  const rows = (["csm", "csd"] as const).flatMap((program) => commands[program].map((row) => ({ program, row })));
+  return Promise.all(rows.map(async ({ program, row: { load, ...row } }) => ({ program, ...row, record: await load?.() })));
+}

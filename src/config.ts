@@ -1,6 +1,6 @@
 import { en } from "zod/locales";
 import { z } from "zod/mini";
-import { nearestWord, UserError } from "./errors.ts";
+import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { configPath } from "./paths.ts";
 import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -114,11 +114,7 @@ export function findSetting(typed: string): { setting: Setting; path: string[] }
     if (words !== undefined) return { setting, path: words };
   }
   const keys = settings.map(({ key }) => key);
-  const near = nearestWord(typed, keys);
-  throw new UserError(
-    `csm config: unknown key ${JSON.stringify(typed)}`,
-    near === undefined ? `the keys are ${keys.join(", ")}` : `did you mean ${near}?`,
-  );
+  throw unknownWord("csm config: unknown key", typed, keys, { exitCode: exitCode.failure });
 }
 
 /** Model names hold dots: what stands for any word takes all between its neighbours. */

@@ -8,7 +8,7 @@ import { readExamination } from "./doctor-memory.ts";
 import { checkName, type Driven, defaultName } from "./driven.ts";
 import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
-import { UserError } from "./errors.ts";
+import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
 import { channelVariable, createLaunch, editorVariable, editorWord, findClaude, hookWord } from "./launch.ts";
@@ -148,7 +148,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
 function findBackend(name: string): Backend {
   const backend = Object.hasOwn(backends, name) ? backends[name] : undefined;
   if (backend !== undefined) return backend;
-  throw new UserError(`unknown backend ${JSON.stringify(name)}`, `known: ${Object.keys(backends).join(", ")}`);
+  throw unknownWord("unknown backend", name, Object.keys(backends), { exitCode: exitCode.failure });
 }
 
 function chooseNames(sys: Sys, options: SpawnOptions, cwd: string): { sessionId: string; name: string } {

@@ -34,8 +34,18 @@ export class SilentExit extends Error {
   }
 }
 
-/** The known word nearest to a mistyped one, or undefined when nothing is near. */
-export function nearestWord(word: string, known: readonly string[]): string | undefined {
+type Hint = { otherwise?: string; also?: string; exitCode?: number };
+
+/** "csm cost: unknown report" and the word. Hints at the known one that was meant, `otherwise` at all of them; and `also`. */
+export function unknownWord(kind: string, typed: string, known: readonly string[], given: Hint = {}): UserError {
+  const { otherwise = `one of: ${known.join(", ")}`, also = "", exitCode: code = exitCode.usage } = given;
+  const near = nearestWord(typed, known);
+  const shown = typed.startsWith("-") ? typed : JSON.stringify(typed);
+  return new UserError(`${kind} ${shown}`, `${near === undefined ? otherwise : `did you mean ${near}?`}${also}`, code);
+}
+
+/** Undefined when nothing is near. */
+function nearestWord(word: string, known: readonly string[]): string | undefined {
   const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | undefined;
   let bestDistance = limit + 1;

@@ -1,47 +1,28 @@
 import type { AnyCommand } from "./cmd-record.ts";
-import { type Loader, loadAll, loadRecords } from "./commands.ts";
+import { type CommandRow, commands, loadCommands, type ProgramName } from "./commands.ts";
 import { builtPrograms } from "./completion.ts";
 
 export async function renderCsmHelp(): Promise<string> {
-  const rows = await readRows("csm");
-  const sections = sectionsOf(rows.map(([word]) => word)).map(([title, words]) => {
-    const own = words.flatMap((word) => rows.filter(([known]) => known === word));
-    return `${title}:\n${list(own)}\n`;
-  });
   return `csm starts and watches Claude Code sessions, on the account that has room; csd drives them from scripts.
 
 usage: csm                      starts claude here, in a new conversation or one that you choose
        csm COMMAND …            one of those below
        csm ANYTHING ELSE        handed to claude as it is: csm mcp list, csm -p "hello"
 
-${sections.join("\n")}
+${await renderSections("csm")}
 Flags:
   -h, --help      show this text; csm COMMAND --help tells more
   -V, --version   print the version
 `;
 }
 
-const helpSections: [title: string, words: string[]][] = [
-  ["Sessions", ["run", "scan", "open", "restore", "sidecar", "reap", "csd"]],
-  ["Watching", ["top", "ls", "watch", "cost", "demo"]],
-  ["Accounts", ["profiles", "cas", "usage", "pick-account", "current-usage", "hub", "log"]],
-  ["Setting up", ["config", "setup", "shell-init", "completions", "statusline", "hook", "newuuid"]],
-];
-
-/** A command that no section names stands in the last one. */
-function sectionsOf(words: readonly string[]): [title: string, words: string[]][] {
-  const named = new Set(helpSections.flatMap(([, listed]) => listed));
-  const rest = words.filter((word) => !named.has(word));
-  return helpSections.map(([title, listed], index) => [title, index === helpSections.length - 1 ? [...listed, ...rest] : listed]);
-}
-
 /** Of a word with verbs; without one it runs by itself. */
-export async function renderGroupHelp(record: AnyCommand, verbs: Readonly<Record<string, Loader>>): Promise<string> {
+export async function renderGroupHelp(record: AnyCommand, rowsOfVerbs: ReadonlyMap<string, CommandRow>): Promise<string> {
   const { renderHelp } = await import("./cmd-record.ts");
-  const records = await loadAll(verbs);
+  const verbs = await Promise.all([...rowsOfVerbs].map(async ([verb, { load }]) => ({ verb, record: await load?.() })));
   // A word that is short for its one verb.
-  if (records.includes(record)) return renderHelp(record);
-  const rows = records.map(({ name, summary }): Row => [name.split(" ").at(-1) ?? "", summary.split("\n")[0] ?? ""]);
+  if (verbs.some((verb) => verb.record === record)) return renderHelp(record);
+  const rows = verbs.map(({ verb, record }): Row => [verb, record?.summary.split("\n")[0] ?? ""]);
   return `${renderHelp(record)}\nVerbs (${record.name} VERB --help tells more):\n${list(rows)}\n`;
 }
 
@@ -50,9 +31,7 @@ export async function renderCsdHelp(): Promise<string> {
 
 usage: csd COMMAND …
 
-Commands:
-${list(await readRows("csd"))}
-
+${await renderSections("csd")}
 Flags:
   -h, --help      show this text; csd COMMAND --help tells more
   -V, --version   print the version
@@ -69,9 +48,15 @@ Example:
 type Row = [word: string, summary: string];
 
 /** No command's file is read for it, but when this program runs from its source. */
-async function readRows(program: string): Promise<Row[]> {
-  const programs = builtPrograms() ?? (await import("./cmd-completions.ts")).parsePrograms(await loadRecords());
-  return (programs.find(({ name }) => name === program)?.words ?? []).map(({ word, summary }) => [word, summary]);
+async function renderSections(program: ProgramName): Promise<string> {
+  const programs = builtPrograms() ?? (await import("./cmd-completions.ts")).parsePrograms(await loadCommands());
+  const words = programs.find(({ name }) => name === program)?.words ?? [];
+  const listed = commands[program].flatMap(({ word, section }): { section: string; row: Row }[] => {
+    const summary = words.find((known) => known.word === word)?.summary;
+    return summary === undefined || section === undefined ? [] : [{ section, row: [word, summary] }];
+  });
+  const sections = Map.groupBy(listed, ({ section }) => section);
+  return [...sections].map(([title, own]) => `${title}:\n${list(own.map(({ row }) => row))}\n`).join("\n");
 }
 
 function list(rows: Row[]): string {

@@ -1,7 +1,7 @@
 import { decideRoute } from "./router.ts";
 import { buildVersion } from "./version.ts";
 
-const route = decideRoute(process.argv0, process.argv.slice(2));
+const route = await decideRoute(process.argv0, process.argv.slice(2));
 
 // Claude Code runs the status line at every repaint: no file system, no package, nothing of the rest is loaded for it.
 if (route.to === "version") await print(`csm ${buildVersion}\n`);

@@ -1,4 +1,4 @@
-import { usageError } from "./errors.ts";
+import { unknownWord } from "./errors.ts";
 import { isRecord, parseJson, present } from "./json.ts";
 import { configPath } from "./paths.ts";
 import { type Policy, policies, type ScoreOptions, scoreDefaults } from "./scorer.ts";
@@ -69,7 +69,7 @@ export function readScoreSettings(sys: Sys, given: { policy?: string; model?: st
 function parsePolicy(word: string | undefined): Policy | undefined {
   const policy = policies.find((known) => known === word);
   if (policy === undefined && word !== undefined)
-    throw usageError(`unknown policy ${JSON.stringify(word)}`, `there are ${policies.join(", ")}`);
+    throw unknownWord("unknown policy", word, policies, { otherwise: `there are ${policies.join(", ")}` });
   return policy;
 }
 

@@ -215,7 +215,7 @@ async function run(record: AnyCommand, argv: string[]) {
     paint: createPaint(false),
     columns: undefined,
     isInteractive: false,
-    records: async () => [],
+    commands: async () => [],
   };
   await runRecord(record, argv, app);
   return { out, calls: [...calls] };

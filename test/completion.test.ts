@@ -1,22 +1,19 @@
 import { expect, test } from "bun:test";
 import { parsePrograms } from "../src/cmd-completions.ts";
-import { csdCommands, csmCommands, csmGroups, loadRecords } from "../src/commands.ts";
+import { commands, loadCommands } from "../src/commands.ts";
 import { listNames, placesOf } from "../src/completion.ts";
 import { completionShells } from "../src/completion-scripts.ts";
 import { shellInits } from "../src/shell-init.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
-const records = await loadRecords();
-const programs = parsePrograms(records);
-
-const typed = [
-  ...Object.keys(csmCommands),
-  ...Object.entries(csmGroups).flatMap(([word, verbs]) => Object.keys(verbs).map((verb) => `${word} ${verb}`)),
-];
+const loaded = await loadCommands();
+const programs = parsePrograms(loaded);
+const records = loaded.flatMap(({ record }) => record ?? []);
 
 test("every command and verb of the table is a place to complete, once", () => {
   const places = programs.map((program) => placesOf(program).map(({ path }) => path.join(" ")));
-  expect(places.map((paths) => paths.toSorted())).toEqual([[...typed, "csd"].sort(), Object.keys(csdCommands).sort()]);
+  const typed = [commands.csm, commands.csd].map((rows) => rows.filter(({ load, summary }) => load ?? summary).map(({ word }) => word));
+  expect(places.map((paths) => paths.toSorted())).toEqual(typed.map((words) => words.toSorted()));
 });
 
 test("every summary is one line", () => {

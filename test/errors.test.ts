@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { exitCode, nearestWord, SilentExit, UserError, usageError } from "../src/errors.ts";
+import { exitCode, SilentExit, UserError, unknownWord, usageError } from "../src/errors.ts";
 
 test("exit codes are the ones that scripts rely on", () => {
   expect(exitCode).toEqual({
@@ -59,5 +59,20 @@ test.each<[rule: string, word: string, known: string[], nearest: string | undefi
   ["nothing known", "x", [], undefined],
   ["an empty word", "", known, undefined],
 ])("nearest word: %s", (_, word, words, nearest) => {
-  expect(nearestWord(word, words)).toBe(nearest);
+  const { message, hint } = unknownWord("csd: unknown command", word, words);
+  const shown = word.startsWith("-") ? word : JSON.stringify(word);
+  expect([message, hint]).toEqual([
+    `csd: unknown command ${shown}`,
+    nearest === undefined ? `one of: ${words.join(", ")}` : `did you mean ${nearest}?`,
+  ]);
+});
+
+test.each<[rule: string, word: string, options: Parameters<typeof unknownWord>[3], hint: string, code: number]>([
+  ["a usage error, unless told", "xyz", {}, "one of: spawn, send, state, approve, ps, kill", 2],
+  ["its own words where none is near", "xyz", { otherwise: "csd --help lists them" }, "csd --help lists them", 2],
+  ["not where one is", "spwn", { otherwise: "csd --help lists them", exitCode: 1 }, "did you mean spawn?", 1],
+  ["what is said in any case", "spwn", { also: "; or behind --" }, "did you mean spawn?; or behind --", 2],
+])("unknown word: %s", (_, word, options, hint, code) => {
+  const error = unknownWord("unknown", word, known, options);
+  expect([error.hint, error.exitCode]).toEqual([hint, code]);
 });

@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
-import { decideRoute, type ReservedWord, type Route, reservedWords } from "../src/router.ts";
+import { commands } from "../src/commands.ts";
+import { decideRoute, type Route } from "../src/router.ts";
 
-const csm = (word: ReservedWord, ...args: string[]): Route => ({ to: "csm", word, args });
+const csm = (word: string, ...args: string[]): Route => ({ to: "csm", word, args });
 const csd = (...args: string[]): Route => ({ to: "csd", args });
 const claude = (...args: string[]): Route => ({ to: "claude", args });
 
@@ -9,13 +10,15 @@ const words =
   "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost rules tasks " +
   "focus type allow deny open restore log setup shell-init diagnose hub demo csd self-update";
 
+const reservedWords = commands.csm.flatMap(({ word }) => (word.includes(" ") ? [] : [word]));
+
 test("the reserved words are these, once each", () => {
   expect([...reservedWords].sort().join(" ")).toBe(words.split(" ").sort().join(" "));
   expect(new Set(reservedWords).size).toBe(reservedWords.length);
 });
 
-test.each(reservedWords.filter((word) => word !== "csd"))("csm %s is csm's own, with all that follows", (word) => {
-  expect(decideRoute("csm", [word, "--help", "--", "x"])).toEqual(csm(word, "--help", "--", "x"));
+test.each(reservedWords.filter((word) => word !== "csd"))("csm %s is csm's own, with all that follows", async (word) => {
+  expect(await decideRoute("csm", [word, "--help", "--", "x"])).toEqual(csm(word, "--help", "--", "x"));
 });
 
 /** Words of claude, now or lately; `csm doctor` must reach it. */
@@ -23,8 +26,8 @@ const claudeWords =
   "agents attach auth auto-mode daemon doctor gateway help import install kill logs mcp plugin plugins project remote-control respawn rm " +
   "self-hosted-runner setup-token stop ultrareview update";
 
-test.each(claudeWords.split(" "))("csm %s goes to claude", (word) => {
-  expect(decideRoute("csm", [word, "x"])).toEqual(claude(word, "x"));
+test.each(claudeWords.split(" "))("csm %s goes to claude", async (word) => {
+  expect(await decideRoute("csm", [word, "x"])).toEqual(claude(word, "x"));
 });
 
 test.each<[rule: string, args: string[], route: Route]>([
@@ -38,6 +41,7 @@ test.each<[rule: string, args: string[], route: Route]>([
   ["a part of a word is another", ["usag"], claude("usag")],
   ["an inherited name is no word", ["toString"], claude("toString")],
   ["nor is this one", ["__proto__"], claude("__proto__")],
+  ["a verb is no word by itself", ["profiles add"], claude("profiles add")],
   ["--version first", ["--version", "x"], { to: "version" }],
   ["-V first", ["-V"], { to: "version" }],
   ["--help first", ["--help"], { to: "help" }],
@@ -52,8 +56,8 @@ test.each<[rule: string, args: string[], route: Route]>([
   ["csd is the driver", ["csd", "spawn", "--help"], csd("spawn", "--help")],
   ["csd alone too", ["csd"], csd()],
   ["only one csd is taken off", ["csd", "csd"], csd("csd")],
-])("csm: %s", (_, args, route) => {
-  expect(decideRoute("csm", args)).toEqual(route);
+])("csm: %s", async (_, args, route) => {
+  expect(await decideRoute("csm", args)).toEqual(route);
 });
 
 test.each<[invokedAs: string, args: string[], route: Route]>([
@@ -76,13 +80,13 @@ test.each<[invokedAs: string, args: string[], route: Route]>([
   ["CSM-HOOK", ["--version"], csm("hook", "--version")],
   ["/x/csm-hook.exe", [], csm("hook")],
   ["csd2", ["ps"], claude("ps")],
-])("called as %j with %j", (invokedAs, args, route) => {
-  expect(decideRoute(invokedAs, args)).toEqual(route);
+])("called as %j with %j", async (invokedAs, args, route) => {
+  expect(await decideRoute(invokedAs, args)).toEqual(route);
 });
 
-test("the caller's arguments are copied", () => {
+test("the caller's arguments are copied", async () => {
   const args = ["--continue"];
-  const route = decideRoute("csm", args);
+  const route = await decideRoute("csm", args);
   args.push("x");
   expect(route).toEqual(claude("--continue"));
 });
