@@ -107,14 +107,14 @@ async function answerHook(sys: Sys): Promise<void> {
 }
 
 async function createApp(sys: Sys) {
-  const { createPaint } = await import("./format.ts");
+  const { allowsColor, createPaint } = await import("./format.ts");
   return {
     sys,
     out: (text: string) => print(sys, text),
     tell: (text: string) => void sys.write(2, `${text}\n`),
     // Asking for a terminal loads Bun's tty streams, which takes longer than most commands: only those that need it ask.
     get paint() {
-      return createPaint(sys.isTerminal(1) && (sys.env.NO_COLOR ?? "") === "" && sys.env.TERM !== "dumb");
+      return createPaint(sys.isTerminal(1) && allowsColor(sys.env));
     },
     get columns() {
       return sys.isTerminal(1) ? process.stdout.columns || 80 : undefined;

@@ -5,6 +5,7 @@ import type { Check, Trust } from "./doctor-judge.ts";
 import { memoryPath } from "./doctor-memory.ts";
 import { exitCode, SilentExit } from "./errors.ts";
 import { type Column, fit, type Style, table } from "./format.ts";
+import { createLog, type Log } from "./log.ts";
 import { printableLine } from "./sanitize.ts";
 
 export const doctorCommand = command({
@@ -17,16 +18,19 @@ export const doctorCommand = command({
   ],
   async run({ args, app }) {
     const isJson = args.json === true;
-    if (!isJson) app.tell("csd doctor: three sessions of claude in a sandbox, with a loopback model and a throw-away HOME …");
+    const log = createLog(app);
+    if (!isJson) log.info("csd doctor: three sessions of claude in a sandbox, with a loopback model and a throw-away HOME …");
     const diagnosis = await runDoctor(app.sys, (check) => {
-      if (!isJson) app.tell(renderProgress(check));
+      if (!isJson) log[levels[check.verdict]](renderProgress(check));
     });
     if (isJson) printJson(app, diagnosis);
     else app.out(renderDiagnosis(app, diagnosis));
-    if ((await rememberDiagnosis(app.sys, diagnosis)) && !isJson) app.tell(`remembered in ${memoryPath(app.sys)}`);
+    if ((await rememberDiagnosis(app.sys, diagnosis)) && !isJson) log.info(`remembered in ${memoryPath(app.sys)}`);
     if (diagnosis.verdict !== "trusted") throw new SilentExit(exitCode.failure);
   },
 });
+
+const levels = { trusted: "success", degraded: "warn", absent: "error" } as const satisfies Record<Trust, keyof Log>;
 
 const renderProgress = ({ signal, verdict, detail }: Check): string => `  ${verdict.padEnd(8)} ${signal}: ${printableLine(detail)}`;
 

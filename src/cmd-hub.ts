@@ -2,6 +2,8 @@ import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { createHubBlob, serveHub } from "./hub.ts";
 import { present } from "./json.ts";
+import { createLog } from "./log.ts";
+import { printableLine } from "./sanitize.ts";
 
 const defaultPort = 8377;
 
@@ -36,12 +38,19 @@ The other machine sets CLAUDE_USAGE_URL to the printed address, and CSM_HUB_TOKE
     if (args.once === true) return app.out(await createHubBlob(app.sys));
     const token = args.token ?? (app.sys.env.CSM_HUB_TOKEN || undefined);
     const tls = readTls(app, args["tls-cert"], args["tls-key"]);
+    const log = createLog(app);
     const hub = serveHub(app.sys, {
       host: args.host,
       port: readPort(args.port),
       ...present({ token, tls }),
+      onAnswer(line, status, error) {
+        if (error !== undefined) log.error(`${line}: ${status}, ${printableLine(error.message)}`);
+        else if (status >= 400) log.warn(`${line}: ${status}`);
+        else log.success(`${line}: ${status}`);
+      },
     });
     app.out(hub.url);
+    log.info(`csm hub: for the csm of ${token === undefined ? "this machine" : "whoever has the token"}, until Ctrl-C`);
     app.sys.onInterrupt(() => hub.stop());
     await new Promise(() => {});
   },

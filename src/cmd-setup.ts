@@ -4,6 +4,7 @@ import { UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { isRecord } from "./json.ts";
 import { findProgram } from "./launch.ts";
+import { createLog } from "./log.ts";
 import { currentDir, profilePath, readRegistry, requireProfile } from "./profiles.ts";
 import { planSetup, planUndo, renderDiff } from "./setup.ts";
 import type { Sys } from "./sys.ts";
@@ -26,6 +27,7 @@ export const setupCommand = command({
   ],
   async run({ args, app }) {
     const { sys } = app;
+    const log = createLog(app);
     const registry = readRegistry(sys);
     const dir = args.profile === undefined ? currentDir(sys, registry) : profilePath(sys, requireProfile(registry, args.profile));
     const link = join(dir, "settings.json");
@@ -39,11 +41,11 @@ export const setupCommand = command({
     if (isSame(settings, after)) return app.out(args.undo === true ? `csm is not in ${path}` : `csm is in ${path} already`);
     app.out([`${path}:`, ...renderDiff(before, after).map((line) => app.paint(colors[line[0] ?? " "] ?? "dim", line))].join("\n"));
     if (args["dry-run"] === true) return;
-    if (args.yes !== true && !(await isConfirmed(app.isInteractive))) return app.tell("csm: nothing was changed");
+    if (args.yes !== true && !(await isConfirmed(app.isInteractive))) return log.info("csm: nothing was changed");
     const backup = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
     if (before !== "") sys.writePrivate(backup, before);
     sys.writePrivate(path, after);
-    app.tell(`csm: changed ${path}${before === "" ? "" : `; as it was: ${backup}`}; sessions that start from now on use it`);
+    log.success(`csm: changed ${path}${before === "" ? "" : `; as it was: ${backup}`}; sessions that start from now on use it`);
   },
 });
 

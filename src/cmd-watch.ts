@@ -1,6 +1,7 @@
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { healthSettings } from "./health-settings.ts";
+import { createLog } from "./log.ts";
 import { createMonitor } from "./monitor.ts";
 import { type FleetEvent, watchFleet } from "./monitor-watch.ts";
 import { printableLine } from "./sanitize.ts";
@@ -35,9 +36,10 @@ export const watchCommand = command({
       health: healthSettings(app.sys),
       hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
     });
+    const log = createLog(app);
     const print = (event: FleetEvent): boolean => {
       if (args.json === true) app.out(JSON.stringify(eventJson(event)));
-      else if (event.event === "heartbeat") app.tell(`${clock(event.at)} watching`);
+      else if (event.event === "heartbeat") log.info(`${clock(event.at)} watching`);
       else app.out(fillTemplate(template, event));
       return true;
     };

@@ -101,5 +101,8 @@ export const createPaint =
   (style, text) =>
     hasColor ? `\u001b[${ansi[style]}m${text}\u001b[0m` : text;
 
+export const allowsColor = (env: Readonly<Record<string, string | undefined>>): boolean =>
+  (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
+
 /** One word of a POSIX shell, whatever the text holds. */
 export const quotePosix = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

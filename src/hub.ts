@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Windows } from "./claude-usage.ts";
 import { UserError, usageError } from "./errors.ts";
 import { present } from "./json.ts";
+import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 import { readUsage, type UsageReport, windowNow } from "./usage.ts";
 import { type BlobProfile, encodeBlob } from "./usage-blob.ts";
@@ -11,6 +12,8 @@ export interface HubOptions {
   port: number;
   token?: string;
   tls?: { cert: string; key: string };
+  /** Called once for each request, with words of one line; `error` where an answer could not be made. */
+  onAnswer?(line: string, status: number, error?: Error): void;
 }
 
 /** This machine's ledger in the form that hubs speak. It asks no other hub: two that ask each other would go round for ever. */
@@ -41,24 +44,20 @@ function blobProfile(profile: UsageReport["profiles"][number], now: number): Blo
 const loopback = ["127.0.0.1", "localhost", "::1"];
 
 /** Listens until `stop` is called; the address says where. */
-export function serveHub(sys: Sys, { host, port, token, tls }: HubOptions): { url: string; stop(): Promise<void> } {
+export function serveHub(sys: Sys, options: HubOptions): { url: string; stop(): Promise<void> } {
+  const { host, port, token, tls } = options;
   if (!loopback.includes(host) && token === undefined)
     throw usageError(`csm hub serve: --host ${host} lets others in`, "give a token that they must know: CSM_HUB_TOKEN or --token");
-  const answer = async (request: Request): Promise<Response> => {
-    if (token === undefined ? !isLocalName(request) : !isAllowed(request, token))
-      return new Response("not allowed\n", { status: token === undefined ? 403 : 401 });
-    if (request.method !== "GET" && request.method !== "HEAD") return new Response("only GET\n", { status: 405 });
-    if (new URL(request.url).pathname === "/health") return new Response("ok\n");
-    const headers = { "content-type": "application/json", "cache-control": "no-store" };
-    return new Response(await createHubBlob(sys), { headers });
-  };
   try {
     const server = Bun.serve({
       hostname: host,
       port,
       maxRequestBodySize: 1024,
       idleTimeout: 10,
-      fetch: answer,
+      // Bun's own page of an error shows sources and paths.
+      development: false,
+      fetch: (request, from) => answerAndTell(sys, options, request, from.requestIP(request)?.address ?? "?"),
+      error: () => textAnswer("failed", 500),
       ...present({ tls }),
     });
     return { url: server.url.href, stop: () => server.stop(true) };
@@ -68,6 +67,31 @@ export function serveHub(sys: Sys, { host, port, token, tls }: HubOptions): { ur
     });
   }
 }
+
+async function answerAndTell(sys: Sys, { token, onAnswer }: HubOptions, request: Request, from: string): Promise<Response> {
+  const isReadable = URL.canParse(request.url);
+  const path = isReadable ? printableLine(new URL(request.url).pathname).slice(0, 80) : "?";
+  const line = `${request.method} ${path} from ${from}`;
+  try {
+    const answer = isReadable ? await answerHub(sys, token, request) : textAnswer("not a request", 400);
+    onAnswer?.(line, answer.status);
+    return answer;
+  } catch (error) {
+    onAnswer?.(line, 500, error as Error);
+    return textAnswer("failed", 500);
+  }
+}
+
+async function answerHub(sys: Sys, token: string | undefined, request: Request): Promise<Response> {
+  if (token === undefined ? !isLocalName(request) : !isAllowed(request, token))
+    return textAnswer("not allowed", token === undefined ? 403 : 401);
+  if (request.method !== "GET" && request.method !== "HEAD") return textAnswer("only GET", 405);
+  if (new URL(request.url).pathname === "/health") return textAnswer("ok", 200);
+  const headers = { "content-type": "application/json", "cache-control": "no-store" };
+  return new Response(await createHubBlob(sys), { headers });
+}
+
+const textAnswer = (text: string, status: number): Response => new Response(`${text}\n`, { status });
 
 /** A page in a browser could otherwise read this under a name of its own that leads here. */
 function isLocalName(request: Request): boolean {

@@ -155,6 +155,7 @@ const ladder = [
   "doctor",
   // commands
   "cmd-record",
+  "log",
   "cmd-run",
   "cmd-ls",
   "cmd-scan",
@@ -223,7 +224,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["chance", /\bMath\.random\b|\bcrypto\./, "sys stub"],
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],
-  ["consola", /from "consola"/, "log"],
+  ["consola", /from "consola[/"]/, "log"],
 ];
 
 const src = join(import.meta.dir, "../src");

@@ -89,6 +89,45 @@ test("a hub without a token is for this machine and by its own names only", asyn
   ]);
 });
 
+test("a hub tells who asks it, and refuses what is no request", async () => {
+  const office = createMachine("office3", ["work"]);
+  const child = Bun.spawn([csmPath, "hub", "serve", "--port", "0"], {
+    env: office.env,
+    stdout: "pipe",
+    stderr: Bun.file(join(office.home, "told")),
+    stdin: "ignore",
+  });
+  children.push(child);
+  const { value } = await child.stdout.getReader().read();
+  const url = new TextDecoder().decode(value).trim();
+  const raw = async (text: string): Promise<string> => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let answer = "";
+    await Bun.connect({
+      hostname: "127.0.0.1",
+      port: Number(new URL(url).port),
+      socket: {
+        open: (socket) => void socket.write(text),
+        data(_, bytes) {
+          answer += bytes.toString();
+        },
+        close: () => resolve(answer),
+      },
+    });
+    return promise;
+  };
+  expect((await fetch(new URL("/health", url))).status).toBe(200);
+  expect((await fetch(url, { headers: { host: "evil.example" } })).status).toBe(403);
+  for (const text of ["GET / HTTP/1.1\r\nHost: [::bad\r\nConnection: close\r\n\r\n", "nonsense\r\n\r\n"])
+    expect(await raw(text)).toStartWith("HTTP/1.1 400 ");
+  const told = await until("it has told so", () => {
+    const text = readFileSync(join(office.home, "told"), "utf8");
+    return text.includes(": 403") ? text : undefined;
+  });
+  const lines = ["csm hub: for the csm of this machine, until Ctrl-C", "GET /health from 127.0.0.1: 200", "GET / from 127.0.0.1: 403"];
+  expect(told.split("\n").slice(0, 3)).toEqual(lines);
+});
+
 test("D18: a profile that only a hub knows is shown, and never chosen", async () => {
   const machine = createMachine("d18", ["work"]);
   const blob = { profiles: { ghost: { week_all: { pct: 90 } }, work: { week_all: { pct: 10 } } }, errors: { lost: "no login" } };
