@@ -3,26 +3,12 @@ import { openCache } from "./database.ts";
 import { usageDbPath } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
-/** Where a reading comes from. */
-export const sources = [
-  "statusline",
-  "transcript",
-  "limit",
-  "claude-cache",
-  "get_usage",
-  "command",
-  "hub-file",
-  "http",
-  "ssh",
-  "cache",
-] as const;
-export type Source = (typeof sources)[number];
-
 /** One window of one account as one source saw it. */
 export interface Reading {
   account: string;
   window: string;
-  source: Source;
+  /** Name of a row of `sources`; a later version may have written others. */
+  source: string;
   usedPercent: number;
   /** Epoch ms. */
   resetsAt?: number;
@@ -30,7 +16,7 @@ export interface Reading {
   at: number;
 }
 
-export const readingsOf = (account: string, windows: Windows, source: Source, at: number): Reading[] =>
+export const readingsOf = (account: string, windows: Windows, source: string, at: number): Reading[] =>
   Object.entries(windows).map(([window, value]) => ({ account, window, source, at, ...value }));
 
 /** The store of readings, shared by all processes. Safe to delete: what it knows comes again. */
@@ -64,7 +50,7 @@ const schema = {
 interface Row {
   account: string;
   window: string;
-  source: Source;
+  source: string;
   used: number;
   resets: number | null;
   at: number;
@@ -140,19 +126,3 @@ export function withKnownEnd(reading: Reading, now: number): Reading {
   const end = reading.at + lengthMs(reading.window);
   return reading.resetsAt === undefined && end <= now ? { ...reading, resetsAt: end } : reading;
 }
-
-/** Of several readings of one window the newest counts; of equally old ones, that of the source which asked most directly. */
-export function newestReadings(readings: readonly Reading[]): Map<string, Map<string, Reading>> {
-  const accounts = new Map<string, Map<string, Reading>>();
-  for (const reading of readings) {
-    const windows = accounts.get(reading.account) ?? new Map<string, Reading>();
-    accounts.set(reading.account, windows);
-    const best = windows.get(reading.window);
-    const rank = best === undefined ? 1 : reading.at - best.at || directness(reading.source) - directness(best.source);
-    if (rank > 0) windows.set(reading.window, reading);
-  }
-  return accounts;
-}
-
-const directness = (source: Source): number =>
-  ["cache", "ssh", "http", "hub-file", "command", "claude-cache", "statusline", "get_usage", "transcript", "limit"].indexOf(source);

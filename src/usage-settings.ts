@@ -39,9 +39,6 @@ export const nestedVariable = "CSM_USAGE_NESTED";
 
 export type FetchSettings = ReturnType<typeof readFetchSettings>;
 
-/** Any of them is enough: a hub is one too. */
-export const isConfigured = ({ url, hub, command }: FetchSettings): boolean => [url, hub, command].some((value) => value !== undefined);
-
 export type ScoreSettings = Omit<ScoreOptions, "now" | "current" | "includeCurrent">;
 
 /** The command line wins over the environment, which wins over csm's config file. */

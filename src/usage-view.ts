@@ -4,7 +4,8 @@ import { present } from "./json.ts";
 import { printableLine } from "./sanitize.ts";
 import { effectiveWindow } from "./scorer.ts";
 import type { ProfileUsage, UsageReport } from "./usage.ts";
-import type { Reading, Source } from "./usage-ledger.ts";
+import type { Reading } from "./usage-ledger.ts";
+import { sourceOf } from "./usage-sources.ts";
 
 export interface ViewOptions {
   paint: Paint;
@@ -17,20 +18,6 @@ export interface ViewOptions {
 /** At this share a window counts as nearly used up. */
 const nearPercent = 95;
 const highPercent = 75;
-
-const sourceWords: Record<Source, string> = {
-  statusline: "status line",
-  transcript: "transcript",
-  limit: "limit hit",
-  "claude-cache": "claude's cache",
-  get_usage: "asked claude",
-  command: "CSM_USAGE_CMD",
-  "hub-file": "hub file",
-  http: "hub (http)",
-  ssh: "hub (ssh)",
-  cache: "cached hub data",
-};
-const hubSources: Source[] = ["command", "hub-file", "http", "ssh", "cache"];
 
 const disabledText = "usage metering disabled — make `csm statusline` claude's statusLine, or set CSM_USAGE_CMD or CLAUDE_USAGE_URL";
 const noProfilesText = "(no profiles configured — `csm profiles add <name>`)";
@@ -59,7 +46,7 @@ const isShown = ({ isRegistered, windows }: ProfileUsage): boolean => isRegister
 /** Only of a hub: what this machine saw itself shows its age in its row. */
 function staleLine({ profiles, now }: UsageReport): string | undefined {
   const newest = newestOf(profiles.flatMap(({ windows }) => [...windows.values()]));
-  if (newest === undefined || !hubSources.includes(newest.source) || now - newest.at < 60_000) return undefined;
+  if (newest === undefined || sourceOf(newest.source).isHub !== true || now - newest.at < 60_000) return undefined;
   return `⚠ hub data is ${oneUnit(now - newest.at)} old (showing last-known cache)`;
 }
 
@@ -110,7 +97,7 @@ function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOpt
     now,
     status: profile.isDisabled ? "disabled" : profile.error === undefined ? word : printableLine(`${word}: ${profile.error}`),
     style: profile.isDisabled ? "dim" : style,
-    from: newest === undefined ? "" : `${duration(now - newest.at)} ago, ${sourceWords[newest.source]}`,
+    from: newest === undefined ? "" : `${duration(now - newest.at)} ago, ${sourceOf(newest.source).words}`,
     notes: [
       ...models.map(([name, window]) => `${name.slice("seven_day_".length).replaceAll("_", " ")} week ${windowText(window, now)}`),
       ...(profile.sharedWith.length === 0 ? [] : [printableLine(`same account as ${profile.sharedWith.join(", ")}`)]),
@@ -226,7 +213,7 @@ export function encodeUsage(report: UsageReport, recommended: string | undefined
   const newest = times.length === 0 ? undefined : Math.max(...times);
   const registered = report.profiles.filter(isShown).map((profile) => [profile.name, encodeProfile(profile, now)] as const);
   const foreign = report.foreign.map(({ name, windows, at, error }) => {
-    const known = new Map(Object.entries(windows).map(([window, value]) => [window, { ...value, at, source: "cache" as const }]));
+    const known = new Map(Object.entries(windows).map(([window, value]) => [window, { ...value, at, source: "cache" }]));
     return [name, encodeProfile({ windows: known, ...present({ error }), isRegistered: false }, now)] as const;
   });
   return JSON.stringify(
@@ -245,7 +232,7 @@ export function encodeUsage(report: UsageReport, recommended: string | undefined
 
 interface Encodable extends Partial<Omit<ProfileUsage, "windows">> {
   isRegistered: boolean;
-  windows: ReadonlyMap<string, UsageWindow & { at: number; source: Source }>;
+  windows: ReadonlyMap<string, UsageWindow & { at: number; source: string }>;
 }
 
 function encodeProfile(profile: Encodable, now: number) {

@@ -1,13 +1,22 @@
-import { foldStatuslines, readProfiles, type UsageProfile } from "./accounts.ts";
+import { readProfiles, type UsageProfile } from "./accounts.ts";
 import type { Windows } from "./claude-usage.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
 import type { Blob } from "./usage-blob.ts";
-import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source, withKnownEnd } from "./usage-ledger.ts";
-import { isConfigured, readDisabledProfiles, readFetchSettings, readScoreSettings } from "./usage-settings.ts";
-import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-sources.ts";
+import { type Ledger, openLedger, type Reading, readingsOf, withKnownEnd } from "./usage-ledger.ts";
+import { readDisabledProfiles, readFetchSettings, readScoreSettings } from "./usage-settings.ts";
+import {
+  blobCachePath,
+  type Fetched,
+  fetchBlob,
+  isConfigured,
+  newestReadings,
+  readCachedBlob,
+  readSources,
+  type Source,
+} from "./usage-sources.ts";
 
 export interface ProfileUsage extends UsageProfile {
   /** By name; the newest trustworthy reading of each. */
@@ -51,16 +60,17 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
   const ledger = openLedger(sys);
   try {
     const profiles = readProfiles(sys, ledger, registry);
-    foldStatuslines(sys, ledger, profiles);
+    const look = { sys, ledger, profiles };
+    await readSources(look, "always");
     const settings = readFetchSettings(sys.env);
     let failure: string | undefined;
-    if (options.looks ?? options.fetches) (await import("./usage-sources.ts")).foldTranscripts(sys, ledger, profiles);
+    if (options.looks ?? options.fetches) await readSources(look, "looking");
     if (options.fetches) {
-      const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
+      const fetched = isConfigured(sys, settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
       else if (fetched !== undefined) recordBlob(sys, ledger, profiles, fetched);
     }
-    if (options.asks === true) await askAll(sys, ledger, profiles);
+    if (options.asks === true) await readSources(look, "asking");
     const cached = readCachedBlob(sys);
     if (cached !== undefined) recordCached(sys, ledger, profiles, cached);
     return createReport(sys, ledger, profiles, {
@@ -105,30 +115,6 @@ function recordCached(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[
   ledger.noteFiles([note]);
 }
 
-/** Older than this, an account is worth a question. */
-const askAfterMs = 5 * 60_000;
-const askAtOnce = 2;
-
-async function askAll(sys: Sys, ledger: Ledger, profiles: readonly UsageProfile[]): Promise<void> {
-  const known = newestReadings(ledger.readings());
-  const isDue = ({ account }: UsageProfile) => {
-    const ages = [...(known.get(account)?.values() ?? [])].map(({ at }) => sys.now() - at);
-    // Without a login of claude.ai there is nothing to ask about.
-    return !account.startsWith("dir:") && Math.min(...ages) > askAfterMs;
-  };
-  const due = profiles.filter(isDue).filter((profile, index, all) => all.findIndex(({ account }) => account === profile.account) === index);
-  if (due.length === 0) return;
-  const { askUsage } = await import("./usage-sources.ts");
-  const work = async () => {
-    for (let profile = due.shift(); profile !== undefined; profile = due.shift()) {
-      // A claude that cannot be started leaves what is known as it is.
-      const answer = await askUsage(sys, ledger, profile).catch(() => undefined);
-      if (typeof answer === "object") ledger.record(readingsOf(profile.account, answer, "get_usage", sys.now()), sys.now());
-    }
-  };
-  await Promise.all(Array.from({ length: askAtOnce }, work));
-}
-
 function createReport(
   sys: Sys,
   ledger: Ledger,
@@ -144,7 +130,7 @@ function createReport(
   );
   return {
     now: sys.now(),
-    isConfigured: isConfigured(readFetchSettings(sys.env)),
+    isConfigured: isConfigured(sys, readFetchSettings(sys.env)),
     ...present({ failure }),
     profiles: profiles.map((profile) => {
       const windows = readings.get(profile.account) ?? new Map<string, Reading>();

@@ -5,8 +5,17 @@ import { join } from "node:path";
 import { readProcesses } from "../src/process.ts";
 import { createSys } from "../src/sys.ts";
 import { fetchBounded, runBounded } from "../src/sys-bounded.ts";
-import { isConfigured, readFetchSettings } from "../src/usage-settings.ts";
-import { blobCachePath, type Fetched, failureMarkerPath, fetchBlob } from "../src/usage-sources.ts";
+import { readFetchSettings } from "../src/usage-settings.ts";
+import {
+  blobCachePath,
+  type Fetched,
+  failureMarkerPath,
+  fetchBlob,
+  isConfigured,
+  newestReadings,
+  sourceOf,
+  sources,
+} from "../src/usage-sources.ts";
 
 let home = "";
 beforeEach(() => {
@@ -208,7 +217,8 @@ test("of many that fetch at once one asks, and the others take what it found", a
 
 test("inside a command no source is configured", () => {
   const env = { CSM_USAGE_CMD: "x", CLAUDE_USAGE_URL: "http://x/", CLAUDE_HUB_HOSTNAME: "x" };
-  expect([isConfigured(readFetchSettings(env)), isConfigured(readFetchSettings({ ...env, CSM_USAGE_NESTED: "1" }))]).toEqual([true, false]);
+  const isSet = (given: Record<string, string>) => isConfigured(sysOf(), readFetchSettings(given));
+  expect([isSet(env), isSet({ ...env, CSM_USAGE_NESTED: "1" })]).toEqual([true, false]);
 });
 
 test("a program that is not there is a failure, not an exception", async () => {
@@ -216,4 +226,57 @@ test("a program that is not there is a failure, not an exception", async () => {
     failure: expect.stringContaining("could not be started"),
   });
   expect(await fetchBounded("http://127.0.0.1:1/", { timeoutMs: 500, maxBytes: 10 })).toMatchObject({ failure: expect.any(String) });
+});
+
+test("each source has a row of its own, with words of its own", () => {
+  const names = sources.map(({ name }) => name);
+  expect(names).toEqual([...new Set(names)]);
+  const words = sources.map((row) => row.words);
+  expect(words).toEqual([...new Set(words)]);
+  expect(sources.flatMap(({ name, isHub }) => (isHub === true ? [name] : []))).toEqual(["command", "hub-file", "http", "ssh", "cache"]);
+});
+
+test.each<[rule: string, readings: [source: string, at: number][], newest: string]>([
+  [
+    "the newer reading counts, whatever its source",
+    [
+      ["limit", 1],
+      ["cache", 2],
+    ],
+    "cache",
+  ],
+  [
+    "of equally old ones the higher row",
+    [
+      ["http", 1],
+      ["get_usage", 1],
+      ["statusline", 1],
+    ],
+    "get_usage",
+  ],
+  [
+    "in whatever order they come",
+    [
+      ["get_usage", 1],
+      ["http", 1],
+    ],
+    "get_usage",
+  ],
+  [
+    "one of a later version stands below all",
+    [
+      ["oracle", 1],
+      ["cache", 1],
+    ],
+    "cache",
+  ],
+  ["and is shown where there is no other", [["oracle", 1]], "oracle"],
+])("%s", (_, given, newest) => {
+  const readings = given.map(([source, at]) => ({ account: "a", window: "five_hour", usedPercent: 1, source, at }));
+  expect(newestReadings(readings).get("a")?.get("five_hour")?.source).toBe(newest);
+});
+
+test("a source of a later version is called by its name", () => {
+  expect(sourceOf("oracle")).toEqual({ name: "oracle", words: "oracle" });
+  expect(sourceOf("toString").words).toBe("toString");
 });

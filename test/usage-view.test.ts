@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createPaint, width } from "../src/format.ts";
 import type { ProfileUsage, UsageReport } from "../src/usage.ts";
-import type { Source } from "../src/usage-ledger.ts";
+import type { Source } from "../src/usage-sources.ts";
 import { encodeUsage, renderUsage, type ViewOptions } from "../src/usage-view.ts";
 
 const now = Date.parse("2026-06-01T10:00:00Z");
