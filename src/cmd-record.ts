@@ -30,7 +30,7 @@ export interface LoadedCommand {
 }
 
 /** A command as data: help, checks and completion come from it. */
-export interface CommandRecord<T extends ArgsDef = ArgsDef> {
+interface CommandRecord<T extends ArgsDef = ArgsDef> {
   /** As it is typed: `csm ls`, `csd send`. */
   name: string;
   summary: string;

@@ -7,7 +7,7 @@ import type { Sys } from "./sys.ts";
 import { readUsage, type UsageReport, windowNow } from "./usage.ts";
 import { type BlobProfile, encodeBlob } from "./usage-blob.ts";
 
-export interface HubOptions {
+interface HubOptions {
   host: string;
   port: number;
   token?: string;

@@ -11,7 +11,7 @@ export interface Choice<T> {
 const orNothing = <T>(answer: T | typeof clack.CANCEL_SYMBOL): T | undefined =>
   answer === clack.CANCEL_SYMBOL ? undefined : (answer as T);
 
-export interface SelectOptions<T> {
+interface SelectOptions<T> {
   message: string;
   choices: Choice<T>[];
   initial?: T;
@@ -34,7 +34,7 @@ export async function promptAutocomplete<T>(given: SelectOptions<T> & { placehol
   return orNothing(answer as T | typeof clack.CANCEL_SYMBOL);
 }
 
-export interface TextOptions {
+interface TextOptions {
   message: string;
   initial?: string;
   placeholder?: string;

@@ -39,7 +39,7 @@ export const nestedVariable = "CSM_USAGE_NESTED";
 
 export type FetchSettings = ReturnType<typeof readFetchSettings>;
 
-export type ScoreSettings = Omit<ScoreOptions, "now" | "current" | "includeCurrent">;
+type ScoreSettings = Omit<ScoreOptions, "now" | "current" | "includeCurrent">;
 
 /** The command line wins over the environment, which wins over csm's config file. */
 export function readScoreSettings(sys: Sys, given: { policy?: string; model?: string } = {}): ScoreSettings {

@@ -67,7 +67,7 @@ interface Row {
   notes: string[];
 }
 
-export type UsageStatus = "ok" | "near_limit" | "errored" | "no_data";
+type UsageStatus = "ok" | "near_limit" | "errored" | "no_data";
 
 function statusOf(windows: readonly (UsageWindow | undefined)[], error: string | undefined): UsageStatus {
   if (error !== undefined) return "errored";
