@@ -20,14 +20,8 @@ export interface App {
   commands(): Promise<LoadedCommand[]>;
 }
 
-/** A row of the table of commands with its record; `word` as it is typed, with its verb. */
-export interface LoadedCommand {
-  program: string;
-  word: string;
-  record: AnyCommand | undefined;
-  /** Of a word without a record. */
-  summary?: string;
-}
+/** A row of the table of commands and its record, where it has one; `word` as it is typed, with its verb. */
+export type LoadedCommand = { program: string; word: string; record: AnyCommand | undefined; summary?: string };
 
 /** A command as data: help, checks and completion come from it. */
 interface CommandRecord<T extends ArgsDef = ArgsDef> {
