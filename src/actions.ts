@@ -10,7 +10,7 @@ import { runForeground } from "./exec.ts";
 import { present } from "./json.ts";
 import type { Monitor } from "./monitor.ts";
 import { readProcess } from "./process.ts";
-import { scanProcesses } from "./process-scan.ts";
+import { readProcessTable } from "./process-table.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
@@ -104,7 +104,7 @@ async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Pro
   const pane = await monitor.findPane(session);
   if (pane === undefined || session.configDir === undefined)
     throw new UserError(`${session.name} runs in no tmux pane of yours`, "answer it in its own terminal");
-  const row = (await scanProcesses(sys)).get(session.pid);
+  const row = (await readProcessTable(sys)).get(session.pid);
   if (row?.isForeground !== true) throw new UserError(`${session.name} has not the keyboard of its pane`, "go to its pane (enter) and see");
   return paneTarget(sys, session, pane);
 }

@@ -3,7 +3,7 @@ import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table } from "./format.ts";
 import { readProcessTable, shortCommand } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
-import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap } from "./reap.ts";
+import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap, reapColumns } from "./reap.ts";
 import { printableLine } from "./sanitize.ts";
 import { readFoundSessions } from "./session-files.ts";
 
@@ -43,7 +43,7 @@ interface Scope {
 
 /** `hidden` counts what only --all would list. */
 async function findOrphans({ sys }: App, { all, session }: Scope): Promise<{ orphans: Orphan[]; hidden: number }> {
-  const processes = await readProcessTable(sys);
+  const processes = [...(await readProcessTable(sys, reapColumns)).values()];
   const sessions = await readSessionsForReap(sys, await readFoundSessions(sys, profileDirs(sys)), processes);
   const found = planReap({ table: processes, ownPid: sys.pid, ...sessions });
   const wanted = found.filter(({ sessionId }) => session === undefined || sessionId?.startsWith(session));

@@ -1,5 +1,6 @@
 import { createDrivenStore } from "./driven.ts";
 import type { LiveOwner } from "./live-owners.ts";
+import { ancestors, readProcessTable } from "./process-table.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 
@@ -26,7 +27,7 @@ export async function findAttach(sys: Sys, { file }: LiveOwner): Promise<Attach 
   try {
     const pane = await createTmux(sys, driven?.socket).pane(paneId);
     // Another server has a pane of the same number.
-    if (pane === undefined || !(await isWithin(sys, file.pid, pane.pid))) return undefined;
+    if (pane === undefined || ![...ancestors(await readProcessTable(sys), file.pid)].includes(pane.pid)) return undefined;
     const isInside = sys.env.TMUX?.startsWith(`${pane.socketPath},`) === true;
     const target = isInside ? ["switch-client", "-t", paneId] : ["attach-session", "-t", paneId];
     const args = ["-u", "-S", pane.socketPath, ...target];
@@ -35,17 +36,4 @@ export async function findAttach(sys: Sys, { file }: LiveOwner): Promise<Attach 
     // No tmux here: it runs inside one of another machine or container.
     return undefined;
   }
-}
-
-/** The process is this one or a child of it, however far below. */
-async function isWithin(sys: Sys, pid: number, ancestor: number): Promise<boolean> {
-  if (pid === ancestor) return true;
-  const { stdout } = await sys.run(["ps", "-A", "-o", "pid=,ppid="]);
-  const parents = new Map([...stdout.matchAll(/^\s*(\d+)\s+(\d+)\s*$/gm)].map(([, child, parent]) => [Number(child), Number(parent)]));
-  const seen = new Set<number>();
-  for (let current: number | undefined = pid; current !== undefined && !seen.has(current); current = parents.get(current)) {
-    if (current === ancestor) return true;
-    seen.add(current);
-  }
-  return false;
 }

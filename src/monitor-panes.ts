@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { ancestors, type ScannedProcess } from "./process-scan.ts";
+import { ancestors, type ProcessTable } from "./process-table.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
@@ -9,7 +9,7 @@ import { createTmux, type Pane } from "./tmux.ts";
  */
 export async function findPanes(
   sys: Sys,
-  table: ReadonlyMap<number, ScannedProcess>,
+  table: ProcessTable,
   pids: readonly number[],
   sockets: readonly string[] = [],
 ): Promise<Map<number, Pane>> {

@@ -6,7 +6,7 @@ import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { configDir, drivenDir, sessionsDir } from "./paths.ts";
 import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
-import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
+import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProcessTable, startTime } from "./process-table.ts";
 import type { Whereabouts } from "./session.ts";
 import type { Sys } from "./sys.ts";
 
@@ -38,7 +38,7 @@ export interface Entry {
 export interface Roster {
   read(): Promise<Entry[]>;
   /** The newest scan. */
-  table(): Promise<ReadonlyMap<number, ScannedProcess>>;
+  table(): Promise<ProcessTable>;
 }
 
 /** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
@@ -50,7 +50,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   const parsed = new Map<string, { state: string; file: SessionFile }>();
   const store = createDrivenStore(sys);
   let cached: { readAt: number; modifiedAt: number | undefined; list: Driven[] } | undefined;
-  let scanned: { at: number; table: Map<number, ScannedProcess> } | undefined;
+  let scanned: { at: number; table: ProcessTable } | undefined;
   const domains = new Map<string, boolean>();
   const isForeign = ({ pidDomain }: SessionFile): boolean => {
     if (pidDomain === undefined) return false;
@@ -97,7 +97,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   };
   /** A scan that fails says nothing about anybody: the one before stands, and serves for nothing new. */
   const scan = async (): Promise<boolean> => {
-    const table = await scanProcesses(sys).catch(() => undefined);
+    const table = await readProcessTable(sys).catch(() => undefined);
     scanned = { at: sys.now(), table: table ?? scanned?.table ?? new Map() };
     return table !== undefined;
   };
@@ -118,7 +118,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       const files = readFiles();
       const tracked = readDriven();
       const isFresh = isScanDue() && (await scan());
-      const table = scanned?.table ?? new Map<number, ScannedProcess>();
+      const table = scanned?.table ?? new Map();
       const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
       const pids = [
         ...strangers.map((row) => row.pid),
@@ -148,7 +148,7 @@ const isLive = (processes: ReadonlyMap<number, ProcessStart>, driven: Driven): b
 
 interface Known {
   processes: ReadonlyMap<number, ProcessStart>;
-  table: ReadonlyMap<number, ScannedProcess>;
+  table: ProcessTable;
   drivenByPid: ReadonlyMap<number, Driven>;
   isForeign(file: SessionFile): boolean;
 }
@@ -169,7 +169,7 @@ function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Pr
 }
 
 /** A process of a container on this machine: the start is counted from the same boot, and it knows its own number. */
-function findContained(sys: Sys, table: ReadonlyMap<number, ScannedProcess>, file: SessionFile): ScannedProcess | undefined {
+function findContained(sys: Sys, table: ProcessTable, file: SessionFile): ProcessRow | undefined {
   if (sys.platform !== "linux" || file.procStart === undefined) return undefined;
   for (const row of table.values())
     if (row.start === file.procStart && row.pid !== file.pid && readIdentity(sys, row.pid).ownPid === file.pid) return row;
@@ -184,19 +184,12 @@ function fromDriven(sys: Sys, driven: Driven, profiles: Profile[], processes: Re
   return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, driven, profile, cwd: driven.cwd };
 }
 
-const isStranger = (row: ScannedProcess): boolean => row.command === "claude" && row.hasTerminal;
+const isStranger = (row: ProcessRow): boolean => row.program === "claude" && row.hasTerminal;
 
 /** Programs called claude at a terminal, of which no session file and no record tells. */
-function fromTable(
-  sys: Sys,
-  table: ReadonlyMap<number, ScannedProcess>,
-  found: readonly ScannedProcess[],
-  seen: ReadonlySet<number>,
-): Entry[] {
+function fromTable(sys: Sys, table: ProcessTable, found: readonly ProcessRow[], seen: ReadonlySet<number>): Entry[] {
   // What a session starts under its own name is a part of it.
-  const own = found.filter(
-    (row) => ![...ancestors(table, row.parent)].some((pid) => seen.has(pid) || table.get(pid)?.command === "claude"),
-  );
+  const own = found.filter((row) => ![...ancestors(table, row.ppid)].some((pid) => seen.has(pid) || table.get(pid)?.program === "claude"));
   return own.map((row) => {
     const { uid, ownPid } = readIdentity(sys, row.pid);
     const where: Whereabouts | undefined =
@@ -208,7 +201,7 @@ function fromTable(
       pid: row.pid,
       isAlive: true,
       isStranger: true,
-      isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.command.startsWith("tmux")),
+      isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.program.startsWith("tmux")),
       ...present({ startedAt, where, cwd }),
     };
   });

@@ -12,7 +12,7 @@ import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
 import { drivenDir, sessionsDir, statuslineDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
-import { scanProcesses } from "./process-scan.ts";
+import { readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./session.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
@@ -262,7 +262,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     },
     async findPane({ key, pid }) {
       // Not the table of the last scan: the session may be younger.
-      const table = await scanProcesses(sys);
+      const table = await readProcessTable(sys);
       const socket = trackers.get(key)?.entry.driven?.socket;
       return (await findPanes(sys, table, [pid], socket === undefined ? [] : [socket])).get(pid);
     },

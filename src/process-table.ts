@@ -1,19 +1,26 @@
 import { present } from "./json.ts";
-import { parseFileTime, parseStat } from "./process.ts";
+import { type ProcessStart, parseFileTime, parseStat, readBootTime } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
-/** One process of this machine, as far as it may be looked at. */
-export interface ProcessRow {
-  pid: number;
+/** One process of this machine, as every scan tells of it. */
+export interface ProcessRow extends ProcessStart {
   ppid: number;
   /** Undefined on Windows. */
   group?: number;
-  /** As in `ProcessStart`. */
-  start: string;
-  /** Epoch ms, true to a second. */
+  /** Name of the program, without its folder. */
+  program: string;
+  /** False on Windows, as is `isForeground`. */
+  hasTerminal: boolean;
+  isForeground: boolean;
+}
+
+/** What costs more to read, for those who ask for it. */
+export interface Columns {
+  /** Epoch ms, true to a second; also on Linux, where it is not a number if the time of the boot is unknown. */
   startedAt: number;
   /** Program and arguments; hostile text. */
   command: string;
+  /** Processes of other pid namespaces are left out, as their marks name other numbers. */
   marks: Marks;
 }
 
@@ -25,83 +32,150 @@ export interface Marks {
   sessionId?: string;
 }
 
-const readers: Partial<Record<NodeJS.Platform, (sys: Sys) => Promise<ProcessRow[]>>> = {
-  linux: async (sys) => readProc(sys),
-  darwin: (sys) => readPs(sys, "-E"),
-  win32: readWindows,
+/** By number. */
+export type ProcessTable<C extends keyof Columns = never> = ReadonlyMap<number, ProcessRow & Pick<Columns, C>>;
+
+type Row = ProcessRow & Partial<Columns>;
+type Scan = (sys: Sys, has: (column: keyof Columns) => boolean) => Row[] | Promise<Row[]>;
+
+const scans: Partial<Record<NodeJS.Platform, Scan>> = {
+  linux: scanProc,
+  darwin: (sys, has) => scanPs(sys, has, "-E"),
+  win32: scanWindows,
 };
 
-/** All processes that count where this one counts; those of containers are left out, as their marks name other numbers. */
-export const readProcessTable = (sys: Sys): Promise<ProcessRow[]> => (readers[sys.platform] ?? ((other: Sys) => readPs(other, "-e")))(sys);
+/** Every process that this one may look at, in one scan. */
+export async function readProcessTable<C extends keyof Columns = never>(sys: Sys, columns: readonly C[] = []): Promise<ProcessTable<C>> {
+  const scan = scans[sys.platform] ?? ((other, has) => scanPs(other, has, "-e"));
+  const rows = await scan(sys, (column) => (columns as readonly string[]).includes(column));
+  return new Map(rows.map((row) => [row.pid, row as ProcessRow & Pick<Columns, C>]));
+}
 
-const ticksPerSecond = 100;
+/** The process itself, its parent, and so on; a ring, which a table read while it changes can hold, ends the walk. */
+export function* ancestors(table: ReadonlyMap<number, Pick<ProcessRow, "ppid">>, pid: number): Generator<number> {
+  const seen = new Set<number>();
+  for (let current = pid; current > 0 && !seen.has(current); current = table.get(current)?.ppid ?? 0) {
+    seen.add(current);
+    yield current;
+  }
+}
 
-function readProc(sys: Sys): ProcessRow[] {
-  const bootedAt = Number(/^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1]) * 1000;
-  const ownNamespace = sys.realPath("/proc/self/ns/pid");
-  return sys.list("/proc").flatMap((name): ProcessRow[] => {
-    if (!/^\d+$/.test(name)) return [];
-    const stat = parseStat(sys.readText(`/proc/${name}/stat`) ?? "");
+/** Linux counts in hundredths of a second since boot, whatever its own clock does. */
+const tickMs = 10;
+
+/** Epoch ms of a start in ticks; undefined off Linux. */
+export function startTime(sys: Sys, start: string): number | undefined {
+  const bootedAt = readBootTime(sys);
+  return bootedAt === undefined ? undefined : bootedAt + Number(start) * tickMs;
+}
+
+/** Whose it is, and its number as the process itself sees it, which differs in a container; Linux only. */
+export function readIdentity(sys: Sys, pid: number): { uid?: number; ownPid?: number } {
+  const status = sys.readText(`/proc/${pid}/status`) ?? "";
+  const number = (pattern: RegExp) => {
+    const digits = pattern.exec(status)?.[1];
+    return digits === undefined ? undefined : Number(digits);
+  };
+  return present({ uid: number(/^Uid:\s+(\d+)/m), ownPid: number(/^NSpid:.*?(\d+)\s*$/m) });
+}
+
+function scanProc(sys: Sys, has: (column: keyof Columns) => boolean): Row[] {
+  const bootedAt = has("startedAt") ? (readBootTime(sys) ?? Number.NaN) : undefined;
+  const ownSpace = has("marks") ? sys.realPath("/proc/self/ns/pid") : undefined;
+  return sys.list("/proc").flatMap((name): Row[] => {
+    const stat = /^\d+$/.test(name) ? parseStat(sys.readText(`/proc/${name}/stat`) ?? "") : undefined;
     if (stat === undefined) return [];
+    const space = ownSpace === undefined ? undefined : sys.realPath(`/proc/${name}/ns/pid`);
     // Unreadable is another user's, and so are its marks.
-    const namespace = sys.realPath(`/proc/${name}/ns/pid`);
-    if (namespace !== undefined && ownNamespace !== undefined && namespace !== ownNamespace) return [];
-    const words = (sys.readText(`/proc/${name}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
+    if (space !== undefined && space !== ownSpace) return [];
+    const { isStopped: _, ...row } = stat;
+    const words = (file: string) => (sys.readText(`/proc/${name}/${file}`) ?? "").split("\0").filter((word) => word !== "");
     return [
       {
         pid: Number(name),
-        ppid: stat.ppid,
-        group: stat.group,
-        start: stat.start,
-        startedAt: bootedAt + (Number(stat.start) * 1000) / ticksPerSecond,
-        command: words.length === 0 ? `[${stat.command}]` : words.join(" "),
-        marks: parseMarks((sys.readText(`/proc/${name}/environ`) ?? "").split("\0")),
+        ...row,
+        ...present({
+          startedAt: bootedAt === undefined ? undefined : bootedAt + Number(row.start) * tickMs,
+          command: has("command") ? words("cmdline").join(" ") || `[${row.program}]` : undefined,
+          marks: has("marks") ? parseMarks(words("environ")) : undefined,
+        }),
       },
     ];
   });
 }
 
 /** `environmentFlag` makes ps append each environment to its command. */
-async function readPs(sys: Sys, environmentFlag: string): Promise<ProcessRow[]> {
-  const call = async (args: string[]) => (await sys.run(["ps", ...args], { env: { ...sys.env, LC_ALL: "C" } })).stdout.split("\n");
-  const columns = ["pid", "ppid", "pgid", "stat", "lstart", "command"].flatMap((name) => ["-o", `${name}=`]);
-  const environments = new Map<number, string>();
-  for (const line of await call(["-axww", environmentFlag, "-o", "pid=", "-o", "command="])) {
-    const match = /^\s*(\d+) (.*)$/.exec(line);
-    if (match !== null) environments.set(Number(match[1]), match[2] ?? "");
-  }
-  return (await call(["-axww", ...columns])).flatMap((line): ProcessRow[] => {
-    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\s+(.*?)\s*$/.exec(line);
-    if (match === null || match[4]?.startsWith("Z")) return [];
-    const [, pid, ppid, group, , start = "", command = ""] = match;
-    const whole = environments.get(Number(pid)) ?? "";
+async function scanPs(sys: Sys, has: (column: keyof Columns) => boolean, environmentFlag: string): Promise<Row[]> {
+  const call = async (flags: readonly string[], names: readonly string[]) => {
+    // One -o per keyword: after a `=` the rest of a list is a header to the ps of FreeBSD.
+    const argv = ["ps", "-axww", ...flags, ...names.flatMap((name) => ["-o", `${name}=`])];
+    return (await sys.run(argv, { env: { ...sys.env, LC_ALL: "C" } })).stdout.split("\n");
+  };
+  const readCommands = async (flags: readonly string[]) =>
+    new Map((await call(flags, ["pid", "command"])).flatMap((line) => parsePsCommand(line) ?? []));
+  // First what identifies a process: a number in new use by the next call then meets the start of its earlier owner.
+  const lines = await call([], ["pid", "ppid", "pgid", "tpgid", "tty", "stat", "lstart", "comm"]);
+  // Whatever may hold blanks is the last word of a line, so each needs a call of its own.
+  const commands = has("command") || has("marks") ? await readCommands([]) : undefined;
+  const environments = has("marks") ? await readCommands([environmentFlag]) : undefined;
+  return lines.flatMap((line): Row[] => {
+    const row = parsePsRow(line);
+    if (row === undefined) return [];
+    const command = commands?.get(row.pid) ?? `[${row.program}]`;
+    const whole = environments?.get(row.pid) ?? "";
     // Only what follows the arguments is the environment; arguments may spell anything.
     const environment = whole.startsWith(command) ? whole.slice(command.length).split(" ") : [];
-    const marks = parseMarks(environment);
-    return [{ pid: Number(pid), ppid: Number(ppid), group: Number(group), start, startedAt: Date.parse(start), command, marks }];
+    return [{ ...row, ...present({ command: has("command") ? command : undefined, marks: environments && parseMarks(environment) }) }];
   });
 }
 
-async function readWindows(sys: Sys): Promise<ProcessRow[]> {
+function parsePsCommand(line: string): [number, string][] | undefined {
+  const match = /^\s*(\d+) (.*?)\s*$/.exec(line);
+  return match === null ? undefined : [[Number(match[1]), match[2] ?? ""]];
+}
+
+const psRow = /^\s*(\d+)\s+(\d+)\s+(-?\d+)\s+(-?\d+)\s+(\S+)\s+(\S+)\s+(\w{3} \w{3} [ \d]\d [\d:]{8} \d{4})\s+(.+)$/;
+
+/** Undefined for a zombie, and for a line that is none of a process. */
+export function parsePsRow(line: string): ProcessRow | undefined {
+  const match = psRow.exec(line.trimEnd());
+  if (match === null || match[6]?.startsWith("Z")) return undefined;
+  const [, pid, ppid, group, foreground, terminal = "?", , start = "", program = ""] = match;
+  return {
+    ...{ pid: Number(pid), ppid: Number(ppid), group: Number(group), start, startedAt: Date.parse(start) },
+    program: program.split("/").at(-1) ?? "",
+    hasTerminal: !/^(?:\?+|-)$/.test(terminal),
+    isForeground: foreground === group,
+  };
+}
+
+async function scanWindows(sys: Sys, has: (column: keyof Columns) => boolean): Promise<Row[]> {
   const fields = [
     "$_.ProcessId",
     "$_.ParentProcessId",
     "$_.CreationDate.ToUniversalTime().ToFileTimeUtc()",
-    "$_.CommandLine -replace '\\s+', ' '",
+    "$_.Name",
+    ...(has("command") ? ["$_.CommandLine -replace '\\s+', ' '"] : []),
   ];
   const line = fields.map((field) => `$(${field})`).join("`t");
   const script = `Get-CimInstance Win32_Process | Where-Object { $_.CreationDate } | ForEach-Object { "${line}" }`;
   const result = await sys.run(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script], { timeoutMs: 30_000 });
-  return result.stdout.split(/\r?\n/).flatMap((text): ProcessRow[] => {
-    const [pid = "", ppid = "", start = "", command = ""] = text.split("\t");
+  return result.stdout.split(/\r?\n/).flatMap((text): Row[] => {
+    const [pid = "", ppid = "", start = "", name = "", command = ""] = text.split("\t");
     if (!/^\d+$/.test(pid) || !/^\d+$/.test(start)) return [];
     // The environment of another process is out of reach there; a parent's number stays when the parent has gone.
-    return [{ pid: Number(pid), ppid: Number(ppid), start, startedAt: parseFileTime(start), command, marks: {} }];
+    return [
+      {
+        ...{ pid: Number(pid), ppid: Number(ppid), start, startedAt: parseFileTime(start), program: name.replace(/\.exe$/i, "") },
+        ...{ hasTerminal: false, isForeground: false },
+        ...present({ command: has("command") ? command : undefined, marks: has("marks") ? {} : undefined }),
+      },
+    ];
   });
 }
 
 /** The words that tell processes apart: no path of the program, and of a shell of claude 2.1.329 what it was to run. */
-export function shortCommand({ command }: Pick<ProcessRow, "command">): string {
+export function shortCommand({ command }: Pick<Columns, "command">): string {
   const run = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s.exec(command);
   if (run !== null) return (run[1] ?? run[2] ?? "").replaceAll(/'"'"'|'\\''/g, "'");
   const [program = "", ...words] = command.split(" ");
@@ -115,6 +189,8 @@ function parseMarks(environment: readonly string[]): Marks {
   };
   const socketPid = /(?:^|[/\\])(\d+)\.sock$/.exec(value("CLAUDE_CODE_MESSAGING_SOCKET") ?? "")?.[1];
   const claudePid = /^\d+$/.exec(value("CLAUDE_PID") ?? "")?.[0] ?? socketPid;
-  const sessionId = value("CLAUDE_CODE_SESSION_ID");
-  return { ...(claudePid === undefined ? {} : { claudePid: Number(claudePid) }), ...present({ sessionId }) };
+  return present({
+    claudePid: claudePid === undefined ? undefined : Number(claudePid),
+    sessionId: value("CLAUDE_CODE_SESSION_ID"),
+  });
 }

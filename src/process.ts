@@ -38,13 +38,40 @@ function linuxStart(sys: Sys, pid: number): ProcessStart | undefined {
   return fields === undefined ? undefined : { pid, start: fields.start };
 }
 
-/** What /proc/<pid>/stat says; the command in field 2 may hold blanks and brackets. Undefined for a zombie and a cut text. */
-export function parseStat(text: string): { command: string; ppid: number; group: number; start: string } | undefined {
+/** What one line of /proc/<pid>/stat tells. */
+export interface ProcessStat {
+  /** Name of the program, which may hold blanks and brackets. */
+  program: string;
+  isStopped: boolean;
+  ppid: number;
+  group: number;
+  hasTerminal: boolean;
+  /** Its group has the keyboard of its terminal: a stopped program or one behind another has not. */
+  isForeground: boolean;
+  start: string;
+}
+
+/** Undefined for a zombie and a cut text. */
+export function parseStat(text: string): ProcessStat | undefined {
   const end = text.lastIndexOf(")");
-  const fields = text.slice(end + 2).split(" ");
-  const start = fields[19];
-  if (start === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
-  return { command: text.slice(text.indexOf("(") + 1, end), ppid: Number(fields[1]), group: Number(fields[2]), start };
+  const [state, ppid, group, , terminal, foreground, ...rest] = text.slice(end + 2).split(" ");
+  const start = rest[13];
+  if (start === undefined || state === "Z" || state === "X") return undefined;
+  return {
+    program: text.slice(text.indexOf("(") + 1, end),
+    isStopped: state === "T",
+    ppid: Number(ppid),
+    group: Number(group),
+    hasTerminal: terminal !== "0",
+    isForeground: foreground === group,
+    start,
+  };
+}
+
+/** When the machine was started, epoch ms true to a second; Linux only. */
+export function readBootTime(sys: Pick<Sys, "readText">): number | undefined {
+  const seconds = /^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
 async function psStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
@@ -75,6 +102,14 @@ async function windowsStarts(sys: Sys, pids: readonly number[]): Promise<Process
 const fileTimeEpoch = 11_644_473_600_000;
 export const parseFileTime = (ticks: string): number => Number(BigInt(ticks) / 10_000n) - fileTimeEpoch;
 
+/** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
+export const nearMs = 2000;
+export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {
+  if (a.pid !== b.pid) return false;
+  if (a.startedAt !== undefined && b.startedAt !== undefined) return Math.abs(a.startedAt - b.startedAt) <= nearMs;
+  return a.start === b.start;
+}
+
 /** A session file is written within seconds of its process's start; clocks are read a little apart. */
 const startToleranceMs = 60_000;
 
@@ -84,14 +119,6 @@ export function isOwner(owner: ProcessStart | undefined, file: SessionFile): boo
   if (owner.start === "") return true;
   if (owner.startedAt === undefined) return file.procStart === undefined || file.procStart === owner.start;
   return file.startedAt === undefined || Math.abs(file.startedAt - owner.startedAt) < startToleranceMs;
-}
-
-/** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
-export const nearMs = 2000;
-export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {
-  if (a.pid !== b.pid) return false;
-  if (a.startedAt !== undefined && b.startedAt !== undefined) return Math.abs(a.startedAt - b.startedAt) <= nearMs;
-  return a.start === b.start;
 }
 
 /**

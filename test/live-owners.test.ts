@@ -29,12 +29,12 @@ describe("how to get to it", () => {
     configDir: "/c",
   });
   const listing = "$1␞main␞%3␞1␞50␞0␞0␞9␞/tmp/tmux/default\n";
-  const asked = (env: Record<string, string>, parents: string, panes = listing) => {
-    const sys = createFakeSys({ env });
+  const asked = (env: Record<string, string>, parents: Record<number, number>, panes = listing) => {
+    const rows = Object.entries(parents).map(([pid, parent]) => [`/proc/${pid}/stat`, stat(Number(pid), "555", "S", parent)]);
+    const sys = createFakeSys({ env, files: Object.fromEntries(rows) });
     const format = "session_id session_name pane_id pane_active pane_pid pane_dead pane_dead_status pid socket_path";
     const fields = format.split(" ").map((field) => `#{${field}}`);
     sys.expectRun(["tmux", "-u", "list-panes", "-t", "%3", "-F", fields.join("␞")], { stdout: panes });
-    sys.expectRun(["ps", "-A", "-o", "pid=,ppid="], { stdout: parents });
     return sys;
   };
 
@@ -52,12 +52,12 @@ describe("how to get to it", () => {
     ["from another server", { TMUX: "/tmp/tmux/other,9,0" }, ["attach-session", "-t", "%3"], true],
   ])("its pane, %s", async (_, env, verb, leavesTmux) => {
     // A shell in the pane has started it.
-    const found = await findAttach(asked(env, "   50     9\n  100    50\n"), owner({ tmux: "main:@1.%3" }));
+    const found = await findAttach(asked(env, { 50: 9, 100: 50 }), owner({ tmux: "main:@1.%3" }));
     expect(found).toEqual({ program: "tmux", args: ["-u", "-S", "/tmp/tmux/default", ...verb], place: "tmux session main", leavesTmux });
   });
 
   test("a pane of the same number on another server is not taken for it", async () => {
-    expect(await findAttach(asked({}, "   50     9\n  100     1\n"), owner({ tmux: "main:@1.%3" }))).toBeUndefined();
-    expect(await findAttach(asked({}, "  100   101\n  101   100\n"), owner({ tmux: "main:@1.%3" }))).toBeUndefined();
+    expect(await findAttach(asked({}, { 50: 9, 100: 1 }), owner({ tmux: "main:@1.%3" }))).toBeUndefined();
+    expect(await findAttach(asked({}, { 100: 101, 101: 100 }), owner({ tmux: "main:@1.%3" }))).toBeUndefined();
   });
 });
