@@ -21,7 +21,7 @@ import {
 } from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
-import { readFoundSessions } from "./session-files.ts";
+import { readSessions } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
@@ -213,7 +213,7 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const label = printableLine(titleOf(conversation.facts)) || conversation.sessionId.slice(0, 8);
   const isOpen = (pid: number) =>
     new UserError(`${JSON.stringify(label)} is open already, in process ${pid}`, "csm ls shows it; one conversation is never opened twice");
-  const found = await readFoundSessions(sys, profileDirs(sys));
+  const found = await readSessions(sys, profileDirs(sys));
   const live = found.find(({ liveness, file }) => liveness === "live" && file.sessionId === conversation.sessionId);
   if (live !== undefined) throw isOpen(live.file.pid);
   const session = toResumable(sys, conversation);

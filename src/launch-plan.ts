@@ -7,11 +7,11 @@ import { findClaude, type Launch, type LaunchProgram, runProgram, startLaunch } 
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./launch-choice.ts";
 import { askAboutLive, pickSession, type SessionPick } from "./launch-picker.ts";
 import type { Attach } from "./live-attach.ts";
-import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
 import { printableLine } from "./sanitize.ts";
+import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import { mergeSidecar, readSidecar, sidecarFlags } from "./sidecar.ts";
 import { type Sys, tell } from "./sys.ts";
 import { titleOf } from "./transcript-facts.ts";

@@ -1,6 +1,6 @@
 import { createDrivenStore } from "./driven.ts";
-import type { LiveOwner } from "./live-owners.ts";
 import { ancestors, readProcessTable } from "./process-table.ts";
+import type { LiveOwner } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 

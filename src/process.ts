@@ -1,4 +1,3 @@
-import type { SessionFile } from "./claude-session.ts";
 import type { Sys } from "./sys.ts";
 
 /** A live process: its number, and its start, which tells it from a later one with the same number. */
@@ -108,30 +107,4 @@ export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {
   if (a.pid !== b.pid) return false;
   if (a.startedAt !== undefined && b.startedAt !== undefined) return Math.abs(a.startedAt - b.startedAt) <= nearMs;
   return a.start === b.start;
-}
-
-/** A session file is written within seconds of its process's start; clocks are read a little apart. */
-const startToleranceMs = 60_000;
-
-/** Does this live process own this session file? A file that `kill -9` left behind may carry a number in new use. */
-export function isOwner(owner: ProcessStart | undefined, file: SessionFile): boolean {
-  if (owner === undefined || owner.pid !== file.pid) return false;
-  if (owner.start === "") return true;
-  if (owner.startedAt === undefined) return file.procStart === undefined || file.procStart === owner.start;
-  return file.startedAt === undefined || Math.abs(file.startedAt - owner.startedAt) < startToleranceMs;
-}
-
-/**
- * Is this session file about a process that is counted elsewhere: in another container, or on another machine that shares the
- * folder? Its number says nothing about a process here. Claude Code 2.1.329 writes `linux:<machine-id>:pid:[<namespace>]`.
- */
-export function isElsewhere(sys: Sys, file: Pick<SessionFile, "pidDomain">): boolean {
-  const match = /^linux:(.*):(pid:\[\d+\])$/.exec(file.pidDomain ?? "");
-  if (match === null) return false;
-  if (sys.platform !== "linux") return true;
-  const [, machine = "", namespace] = match;
-  const ownNamespace = sys.realPath("/proc/self/ns/pid");
-  const ownMachine = sys.readText("/etc/machine-id")?.trim();
-  const isOtherMachine = /^[0-9a-f]{32}$/.test(machine) && ownMachine !== undefined && ownMachine !== "" && machine !== ownMachine;
-  return isOtherMachine || (ownNamespace !== undefined && ownNamespace !== namespace);
 }

@@ -3,7 +3,7 @@ import { present } from "./json.ts";
 import { smartDir } from "./paths.ts";
 import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
 import { ancestors, type Columns, type ProcessRow } from "./process-table.ts";
-import type { FoundSession } from "./session-files.ts";
+import type { FoundSession } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 
 /** What is asked of the process table. */

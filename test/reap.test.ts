@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type DeadSession, endOrphans, planReap, type ReapRow, readSessionsForReap } from "../src/reap.ts";
-import type { FoundSession } from "../src/session-files.ts";
+import type { FoundSession } from "../src/sessions.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const second = 1000;
