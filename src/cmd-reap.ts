@@ -1,9 +1,9 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table } from "./format.ts";
-import { readProcessTable, shortCommand } from "./process-table.ts";
+import { readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
-import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap, reapColumns } from "./reap.ts";
+import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap, reapColumns, shortCommand } from "./reap.ts";
 import { printableLine } from "./sanitize.ts";
 import { readSessions } from "./sessions.ts";
 

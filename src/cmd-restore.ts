@@ -4,8 +4,9 @@ import { createDrivenStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
 import { present } from "./json.ts";
-import { findClaude, runProgram } from "./launch.ts";
+import { findClaude } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
+import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { profileDirs } from "./profiles.ts";
 import { readFlagTable } from "./relaunch-act.ts";
@@ -227,7 +228,7 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   if (args.json === true) app.out(JSON.stringify({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName }, null, 2));
   else app.tell(`${label}: ${outcomeWords(outcome)}`);
   if (isInside || args.json === true || !app.isInteractive || !sys.isTerminal(1)) return;
-  throw new SilentExit(await runProgram(sys, "tmux", ["-S", outcome.pane.socketPath, "attach", "-t", outcome.pane.sessionId], sys.env));
+  throw new SilentExit(await showPane(sys, outcome.pane));
 }
 
 function readConversations(sys: Sys): Conversation[] {

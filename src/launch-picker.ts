@@ -1,7 +1,7 @@
 import { pickNewestFree, selectConversations } from "./conversations.ts";
 import type { Paint } from "./format.ts";
 import { duration } from "./format.ts";
-import { type Attach, findAttach } from "./live-attach.ts";
+import { type Attach, findAttach } from "./panes.ts";
 import { type PickerSource, runPicker } from "./picker.ts";
 import type { PickerRow } from "./picker-state.ts";
 import { printable, printableLine } from "./sanitize.ts";
@@ -79,7 +79,7 @@ function createList(pick: SessionPick) {
     await refresh();
     const owner = owners.get(rowId);
     if (owner === undefined) return undefined;
-    attach = await findAttach(sys, owner);
+    attach = await findAttach(sys, owner.file);
     const place = attach === undefined ? `in another terminal (process ${owner.file.pid})` : `in ${printableLine(attach.place)}`;
     const ids = attach === undefined ? (["copy"] as const) : (["attach", "copy"] as const);
     return { question: `This conversation is open ${place}.`, options: ids.map((id) => ({ id, label: options[id] })) };

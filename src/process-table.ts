@@ -174,14 +174,6 @@ async function scanWindows(sys: Sys, has: (column: keyof Columns) => boolean): P
   });
 }
 
-/** The words that tell processes apart: no path of the program, and of a shell of claude 2.1.329 what it was to run. */
-export function shortCommand({ command }: Pick<Columns, "command">): string {
-  const run = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s.exec(command);
-  if (run !== null) return (run[1] ?? run[2] ?? "").replaceAll(/'"'"'|'\\''/g, "'");
-  const [program = "", ...words] = command.split(" ");
-  return [program.split(/[/\\]/).at(-1) ?? "", ...words].join(" ");
-}
-
 function parseMarks(environment: readonly string[]): Marks {
   const value = (name: string): string | undefined => {
     const entry = environment.findLast((candidate) => candidate.startsWith(`${name}=`));

@@ -4,7 +4,7 @@ import { smartDir } from "./paths.ts";
 import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
 import { ancestors, type Columns, type ProcessRow } from "./process-table.ts";
 import type { FoundSession } from "./sessions.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 
 /** What is asked of the process table. */
 export const reapColumns = ["startedAt", "command", "marks"] as const satisfies (keyof Columns)[];
@@ -127,6 +127,14 @@ function addDescendants(
   }
 }
 
+/** The words that tell processes apart: no path of the program, and of a shell of claude 2.1.329 what it was to run. */
+export function shortCommand({ command }: Pick<Columns, "command">): string {
+  const run = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s.exec(command);
+  if (run !== null) return (run[1] ?? run[2] ?? "").replaceAll(/'"'"'|'\\''/g, "'");
+  const [program = "", ...words] = command.split(" ");
+  return [program.split(/[/\\]/).at(-1) ?? "", ...words].join(" ");
+}
+
 /**
  * Sessions by the files that tell of them: claude's own, and the pid files `<pid> <born>` of the older csm, where `born` is the
  * whole second before the start. Dead is one whose file stayed behind.
@@ -202,9 +210,8 @@ async function isThere(sys: Sys, row: ReapRow): Promise<boolean> {
 }
 
 async function waitForEnd(sys: Sys, running: () => readonly Orphan[], endings: Map<number, Ending>, ending: Ending): Promise<void> {
-  const deadline = sys.now() + graceMs;
-  while (running().length > 0 && sys.now() < deadline) {
+  await until(sys, sys.now() + graceMs, stepMs, async () => {
     for (const { row } of running()) if (!(await isThere(sys, row))) endings.set(row.pid, ending);
-    if (running().length > 0) await sys.sleep(stepMs);
-  }
+    return running().length === 0 ? true : undefined;
+  });
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { ancestors, parsePsRow, readProcessTable, shortCommand } from "../src/process-table.ts";
+import { ancestors, parsePsRow, readProcessTable } from "../src/process-table.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const stat = (pid: number, program: string, state: string, ppid: number, group: number, start: number, terminal = "0 -1") =>
@@ -156,19 +156,4 @@ test.each<[rule: string, parents: [pid: number, ppid: number][], pid: number, fo
   ["one that is its own parent", [[7, 7]], 7, [7]],
 ])("ancestors: %s", (_, parents, pid, found) => {
   expect([...ancestors(new Map(parents.map(([child, ppid]) => [child, { ppid }])), pid)]).toEqual(found);
-});
-
-const wrapped = (run: string) =>
-  `/bin/bash -c source /home/dev/.claude/shell-snapshots/snapshot-bash-1-x.sh 2>/dev/null || true && shopt -u extglob && eval ${run} < /dev/null && pwd -P >| /tmp/cwd`;
-
-test.each<[command: string, short: string]>([
-  ["/usr/bin/node /srv/server.js --port 1", "node /srv/server.js --port 1"],
-  ["C:\\bin\\node.exe server.js", "node.exe server.js"],
-  ["[kthreadd]", "[kthreadd]"],
-  [wrapped("'while :; do sleep 1; done'"), "while :; do sleep 1; done"],
-  [wrapped(`'echo '"'"'a b'"'"''`), "echo 'a b'"],
-  [wrapped("make"), "make"],
-  ["/bin/bash -c eval 'x'", "bash -c eval 'x'"],
-])("shortCommand: %s", (command, short) => {
-  expect(shortCommand({ command })).toBe(short);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type DeadSession, endOrphans, planReap, type ReapRow, readSessionsForReap } from "../src/reap.ts";
+import { type DeadSession, endOrphans, planReap, type ReapRow, readSessionsForReap, shortCommand } from "../src/reap.ts";
 import type { FoundSession } from "../src/sessions.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -153,4 +153,19 @@ test.each<[rule: string, endsAt: "SIGTERM" | "SIGKILL" | undefined, start: strin
 
 test("endOrphans: a process that has ended already was gone, not failed (108)", async () => {
   expect([...(await endOrphans(createFakeSys(), [{ row: row(60, 1, 200), why: "", isCrash: true }], false))]).toEqual([[60, "gone"]]);
+});
+
+const wrapped = (run: string) =>
+  `/bin/bash -c source /home/dev/.claude/shell-snapshots/snapshot-bash-1-x.sh 2>/dev/null || true && shopt -u extglob && eval ${run} < /dev/null && pwd -P >| /tmp/cwd`;
+
+test.each<[command: string, short: string]>([
+  ["/usr/bin/node /srv/server.js --port 1", "node /srv/server.js --port 1"],
+  ["C:\\bin\\node.exe server.js", "node.exe server.js"],
+  ["[kthreadd]", "[kthreadd]"],
+  [wrapped("'while :; do sleep 1; done'"), "while :; do sleep 1; done"],
+  [wrapped(`'echo '"'"'a b'"'"''`), "echo 'a b'"],
+  [wrapped("make"), "make"],
+  ["/bin/bash -c eval 'x'", "bash -c eval 'x'"],
+])("shortCommand: %s", (command, short) => {
+  expect(shortCommand({ command })).toBe(short);
 });
