@@ -1,6 +1,4 @@
 import { join } from "node:path";
-import type { SessionFile } from "./claude-session.ts";
-import { createDrivenStore } from "./driven.ts";
 import { runProgram } from "./launch.ts";
 import { ancestors, type ProcessTable, readProcessTable } from "./process-table.ts";
 import type { Sys } from "./sys.ts";
@@ -68,19 +66,4 @@ export function showPane(sys: Sys, pane: Pane): Promise<number> {
   const { argv, isInPlace } = planShow(sys, pane);
   const { TMUX: _, ...outside } = sys.env;
   return runProgram(sys, "tmux", argv, isInPlace ? sys.env : outside);
-}
-
-/** Where a live session can be shown in this terminal, and how a person would call the place. */
-export type Attach = { place: string } & ({ kind: "pane"; pane: Pane } | { kind: "background"; args: string[] });
-
-/** Undefined for a session in a plain terminal, which nothing can take over. */
-export async function findAttach(sys: Sys, file: SessionFile): Promise<Attach | undefined> {
-  // Background sessions have no terminal; claude shows them by the beginning of their id.
-  if (file.kind === "bg") return { kind: "background", args: ["attach", file.sessionId.slice(0, 8)], place: "background" };
-  if (file.tmux === undefined) return undefined;
-  const driven = createDrivenStore(sys)
-    .list()
-    .records.find((record) => record.session_id === file.sessionId);
-  const pane = await findPane(sys, file.pid, driven?.socket);
-  return pane === undefined ? undefined : { kind: "pane", pane, place: `tmux session ${pane.sessionName}` };
 }

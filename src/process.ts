@@ -12,19 +12,15 @@ export interface ProcessStart {
   startedAt?: number;
 }
 
-type ReadStarts = (sys: Sys, pids: readonly number[]) => Promise<ProcessStart[]>;
-
-const readers: Partial<Record<NodeJS.Platform, ReadStarts>> = {
-  linux: async (sys, pids) => pids.flatMap((pid) => linuxStart(sys, pid) ?? []),
-  darwin: psStarts,
-  win32: windowsStarts,
-};
-
 /** The live ones among these numbers. */
 export async function readProcesses(sys: Sys, pids: readonly number[]): Promise<Map<number, ProcessStart>> {
-  const reader = readers[sys.platform] ?? psStarts;
-  const starts = pids.length === 0 ? [] : await reader(sys, pids);
+  const starts = pids.length === 0 ? [] : await readStarts(sys, pids);
   return new Map(starts.map((start) => [start.pid, start]));
+}
+
+async function readStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
+  if (sys.platform === "linux") return pids.flatMap((pid) => linuxStart(sys, pid) ?? []);
+  return (await import("./process-ps.ts")).readStarts(sys, pids);
 }
 
 export const readProcess = async (sys: Sys, pid: number): Promise<ProcessStart | undefined> => (await readProcesses(sys, [pid])).get(pid);
@@ -72,34 +68,6 @@ export function readBootTime(sys: Pick<Sys, "readText">): number | undefined {
   const seconds = /^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
-
-async function psStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
-  // One -o per keyword: after a `=` the rest of a list is a header to the ps of FreeBSD.
-  const argv = ["ps", "-o", "pid=", "-o", "stat=", "-o", "lstart=", "-p", pids.join(",")];
-  const result = await sys.run(argv, { env: { ...sys.env, LC_ALL: "C" } });
-  return result.stdout.split("\n").flatMap((line) => {
-    const match = /^\s*(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
-    if (match === null || match[2]?.startsWith("Z")) return [];
-    return [{ pid: Number(match[1]), start: match[3] ?? "", startedAt: Date.parse(match[3] ?? "") }];
-  });
-}
-
-async function windowsStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
-  // The start of another user's process is refused; the process lives all the same.
-  const start = "try { $_.StartTime.ToUniversalTime().ToFileTimeUtc() } catch { '-' }";
-  const script = `Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { "$($_.Id) $(${start})" }`;
-  const result = await sys.run(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script]);
-  return result.stdout.split(/\r?\n/).flatMap((line) => {
-    const match = /^(\d+) (\d+|-)$/.exec(line.trim());
-    if (match === null) return [];
-    const [pid, start = ""] = [Number(match[1]), match[2]];
-    return [start === "-" ? { pid, start: "" } : { pid, start, startedAt: parseFileTime(start) }];
-  });
-}
-
-/** Milliseconds from 1601, where Windows file times begin, to 1970. */
-const fileTimeEpoch = 11_644_473_600_000;
-export const parseFileTime = (ticks: string): number => Number(BigInt(ticks) / 10_000n) - fileTimeEpoch;
 
 /** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
 export const nearMs = 2000;

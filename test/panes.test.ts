@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { SessionFile } from "../src/claude-session.ts";
-import { type Attach, findAttach, findPanes, planShow } from "../src/panes.ts";
+import { type Attach, findAttach } from "../src/launch-picker.ts";
+import { findPanes, planShow } from "../src/panes.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { ancestors, parsePsRow, readProcessTable } from "../src/process-table.ts";
+import { parsePsRow } from "../src/process-ps.ts";
+import { ancestors, readProcessTable } from "../src/process-table.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const stat = (pid: number, program: string, state: string, ppid: number, group: number, start: number, terminal = "0 -1") =>
