@@ -9,8 +9,9 @@ import { UserError } from "./errors.ts";
 import { runForeground } from "./exec.ts";
 import { present } from "./json.ts";
 import type { Monitor } from "./monitor.ts";
+import { planShow, type Show } from "./panes.ts";
 import { readProcess } from "./process.ts";
-import { scanProcesses } from "./process-scan.ts";
+import { readProcessTable } from "./process-table.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
@@ -23,14 +24,9 @@ export interface Actions {
   stop(session: LiveSession): Promise<string>;
   start(cwd: string): Promise<string>;
   /** How to show its pane; `isInPlace` where this terminal's own tmux changes over to it. */
-  planFocus(session: LiveSession): Promise<Focus>;
+  planFocus(session: LiveSession): Promise<Show>;
   /** Unless it is in place, this terminal is used for it until its user leaves the pane. */
-  focus(plan: Focus): Promise<void>;
-}
-
-export interface Focus {
-  argv: string[];
-  isInPlace: boolean;
+  focus(plan: Show): Promise<void>;
 }
 
 export function createActions(sys: Sys, monitor: Monitor): Actions {
@@ -73,7 +69,7 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
       requireOwn(session);
       const pane = await monitor.findPane(session);
       if (pane === undefined) throw new UserError(`${session.name} runs in no tmux pane of yours`, "go to its terminal by hand");
-      return planFocus(sys, pane);
+      return planShow(sys, pane);
     },
     async focus({ argv, isInPlace }) {
       if (!isInPlace) return void (await runForeground("tmux", argv, sys.env));
@@ -81,14 +77,6 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
       if (result.code !== 0) throw new UserError(`tmux did not go there: ${result.stderr.trim()}`);
     },
   };
-}
-
-/** Inside the same server the client changes over; elsewhere this terminal attaches until tmux's own key gives it back. */
-export function planFocus(sys: Pick<Sys, "env">, pane: Pane): Focus {
-  const isInside = sys.env.TMUX?.startsWith(`${pane.socketPath},`) === true;
-  const choose = ["select-window", "-t", pane.paneId, ";", "select-pane", "-t", pane.paneId, ";"];
-  const show = isInside ? ["switch-client", "-t", pane.sessionId] : ["attach-session", "-t", pane.sessionId];
-  return { argv: ["-u", "-S", pane.socketPath, ...choose, ...show], isInPlace: isInside };
 }
 
 function requireOwn(session: LiveSession): void {
@@ -104,7 +92,7 @@ async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Pro
   const pane = await monitor.findPane(session);
   if (pane === undefined || session.configDir === undefined)
     throw new UserError(`${session.name} runs in no tmux pane of yours`, "answer it in its own terminal");
-  const row = (await scanProcesses(sys)).get(session.pid);
+  const row = (await readProcessTable(sys)).get(session.pid);
   if (row?.isForeground !== true) throw new UserError(`${session.name} has not the keyboard of its pane`, "go to its pane (enter) and see");
   return paneTarget(sys, session, pane);
 }

@@ -1,7 +1,7 @@
 import { command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
 import { SilentExit, UserError } from "./errors.ts";
-import { runProgram } from "./launch.ts";
+import { showPane } from "./panes.ts";
 
 export const attachCommand = command({
   name: "csd attach",
@@ -12,10 +12,6 @@ export const attachCommand = command({
     const { sys } = app;
     const { livePane } = await findLive(createDriver(sys), args.session);
     if (!app.isInteractive) throw new UserError("csd attach needs a terminal", `csd tail ${args.session} prints the conversation`);
-    const isInside = sys.env.TMUX?.startsWith(`${livePane.socketPath},`) === true;
-    const { TMUX: _, ...outside } = sys.env;
-    const verb = isInside ? "switch-client" : "attach-session";
-    const argv = ["-u", "-S", livePane.socketPath, verb, "-t", livePane.sessionId];
-    throw new SilentExit(await runProgram(sys, "tmux", argv, isInside ? sys.env : outside));
+    throw new SilentExit(await showPane(sys, livePane));
   },
 });

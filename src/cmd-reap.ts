@@ -1,11 +1,11 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table } from "./format.ts";
-import { readProcessTable, shortCommand } from "./process-table.ts";
+import { readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
-import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap } from "./reap.ts";
+import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap, reapColumns, shortCommand } from "./reap.ts";
 import { printableLine } from "./sanitize.ts";
-import { readFoundSessions } from "./session-files.ts";
+import { readSessions } from "./sessions.ts";
 
 export const reapCommand = command({
   name: "csm reap",
@@ -43,8 +43,8 @@ interface Scope {
 
 /** `hidden` counts what only --all would list. */
 async function findOrphans({ sys }: App, { all, session }: Scope): Promise<{ orphans: Orphan[]; hidden: number }> {
-  const processes = await readProcessTable(sys);
-  const sessions = await readSessionsForReap(sys, await readFoundSessions(sys, profileDirs(sys)), processes);
+  const processes = [...(await readProcessTable(sys, reapColumns)).values()];
+  const sessions = await readSessionsForReap(sys, await readSessions(sys, profileDirs(sys)), processes);
   const found = planReap({ table: processes, ownPid: sys.pid, ...sessions });
   const wanted = found.filter(({ sessionId }) => session === undefined || sessionId?.startsWith(session));
   const orphans = wanted.filter(({ isCrash }) => all === true || isCrash);

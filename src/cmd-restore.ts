@@ -4,8 +4,9 @@ import { createDrivenStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
 import { present } from "./json.ts";
-import { findClaude, runProgram } from "./launch.ts";
+import { findClaude } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
+import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { profileDirs } from "./profiles.ts";
 import { readFlagTable } from "./relaunch-act.ts";
@@ -21,7 +22,7 @@ import {
 } from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
-import { readFoundSessions } from "./session-files.ts";
+import { readSessions } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
@@ -213,7 +214,7 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const label = printableLine(titleOf(conversation.facts)) || conversation.sessionId.slice(0, 8);
   const isOpen = (pid: number) =>
     new UserError(`${JSON.stringify(label)} is open already, in process ${pid}`, "csm ls shows it; one conversation is never opened twice");
-  const found = await readFoundSessions(sys, profileDirs(sys));
+  const found = await readSessions(sys, profileDirs(sys));
   const live = found.find(({ liveness, file }) => liveness === "live" && file.sessionId === conversation.sessionId);
   if (live !== undefined) throw isOpen(live.file.pid);
   const session = toResumable(sys, conversation);
@@ -227,7 +228,7 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   if (args.json === true) app.out(JSON.stringify({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName }, null, 2));
   else app.tell(`${label}: ${outcomeWords(outcome)}`);
   if (isInside || args.json === true || !app.isInteractive || !sys.isTerminal(1)) return;
-  throw new SilentExit(await runProgram(sys, "tmux", ["-S", outcome.pane.socketPath, "attach", "-t", outcome.pane.sessionId], sys.env));
+  throw new SilentExit(await showPane(sys, outcome.pane));
 }
 
 function readConversations(sys: Sys): Conversation[] {

@@ -1,8 +1,8 @@
 import { command } from "./cmd-record.ts";
 import { listConversations, renderScan } from "./conversations.ts";
 import { usageError } from "./errors.ts";
-import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
 import { printableJson } from "./sanitize.ts";
+import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import { titleOf } from "./transcript-facts.ts";
 import type { Conversation } from "./transcripts.ts";
 

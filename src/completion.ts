@@ -1,7 +1,6 @@
-import { join } from "node:path";
-import { parseSessionFile } from "./claude-session.ts";
-import { drivenDir, sessionsDir } from "./paths.ts";
+import { drivenDir } from "./paths.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
+import { openSessionFiles } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 
 /** What can be typed, as data for the completion scripts; the command table makes it. */
@@ -75,11 +74,6 @@ export function listNames(sys: Sys, kind: string): string[] {
 
 /** Of files whose process is there; a number in new use shows a name too many, which is no harm here. */
 function readSessionNames(sys: Sys): string[] {
-  return profileDirs(sys, readRegistryOrNone(sys)).flatMap(({ dir }) =>
-    sys.list(sessionsDir(dir)).flatMap((file) => {
-      const session = /^\d+\.json$/.test(file) ? parseSessionFile(sys.readText(join(sessionsDir(dir), file)) ?? "") : undefined;
-      if (session === undefined || !sys.signal(session.pid, 0)) return [];
-      return [session.name ?? session.sessionId];
-    }),
-  );
+  const { found } = openSessionFiles(sys).list(profileDirs(sys, readRegistryOrNone(sys)));
+  return found.flatMap(({ file }) => (sys.signal(file.pid, 0) ? [file.name ?? file.sessionId] : []));
 }

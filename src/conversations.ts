@@ -1,10 +1,10 @@
 import { isAbsolute, join } from "node:path";
 import { type OffsetAt, parseZone, renderLocalTime } from "./calendar.ts";
 import { listWorktrees } from "./git.ts";
-import type { LiveOwner } from "./live-owners.ts";
 import { slugOf } from "./paths.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
+import type { LiveOwner } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { labelOf } from "./transcript-facts.ts";
 import { type Conversation, listTranscripts, openTranscriptIndex, type TranscriptFile } from "./transcripts.ts";

@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { Channel, ChannelEvent, HeldGate } from "./channel.ts";
-import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import type { SessionFile } from "./claude-session.ts";
 import { absent, type Finding, type Signal, type TranscriptReading } from "./doctor-judge.ts";
 import { createDrivenStore } from "./driven.ts";
 import { createDriver, findTracked, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
-import { parseRecord } from "./json.ts";
-import { sessionFilePath } from "./paths.ts";
+import { parseRecord, shape } from "./json.ts";
 import type { Sandbox } from "./sandbox.ts";
+import { readSessionFile } from "./session-file.ts";
 import type { Choice } from "./status.ts";
 import { openRecords } from "./store.ts";
 import type { ModelRequest, Step } from "./stub-script.ts";
@@ -148,21 +148,20 @@ export interface SessionReading {
 export const pollSession = (probe: Probe, word: string): Promise<SessionReading> =>
   pollUntil(
     probe,
-    async () => readSessionFile(probe),
+    async () => readStatement(probe),
     (reading) => reading.word === word,
   );
 
-function readSessionFile({ canary, target }: Probe): SessionReading {
-  const text = canary.box.sys.readText(sessionFilePath(canary.box.configDir, target.pid));
-  const file = parseSessionFile(text ?? "");
-  return { text, file, word: file === undefined ? undefined : (JSON.parse(text ?? "") as { status?: string }).status };
+function readStatement({ canary, target }: Probe): SessionReading {
+  const { text, file } = readSessionFile(canary.box.sys, canary.box.configDir, target.pid) ?? {};
+  return { text, file, word: file === undefined ? undefined : shape(parseRecord(text) ?? {}, { status: "string" }).status };
 }
 
 /** The transcript as soon as its last answer is this one: lines come late. */
 export function pollTranscript(probe: Probe, answer: string): Promise<TranscriptReading> {
   const { canary, target } = probe;
   const read = async () => {
-    const path = findTranscript(canary.box.sys, target, readSessionFile(probe).file);
+    const path = findTranscript(canary.box.sys, target, readStatement(probe).file);
     const text = path === undefined ? undefined : (await readTranscriptTurn(canary.box.sys, path))?.text;
     return { path, expectedPath: target.driven?.jsonl_path ?? "", text };
   };

@@ -40,7 +40,8 @@ import {
   type Words,
 } from "./doctor-judge.ts";
 import { UserError } from "./errors.ts";
-import { isOwner, readProcess } from "./process.ts";
+import { readProcess } from "./process.ts";
+import { isOwner } from "./session-file.ts";
 import type { Choice } from "./status.ts";
 import { ask, bash, fail, hold, plan, type Step, say, useTool } from "./stub-script.ts";
 

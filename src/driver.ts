@@ -1,12 +1,13 @@
 import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
-import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import type { SessionFile } from "./claude-session.ts";
 import type { Turn } from "./claude-transcript.ts";
 import { checkName, createDrivenStore, type Driven } from "./driven.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { configDir, sessionFilePath } from "./paths.ts";
-import { isOwner, type ProcessStart, readProcess, readProcesses } from "./process.ts";
+import { configDir } from "./paths.ts";
+import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
+import { readSessionOf } from "./session-file.ts";
 import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
 import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -95,7 +96,7 @@ export async function readSignals(driver: Driver, target: Target, known: Known =
   const startedAt = (driven?.created ?? 0) * 1000;
   const owner = known.owner ?? (await findProcess(driver, target, captured?.pane));
   if (owner === undefined) return { now: sys.now(), isAlive: false };
-  const session = known.session ?? (await readSession(sys, target.configDir, owner));
+  const session = known.session ?? (await readSessionOf(sys, target.configDir, owner));
   const turn = await readSessionTurn(sys, target, session);
   const hooks = target.channel === undefined ? undefined : await readHooks(target.channel, needsScreen(session));
   const base: Signals = {
@@ -136,23 +137,9 @@ async function findProcess({ sys }: Driver, target: Target, pane: Pane | undefin
 export const isRecorded = (owner: ProcessStart | undefined, driven: Driven | undefined): boolean =>
   owner !== undefined && (driven?.process_start === undefined || owner.start === driven.process_start);
 
-/** Claude's own statement about this very process; undefined while a startup dialog is up, and before 2.1.86. */
-export async function readSession(sys: Sys, configDirPath: string, owner: ProcessStart): Promise<SessionFile | undefined> {
-  const path = sessionFilePath(configDirPath, owner.pid);
-  // Rewritten in place: a torn read is whole a moment later.
-  for (let attempt = 0; attempt < tornReads; attempt++) {
-    if (attempt > 0) await sys.sleep(tornReadMs);
-    const text = sys.readText(path);
-    if (text === undefined) return undefined;
-    const file = parseSessionFile(text);
-    if (file !== undefined) return isOwner(owner, file) ? file : undefined;
-  }
-  return undefined;
-}
-
 export async function readOwnSession({ sys }: Driver, target: Target): Promise<SessionFile | undefined> {
   const owner = await readProcess(sys, target.pid);
-  return owner === undefined ? undefined : readSession(sys, target.configDir, owner);
+  return owner === undefined ? undefined : readSessionOf(sys, target.configDir, owner);
 }
 
 /** One look at a live session: claude's own statement, and the screen. Undefined parts are not there, or not any more. */
@@ -162,16 +149,13 @@ export async function look(
   hasStyle = false,
 ): Promise<{ session?: SessionFile; capture?: { pane: Pane; text: string } }> {
   const owner = await readProcess(sys, target.pid);
-  const session = owner === undefined ? undefined : await readSession(sys, target.configDir, owner);
+  const session = owner === undefined ? undefined : await readSessionOf(sys, target.configDir, owner);
   const capture = owner === undefined ? undefined : await target.tmux.capture(target.pane, hasStyle);
   return {
     ...present({ session }),
     ...(capture === undefined || capture.pane.isDead ? {} : { capture }),
   };
 }
-
-const tornReads = 5;
-const tornReadMs = 3;
 
 async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | undefined): Promise<Turn | undefined> {
   const path = findTranscript(sys, target, session);
@@ -252,7 +236,7 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
 async function readKnown(sys: Sys, driven: Driven, processes: Map<number, ProcessStart>): Promise<Known> {
   const owner = processes.get(driven.pid ?? 0);
   if (owner === undefined || !isRecorded(owner, driven)) return {};
-  const session = await readSession(sys, driven.config_dir ?? configDir(sys), owner);
+  const session = await readSessionOf(sys, driven.config_dir ?? configDir(sys), owner);
   return session === undefined ? { owner } : { owner, session };
 }
 

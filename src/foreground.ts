@@ -1,6 +1,7 @@
 import { readFileSync, writeSync } from "node:fs";
 import { definedOnly, type Program } from "./exec.ts";
 import { present } from "./json.ts";
+import { parseStat } from "./process.ts";
 
 /** A program that uses this terminal while we wait behind it. */
 export interface Foreground {
@@ -83,8 +84,7 @@ const signalNumbers: Partial<Record<NodeJS.Signals, number>> & { SIGKILL: number
 function isStopped(pid: number): boolean {
   if (process.platform !== "linux") return false;
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).startsWith("T");
+    return parseStat(readFileSync(`/proc/${pid}/stat`, "utf8"))?.isStopped === true;
   } catch {
     // It has ended meanwhile.
     return false;

@@ -1,12 +1,12 @@
 import { basename } from "node:path";
 import { type Channel, type ChannelEvent, gatesDir, hashPrompt, openChannel } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
-import { parseSessionFile } from "./claude-session.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
 import { channelVariable } from "./launch.ts";
-import { configDir, sessionFilePath, sessionsDir } from "./paths.ts";
+import { configDir, sessionsDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
+import { readSessionFile } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
 
 /**
@@ -86,7 +86,7 @@ const turnEvents = ["UserPromptSubmit", "Stop", "StopFailure"];
 /** True once the dialog of this request has come and gone: by a key at the pane, with its turn, or with claude itself. */
 function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, agent: string | undefined): () => Promise<boolean> {
   const startedAt = sys.now();
-  const path = sessionFilePath(driven.config_dir ?? configDir(sys), driven.pid ?? 0);
+  const { config_dir: dir = configDir(sys), pid = 0 } = driven;
   let own: number | undefined;
   /** The same thread asks one thing at a time, and a turn that ends or begins has no open request. */
   const isPassed = async () =>
@@ -95,8 +95,8 @@ function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, agent: st
         at > startedAt && ((event === "PermissionRequest" && other === agent) || (agent === undefined && turnEvents.includes(event))),
     );
   return async () => {
-    if ((await readProcess(sys, driven.pid ?? 0)) === undefined || (await isPassed())) return true;
-    const file = parseSessionFile(sys.readText(path) ?? "");
+    if ((await readProcess(sys, pid)) === undefined || (await isPassed())) return true;
+    const file = readSessionFile(sys, dir, pid)?.file;
     // A torn read says nothing; versions before 2.1.158 publish no status.
     if (file?.status === undefined) return false;
     const stamp = file.status === "waiting" ? file.statusUpdatedAt : undefined;

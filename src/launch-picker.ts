@@ -1,12 +1,15 @@
+import type { SessionFile } from "./claude-session.ts";
 import { pickNewestFree, selectConversations } from "./conversations.ts";
+import { createDrivenStore } from "./driven.ts";
 import type { Paint } from "./format.ts";
 import { duration } from "./format.ts";
-import { type Attach, findAttach } from "./live-attach.ts";
-import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
+import { findPane } from "./panes.ts";
 import { type PickerSource, runPicker } from "./picker.ts";
 import type { PickerRow } from "./picker-state.ts";
 import { printable, printableLine } from "./sanitize.ts";
+import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
+import type { Pane } from "./tmux.ts";
 import { noFacts, renderTranscript, type TranscriptFacts, titleOf } from "./transcript-facts.ts";
 import type { Conversation, TranscriptFile, TranscriptIndex } from "./transcripts.ts";
 
@@ -30,6 +33,21 @@ export type PickedSession =
   | { kind: "resume" | "copy"; conversation: Conversation }
   | { kind: "attach"; attach: Attach }
   | { kind: "cancelled" };
+
+/** Where a live session can be shown in this terminal, and how a person would call the place. */
+export type Attach = { place: string } & ({ kind: "pane"; pane: Pane } | { kind: "background"; args: string[] });
+
+/** Undefined for a session in a plain terminal, which nothing can take over. */
+export async function findAttach(sys: Sys, file: SessionFile): Promise<Attach | undefined> {
+  // Background sessions have no terminal; claude shows them by the beginning of their id.
+  if (file.kind === "bg") return { kind: "background", args: ["attach", file.sessionId.slice(0, 8)], place: "background" };
+  if (file.tmux === undefined) return undefined;
+  const driven = createDrivenStore(sys)
+    .list()
+    .records.find((record) => record.session_id === file.sessionId);
+  const pane = await findPane(sys, file.pid, driven?.socket);
+  return pane === undefined ? undefined : { kind: "pane", pane, place: `tmux session ${pane.sessionName}` };
+}
 
 const newId = "new";
 const continueId = "continue";
@@ -79,7 +97,7 @@ function createList(pick: SessionPick) {
     await refresh();
     const owner = owners.get(rowId);
     if (owner === undefined) return undefined;
-    attach = await findAttach(sys, owner);
+    attach = await findAttach(sys, owner.file);
     const place = attach === undefined ? `in another terminal (process ${owner.file.pid})` : `in ${printableLine(attach.place)}`;
     const ids = attach === undefined ? (["copy"] as const) : (["attach", "copy"] as const);
     return { question: `This conversation is open ${place}.`, options: ids.map((id) => ({ id, label: options[id] })) };

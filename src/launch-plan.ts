@@ -3,15 +3,15 @@ import { listFolderTranscripts, selectConversations } from "./conversations.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
 import { createPaint } from "./format.ts";
 import { present } from "./json.ts";
-import { findClaude, type Launch, type LaunchProgram, runProgram, startLaunch } from "./launch.ts";
+import { findClaude, type Launch, type LaunchProgram, startLaunch } from "./launch.ts";
 import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./launch-choice.ts";
-import { askAboutLive, pickSession, type SessionPick } from "./launch-picker.ts";
-import type { Attach } from "./live-attach.ts";
-import { type LiveOwner, readLiveOwners } from "./live-owners.ts";
+import { type Attach, askAboutLive, pickSession, type SessionPick } from "./launch-picker.ts";
+import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
 import { printableLine } from "./sanitize.ts";
+import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import { mergeSidecar, readSidecar, sidecarFlags } from "./sidecar.ts";
 import { type Sys, tell } from "./sys.ts";
 import { titleOf } from "./transcript-facts.ts";
@@ -244,8 +244,7 @@ const launch = ({ options }: Desk, program: LaunchProgram, seat: Seat, words: st
 });
 
 /** The session has its own flags and folder: only the terminal is ours. */
-async function runAttach({ sys, seat }: Desk, attach: Attach): Promise<number> {
-  const { TMUX: _, ...outside } = sys.env;
-  if (attach.program === "tmux") return runProgram(sys, "tmux", attach.args, attach.leavesTmux ? outside : sys.env);
-  return startLaunch({ path: findClaude(sys), name: "claude", prefix: [], args: attach.args, env: seat.env });
-}
+const runAttach = ({ sys, seat }: Desk, attach: Attach): Promise<number> =>
+  attach.kind === "pane"
+    ? showPane(sys, attach.pane)
+    : startLaunch({ path: findClaude(sys), name: "claude", prefix: [], args: attach.args, env: seat.env });

@@ -3,7 +3,7 @@ import { flagValue } from "./claude-program.ts";
 import { isSessionId } from "./claude-session.ts";
 import { hasShape, parseRecord, present, shape } from "./json.ts";
 import { csmDir } from "./paths.ts";
-import { readProcess } from "./process.ts";
+import { readBootTime, readProcess } from "./process.ts";
 import { openRecords, type Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -26,9 +26,8 @@ export const readBoot = (sys: Sys): Promise<Boot> => (readers[sys.platform] ?? (
 /** All containers of a machine share its boot id; a pid namespace ends with its container. */
 function linuxBoot(sys: Sys): Boot {
   const id = (sys.readText("/proc/sys/kernel/random/boot_id") ?? "").trim();
-  const seconds = /^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1];
   const key = id === "" ? "" : `${id} ${sys.realPath("/proc/self/ns/pid") ?? ""}`.trim();
-  return { key, ...(seconds === undefined ? {} : { at: Number(seconds) * 1000 }) };
+  return { key, ...present({ at: readBootTime(sys) }) };
 }
 
 /** `kern.boottime` moves with the clock, so an id of the boot is preferred. */

@@ -1,13 +1,14 @@
-import { join } from "node:path";
-import { parseSessionFile, type SessionFile } from "./claude-session.ts";
+import type { SessionFile } from "./claude-session.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { isRecorded } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { configDir, drivenDir, sessionsDir } from "./paths.ts";
-import { isElsewhere, isOwner, type ProcessStart, readProcesses } from "./process.ts";
-import { ancestors, readIdentity, type ScannedProcess, scanProcesses, startTime } from "./process-scan.ts";
+import { configDir, drivenDir } from "./paths.ts";
+import { type ProcessStart, readProcesses } from "./process.ts";
+import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProcessTable, startTime } from "./process-table.ts";
 import type { Whereabouts } from "./session.ts";
+import { isOwner } from "./session-file.ts";
+import { openSessionFiles } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 
 export interface Profile {
@@ -38,57 +39,21 @@ export interface Entry {
 export interface Roster {
   read(): Promise<Entry[]>;
   /** The newest scan. */
-  table(): Promise<ReadonlyMap<number, ScannedProcess>>;
+  table(): Promise<ProcessTable>;
 }
 
 /** Startup dialogs come before the session file: only the table of processes shows them, and it is scanned this often. */
 const scanEveryMs = 5000;
 const drivenEveryMs = 5000;
-const coarseMs = 100;
 
 export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
-  const parsed = new Map<string, { state: string; file: SessionFile }>();
+  const sessionFiles = openSessionFiles(sys);
   const store = createDrivenStore(sys);
   let cached: { readAt: number; modifiedAt: number | undefined; list: Driven[] } | undefined;
-  let scanned: { at: number; table: Map<number, ScannedProcess> } | undefined;
-  const domains = new Map<string, boolean>();
-  const isForeign = ({ pidDomain }: SessionFile): boolean => {
-    if (pidDomain === undefined) return false;
-    const known = domains.get(pidDomain) ?? isElsewhere(sys, { pidDomain });
-    domains.set(pidDomain, known);
-    return known;
-  };
+  let scanned: { at: number; table: ProcessTable } | undefined;
   /** Those that claude or csd has told of: one whose file has just gone is on its way out, and no stranger. */
   const named = new Set<string>();
 
-  const readFiles = (): { file: SessionFile; profile: Profile }[] => {
-    const seen = new Set<string>();
-    const files = profiles().flatMap((profile) => {
-      const dir = sessionsDir(profile.dir);
-      return sys.list(dir).flatMap((name) => {
-        if (!/^\d+\.json$/.test(name)) return [];
-        const path = join(dir, name);
-        seen.add(path);
-        const file = readFile(path);
-        return file === undefined ? [] : [{ file, profile }];
-      });
-    });
-    for (const path of parsed.keys()) if (!seen.has(path)) parsed.delete(path);
-    return files;
-  };
-  /** A torn file keeps what it said before. */
-  const readFile = (path: string): SessionFile | undefined => {
-    const found = sys.identify(path);
-    if (found === undefined) return undefined;
-    const state = `${found.id} ${found.size} ${found.modifiedAt}`;
-    const known = parsed.get(path);
-    // The clock of files is coarse: one that changed just now may change again at the same time.
-    if (known?.state === state && sys.now() - found.modifiedAt > coarseMs) return known.file;
-    const file = parseSessionFile(sys.readText(path) ?? "");
-    if (file === undefined) return known?.file;
-    parsed.set(path, { state, file });
-    return file;
-  };
   const readDriven = (): Driven[] => {
     const modifiedAt = sys.modifiedAt(drivenDir(sys));
     if (cached === undefined || cached.modifiedAt !== modifiedAt || sys.now() - cached.readAt > drivenEveryMs)
@@ -97,7 +62,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   };
   /** A scan that fails says nothing about anybody: the one before stands, and serves for nothing new. */
   const scan = async (): Promise<boolean> => {
-    const table = await scanProcesses(sys).catch(() => undefined);
+    const table = await readProcessTable(sys).catch(() => undefined);
     scanned = { at: sys.now(), table: table ?? scanned?.table ?? new Map() };
     return table !== undefined;
   };
@@ -115,10 +80,10 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       return scanned?.table ?? new Map();
     },
     async read() {
-      const files = readFiles();
+      const files = sessionFiles.list(profiles()).found;
       const tracked = readDriven();
       const isFresh = isScanDue() && (await scan());
-      const table = scanned?.table ?? new Map<number, ScannedProcess>();
+      const table: ProcessTable = scanned?.table ?? new Map();
       const strangers = [...table.values()].filter((row) => isStranger(row) && !named.has(`${row.pid}:${row.start}`));
       const pids = [
         ...strangers.map((row) => row.pid),
@@ -132,7 +97,9 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
         : await readProcesses(sys, [...new Set(pids)]).catch(() => fallBack());
       lastProcesses = processes;
       const drivenByPid = new Map(tracked.flatMap((driven) => (isLive(processes, driven) ? [[driven.pid ?? 0, driven]] : [])));
-      const entries = files.map(({ file, profile }) => placeFile(sys, { file, profile }, { processes, table, drivenByPid, isForeign }));
+      const entries = files.map(({ file, dir: profile }) =>
+        placeFile(sys, { file, profile }, { processes, table, drivenByPid, isForeign: sessionFiles.isElsewhere }),
+      );
       const seen = new Set(entries.flatMap((entry) => (entry.isAlive === true ? entry.pid : [])));
       for (const [pid, driven] of drivenByPid) if (!seen.has(pid)) entries.push(fromDriven(sys, driven, profiles(), processes));
       for (const pid of drivenByPid.keys()) seen.add(pid);
@@ -148,7 +115,7 @@ const isLive = (processes: ReadonlyMap<number, ProcessStart>, driven: Driven): b
 
 interface Known {
   processes: ReadonlyMap<number, ProcessStart>;
-  table: ReadonlyMap<number, ScannedProcess>;
+  table: ProcessTable;
   drivenByPid: ReadonlyMap<number, Driven>;
   isForeign(file: SessionFile): boolean;
 }
@@ -169,7 +136,7 @@ function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Pr
 }
 
 /** A process of a container on this machine: the start is counted from the same boot, and it knows its own number. */
-function findContained(sys: Sys, table: ReadonlyMap<number, ScannedProcess>, file: SessionFile): ScannedProcess | undefined {
+function findContained(sys: Sys, table: ProcessTable, file: SessionFile): ProcessRow | undefined {
   if (sys.platform !== "linux" || file.procStart === undefined) return undefined;
   for (const row of table.values())
     if (row.start === file.procStart && row.pid !== file.pid && readIdentity(sys, row.pid).ownPid === file.pid) return row;
@@ -184,19 +151,12 @@ function fromDriven(sys: Sys, driven: Driven, profiles: Profile[], processes: Re
   return { key: `${pid}:${processes.get(pid)?.start}`, pid, isAlive: true, driven, profile, cwd: driven.cwd };
 }
 
-const isStranger = (row: ScannedProcess): boolean => row.command === "claude" && row.hasTerminal;
+const isStranger = (row: ProcessRow): boolean => row.program === "claude" && row.hasTerminal;
 
 /** Programs called claude at a terminal, of which no session file and no record tells. */
-function fromTable(
-  sys: Sys,
-  table: ReadonlyMap<number, ScannedProcess>,
-  found: readonly ScannedProcess[],
-  seen: ReadonlySet<number>,
-): Entry[] {
+function fromTable(sys: Sys, table: ProcessTable, found: readonly ProcessRow[], seen: ReadonlySet<number>): Entry[] {
   // What a session starts under its own name is a part of it.
-  const own = found.filter(
-    (row) => ![...ancestors(table, row.parent)].some((pid) => seen.has(pid) || table.get(pid)?.command === "claude"),
-  );
+  const own = found.filter((row) => ![...ancestors(table, row.ppid)].some((pid) => seen.has(pid) || table.get(pid)?.program === "claude"));
   return own.map((row) => {
     const { uid, ownPid } = readIdentity(sys, row.pid);
     const where: Whereabouts | undefined =
@@ -208,7 +168,7 @@ function fromTable(
       pid: row.pid,
       isAlive: true,
       isStranger: true,
-      isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.command.startsWith("tmux")),
+      isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.program.startsWith("tmux")),
       ...present({ startedAt, where, cwd }),
     };
   });

@@ -8,11 +8,10 @@ import { type HealthThresholds, judgeHealth } from "./health.ts";
 import { present } from "./json.ts";
 import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
-import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
+import { findPane, findPanes } from "./panes.ts";
 import { drivenDir, sessionsDir, statuslineDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
-import { scanProcesses } from "./process-scan.ts";
 import { profileDirs } from "./profiles.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./session.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
@@ -260,12 +259,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       const restMs = shortestGapMs - (sys.now() - readAt);
       if (restMs > 0) await sys.sleep(restMs);
     },
-    async findPane({ key, pid }) {
-      // Not the table of the last scan: the session may be younger.
-      const table = await scanProcesses(sys);
-      const socket = trackers.get(key)?.entry.driven?.socket;
-      return (await findPanes(sys, table, [pid], socket === undefined ? [] : [socket])).get(pid);
-    },
+    findPane: ({ key, pid }) => findPane(sys, pid, trackers.get(key)?.entry.driven?.socket),
     close() {
       watch?.watch.close();
       watch = undefined;

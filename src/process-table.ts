@@ -1,19 +1,26 @@
 import { present } from "./json.ts";
-import { parseFileTime, parseStat } from "./process.ts";
+import { type ProcessStart, parseStat, readBootTime } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
-/** One process of this machine, as far as it may be looked at. */
-export interface ProcessRow {
-  pid: number;
+/** One process of this machine, as every scan tells of it. */
+export interface ProcessRow extends ProcessStart {
   ppid: number;
   /** Undefined on Windows. */
   group?: number;
-  /** As in `ProcessStart`. */
-  start: string;
-  /** Epoch ms, true to a second. */
+  /** Name of the program, without its folder. */
+  program: string;
+  /** False on Windows, as is `isForeground`. */
+  hasTerminal: boolean;
+  isForeground: boolean;
+}
+
+/** What costs more to read, for those who ask for it. */
+export interface Columns {
+  /** Epoch ms, true to a second; also on Linux, where it is not a number if the time of the boot is unknown. */
   startedAt: number;
   /** Program and arguments; hostile text. */
   command: string;
+  /** Processes of other pid namespaces are left out, as their marks name other numbers. */
   marks: Marks;
 }
 
@@ -25,87 +32,75 @@ export interface Marks {
   sessionId?: string;
 }
 
-const readers: Partial<Record<NodeJS.Platform, (sys: Sys) => Promise<ProcessRow[]>>> = {
-  linux: async (sys) => readProc(sys),
-  darwin: (sys) => readPs(sys, "-E"),
-  win32: readWindows,
-};
+/** By number. */
+export type ProcessTable<C extends keyof Columns = never> = ReadonlyMap<number, ProcessRow & Pick<Columns, C>>;
 
-/** All processes that count where this one counts; those of containers are left out, as their marks name other numbers. */
-export const readProcessTable = (sys: Sys): Promise<ProcessRow[]> => (readers[sys.platform] ?? ((other: Sys) => readPs(other, "-e")))(sys);
+type Has = (column: keyof Columns) => boolean;
 
-const ticksPerSecond = 100;
+/** Every process that this one may look at, in one scan. */
+export async function readProcessTable<C extends keyof Columns = never>(sys: Sys, columns: readonly C[] = []): Promise<ProcessTable<C>> {
+  const has: Has = (column) => (columns as readonly string[]).includes(column);
+  const rows = sys.platform === "linux" ? scanProc(sys, has) : await scanOther(sys, has);
+  return new Map(rows.map((row) => [row.pid, row as ProcessRow & Pick<Columns, C>]));
+}
 
-function readProc(sys: Sys): ProcessRow[] {
-  const bootedAt = Number(/^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1]) * 1000;
-  const ownNamespace = sys.realPath("/proc/self/ns/pid");
+/** The process itself, its parent, and so on; a ring, which a table read while it changes can hold, ends the walk. */
+export function* ancestors(table: ReadonlyMap<number, Pick<ProcessRow, "ppid">>, pid: number): Generator<number> {
+  const seen = new Set<number>();
+  for (let current = pid; current > 0 && !seen.has(current); current = table.get(current)?.ppid ?? 0) {
+    seen.add(current);
+    yield current;
+  }
+}
+
+/** Linux counts in hundredths of a second since boot, whatever its own clock does. */
+const tickMs = 10;
+
+/** Epoch ms of a start in ticks; undefined off Linux. */
+export function startTime(sys: Sys, start: string): number | undefined {
+  const bootedAt = readBootTime(sys);
+  return bootedAt === undefined ? undefined : bootedAt + Number(start) * tickMs;
+}
+
+/** Whose it is, and its number as the process itself sees it, which differs in a container; Linux only. */
+export function readIdentity(sys: Sys, pid: number): { uid?: number; ownPid?: number } {
+  const status = sys.readText(`/proc/${pid}/status`) ?? "";
+  const number = (pattern: RegExp) => {
+    const digits = pattern.exec(status)?.[1];
+    return digits === undefined ? undefined : Number(digits);
+  };
+  return present({ uid: number(/^Uid:\s+(\d+)/m), ownPid: number(/^NSpid:.*?(\d+)\s*$/m) });
+}
+
+function scanProc(sys: Sys, has: Has): ProcessRow[] {
+  const bootedAt = has("startedAt") ? (readBootTime(sys) ?? Number.NaN) : undefined;
+  const ownSpace = has("marks") ? sys.realPath("/proc/self/ns/pid") : undefined;
   return sys.list("/proc").flatMap((name): ProcessRow[] => {
-    if (!/^\d+$/.test(name)) return [];
-    const stat = parseStat(sys.readText(`/proc/${name}/stat`) ?? "");
+    const stat = /^\d+$/.test(name) ? parseStat(sys.readText(`/proc/${name}/stat`) ?? "") : undefined;
     if (stat === undefined) return [];
+    const space = ownSpace === undefined ? undefined : sys.realPath(`/proc/${name}/ns/pid`);
     // Unreadable is another user's, and so are its marks.
-    const namespace = sys.realPath(`/proc/${name}/ns/pid`);
-    if (namespace !== undefined && ownNamespace !== undefined && namespace !== ownNamespace) return [];
-    const words = (sys.readText(`/proc/${name}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
+    if (space !== undefined && space !== ownSpace) return [];
+    const { isStopped: _, ...row } = stat;
+    const words = (file: string) => (sys.readText(`/proc/${name}/${file}`) ?? "").split("\0").filter((word) => word !== "");
     return [
       {
         pid: Number(name),
-        ppid: stat.ppid,
-        group: stat.group,
-        start: stat.start,
-        startedAt: bootedAt + (Number(stat.start) * 1000) / ticksPerSecond,
-        command: words.length === 0 ? `[${stat.command}]` : words.join(" "),
-        marks: parseMarks((sys.readText(`/proc/${name}/environ`) ?? "").split("\0")),
+        ...row,
+        ...present({
+          startedAt: bootedAt === undefined ? undefined : bootedAt + Number(row.start) * tickMs,
+          command: has("command") ? words("cmdline").join(" ") || `[${row.program}]` : undefined,
+          marks: has("marks") ? parseMarks(words("environ")) : undefined,
+        }),
       },
     ];
   });
 }
 
-/** `environmentFlag` makes ps append each environment to its command. */
-async function readPs(sys: Sys, environmentFlag: string): Promise<ProcessRow[]> {
-  const call = async (args: string[]) => (await sys.run(["ps", ...args], { env: { ...sys.env, LC_ALL: "C" } })).stdout.split("\n");
-  const columns = ["pid", "ppid", "pgid", "stat", "lstart", "command"].flatMap((name) => ["-o", `${name}=`]);
-  const environments = new Map<number, string>();
-  for (const line of await call(["-axww", environmentFlag, "-o", "pid=", "-o", "command="])) {
-    const match = /^\s*(\d+) (.*)$/.exec(line);
-    if (match !== null) environments.set(Number(match[1]), match[2] ?? "");
-  }
-  return (await call(["-axww", ...columns])).flatMap((line): ProcessRow[] => {
-    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\s+(.*?)\s*$/.exec(line);
-    if (match === null || match[4]?.startsWith("Z")) return [];
-    const [, pid, ppid, group, , start = "", command = ""] = match;
-    const whole = environments.get(Number(pid)) ?? "";
-    // Only what follows the arguments is the environment; arguments may spell anything.
-    const environment = whole.startsWith(command) ? whole.slice(command.length).split(" ") : [];
-    const marks = parseMarks(environment);
-    return [{ pid: Number(pid), ppid: Number(ppid), group: Number(group), start, startedAt: Date.parse(start), command, marks }];
-  });
-}
-
-async function readWindows(sys: Sys): Promise<ProcessRow[]> {
-  const fields = [
-    "$_.ProcessId",
-    "$_.ParentProcessId",
-    "$_.CreationDate.ToUniversalTime().ToFileTimeUtc()",
-    "$_.CommandLine -replace '\\s+', ' '",
-  ];
-  const line = fields.map((field) => `$(${field})`).join("`t");
-  const script = `Get-CimInstance Win32_Process | Where-Object { $_.CreationDate } | ForEach-Object { "${line}" }`;
-  const result = await sys.run(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script], { timeoutMs: 30_000 });
-  return result.stdout.split(/\r?\n/).flatMap((text): ProcessRow[] => {
-    const [pid = "", ppid = "", start = "", command = ""] = text.split("\t");
-    if (!/^\d+$/.test(pid) || !/^\d+$/.test(start)) return [];
-    // The environment of another process is out of reach there; a parent's number stays when the parent has gone.
-    return [{ pid: Number(pid), ppid: Number(ppid), start, startedAt: parseFileTime(start), command, marks: {} }];
-  });
-}
-
-/** The words that tell processes apart: no path of the program, and of a shell of claude 2.1.329 what it was to run. */
-export function shortCommand({ command }: Pick<ProcessRow, "command">): string {
-  const run = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s.exec(command);
-  if (run !== null) return (run[1] ?? run[2] ?? "").replaceAll(/'"'"'|'\\''/g, "'");
-  const [program = "", ...words] = command.split(" ");
-  return [program.split(/[/\\]/).at(-1) ?? "", ...words].join(" ");
+async function scanOther(sys: Sys, has: Has): Promise<ProcessRow[]> {
+  const { readRows } = await import("./process-ps.ts");
+  const rows = await readRows(sys, { hasCommand: has("command"), hasEnvironment: has("marks") });
+  return rows.map(({ environment, ...row }) => ({ ...row, ...present({ marks: environment && parseMarks(environment) }) }));
 }
 
 function parseMarks(environment: readonly string[]): Marks {
@@ -115,6 +110,8 @@ function parseMarks(environment: readonly string[]): Marks {
   };
   const socketPid = /(?:^|[/\\])(\d+)\.sock$/.exec(value("CLAUDE_CODE_MESSAGING_SOCKET") ?? "")?.[1];
   const claudePid = /^\d+$/.exec(value("CLAUDE_PID") ?? "")?.[0] ?? socketPid;
-  const sessionId = value("CLAUDE_CODE_SESSION_ID");
-  return { ...(claudePid === undefined ? {} : { claudePid: Number(claudePid) }), ...present({ sessionId }) };
+  return present({
+    claudePid: claudePid === undefined ? undefined : Number(claudePid),
+    sessionId: value("CLAUDE_CODE_SESSION_ID"),
+  });
 }

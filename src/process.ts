@@ -1,4 +1,3 @@
-import type { SessionFile } from "./claude-session.ts";
 import type { Sys } from "./sys.ts";
 
 /** A live process: its number, and its start, which tells it from a later one with the same number. */
@@ -13,19 +12,15 @@ export interface ProcessStart {
   startedAt?: number;
 }
 
-type ReadStarts = (sys: Sys, pids: readonly number[]) => Promise<ProcessStart[]>;
-
-const readers: Partial<Record<NodeJS.Platform, ReadStarts>> = {
-  linux: async (sys, pids) => pids.flatMap((pid) => linuxStart(sys, pid) ?? []),
-  darwin: psStarts,
-  win32: windowsStarts,
-};
-
 /** The live ones among these numbers. */
 export async function readProcesses(sys: Sys, pids: readonly number[]): Promise<Map<number, ProcessStart>> {
-  const reader = readers[sys.platform] ?? psStarts;
-  const starts = pids.length === 0 ? [] : await reader(sys, pids);
+  const starts = pids.length === 0 ? [] : await readStarts(sys, pids);
   return new Map(starts.map((start) => [start.pid, start]));
+}
+
+async function readStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
+  if (sys.platform === "linux") return pids.flatMap((pid) => linuxStart(sys, pid) ?? []);
+  return (await import("./process-ps.ts")).readStarts(sys, pids);
 }
 
 export const readProcess = async (sys: Sys, pid: number): Promise<ProcessStart | undefined> => (await readProcesses(sys, [pid])).get(pid);
@@ -38,52 +33,40 @@ function linuxStart(sys: Sys, pid: number): ProcessStart | undefined {
   return fields === undefined ? undefined : { pid, start: fields.start };
 }
 
-/** What /proc/<pid>/stat says; the command in field 2 may hold blanks and brackets. Undefined for a zombie and a cut text. */
-export function parseStat(text: string): { command: string; ppid: number; group: number; start: string } | undefined {
+/** What one line of /proc/<pid>/stat tells. */
+export interface ProcessStat {
+  /** Name of the program, which may hold blanks and brackets. */
+  program: string;
+  isStopped: boolean;
+  ppid: number;
+  group: number;
+  hasTerminal: boolean;
+  /** Its group has the keyboard of its terminal: a stopped program or one behind another has not. */
+  isForeground: boolean;
+  start: string;
+}
+
+/** Undefined for a zombie and a cut text. */
+export function parseStat(text: string): ProcessStat | undefined {
   const end = text.lastIndexOf(")");
-  const fields = text.slice(end + 2).split(" ");
-  const start = fields[19];
-  if (start === undefined || fields[0] === "Z" || fields[0] === "X") return undefined;
-  return { command: text.slice(text.indexOf("(") + 1, end), ppid: Number(fields[1]), group: Number(fields[2]), start };
+  const [state, ppid, group, , terminal, foreground, ...rest] = text.slice(end + 2).split(" ");
+  const start = rest[13];
+  if (start === undefined || state === "Z" || state === "X") return undefined;
+  return {
+    program: text.slice(text.indexOf("(") + 1, end),
+    isStopped: state === "T",
+    ppid: Number(ppid),
+    group: Number(group),
+    hasTerminal: terminal !== "0",
+    isForeground: foreground === group,
+    start,
+  };
 }
 
-async function psStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
-  // One -o per keyword: after a `=` the rest of a list is a header to the ps of FreeBSD.
-  const argv = ["ps", "-o", "pid=", "-o", "stat=", "-o", "lstart=", "-p", pids.join(",")];
-  const result = await sys.run(argv, { env: { ...sys.env, LC_ALL: "C" } });
-  return result.stdout.split("\n").flatMap((line) => {
-    const match = /^\s*(\d+)\s+(\S+)\s+(.+?)\s*$/.exec(line);
-    if (match === null || match[2]?.startsWith("Z")) return [];
-    return [{ pid: Number(match[1]), start: match[3] ?? "", startedAt: Date.parse(match[3] ?? "") }];
-  });
-}
-
-async function windowsStarts(sys: Sys, pids: readonly number[]): Promise<ProcessStart[]> {
-  // The start of another user's process is refused; the process lives all the same.
-  const start = "try { $_.StartTime.ToUniversalTime().ToFileTimeUtc() } catch { '-' }";
-  const script = `Get-Process -Id ${pids.join(",")} -ErrorAction SilentlyContinue | ForEach-Object { "$($_.Id) $(${start})" }`;
-  const result = await sys.run(["powershell.exe", "-NoProfile", "-NonInteractive", "-Command", script]);
-  return result.stdout.split(/\r?\n/).flatMap((line) => {
-    const match = /^(\d+) (\d+|-)$/.exec(line.trim());
-    if (match === null) return [];
-    const [pid, start = ""] = [Number(match[1]), match[2]];
-    return [start === "-" ? { pid, start: "" } : { pid, start, startedAt: parseFileTime(start) }];
-  });
-}
-
-/** Milliseconds from 1601, where Windows file times begin, to 1970. */
-const fileTimeEpoch = 11_644_473_600_000;
-export const parseFileTime = (ticks: string): number => Number(BigInt(ticks) / 10_000n) - fileTimeEpoch;
-
-/** A session file is written within seconds of its process's start; clocks are read a little apart. */
-const startToleranceMs = 60_000;
-
-/** Does this live process own this session file? A file that `kill -9` left behind may carry a number in new use. */
-export function isOwner(owner: ProcessStart | undefined, file: SessionFile): boolean {
-  if (owner === undefined || owner.pid !== file.pid) return false;
-  if (owner.start === "") return true;
-  if (owner.startedAt === undefined) return file.procStart === undefined || file.procStart === owner.start;
-  return file.startedAt === undefined || Math.abs(file.startedAt - owner.startedAt) < startToleranceMs;
+/** When the machine was started, epoch ms true to a second; Linux only. */
+export function readBootTime(sys: Pick<Sys, "readText">): number | undefined {
+  const seconds = /^btime (\d+)$/m.exec(sys.readText("/proc/stat") ?? "")?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
 /** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
@@ -92,19 +75,4 @@ export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {
   if (a.pid !== b.pid) return false;
   if (a.startedAt !== undefined && b.startedAt !== undefined) return Math.abs(a.startedAt - b.startedAt) <= nearMs;
   return a.start === b.start;
-}
-
-/**
- * Is this session file about a process that is counted elsewhere: in another container, or on another machine that shares the
- * folder? Its number says nothing about a process here. Claude Code 2.1.329 writes `linux:<machine-id>:pid:[<namespace>]`.
- */
-export function isElsewhere(sys: Sys, file: Pick<SessionFile, "pidDomain">): boolean {
-  const match = /^linux:(.*):(pid:\[\d+\])$/.exec(file.pidDomain ?? "");
-  if (match === null) return false;
-  if (sys.platform !== "linux") return true;
-  const [, machine = "", namespace] = match;
-  const ownNamespace = sys.realPath("/proc/self/ns/pid");
-  const ownMachine = sys.readText("/etc/machine-id")?.trim();
-  const isOtherMachine = /^[0-9a-f]{32}$/.test(machine) && ownMachine !== undefined && ownMachine !== "" && machine !== ownMachine;
-  return isOtherMachine || (ownNamespace !== undefined && ownNamespace !== namespace);
 }

@@ -1,9 +1,8 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { parseSessionFile } from "./claude-session.ts";
 import { UserError } from "./errors.ts";
-import { homeDir, sessionFilePath, sessionsDir } from "./paths.ts";
-import { isOwner, readProcesses } from "./process.ts";
+import { homeDir, sessionFilePath } from "./paths.ts";
 import { profileDirs } from "./profiles.ts";
+import { readSessions } from "./sessions.ts";
 import { withLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -178,22 +177,23 @@ export function finishUnshare(sys: Sys, path: string): boolean {
   return true;
 }
 
-/** A session that runs holds no file open but names its transcript by path: it must not move under it. */
+/**
+ * A session that runs holds no file open but names its transcript by path: it must not move under it. Of one in another container
+ * or machine nobody here can tell that it has ended.
+ */
 export async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promise<void> {
   if (item.isLive !== true) return;
-  const count = await countLive(sys, dir);
-  if (count > 0)
+  const found = await readSessions(sys, [{ dir, name: undefined }]);
+  const live = found.filter(({ liveness }) => liveness === "live");
+  const [away, ...more] = found.filter(({ liveness }) => liveness === "elsewhere");
+  const count = (sessions: number, word: string) => `${dir} has ${sessions} ${word}${sessions === 1 ? "" : "s"}`;
+  if (live.length > 0)
+    throw new UserError(`${count(live.length, "live session")}, which write into ${item.entry}`, "end them first, then try again");
+  if (away !== undefined)
     throw new UserError(
-      `${dir} has ${count} live session${count === 1 ? "" : "s"}, which write into ${item.entry}`,
-      "end them first, then try again",
+      `${count(more.length + 1, "session")} in another container or machine, which may write into ${item.entry}`,
+      `end them there; one that was killed leaves its file behind: ${sessionFilePath(dir, away.file.pid)}`,
     );
-}
-
-async function countLive(sys: Sys, dir: string): Promise<number> {
-  const pids = sys.list(sessionsDir(dir)).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
-  const files = pids.flatMap((pid) => parseSessionFile(sys.readText(sessionFilePath(dir, pid)) ?? "") ?? []);
-  const processes = await readProcesses(sys, pids);
-  return files.filter((file) => isOwner(processes.get(file.pid), file)).length;
 }
 
 export type UnsharePlan =

@@ -2,9 +2,13 @@ import { join } from "node:path";
 import { present } from "./json.ts";
 import { smartDir } from "./paths.ts";
 import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
-import type { ProcessRow } from "./process-table.ts";
-import type { FoundSession } from "./session-files.ts";
-import type { Sys } from "./sys.ts";
+import { ancestors, type Columns, type ProcessRow } from "./process-table.ts";
+import type { FoundSession } from "./sessions.ts";
+import { type Sys, until } from "./sys.ts";
+
+/** What is asked of the process table. */
+export const reapColumns = ["startedAt", "command", "marks"] as const satisfies (keyof Columns)[];
+export type ReapRow = ProcessRow & Columns;
 
 /** A session whose claude has died without an end: the file that it would have removed is still there. */
 export interface DeadSession {
@@ -16,7 +20,7 @@ export interface DeadSession {
 
 /** A process that has outlived the claude that started it. */
 export interface Orphan {
-  row: ProcessRow;
+  row: ReapRow;
   claudePid?: number;
   sessionId?: string;
   /** How we know, of a claude that is gone. */
@@ -26,7 +30,7 @@ export interface Orphan {
 }
 
 export interface ReapInput {
-  table: readonly ProcessRow[];
+  table: readonly ReapRow[];
   /** This program. */
   ownPid: number;
   dead: readonly DeadSession[];
@@ -36,9 +40,9 @@ export interface ReapInput {
 /** The orphans of dead sessions by number; nothing that belongs to a live one, or that somebody's work hangs on. */
 export function planReap({ table, ownPid, dead, livePids }: ReapInput): Orphan[] {
   const byPid = new Map(table.map((row) => [row.pid, row]));
-  const kept = new Set([ownPid, ...livePids].flatMap((pid) => [pid, ...ancestorsOf(byPid, pid)]));
-  const isKept = (row: ProcessRow): boolean =>
-    row.pid <= 1 || kept.has(row.pid) || isKeeper(row) || ancestorsOf(byPid, row.pid).some((pid) => livePids.includes(pid));
+  const kept = new Set([ownPid, ...livePids].flatMap((pid) => [...ancestors(byPid, pid)]));
+  const isKept = (row: ReapRow): boolean =>
+    row.pid <= 1 || kept.has(row.pid) || isKeeper(row) || [...ancestors(byPid, row.pid)].some((pid) => livePids.includes(pid));
   const orphans = new Map<number, Orphan>();
   for (const row of table) {
     const orphan = isKept(row) || !isAbandoned(row, byPid) ? undefined : judge(row, byPid, dead);
@@ -48,38 +52,28 @@ export function planReap({ table, ownPid, dead, livePids }: ReapInput): Orphan[]
   return [...orphans.values()].sort((a, b) => a.row.pid - b.row.pid);
 }
 
-/** Parents up to init; a cycle, which torn readings can show, ends the walk. */
-function ancestorsOf(byPid: ReadonlyMap<number, ProcessRow>, pid: number): number[] {
-  const found: number[] = [];
-  for (let row = byPid.get(pid); row !== undefined; row = byPid.get(row.ppid)) {
-    if (row.ppid === pid || found.includes(row.ppid)) break;
-    found.push(row.ppid);
-  }
-  return found;
-}
-
 /**
  * What a session may start and others then live in: a tmux server that came up inside a session carries its marks for ever, and so
  * do all its panes, which are spared as their parent lives. A claude is a session of its own, or serves some.
  */
 const keepers = new Set("tmux screen SCREEN zellij dtach abduco mosh-server sshd ssh-agent gpg-agent dockerd claude csm csd".split(" "));
-const isKeeper = (row: ProcessRow): boolean => keepers.has(programOf(row));
+const isKeeper = (row: ReapRow): boolean => keepers.has(programOf(row));
 
 /** Those that take in processes whose parent has died. */
 const inits = new Set("init systemd launchd tini docker-init dumb-init catatonit s6-svscan runit".split(" "));
 
 /** Its parent has died, so it belongs to nobody's terminal or script. A number that a younger process bears is not its parent's. */
-function isAbandoned(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>): boolean {
+function isAbandoned(row: ReapRow, byPid: ReadonlyMap<number, ReapRow>): boolean {
   const parent = byPid.get(row.ppid);
   return row.ppid <= 1 || parent === undefined || inits.has(programOf(parent)) || parent.startedAt > row.startedAt + nearMs;
 }
 
-function programOf({ command }: ProcessRow): string {
+function programOf({ command }: ReapRow): string {
   const path = command.split(" ")[0] ?? "";
   return (path.split(/[/\\]/).at(-1) ?? "").replace(/^-|:$|\.exe$/g, "");
 }
 
-function judge(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>, dead: readonly DeadSession[]): Orphan | undefined {
+function judge(row: ReapRow, byPid: ReadonlyMap<number, ReapRow>, dead: readonly DeadSession[]): Orphan | undefined {
   const { claudePid, sessionId } = row.marks;
   if (claudePid !== undefined) {
     if (isTaken(byPid, claudePid, row)) return undefined;
@@ -95,7 +89,7 @@ function judge(row: ProcessRow, byPid: ReadonlyMap<number, ProcessRow>, dead: re
   return undefined;
 }
 
-const orphanOf = (row: ProcessRow, { pid, sessionId }: DeadSession, why: string): Orphan => ({
+const orphanOf = (row: ReapRow, { pid, sessionId }: DeadSession, why: string): Orphan => ({
   row,
   claudePid: pid,
   sessionId,
@@ -104,21 +98,21 @@ const orphanOf = (row: ProcessRow, { pid, sessionId }: DeadSession, why: string)
 });
 
 /** The number is in use by a process that is no younger than this one, so it may well be its claude. */
-function isTaken(byPid: ReadonlyMap<number, ProcessRow>, pid: number, row: ProcessRow): boolean {
+function isTaken(byPid: ReadonlyMap<number, ReapRow>, pid: number, row: ReapRow): boolean {
   const owner = byPid.get(pid);
   return owner !== undefined && owner.startedAt <= row.startedAt + nearMs;
 }
 
 /** The newest dead session that fits and is no younger than the process. */
-const findDead = (dead: readonly DeadSession[], row: ProcessRow, fits: (session: DeadSession) => boolean): DeadSession | undefined =>
+const findDead = (dead: readonly DeadSession[], row: ReapRow, fits: (session: DeadSession) => boolean): DeadSession | undefined =>
   dead.filter((one) => fits(one) && one.startedAt <= row.startedAt + nearMs).sort((a, b) => b.startedAt - a.startedAt)[0];
 
 /** What orphans have started, where it carries no marks of its own. */
 function addDescendants(
   orphans: Map<number, Orphan>,
-  table: readonly ProcessRow[],
-  isKept: (row: ProcessRow) => boolean,
-  byPid: ReadonlyMap<number, ProcessRow>,
+  table: readonly ReapRow[],
+  isKept: (row: ReapRow) => boolean,
+  byPid: ReadonlyMap<number, ReapRow>,
 ): void {
   for (let hasGrown = true; hasGrown; ) {
     hasGrown = false;
@@ -133,6 +127,14 @@ function addDescendants(
   }
 }
 
+/** The words that tell processes apart: no path of the program, and of a shell of claude 2.1.329 what it was to run. */
+export function shortCommand({ command }: Pick<Columns, "command">): string {
+  const run = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s.exec(command);
+  if (run !== null) return (run[1] ?? run[2] ?? "").replaceAll(/'"'"'|'\\''/g, "'");
+  const [program = "", ...words] = command.split(" ");
+  return [program.split(/[/\\]/).at(-1) ?? "", ...words].join(" ");
+}
+
 /**
  * Sessions by the files that tell of them: claude's own, and the pid files `<pid> <born>` of the older csm, where `born` is the
  * whole second before the start. Dead is one whose file stayed behind.
@@ -140,7 +142,7 @@ function addDescendants(
 export async function readSessionsForReap(
   sys: Sys,
   found: readonly FoundSession[],
-  table: readonly ProcessRow[],
+  table: readonly ReapRow[],
 ): Promise<Pick<ReapInput, "dead" | "livePids">> {
   const known = new Set(found.map(({ file }) => file.pid));
   const pidFiles = readPidFiles(sys).filter(({ pid }) => !known.has(pid));
@@ -196,21 +198,20 @@ export async function endOrphans(sys: Sys, orphans: readonly Orphan[], isTermOnl
 }
 
 /** `running` after a signal that was delivered; `gone` when this very process was not there any more. */
-async function signalOnce(sys: Sys, row: ProcessRow, name: "SIGTERM" | "SIGKILL"): Promise<Ending> {
+async function signalOnce(sys: Sys, row: ReapRow, name: "SIGTERM" | "SIGKILL"): Promise<Ending> {
   if (!(await isThere(sys, row))) return "gone";
   if (sys.signal(row.pid, name)) return "running";
   return (await isThere(sys, row)) ? "failed" : "gone";
 }
 
-async function isThere(sys: Sys, row: ProcessRow): Promise<boolean> {
+async function isThere(sys: Sys, row: ReapRow): Promise<boolean> {
   const now = await readProcess(sys, row.pid);
-  return now !== undefined && isSameProcess(now, { pid: row.pid, start: row.start, ...(now.startedAt === undefined ? {} : row) });
+  return now !== undefined && isSameProcess(now, row);
 }
 
 async function waitForEnd(sys: Sys, running: () => readonly Orphan[], endings: Map<number, Ending>, ending: Ending): Promise<void> {
-  const deadline = sys.now() + graceMs;
-  while (running().length > 0 && sys.now() < deadline) {
+  await until(sys, sys.now() + graceMs, stepMs, async () => {
     for (const { row } of running()) if (!(await isThere(sys, row))) endings.set(row.pid, ending);
-    if (running().length > 0) await sys.sleep(stepMs);
-  }
+    return running().length === 0 ? true : undefined;
+  });
 }

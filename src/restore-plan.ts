@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { present } from "./json.ts";
 import type { Boot, LaunchRecord } from "./launch-record.ts";
-import type { FoundSession } from "./session-files.ts";
+import type { FoundSession } from "./sessions.ts";
 
 /** A conversation that was open when its claude, or the machine, went down. */
 export interface Lost {

@@ -11,7 +11,7 @@ import { readProcesses } from "./process.ts";
 import { profileEnv } from "./profiles.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
-import { readFoundSessions, type SessionDir } from "./session-files.ts";
+import { readSessions, type SessionDir } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
@@ -31,7 +31,7 @@ export interface Resumable {
 /** Which conversations were open when they, or the machine, went down. */
 export async function readRestorePlan(sys: Sys, dirs: readonly SessionDir[], since: number): Promise<RestorePlan> {
   const records = readLaunches(sys);
-  const [found, boot, runningIds] = await Promise.all([readFoundSessions(sys, dirs), readBoot(sys), readRunningIds(sys, records)]);
+  const [found, boot, runningIds] = await Promise.all([readSessions(sys, dirs), readBoot(sys), readRunningIds(sys, records)]);
   return planRestore({
     found,
     records,
@@ -147,7 +147,7 @@ async function rememberDriven(sys: Sys, { sessionId, cwd, configDir }: Resumable
 }
 
 const findOpen = async (sys: Sys, { configDir, profile, sessionId }: Resumable) =>
-  (await readFoundSessions(sys, [{ dir: configDir, name: profile }])).find(
+  (await readSessions(sys, [{ dir: configDir, name: profile }])).find(
     ({ liveness, file }) => liveness === "live" && file.sessionId === sessionId,
   )?.file;
 

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readProcesses } from "./process.ts";
+import { listSessionPids } from "./sessions.ts";
 import { createModelStub, type ModelStub } from "./stub.ts";
 import type { Step } from "./stub-script.ts";
 import { createSys, type RunOptions, type RunResult, type Sys } from "./sys.ts";
@@ -93,7 +94,7 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     sys,
     run,
     async close() {
-      const pids = [...livePids(sys, configDir), ...(await panePids(run))];
+      const pids = [...listSessionPids(sys, configDir), ...(await panePids(run))];
       await run(["tmux", "-u", "kill-server"]).catch(() => undefined);
       await waitForEnd(sys, pids);
       await stub.stop();
@@ -101,9 +102,6 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     },
   };
 }
-
-const livePids = (sys: Sys, configDir: string): number[] =>
-  sys.list(join(configDir, "sessions")).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
 
 async function panePids(run: (argv: readonly string[]) => Promise<RunResult>): Promise<number[]> {
   const result = await run(["tmux", "-u", "list-panes", "-a", "-F", "#{pane_pid}"]).catch(() => undefined);

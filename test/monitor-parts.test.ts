@@ -1,92 +1,18 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { planFocus } from "../src/actions.ts";
 import { checkTemplate, eventJson, fillTemplate } from "../src/cmd-watch.ts";
 import { createRecorder } from "../src/dashboard.ts";
 import { chooseTheme } from "../src/dashboard-theme.ts";
 import { readCheckout } from "../src/git.ts";
 import { createSampleReader, withSample } from "../src/monitor.ts";
 import { createAgentReader, createFollower } from "../src/monitor-follow.ts";
-import { findPanes } from "../src/monitor-panes.ts";
 import { createComparison } from "../src/monitor-watch.ts";
 import { statuslineDir } from "../src/paths.ts";
-import { parsePsRow, parseScanned } from "../src/process-scan.ts";
 import type { Meter } from "../src/session.ts";
 import { parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createLineBuffer } from "../src/tail.ts";
 import { createFakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
-
-// --- process scan ------------------------------------------------------------------------------------------------
-
-const tail = "4194304 1 2 3 4 5 6 7 8 20 0 19 21 777 1 2";
-test.each<[rule: string, stat: string, row: unknown]>([
-  [
-    "a program in front",
-    `7 (claude) S 3 7 7 34816 7 ${tail}`,
-    { pid: 7, start: "777", parent: 3, command: "claude", hasTerminal: true, isForeground: true },
-  ],
-  [
-    "behind another",
-    `7 (claude) T 3 7 7 34816 9 ${tail}`,
-    { pid: 7, start: "777", parent: 3, command: "claude", hasTerminal: true, isForeground: false },
-  ],
-  [
-    "a name with brackets",
-    `7 (a) (b c) S 3 7 7 0 -1 ${tail}`,
-    { pid: 7, start: "777", parent: 3, command: "a) (b c", hasTerminal: false, isForeground: false },
-  ],
-  ["a zombie", `7 (claude) Z 3 7 7 0 -1 ${tail}`, undefined],
-  ["a cut text", "7 (claude) S 3", undefined],
-])("Linux: %s", (_, stat, row) => {
-  expect(parseScanned(7, stat)).toEqual(row as never);
-});
-
-test.each<[rule: string, line: string, row: unknown]>([
-  ["in front", " 7 3 7 7 ttys001 S+ Fri Nov 20 12:06:01 2026 /usr/local/bin/claude", ["claude", true, true]],
-  ["without a terminal", " 7 3 7 0 ?? Ss Sun Nov  1 09:00:59 2026 /bin/my prog", ["my prog", false, false]],
-  ["a zombie", " 7 3 7 7 ttys001 Z Fri Nov 20 12:06:01 2026 claude", undefined],
-  ["no row", "PID", undefined],
-])("ps: %s", (_, line, row) => {
-  const found = parsePsRow(line);
-  expect(found === undefined ? undefined : [found.command, found.hasTerminal, found.isForeground]).toEqual(row as never);
-});
-
-// --- panes -------------------------------------------------------------------------------------------------------
-
-const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";
-const pane = (id: string, pid: number, socket: string) => `$1␞main␞${id}␞1␞${pid}␞0␞0␞5␞${socket}\n`;
-
-test("a session is in the pane of its nearest ancestor, on the server that has it: an id alone would not do", async () => {
-  const dir = "/tmp/tmux-1000";
-  const sys = createFakeSys({ files: { [`${dir}/default`]: "", [`${dir}/other`]: "" }, env: {} });
-  sys.expectRun(["tmux", "-u", "-S", `${dir}/default`, "list-panes", "-a", "-F", format], { stdout: pane("%0", 50, `${dir}/default`) });
-  sys.expectRun(["tmux", "-u", "-S", `${dir}/other`, "list-panes", "-a", "-F", format], { stdout: pane("%0", 60, `${dir}/other`) });
-  const row = (pid: number, parent: number) =>
-    [pid, { pid, parent, start: "1", command: "x", hasTerminal: true, isForeground: true }] as const;
-  const table = new Map([row(50, 1), row(60, 1), row(61, 60), row(70, 61), row(80, 1)]);
-  const found = await findPanes(sys, table, [70, 80]);
-  expect([...found].map(([pid, { paneId, socketPath }]) => [pid, paneId, socketPath])).toEqual([[70, "%0", `${dir}/other`]]);
-  sys.done();
-});
-
-test("focus changes the client over inside the same server, and attaches from outside", () => {
-  const target = {
-    sessionId: "$1",
-    sessionName: "m",
-    paneId: "%3",
-    isActive: true,
-    pid: 1,
-    isDead: false,
-    exitCode: 0,
-    serverPid: 5,
-    socketPath: "/s",
-  };
-  const choose = ["-u", "-S", "/s", "select-window", "-t", "%3", ";", "select-pane", "-t", "%3", ";"];
-  expect(planFocus({ env: { TMUX: "/s,5,0" } }, target)).toEqual({ argv: [...choose, "switch-client", "-t", "$1"], isInPlace: true });
-  expect(planFocus({ env: { TMUX: "/other,5,0" } }, target)).toEqual({ argv: [...choose, "attach-session", "-t", "$1"], isInPlace: false });
-  expect(planFocus({ env: {} }, target).isInPlace).toBe(false);
-});
 
 // --- git ---------------------------------------------------------------------------------------------------------
 

@@ -175,7 +175,7 @@ test("a failed look at the processes ends nobody (D26)", async () => {
     platform: "darwin",
   });
   const monitor = createMonitor(sys, { profiles: () => [{ name: undefined, dir: config }] });
-  const scan = ["ps", "-axww", "-o", "pid=,ppid=,pgid=,tpgid=,tty=,stat=,lstart=,comm="];
+  const scan = ["ps", "-axww", ..."pid ppid pgid tpgid tty stat lstart comm".split(" ").flatMap((name) => ["-o", `${name}=`])];
   const some = ["ps", "-o", "pid=", "-o", "stat=", "-o", "lstart=", "-p", "7"];
   sys.expectRun(scan, { stdout: "    7     1     7     7 ttys001 S+   Fri Nov 20 11:59:00 2026 /usr/local/bin/claude\n" });
   expect(brief((await monitor.read()).sessions)).toEqual(["7 idle_done"]);

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import type { SessionFile } from "../src/claude-session.ts";
-import { isElsewhere, isOwner, isSameProcess, type ProcessStart, readProcess, readProcesses } from "../src/process.ts";
+import { isSameProcess, type ProcessStart, readProcess, readProcesses } from "../src/process.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 /** Field 22 is the start; 20 and 21 must not be taken for it. */
@@ -94,48 +93,10 @@ test.each<[pid: number, start: ProcessStart | undefined]>([
   expect(await readProcess(createFakeSys({ files: { "/proc/7/stat": stat(7, "claude", "S", "84997") } }), pid)).toEqual(start);
 });
 
-const file: SessionFile = { pid: 7, sessionId: "a", cwd: "/app", procStart: "84997", startedAt: 1_000_000 };
-const oldFile: SessionFile = { pid: 7, sessionId: "a", cwd: "/app" };
-
-test.each<[rule: string, owner: ProcessStart | undefined, file: SessionFile, isOwned: boolean]>([
-  ["the same number and start", { pid: 7, start: "84997" }, file, true],
-  ["no process", undefined, file, false],
-  ["another number", { pid: 8, start: "84997" }, file, false],
-  ["a reused number", { pid: 7, start: "99999" }, file, false],
-  ["before 2.1.158 the file has no start: the number must do", { pid: 7, start: "84997" }, oldFile, true],
-  ["where the system tells times, they are compared: the same", { pid: 7, start: "Fri", startedAt: 1_000_000 }, file, true],
-  ["the file is some seconds younger", { pid: 7, start: "Fri", startedAt: 1_000_000 - 59_999 }, file, true],
-  ["a minute is too much", { pid: 7, start: "Fri", startedAt: 1_000_000 - 60_000 }, file, false],
-  ["a process younger than the file by more is another", { pid: 7, start: "Fri", startedAt: 1_000_000 + 60_000 }, file, false],
-  ["a file without time", { pid: 7, start: "Fri", startedAt: 5 }, oldFile, true],
-])("owner: %s", (_, owner, session, isOwned) => {
-  expect(isOwner(owner, session)).toBe(isOwned);
-});
-
 test("Linux: a process that the system hides from us (hidepid) lives, whatever its start", async () => {
   const sys = createFakeSys();
   sys.alive.add(7);
   expect(await readProcess(sys, 7)).toEqual({ pid: 7, start: "" });
-  expect(isOwner({ pid: 7, start: "" }, file)).toBe(true);
-});
-
-const machine = "0123456789abcdef0123456789abcdef";
-const own = { "/etc/machine-id": `${machine}\n`, "/proc/self/ns/pid": "" };
-
-test.each<[rule: string, pidDomain: string | undefined, platform: NodeJS.Platform, isAway: boolean]>([
-  ["our own", `linux:${machine}:pid:[1]`, "linux", false],
-  ["a container on this machine", `linux:${machine}:pid:[4026532200]`, "linux", true],
-  ["another machine that shares the folder", "linux:ffffffffffffffffffffffffffffffff:pid:[1]", "linux", true],
-  ["a machine without an id", "linux::pid:[1]", "linux", false],
-  ["a container seen from macOS", `linux:${machine}:pid:[1]`, "darwin", true],
-  ["older versions do not say", undefined, "linux", false],
-  ["another form is not judged", "darwin:x", "darwin", false],
-])("elsewhere: %s", (_, pidDomain, platform, isAway) => {
-  const sys = {
-    ...createFakeSys({ platform, files: own }),
-    realPath: (path: string) => (path === "/proc/self/ns/pid" ? "pid:[1]" : undefined),
-  };
-  expect(isElsewhere(sys, pidDomain === undefined ? {} : { pidDomain })).toBe(isAway);
 });
 
 test.each<[rule: string, a: ProcessStart, b: ProcessStart, isSame: boolean]>([

@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import type { UserError } from "../src/errors.ts";
 import { readRegistry } from "../src/profiles.ts";
 import { diagnose, repair } from "../src/profiles-doctor.ts";
 import { planShare, planUnshare, plugins, renderPlan, type ShareItem, share, shareItems, unshare } from "../src/profiles-share.ts";
@@ -184,12 +185,27 @@ test("projects do not move under a live session; skills may", async () => {
     ".claude.a/skills/x": "1",
     [`.claude.a/sessions/${process.pid}.json`]: live(ownStart()),
   });
-  await expect(share(box.sys, box.a, find("projects"))).rejects.toThrow(
-    "has 1 live session, which write into projects".replace("write", "write"),
-  );
+  await expect(share(box.sys, box.a, find("projects"))).rejects.toThrow("has 1 live session, which write into projects");
   expect(box.read(".claude.a/projects/-w/1.jsonl")).toBe("a1");
   expect(box.link(".claude.a/projects")).toBeUndefined();
   await share(box.sys, box.a, find("skills"));
+});
+
+test("nor under one in a container that shares the folder, of which nothing can be told here; the way out is named", async () => {
+  const file = `.claude.a/sessions/${process.pid}.json`;
+  const away = JSON.stringify({ ...(JSON.parse(live(ownStart())) as object), pidDomain: "linux::pid:[1]" });
+  const box = createHome({ ".claude.a/projects/-w/1.jsonl": "a1", [file]: away });
+  const refusal = await share(box.sys, box.a, find("projects")).catch((error: UserError) => error);
+  expect(refusal).toMatchObject({
+    message: `${box.a} has 1 session in another container or machine, which may write into projects`,
+    hint: `end them there; one that was killed leaves its file behind: ${join(box.home, file)}`,
+  });
+  expect([box.read(".claude.a/projects/-w/1.jsonl"), box.link(".claude.a/projects")]).toEqual(["a1", undefined]);
+  box.sys.remove(join(box.home, file));
+  expect(await share(box.sys, box.a, find("projects"))).toBe("seeded shared SSOT and linked");
+  box.sys.writePrivate(join(box.home, file), away);
+  await expect(unshare(box.sys, box.a, find("projects"))).rejects.toThrow("in another container or machine");
+  expect(box.link(".claude.a/projects")).toBeDefined();
 });
 
 test("a session file that a dead process left behind stops nothing", async () => {

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import type { ProcessRow } from "../src/process-table.ts";
-import { type DeadSession, endOrphans, planReap, readSessionsForReap } from "../src/reap.ts";
-import type { FoundSession } from "../src/session-files.ts";
+import { type DeadSession, endOrphans, planReap, type ReapRow, readSessionsForReap, shortCommand } from "../src/reap.ts";
+import type { FoundSession } from "../src/sessions.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const second = 1000;
-const row = (pid: number, ppid: number, at: number, more: Partial<ProcessRow> = {}): ProcessRow => ({
+const row = (pid: number, ppid: number, at: number, more: Partial<ReapRow> = {}): ReapRow => ({
   ...{ pid, ppid, group: pid, start: String(at * 100), startedAt: at * second, command: `/bin/prog${pid}`, marks: {} },
+  ...{ program: `prog${pid}`, hasTerminal: false, isForeground: false },
   ...more,
 });
 /** Claude 50 of session `s` started at 100 s and is dead. */
@@ -15,7 +15,7 @@ const init = row(1, 0, 0, { command: "/sbin/init" });
 const self = row(99, 98, 500, { command: "csm reap" });
 const shell = row(98, 1, 400, { command: "bash" });
 
-test.each<[rule: string, rows: ProcessRow[], livePids: number[], pids: number[]]>([
+test.each<[rule: string, rows: ReapRow[], livePids: number[], pids: number[]]>([
   ["a mark of the dead claude", [row(60, 1, 200, { marks: { claudePid: 50 } })], [], [60]],
   ["its process group", [row(60, 1, 200, { group: 50 })], [], [60]],
   ["its parent's number, where the system keeps it", [row(60, 50, 200)], [], [60]],
@@ -90,7 +90,7 @@ const found = (pid: number, liveness: FoundSession["liveness"]): FoundSession =>
   file: { pid, sessionId: `s${pid}`, cwd: "/", startedAt: 5 },
 });
 
-test.each<[rule: string, pidFile: string, table: ProcessRow[], isDead: boolean, isLive: boolean]>([
+test.each<[rule: string, pidFile: string, table: ReapRow[], isDead: boolean, isLive: boolean]>([
   ["gone", "50 100\n", [], true, false],
   ["live, one second apart (D8, 104)", "50 99\n", [row(50, 1, 100)], false, true],
   ["live, two seconds apart", "50 102\n", [row(50, 1, 100)], false, true],
@@ -153,4 +153,19 @@ test.each<[rule: string, endsAt: "SIGTERM" | "SIGKILL" | undefined, start: strin
 
 test("endOrphans: a process that has ended already was gone, not failed (108)", async () => {
   expect([...(await endOrphans(createFakeSys(), [{ row: row(60, 1, 200), why: "", isCrash: true }], false))]).toEqual([[60, "gone"]]);
+});
+
+const wrapped = (run: string) =>
+  `/bin/bash -c source /home/dev/.claude/shell-snapshots/snapshot-bash-1-x.sh 2>/dev/null || true && shopt -u extglob && eval ${run} < /dev/null && pwd -P >| /tmp/cwd`;
+
+test.each<[command: string, short: string]>([
+  ["/usr/bin/node /srv/server.js --port 1", "node /srv/server.js --port 1"],
+  ["C:\\bin\\node.exe server.js", "node.exe server.js"],
+  ["[kthreadd]", "[kthreadd]"],
+  [wrapped("'while :; do sleep 1; done'"), "while :; do sleep 1; done"],
+  [wrapped(`'echo '"'"'a b'"'"''`), "echo 'a b'"],
+  [wrapped("make"), "make"],
+  ["/bin/bash -c eval 'x'", "bash -c eval 'x'"],
+])("shortCommand: %s", (command, short) => {
+  expect(shortCommand({ command })).toBe(short);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { SessionFile } from "../src/claude-session.ts";
 import type { LaunchRecord } from "../src/launch-record.ts";
 import { chooseTmuxName, labelOf, planRestore, type RestoreInput, type Skipped } from "../src/restore-plan.ts";
-import type { FoundSession } from "../src/session-files.ts";
+import type { FoundSession } from "../src/sessions.ts";
 
 const minute = 60_000;
 /** The machine came up at 100 min; it is 200 min now. */

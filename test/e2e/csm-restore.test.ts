@@ -191,6 +191,16 @@ test("csm open finds a session by the beginning of its id or its title, and neve
   await idleProcess(box, "shell", past.sessionId);
   const windows = await box.run(["tmux", "-u", "list-windows", "-t", "=shell", "-F", "#{window_name} #{window_active}"]);
   expect(windows.stdout).toMatch(/^\w+ 0\npast 1\n$/);
+
+  // Outside tmux this terminal shows it, as UTF-8 whatever its locale.
+  await box.run(["tmux", "-u", "kill-session", "-t", "=shell"]);
+  await until("ended once more", () => filesOf(box, past.sessionId).length === 0);
+  const argv = ["env", "-u", "TMUX", "LC_ALL=C", csmPath, "open", past.sessionId];
+  await box.run(["tmux", "-u", "new-session", "-d", "-s", "outer", "-x", "120", "-y", "40", ...argv]);
+  await until("shown", async () => {
+    const clients = await box.run(["tmux", "-u", "list-clients", "-F", "#{session_name} #{client_utf8}"]);
+    return clients.stdout === "past 1\n";
+  });
 });
 
 test.each([

@@ -1,0 +1,69 @@
+import { join } from "node:path";
+import { runProgram } from "./launch.ts";
+import { ancestors, type ProcessTable, readProcessTable } from "./process-table.ts";
+import type { Sys } from "./sys.ts";
+import { createTmux, type Pane } from "./tmux.ts";
+
+/**
+ * The pane that each of these processes runs in, whatever server it belongs to: the one whose program is the process or an
+ * ancestor of it. A pane id alone would not do, as each server counts from %0.
+ */
+export async function findPanes(
+  sys: Sys,
+  table: ProcessTable,
+  pids: readonly number[],
+  sockets: readonly string[] = [],
+): Promise<Map<number, Pane>> {
+  const panes = new Map<number, Pane>();
+  for (const socket of new Set([...sockets, ...listSockets(sys)]))
+    for (const pane of await listPanes(sys, socket)) if (!pane.isDead) panes.set(pane.pid, pane);
+  return new Map(
+    pids.flatMap((pid) => {
+      const holder = panes.size === 0 ? undefined : ancestors(table, pid).find((ancestor) => panes.has(ancestor));
+      const pane = holder === undefined ? undefined : panes.get(holder);
+      return pane === undefined ? [] : [[pid, pane]];
+    }),
+  );
+}
+
+/** The same for one process, which may be younger than any scan; `socket` where a server outside the usual folder is known of. */
+export async function findPane(sys: Sys, pid: number, socket?: string): Promise<Pane | undefined> {
+  return (await findPanes(sys, await readProcessTable(sys), [pid], socket === undefined ? [] : [socket])).get(pid);
+}
+
+/** The server of this terminal, and every other one of this user. */
+function listSockets(sys: Sys): string[] {
+  const own = sys.env.TMUX?.split(",")[0];
+  const dir = join(sys.env.TMUX_TMPDIR || "/tmp", `tmux-${sys.uid}`);
+  return [...(own === undefined || own === "" ? [] : [own]), ...sys.list(dir).map((name) => join(dir, name))];
+}
+
+async function listPanes(sys: Sys, socket: string): Promise<Pane[]> {
+  try {
+    return await createTmux(sys, socket).list();
+  } catch {
+    // No tmux on this machine, or something else at this place: the session is shown without its pane.
+    return [];
+  }
+}
+
+/** A call of tmux that shows a pane in this terminal. */
+export interface Show {
+  argv: string[];
+  /** This terminal's own tmux changes over to it; else tmux uses the terminal until its user leaves, and must not find itself inside one. */
+  isInPlace: boolean;
+}
+
+export function planShow(sys: Pick<Sys, "env">, pane: Pane): Show {
+  const isInPlace = sys.env.TMUX?.startsWith(`${pane.socketPath},`) === true;
+  const choose = ["select-window", "-t", pane.paneId, ";", "select-pane", "-t", pane.paneId, ";"];
+  const show = [isInPlace ? "switch-client" : "attach-session", "-t", pane.sessionId];
+  return { argv: ["-u", "-S", pane.socketPath, ...choose, ...show], isInPlace };
+}
+
+/** Becomes the tmux that shows the pane; returns its exit code only where a process cannot be replaced. */
+export function showPane(sys: Sys, pane: Pane): Promise<number> {
+  const { argv, isInPlace } = planShow(sys, pane);
+  const { TMUX: _, ...outside } = sys.env;
+  return runProgram(sys, "tmux", argv, isInPlace ? sys.env : outside);
+}

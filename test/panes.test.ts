@@ -1,0 +1,76 @@
+import { expect, test } from "bun:test";
+import type { SessionFile } from "../src/claude-session.ts";
+import { type Attach, findAttach } from "../src/launch-picker.ts";
+import { findPanes, planShow } from "../src/panes.ts";
+import { createFakeSys } from "./fake-sys.ts";
+
+const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";
+const pane = (id: string, pid: number, socket: string) => `$1␞main␞${id}␞1␞${pid}␞0␞0␞5␞${socket}\n`;
+
+test("a session is in the pane of its nearest ancestor, on the server that has it: an id alone would not do", async () => {
+  const dir = "/tmp/tmux-1000";
+  const sys = createFakeSys({ files: { [`${dir}/default`]: "", [`${dir}/other`]: "" }, env: {} });
+  sys.expectRun(["tmux", "-u", "-S", `${dir}/default`, "list-panes", "-a", "-F", format], { stdout: pane("%0", 50, `${dir}/default`) });
+  sys.expectRun(["tmux", "-u", "-S", `${dir}/other`, "list-panes", "-a", "-F", format], { stdout: pane("%0", 60, `${dir}/other`) });
+  const row = (pid: number, ppid: number) => [pid, { pid, ppid, start: "1", program: "x", hasTerminal: true, isForeground: true }] as const;
+  const table = new Map([row(50, 1), row(60, 1), row(61, 60), row(70, 61), row(80, 1)]);
+  const found = await findPanes(sys, table, [70, 80]);
+  expect([...found].map(([pid, { paneId, socketPath }]) => [pid, paneId, socketPath])).toEqual([[70, "%0", `${dir}/other`]]);
+  sys.done();
+});
+
+test("a pane is shown by the client of its own server, or by a tmux of this terminal; always as UTF-8", () => {
+  const shown = {
+    ...{ sessionId: "$1", sessionName: "m", paneId: "%3", isActive: true, pid: 1, isDead: false, serverPid: 5, socketPath: "/s" },
+  };
+  const choose = ["-u", "-S", "/s", "select-window", "-t", "%3", ";", "select-pane", "-t", "%3", ";"];
+  const inside = { argv: [...choose, "switch-client", "-t", "$1"], isInPlace: true };
+  const outside = { argv: [...choose, "attach-session", "-t", "$1"], isInPlace: false };
+  expect(planShow({ env: { TMUX: "/s,5,0" } }, shown)).toEqual(inside);
+  expect(planShow({ env: { TMUX: "/other,5,0" } }, shown)).toEqual(outside);
+  expect(planShow({ env: { TMUX: "" } }, shown)).toEqual(outside);
+  expect(planShow({ env: {} }, shown)).toEqual(outside);
+});
+
+const file = (more: Partial<SessionFile>): SessionFile => ({
+  pid: 100,
+  sessionId: "3f2a1b4c-0000-4000-8000-000000000001",
+  cwd: "/w",
+  ...more,
+});
+/** The program's own name says nothing: a native installation is called by its version (D2). */
+const stat = (pid: number, ppid: number) => `${pid} (2.1.329) S ${[ppid, ...Array(17).fill(0)].join(" ")} 555 0`;
+
+test("a live background session is shown by claude itself, one in a plain terminal not at all", async () => {
+  const background: Attach = { kind: "background", args: ["attach", "3f2a1b4c"], place: "background" };
+  expect(await findAttach(createFakeSys(), file({ kind: "bg" }))).toEqual(background);
+  expect(await findAttach(createFakeSys(), file({}))).toBeUndefined();
+});
+
+test.each<[rule: string, parents: Record<number, number>, answers: string[], place: string | undefined]>([
+  ["started by a shell in the pane", { 50: 9, 100: 50 }, ["%3 50", ""], "tmux session main, /tmp/tmux-1000/default %3"],
+  ["on the server that csd started it on", { 50: 9, 100: 50 }, ["", "%3 50"], "tmux session main, /far %3"],
+  ["a pane of the same number on another server is not taken for it", { 50: 9, 100: 1 }, ["%3 50", ""], undefined],
+  ["a ring of parents ends the search", { 100: 101, 101: 100 }, ["%3 50", ""], undefined],
+])("a live session in a pane: %s", async (_, parents, [near = "", far = ""], place) => {
+  const rows = Object.entries(parents).map(([pid, ppid]) => [`/proc/${pid}/stat`, stat(Number(pid), ppid)]);
+  const sidecar = { name: "n", session_id: file({}).sessionId, cwd: "/w", backend: "claude", jsonl_path: "/t", created: 1, socket: "/far" };
+  const sys = createFakeSys({
+    files: {
+      ...Object.fromEntries(rows),
+      "/tmp/tmux-1000/default": "",
+      "/home/dev/.local/state/csd/sessions/n.json": JSON.stringify(sidecar),
+    },
+  });
+  const answer = (socket: string, text: string) => {
+    const [id = "", pid = ""] = text.split(" ");
+    const stdout = text === "" ? "" : pane(id, Number(pid), socket);
+    sys.expectRun(["tmux", "-u", "-S", socket, "list-panes", "-a", "-F", format], { stdout });
+  };
+  answer("/far", far);
+  answer("/tmp/tmux-1000/default", near);
+  const found = await findAttach(sys, file({ tmux: "main:@1.%3" }));
+  const shown = found?.kind === "pane" ? `${found.place}, ${found.pane.socketPath} ${found.pane.paneId}` : undefined;
+  expect(shown).toBe(place);
+  sys.done();
+});
