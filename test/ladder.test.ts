@@ -221,7 +221,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["the exit", /\bprocess\.exit\b/, "main"],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, "sys statusline-record statusline stub"],
   ["chance", /\bMath\.random\b|\bcrypto\./, "sys stub"],
-  ["the process table", /"ps", "-|\/proc\/(?:\$\{\w+\}\/)?stat\b/, "process-ps process process-table foreground"],
+  ["the process table", /\["ps",|\/proc\/(?:\$\{\w+\}\/)?stat\b/, "process-ps process process-table foreground"],
   ["session files", /\bparseSessionFile\(/, "claude-session session-file"],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
   ["citty", /from "citty"/, "cmd-record"],
