@@ -1,7 +1,8 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { type Driven, publicDriven } from "./driven.ts";
-import { createDriver, readAll } from "./driver.ts";
+import { createDriver } from "./driver.ts";
+import { readAll } from "./observe.ts";
 
 export const psCommand = command({
   name: "csd ps",

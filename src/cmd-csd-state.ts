@@ -1,6 +1,7 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked, readState } from "./driver.ts";
+import { createDriver, findTracked } from "./driver.ts";
+import { readState } from "./observe.ts";
 
 export const stateCommand = command({
   name: "csd state",

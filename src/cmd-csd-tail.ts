@@ -1,8 +1,9 @@
 import type { ChannelEvent } from "./channel.ts";
 import { wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked, readOwnSession, settleTranscript } from "./driver.ts";
+import { createDriver, findTracked, readOwnSession } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { settleTranscript } from "./observe.ts";
 import { printableLine } from "./sanitize.ts";
 import { readLines } from "./tail.ts";
 import { renderTranscript } from "./transcript-facts.ts";

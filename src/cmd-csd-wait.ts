@@ -1,10 +1,10 @@
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findTracked } from "./driver.ts";
-import { streamEvents, waitForStatus } from "./driver-watch.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
 import type { Status } from "./status.ts";
 import { statuses, statusRow } from "./statuses.ts";
+import { streamEvents, waitForStatus } from "./watch.ts";
 
 const restStatuses = statuses.filter((status) => statusRow(status).isAtRest);
 

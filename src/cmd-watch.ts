@@ -1,12 +1,14 @@
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { healthSettings } from "./health-settings.ts";
+import { present } from "./json.ts";
 import { createLog } from "./log.ts";
 import { createMonitor } from "./monitor.ts";
-import { type FleetEvent, watchFleet } from "./monitor-watch.ts";
 import { printableLine } from "./sanitize.ts";
 import { type LiveSession, sessionJson } from "./session.ts";
+import type { Verdict } from "./status.ts";
 import { stateWords } from "./statuses.ts";
+import { type Change, watchSessions } from "./watch.ts";
 
 export const watchCommand = command({
   name: "csm watch",
@@ -44,12 +46,36 @@ export const watchCommand = command({
       return true;
     };
     try {
-      await watchFleet(monitor, app.sys.now, seconds * 1000, print);
+      const number = createNumbering();
+      await watchSessions(monitor, app.sys.now, (change) => print(number(change, app.sys.now())), seconds * 1000);
     } finally {
       monitor.close();
     }
   },
 });
+
+/** What `csm watch` tells; `id` counts from 1 and `at` is epoch ms. */
+export interface FleetEvent {
+  event: "initial" | "change" | "gone" | "heartbeat";
+  id: number;
+  at: number;
+  session?: LiveSession;
+  /** The state before; undefined for one that was not there. */
+  old?: Verdict;
+}
+
+/** Makes a numbered event of each change, and a heartbeat of a silence. */
+export function createNumbering(): (change: Change<LiveSession> | undefined, at: number) => FleetEvent {
+  let id = 0;
+  return (change, at) => {
+    id++;
+    if (change === undefined) return { event: "heartbeat", id, at };
+    const { kind, session, old } = change;
+    const event = kind === "first" ? "initial" : kind === "new" ? "change" : kind;
+    const ended = { ...session, verdict: { status: "dead", source: "process", age_ms: 0 } as const, since: at };
+    return { event, id, at, session: kind === "gone" ? ended : session, ...present({ old }) };
+  };
+}
 
 const defaultTemplate = "{time} {event} {name} {state}";
 

@@ -5,9 +5,10 @@ import type { Theme } from "./dashboard-theme.ts";
 import { type Frame, renderDashboard } from "./dashboard-view.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import type { Feed } from "./monitor.ts";
+import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import { openTerminal, type Terminal } from "./tty.ts";
+import type { Feed } from "./watch.ts";
 
 /** Writes what is drawn as an asciicast (version 2), which `asciinema play` shows. */
 export function createRecorder(sys: Pick<Sys, "now" | "overwrite" | "appendPrivate" | "env">, path: string) {
@@ -38,7 +39,7 @@ export function createRecorder(sys: Pick<Sys, "now" | "overwrite" | "appendPriva
 
 export interface DashboardOptions {
   sys: Sys;
-  feed: Feed;
+  feed: Feed<LiveSession>;
   actions: Actions;
   theme: Theme;
   home: string;

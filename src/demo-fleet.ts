@@ -1,10 +1,10 @@
 import type { Actions } from "./actions.ts";
 import { UserError } from "./errors.ts";
 import { judgeHealth } from "./health.ts";
-import type { Feed } from "./monitor.ts";
 import type { LiveSession, Meter } from "./session.ts";
 import type { Choice, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
+import type { Feed } from "./watch.ts";
 import { createWork, type Work } from "./work.ts";
 
 /** One session of the simulated fleet. */
@@ -311,7 +311,7 @@ function simulateWork(part: Part, index: number, root: string, now: number): Wor
 }
 
 /** The fleet as a source for the dashboard; what is done to it has its effect. */
-export function createSimulation(sys: Pick<Sys, "now" | "sleep">): { feed: Feed; actions: Actions } {
+export function createSimulation(sys: Pick<Sys, "now" | "sleep">): { feed: Feed<LiveSession>; actions: Actions } {
   const startedAt = sys.now();
   const deeds: Deed[] = [];
   const act = (session: LiveSession, kind: Deed["kind"], words: string): Promise<string> => {

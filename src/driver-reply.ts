@@ -3,10 +3,11 @@ import { chooseGate, type HeldGate } from "./channel.ts";
 import { gateFingerprint } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
-import { type Driver, look, readOwnSession, readSignals, type Target } from "./driver.ts";
+import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
 import { type Answered, answerByKeys, fillForm, refuseByKeys, requireText } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
+import { readSignals } from "./observe.ts";
 import { isGateUntold, type Signals } from "./status.ts";
 
 /** What was answered, and how it reached claude. */

@@ -3,11 +3,11 @@ import { killSession } from "./driver-kill.ts";
 import { sendPrompt } from "./driver-prompt.ts";
 import { answerGate } from "./driver-reply.ts";
 import { type SpawnOptions, spawnSession } from "./driver-spawn.ts";
-import { waitForStatus } from "./driver-watch.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import type { Verdict } from "./status.ts";
 import { isAtRest } from "./statuses.ts";
+import { waitForStatus } from "./watch.ts";
 
 export interface RunOptions {
   prompt: string;

@@ -1,18 +1,17 @@
-import { join } from "node:path";
-import { toSignals } from "./channel.ts";
+import { dirname, join } from "node:path";
 import type { Screen } from "./claude-screen.ts";
 import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, type Turn } from "./claude-transcript.ts";
-import { isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./driver.ts";
+import { type Target, trackedTarget } from "./driver.ts";
 import type { Checkout } from "./git.ts";
 import { present } from "./json.ts";
 import type { Entry } from "./monitor-roster.ts";
-import { transcriptPath } from "./paths.ts";
+import { createObserver, quietGateMs, type TurnReader } from "./observe.ts";
 import { type Agent, kindOfSession, type LiveSession, unknownFormat } from "./session.ts";
-import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
+import type { Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTail, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-import { findTranscript } from "./transcript-read.ts";
+import { channelFolders } from "./watch.ts";
 import { addEvents, createWork, type Work } from "./work.ts";
 
 /** Reads a session's sub-agents; those that have finished are not read again. */
@@ -71,15 +70,12 @@ function parseAgent(dir: string, name: string, text: string | undefined): Agent 
 }
 
 /** What a growing transcript tells; a look reads the bytes that are new and no others. */
-export interface Follower {
-  path: string;
-  /** Undefined while there is no file. */
+export interface Follower extends TurnReader {
   turn: Turn | undefined;
   /** From where reading began: a long transcript is read from its end. */
   work: Work;
   /** Lines were read and none was of a known form. */
   isUnknownFormat: boolean;
-  /** True when something new was read. */
   read(): boolean;
 }
 
@@ -175,17 +171,14 @@ export interface Tracker {
   hasGrown(): boolean;
   /** The transcript that is followed. */
   transcript(): string | undefined;
-  /** False while a signal is known to be on its way; what was last known for certain is shown till then. */
+  /** Folders in which a change tells of this session. */
+  folders(): string[];
   describe(): { session: LiveSession; isSettled: boolean };
 }
 
-const lookupEveryMs = 5000;
-/** The clock of folders is coarse: two changes at once look like one. */
-const hooksEveryMs = 1000;
+const searchEveryMs = 5000;
 const restMs = 5000;
-const recaptureMs = 5000;
-/** So long an unpainted gate of an unknown kind may stay unsaid. */
-const quietGateMs = 400;
+const screenMaxAgeMs = 5000;
 
 /** What all trackers use together. */
 export interface Shared {
@@ -200,95 +193,45 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
   const agents = createAgentReader(sys);
   let follower: Follower | undefined;
   let target: Target | undefined;
-  let hooks: { key: string; status: string; at: number; askedAt: number; signals: HookSignals } | undefined;
-  let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
-  let grew = false;
   let polledAt = Number.NEGATIVE_INFINITY;
   let found: Agent[] = [];
-  let lookedUpAt = Number.NEGATIVE_INFINITY;
-  let last: { verdict: Verdict; since: number; key: string } | undefined;
+  const openTranscript = (path: string): Follower => {
+    follower = createFollower(sys, path, shared.lines, shared.historyBytes);
+    return follower;
+  };
+  const observer = createObserver(sys, { openTranscript, searchEveryMs, screenMaxAgeMs });
 
-  const screenKey = () => `${tracker.entry.file?.status}:${tracker.entry.file?.statusUpdatedAt}:${tracker.entry.file?.sessionId}`;
-  const followTranscript = () => {
-    const { file, driven, profile } = tracker.entry;
-    const configDir = profile?.dir ?? "";
-    const id = file?.sessionId ?? driven?.session_id;
-    if (id === undefined || profile === undefined) return;
-    if (follower === undefined || !follower.path.endsWith(`${id}.jsonl`)) {
-      follower = undefined;
-      const direct = transcriptPath(configDir, file?.cwd ?? driven?.cwd ?? "", id);
-      const isThere = sys.modifiedAt(direct) !== undefined;
-      const isDue = sys.now() - lookedUpAt >= lookupEveryMs;
-      if (!isThere && isDue) lookedUpAt = sys.now();
-      const path = isThere ? direct : isDue ? findTranscript(sys, { configDir, ...(driven ? { driven } : {}) }, file) : undefined;
-      if (path !== undefined) follower = createFollower(sys, path, shared.lines, shared.historyBytes);
-    }
-    grew = follower?.read() ?? false;
-    found = follower === undefined ? [] : agents.read(follower.path);
-  };
-  const readHooks = async () => {
-    const channel = target?.channel;
-    if (channel === undefined) return;
-    const status = `${tracker.entry.file?.status} ${tracker.entry.file?.statusUpdatedAt}`;
-    // A hook only matters around a change of the status; a session at rest is asked now and then.
-    const isAsked = tracker.entry.file?.status === "idle" && hooks?.status === status && hooks.signals.gate === undefined;
-    if (isAsked && hooks !== undefined && sys.now() - hooks.askedAt < restMs) return;
-    const key = `${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${sys.modifiedAt(join(channel.dir, "gates"))}`;
-    // A gate whose hook has died keeps its file: as long as one is held, ask again.
-    if (hooks?.key === key && hooks.signals.gate === undefined && sys.now() - hooks.at < hooksEveryMs) {
-      Object.assign(hooks, { status, askedAt: sys.now() });
-      return;
-    }
-    hooks = { key, status, at: sys.now(), askedAt: sys.now(), signals: toSignals(await channel.readEvents(), await channel.readGates()) };
-  };
-  const signals = (): Signals => {
-    const { entry } = tracker;
-    const current = screen !== undefined && screen.of === screenKey() ? screen.screen : undefined;
-    return {
-      now: sys.now(),
-      isAlive: entry.isAlive !== false,
-      startedAt: entry.file?.startedAt ?? entry.startedAt ?? (entry.driven?.created ?? 0) * 1000,
-      ...present({ session: entry.file, turn: follower?.turn }),
-      ...(hooks === undefined ? {} : { hooks: hooks.signals }),
-      ...present({ screen: current }),
-    };
-  };
   const tracker: Tracker = {
     entry: first,
     pane: undefined,
     needsCapture: false,
     async take(entry) {
-      if (entry.driven !== tracker.entry.driven || target === undefined) {
+      if (entry.driven !== tracker.entry.driven || target === undefined)
         target = entry.driven === undefined ? undefined : trackedTarget(sys, entry.driven);
-      }
       const isQuiet = isAtRest(entry, tracker.entry, sys.now()) && sys.now() - polledAt < restMs;
       tracker.entry = entry;
-      grew = false;
-      if (isQuiet) tracker.needsCapture = false;
-      if (entry.isAlive === false || isQuiet) return;
+      const { isAlive, file: session, driven, profile } = entry;
+      const startedAt = session?.startedAt ?? entry.startedAt ?? (driven?.created ?? 0) * 1000;
+      const seen = { isAlive, startedAt, ...present({ session, driven, configDir: profile?.dir, channel: target?.channel }) };
+      await observer.take(seen, isQuiet);
+      tracker.needsCapture = !isQuiet && entry.where === undefined && observer.wantsScreen();
+      if (isAlive === false || isQuiet) return;
       polledAt = sys.now();
-      followTranscript();
-      await readHooks();
-      const isStale = screen === undefined || screen.of !== screenKey() || sys.now() - screen.at >= recaptureMs;
-      const isYoung = sys.now() - (entry.file?.statusUpdatedAt ?? 0) < settleMs;
-      const isUnpainted = isYoung && screen?.screen?.gate === undefined && entry.file?.status === "waiting";
-      tracker.needsCapture = entry.where === undefined && needsScreen(entry.file) && (isStale || isUnpainted);
+      const path = observer.transcript();
+      if (path === undefined) follower = undefined;
+      found = path === undefined ? [] : agents.read(path);
     },
-    show(current) {
-      screen = { of: screenKey(), at: sys.now(), screen: current };
+    show: observer.show,
+    hasGrown: observer.hasGrown,
+    transcript: observer.transcript,
+    folders() {
+      const path = observer.transcript();
+      const own = path === undefined ? [] : [dirname(path)];
+      return target === undefined || tracker.entry.isAlive !== true ? own : [...own, ...channelFolders(target)];
     },
-    hasGrown: () => grew,
-    transcript: () => follower?.path,
     describe() {
-      const now = signals();
-      const isReady = entryIsFixed(tracker.entry) || isSaid(now, tracker.pane !== undefined);
-      const verdict =
-        isReady || last === undefined || isOverdue(now) ? decide(tracker.entry, now) : aged(last.verdict, now.now - last.since);
-      const key = `${verdict.status} ${tracker.entry.file?.statusUpdatedAt ?? 0}`;
-      // A source without a time of its own tells the moment of reading: the first reading counts.
-      if (last?.key !== key || verdict.age_ms > 0) last = { verdict, key, since: now.now - verdict.age_ms };
-      else last = { ...last, verdict };
-      return { session: compose(last.verdict, last.since), isSettled: isReady };
+      const { verdict, since, isSettled } = observer.judge({ hasPane: tracker.pane !== undefined, gateMs: quietGateMs });
+      return { session: compose(verdict, since), isSettled };
     },
   };
   const compose = (verdict: Verdict, since: number): LiveSession => {
@@ -330,30 +273,6 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
 /** Idle for a while, and its file says nothing new: its transcript stands still. One whose status is published moves that first. */
 const isAtRest = ({ file }: Entry, before: Entry, now: number): boolean =>
   file !== undefined && file === before.file && file.status === "idle" && now - (file.statusUpdatedAt ?? now) > restMs;
-
-const entryIsFixed = (entry: Entry): boolean => entry.isAlive !== true;
-
-/** A pid that means nothing here proves neither life nor rest: what the file says is told as hearsay, never as a state. */
-function decide(entry: Entry, signals: Signals): Verdict {
-  if (entry.isAlive !== undefined) return decideStatus(signals);
-  const at = entry.file?.statusUpdatedAt ?? entry.file?.startedAt ?? signals.now;
-  return { status: "unknown", source: "session-file", age_ms: Math.max(0, signals.now - at) };
-}
-
-const aged = (verdict: Verdict, age_ms: number): Verdict => ({ ...verdict, age_ms: Math.max(0, age_ms) });
-
-/** Without a pane no dialog will be seen: the call, or the kind of waiting, has to do. */
-function isSaid(signals: Signals, hasPane: boolean): boolean {
-  const { session, screen, turn, hooks, now } = signals;
-  if (session?.status !== "waiting" || screen?.gate !== undefined) return isSettled(signals);
-  const isTold = hooks?.gate !== undefined || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor === "dialog open";
-  return !hasPane && (isTold || now - (session.statusUpdatedAt ?? 0) >= quietGateMs);
-}
-
-const isOverdue = ({ session, now }: Signals): boolean => {
-  const limit = session?.status === "waiting" ? quietGateMs : settleMs;
-  return now - (session?.statusUpdatedAt ?? 0) >= limit;
-};
 
 function describeUnknown(entry: Entry, follower: Follower | undefined): string | undefined {
   const { file, where } = entry;

@@ -1,24 +1,23 @@
-import { dirname, join } from "node:path";
-import { channelDir, gatesDir } from "./channel.ts";
+import { join } from "node:path";
 import { createPriceTable } from "./claude-prices.ts";
 import { parseScreen } from "./claude-screen.ts";
-import { settleMs, settleStepMs } from "./driver.ts";
 import { createCheckoutReader } from "./git.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
 import { present } from "./json.ts";
 import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
+import { captureScreens, settleMs, settleStepMs } from "./observe.ts";
 import { findPane, findPanes } from "./panes.ts";
 import { drivenDir, sessionsDir, statuslineDir } from "./paths.ts";
 import { readPriceOverrides } from "./price-settings.ts";
 import { profileDirs } from "./profiles.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./session.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
-import type { Sys } from "./sys.ts";
-import type { Watch } from "./sys-files.ts";
+import { type Sys, until } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
-import { createTmux, type Pane } from "./tmux.ts";
+import type { Pane } from "./tmux.ts";
+import { createWakeup, type Feed } from "./watch.ts";
 
 /** What Claude Code has told the status line of a session, read again when it has changed. */
 export function createSampleReader(sys: Sys): (sessionId: string) => StatuslineSample | undefined {
@@ -60,16 +59,8 @@ export function withSample(meter: Meter | undefined, sample: StatuslineSample, a
   return { source: "transcript", ...meter, ...context, ...cost, ...cache };
 }
 
-/** Where sessions come from, again and again: the monitor, or a script. */
-export interface Feed {
-  read(): Promise<{ sessions: LiveSession[]; hidden?: number }>;
-  /** Resolves at a sign of change, or after `timeoutMs`. */
-  next(timeoutMs: number): Promise<void>;
-  close(): void;
-}
-
 /** Every session of every profile, kept up to date: a look costs what is new. */
-export interface Monitor extends Feed {
+export interface Monitor extends Feed<LiveSession> {
   /** What is known now. */
   read(): Promise<Look>;
   /** The same, once nothing that is known to come is outstanding; at most 1.5 s. */
@@ -126,7 +117,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   };
   const trackers = new Map<string, Tracker>();
   const soughtAt = new WeakMap<Tracker, number>();
-  let watch: { paths: string; watch: Watch } | undefined;
+  const wakeup = createWakeup(sys);
   let isUnsettled = false;
   let readAt = 0;
 
@@ -149,20 +140,18 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const shown = [...trackers.values()].filter((tracker) => tracker.needsCapture);
     if (shown.length === 0) return;
     await locate(shown);
-    for (const [socket, group] of Map.groupBy(
-      shown.filter((tracker) => tracker.pane !== undefined),
-      (tracker) => tracker.pane?.socketPath ?? "",
-    )) {
-      const captures = await createTmux(sys, socket)
-        .captureAll(group.map((tracker) => tracker.pane?.paneId ?? ""))
-        // The server went away between two looks.
-        .catch(() => new Map<string, { pane: Pane; text: string }>());
-      for (const tracker of group) {
-        const capture = captures.get(tracker.pane?.paneId ?? "");
-        const isSame = capture !== undefined && !capture.pane.isDead && capture.pane.pid === tracker.pane?.pid;
-        if (!isSame) tracker.pane = undefined;
-        tracker.show(isSame ? parseScreen(capture.text) : undefined);
-      }
+    const seen = shown.flatMap((tracker) => (tracker.pane === undefined ? [] : { tracker, pane: tracker.pane }));
+    const captures = await captureScreens(
+      sys,
+      seen.map(({ pane }) => pane),
+      // A server may go away between two looks.
+      true,
+    );
+    for (const [index, { tracker, pane }] of seen.entries()) {
+      const capture = captures[index];
+      const isSame = capture !== undefined && !capture.pane.isDead && capture.pane.pid === pane.pid;
+      if (!isSame) tracker.pane = undefined;
+      tracker.show(isSame ? parseScreen(capture.text) : undefined);
     }
   };
   /** One call per tmux server, and only when a session has a screen to read whose pane is not known yet. */
@@ -225,45 +214,28 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     last = look.catch(() => undefined);
     return look;
   };
-  const watched = (): string[] => {
+  const folders = (): string[] => {
     const dirs = (profiles?.list ?? []).map((profile) => sessionsDir(profile.dir));
-    const own = [...trackers.values()].flatMap(({ entry }) => {
-      if (entry.isAlive !== true) return [];
-      const channel = entry.driven === undefined ? [] : [channelDir(sys, entry.driven.name), gatesDir(channelDir(sys, entry.driven.name))];
-      return channel;
-    });
-    const transcripts = [...trackers.values()].flatMap((tracker) => tracker.transcript() ?? []).map((path) => dirname(path));
-    return [...new Set([drivenDir(sys), ...dirs, ...own, ...transcripts])].sort();
+    return [drivenDir(sys), ...dirs, ...[...trackers.values()].flatMap((tracker) => tracker.folders())];
   };
   return {
     read,
     async readSettled() {
-      const deadline = sys.now() + settleMs;
-      for (;;) {
-        const look = await read();
-        if (look.isSettled || sys.now() >= deadline) return look;
-        await sys.sleep(settleStepMs);
-      }
+      let look: Look | undefined;
+      await until(sys, sys.now() + settleMs, settleStepMs, async () => {
+        look = await read();
+        return look.isSettled ? true : undefined;
+      });
+      return look ?? read();
     },
     async next(timeoutMs) {
-      const paths = watched();
-      const key = paths.join("\n");
-      if (watch?.paths !== key) {
-        watch?.watch.close();
-        watch = { paths: key, watch: sys.watch(paths) };
-        // What changed since the last look went unseen there: look again at once.
-        return;
-      }
-      await watch.watch.next(isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
+      await wakeup.next(folders(), isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
       // A session that streams writes many times a second: one look is for all of it.
       const restMs = shortestGapMs - (sys.now() - readAt);
       if (restMs > 0) await sys.sleep(restMs);
     },
     findPane: ({ key, pid }) => findPane(sys, pid, trackers.get(key)?.entry.driven?.socket),
-    close() {
-      watch?.watch.close();
-      watch = undefined;
-    },
+    close: wakeup.close,
   };
 }
 

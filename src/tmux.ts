@@ -7,6 +7,8 @@ import type { RunResult, Sys } from "./sys.ts";
  * and pattern and takes for windows.
  */
 export interface Tmux {
+  /** Undefined: the server of `$TMUX`, or the user's default one. */
+  readonly socketPath: string | undefined;
   /** `tmux 3.3a`. Throws with the way to install it where tmux is missing. */
   readVersion(): Promise<string>;
   /** Starts `argv` in a new detached session and keeps its last screen if it ends. Fails when the name is taken. */
@@ -88,7 +90,6 @@ const fields = [
 ] as const;
 const format = fields.map((field) => `#{${field}}`).join(separator);
 
-/** `socketPath` undefined: the server of `$TMUX`, or the user's default one. */
 export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, socketPath?: string): Tmux {
   const call = async (args: readonly string[], input?: string): Promise<RunResult> => {
     // -u: without it, under LC_ALL=C, tmux 3.3a turns the separator into `_`.
@@ -115,6 +116,7 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
   const list = async (): Promise<Pane[]> => parsePanes((await find(["list-panes", "-a", "-F", format])) ?? "");
 
   return {
+    socketPath,
     readVersion: async () => (await must(["-V"])).trim(),
     async create({ name, cwd, width, height, argv }) {
       const size = ["-x", String(width), "-y", String(height)];

@@ -23,8 +23,11 @@ interface Place {
   driven?: { session_id: string; cwd: string; jsonl_path: string };
 }
 
-/** The slug says where to look first; the id decides, since /clear changes it and folders can share a slug. */
-export function findTranscript(sys: Sys, target: Place, session: SessionFile | undefined): string | undefined {
+/**
+ * The slug says where to look first; the id decides, since /clear changes it and folders can share a slug. `isSearched`: in every
+ * folder, if need be.
+ */
+export function findTranscript(sys: Sys, target: Place, session: SessionFile | undefined, isSearched = true): string | undefined {
   const { driven } = target;
   const id = session?.sessionId ?? driven?.session_id;
   if (id === undefined) return undefined;
@@ -35,7 +38,7 @@ export function findTranscript(sys: Sys, target: Place, session: SessionFile | u
   ];
   const projects = projectsDir(target.configDir);
   const known = first.find((path) => sys.modifiedAt(path) !== undefined);
-  if (known !== undefined) return known;
+  if (known !== undefined || !isSearched) return known;
   for (const folder of sys.list(projects)) {
     const path = join(projects, folder, `${id}.jsonl`);
     if (sys.modifiedAt(path) !== undefined) return path;

@@ -1,16 +1,16 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { checkTemplate, eventJson, fillTemplate } from "../src/cmd-watch.ts";
+import { checkTemplate, createNumbering, eventJson, fillTemplate } from "../src/cmd-watch.ts";
 import { createRecorder } from "../src/dashboard.ts";
 import { chooseTheme } from "../src/dashboard-theme.ts";
 import { readCheckout } from "../src/git.ts";
 import { createSampleReader, withSample } from "../src/monitor.ts";
 import { createAgentReader, createFollower } from "../src/monitor-follow.ts";
-import { createComparison } from "../src/monitor-watch.ts";
 import { statuslineDir } from "../src/paths.ts";
-import type { Meter } from "../src/session.ts";
+import type { LiveSession, Meter } from "../src/session.ts";
 import { parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createLineBuffer } from "../src/tail.ts";
+import { createComparison } from "../src/watch.ts";
 import { createFakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
@@ -107,12 +107,13 @@ test("sub-agents: at work until their file says finished; torn and foreign files
 // --- watch -------------------------------------------------------------------------------------------------------
 
 test("the first look is told whole, then changes, then what has gone; ids count on", () => {
-  const comparison = createComparison();
+  const compare = createComparison<LiveSession>();
+  const number = createNumbering();
   const idle = session("a", { status: "idle_done" });
   const gate = { ...blocked("a", "ls"), key: idle.key };
-  const told = (...sessions: Parameters<typeof comparison.compare>[0]) =>
-    comparison
-      .compare(sessions, testNow)
+  const told = (...sessions: LiveSession[]) =>
+    compare(sessions)
+      .map((change) => number(change, testNow))
       .map(({ event, id, session: one, old }) => `${id} ${event} ${one?.name} ${old?.status ?? "-"}>${one?.verdict.status}`);
   expect(told(idle)).toEqual(["1 initial a ->idle_done"]);
   expect(told(idle)).toEqual([]);
@@ -122,12 +123,12 @@ test("the first look is told whole, then changes, then what has gone; ids count 
   expect(told({ ...blocked("a", "rm"), key: idle.key })).toEqual(["3 change a blocked>blocked"]);
   expect(told({ ...blocked("a", "rm"), key: idle.key, sessionId: "cleared" })).toEqual(["4 change a blocked>blocked"]);
   expect(told(blocked("b", "ls"))).toEqual(["5 change b ->blocked", "6 gone a blocked>dead"]);
-  expect(comparison.heartbeat(testNow).id).toBe(7);
+  expect(number(undefined, testNow)).toEqual({ event: "heartbeat", id: 7, at: testNow });
 });
 
 test("a line of csm watch --json has its time, its id and the state before", () => {
-  const [event] = createComparison().compare([blocked("a", "ls")], testNow);
-  expect(event === undefined ? undefined : eventJson(event)).toMatchObject({
+  const [change] = createComparison<LiveSession>()([blocked("a", "ls")]);
+  expect(eventJson(createNumbering()(change, testNow))).toMatchObject({
     event: "initial",
     id: 1,
     at: testNow,

@@ -1,0 +1,385 @@
+import { join } from "node:path";
+import { gatesDir, toSignals } from "./channel.ts";
+import type { Screen } from "./claude-screen.ts";
+import type { SessionFile } from "./claude-session.ts";
+import type { Turn } from "./claude-transcript.ts";
+import type { Driven } from "./driven.ts";
+import { type Driver, isPaneOf, isRecorded, type Target, trackedTarget } from "./driver.ts";
+import { present } from "./json.ts";
+import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
+import { readSessionOf } from "./session-file.ts";
+import {
+  decideStatus,
+  type HookSignals,
+  isGateUntold,
+  isPaneUnsettled,
+  isTranscriptBehind,
+  isTranscriptLate,
+  type Signals,
+  type Verdict,
+} from "./status.ts";
+import { type Sys, until } from "./sys.ts";
+import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
+
+/** What others have read of a session: who it is, and what its own file says. */
+export interface Seen extends Pick<Partial<Target>, "configDir" | "driven" | "channel"> {
+  /** Undefined where that cannot be known from here. */
+  isAlive: boolean | undefined;
+  /** Epoch ms. */
+  startedAt?: number;
+  session?: SessionFile;
+}
+
+/** The newest turn of one transcript. */
+export interface TurnReader {
+  readonly path: string;
+  /** Undefined while there is no file. */
+  readonly turn: Turn | undefined;
+  /** True when something new was read. */
+  read(): boolean | Promise<boolean>;
+}
+
+export interface ObserverOptions {
+  /** How transcripts are read; by default the end of one, again when it has changed. */
+  openTranscript?: (path: string) => TurnReader;
+  /** A transcript that is not where its folder says is searched for this often. */
+  searchEveryMs?: number;
+  /** A screen is read again after this time. */
+  screenMaxAgeMs?: number;
+}
+
+/** What a reader of verdicts can do with. */
+export interface Patience {
+  /** False where no dialog will ever be seen: the call, or the kind of waiting, has to do. */
+  hasPane?: boolean;
+  /** A gate that its hook has told need not be painted: its options are missing then. */
+  isHeldEnough?: boolean;
+  /** So long after a gate came up the state before it is shown, if nothing tells yet what it asks. */
+  gateMs?: number;
+}
+
+export interface Judgement {
+  /** What was last known for certain, while a signal is known to be on its way. */
+  verdict: Verdict;
+  /** Epoch ms at which the state began, as far as its source tells. */
+  since: number;
+  /** Nothing that is known to come is outstanding, or the time for it is over. */
+  isSettled: boolean;
+  /** The signals have never agreed: the verdict is the best there is. */
+  isProvisional: boolean;
+}
+
+/** One session, looked at once or again and again: each look reads what is new. */
+export interface Observer {
+  /** `isAtRest`: what is known of it stands, and nothing is read. */
+  take(seen: Seen, isAtRest?: boolean): Promise<void>;
+  /** The screen has to be read before the next verdict. */
+  wantsScreen(): boolean;
+  show(screen: Screen | undefined): void;
+  signals(): Signals;
+  judge(patience?: Patience): Judgement;
+  /** The transcript that is followed. */
+  transcript(): string | undefined;
+  /** The last look found something new in the transcript. */
+  hasGrown(): boolean;
+}
+
+/** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */
+export const settleMs = 1500;
+/** Without a status nothing but transcript and screen can agree, and a busy machine writes and paints late. */
+const slowSettleMs = 4000;
+export const settleStepMs = 40;
+/** So long an unpainted gate of an unknown kind may stay unsaid where no pane is. */
+export const quietGateMs = 400;
+/** The clock of folders is coarse: one that changed just now may change again at the same time. */
+const coarseMs = 100;
+
+export function createObserver(sys: Sys, options: ObserverOptions = {}): Observer {
+  const { openTranscript = (path: string) => createTurnReader(sys, path), searchEveryMs = 0, screenMaxAgeMs = settleStepMs } = options;
+  let seen: Seen = { isAlive: false };
+  let turns: TurnReader | undefined;
+  let grew = false;
+  let searchedAt = Number.NEGATIVE_INFINITY;
+  let hooks: { key: string; isFresh: boolean; signals: HookSignals } | undefined;
+  let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
+  let last: { verdict: Verdict; since: number; key: string } | undefined;
+  let unsettledSince: number | undefined;
+
+  /** Another state, another conversation or another request that is held is another screen. */
+  const screenKey = () => {
+    const { session } = seen;
+    return `${session?.status} ${session?.statusUpdatedAt} ${session?.sessionId} ${hooks?.signals.gate?.at}`;
+  };
+  const followTranscript = async () => {
+    const { session, driven, configDir } = seen;
+    const id = session?.sessionId ?? driven?.session_id;
+    if (id === undefined || configDir === undefined) return;
+    if (turns === undefined || !turns.path.endsWith(`${id}.jsonl`)) {
+      const isDue = sys.now() - searchedAt >= searchEveryMs;
+      const path = findTranscript(sys, { configDir, ...present({ driven }) }, session, isDue);
+      if (path === undefined && isDue) searchedAt = sys.now();
+      turns = path === undefined ? undefined : openTranscript(path);
+    }
+    grew = (await turns?.read()) ?? false;
+  };
+  const readHooks = async () => {
+    const { channel, session } = seen;
+    if (channel === undefined) {
+      hooks = undefined;
+      return;
+    }
+    // A request is only held while its dialog is up.
+    const isGated = needsScreen(session);
+    const gatesAt = sys.modifiedAt(gatesDir(channel.dir));
+    const key = `${isGated} ${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${gatesAt}`;
+    // A gate whose hook has died keeps its file: as long as one is held, ask again.
+    if (hooks?.key === key && !hooks.isFresh && hooks.signals.gate === undefined) return;
+    const isFresh = sys.now() - (gatesAt ?? 0) <= coarseMs;
+    hooks = { key, isFresh, signals: toSignals(await channel.readEvents(), isGated ? await channel.readGates() : []) };
+  };
+  const signals = (): Signals => ({
+    now: sys.now(),
+    isAlive: seen.isAlive !== false,
+    ...present({
+      startedAt: seen.startedAt,
+      session: seen.session,
+      turn: turns?.turn,
+      hooks: hooks?.signals,
+      screen: screen?.of === screenKey() ? screen.screen : undefined,
+    }),
+  });
+  return {
+    async take(next, isAtRest = false) {
+      seen = next;
+      grew = false;
+      if (seen.isAlive === false || isAtRest) return;
+      await followTranscript();
+      await readHooks();
+    },
+    wantsScreen() {
+      const { session, isAlive } = seen;
+      if (isAlive === false || !needsScreen(session)) return false;
+      if (screen === undefined || screen.of !== screenKey()) return true;
+      const isUnpainted = session?.status === "waiting" && screen.screen?.gate === undefined && ageOf(session, sys.now()) < settleMs;
+      return sys.now() - screen.at >= (isUnpainted ? settleStepMs : screenMaxAgeMs);
+    },
+    show(current) {
+      screen = { of: screenKey(), at: sys.now(), screen: current };
+    },
+    signals,
+    judge(patience = {}) {
+      const current = signals();
+      const isReady = seen.isAlive !== true || isSettled(current, patience);
+      unsettledSince = isReady ? undefined : (unsettledSince ?? current.now);
+      const { isGivenUp, isSaid } = judgeWait(current, unsettledSince, patience.gateMs);
+      const isFirst = last === undefined;
+      if (last !== undefined && !isReady && !isSaid) {
+        const verdict = { ...last.verdict, age_ms: Math.max(0, current.now - last.since) };
+        last = { ...last, verdict };
+      } else {
+        const verdict = decide(seen, current);
+        const key = `${verdict.status} ${seen.session?.statusUpdatedAt ?? 0}`;
+        // A source without a time of its own tells the moment of reading: the first reading counts.
+        const isNew = last?.key !== key || verdict.age_ms > 0;
+        last = { verdict, key, since: isNew ? current.now - verdict.age_ms : (last?.since ?? current.now) };
+      }
+      const { verdict, since } = last;
+      if (isFirst && !isReady && !isGivenUp) last = undefined;
+      return { verdict, since, isSettled: isReady || isGivenUp, isProvisional: last === undefined };
+    },
+    transcript: () => turns?.path,
+    hasGrown: () => grew,
+  };
+}
+
+/** The screen is the only source of startup dialogs and of the options of a gate. */
+const needsScreen = (session: SessionFile | undefined): boolean =>
+  session?.status === undefined || session.status === "waiting" || session.status === "other";
+
+const ageOf = (session: SessionFile | undefined, now: number): number => now - (session?.statusUpdatedAt ?? 0);
+
+/** Nothing that is known to come is outstanding. */
+export function isSettled(signals: Signals, { hasPane = true, isHeldEnough = false }: Patience = {}): boolean {
+  const { session, screen, turn, hooks, now } = signals;
+  if (session?.status === "waiting" && screen?.gate === undefined) {
+    const isHeld = hooks?.gate !== undefined;
+    if (isHeldEnough && isHeld) return true;
+    if (hasPane) return ageOf(session, now) >= settleMs;
+    const isTold = isHeld || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor === "dialog open";
+    return isTold || ageOf(session, now) >= quietGateMs;
+  }
+  // The dialog can be painted before its hook has started, and before the transcript has the call.
+  const isUntold = isGateUntold(signals) && now - (session?.statusUpdatedAt ?? now) < settleMs;
+  return !isUntold && !isTranscriptLate(signals) && !isPaneUnsettled(signals);
+}
+
+/** `isGivenUp`: what was to come does not. `isSaid`: the state before would be a lie by now. */
+function judgeWait({ session, now }: Signals, unsettledSince: number | undefined, gateMs = settleMs) {
+  if (unsettledSince === undefined) return { isGivenUp: true, isSaid: true };
+  const limitMs = session?.version === undefined ? slowSettleMs : settleMs;
+  // A clock that stands elsewhere must not make it wait for ever.
+  const waitedMs = now - Math.min(session?.statusUpdatedAt ?? unsettledSince, unsettledSince);
+  return {
+    isGivenUp: now - unsettledSince > limitMs,
+    isSaid: waitedMs >= (session?.status === "waiting" ? gateMs : limitMs),
+  };
+}
+
+/** A pid that means nothing here proves neither life nor rest: what the file says is told as hearsay, never as a state. */
+function decide({ isAlive, session }: Seen, signals: Signals): Verdict {
+  if (isAlive !== undefined) return decideStatus(signals);
+  const at = session?.statusUpdatedAt ?? session?.startedAt ?? signals.now;
+  return { status: "unknown", source: "session-file", age_ms: Math.max(0, signals.now - at) };
+}
+
+/** The end of a transcript, read again when it has changed. */
+function createTurnReader(sys: Sys, path: string): TurnReader {
+  let state = "";
+  let turn: Turn | undefined;
+  return {
+    path,
+    get turn() {
+      return turn;
+    },
+    async read() {
+      const file = sys.identify(path);
+      const now = `${file?.id} ${file?.size} ${file?.modifiedAt}`;
+      if (now === state) return false;
+      state = now;
+      turn = file === undefined ? undefined : await readTranscriptTurn(sys, path);
+      return true;
+    },
+  };
+}
+
+// --- the sessions of csd -----------------------------------------------------------------------------------------
+
+/** One session of csd, as it is followed. */
+export interface Followed {
+  target: Target;
+  observer: Observer;
+}
+
+export const follow = ({ sys }: Driver, target: Target): Followed => ({ target, observer: createObserver(sys) });
+
+/** Looks at these sessions: one question for their processes, one call per tmux server that has screens to read. */
+export async function lookAt({ sys }: Driver, followed: readonly Followed[]): Promise<void> {
+  const processes = await readProcesses(
+    sys,
+    followed.flatMap(({ target }) => (target.pid === 0 ? [] : target.pid)),
+  );
+  for (const { target, observer } of followed) {
+    const owner = target.pid === 0 ? await findProcess(sys, target) : processes.get(target.pid);
+    if (owner === undefined || !isRecorded(owner, target.driven)) await observer.take({ isAlive: false });
+    else {
+      const session = await readSessionOf(sys, target.configDir, owner);
+      const { configDir, driven, channel } = target;
+      const startedAt = (driven?.created ?? 0) * 1000;
+      await observer.take({ isAlive: true, startedAt, configDir, ...present({ session, driven, channel }) });
+    }
+  }
+  const shown = followed.filter(({ observer }) => observer.wantsScreen());
+  if (shown.length === 0) return;
+  const { parseScreen } = await import("./claude-screen.ts");
+  const screens = await captureScreens(
+    sys,
+    shown.map(({ target }) => ({ socketPath: target.tmux.socketPath, paneId: target.pane })),
+  );
+  for (const [index, { target, observer }] of shown.entries()) {
+    const capture = screens[index];
+    if (capture === undefined || !isPaneOf(capture.pane, target.driven)) await observer.take({ isAlive: false });
+    else observer.show(parseScreen(capture.text));
+  }
+}
+
+/** The file of the older csd knows no pid: tmux does. */
+async function findProcess(sys: Sys, target: Target): Promise<ProcessStart | undefined> {
+  const pane = await target.tmux.pane(target.pane);
+  return pane === undefined || pane.isDead ? undefined : readProcess(sys, pane.pid);
+}
+
+interface Capture {
+  pane: Pane;
+  text: string;
+}
+
+/** The panes and what stands in them, in the order asked for; undefined for those that are gone. */
+export async function captureScreens(
+  sys: Sys,
+  panes: readonly { socketPath: string | undefined; paneId: string }[],
+  isTolerant = false,
+): Promise<(Capture | undefined)[]> {
+  const found = new Map<string, Capture>();
+  const keyOf = (socketPath: string | undefined, paneId: string) => `${socketPath} ${paneId}`;
+  for (const [socketPath, group] of Map.groupBy(panes, (pane) => pane.socketPath)) {
+    const read = captureOn(
+      createTmux(sys, socketPath),
+      group.map(({ paneId }) => paneId),
+    );
+    for (const [paneId, capture] of await (isTolerant ? read.catch(() => new Map<string, Capture>()) : read))
+      found.set(keyOf(socketPath, paneId), capture);
+  }
+  return panes.map(({ socketPath, paneId }) => found.get(keyOf(socketPath, paneId)));
+}
+
+/** One call for one pane, and for a name of the older csd; two for any number of ids. */
+async function captureOn(tmux: Tmux, targets: readonly string[]): Promise<Map<string, Capture>> {
+  const ids = targets.filter((target) => target.startsWith("%"));
+  const found = ids.length > 1 ? await tmux.captureAll(ids) : new Map<string, Capture>();
+  for (const target of ids.length > 1 ? targets.filter((name) => !name.startsWith("%")) : targets) {
+    const capture = await tmux.capture(target);
+    if (capture !== undefined) found.set(target, capture);
+  }
+  return found;
+}
+
+/** Everything known of a session now. The screen is only captured where no cheaper signal settles the state. */
+export async function readSignals(driver: Driver, target: Target): Promise<Signals> {
+  const followed = follow(driver, target);
+  await lookAt(driver, [followed]);
+  return followed.observer.signals();
+}
+
+/** The verdicts, each once its signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
+async function readVerdicts(driver: Driver, targets: readonly Target[]): Promise<Verdict[]> {
+  const all = targets.map((target) => follow(driver, target));
+  const verdicts = new Map<Followed, Verdict>();
+  for (let open = all; open.length > 0; ) {
+    await lookAt(driver, open);
+    open = open.filter((one) => {
+      const { verdict, isSettled } = one.observer.judge();
+      if (isSettled) verdicts.set(one, verdict);
+      return !isSettled;
+    });
+    if (open.length > 0) await driver.sys.sleep(settleStepMs);
+  }
+  return all.map((one) => verdicts.get(one) as Verdict);
+}
+
+export const readState = async (driver: Driver, target: Target): Promise<Verdict> => (await readVerdicts(driver, [target]))[0] as Verdict;
+
+export interface ListedSession {
+  driven: Driven;
+  verdict: Verdict;
+}
+
+/** All tracked sessions. */
+export async function readAll(driver: Driver): Promise<{ sessions: ListedSession[]; broken: string[] }> {
+  const { records: tracked, broken } = driver.store.list();
+  const verdicts = await readVerdicts(
+    driver,
+    tracked.map((driven) => trackedTarget(driver.sys, driven)),
+  );
+  return { sessions: tracked.map((driven, index) => ({ driven, verdict: verdicts[index] as Verdict })), broken };
+}
+
+/** Until the transcript holds what the hooks have told; at most a moment. */
+export async function settleTranscript(driver: Driver, target: Target): Promise<void> {
+  const { sys } = driver;
+  const followed = follow(driver, target);
+  await until(sys, sys.now() + settleMs, settleStepMs, async () => {
+    await lookAt(driver, [followed]);
+    return isTranscriptBehind(followed.observer.signals()) ? undefined : true;
+  });
+}

@@ -1,0 +1,199 @@
+import { dirname } from "node:path";
+import { gatesDir } from "./channel.ts";
+import { type Driver, type Target, trackedTarget } from "./driver.ts";
+import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
+import { drivenDir, sessionsDir } from "./paths.ts";
+import type { Status, Verdict } from "./status.ts";
+import type { Sys } from "./sys.ts";
+import type { Watch } from "./sys-files.ts";
+
+/** Where sessions come from, again and again: the monitor, the sessions of csd, or a script. */
+export interface Feed<S = Watched> {
+  /** `hidden`: programs that may be sessions and are not shown. */
+  read(): Promise<{ sessions: S[]; hidden?: number }>;
+  /** Resolves at a sign of change, or after `timeoutMs`. */
+  next(timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+export interface Watched {
+  /** Stays while the session is the same. */
+  key: string;
+  name: string;
+  verdict: Verdict;
+  /** Another conversation in the same session is a change. */
+  sessionId?: string;
+}
+
+export interface Change<S> {
+  /** `first`: it was there at the first look. */
+  kind: "first" | "new" | "change" | "gone";
+  /** As it is now; one that is gone as it was. */
+  session: S;
+  /** The state before; undefined for one that was not there. */
+  old?: Verdict;
+}
+
+/** What does not change while a state stays what it is: what it is and what it asks, without ages and progress. */
+const progress = new Set(["source", "age_ms", "tools", "background", "options", "choices", "prompt", "subject"]);
+
+const describeState = ({ verdict, sessionId, name }: Watched): string =>
+  JSON.stringify([sessionId, name, Object.entries(verdict).filter(([key]) => !progress.has(key))]);
+
+/** Tells the changes from one look to the next; the first look tells of everything. */
+export function createComparison<S extends Watched>(): (sessions: readonly S[]) => Change<S>[] {
+  let known: Map<string, { session: S; words: string }> | undefined;
+  return (sessions) => {
+    const before = known;
+    known = new Map(sessions.map((session) => [session.key, { session, words: describeState(session) }]));
+    const changes: Change<S>[] = [];
+    for (const [key, { session, words }] of known) {
+      const old = before?.get(key);
+      if (old === undefined) changes.push({ kind: before === undefined ? "first" : "new", session });
+      else if (old.words !== words) changes.push({ kind: "change", session, old: old.session.verdict });
+    }
+    for (const [key, { session }] of before ?? []) if (!known.has(key)) changes.push({ kind: "gone", session, old: session.verdict });
+    return changes;
+  };
+}
+
+/** Without a file event everything is looked at again after this time: a file system may tell nothing. */
+export const safetyPollMs = 2000;
+
+/** Hands every change to `emit`, and undefined after `silenceMs` without one, until it returns false. */
+export async function watchSessions<S extends Watched>(
+  feed: Feed<S>,
+  now: () => number,
+  emit: (change: Change<S> | undefined) => boolean,
+  silenceMs = Number.POSITIVE_INFINITY,
+): Promise<void> {
+  const compare = createComparison<S>();
+  let toldAt = now();
+  for (;;) {
+    const changes: (Change<S> | undefined)[] = compare((await feed.read()).sessions);
+    if (changes.length === 0 && now() - toldAt >= silenceMs) changes.push(undefined);
+    for (const change of changes) {
+      if (!emit(change)) return;
+      toldAt = now();
+    }
+    await feed.next(Math.max(1, Math.min(safetyPollMs, toldAt + silenceMs - now())));
+  }
+}
+
+/** Waits for a change below any of these folders; another list of them, or one that has come into being, is a change too. */
+export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">) {
+  let watched: { key: string; watch: Watch } | undefined;
+  const close = () => {
+    watched?.watch.close();
+    watched = undefined;
+  };
+  return {
+    async next(folders: readonly string[], timeoutMs: number): Promise<void> {
+      const paths = [...new Set(folders)].filter(sys.isDirectory).sort();
+      const key = paths.join("\n");
+      if (watched?.key === key) return watched.watch.next(timeoutMs);
+      close();
+      // What changed since the last look went unseen there: look again at once.
+      watched = { key, watch: sys.watch(paths) };
+    },
+    close,
+  };
+}
+
+/** Where the hooks of a session tell what happens and what they hold. */
+export const channelFolders = ({ channel }: Pick<Target, "channel">): string[] =>
+  channel === undefined ? [] : [channel.dir, gatesDir(channel.dir)];
+
+// --- the sessions of csd -----------------------------------------------------------------------------------------
+
+/** These sessions of csd, each with its verdict as soon as its signals agree: one that waits for that holds up no other. */
+export function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEnough = false): Feed {
+  const { sys } = driver;
+  const wakeup = createWakeup(sys);
+  let followed = new Map<string, Followed>();
+  let isUnsettled = false;
+  return {
+    async read() {
+      const known = followed;
+      followed = new Map(
+        readTargets().map((target) => {
+          const before = known.get(target.name);
+          const isSame = before?.target.pid === target.pid;
+          return [target.name, isSame && before !== undefined ? { ...before, target } : follow(driver, target)];
+        }),
+      );
+      await lookAt(driver, [...followed.values()]);
+      const judged = [...followed].map(([name, { observer }]) => ({ name, ...observer.judge({ isHeldEnough }) }));
+      isUnsettled = judged.some(({ isSettled }) => !isSettled);
+      const told = judged.filter(({ isProvisional }) => !isProvisional);
+      return { sessions: told.map(({ name, verdict }) => ({ key: name, name, verdict })) };
+    },
+    async next(timeoutMs) {
+      const folders = [...followed.values()].flatMap(({ target, observer }) => {
+        const path = observer.transcript() ?? target.driven?.jsonl_path;
+        return [sessionsDir(target.configDir), ...channelFolders(target), ...(path === undefined ? [] : [dirname(path)])];
+      });
+      await wakeup.next([drivenDir(sys), ...folders], isUnsettled ? Math.min(settleStepMs, timeoutMs) : timeoutMs);
+    },
+    close: wakeup.close,
+  };
+}
+
+/** The state as soon as it is one of these; undefined when the time is over first. `dead` always ends the wait. */
+export async function waitForStatus(
+  driver: Driver,
+  target: Target,
+  isWanted: (verdict: Verdict) => boolean,
+  timeoutMs: number,
+): Promise<{ verdict: Verdict; isWanted: boolean }> {
+  const { sys } = driver;
+  const deadline = sys.now() + timeoutMs;
+  const feed = createDrivenFeed(driver, () => [target]);
+  try {
+    for (;;) {
+      const verdict = (await feed.read()).sessions[0]?.verdict;
+      if (verdict !== undefined && isWanted(verdict)) return { verdict, isWanted: true };
+      if (verdict !== undefined && (verdict.status === "dead" || sys.now() >= deadline)) return { verdict, isWanted: false };
+      const leftMs = verdict === undefined ? settleStepMs : Math.max(1, deadline - sys.now());
+      await feed.next(Math.min(safetyPollMs, leftMs));
+    }
+  } finally {
+    feed.close();
+  }
+}
+
+/** One line of `csd events`. */
+export type SessionEvent =
+  | { event: "snapshot" | "change"; at: number; session: string; old: Status | null; new: Status; state: Verdict }
+  | { event: "gone"; at: number; session: string; old: Status | null; new: null };
+
+/**
+ * Every change of the state of these sessions, or of all that are tracked, beginning with a snapshot of each. A gate that
+ * follows another is a change too. Ends when `emit` returns false.
+ */
+export async function streamEvents(
+  driver: Driver,
+  names: readonly string[] | undefined,
+  emit: (event: SessionEvent) => boolean,
+): Promise<void> {
+  const { sys, store } = driver;
+  sys.makePrivateDir(drivenDir(sys));
+  const readTargets = () =>
+    store
+      .list()
+      .records.filter(({ name }) => names?.includes(name) !== false)
+      .map((driven) => trackedTarget(sys, driven));
+  // A gate that its hook has told need not be painted to be told on.
+  const feed = createDrivenFeed(driver, readTargets, true);
+  try {
+    await watchSessions(feed, sys.now, (change) => change === undefined || emit(toEvent(change, sys.now())));
+  } finally {
+    feed.close();
+  }
+}
+
+function toEvent({ kind, session, old }: Change<Watched>, at: number): SessionEvent {
+  const before = { at, session: session.name, old: old?.status ?? null };
+  if (kind === "gone") return { event: "gone", ...before, new: null };
+  return { event: kind === "change" ? "change" : "snapshot", ...before, new: session.verdict.status, state: session.verdict };
+}
