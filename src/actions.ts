@@ -1,27 +1,101 @@
-import { gateOf } from "./dashboard-state.ts";
+import type { Choice, Wish } from "./answer.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
-import { createDriver, type Target, trackedTarget } from "./driver.ts";
-import { killSession } from "./driver-kill.ts";
-import { sendPrompt } from "./driver-prompt.ts";
-import { answerGate } from "./driver-reply.ts";
-import { spawnSession } from "./driver-spawn.ts";
+import { createDriver, type Driver, type Target, trackedTarget } from "./driver.ts";
+import type { SendOptions } from "./driver-prompt.ts";
+import type { Answer, ReplyOptions } from "./driver-reply.ts";
+import type { SpawnOptions } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
-import { runForeground } from "./exec.ts";
 import { present } from "./json.ts";
 import type { Monitor } from "./monitor.ts";
 import { planShow, type Show } from "./panes.ts";
 import { readProcess } from "./process.ts";
-import { readProcessTable } from "./process-table.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
-/** What the dashboard can do to a session; each returns words on what it did, and throws with why it did not. */
+/**
+ * What a verb acts on: the session that has a gate up, that can be typed into, or that runs (a
+ * `stranger` is one that csd has no record of); `new` acts on none.
+ */
+interface Subjects {
+  gate: Target;
+  keyboard: Target;
+  process: { name: string; stranger?: Pick<LiveSession, "pid" | "key"> };
+  nothing: undefined;
+}
+
+/** Something that can be done to a session. */
+interface Verb<Need extends keyof Subjects, Input, Result> {
+  needs: Need;
+  /** Throws with why it was not done. */
+  run(driver: Driver, subject: Subjects[Need], input: Input): Promise<Result>;
+  /** What was done, for a person. */
+  words(name: string, result: Result): string;
+}
+
+const verb = <Need extends keyof Subjects, Input, Result>(row: Verb<Need, Input, Result>): Verb<Need, Input, Result> => row;
+
+const answerWords = (name: string, { chosen }: Answer): string => `${name}: ${chosen}`;
+
+/** All that csd's commands and the dashboard can do to a session. */
+export const verbs = {
+  allow: verb({
+    needs: "gate",
+    async run(driver, target, { option, ...options }: Omit<ReplyOptions, "reason"> & { option?: number }) {
+      const wish: Wish = option === undefined ? { meaning: "allow-once" } : { option };
+      return (await import("./driver-reply.ts")).answerGate(driver, target, wish, options);
+    },
+    words: answerWords,
+  }),
+  deny: verb({
+    needs: "gate",
+    run: async (driver, target, options: ReplyOptions) =>
+      (await import("./driver-reply.ts")).answerGate(driver, target, { meaning: "refuse" }, options),
+    words: answerWords,
+  }),
+  answer: verb({
+    needs: "gate",
+    run: async (driver, target, { choices, text, expect }: { choices: Choice[]; text?: string; expect?: string }) =>
+      (await import("./driver-reply.ts")).answerQuestions(driver, target, choices, text, expect),
+    words: answerWords,
+  }),
+  send: verb({
+    needs: "keyboard",
+    run: async (driver, target, { prompt, ...options }: SendOptions & { prompt: string }) =>
+      (await import("./driver-prompt.ts")).sendPrompt(driver, target, prompt, options),
+    words: (name, { receipt }) => `${name} has the message (${receipt})`,
+  }),
+  interrupt: verb({
+    needs: "keyboard",
+    run: async (driver, target, _: object) => (await import("./driver-prompt.ts")).interruptTurn(driver, target),
+    words: (name, wasAtWork) => (wasAtWork ? `${name} is interrupted` : `${name}: nothing ran`),
+  }),
+  stop: verb({
+    needs: "process",
+    run: async (driver, { name, stranger }, _: object) => {
+      if (stranger === undefined) return (await import("./driver-kill.ts")).killSession(driver, name);
+      const owner = await readProcess(driver.sys, stranger.pid);
+      if (owner === undefined || stranger.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${name} has ended already`);
+      // claude removes its session file and ends with 143.
+      driver.sys.signal(stranger.pid, "SIGTERM");
+    },
+    words: (name) => `${name} is told to end`,
+  }),
+  new: verb({
+    needs: "nothing",
+    run: async (driver, _, options: SpawnOptions) => (await import("./driver-spawn.ts")).spawnSession(driver, options),
+    words: (_, { driven }) => `started ${driven.name}`,
+  }),
+};
+
+type Verbs = typeof verbs;
+export type VerbName = keyof Verbs;
+export type InputOf<V extends VerbName> = Parameters<Verbs[V]["run"]>[2];
+
+/** What can be done to the sessions of a monitor; each returns words on what was done, and throws with why it was not. */
 export interface Actions {
-  /** Nothing is answered unless the gate that is up now is the one that was shown. */
-  answer(session: LiveSession, wish: "allow-once" | "refuse", shownGate: string): Promise<string>;
-  send(session: LiveSession, text: string): Promise<string>;
-  stop(session: LiveSession): Promise<string>;
+  /** A gate is only answered while the one that is up is `shownGate`, the one that was shown. */
+  act<V extends Exclude<VerbName, "new">>(verb: V, session: LiveSession, input: InputOf<V>, shownGate?: string): Promise<string>;
   start(cwd: string): Promise<string>;
   /** How to show its pane; `isInPlace` where this terminal's own tmux changes over to it. */
   planFocus(session: LiveSession): Promise<Show>;
@@ -29,41 +103,20 @@ export interface Actions {
   focus(plan: Show): Promise<void>;
 }
 
-export function createActions(sys: Sys, monitor: Monitor): Actions {
+export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "findPane">): Actions {
   const driver = createDriver(sys);
   return {
-    async answer(session, wish, shownGate) {
+    async act(name, session, input, shownGate) {
+      // Each row takes the subject and the input that it names.
+      const row = verbs[name] as unknown as Verb<keyof Subjects, object, unknown>;
+      if (row.needs === "process") return row.words(session.name, await row.run(driver, findProcess(sys, session), input));
       const target = await findTarget(sys, monitor, session);
-      const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
-      if (now === undefined || gateOf(now) !== shownGate)
-        throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
-      const isHeld = ((await target.channel?.readGates())?.length ?? 0) > 0;
-      const expect = isHeld && now.verdict.status === "blocked" ? mainText(now.verdict.input) : undefined;
-      const answer = await answerGate(driver, target, { meaning: wish }, present({ expect }));
-      return `${session.name}: ${answer.chosen}`;
-    },
-    async send(session, text) {
-      const sent = await sendPrompt(driver, await findTarget(sys, monitor, session), text, {
-        isQueued: session.verdict.status === "working",
-      });
-      return `${session.name} has the message (${sent.receipt})`;
-    },
-    async stop(session) {
-      requireOwn(session);
-      const driven = readDriven(sys, session);
-      if (driven !== undefined) await killSession(driver, driven.name);
-      else {
-        const owner = await readProcess(sys, session.pid);
-        if (owner === undefined || session.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${session.name} has ended already`);
-        // claude removes its session file and ends with 143.
-        sys.signal(session.pid, "SIGTERM");
-      }
-      return `${session.name} is told to end`;
+      const expect = row.needs === "gate" ? await confirmGate(monitor, target, session, shownGate) : undefined;
+      return row.words(session.name, await row.run(driver, target, { ...input, ...present({ expect }) }));
     },
     async start(cwd) {
       const dir = cwd.startsWith("~/") && sys.homeDir !== undefined ? `${sys.homeDir}${cwd.slice(1)}` : cwd;
-      const spawned = await spawnSession(driver, { cwd: dir });
-      return `started ${spawned.driven.name}`;
+      return verbs.new.words("", await verbs.new.run(driver, undefined, { cwd: dir }));
     },
     async planFocus(session) {
       requireOwn(session);
@@ -72,11 +125,32 @@ export function createActions(sys: Sys, monitor: Monitor): Actions {
       return planShow(sys, pane);
     },
     async focus({ argv, isInPlace }) {
-      if (!isInPlace) return void (await runForeground("tmux", argv, sys.env));
+      if (!isInPlace) return void (await (await import("./exec.ts")).runForeground("tmux", argv, sys.env));
       const result = await sys.run(["tmux", ...argv]);
       if (result.code !== 0) throw new UserError(`tmux did not go there: ${result.stderr.trim()}`);
     },
   };
+}
+
+/** Reads the gate again; returns what a held request must still contain. */
+async function confirmGate(
+  monitor: Pick<Monitor, "readSettled">,
+  target: Target,
+  session: LiveSession,
+  shownGate: string | undefined,
+): Promise<string | undefined> {
+  const { gateOf } = await import("./dashboard-state.ts");
+  const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
+  if (shownGate === undefined || now === undefined || gateOf(now) !== shownGate)
+    throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
+  const isHeld = ((await target.channel?.readGates())?.length ?? 0) > 0;
+  return isHeld && now.verdict.status === "blocked" ? mainText(now.verdict.input) : undefined;
+}
+
+function findProcess(sys: Sys, session: LiveSession): Subjects["process"] {
+  requireOwn(session);
+  const driven = readDriven(sys, session);
+  return driven === undefined ? { name: session.name, stranger: session } : { name: driven.name };
 }
 
 function requireOwn(session: LiveSession): void {
@@ -84,7 +158,7 @@ function requireOwn(session: LiveSession): void {
 }
 
 /** How a session can be typed into: csd's record of it, or its pane, where it surely is the one that has the keyboard. */
-async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Promise<Target> {
+async function findTarget(sys: Sys, monitor: Pick<Monitor, "findPane">, session: LiveSession): Promise<Target> {
   requireOwn(session);
   const driven = readDriven(sys, session);
   if (driven !== undefined) return trackedTarget(sys, driven);
@@ -92,7 +166,7 @@ async function findTarget(sys: Sys, monitor: Monitor, session: LiveSession): Pro
   const pane = await monitor.findPane(session);
   if (pane === undefined || session.configDir === undefined)
     throw new UserError(`${session.name} runs in no tmux pane of yours`, "answer it in its own terminal");
-  const row = (await readProcessTable(sys)).get(session.pid);
+  const row = (await (await import("./process-table.ts")).readProcessTable(sys)).get(session.pid);
   if (row?.isForeground !== true) throw new UserError(`${session.name} has not the keyboard of its pane`, "go to its pane (enter) and see");
   return paneTarget(sys, session, pane);
 }

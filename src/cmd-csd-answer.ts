@@ -1,9 +1,7 @@
-import type { Wish } from "./answer.ts";
+import { verbs } from "./actions.ts";
 import { printAnswer, printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
-import { interruptTurn } from "./driver-prompt.ts";
-import { answerGate, answerQuestions } from "./driver-reply.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 
@@ -25,10 +23,10 @@ export const approveCommand = command({
     ["csd approve fix --option 2", "take the second option, whatever it means"],
   ],
   async run({ args, app }) {
-    const wish: Wish = args.option === undefined ? { meaning: "allow-once" } : { option: wholeNumber("--option", args.option) };
+    const option = args.option === undefined ? undefined : wholeNumber("--option", args.option);
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    printAnswer(app, await answerGate(driver, target, wish, present({ expect: args.expect })));
+    printAnswer(app, await verbs.allow.run(driver, target, present({ option, expect: args.expect })));
   },
 });
 
@@ -47,10 +45,7 @@ export const denyCommand = command({
   async run({ args, app }) {
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    const options = {
-      ...present({ reason: args.reason, expect: args.expect }),
-    };
-    printAnswer(app, await answerGate(driver, target, { meaning: "refuse" }, options));
+    printAnswer(app, await verbs.deny.run(driver, target, present({ reason: args.reason, expect: args.expect })));
   },
 });
 
@@ -77,7 +72,8 @@ export const answerCommand = command({
     const choices = repeated.choice ?? [];
     if (choices.length === 0 && args.text === undefined) throw usageError("csd answer: nothing to answer with", "give --choice or --text");
     const driver = createDriver(app.sys);
-    printAnswer(app, await answerQuestions(driver, await findLive(driver, args.session), choices, args.text, args.expect));
+    const input = { choices, ...present({ text: args.text, expect: args.expect }) };
+    printAnswer(app, await verbs.answer.run(driver, await findLive(driver, args.session), input));
   },
 });
 
@@ -88,6 +84,6 @@ export const interruptCommand = command({
   examples: [["csd interrupt fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
-    printJson(app, { ok: true, interrupted: await interruptTurn(driver, await findLive(driver, args.session)) });
+    printJson(app, { ok: true, interrupted: await verbs.interrupt.run(driver, await findLive(driver, args.session), {}) });
   },
 });

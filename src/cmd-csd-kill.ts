@@ -1,7 +1,7 @@
+import { verbs } from "./actions.ts";
 import { printJson } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
-import { killSession } from "./driver-kill.ts";
 
 export const killCommand = command({
   name: "csd kill",
@@ -9,7 +9,7 @@ export const killCommand = command({
   args: { session: { type: "positional", required: true, description: "name of the session" } },
   examples: [["csd kill fix", ""]],
   async run({ args, app }) {
-    await killSession(createDriver(app.sys), args.session);
+    await verbs.stop.run(createDriver(app.sys), { name: args.session }, {});
     printJson(app, { ok: true });
   },
 });

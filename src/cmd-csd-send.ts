@@ -1,7 +1,7 @@
+import { verbs } from "./actions.ts";
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
-import { sendPrompt } from "./driver-prompt.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 
@@ -25,7 +25,8 @@ export const sendCommand = command({
     const target = await findLive(driver, args.session);
     const retries = wholeNumber("--retries", args.retries);
     const prompt = rest.length === 1 && rest[0] === "-" ? await app.sys.readInput() : rest.join(" ");
-    const sent = await sendPrompt(driver, target, prompt, {
+    const sent = await verbs.send.run(driver, target, {
+      prompt,
       isDraft: args.submit === false,
       isQueued: args.queue === true,
       retries,

@@ -1,8 +1,8 @@
+import { verbs } from "./actions.ts";
 import { given, printJson, spawnFlags, spawnOptions } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { publicDriven } from "./driven.ts";
 import { createDriver } from "./driver.ts";
-import { spawnSession } from "./driver-spawn.ts";
 import { present } from "./json.ts";
 
 export const spawnCommand = command({
@@ -19,7 +19,7 @@ export const spawnCommand = command({
     ["csd spawn --cwd ~/app | jq -r .name", "start in another folder and keep the name"],
   ],
   async run({ args, app }) {
-    const { driven, warning } = await spawnSession(createDriver(app.sys), {
+    const { driven, warning } = await verbs.new.run(createDriver(app.sys), undefined, {
       ...spawnOptions(args),
       ...given("name", args.name),
       ...given("backend", args.backend),

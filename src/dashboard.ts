@@ -150,9 +150,11 @@ async function carryOut(effect: Exclude<Effect, { do: "quit" }>, { options, term
     default:
       break;
   }
-  if (effect.do === "answer") told(await actions.answer(of(effect.key), effect.wish, effect.gate));
-  else if (effect.do === "send") told(await actions.send(of(effect.key), effect.text));
-  else if (effect.do === "stop") told(await actions.stop(of(effect.key)));
+  if (effect.do === "answer") told(await actions.act(effect.wish === "refuse" ? "deny" : "allow", of(effect.key), {}, effect.gate));
+  else if (effect.do === "send") {
+    const session = of(effect.key);
+    told(await actions.act("send", session, { prompt: effect.text, isQueued: session.verdict.status === "working" }));
+  } else if (effect.do === "stop") told(await actions.act("stop", of(effect.key), {}));
   else if (effect.do === "start") told(await actions.start(effect.cwd));
   else if (effect.do === "copy") {
     copyId(terminal, effect.text);

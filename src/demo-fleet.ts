@@ -1,4 +1,4 @@
-import type { Actions } from "./actions.ts";
+import type { Actions, VerbName } from "./actions.ts";
 import { UserError } from "./errors.ts";
 import { judgeHealth } from "./health.ts";
 import type { LiveSession, Meter } from "./session.ts";
@@ -310,14 +310,17 @@ function simulateWork(part: Part, index: number, root: string, now: number): Wor
   return work;
 }
 
+const simulatedDeeds: Partial<Record<VerbName, [Deed["kind"], words: string]>> = {
+  allow: ["answer", ": Yes"],
+  deny: ["answer", ": No"],
+  send: ["send", " has the message (simulated)"],
+  stop: ["stop", " is told to end"],
+};
+
 /** The fleet as a source for the dashboard; what is done to it has its effect. */
 export function createSimulation(sys: Pick<Sys, "now" | "sleep">): { feed: Feed<LiveSession>; actions: Actions } {
   const startedAt = sys.now();
   const deeds: Deed[] = [];
-  const act = (session: LiveSession, kind: Deed["kind"], words: string): Promise<string> => {
-    deeds.push({ pid: session.pid, kind, at: sys.now() });
-    return Promise.resolve(words);
-  };
   const refuse = () => Promise.reject(new UserError("the fleet is simulated", "csm demo starts real sessions in a sandbox"));
   return {
     feed: {
@@ -326,9 +329,11 @@ export function createSimulation(sys: Pick<Sys, "now" | "sleep">): { feed: Feed<
       close: () => undefined,
     },
     actions: {
-      answer: (session, wish) => act(session, "answer", `${session.name}: ${wish === "refuse" ? "No" : "Yes"}`),
-      send: (session) => act(session, "send", `${session.name} has the message (simulated)`),
-      stop: (session) => act(session, "stop", `${session.name} is told to end`),
+      async act(verb, { pid, name }) {
+        const [kind, words] = simulatedDeeds[verb] ?? (await refuse());
+        deeds.push({ pid, kind, at: sys.now() });
+        return `${name}${words}`;
+      },
       start: refuse,
       planFocus: refuse,
       focus: refuse,

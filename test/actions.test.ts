@@ -1,0 +1,91 @@
+import { expect, test } from "bun:test";
+import { createActions, type InputOf, type VerbName } from "../src/actions.ts";
+import { gateOf } from "../src/dashboard-state.ts";
+import type { LiveSession } from "../src/session.ts";
+import type { Pane } from "../src/tmux.ts";
+import { createFakeSys, type FakeSys } from "./fake-sys.ts";
+import { blocked, session, testNow } from "./sessions.ts";
+
+const idle: LiveSession = { ...session("a", { status: "idle_done" }), pid: 7, key: "7:70", configDir: "/home/dev/.claude" };
+const gate: LiveSession = { ...blocked("a", "ls"), pid: 7, key: "7:70", configDir: "/home/dev/.claude" };
+const pane: Pane = {
+  ...{ sessionId: "$1", sessionName: "m", paneId: "%3", isActive: true, pid: 7, isDead: false, serverPid: 5 },
+  socketPath: "/tmp/own",
+};
+const stat = (isForeground: boolean, start = 70) =>
+  `7 (claude) S 1 7 7 34816 ${isForeground ? 7 : 9} 4194304 1 2 3 4 5 6 7 8 20 0 19 21 ${start} 123456 789\n`;
+const driven = (more: Record<string, unknown> = {}) =>
+  JSON.stringify({
+    ...{ name: "fix", session_id: "id-7", cwd: "/w", backend: "claude", jsonl_path: "/p/id-7.jsonl", created: 1, version: 1 },
+    ...{ pid: 7, process_start: "70", pane: "%9", socket: "/tmp/csd", server_pid: 5, ...more },
+  });
+const files = { "/proc/7/stat": stat(true), "/home/dev/.local/state/csd/sessions/fix.json": driven() };
+
+/** The words of a refusal, or the first command that was run. */
+const tell = (error: Error): string => (error.cause instanceof Error ? error.cause.message : error.message);
+
+function act<V extends Exclude<VerbName, "new">>(
+  verb: V,
+  one: LiveSession,
+  input: InputOf<V>,
+  { files: given = files as Record<string, string>, now = one, hasPane = true, shown = gateOf(one) } = {},
+): { sys: FakeSys; outcome: Promise<string> } {
+  const sys = createFakeSys({ files: given, now: testNow });
+  sys.alive.add(7);
+  const monitor = {
+    readSettled: async () => ({ at: testNow, sessions: [now], isSettled: true, hidden: 0 }),
+    findPane: async () => (hasPane ? pane : undefined),
+  };
+  return {
+    sys,
+    outcome: createActions(sys, monitor).act(verb, one, input, shown).catch(tell),
+  };
+}
+
+test.each<[rule: string, one: LiveSession, given: Parameters<typeof act>[3], told: RegExp]>([
+  ["another machine's is left alone", { ...idle, where: "elsewhere" }, {}, /^a: elsewhere$/],
+  ["a print session has no keyboard", { ...idle, kind: "print" }, {}, /^a is a print session: nobody can type into it$/],
+  ["one without a pane is not reached", idle, { hasPane: false }, /^a runs in no tmux pane of yours$/],
+  ["one behind another program has not the keys", idle, { files: { "/proc/7/stat": stat(false) } }, /^a has not the keyboard of its pane$/],
+  ["through its pane, on the server that has it", idle, {}, /"-S","\/tmp\/own".*"%3"/],
+  ["through csd's record, where this very process has one", { ...idle, driver: "fix" }, {}, /"-S","\/tmp\/csd".*"%9"/],
+  [
+    "not through a record of another process that took the name",
+    { ...idle, driver: "fix" },
+    { files: { ...files, "/home/dev/.local/state/csd/sessions/fix.json": driven({ pid: 8 }) } },
+    /"-S","\/tmp\/own".*"%3"/,
+  ],
+])("send: %s", async (_, one, given, told) => {
+  expect(await act("send", one, { prompt: "go on" }, given).outcome).toMatch(told);
+});
+
+test.each<[rule: string, given: Parameters<typeof act>[3]]>([
+  ["another gate came up", { now: { ...blocked("a", "rm"), pid: 7, key: "7:70" } }],
+  ["it was answered elsewhere", { now: idle }],
+  ["the session has gone", { now: { ...gate, key: "7:71" } }],
+])("a gate that was shown is not answered when %s", async (_, given) => {
+  for (const verb of ["allow", "deny"] as const)
+    expect(await act(verb, gate, {}, given).outcome).toBe("the gate has changed since it was shown: nothing was answered");
+});
+
+test("no gate is answered that nobody was shown", async () => {
+  const { outcome } = act("allow", idle, {}, {});
+  expect(await outcome).toBe("the gate has changed since it was shown: nothing was answered");
+});
+
+test("the gate that was shown is answered in its pane", async () => {
+  expect(await act("allow", gate, {}).outcome).toMatch(/"-S","\/tmp\/own".*"capture-pane"/);
+});
+
+test("stop ends the process that was shown, and no later one with its number", async () => {
+  const right = act("stop", idle, {});
+  expect([await right.outcome, right.sys.alive.has(7)]).toEqual(["a is told to end", false]);
+  const wrong = act("stop", idle, {}, { files: { "/proc/7/stat": stat(true, 71) } });
+  expect([await wrong.outcome, wrong.sys.alive.has(7)]).toEqual(["a has ended already", true]);
+  const foreign = act("stop", { ...idle, where: "container", note: "runs in a container" }, {});
+  expect([await foreign.outcome, foreign.sys.alive.has(7)]).toEqual(["a: runs in a container", true]);
+});
+
+test("stop ends csd's own as csd kill does", async () => {
+  expect(await act("stop", { ...idle, driver: "fix" }, {}).outcome).toMatch(/"-S","\/tmp\/csd","list-panes","-t","%9"/);
+});
