@@ -76,15 +76,16 @@ test("the first verdict is marked while its signals do not agree, and none is wa
   expect(observer.judge()).toMatchObject({ verdict: { status: "blocked" }, isSettled: true, isProvisional: false });
 });
 
-test.each<[gateMs: number | undefined, afterMs: number, told: string]>([
-  [undefined, 500, "working"],
-  [400, 300, "working"],
-  [400, 500, "blocked"],
-])("a gate that nothing tells of, patience %p: after %p ms it is %s", async (gateMs, afterMs, told) => {
+test.each<[gateMs: number | undefined, afterMs: number, told: string, aheadMs: number]>([
+  [undefined, 500, "working", 0],
+  [400, 300, "working", 0],
+  [400, 500, "blocked", 0],
+  [400, 500, "blocked", 3_600_000],
+])("a gate that nothing tells of, patience %p: after %p ms it is %s (its clock is %p ms ahead)", async (gateMs, afterMs, told, aheadMs) => {
   const { sys, observer } = create();
   await observer.take(seen(file("busy", 5000)));
   observer.judge();
-  await observer.take(seen(at("waiting", now)));
+  await observer.take(seen(at("waiting", now + aheadMs)));
   observer.judge();
   await sys.sleep(afterMs);
   expect(observer.judge(gateMs === undefined ? {} : { gateMs }).verdict.status).toBe(told as never);
