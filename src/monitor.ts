@@ -6,7 +6,7 @@ import { type HealthThresholds, judgeHealth } from "./health.ts";
 import { present } from "./json.ts";
 import { createMeter, type Meter as MeterReader } from "./meter.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
-import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
+import { createRoster, type Entry, type Profile, type Roster } from "./monitor-roster.ts";
 import { captureScreens, settleMs, settleStepMs } from "./observe.ts";
 import { findPane, findPanes } from "./panes.ts";
 import { drivenDir, sessionsDir, statuslineDir } from "./paths.ts";
@@ -107,16 +107,14 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
-  const meter = options.hasMeter === true ? createMeter(sys, createPriceTable(readPriceOverrides(sys))) : undefined;
-  const readSample = createSampleReader(sys);
-  const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
+  const gauge = options.hasMeter === true ? createGauge(sys) : undefined;
+  const screens = createScreenReader(sys, roster);
   const shared: Shared = {
     lines: createLineBuffer(),
     checkout: createCheckoutReader(sys),
     historyBytes: options.hasMeter === true ? topHistoryBytes : listHistoryBytes,
   };
   const trackers = new Map<string, Tracker>();
-  const soughtAt = new WeakMap<Tracker, number>();
   const wakeup = createWakeup(sys);
   let isUnsettled = false;
   let readAt = 0;
@@ -126,9 +124,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     for (const [key, tracker] of trackers) {
       if (keys.has(key)) continue;
       trackers.delete(key);
-      measured.delete(key);
-      const path = tracker.transcript();
-      if (path !== undefined) meter?.forget(path);
+      gauge?.forget(key, tracker.transcript());
     }
     for (const entry of entries) {
       const tracker = trackers.get(entry.key) ?? createTracker(sys, entry, shared);
@@ -136,60 +132,9 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       await tracker.take(entry);
     }
   };
-  const captureAll = async () => {
-    const shown = [...trackers.values()].filter((tracker) => tracker.needsCapture);
-    if (shown.length === 0) return;
-    await locate(shown);
-    const seen = shown.flatMap((tracker) => (tracker.pane === undefined ? [] : { tracker, pane: tracker.pane }));
-    const captures = await captureScreens(
-      sys,
-      seen.map(({ pane }) => pane),
-      // A server may go away between two looks.
-      true,
-    );
-    for (const [index, { tracker, pane }] of seen.entries()) {
-      const capture = captures[index];
-      const isSame = capture !== undefined && !capture.pane.isDead && capture.pane.pid === pane.pid;
-      if (!isSame) tracker.pane = undefined;
-      tracker.show(isSame ? parseScreen(capture.text) : undefined);
-    }
-  };
-  /** One call per tmux server, and only when a session has a screen to read whose pane is not known yet. */
-  const locate = async (wanted: Tracker[]) => {
-    const isDue = (tracker: Tracker) => sys.now() - (soughtAt.get(tracker) ?? Number.NEGATIVE_INFINITY) >= seekEveryMs;
-    const lost = wanted.filter((tracker) => tracker.pane === undefined && canHavePane(tracker.entry) && isDue(tracker));
-    if (lost.length === 0) return;
-    for (const tracker of lost) soughtAt.set(tracker, sys.now());
-    const sockets = lost.flatMap((tracker) => tracker.entry.driven?.socket ?? []);
-    const panes = await findPanes(
-      sys,
-      await roster.table(),
-      lost.map((tracker) => tracker.entry.pid),
-      sockets,
-    );
-    for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
-  };
-  const addSample = (session: LiveSession) => {
-    const sample = session.sessionId === undefined ? undefined : readSample(session.sessionId);
-    const meter = sample === undefined ? undefined : withSample(session.meter, sample, session.meter?.answeredAt);
-    if (meter !== undefined) session.meter = meter;
-  };
-  /** Only where something can have changed; what an hour costs moves with time. */
-  const measure = (session: LiveSession, reader: MeterReader) => {
-    const last = measured.get(session.key);
-    const isRunning = session.agents.some((agent) => agent.isRunning);
-    const isDue = last === undefined || last.path !== session.transcript || sys.now() - last.at >= meterEveryMs;
-    if (isDue || isRunning || trackers.get(session.key)?.hasGrown() === true) {
-      addMeter(session, reader, sys.now());
-      measured.set(session.key, { at: sys.now(), path: session.transcript, meter: session.meter, note: session.note });
-    } else {
-      if (last.meter !== undefined) session.meter = last.meter;
-      if (last.note !== undefined) session.note ??= last.note;
-    }
-  };
   const readOnce = async (): Promise<Look> => {
     await follow(await roster.read());
-    await captureAll();
+    await screens.read([...trackers.values()].filter((tracker) => tracker.needsCapture));
     const live = [...trackers.values()].filter(({ entry }) => options.hasDead === true || entry.isAlive !== false);
     // A program that only bears the name is somebody's session for certain when it runs in a pane of this user.
     const shown = live.filter(({ entry, pane }) => entry.isStranger !== true || pane !== undefined || options.hasStrangers === true);
@@ -197,11 +142,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     readAt = sys.now();
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
-    if (meter !== undefined)
-      for (const session of sessions) {
-        measure(session, meter);
-        addSample(session);
-      }
+    for (const session of sessions) gauge?.measure(session, trackers.get(session.key)?.hasGrown() === true);
     const badges = judgeHealth(sessions, sys.now(), options.health);
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
@@ -236,6 +177,69 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     },
     findPane: ({ key, pid }) => findPane(sys, pid, trackers.get(key)?.entry.driven?.socket),
     close: wakeup.close,
+  };
+}
+
+/** Shows the trackers their screens. */
+function createScreenReader(sys: Sys, roster: Pick<Roster, "table">) {
+  const soughtAt = new WeakMap<Tracker, number>();
+  /** One call per tmux server, and only when a session has a screen to read whose pane is not known yet. */
+  const locate = async (wanted: Tracker[]) => {
+    const isDue = (tracker: Tracker) => sys.now() - (soughtAt.get(tracker) ?? Number.NEGATIVE_INFINITY) >= seekEveryMs;
+    const lost = wanted.filter((tracker) => tracker.pane === undefined && canHavePane(tracker.entry) && isDue(tracker));
+    if (lost.length === 0) return;
+    for (const tracker of lost) soughtAt.set(tracker, sys.now());
+    const sockets = lost.flatMap((tracker) => tracker.entry.driven?.socket ?? []);
+    const pids = lost.map((tracker) => tracker.entry.pid);
+    const panes = await findPanes(sys, await roster.table(), pids, sockets);
+    for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
+  };
+  return {
+    async read(wanted: Tracker[]): Promise<void> {
+      await locate(wanted);
+      const seen = wanted.flatMap((tracker) => (tracker.pane === undefined ? [] : { tracker, pane: tracker.pane }));
+      const panes = seen.map(({ pane }) => pane);
+      // A server may go away between two looks.
+      const captures = await captureScreens(sys, panes, true);
+      for (const [index, { tracker, pane }] of seen.entries()) {
+        const capture = captures[index];
+        const isSame = capture !== undefined && !capture.pane.isDead && capture.pane.pid === pane.pid;
+        if (!isSame) tracker.pane = undefined;
+        tracker.show(isSame ? parseScreen(capture.text) : undefined);
+      }
+    },
+  };
+}
+
+/** Adds to a session what it has used: by its transcript, and by what its status line was told. */
+function createGauge(sys: Sys) {
+  const meter = createMeter(sys, createPriceTable(readPriceOverrides(sys)));
+  const readSample = createSampleReader(sys);
+  const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
+  /** Only where something can have changed; what an hour costs moves with time. */
+  const addUsage = (session: LiveSession, hasGrown: boolean) => {
+    const last = measured.get(session.key);
+    const isRunning = session.agents.some((agent) => agent.isRunning);
+    const isDue = last === undefined || last.path !== session.transcript || sys.now() - last.at >= meterEveryMs;
+    if (isDue || isRunning || hasGrown) {
+      addMeter(session, meter, sys.now());
+      measured.set(session.key, { at: sys.now(), path: session.transcript, meter: session.meter, note: session.note });
+    } else {
+      if (last.meter !== undefined) session.meter = last.meter;
+      if (last.note !== undefined) session.note ??= last.note;
+    }
+  };
+  return {
+    measure(session: LiveSession, hasGrown: boolean): void {
+      addUsage(session, hasGrown);
+      const sample = session.sessionId === undefined ? undefined : readSample(session.sessionId);
+      const merged = sample === undefined ? undefined : withSample(session.meter, sample, session.meter?.answeredAt);
+      if (merged !== undefined) session.meter = merged;
+    },
+    forget(key: string, transcript: string | undefined): void {
+      measured.delete(key);
+      if (transcript !== undefined) meter.forget(transcript);
+    },
   };
 }
 
