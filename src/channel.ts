@@ -58,6 +58,9 @@ const tailBytes = 256 * 1024;
 
 export const channelDir = (sys: Sys, name: string): string => join(runDir(sys), name);
 export const gatesDir = (dir: string): string => join(dir, "gates");
+/** Where a change tells that something has happened, or that a request is held. */
+export const channelFolders = (channel: Channel | undefined): string[] =>
+  channel === undefined ? [] : [channel.dir, gatesDir(channel.dir)];
 
 export function openChannel(sys: Sys, dir: string): Channel {
   const events = openLog<ChannelEvent>(sys, {

@@ -1,4 +1,5 @@
 import { dirname, join } from "node:path";
+import { channelFolders } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
 import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, type Turn } from "./claude-transcript.ts";
 import { type Target, trackedTarget } from "./driver.ts";
@@ -11,7 +12,6 @@ import type { Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTail, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-import { channelFolders } from "./watch.ts";
 import { addEvents, createWork, type Work } from "./work.ts";
 
 /** Reads a session's sub-agents; those that have finished are not read again. */
@@ -227,7 +227,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     folders() {
       const path = observer.transcript();
       const own = path === undefined ? [] : [dirname(path)];
-      return target === undefined || tracker.entry.isAlive !== true ? own : [...own, ...channelFolders(target)];
+      return target === undefined || tracker.entry.isAlive !== true ? own : [...own, ...channelFolders(target.channel)];
     },
     describe() {
       const { verdict, since, isSettled } = observer.judge({ hasPane: tracker.pane !== undefined, gateMs: quietGateMs });

@@ -1,6 +1,5 @@
 import { join } from "node:path";
 import { createPriceTable } from "./claude-prices.ts";
-import { parseScreen } from "./claude-screen.ts";
 import { createCheckoutReader } from "./git.ts";
 import { type HealthThresholds, judgeHealth } from "./health.ts";
 import { present } from "./json.ts";
@@ -17,7 +16,7 @@ import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import { type Sys, until } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-import { createWakeup, type Feed } from "./watch.ts";
+import type { Feed, Wakeup } from "./watch.ts";
 
 /** What Claude Code has told the status line of a session, read again when it has changed. */
 export function createSampleReader(sys: Sys): (sessionId: string) => StatuslineSample | undefined {
@@ -115,7 +114,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     historyBytes: options.hasMeter === true ? topHistoryBytes : listHistoryBytes,
   };
   const trackers = new Map<string, Tracker>();
-  const wakeup = createWakeup(sys);
+  let wakeup: Wakeup | undefined;
   let isUnsettled = false;
   let readAt = 0;
 
@@ -170,13 +169,14 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       return look ?? read();
     },
     async next(timeoutMs) {
+      wakeup ??= (await import("./watch.ts")).createWakeup(sys);
       await wakeup.next(folders(), isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
       // A session that streams writes many times a second: one look is for all of it.
       const restMs = shortestGapMs - (sys.now() - readAt);
       if (restMs > 0) await sys.sleep(restMs);
     },
     findPane: ({ key, pid }) => findPane(sys, pid, trackers.get(key)?.entry.driven?.socket),
-    close: wakeup.close,
+    close: () => wakeup?.close(),
   };
 }
 
@@ -198,7 +198,9 @@ function createScreenReader(sys: Sys, roster: Pick<Roster, "table">) {
     async read(wanted: Tracker[]): Promise<void> {
       await locate(wanted);
       const seen = wanted.flatMap((tracker) => (tracker.pane === undefined ? [] : { tracker, pane: tracker.pane }));
+      if (seen.length === 0) return;
       const panes = seen.map(({ pane }) => pane);
+      const { parseScreen } = await import("./claude-screen.ts");
       // A server may go away between two looks.
       const captures = await captureScreens(sys, panes, true);
       for (const [index, { tracker, pane }] of seen.entries()) {

@@ -1,5 +1,5 @@
 import { dirname } from "node:path";
-import { gatesDir } from "./channel.ts";
+import { channelFolders } from "./channel.ts";
 import { type Driver, type Target, trackedTarget } from "./driver.ts";
 import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
@@ -81,14 +81,19 @@ export async function watchSessions<S extends Watched>(
 }
 
 /** Waits for a change below any of these folders; another list of them, or one that has come into being, is a change too. */
-export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">) {
+export interface Wakeup {
+  next(folders: readonly string[], timeoutMs: number): Promise<void>;
+  close(): void;
+}
+
+export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">): Wakeup {
   let watched: { key: string; watch: Watch } | undefined;
   const close = () => {
     watched?.watch.close();
     watched = undefined;
   };
   return {
-    async next(folders: readonly string[], timeoutMs: number): Promise<void> {
+    async next(folders, timeoutMs) {
       const paths = [...new Set(folders)].filter(sys.isDirectory).sort();
       const key = paths.join("\n");
       if (watched?.key === key) return watched.watch.next(timeoutMs);
@@ -99,10 +104,6 @@ export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">) {
     close,
   };
 }
-
-/** Where the hooks of a session tell what happens and what they hold. */
-export const channelFolders = ({ channel }: Pick<Target, "channel">): string[] =>
-  channel === undefined ? [] : [channel.dir, gatesDir(channel.dir)];
 
 // --- the sessions of csd -----------------------------------------------------------------------------------------
 
@@ -131,7 +132,7 @@ export function createDrivenFeed(driver: Driver, readTargets: () => Target[], is
     async next(timeoutMs) {
       const folders = [...followed.values()].flatMap(({ target, observer }) => {
         const path = observer.transcript() ?? target.driven?.jsonl_path;
-        return [sessionsDir(target.configDir), ...channelFolders(target), ...(path === undefined ? [] : [dirname(path)])];
+        return [sessionsDir(target.configDir), ...channelFolders(target.channel), ...(path === undefined ? [] : [dirname(path)])];
       });
       await wakeup.next([drivenDir(sys), ...folders], isUnsettled ? Math.min(settleStepMs, timeoutMs) : timeoutMs);
     },
