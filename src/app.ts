@@ -1,9 +1,8 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
-import { editorWord, hookWord, launchWord, runLaunch } from "./launch.ts";
+import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
 import type { Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
-import { buildVersion } from "./version.ts";
 
 /** Carries a route out; the result is the exit code. */
 export async function runRoute(route: Route): Promise<number> {
@@ -78,7 +77,7 @@ async function runCsm(sys: Sys, word: string, args: readonly string[]): Promise<
 
 async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   const [word, ...rest] = args;
-  if (word === launchWord) throw new SilentExit(await runLaunch(sys, rest[0] ?? ""));
+  if (word === launchWord) throw new SilentExit(await (await import("./launch.ts")).runLaunch(sys, rest[0] ?? ""));
   if (word === hookWord) return answerHook(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
   if (word === "--version" || word === "-V") return print(sys, `csd ${buildVersion}`);

@@ -1,6 +1,6 @@
 import { basename, join } from "node:path";
 import { replaceProcess } from "./exec.ts";
-import { channelVariable, editorVariable } from "./launch.ts";
+import { channelVariable, editorVariable } from "./program.ts";
 import type { Sys } from "./sys.ts";
 
 export const promptPath = (dir: string): string => join(dir, "prompt");

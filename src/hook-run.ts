@@ -3,9 +3,9 @@ import { type Channel, type ChannelEvent, gatesDir, hashPrompt, openChannel } fr
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
-import { channelVariable } from "./launch.ts";
 import { configDir, sessionsDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
+import { channelVariable } from "./program.ts";
 import { readSessionFile } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
 

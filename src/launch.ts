@@ -3,6 +3,7 @@ import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
 import { present } from "./json.ts";
 import { configPath, launchDir } from "./paths.ts";
+import { launchWord } from "./program.ts";
 import type { Sys } from "./sys.ts";
 
 /** The claude to start: `$CLAUDE_SMART_CLAUDE_BIN`, else the first one on PATH that is not this program. */
@@ -120,16 +121,6 @@ export interface LaunchSpec {
   cwd: string;
   env: Record<string, string>;
 }
-
-/** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, as claude's editor. */
-export const launchWord = "--csd-launch";
-export const hookWord = "--csd-hook";
-export const editorWord = "--csd-editor";
-
-/** Names the session's channel to the hooks and the editor of a session that csd started. */
-export const channelVariable = "CSD_CHANNEL";
-/** The user's own VISUAL in such a session. */
-export const editorVariable = "CSD_VISUAL";
 
 export function createLaunch(
   sys: Sys,

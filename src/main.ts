@@ -1,5 +1,5 @@
+import { buildVersion } from "./program.ts";
 import { decideRoute } from "./router.ts";
-import { buildVersion } from "./version.ts";
 
 const route = await decideRoute(process.argv0, process.argv.slice(2));
 

@@ -8,7 +8,7 @@ const ladder = [
   "errors",
   "sanitize",
   "format",
-  "version",
+  "program",
   "json",
   // Claude Code's surface, pure
   "claude-session",
