@@ -1,20 +1,19 @@
 import { dirname, join } from "node:path";
 import { channelDir } from "./channel.ts";
-import { createPriceTable } from "./claude-prices.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { settleMs, settleStepMs } from "./driver.ts";
 import { createCheckoutReader } from "./git.ts";
-import { type HealthThresholds, judgeHealth } from "./health.ts";
+import { judgeHealth } from "./health.ts";
 import { present } from "./json.ts";
-import { createMeter, type Meter as MeterReader } from "./meter.ts";
+import type { Meter as MeterReader } from "./meter.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
 import { findPanes } from "./monitor-panes.ts";
 import { createRoster, type Entry, type Profile } from "./monitor-roster.ts";
 import { sessionsDir, sidecarDir, statuslineDir } from "./paths.ts";
-import { readPriceOverrides } from "./price-settings.ts";
 import { scanProcesses } from "./process-scan.ts";
 import { profileDirs } from "./profiles.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./session.ts";
+import type { Settings } from "./settings.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
@@ -95,7 +94,6 @@ export interface MonitorOptions {
   hasDead?: boolean;
   /** Also programs called claude, outside tmux, without a session file in a known profile: of other users, in containers … */
   hasStrangers?: boolean;
-  health?: HealthThresholds;
   /** Also what each session has used; the first look reads whole transcripts for it. */
   hasMeter?: boolean;
 }
@@ -117,7 +115,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
-  const meter = options.hasMeter === true ? createMeter(sys, createPriceTable(readPriceOverrides(sys))) : undefined;
+  let settings: Settings | undefined;
+  let meter: MeterReader | undefined;
   const readSample = createSampleReader(sys);
   const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
   const shared: Shared = {
@@ -200,6 +199,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     }
   };
   const readOnce = async (): Promise<Look> => {
+    settings ??= (await import("./settings.ts")).readSettings(sys);
+    if (options.hasMeter === true) meter ??= await openMeter(sys, settings);
     await follow(await roster.read());
     await captureAll();
     const live = [...trackers.values()].filter(({ entry }) => options.hasDead === true || entry.isAlive !== false);
@@ -214,7 +215,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
         measure(session, meter);
         addSample(session);
       }
-    const badges = judgeHealth(sessions, sys.now(), options.health);
+    const badges = judgeHealth(sessions, sys.now(), settings.part("dashboard"));
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
   };
@@ -272,6 +273,12 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       watch = undefined;
     },
   };
+}
+
+/** Only who asks what sessions have used loads what it takes to count. */
+async function openMeter(sys: Sys, settings: Settings): Promise<MeterReader> {
+  const [{ createMeter }, { createPriceTable }] = await Promise.all([import("./meter.ts"), import("./claude-prices.ts")]);
+  return createMeter(sys, createPriceTable(settings.prices()));
 }
 
 /** A session whose transcript has no known form has no numbers: not zero. */

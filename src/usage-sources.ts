@@ -6,13 +6,13 @@ import { findClaude, isNestedMark } from "./launch.ts";
 import { csmDir, homeDir, smartDir } from "./paths.ts";
 import { profileEnv } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
+import type { PartOf } from "./settings.ts";
 import { withLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import type { Bounded } from "./sys-bounded.ts";
 import { listTranscripts } from "./transcripts.ts";
 import { type Blob, encodeBlob, parseBlob } from "./usage-blob.ts";
 import { type Ledger, type Reading, readingsOf, type Source } from "./usage-ledger.ts";
-import { type FetchSettings, nestedVariable } from "./usage-settings.ts";
 
 const limitLifeMs = 7 * 86_400_000;
 const tailBytes = 64 * 1024;
@@ -52,6 +52,15 @@ function readLimits(sys: Sys, path: string, account: string): Reading[] {
     return windows === undefined ? [] : readingsOf(account, windows, "transcript", event.at);
   });
 }
+
+type FetchSettings = PartOf<"fetch">;
+
+/** Set for CSM_USAGE_CMD: a csm in it would wait for the one that waits for it. */
+const nestedVariable = "CSM_USAGE_NESTED";
+
+/** Any source is enough: a hub is one too. None is, inside a command that this program runs to learn of usage. */
+export const isConfigured = ({ env }: Pick<Sys, "env">, { url, hub, command }: FetchSettings): boolean =>
+  env[nestedVariable] !== "1" && [url, hub, command].some((value) => value !== undefined);
 
 /** A blob with its source and age, or why there is none. */
 export type Fetched = { blob: Blob; source: Source | "cache"; at: number } | { failure: string };

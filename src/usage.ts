@@ -3,11 +3,11 @@ import type { Windows } from "./claude-usage.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
+import { readSettings } from "./settings.ts";
 import type { Sys } from "./sys.ts";
 import type { Blob } from "./usage-blob.ts";
 import { type Ledger, newestReadings, openLedger, type Reading, readingsOf, type Source, withKnownEnd } from "./usage-ledger.ts";
-import { isConfigured, readDisabledProfiles, readFetchSettings, readScoreSettings } from "./usage-settings.ts";
-import { blobCachePath, type Fetched, fetchBlob, readCachedBlob } from "./usage-sources.ts";
+import { blobCachePath, type Fetched, fetchBlob, isConfigured, readCachedBlob } from "./usage-sources.ts";
 
 export interface ProfileUsage extends UsageProfile {
   /** By name; the newest trustworthy reading of each. */
@@ -52,11 +52,11 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
   try {
     const profiles = readProfiles(sys, ledger, registry);
     foldStatuslines(sys, ledger, profiles);
-    const settings = readFetchSettings(sys.env);
+    const settings = readSettings(sys).part("fetch");
     let failure: string | undefined;
     if (options.looks ?? options.fetches) (await import("./usage-sources.ts")).foldTranscripts(sys, ledger, profiles);
     if (options.fetches) {
-      const fetched = isConfigured(settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
+      const fetched = isConfigured(sys, settings) ? await fetchBlob(sys, settings, options.warn ?? (() => {})) : undefined;
       if (fetched !== undefined && "failure" in fetched) failure = fetched.failure;
       else if (fetched !== undefined) recordBlob(sys, ledger, profiles, fetched);
     }
@@ -136,7 +136,8 @@ function createReport(
   { cached, failure }: { cached?: NonNullable<ReturnType<typeof readCachedBlob>>; failure?: string },
 ): UsageReport {
   const readings = newestReadings(ledger.readings().map((reading) => withKnownEnd(reading, sys.now())));
-  const disabled = readDisabledProfiles(sys);
+  const settings = readSettings(sys);
+  const disabled = new Set(settings.said("usage.disabled"));
   const names = new Set(profiles.map(({ name }) => name));
   const sharers = Map.groupBy(profiles, ({ account }) => account);
   const foreign = [...new Set([...(cached?.blob.profiles.keys() ?? []), ...(cached?.blob.errors.keys() ?? [])])].filter(
@@ -144,7 +145,7 @@ function createReport(
   );
   return {
     now: sys.now(),
-    isConfigured: isConfigured(readFetchSettings(sys.env)),
+    isConfigured: isConfigured(sys, settings.part("fetch")),
     ...present({ failure }),
     profiles: profiles.map((profile) => {
       const windows = readings.get(profile.account) ?? new Map<string, Reading>();
@@ -211,7 +212,7 @@ export interface RankOptions {
 /** Registered profiles only, in the order in which they should work. */
 export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions): Ranking {
   const { includeCurrent = true, hasAgeGate = true } = options;
-  const settings = readScoreSettings(sys, options);
+  const settings = readSettings(sys, { "usage.policy": options.policy }).part("usage");
   const current = options.current ?? report.profiles.find(({ isCurrent }) => isCurrent)?.name;
   const candidates = report.profiles.filter(({ isRegistered }) => isRegistered).map(createCandidate);
   return scoreCandidates(candidates, {
@@ -219,7 +220,7 @@ export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions
     ...(hasAgeGate ? {} : { maxAgeMs: 0 }),
     now: report.now,
     includeCurrent,
-    ...present({ current }),
+    ...present({ current, model: options.model }),
   });
 }
 

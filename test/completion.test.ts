@@ -3,11 +3,14 @@ import { parsePrograms } from "../src/cmd-completions.ts";
 import { csdCommands, csmCommands, csmGroups, loadRecords } from "../src/commands.ts";
 import { listNames, placesOf } from "../src/completion.ts";
 import { completionShells } from "../src/completion-scripts.ts";
+import { settings } from "../src/settings.ts";
 import { shellInits } from "../src/shell-init.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const records = await loadRecords();
 const programs = parsePrograms(records);
+
+const plainKeys = Object.keys(settings).filter((key) => !key.includes("<"));
 
 const typed = [
   ...Object.keys(csmCommands),
@@ -35,6 +38,7 @@ test.each([
   ["csm", ["profiles", "rename"], ["profiles"], []],
   ["csm", ["profiles", "add"], [], []],
   ["csm", ["shell-init"], [], ["bash", "zsh", "fish", "pwsh"]],
+  ["csm", ["config"], [], ["show", "get", "set", "unset", "keys", "check", ...plainKeys]],
   ["csd", ["send"], ["driven"], []],
 ] as const)("%s %j takes names of %j and the words %j", (name, path, names, choices) => {
   const program = programs.find((known) => known.name === name);
