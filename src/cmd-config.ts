@@ -80,7 +80,7 @@ function required(key: string | undefined, verb: string): string {
 }
 
 /** On a terminal no default takes the room of what the keys mean. */
-const defaultWidth = 20;
+const defaultWidth = 12;
 
 function renderKeys(columns: number | undefined): string[] {
   const titles = [{ title: "KEY" }, { title: "DEFAULT", minWidth: 7 }, { title: "MEANING", minWidth: 20 }];
