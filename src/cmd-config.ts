@@ -1,53 +1,66 @@
 import { command } from "./cmd-record.ts";
-import { findSetting, openConfig, parseSetting, readAt, settings, withValue } from "./config.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
-import { table } from "./format.ts";
-import { printableJson } from "./sanitize.ts";
+import { fit, table } from "./format.ts";
+import { printableJson, printableLine } from "./sanitize.ts";
+import { type Row, readAt, readVariables, settings, variables } from "./settings.ts";
 
-const verbs = ["show", "get", "set", "unset", "keys"];
+const verbs = ["show", "get", "set", "unset", "keys", "check"];
+const keys = Object.keys(settings);
 
 export const configCommand = command({
   name: "csm config",
   summary: "Show and change csm's settings, in ~/.config/claude-smart/config.json.",
   args: {
-    verb: { type: "positional", required: false, description: "show (unless told), get, set, unset, or keys" },
+    verb: {
+      type: "positional",
+      required: false,
+      description: `${verbs.join(", ")} (default: show); get tells what holds, with what the environment says`,
+    },
     key: { type: "positional", required: false, description: "what to get, set or unset; csm config keys lists them" },
   },
-  rest: { kind: "prompt", hint: "[VALUE…]", about: "of set; the words of launch-command are kept as they are" },
+  rest: {
+    kind: "prompt",
+    hint: "[VALUE…]",
+    about: "of set; the words of launch-command are kept as they are",
+    words: [...verbs, ...keys.filter((key) => !key.includes("<"))],
+  },
   examples: [
     ["csm config set launch-command npx happy", "start claude through a wrapper"],
-    ["csm config set limit.policy wait", "at a usage limit: switch, wait, ask or stop"],
+    ["csm config set limit.policy wait", settings["limit.policy"].about],
     ["csm config set limit.profiles.work.policy stop", "for one profile"],
     ["csm config unset limit.policy", ""],
   ],
   async run({ args: { verb = "show", key }, rest, app }) {
+    const { findSetting, findUnknown, openConfig, parseSetting, withValue } = await import("./settings-schema.ts");
     const config = openConfig(app.sys);
     switch (verb) {
       case "show":
         return app.out(printableJson(config.read()));
-      case "keys": {
-        const columns = [{ title: "KEY" }, { title: "DEFAULT", minWidth: 7 }, { title: "MEANING", minWidth: 20 }];
-        const rows = settings.map((setting) => [setting.key, renderValue(setting.default), setting.about]);
-        return app.out(table(columns, rows, app.columns).join("\n"));
-      }
+      case "keys":
+        return app.out(renderKeys(app.columns).join("\n"));
       case "get": {
-        const { setting, path } = findSetting(required(key, verb));
-        const own = app.sys.env.CLAUDE_SMART_CLAUDE_BIN;
-        if (setting.key === "launch-command" && own !== undefined && own !== "") return app.out(own);
-        const value = readAt(config.read(), path) ?? setting.default;
+        const found = findSetting(required(key, verb));
+        const value = readVariables(app.sys.env, found.key, found.row) ?? readAt(config.read(), found.path) ?? found.row.default;
         return value === undefined ? undefined : app.out(renderValue(value));
       }
       case "set": {
-        const { setting, path } = findSetting(required(key, verb));
+        const found = findSetting(required(key, verb));
         if (rest.length === 0)
-          throw new UserError(`csm config set: ${setting.key} needs a value`, `csm config unset ${setting.key} removes it`);
-        const value = parseSetting(setting, path, rest);
-        await config.update((before) => withValue(before, path, value));
+          throw new UserError(`csm config set: ${found.key} needs a value`, `csm config unset ${found.key} removes it`);
+        const value = parseSetting(found, rest);
+        await config.update((before) => withValue(before, found.path, value));
         return;
       }
       case "unset": {
         const { path } = findSetting(required(key, verb));
         await config.update((before) => withValue(before, path, undefined));
+        return;
+      }
+      case "check": {
+        for (const name of findUnknown(config.read())) {
+          const { message, hint = "" } = unknownWord("csm config: no setting is called", printableLine(name), keys, { otherwise: "" });
+          app.tell(hint === "" ? message : `${message}; ${hint}`);
+        }
         return;
       }
       default:
@@ -58,8 +71,30 @@ export const configCommand = command({
 
 function required(key: string | undefined, verb: string): string {
   if (key !== undefined) return key;
-  throw new UserError(`csm config ${verb}: KEY is missing`, `the keys are ${settings.map((setting) => setting.key).join(", ")}`);
+  throw new UserError(`csm config ${verb}: KEY is missing`, `the keys are ${keys.join(", ")}`);
 }
+
+/** On a terminal no default takes the room of what the keys mean. */
+const defaultWidth = 12;
+
+function renderKeys(columns: number | undefined): string[] {
+  const titles = [{ title: "KEY" }, { title: "DEFAULT", minWidth: 7 }, { title: "MEANING", minWidth: 20 }];
+  const cut = (text: string) => (columns === undefined || text.length <= defaultWidth ? text : fit(text, defaultWidth));
+  const rows = Object.entries<Row>({ ...settings, ...variables }).map(([key, row]) => {
+    const { unit = "" } = row.check.kind === "number" ? row.check : {};
+    const names = (row.variables ?? []).map((variable) => variable.name);
+    if (Object.hasOwn(settings, key))
+      return [key, cut(`${renderValue(row.default)} ${row.default === undefined ? "" : unit}`.trim()), meaningOf(row)];
+    // What only the environment says goes by the name that it has there, and by its unit.
+    return [names.join(", "), typeof row.default === "number" ? `${row.default / 1000} s` : renderValue(row.default), row.about];
+  });
+  return table(titles, rows, columns);
+}
+
+const meaningOf = ({ about, variables = [] }: Row): string => {
+  const names = variables.map(({ name, unit }) => (unit === undefined ? name : `${name} in ${unit}`));
+  return names.length === 0 ? about : `${about} ($${names.join(", $")})`;
+};
 
 const renderValue = (value: unknown): string =>
   Array.isArray(value) ? value.join(" ") : typeof value === "object" && value !== null ? JSON.stringify(value) : String(value ?? "");

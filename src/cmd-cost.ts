@@ -6,9 +6,9 @@ import { createReport, type Grouping, groupings, type Report, type ReportOptions
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
 import { unknownWord, usageError } from "./errors.ts";
 import { homeDir } from "./paths.ts";
-import { readPriceOverrides } from "./price-settings.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
+import { readSettings } from "./settings.ts";
 
 export const costCommand = command({
   name: "csm cost",
@@ -34,7 +34,8 @@ export const costCommand = command({
     const options = readOptions(args, app);
     const registry = readRegistry(sys);
     if (options.profile !== undefined) requireProfile(registry, options.profile);
-    const overrides = readPriceOverrides(sys);
+    (await import("./settings-schema.ts")).checkSettings(sys, "prices");
+    const overrides = readSettings(sys).prices();
     const progress = createProgress(app);
     const usage = await readUsage(sys, {
       dirs: profileDirs(sys, registry),

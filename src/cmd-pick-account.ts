@@ -3,8 +3,8 @@ import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import type { Ranking } from "./scorer.ts";
+import { readSettings } from "./settings.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
-import { readScoreSettings } from "./usage-settings.ts";
 
 export const pickAccountCommand = command({
   name: "csm pick-account",
@@ -35,7 +35,7 @@ export const pickAccountCommand = command({
       includeCurrent: args["include-current"] === true || current === "",
       ...present({ policy: args.policy, model: args.model }),
     };
-    const { policy } = readScoreSettings(app.sys, options);
+    const { policy } = readSettings(app.sys, { "usage.policy": args.policy }).part("usage");
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
     const { report, ranking } = await rank(app, registry, options);
     const winner = ranking.winner === current ? undefined : ranking.winner;
@@ -53,7 +53,7 @@ export const pickAccountCommand = command({
 async function rank(app: App, registry: Registry, options: RankOptions): Promise<{ report: UsageReport; ranking: Ranking }> {
   const report = await readUsage(app.sys, { registry, fetches: true, warn: app.tell });
   const ranking = rankAccounts(app.sys, report, options);
-  if (ranking.outcome !== "no-data" || app.sys.env.CSM_USAGE_ASK === "0") return { report, ranking };
+  if (ranking.outcome !== "no-data" || readSettings(app.sys).said("fetch.ask") === "off") return { report, ranking };
   const asked = await readUsage(app.sys, { registry, fetches: false, asks: true });
   const { failure } = report;
   return { report: failure === undefined ? asked : { ...asked, failure }, ranking: rankAccounts(app.sys, asked, options) };

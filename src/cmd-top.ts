@@ -5,7 +5,6 @@ import { createDashboardState } from "./dashboard-state.ts";
 import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";
 import { UserError, unknownWord } from "./errors.ts";
-import { healthSettings } from "./health-settings.ts";
 import { createMonitor } from "./monitor.ts";
 import { homeDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
@@ -30,7 +29,8 @@ export const topCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const home = homeDir(sys);
-    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: args.all === true, health: healthSettings(sys) });
+    (await import("./settings-schema.ts")).checkSettings(sys);
+    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: args.all === true });
     if (args.once === true) {
       try {
         const { sessions } = await monitor.readSettled();

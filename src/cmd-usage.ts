@@ -3,6 +3,7 @@ import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { statuslineDir } from "./paths.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
+import { readSettings } from "./settings.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
 import { encodeUsage, renderUsage } from "./usage-view.ts";
 
@@ -37,7 +38,12 @@ interface Given {
 }
 
 async function readView(app: App, registry: Registry, { json, fetch = true, policy, model }: Given): Promise<string> {
-  const report = await readUsage(app.sys, { registry, fetches: fetch, asks: fetch && app.sys.env.CSM_USAGE_ASK !== "0", warn: app.tell });
+  const report = await readUsage(app.sys, {
+    registry,
+    fetches: fetch,
+    asks: fetch && readSettings(app.sys).said("fetch.ask") !== "off",
+    warn: app.tell,
+  });
   const ranking = rankAccounts(app.sys, report, {
     ...present({ policy, model }),
   });

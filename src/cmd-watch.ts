@@ -1,6 +1,5 @@
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
-import { healthSettings } from "./health-settings.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
 import { createMonitor } from "./monitor.ts";
@@ -33,9 +32,9 @@ export const watchCommand = command({
     if (!(seconds > 0)) throw usageError(`csm watch: --heartbeat must be a number of seconds above 0: ${args.heartbeat}`);
     const template = args.format ?? defaultTemplate;
     checkTemplate(template);
+    (await import("./settings-schema.ts")).checkSettings(app.sys);
     const monitor = createMonitor(app.sys, {
       hasStrangers: args.all === true,
-      health: healthSettings(app.sys),
       hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
     });
     const log = createLog(app);

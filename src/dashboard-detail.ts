@@ -78,7 +78,7 @@ function renderFacts(session: LiveSession, view: View): string[] {
       meter.contextTokens === undefined || meter.contextWindow === undefined
         ? ""
         : ` ${amount(meter.contextTokens)} of ${amount(meter.contextWindow)}`;
-    const bar = theme.paint(contextRole(meter.contextPercent), contextBar(meter.contextPercent, 20));
+    const bar = theme.paint(contextRole(session), contextBar(meter.contextPercent, 20));
     lines.push(`${theme.paint("dim", "context".padEnd(9))}${bar} ${Math.round(meter.contextPercent)} %${theme.paint("dim", of)}`);
   }
   if (meter !== undefined) {

@@ -29,7 +29,11 @@ export const contextBar = (percent: number, cells: number): string => {
   return (full + part).padEnd(cells, "░");
 };
 
-export const contextRole = (percent: number): Role => (percent >= 92 ? "alarm" : percent >= 80 ? "warn" : "bar");
+/** As the badge says it, so that both follow the same setting. */
+export function contextRole({ badges }: Pick<LiveSession, "badges">): Role {
+  const badge = badges.find(({ kind }) => kind === "context");
+  return badge === undefined ? "bar" : badge.isAlarm ? "alarm" : "warn";
+}
 
 export const money = (usd: number): string => (usd >= 100 ? `$${usd.toFixed(0)}` : usd >= 10 ? `$${usd.toFixed(1)}` : `$${usd.toFixed(2)}`);
 
@@ -84,10 +88,10 @@ const columns: Column[] = [
     title: "CONTEXT",
     width: 11,
     drop: 1,
-    cell: ({ meter }) => {
-      const percent = meter?.contextPercent;
+    cell: (session) => {
+      const percent = session.meter?.contextPercent;
       if (percent === undefined) return ["dim", ""];
-      return [contextRole(percent), `${contextBar(percent, 6)}${`${Math.round(percent)}%`.padStart(5)}`];
+      return [contextRole(session), `${contextBar(percent, 6)}${`${Math.round(percent)}%`.padStart(5)}`];
     },
   },
   {

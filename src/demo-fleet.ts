@@ -2,6 +2,7 @@ import type { Actions, VerbName } from "./actions.ts";
 import { UserError } from "./errors.ts";
 import { judgeHealth } from "./health.ts";
 import type { LiveSession, Meter } from "./session.ts";
+import { defaultsOf } from "./settings.ts";
 import type { Choice, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import type { Feed } from "./watch.ts";
@@ -222,7 +223,7 @@ export function simulateFleet(startedAt: number, now: number, deeds: readonly De
     const own = deeds.filter((deed) => deed.pid === firstPid + index * 7);
     return own.some((deed) => deed.kind === "stop") ? [] : [play(part, index, startedAt, now, own)];
   });
-  const badges = judgeHealth(sessions, now);
+  const badges = judgeHealth(sessions, now, defaultsOf("dashboard"));
   for (const session of sessions) session.badges = badges.get(session.key) ?? [];
   return sessions;
 }

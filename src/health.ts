@@ -13,15 +13,6 @@ export interface HealthThresholds {
   cacheWarnMs: number;
 }
 
-export const defaultHealth: HealthThresholds = {
-  errorLoopCount: 4,
-  stalledMs: 5 * 60_000,
-  contextWarnPercent: 80,
-  contextAlarmPercent: 92,
-  conflictMs: 30 * 60_000,
-  cacheWarnMs: 60_000,
-};
-
 /** One row per remark: its mark in a list, one or two columns wide, and what the mark means. */
 export const badgeRows: Record<Badge["kind"], { mark: string; meaning: string }> = {
   "same-file": { mark: "⚔", meaning: "edits the same file as another" },
@@ -42,7 +33,7 @@ type Watched = Pick<
 >;
 
 /** Remarks on each session, worst first. */
-export function judgeHealth(sessions: readonly Watched[], now: number, thresholds: HealthThresholds = defaultHealth): Map<string, Badge[]> {
+export function judgeHealth(sessions: readonly Watched[], now: number, thresholds: HealthThresholds): Map<string, Badge[]> {
   const badges = new Map(sessions.map((session) => [session.key, judgeOne(session, now, thresholds)]));
   for (const [key, badge] of findConflicts(sessions, now, thresholds)) badges.get(key)?.push(badge);
   for (const list of badges.values()) list.sort((a, b) => Number(b.isAlarm) - Number(a.isAlarm));

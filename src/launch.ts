@@ -2,7 +2,7 @@ import { basename, delimiter, isAbsolute, join } from "node:path";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
 import { present } from "./json.ts";
-import { configPath, launchDir } from "./paths.ts";
+import { launchDir } from "./paths.ts";
 import { launchWord } from "./program.ts";
 import type { Sys } from "./sys.ts";
 
@@ -33,8 +33,9 @@ export interface LaunchProgram {
 }
 
 /** What csm starts: `$CLAUDE_SMART_CLAUDE_BIN`, else `launchCommand` of the config file, else claude. */
-export function findLaunchProgram(sys: Sys): LaunchProgram {
-  const [program, ...prefix] = (sys.env.CLAUDE_SMART_CLAUDE_BIN ?? "") === "" ? readLaunchCommand(sys) : [];
+export async function findLaunchProgram(sys: Sys): Promise<LaunchProgram> {
+  const isChosen = (sys.env.CLAUDE_SMART_CLAUDE_BIN ?? "") !== "";
+  const [program, ...prefix] = isChosen ? [] : ((await import("./settings.ts")).readSettings(sys).said("launch-command") ?? []);
   if (program === undefined) return { path: findClaude(sys), name: "claude", prefix };
   const path = findNamed(sys, program);
   if (path !== undefined) return { path, name: basename(program), prefix };
@@ -43,17 +44,6 @@ export function findLaunchProgram(sys: Sys): LaunchProgram {
     "correct it with: csm config set launch-command PROGRAM [WORDS…]",
     exitCode.notFound,
   );
-}
-
-/** Read by hand, as every start does it. Empty where the file says nothing; `csm config` tells what is wrong with a broken one. */
-function readLaunchCommand(sys: Sys): string[] {
-  try {
-    const tokens = (JSON.parse(sys.readText(configPath(sys)) ?? "{}") as { launchCommand?: unknown } | null)?.launchCommand;
-    return Array.isArray(tokens) && tokens.every((token) => typeof token === "string" && token !== "") ? tokens : [];
-  } catch {
-    // Broken: claude itself can still be started.
-    return [];
-  }
 }
 
 function findNamed(sys: Sys, name: string): string | undefined {

@@ -51,7 +51,7 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
   const registry = readRegistry(sys);
   if (isUntouched) options.words = rest[0] === "--" ? rest.slice(1) : isManagement(rest) ? rest : withWholeId(sys, registry, rest);
   const seat = await chooseSeat(sys, registry, options, hasTerminal, isManagement(rest), parts);
-  const program = findLaunchProgram(sys);
+  const program = await findLaunchProgram(sys);
   const isClaudes = isUntouched || isForClaude(options.words);
   const launch =
     isClaudes || choosesSession(options.words)

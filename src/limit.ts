@@ -12,16 +12,6 @@ export interface LimitSettings {
   cooldownMs: number;
 }
 
-const defaultHandoffPrompt =
-  "The usage limit of account {from} was reached, and this conversation goes on under account {to}. Continue where you left off.";
-
-export const defaultLimitSettings: LimitSettings = {
-  policy: "switch",
-  handoffPrompt: defaultHandoffPrompt,
-  maxHops: 6,
-  cooldownMs: 3000,
-};
-
 /** A guard that never expired would be spent for good by one bad night. */
 export const hopWindowMs = 5 * 3_600_000;
 

@@ -1,62 +1,18 @@
-import { join } from "node:path";
-import { createPriceTable } from "./claude-prices.ts";
 import { createCheckoutReader } from "./git.ts";
-import { type HealthThresholds, judgeHealth } from "./health.ts";
-import { present } from "./json.ts";
-import { createMeter, type Meter as MeterReader } from "./meter.ts";
+import { judgeHealth } from "./health.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
+import type { Gauge } from "./monitor-gauge.ts";
 import { createRoster, type Entry, type Profile, type Roster } from "./monitor-roster.ts";
 import { captureScreens, settleMs, settleStepMs } from "./observe.ts";
 import { findPane, findPanes } from "./panes.ts";
-import { drivenDir, sessionsDir, statuslineDir } from "./paths.ts";
-import { readPriceOverrides } from "./price-settings.ts";
+import { drivenDir, sessionsDir } from "./paths.ts";
 import { profileDirs } from "./profiles.ts";
-import { type LiveSession, type Meter, toMeter, unknownFormat } from "./session.ts";
-import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
+import type { LiveSession } from "./session.ts";
+import type { Settings } from "./settings.ts";
 import { type Sys, until } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
 import type { Feed, Wakeup } from "./watch.ts";
-
-/** What Claude Code has told the status line of a session, read again when it has changed. */
-export function createSampleReader(sys: Sys): (sessionId: string) => StatuslineSample | undefined {
-  const known = new Map<string, { state: string; sample: StatuslineSample | undefined }>();
-  return (sessionId) => {
-    if (!/^[\w-]+$/.test(sessionId)) return undefined;
-    const path = join(statuslineDir(sys), `${sessionId}.json`);
-    const file = sys.identify(path);
-    if (file === undefined) return undefined;
-    const state = `${file.id} ${file.size} ${file.modifiedAt}`;
-    const last = known.get(sessionId);
-    if (last?.state === state) return last.sample;
-    const sample = parseSample(sys.readText(path) ?? "");
-    if (known.size >= maxKnown) known.clear();
-    known.set(sessionId, { state, sample });
-    return sample;
-  };
-}
-
-const maxKnown = 500;
-/** An answer reaches the transcript and the status line at about the same time. */
-const sameMs = 3000;
-
-/** Claude's own word on the context wins over ours, unless an answer has come since; its cost only where we have no price. */
-export function withSample(meter: Meter | undefined, sample: StatuslineSample, answeredAt: number | undefined): Meter | undefined {
-  const isOld = answeredAt !== undefined && answeredAt > sample.seenAt + sameMs;
-  const { contextPercent, contextTokens, contextSize, costUsd, cacheExpiresAt } = sample;
-  const context =
-    isOld || contextPercent === undefined
-      ? {}
-      : {
-          contextPercent,
-          ...present({ contextTokens, contextWindow: contextSize }),
-          source: "statusline" as const,
-        };
-  const cost = meter?.costUsd === undefined && costUsd !== undefined ? { costUsd } : {};
-  const cache = isOld ? {} : present({ cacheExpiresAt });
-  if (meter === undefined && Object.keys({ ...context, ...cost }).length === 0) return undefined;
-  return { source: "transcript", ...meter, ...context, ...cost, ...cache };
-}
 
 /** Every session of every profile, kept up to date: a look costs what is new. */
 export interface Monitor extends Feed<LiveSession> {
@@ -84,7 +40,6 @@ export interface MonitorOptions {
   hasDead?: boolean;
   /** Also programs called claude, outside tmux, without a session file in a known profile: of other users, in containers … */
   hasStrangers?: boolean;
-  health?: HealthThresholds;
   /** Also what each session has used; the first look reads whole transcripts for it. */
   hasMeter?: boolean;
 }
@@ -92,7 +47,6 @@ export interface MonitorOptions {
 const profilesEveryMs = 10_000;
 const unsettledMs = 60;
 const shortestGapMs = 80;
-const meterEveryMs = 5000;
 /** A list needs the newest turn, the dashboard also what was done lately. */
 const listHistoryBytes = 16 * 1024;
 const topHistoryBytes = 256 * 1024;
@@ -106,7 +60,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
-  const gauge = options.hasMeter === true ? createGauge(sys) : undefined;
+  let settings: Settings | undefined;
+  let gauge: Gauge | undefined;
   const screens = createScreenReader(sys, roster);
   const shared: Shared = {
     lines: createLineBuffer(),
@@ -132,6 +87,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     }
   };
   const readOnce = async (): Promise<Look> => {
+    settings ??= (await import("./settings.ts")).readSettings(sys);
+    if (options.hasMeter === true) gauge ??= await openGauge(sys, settings);
     await follow(await roster.read());
     await screens.read([...trackers.values()].filter((tracker) => tracker.needsCapture));
     const live = [...trackers.values()].filter(({ entry }) => options.hasDead === true || entry.isAlive !== false);
@@ -142,7 +99,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
     for (const session of sessions) gauge?.measure(session, trackers.get(session.key)?.hasGrown() === true);
-    const badges = judgeHealth(sessions, sys.now(), options.health);
+    const badges = judgeHealth(sessions, sys.now(), settings.part("dashboard"));
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
   };
@@ -213,48 +170,9 @@ function createScreenReader(sys: Sys, roster: Pick<Roster, "table">) {
   };
 }
 
-/** Adds to a session what it has used: by its transcript, and by what its status line was told. */
-function createGauge(sys: Sys) {
-  const meter = createMeter(sys, createPriceTable(readPriceOverrides(sys)));
-  const readSample = createSampleReader(sys);
-  const measured = new Map<string, { at: number; path: string | undefined; meter: Meter | undefined; note: string | undefined }>();
-  /** Only where something can have changed; what an hour costs moves with time. */
-  const addUsage = (session: LiveSession, hasGrown: boolean) => {
-    const last = measured.get(session.key);
-    const isRunning = session.agents.some((agent) => agent.isRunning);
-    const isDue = last === undefined || last.path !== session.transcript || sys.now() - last.at >= meterEveryMs;
-    if (isDue || isRunning || hasGrown) {
-      addMeter(session, meter, sys.now());
-      measured.set(session.key, { at: sys.now(), path: session.transcript, meter: session.meter, note: session.note });
-    } else {
-      if (last.meter !== undefined) session.meter = last.meter;
-      if (last.note !== undefined) session.note ??= last.note;
-    }
-  };
-  return {
-    measure(session: LiveSession, hasGrown: boolean): void {
-      addUsage(session, hasGrown);
-      const sample = session.sessionId === undefined ? undefined : readSample(session.sessionId);
-      const merged = sample === undefined ? undefined : withSample(session.meter, sample, session.meter?.answeredAt);
-      if (merged !== undefined) session.meter = merged;
-    },
-    forget(key: string, transcript: string | undefined): void {
-      measured.delete(key);
-      if (transcript !== undefined) meter.forget(transcript);
-    },
-  };
-}
-
-/** A session whose transcript has no known form has no numbers: not zero. */
-function addMeter(session: LiveSession, meter: MeterReader, now: number): void {
-  if (session.transcript === undefined) return;
-  const reading = meter.update(session.transcript, now);
-  if (reading === undefined || reading.format === "empty") return;
-  // Before the first answer there is nothing to count, in whatever format.
-  if (reading.format === "unknown format") {
-    if (session.model !== undefined) session.note ??= unknownFormat;
-  } else session.meter = toMeter(reading);
-}
+/** Only who asks what sessions have used loads what it takes to count. */
+const openGauge = async (sys: Sys, settings: Settings): Promise<Gauge> =>
+  (await import("./monitor-gauge.ts")).createGauge(sys, settings.prices());
 
 /** One look at everything, as soon as its signals agree. */
 export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<Look> {

@@ -86,7 +86,7 @@ export interface Candidate extends Seat {
 
 /** What the loop asks of the rest of csm. */
 export interface RelaunchParts {
-  settings(seat: Seat): LimitSettings;
+  settings(seat: Seat): Promise<LimitSettings>;
   /** Other profiles that have room, best first, each with its reason. */
   rank(current: Seat): Promise<Candidate[]>;
   recordLimit(seat: Seat, limit: Limit): Promise<void>;
@@ -157,7 +157,7 @@ export async function answerLimit(managed: Managed, event: ChannelEvent): Promis
   if (limit === undefined) return "stay";
   const note = createNote(managed, sessionId);
   await noteLimit(managed, limit, note);
-  const settings = parts.settings(seat);
+  const settings = await parts.settings(seat);
   // One session of this machine after the other: each sees what the ones before it have done. Somebody who is asked takes a while.
   const lockPath = join(lockDir(sys), "switch.lock");
   const release = settings.policy === "ask" ? undefined : await waitForLock(sys, lockPath, "a switch of accounts", switchLockMs);

@@ -1,12 +1,10 @@
 import { isTrusted } from "./claude-program.ts";
 import { duration } from "./format.ts";
-import { present } from "./json.ts";
 import type { LimitPolicy } from "./limit.ts";
-import { limitSettings } from "./limit-settings.ts";
 import { notify } from "./notify.ts";
 import { claudeJsonPath, findProfile, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import type { Candidate, RelaunchParts, Seat } from "./relaunch-act.ts";
-import { scoreDefaults } from "./scorer.ts";
+import { readSettings } from "./settings.ts";
 import { type Sys, tell } from "./sys.ts";
 import { rankAccounts, readUsage, recordLimit } from "./usage.ts";
 
@@ -20,7 +18,11 @@ export function createRelaunchParts(
 ): RelaunchParts {
   return {
     remember,
-    settings: (seat) => ({ ...limitSettings(sys, seat.name), ...present({ policy: onLimit }) }),
+    settings: async (seat) => {
+      // A policy that nobody can read is no leave to act by another.
+      (await import("./settings-schema.ts")).checkSettings(sys);
+      return readSettings(sys, { "limit.policy": onLimit }).part("limit", seat.name);
+    },
     rank: async (current) => trustedFirst(sys, await rankOthers(sys, registry, current), cwd),
     recordLimit: async (seat, limit) => recordLimit(sys, seat.dir, limit.window, limit.resetsAt, limit.at),
     // What the environment said holds for a folder that is no profile.
@@ -54,12 +56,13 @@ async function rankOthers(sys: Sys, registry: Registry, current: Seat): Promise<
   const ranking = rankAccounts(sys, report, { current: current.name, includeCurrent: false, hasAgeGate: false });
   const accountOf = (name: string) => report.profiles.find((profile) => profile.name === name)?.account;
   const own = accountOf(current.name);
+  const { limitPercent } = readSettings(sys).part("usage");
   const usable = ranking.rows.filter(({ name }) => name !== current.name && accountOf(name) !== own);
   return [
     ...usable.filter(({ state }) => state === "viable").map((row) => ({ name: row.name, reason: row.reasons.join(", ") })),
     // Never used since anybody looked: more likely to have room than to be worth a night of waiting.
     ...usable
-      .filter(({ state, sessionPercent = 0 }) => state === "no-data" && sessionPercent < scoreDefaults.limitPercent)
+      .filter(({ state, sessionPercent = 0 }) => state === "no-data" && sessionPercent < limitPercent)
       .map(({ name }) => ({ name, reason: "nothing is known of its usage" })),
   ].flatMap(({ name, reason }) => {
     const profile = findProfile(registry, name);

@@ -38,8 +38,6 @@ export interface ScoreOptions {
   holdPoints: number;
 }
 
-export const scoreDefaults = { policy: "drain", limitPercent: 99, saturationPercent: 95, maxAgeMs: 1_800_000, holdPoints: 5 } as const;
-
 export type CandidateState = "viable" | "saturated" | "current" | "no-data" | "errored" | "disabled";
 
 export interface Ranked {

@@ -7,6 +7,7 @@ import { findClaude, isNestedMark } from "./launch.ts";
 import { csmDir, homeDir, smartDir, statuslineDir } from "./paths.ts";
 import { profileEnv, realDir } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
+import type { PartOf } from "./settings.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import { openRecords, openStore, type Store, withLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -14,7 +15,6 @@ import type { Bounded } from "./sys-bounded.ts";
 import { listTranscripts } from "./transcripts.ts";
 import { type Blob, encodeBlob, parseBlob } from "./usage-blob.ts";
 import { type Ledger, type Reading, readingsOf } from "./usage-ledger.ts";
-import { type FetchSettings, nestedVariable } from "./usage-settings.ts";
 
 /** What a reader looks at, and where it puts what it finds. */
 interface Look {
@@ -74,9 +74,14 @@ export const sources: readonly SourceRow[] = rows;
 /** The row of a name; one of a later version is shown by that name. */
 export const sourceOf = (name: string): SourceRow => sources.find((row) => row.name === name) ?? { name, words: name };
 
-/** Any source of blobs is set. */
-export const isConfigured = (sys: Pick<Sys, "hostname">, settings: FetchSettings): boolean =>
-  sources.some(({ fetches }) => fetches?.isSet(settings, sys));
+type FetchSettings = PartOf<"fetch">;
+
+/** Set for CSM_USAGE_CMD: a csm in it would wait for the one that waits for it. */
+const nestedVariable = "CSM_USAGE_NESTED";
+
+/** Any source of blobs is set. None is, inside a command that this program runs to learn of usage. */
+export const isConfigured = (sys: Pick<Sys, "hostname" | "env">, settings: FetchSettings): boolean =>
+  sys.env[nestedVariable] !== "1" && sources.some(({ fetches }) => fetches?.isSet(settings, sys));
 
 /** Lets every source read that is read at such a time. */
 export async function readSources(look: Look, when: "always" | "looking" | "asking"): Promise<void> {

@@ -3,10 +3,10 @@ import type { Windows } from "./claude-usage.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
+import { readSettings } from "./settings.ts";
 import type { Sys } from "./sys.ts";
 import type { Blob } from "./usage-blob.ts";
 import { type Ledger, openLedger, type Reading, readingsOf, withKnownEnd } from "./usage-ledger.ts";
-import { readDisabledProfiles, readFetchSettings, readScoreSettings } from "./usage-settings.ts";
 import {
   blobCachePath,
   type Fetched,
@@ -62,7 +62,7 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
     const profiles = readProfiles(sys, ledger, registry);
     const look = { sys, ledger, profiles };
     await readSources(look, "always");
-    const settings = readFetchSettings(sys.env);
+    const settings = readSettings(sys).part("fetch");
     let failure: string | undefined;
     if (options.looks ?? options.fetches) await readSources(look, "looking");
     if (options.fetches) {
@@ -122,7 +122,8 @@ function createReport(
   { cached, failure }: { cached?: NonNullable<ReturnType<typeof readCachedBlob>>; failure?: string },
 ): UsageReport {
   const readings = newestReadings(ledger.readings().map((reading) => withKnownEnd(reading, sys.now())));
-  const disabled = readDisabledProfiles(sys);
+  const settings = readSettings(sys);
+  const disabled = new Set(settings.said("usage.disabled"));
   const names = new Set(profiles.map(({ name }) => name));
   const sharers = Map.groupBy(profiles, ({ account }) => account);
   const foreign = [...new Set([...(cached?.blob.profiles.keys() ?? []), ...(cached?.blob.errors.keys() ?? [])])].filter(
@@ -130,7 +131,7 @@ function createReport(
   );
   return {
     now: sys.now(),
-    isConfigured: isConfigured(sys, readFetchSettings(sys.env)),
+    isConfigured: isConfigured(sys, settings.part("fetch")),
     ...present({ failure }),
     profiles: profiles.map((profile) => {
       const windows = readings.get(profile.account) ?? new Map<string, Reading>();
@@ -197,7 +198,7 @@ export interface RankOptions {
 /** Registered profiles only, in the order in which they should work. */
 export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions): Ranking {
   const { includeCurrent = true, hasAgeGate = true } = options;
-  const settings = readScoreSettings(sys, options);
+  const settings = readSettings(sys, { "usage.policy": options.policy }).part("usage");
   const current = options.current ?? report.profiles.find(({ isCurrent }) => isCurrent)?.name;
   const candidates = report.profiles.filter(({ isRegistered }) => isRegistered).map(createCandidate);
   return scoreCandidates(candidates, {
@@ -205,7 +206,7 @@ export function rankAccounts(sys: Sys, report: UsageReport, options: RankOptions
     ...(hasAgeGate ? {} : { maxAgeMs: 0 }),
     now: report.now,
     includeCurrent,
-    ...present({ current }),
+    ...present({ current, model: options.model }),
   });
 }
 

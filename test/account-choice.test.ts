@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createAccountRows, pickInitial } from "../src/account-choice.ts";
-import { type Candidate, scoreCandidates, scoreDefaults } from "../src/scorer.ts";
+import { type Candidate, scoreCandidates } from "../src/scorer.ts";
+import { defaultsOf } from "../src/settings.ts";
 import type { ProfileUsage, UsageReport } from "../src/usage.ts";
 
 const now = Date.parse("2026-06-01T10:00:00Z");
@@ -43,7 +44,7 @@ const reportOf = (profiles: ProfileUsage[]): UsageReport => ({ now, profiles, fo
 const rank = (profiles: ProfileUsage[], current?: string) =>
   scoreCandidates(
     profiles.map((given): Candidate => ({ ...given, windows: Object.fromEntries(given.windows) })),
-    { ...scoreDefaults, now, includeCurrent: true, maxAgeMs: 0, ...(current === undefined ? {} : { current }) },
+    { ...defaultsOf("usage"), now, includeCurrent: true, maxAgeMs: 0, ...(current === undefined ? {} : { current }) },
   );
 
 const mixed = [

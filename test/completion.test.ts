@@ -3,12 +3,15 @@ import { parsePrograms } from "../src/cmd-completions.ts";
 import { commands, loadCommands } from "../src/commands.ts";
 import { listNames, placesOf } from "../src/completion.ts";
 import { completionShells } from "../src/completion-scripts.ts";
+import { settings } from "../src/settings.ts";
 import { shellInits } from "../src/shell-init.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const loaded = await loadCommands();
 const programs = parsePrograms(loaded);
 const records = loaded.flatMap(({ record }) => record ?? []);
+
+const plainKeys = Object.keys(settings).filter((key) => !key.includes("<"));
 
 test("every command and verb of the table is a place to complete, once", () => {
   const places = programs.map((program) => placesOf(program).map(({ path }) => path.join(" ")));
@@ -32,6 +35,7 @@ test.each([
   ["csm", ["profiles", "rename"], ["profiles"], []],
   ["csm", ["profiles", "add"], [], []],
   ["csm", ["shell-init"], [], ["bash", "zsh", "fish", "pwsh"]],
+  ["csm", ["config"], [], ["show", "get", "set", "unset", "keys", "check", ...plainKeys]],
   ["csd", ["send"], ["driven"], []],
 ] as const)("%s %j takes names of %j and the words %j", (name, path, names, choices) => {
   const program = programs.find((known) => known.name === name);

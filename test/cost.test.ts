@@ -9,8 +9,9 @@ import { readUsage, type Usage } from "../src/cost.ts";
 import { createReport, type Grouping, type Report, type ReportOptions } from "../src/cost-report.ts";
 import { compactCount, money, renderCost, renderCsv, toCostJson } from "../src/cost-view.ts";
 import { createPaint, width } from "../src/format.ts";
-import { readPriceOverrides } from "../src/price-settings.ts";
 import { printable } from "../src/sanitize.ts";
+import { readSettings } from "../src/settings.ts";
+import { checkSettings } from "../src/settings-schema.ts";
 import { createSys } from "../src/sys.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -412,16 +413,16 @@ test.each<[string, string, unknown]>([
   ["a price", '{"prices": {"m": {"input": 1, "contextWindow": 5}}}', { m: { input: 1, contextWindow: 5 } }],
 ])("price settings: %s", (_, text, wanted) => {
   const sys = createFakeSys({ files: text === "" ? {} : { "/home/dev/.config/claude-smart/config.json": text } });
-  expect(readPriceOverrides(sys)).toEqual(wanted as never);
+  expect(readSettings(sys).prices()).toEqual(wanted as never);
 });
 
 test.each<[string, string]>([
-  ['{"prices": 5}', "prices must be an object of models"],
-  ['{"prices": {"m": {"input": "5"}}}', "prices.m.input must be a number from 0"],
-  ['{"prices": {"m": {"inptu": 5}}}', "prices.m.inptu must be one of input"],
-  ['{"prices": {"m": {"fast": {"input": 5}}}}', "prices.m.fast must be all of"],
+  ['{"prices": 5}', "prices: invalid input"],
+  ['{"prices": {"m": {"input": "5"}}}', "prices.m.input: invalid input"],
+  ['{"prices": {"m": {"inptu": 5}}}', 'prices.m: unrecognized key: "inptu"'],
+  ['{"prices": {"m": {"fast": {"input": 5}}}}', "prices.m.fast.output: invalid input"],
   ["{", "failed to read"],
 ])("wrong price settings %s are named", (text, message) => {
   const sys = createFakeSys({ files: { "/home/dev/.config/claude-smart/config.json": text } });
-  expect(() => readPriceOverrides(sys)).toThrow(message);
+  expect(() => checkSettings(sys, "prices")).toThrow(message);
 });

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { reduce } from "../src/dashboard-keys.ts";
 import { createDashboardState, type DashboardState } from "../src/dashboard-state.ts";
-import { createTheme, themeNames } from "../src/dashboard-theme.ts";
+import { createTheme, type Role, type Theme, themeNames } from "../src/dashboard-theme.ts";
 import { renderDashboard } from "../src/dashboard-view.ts";
 import { simulateFleet } from "../src/demo-fleet.ts";
 import { width } from "../src/format.ts";
+import { judgeHealth } from "../src/health.ts";
 import type { LiveSession } from "../src/session.ts";
+import { readSettings } from "../src/settings.ts";
+import { createFakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
 const keys = (state: DashboardState, ...names: string[]) =>
@@ -18,6 +21,23 @@ const draw = (state: DashboardState, columns: number, rows: number, theme = crea
 const plain = (lines: string[]) => `\n${lines.map((line) => Bun.stripANSI(line).trimEnd()).join("\n")}\n`;
 
 const fleet = () => simulateFleet(testNow, testNow);
+
+/** What `csm config set` writes, as it colours the bar and sets the badge of a session whose context is 70 % full. */
+test.each<[dashboard: object, role: Role, badges: string[]]>([
+  [{}, "bar", []],
+  [{ contextWarnPercent: 60 }, "warn", ["◔"]],
+  [{ contextWarnPercent: 60, contextAlarmPercent: 70 }, "alarm", ["◔"]],
+])("with %j the bar is the colour of the badge", (dashboard, role, marks) => {
+  const sys = createFakeSys({ files: { "/home/dev/.config/claude-smart/config.json": JSON.stringify({ dashboard }) } });
+  const one = session("a", { status: "idle_done" } as never, { meter: { source: "transcript", contextPercent: 70 } });
+  one.badges = judgeHealth([one], testNow, readSettings(sys).part("dashboard")).get(one.key) ?? [];
+  expect(one.badges.map(({ mark }) => mark)).toEqual(marks);
+  const theme: Theme = { ...createTheme("none"), paint: (role, text) => `<${role}>${text}</>` };
+  const text = draw(stateOf([one]), 400, 20, theme).join("\n");
+  expect(text).toContain(`<${role}>████▎░  70%</>`);
+  const detail = draw(keys(stateOf([one]), " "), 400, 30, theme).join("\n");
+  expect(detail).toContain(`<${role}>██████████████░░░░░░</>`);
+});
 
 test("80×24", () => {
   expect(plain(draw(stateOf(fleet()), 80, 24))).toMatchInlineSnapshot(`

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { judgeHealth } from "../src/health.ts";
 import type { LiveSession } from "../src/session.ts";
+import { defaultsOf } from "../src/settings.ts";
 import { createWork, type Work } from "../src/work.ts";
 import { session, testNow } from "./sessions.ts";
 
@@ -11,7 +12,7 @@ const edits = (...paths: [path: string, agoMs: number][]): Partial<Work> => ({
   files: new Map(paths.map(([path, ago]) => [path, { edits: 1, at: testNow - ago }])),
 });
 const kinds = (sessions: LiveSession[]) =>
-  sessions.map((one) => (judgeHealth(sessions, testNow).get(one.key) ?? []).map((badge) => badge.kind).join(" "));
+  sessions.map((one) => (judgeHealth(sessions, testNow, defaultsOf("dashboard")).get(one.key) ?? []).map((badge) => badge.kind).join(" "));
 
 test.each<[rule: string, sessions: LiveSession[], kinds: string[]]>([
   ["nothing to say", [working("a", {})], [""]],
@@ -67,7 +68,7 @@ test.each<[rule: string, sessions: LiveSession[], kinds: string[]]>([
 
 test("a badge says what was seen, alarms first", () => {
   const one = working("a", { failedInRow: 5, failingTool: "Edit" }, { meter: { source: "transcript", contextPercent: 85 } });
-  expect(judgeHealth([one], testNow).get(one.key)).toEqual([
+  expect(judgeHealth([one], testNow, defaultsOf("dashboard")).get(one.key)).toEqual([
     { kind: "error-loop", isAlarm: true, mark: "↻", text: "5 calls failed one after another, the last of Edit" },
     { kind: "context", isAlarm: false, mark: "◔", text: "context 85 % full" },
   ]);

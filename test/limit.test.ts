@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
-import { afterResetMs, decideLimit, defaultLimitSettings, hopWindowMs, type LimitSituation, renderHandoff } from "../src/limit.ts";
+import { afterResetMs, decideLimit, hopWindowMs, type LimitSituation, renderHandoff } from "../src/limit.ts";
+import { defaultsOf } from "../src/settings.ts";
 
 const now = 1_800_000_000_000;
 const hour = 3_600_000;
 const situation = (changes: Partial<LimitSituation> & { policy?: "switch" | "wait" | "ask" | "stop" } = {}): LimitSituation => ({
   now,
   limit: { at: now, window: "five_hour", resetsAt: now + hour, isSelfContinuing: true },
-  settings: { ...defaultLimitSettings, policy: changes.policy ?? "switch" },
+  settings: { ...defaultsOf("limit"), policy: changes.policy ?? "switch" },
   candidates: [
     { name: "home", reason: "12 % used" },
     { name: "spare", reason: "40 % used" },
@@ -23,7 +24,7 @@ test.each([
   [
     "not right after another switch of this machine",
     situation({ lastSwitchAt: now - 1000 }),
-    { do: "switch", to: "home", delayMs: defaultLimitSettings.cooldownMs - 1000, reason: "12 % used" },
+    { do: "switch", to: "home", delayMs: defaultsOf("limit").cooldownMs - 1000, reason: "12 % used" },
   ],
   [
     "after a long cool-down at once",

@@ -4,8 +4,8 @@ import { checkTemplate, createNumbering, eventJson, fillTemplate } from "../src/
 import { createRecorder } from "../src/dashboard.ts";
 import { chooseTheme } from "../src/dashboard-theme.ts";
 import { readCheckout } from "../src/git.ts";
-import { createSampleReader, withSample } from "../src/monitor.ts";
 import { createAgentReader, createFollower } from "../src/monitor-follow.ts";
+import { createSampleReader, withSample } from "../src/monitor-gauge.ts";
 import { statuslineDir } from "../src/paths.ts";
 import type { LiveSession, Meter } from "../src/session.ts";
 import { parseStatuslineInput } from "../src/statusline-sample.ts";

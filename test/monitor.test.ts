@@ -101,6 +101,16 @@ test.each<[rule: string, files: Record<string, string>, options: MonitorOptions,
   expect(new Map(sys.files)).toEqual(before);
 });
 
+test.each<[rule: string, file: string, badges: string[]]>([
+  ["by default", "{}", []],
+  ["as the user has set it", '{"dashboard":{"stalledMs":1000}}', ["stalled"]],
+  ["a wrong value counts as none", '{"dashboard":{"stalledMs":"1000"}}', []],
+  ["so does a wrong file", "{", []],
+])("a list that counts no tokens judges health %s", async (_, text, badges) => {
+  const sys = fake({ ...alive(7, 70, { status: "busy" }), [`${home}/.config/claude-smart/config.json`]: text });
+  expect((await look(sys))[0]?.badges.map(({ kind }) => kind)).toEqual(badges as never);
+});
+
 test("what runs on is told", async () => {
   expect((await look(fake(alive(7, 70, { status: "shell" }))))[0]?.verdict).toMatchObject({ status: "idle_done", background: ["shell"] });
 });

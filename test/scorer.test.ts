@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
-import { type Candidate, type ScoreOptions, scoreCandidates, scoreDefaults } from "../src/scorer.ts";
+import { type Candidate, type ScoreOptions, scoreCandidates } from "../src/scorer.ts";
+import { defaultsOf } from "../src/settings.ts";
 
 const now = Date.parse("2026-06-01T10:00:00Z");
 const HOUR = 3_600_000;
-const options = (given: Partial<ScoreOptions> = {}): ScoreOptions => ({ ...scoreDefaults, now, includeCurrent: true, ...given });
+const options = (given: Partial<ScoreOptions> = {}): ScoreOptions => ({ ...defaultsOf("usage"), now, includeCurrent: true, ...given });
 const account = (
   name: string,
   session: number | undefined,

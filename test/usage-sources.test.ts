@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readProcesses } from "../src/process.ts";
+import { readSettings } from "../src/settings.ts";
 import { createSys } from "../src/sys.ts";
 import { fetchBounded, runBounded } from "../src/sys-bounded.ts";
-import { readFetchSettings } from "../src/usage-settings.ts";
 import {
   blobCachePath,
   type Fetched,
@@ -30,7 +30,7 @@ const host = createSys().hostname().split(".")[0] ?? "";
 async function run(env: Record<string, string>, now = Date.now()): Promise<string> {
   warnings.length = 0;
   const sys = { ...createSys({ HOME: home, PATH: process.env.PATH, ...env }), now: () => now };
-  return describe(await fetchBlob(sys, readFetchSettings(sys.env), (text) => warnings.push(text)));
+  return describe(await fetchBlob(sys, readSettings(sys).part("fetch"), (text) => warnings.push(text)));
 }
 const describe = (fetched: Fetched) =>
   "failure" in fetched
@@ -217,8 +217,11 @@ test("of many that fetch at once one asks, and the others take what it found", a
 
 test("inside a command no source is configured", () => {
   const env = { CSM_USAGE_CMD: "x", CLAUDE_USAGE_URL: "http://x/", CLAUDE_HUB_HOSTNAME: "x" };
-  const isSet = (given: Record<string, string>) => isConfigured(sysOf(), readFetchSettings(given));
-  expect([isSet(env), isSet({ ...env, CSM_USAGE_NESTED: "1" })]).toEqual([true, false]);
+  const isConfiguredWith = (more: object) => {
+    const sys = createSys({ HOME: home, ...env, ...more });
+    return isConfigured(sys, readSettings(sys).part("fetch"));
+  };
+  expect([isConfiguredWith({}), isConfiguredWith({ CSM_USAGE_NESTED: "1" })]).toEqual([true, false]);
 });
 
 test("a program that is not there is a failure, not an exception", async () => {

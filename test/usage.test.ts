@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { statuslineDir } from "../src/paths.ts";
+import { readSettings } from "../src/settings.ts";
 import { mergeSample, parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createSys, type Sys } from "../src/sys.ts";
 import { rankAccounts, readUsage, recordLimit, recordUsage, type UsageOptions } from "../src/usage.ts";
 import { openLedger } from "../src/usage-ledger.ts";
-import { readScoreSettings } from "../src/usage-settings.ts";
 
 const HOUR = 3_600_000;
 const start = Math.floor(Date.now() / 1000) * 1000;
@@ -254,16 +254,13 @@ test("settings: the flag, then the environment, then the config file, then the d
     ".config/claude-smart/config.json",
     JSON.stringify({ usage: { policy: "spread", limitPercent: 80, maxAgeMs: 5000, holdPoints: "x" } }),
   );
-  const config = { policy: "spread", limitPercent: 80, saturationPercent: 95, maxAgeMs: 5000, holdPoints: 5 } as const;
-  expect(readScoreSettings(sysAt())).toEqual(config);
+  const config = { policy: "spread", limitPercent: 80, saturationPercent: 95, maxAgeMs: 5000, holdPoints: 5, disabled: [] } as const;
+  expect(readSettings(sysAt()).part("usage")).toEqual(config);
   const env = { CSM_PICK_POLICY: "drain", CLAUDE_LIMIT_PCT: " 90 ", CLAUDE_USAGE_MAX_AGE: "7", CSM_USAGE_MAX_AGE_SECS: "9" };
-  expect(readScoreSettings(sysAt(start, env))).toEqual({ ...config, policy: "drain", limitPercent: 90, maxAgeMs: 7000 });
-  expect(readScoreSettings(sysAt(start, env), { policy: "consume-first", model: "opus" })).toMatchObject({
-    policy: "consume-first",
-    model: "opus",
-  });
+  expect(readSettings(sysAt(start, env)).part("usage")).toEqual({ ...config, policy: "drain", limitPercent: 90, maxAgeMs: 7000 });
+  expect(readSettings(sysAt(start, env), { "usage.policy": "consume-first" }).part("usage").policy).toBe("consume-first");
   // A broken first name falls to the default, not to the second.
-  expect(readScoreSettings(sysAt(start, { CLAUDE_USAGE_MAX_AGE: "x", CSM_USAGE_MAX_AGE_SECS: "9" })).maxAgeMs).toBe(5000);
+  expect(readSettings(sysAt(start, { CLAUDE_USAGE_MAX_AGE: "x", CSM_USAGE_MAX_AGE_SECS: "9" })).part("usage").maxAgeMs).toBe(5000);
 });
 
 test("D18: a folder that is no profile is never chosen, however full it is", async () => {
