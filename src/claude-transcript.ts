@@ -161,14 +161,12 @@ const contentBlocks = (content: unknown): Record<string, unknown>[] => {
   return Array.isArray(content) ? content.filter(isRecord) : [];
 };
 
+export const parseLines = (lines: readonly string[]): TranscriptEvent[] => lines.flatMap(parseTranscriptLine);
+
 /**
- * The newest turn. Lines are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
+ * The newest turn. Events are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
  * they answer.
  */
-export const readTurn = (lines: Iterable<string>): Turn => decideTurn(parseLines(lines));
-
-export const parseLines = (lines: Iterable<string>): TranscriptEvent[] => [...lines].flatMap(parseTranscriptLine);
-
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
   const isSorted = parsed.every((event, index) => event.at >= (parsed[index - 1]?.at ?? 0));
   const events = isSorted ? parsed : parsed.toSorted((a, b) => a.at - b.at);
@@ -217,9 +215,22 @@ export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
   return turn;
 }
 
-/** True when these lines hold at least one whole message of the newest turn, so that reading further back adds nothing. */
-export const hasWholeTurn = (lines: readonly string[]): boolean => isWholeTurn(parseLines(lines));
+const firstEndBytes = 16 * 1024;
 
+/** The newest turn, from as few bytes of the file's end as hold it; undefined without the file. `readEnd` gets whole lines of that end. */
+export function readNewestTurn(
+  readEnd: (bytes: number) => { lines: readonly string[]; isWhole: boolean } | undefined,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Turn | undefined {
+  for (let bytes = firstEndBytes; ; bytes *= 4) {
+    const end = readEnd(bytes);
+    if (end === undefined) return undefined;
+    const events = parseLines(end.lines);
+    if (end.isWhole || isWholeTurn(events) || bytes * 4 > maxBytes) return decideTurn(events);
+  }
+}
+
+/** True when these events hold at least one whole message of the newest turn, so that reading further back adds nothing. */
 export function isWholeTurn(events: readonly TranscriptEvent[]): boolean {
   const messages = new Set<string>();
   for (const event of events) {

@@ -3,10 +3,10 @@ import { wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findTracked, readOwnSession, settleTranscript } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { findTranscript } from "./paths.ts";
 import { printableLine } from "./sanitize.ts";
 import { readLines } from "./tail.ts";
 import { renderTranscript } from "./transcript-facts.ts";
-import { findTranscript } from "./transcript-read.ts";
 
 export const tailCommand = command({
   name: "csd tail",

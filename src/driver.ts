@@ -1,18 +1,17 @@
 import { type Channel, channelDir, openChannel, toSignals } from "./channel.ts";
 import { parseScreen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import type { Turn } from "./claude-transcript.ts";
+import { readNewestTurn, type Turn } from "./claude-transcript.ts";
 import { checkName, createDrivenStore, type Driven } from "./driven.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { configDir } from "./paths.ts";
+import { configDir, findTranscript } from "./paths.ts";
 import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { readSessionOf } from "./session-file.ts";
 import { decideStatus, isGateUntold, isPaneUnsettled, isTranscriptBehind, isTranscriptLate, type Signals, type Verdict } from "./status.ts";
 import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
-import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 /** A session as it is addressed: by its pane, never by a bare name. */
 export interface Target {
@@ -159,7 +158,7 @@ export async function look(
 
 async function readSessionTurn(sys: Sys, target: Target, session: SessionFile | undefined): Promise<Turn | undefined> {
   const path = findTranscript(sys, target, session);
-  return path === undefined ? undefined : readTranscriptTurn(sys, path);
+  return path === undefined ? undefined : readNewestTurn((bytes) => sys.readTail(path, bytes));
 }
 
 /** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */

@@ -1,9 +1,8 @@
 import { parseReset } from "./claude-reset.ts";
-import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
+import { isSelfContinuing, readNewestTurn, type Turn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 import type { Limit } from "./limit.ts";
 import type { Sys } from "./sys.ts";
-import { readTranscriptTurn } from "./transcript-read.ts";
 
 /** Transcript lines come up to 0.35 s after their hook. */
 const lateMs = 2500;
@@ -41,10 +40,12 @@ export async function readLimit(sys: Sys, findPath: () => string | undefined, fa
 /** The same from the transcript alone, for versions that fire no `StopFailure`; at most this old. Undefined without one. */
 export async function findLimit(sys: Sys, path: string, maxAgeMs: number): Promise<Limit | undefined> {
   const since = sys.now() - maxAgeMs;
-  const turn = await readTranscriptTurn(sys, path, tailBytes);
+  const turn = readTurn(sys, path);
   if (turn?.error === undefined || turn.at < since) return undefined;
   return decideFailure(sys, turn.at, turn.at - toleranceMs, { path, turn }, "");
 }
+
+const readTurn = (sys: Sys, path: string): Turn | undefined => readNewestTurn((bytes) => sys.readTail(path, bytes), tailBytes);
 
 interface Found {
   path: string;
@@ -66,7 +67,7 @@ async function waitForError(sys: Sys, findPath: () => string | undefined, since:
   const deadline = sys.now() + lateMs;
   for (;;) {
     const path = findPath();
-    const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path, tailBytes);
+    const turn = path === undefined ? undefined : readTurn(sys, path);
     if (path !== undefined && turn?.error !== undefined && turn.at >= since) return { path, turn };
     if (sys.now() > deadline) return undefined;
     await sys.sleep(stepMs);

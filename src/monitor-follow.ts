@@ -6,13 +6,12 @@ import { isSettled, needsScreen, settleMs, type Target, trackedTarget } from "./
 import type { Checkout } from "./git.ts";
 import { present } from "./json.ts";
 import type { Entry } from "./monitor-roster.ts";
-import { transcriptPath } from "./paths.ts";
+import { findTranscript, transcriptPath } from "./paths.ts";
 import { type Agent, kindOfSession, type LiveSession, unknownFormat } from "./session.ts";
 import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTail, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-import { findTranscript } from "./transcript-read.ts";
 import { addEvents, createWork, type Work } from "./work.ts";
 
 /** Reads a session's sub-agents; those that have finished are not read again. */

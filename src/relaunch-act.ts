@@ -11,10 +11,9 @@ import { present } from "./json.ts";
 import { channelVariable, hookWord } from "./launch.ts";
 import { afterResetMs, decideLimit, type Limit, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
 import { readLimit, readWording } from "./limit-read.ts";
-import { lockDir } from "./paths.ts";
+import { findTranscript, lockDir } from "./paths.ts";
 import { waitForLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
-import { findTranscript } from "./transcript-read.ts";
 
 /** A claude that csm starts and stays behind. */
 export interface ManagedLaunch {
@@ -238,7 +237,7 @@ async function firstReachable(managed: Managed, ranked: readonly Candidate[], se
 }
 
 const transcriptOf = ({ sys, seat, launch }: Managed, sessionId: string): string | undefined =>
-  findTranscript(sys, { configDir: seat.dir }, { pid: 0, sessionId, cwd: launch.cwd });
+  findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd: launch.cwd });
 
 async function share(managed: Managed, target: Seat, sessionId: string): Promise<void> {
   const { sys, seat } = managed;

@@ -7,6 +7,7 @@ import { UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { channelVariable, createLaunch } from "./launch.ts";
 import { type LaunchRecord, readBoot, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
+import { findTranscript } from "./paths.ts";
 import { readProcesses } from "./process.ts";
 import { profileEnv } from "./profiles.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
@@ -15,7 +16,6 @@ import { readSessions, type SessionDir } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
-import { findTranscript } from "./transcript-read.ts";
 import type { Conversation } from "./transcripts.ts";
 
 /** A conversation and where it goes on. */
@@ -39,7 +39,7 @@ export async function readRestorePlan(sys: Sys, dirs: readonly SessionDir[], sin
     boot,
     since,
     writtenAt: ({ configDir, cwd, sessionId }) => {
-      const path = findTranscript(sys, { configDir }, { pid: 0, sessionId, cwd });
+      const path = findTranscript(sys, { configDir }, { sessionId, cwd });
       return path === undefined || !hasTurns(sys, path) ? undefined : sys.modifiedAt(path);
     },
     hasFolder: (cwd) => sys.isDirectory(cwd),

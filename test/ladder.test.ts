@@ -61,7 +61,6 @@ const ladder = [
   "statusline-record",
   "statusline",
   "tail",
-  "transcript-read",
   "store",
   // parts
   "profiles",
