@@ -10,7 +10,7 @@ import { findTranscript, transcriptPath } from "./paths.ts";
 import { type Agent, kindOfSession, type LiveSession, unknownFormat } from "./session.ts";
 import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
-import { createTail, type Tail } from "./tail.ts";
+import { createTail, type LineBuffer, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
 import { addEvents, createWork, type Work } from "./work.ts";
 
@@ -85,7 +85,7 @@ export interface Follower {
 const knownLine = /"type":\s?"/;
 
 /** `buffer` is only used during a read; `firstBytes` of the end are read at first, and more where a turn is longer. */
-export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, firstBytes: number): Follower {
+export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: LineBuffer, firstBytes: number): Follower {
   let tail: Tail | undefined;
   let events: TranscriptEvent[] = [];
   let open = new Map<string, string>();
@@ -189,7 +189,7 @@ const quietGateMs = 400;
 /** What all trackers use together. */
 export interface Shared {
   /** Only used during a read. */
-  lines: Buffer;
+  lines: LineBuffer;
   checkout(cwd: string): Checkout | undefined;
   /** So much of a transcript's end is read at first. */
   historyBytes: number;
