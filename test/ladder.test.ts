@@ -149,7 +149,7 @@ const ladder = [
   "sandbox",
   "doctor-judge",
   "doctor-canary",
-  "doctor-parts",
+  "doctor-probes",
   "doctor",
   // commands
   "cmd-record",
