@@ -15,8 +15,6 @@ import { printableLine } from "./sanitize.ts";
 import { readSessions, type SessionDir } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
-import { titleOf } from "./transcript-facts.ts";
-import type { Conversation } from "./transcripts.ts";
 
 /** A conversation and where it goes on. */
 export interface Resumable {
@@ -100,10 +98,10 @@ export type Outcome =
   | { outcome: "failed"; reason: string };
 
 /** Where a conversation is opened: in a tmux session of its own, or in a window beside this one. */
-export type Place = { kind: "session" | "window"; name: string };
+export type TmuxPlace = { kind: "session" | "window"; name: string };
 
 /** Opens a conversation in tmux and returns when it is ready or asks something; never a second time. */
-export async function openSession(sys: Sys, session: Resumable, flags: FlagTable, place: Place): Promise<Outcome> {
+export async function openSession(sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> {
   const open = await findOpen(sys, session);
   if (open !== undefined) return { outcome: "open already", pid: open.pid };
   const { args, env } = planCommand(sys, session, flags);
@@ -154,7 +152,7 @@ const findOpen = async (sys: Sys, { configDir, profile, sessionId }: Resumable) 
 const startTimeoutMs = 20_000;
 const stepMs = 50;
 
-async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane, place: Place): Promise<Outcome> {
+async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane, place: TmuxPlace): Promise<Outcome> {
   const deadline = sys.now() + startTimeoutMs;
   while (sys.now() < deadline) {
     const open = await findOpen(sys, session);
@@ -184,28 +182,4 @@ function lastWords(screen: string): string {
     .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
     .slice(-2)
     .join(" ");
-}
-
-/** The conversation that an id, the beginning of one, or a title means; of several with one title the newest. */
-export function pickConversation(conversations: readonly Conversation[], wanted: string): Conversation {
-  const word = wanted.toLowerCase();
-  const newest = newestOfEach(conversations);
-  const byId = newest.filter(({ sessionId }) => sessionId.toLowerCase().startsWith(word));
-  if (byId.length === 1 && byId[0] !== undefined) return byId[0];
-  const titled = newest.find(({ facts }) => titleOf(facts).trim().toLowerCase() === word);
-  if (titled !== undefined) return titled;
-  const partly = byId.length > 0 ? byId : newest.filter(({ facts }) => titleOf(facts).toLowerCase().includes(word));
-  if (partly.length === 1 && partly[0] !== undefined) return partly[0];
-  const shown = JSON.stringify(wanted);
-  if (partly.length === 0) throw new UserError(`no session matches ${shown}`, "csm scan --all lists them");
-  const ids = partly.slice(0, 5).map(({ sessionId }) => sessionId.slice(0, Math.max(8, wanted.length + 4)));
-  throw new UserError(`${partly.length} sessions match ${shown}`, `say which: ${ids.join(", ")}${partly.length > 5 ? ", …" : ""}`);
-}
-
-/** A conversation that was copied to another profile is one; the copy that was written last goes on. */
-function newestOfEach(conversations: readonly Conversation[]): Conversation[] {
-  const newest = new Map<string, Conversation>();
-  for (const conversation of [...conversations].sort((a, b) => b.modifiedAt - a.modifiedAt))
-    if (!newest.has(conversation.sessionId)) newest.set(conversation.sessionId, conversation);
-  return [...newest.values()];
 }
