@@ -14,7 +14,7 @@ export async function chooseAccount(
 ): Promise<Profile | undefined> {
   // Looking through all transcripts takes longer the more there are; a launch does not wait for that.
   const report = await readUsage(sys, { registry, fetches: true, looks: false, warn: (text) => tell(sys, text) });
-  const ranking = rankAccounts(sys, report, current === undefined ? {} : { current: current.name });
+  const ranking = rankAccounts(sys, report, present({ current: current?.name }));
   if (asks || (ranking.outcome === "no-data" && report.isConfigured && hasTerminal))
     return promptProfile(sys, registry, report, ranking, current);
   return followRanking(sys, registry, ranking, current);

@@ -1,4 +1,4 @@
-import { isRecord } from "./json.ts";
+import { isRecord, parseRecord, shape } from "./json.ts";
 
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
 export type TranscriptEvent =
@@ -42,14 +42,9 @@ export interface Turn {
 /** When claude put a prompt into its queue, as its transcript tells it: epoch ms, with the text. */
 export function parseQueued(line: string): { at: number; text: string } | undefined {
   if (!line.startsWith('{"type":"queue-operation"')) return undefined;
-  try {
-    const entry = JSON.parse(line) as Record<string, unknown>;
-    const at = Date.parse(String(entry.timestamp));
-    return entry.operation === "enqueue" && typeof entry.content === "string" && at > 0 ? { at, text: entry.content } : undefined;
-  } catch {
-    // A torn last line: the next read brings it whole.
-    return undefined;
-  }
+  const { operation, content, timestamp } = shape(parseRecord(line) ?? {}, { operation: "string", content: "string", timestamp: "string" });
+  const at = Date.parse(timestamp ?? "");
+  return operation === "enqueue" && content !== undefined && at > 0 ? { at, text: content } : undefined;
 }
 
 const marker = /"type":\s?"(?:user|assistant|system)"/;
@@ -58,14 +53,9 @@ const marker = /"type":\s?"(?:user|assistant|system)"/;
 export function parseTranscriptLine(line: string): TranscriptEvent[] {
   // Most lines by volume are request snapshots: look before parsing.
   if (!marker.test(line)) return [];
-  let entry: unknown;
-  try {
-    entry = JSON.parse(line);
-  } catch {
-    // A torn last line: the next read brings it whole.
-    return [];
-  }
-  if (!isRecord(entry) || entry.isSidechain === true) return [];
+  // None: a torn last line, which the next read brings whole.
+  const entry = parseRecord(line);
+  if (entry === undefined || entry.isSidechain === true) return [];
   const at = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
   const time = Number.isNaN(at) ? 0 : at;
   if (entry.type === "system") return entry.subtype === "turn_duration" ? [{ kind: "turn-end", at: time }] : [];

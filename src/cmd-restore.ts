@@ -245,5 +245,5 @@ function toResumable(sys: Sys, { sessionId, configDirs, facts }: Conversation): 
   if (configDir === undefined) throw new UserError(`session ${shown} lies where no profile looks`, "csm profiles share projects");
   if (cwd === undefined || !sys.isDirectory(cwd)) throw new UserError(`the folder of session ${shown} is gone: ${cwd ?? "not known"}`);
   const profile = profileDirs(sys).find(({ dir }) => dir === configDir)?.name;
-  return { sessionId, cwd, configDir, ...present({ profile }), ...(last === undefined ? {} : { args: last.args }) };
+  return { sessionId, cwd, configDir, ...present({ profile, args: last?.args }) };
 }

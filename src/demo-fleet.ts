@@ -2,10 +2,9 @@ import type { Actions } from "./actions.ts";
 import { UserError } from "./errors.ts";
 import { judgeHealth } from "./health.ts";
 import type { Feed } from "./monitor.ts";
-import type { LiveSession, Meter } from "./session.ts";
+import { createWork, type LiveSession, type Meter, type Work } from "./session.ts";
 import type { Choice, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
-import { createWork, type Work } from "./work.ts";
 
 /** One session of the simulated fleet. */
 export interface Part {

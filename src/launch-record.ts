@@ -35,7 +35,7 @@ async function sysctlBoot(sys: Sys, names: string[]): Promise<Boot> {
   const text = await readOutput(sys, ["sysctl", "-n", ...names]);
   const seconds = /\bsec = (\d+)/.exec(text)?.[1];
   const id = /^[0-9A-F-]{36}$/im.exec(text)?.[0];
-  return { key: id ?? seconds ?? "", ...(seconds === undefined ? {} : { at: Number(seconds) * 1000 }) };
+  return { key: id ?? seconds ?? "", ...present({ at: seconds === undefined ? undefined : Number(seconds) * 1000 }) };
 }
 
 async function windowsBoot(sys: Sys): Promise<Boot> {

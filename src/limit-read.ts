@@ -2,7 +2,7 @@ import { parseReset } from "./claude-reset.ts";
 import { isSelfContinuing, readNewestTurn, type Turn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 import type { Limit } from "./limit.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 
 /** Transcript lines come up to 0.35 s after their hook. */
 const lateMs = 2500;
@@ -63,16 +63,12 @@ async function decideFailure(sys: Sys, at: number, since: number, found: Found |
   };
 }
 
-async function waitForError(sys: Sys, findPath: () => string | undefined, since: number): Promise<Found | undefined> {
-  const deadline = sys.now() + lateMs;
-  for (;;) {
+const waitForError = (sys: Sys, findPath: () => string | undefined, since: number): Promise<Found | undefined> =>
+  until(sys, sys.now() + lateMs, stepMs, () => {
     const path = findPath();
     const turn = path === undefined ? undefined : readTurn(sys, path);
-    if (path !== undefined && turn?.error !== undefined && turn.at >= since) return { path, turn };
-    if (sys.now() > deadline) return undefined;
-    await sys.sleep(stepMs);
-  }
-}
+    return path !== undefined && turn?.error !== undefined && turn.at >= since ? { path, turn } : undefined;
+  });
 
 /** The notice follows its error within 10 ms, and only in windows that claude waits out itself. */
 async function isContinuing(sys: Sys, path: string, since: number, window: string): Promise<boolean> {

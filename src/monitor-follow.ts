@@ -7,12 +7,11 @@ import type { Checkout } from "./git.ts";
 import { present } from "./json.ts";
 import type { Entry } from "./monitor-roster.ts";
 import { findTranscript, transcriptPath } from "./paths.ts";
-import { type Agent, kindOfSession, type LiveSession, unknownFormat } from "./session.ts";
+import { type Agent, addEvents, createWork, kindOfSession, type LiveSession, unknownFormat, type Work } from "./session.ts";
 import { decideStatus, type HookSignals, type Signals, type Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTail, type LineBuffer, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-import { addEvents, createWork, type Work } from "./work.ts";
 
 /** Reads a session's sub-agents; those that have finished are not read again. */
 export interface AgentReader {

@@ -13,7 +13,7 @@ import { profileEnv } from "./profiles.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readSessions, type SessionDir } from "./sessions.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** A conversation and where it goes on. */
@@ -153,13 +153,9 @@ const startTimeoutMs = 20_000;
 const stepMs = 50;
 
 async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane, place: TmuxPlace): Promise<Outcome> {
-  const deadline = sys.now() + startTimeoutMs;
-  while (sys.now() < deadline) {
+  const outcome = await until(sys, sys.now() + startTimeoutMs, stepMs, async (): Promise<Outcome | undefined> => {
     const open = await findOpen(sys, session);
-    if (open?.status !== undefined) {
-      await tmux.setRemain(pane.paneId, false);
-      return { outcome: "running", pane };
-    }
+    if (open?.status !== undefined) return { outcome: "running", pane };
     const capture = await tmux.capture(pane.paneId);
     if (capture === undefined || capture.pane.isDead) {
       const words = lastWords(capture?.text ?? "");
@@ -167,11 +163,10 @@ async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane
       if (capture !== undefined && place.kind === "session") await tmux.kill(capture.pane.sessionId);
       return { outcome: "failed", reason: words === "" ? "it ended at its start" : words };
     }
-    if (open === undefined && parseScreen(capture.text).gate !== undefined) break;
-    await sys.sleep(stepMs);
-  }
-  await tmux.setRemain(pane.paneId, false);
-  return { outcome: "asks", pane };
+    return open === undefined && parseScreen(capture.text).gate !== undefined ? { outcome: "asks", pane } : undefined;
+  });
+  if (outcome?.outcome !== "failed") await tmux.setRemain(pane.paneId, false);
+  return outcome ?? { outcome: "asks", pane };
 }
 
 /** What claude said before it ended, without its farewell and the mark of tmux. */

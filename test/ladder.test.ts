@@ -28,7 +28,6 @@ const ladder = [
   "status",
   "statuses",
   "answer",
-  "work",
   "accounting",
   "limit",
   "setup",
