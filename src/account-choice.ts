@@ -44,7 +44,7 @@ async function promptProfile(
   return findProfile(registry, name);
 }
 
-export interface AccountRow {
+interface AccountRow {
   value: string;
   label: string;
 }

@@ -30,9 +30,9 @@ export function parseCall(form: "run" | "bare", args: readonly string[], hasTerm
 }
 
 /** Whose account pays: the one that was named, the current one, one that a person is asked for, or the one with most left. */
-export type AccountChoice = "named" | "keep" | "ask" | "rank";
+type AccountChoice = "named" | "keep" | "ask" | "rank";
 
-export interface AccountQuestion {
+interface AccountQuestion {
   options: Pick<LaunchOptions, "profile" | "isInteractive" | "wantsAccount" | "keepsAccount">;
   isManagement: boolean;
   hasTerminal: boolean;
@@ -49,7 +49,7 @@ export function chooseAccountWay({ options, isManagement, hasTerminal, profileCo
   return profileCount > 1 && isRegistered && !isKept && !isManagement ? "rank" : "keep";
 }
 
-export type SessionChoice =
+type SessionChoice =
   | { kind: "new" }
   /** `--session-id`; it may exist. */
   | { kind: "id"; sessionId: string }
@@ -88,7 +88,7 @@ export function sessionArgs(choice: { kind: "create" | "resume" | "copy"; sessio
   return ["--resume", choice.sessionId, ...(choice.kind === "copy" ? ["--fork-session"] : [])];
 }
 
-export interface StartQuestion {
+interface StartQuestion {
   /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
   isSession: boolean;
   isRegistered: boolean;

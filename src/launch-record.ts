@@ -75,7 +75,7 @@ export interface LaunchRecord {
   ended?: { how: "exit" | "signal"; at: number };
 }
 
-export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
+type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
 
 /** Broken ones are passed over. */
 const openLaunches = (sys: Sys): Records<LaunchRecord> =>

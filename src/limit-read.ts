@@ -14,7 +14,7 @@ const tailBytes = 256 * 1024;
 const limitWording = /\bhit your\b.*\blimit\b|usage limit|limit reached/i;
 
 /** What a `StopFailure` has told. */
-export interface Failure {
+interface Failure {
   at: number;
   /** The class, such as `rate_limit`. */
   error?: string;

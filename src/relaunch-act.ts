@@ -87,7 +87,7 @@ export interface Next {
   pending?: Pending;
 }
 
-export type Step = { next: Next } | { pending: Pending } | { exitCode: number } | "stay";
+type Step = { next: Next } | { pending: Pending } | { exitCode: number } | "stay";
 
 const switchLockMs = 600_000;
 const graceMs = 5000;

@@ -21,7 +21,7 @@ interface Told {
   agent?: string;
 }
 
-export interface WatchDecision<E> {
+interface WatchDecision<E> {
   /** `answer`: the usage limit may have ended a turn. `continue`: the reset has come, and nobody has gone on. */
   step: { do: "answer"; failure: E } | { do: "continue"; sessionId: string } | { do: "stay" };
   pending: Pending | undefined;
@@ -99,7 +99,7 @@ export function planQuestion(limit: Limit, current: string, others: readonly str
 }
 
 /** `resumeAt`: when csm has to make the conversation go on. */
-export type AnswerDecision = { do: "end" } | { do: "move"; to: string } | { do: "resume"; resumeAt?: number };
+type AnswerDecision = { do: "end" } | { do: "move"; to: string } | { do: "resume"; resumeAt?: number };
 
 export function decideAnswer(answer: string, others: readonly string[], limit: Limit, now: number): AnswerDecision {
   if (answer === "end") return { do: "end" };

@@ -88,7 +88,7 @@ export interface Meter {
   source: "statusline" | "transcript";
 }
 
-export type SessionKind = "interactive" | "background" | "print" | "sdk";
+type SessionKind = "interactive" | "background" | "print" | "sdk";
 export type Whereabouts = "container" | "other-user" | "elsewhere";
 
 export function kindOfSession({ kind, entrypoint }: Pick<SessionFile, "kind" | "entrypoint">): SessionKind {

@@ -25,7 +25,7 @@ export interface TranscriptFile {
   configDirs: string[];
 }
 
-export interface TranscriptScope {
+interface TranscriptScope {
   configDirs: readonly string[];
   /** Real paths; undefined for every folder there is. */
   folders?: readonly string[];

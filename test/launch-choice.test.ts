@@ -1,20 +1,12 @@
 import { expect, test } from "bun:test";
-import {
-  type AccountChoice,
-  type AccountQuestion,
-  chooseAccountWay,
-  chooseOpening,
-  chooseSession,
-  chooseStart,
-  parseCall,
-  type SessionChoice,
-  type StartQuestion,
-  sessionArgs,
-} from "../src/launch-choice.ts";
+import { chooseAccountWay, chooseOpening, chooseSession, chooseStart, parseCall, sessionArgs } from "../src/launch-choice.ts";
 import { parseRunOptions } from "../src/run-options.ts";
 
 const id = "12345678-0000-4000-8000-000000000000";
 
+type AccountQuestion = Parameters<typeof chooseAccountWay>[0];
+type StartQuestion = Parameters<typeof chooseStart>[0];
+type SessionChoice = ReturnType<typeof chooseSession>;
 type Place = "both" | "nothing here" | "no terminal";
 
 test.each<[rule: string, args: string[], expected: SessionChoice, where?: Place]>([
@@ -91,7 +83,7 @@ const account = (args: string[], more: Partial<AccountQuestion> = {}): AccountQu
   ...more,
 });
 
-test.each<[rule: string, question: AccountQuestion, way: AccountChoice]>([
+test.each<[rule: string, question: AccountQuestion, way: ReturnType<typeof chooseAccountWay>]>([
   ["the one with room", account([]), "rank"],
   ["the one that was named", account(["--profile", "work", "-A"]), "named"],
   ["a single account leaves no choice", account([], { profileCount: 1 }), "keep"],

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Limit } from "../src/limit.ts";
 import {
-  type AnswerDecision,
   addHooks,
   decideAnswer,
   decideWatch,
@@ -118,7 +117,7 @@ describe("a person is asked", () => {
     expect([question.message, question.choices.map(({ value }) => value)]).toEqual([message, values]);
   });
 
-  test.each<[answer: string, given: Limit, now: number, decision: AnswerDecision]>([
+  test.each<[answer: string, given: Limit, now: number, decision: ReturnType<typeof decideAnswer>]>([
     ["a", limit, 0, { do: "move", to: "a" }],
     ["end", limit, 0, { do: "end" }],
     ["stay", limit, 0, { do: "resume" }],
