@@ -97,6 +97,7 @@ test.each<[rule: string, question: AccountQuestion, way: ReturnType<typeof choos
   ["-A asks about a single one, and in any folder", account(["-A"], { profileCount: 1, isRegistered: false }), "ask"],
   ["-A without a profile", account(["-A"], { profileCount: 0 }), "keep"],
   ["-A where nobody can be asked", account(["-A"], { hasTerminal: false }), "rank"],
+  ["the same before --no-pick", account(["-A", "--no-pick"], { hasTerminal: false }), "rank"],
 ])("whose account: %s", (_, question, way) => expect(chooseAccountWay(question)).toBe(way));
 
 const session: StartQuestion = { isSession: true, isRegistered: true, profileCount: 2, onLimit: undefined, platform: "linux" };
