@@ -1,7 +1,6 @@
 import { exitCode, SilentExit } from "./errors.ts";
 import { duration } from "./format.ts";
 import { present } from "./json.ts";
-import type { ProfileRequest } from "./launcher.ts";
 import { findProfile, type Profile, type Registry } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
 import type { Ranking } from "./scorer.ts";
@@ -9,12 +8,14 @@ import { type Sys, tell } from "./sys.ts";
 import { rankAccounts, readUsage, type UsageReport, windowNow } from "./usage.ts";
 
 /** The profile with room, as the scorer sees it; asked for where the user wants to be asked, or where nothing is known. */
-export async function chooseAccount(sys: Sys, request: ProfileRequest, asks: boolean): Promise<Profile | undefined> {
-  const { registry, current } = request;
+export async function chooseAccount(
+  sys: Sys,
+  { registry, current, hasTerminal, asks }: { registry: Registry; current: Profile | undefined; hasTerminal: boolean; asks: boolean },
+): Promise<Profile | undefined> {
   // Looking through all transcripts takes longer the more there are; a launch does not wait for that.
   const report = await readUsage(sys, { registry, fetches: true, looks: false, warn: (text) => tell(sys, text) });
-  const ranking = rankAccounts(sys, report, current === undefined ? {} : { current: current.name });
-  if (asks || (ranking.outcome === "no-data" && report.isConfigured && request.hasTerminal))
+  const ranking = rankAccounts(sys, report, present({ current: current?.name }));
+  if (asks || (ranking.outcome === "no-data" && report.isConfigured && hasTerminal))
     return promptProfile(sys, registry, report, ranking, current);
   return followRanking(sys, registry, ranking, current);
 }
@@ -43,7 +44,7 @@ async function promptProfile(
   return findProfile(registry, name);
 }
 
-export interface AccountRow {
+interface AccountRow {
   value: string;
   label: string;
 }

@@ -46,8 +46,8 @@ async function run(sys: Sys, route: Route): Promise<void> {
 }
 
 async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
-  const [{ runLauncher }, { createLauncherParts }] = await Promise.all([import("./launcher.ts"), import("./launcher-parts.ts")]);
-  return runLauncher(sys, form, args, createLauncherParts(sys));
+  const { runLauncher } = await import("./launcher.ts");
+  return runLauncher(sys, form, args);
 }
 
 async function scan(sys: Sys, folder: string): Promise<void> {

@@ -69,7 +69,8 @@ export function planResume(args: readonly string[], table: FlagTable, sessionId:
 
 /** The value of a flag that takes one; the last one counts, as it does for claude. */
 export function flagValue(args: readonly string[], flag: string): string | undefined {
-  for (let index = args.length - 1; index >= 0; index--) {
+  const end = args.indexOf("--");
+  for (let index = (end < 0 ? args.length : end) - 1; index >= 0; index--) {
     const word = args[index] ?? "";
     if (word === flag) return args[index + 1];
     if (word.startsWith(`${flag}=`)) return word.slice(flag.length + 1);

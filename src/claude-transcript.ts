@@ -1,4 +1,4 @@
-import { isRecord } from "./json.ts";
+import { isRecord, parseRecord, shape } from "./json.ts";
 
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
 export type TranscriptEvent =
@@ -42,14 +42,9 @@ export interface Turn {
 /** When claude put a prompt into its queue, as its transcript tells it: epoch ms, with the text. */
 export function parseQueued(line: string): { at: number; text: string } | undefined {
   if (!line.startsWith('{"type":"queue-operation"')) return undefined;
-  try {
-    const entry = JSON.parse(line) as Record<string, unknown>;
-    const at = Date.parse(String(entry.timestamp));
-    return entry.operation === "enqueue" && typeof entry.content === "string" && at > 0 ? { at, text: entry.content } : undefined;
-  } catch {
-    // A torn last line: the next read brings it whole.
-    return undefined;
-  }
+  const { operation, content, timestamp } = shape(parseRecord(line) ?? {}, { operation: "string", content: "string", timestamp: "string" });
+  const at = Date.parse(timestamp ?? "");
+  return operation === "enqueue" && content !== undefined && at > 0 ? { at, text: content } : undefined;
 }
 
 const marker = /"type":\s?"(?:user|assistant|system)"/;
@@ -58,14 +53,9 @@ const marker = /"type":\s?"(?:user|assistant|system)"/;
 export function parseTranscriptLine(line: string): TranscriptEvent[] {
   // Most lines by volume are request snapshots: look before parsing.
   if (!marker.test(line)) return [];
-  let entry: unknown;
-  try {
-    entry = JSON.parse(line);
-  } catch {
-    // A torn last line: the next read brings it whole.
-    return [];
-  }
-  if (!isRecord(entry) || entry.isSidechain === true) return [];
+  // None: a torn last line, which the next read brings whole.
+  const entry = parseRecord(line);
+  if (entry === undefined || entry.isSidechain === true) return [];
   const at = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
   const time = Number.isNaN(at) ? 0 : at;
   if (entry.type === "system") return entry.subtype === "turn_duration" ? [{ kind: "turn-end", at: time }] : [];
@@ -161,14 +151,12 @@ const contentBlocks = (content: unknown): Record<string, unknown>[] => {
   return Array.isArray(content) ? content.filter(isRecord) : [];
 };
 
+export const parseLines = (lines: readonly string[]): TranscriptEvent[] => lines.flatMap(parseTranscriptLine);
+
 /**
- * The newest turn. Lines are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
+ * The newest turn. Events are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
  * they answer.
  */
-export const readTurn = (lines: Iterable<string>): Turn => decideTurn(parseLines(lines));
-
-export const parseLines = (lines: Iterable<string>): TranscriptEvent[] => [...lines].flatMap(parseTranscriptLine);
-
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
   const isSorted = parsed.every((event, index) => event.at >= (parsed[index - 1]?.at ?? 0));
   const events = isSorted ? parsed : parsed.toSorted((a, b) => a.at - b.at);
@@ -217,9 +205,22 @@ export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
   return turn;
 }
 
-/** True when these lines hold at least one whole message of the newest turn, so that reading further back adds nothing. */
-export const hasWholeTurn = (lines: readonly string[]): boolean => isWholeTurn(parseLines(lines));
+const firstEndBytes = 16 * 1024;
 
+/** The newest turn, from as few bytes of the file's end as hold it; undefined without the file. `readEnd` gets whole lines of that end. */
+export function readNewestTurn(
+  readEnd: (bytes: number) => { lines: readonly string[]; isWhole: boolean } | undefined,
+  maxBytes = Number.POSITIVE_INFINITY,
+): Turn | undefined {
+  for (let bytes = firstEndBytes; ; bytes *= 4) {
+    const end = readEnd(bytes);
+    if (end === undefined) return undefined;
+    const events = parseLines(end.lines);
+    if (end.isWhole || isWholeTurn(events) || bytes * 4 > maxBytes) return decideTurn(events);
+  }
+}
+
+/** True when these events hold at least one whole message of the newest turn, so that reading further back adds nothing. */
 export function isWholeTurn(events: readonly TranscriptEvent[]): boolean {
   const messages = new Set<string>();
   for (const event of events) {

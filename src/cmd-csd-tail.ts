@@ -4,10 +4,10 @@ import { command } from "./cmd-record.ts";
 import { createDriver, findTracked, readOwnSession } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { settleTranscript } from "./observe.ts";
+import { findTranscript } from "./paths.ts";
 import { printableLine } from "./sanitize.ts";
-import { readLines } from "./tail.ts";
+import { followLines } from "./tail.ts";
 import { renderTranscript } from "./transcript-facts.ts";
-import { findTranscript } from "./transcript-read.ts";
 
 export const tailCommand = command({
   name: "csd tail",
@@ -34,7 +34,7 @@ export const tailCommand = command({
     const render = (line: string) => (args.json === true ? line : renderTranscript(line));
     const isOver = async () => args.follow !== true || (await readOwnSession(driver, target)) === undefined;
     let isFirst = true;
-    for await (const lines of readLines(sys, path, isOver)) {
+    for await (const lines of followLines(sys, path, isOver)) {
       const shown = lines.map(render).filter((text) => text !== "");
       const chosen = isFirst && count > 0 ? shown.slice(-count) : isFirst ? [] : shown;
       isFirst = false;

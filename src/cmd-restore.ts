@@ -1,5 +1,6 @@
 import type { FlagTable } from "./claude-program.ts";
 import { type App, command } from "./cmd-record.ts";
+import { findConversation, unknownConversation } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
@@ -10,23 +11,14 @@ import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { profileDirs } from "./profiles.ts";
 import { readFlagTable } from "./relaunch-act.ts";
-import {
-  type Outcome,
-  openDriven,
-  openSession,
-  type Place,
-  pickConversation,
-  type Resumable,
-  readRestorePlan,
-  renderCommand,
-} from "./restore.ts";
+import { type Outcome, openDriven, openSession, type Resumable, readRestorePlan, renderCommand, type TmuxPlace } from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readSessions } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 import { titleOf } from "./transcript-facts.ts";
-import { type Conversation, listTranscripts, openTranscriptIndex } from "./transcripts.ts";
+import { type Conversation, openTranscriptIndex } from "./transcripts.ts";
 
 const flags = {
   yes: { type: "boolean", alias: "y", description: "bring all of them back without asking" },
@@ -102,7 +94,7 @@ function readDays(text: string | undefined): number {
   return days;
 }
 
-const readFlags = ({ sys }: App): Promise<FlagTable> => readFlagTable(sys, { path: findClaude(sys), prefix: [], args: [], cwd: sys.cwd });
+const readFlags = ({ sys }: App): Promise<FlagTable> => readFlagTable(sys, { path: findClaude(sys), prefix: [], cwd: sys.cwd });
 
 async function choose({ sys, isInteractive, tell }: App, args: Flags, lost: Lost[]): Promise<Lost[]> {
   if (lost.length === 0 || args.yes === true) return lost;
@@ -132,7 +124,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   );
   for (const lost of chosen) {
     const driven = drivenById.get(lost.sessionId);
-    const place = (): Place => ({ kind: "session", name: chooseTmuxName(lost, taken) });
+    const place = (): TmuxPlace => ({ kind: "session", name: chooseTmuxName(lost, taken) });
     const outcome = driven === undefined ? await openSession(sys, lost, known, place()) : await openDriven(sys, lost, driven);
     outcomes.set(lost.sessionId, outcome);
     if (!isQuiet) tell(`${printableLine(labelOf(lost))}: ${outcomeWords(outcome)}`);
@@ -210,7 +202,7 @@ function toJson({ lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap
 
 async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const { sys } = app;
-  const conversation = pickConversation(readConversations(sys), wanted);
+  const conversation = readNamed(sys, wanted);
   const label = printableLine(titleOf(conversation.facts)) || conversation.sessionId.slice(0, 8);
   const isOpen = (pid: number) =>
     new UserError(`${JSON.stringify(label)} is open already, in process ${pid}`, "csm ls shows it; one conversation is never opened twice");
@@ -231,13 +223,16 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   throw new SilentExit(await showPane(sys, outcome.pane));
 }
 
-function readConversations(sys: Sys): Conversation[] {
-  const files = listTranscripts(sys, { configDirs: profileDirs(sys).map(({ dir }) => dir) });
+function readNamed(sys: Sys, word: string): Conversation {
+  const configDirs = profileDirs(sys).map(({ dir }) => dir);
   const index = openTranscriptIndex(sys);
-  const { known, unread } = index.lookUp(files);
-  const conversations = [...known, ...(unread.length === 0 ? [] : index.read(unread))];
-  index.close();
-  return conversations;
+  try {
+    const found = findConversation(sys, index, configDirs, word);
+    if (found === undefined) throw unknownConversation(word);
+    return found;
+  } finally {
+    index.close();
+  }
 }
 
 /** With the folder it was started in, and the flags that csm gave it last. */
@@ -250,5 +245,5 @@ function toResumable(sys: Sys, { sessionId, configDirs, facts }: Conversation): 
   if (configDir === undefined) throw new UserError(`session ${shown} lies where no profile looks`, "csm profiles share projects");
   if (cwd === undefined || !sys.isDirectory(cwd)) throw new UserError(`the folder of session ${shown} is gone: ${cwd ?? "not known"}`);
   const profile = profileDirs(sys).find(({ dir }) => dir === configDir)?.name;
-  return { sessionId, cwd, configDir, ...present({ profile }), ...(last === undefined ? {} : { args: last.args }) };
+  return { sessionId, cwd, configDir, ...present({ profile, args: last?.args }) };
 }

@@ -1,6 +1,5 @@
 import { command } from "./cmd-record.ts";
 import { runLauncher } from "./launcher.ts";
-import { createLauncherParts } from "./launcher-parts.ts";
 
 /** For the help and the completion: `app` hands the words of `csm run` to the launcher as they are. */
 export const runCommandRecord = command({
@@ -36,5 +35,5 @@ export const runCommandRecord = command({
     ["csm run --profile work --model opus fix the tests", ""],
     ["csm run -- --continue", "flags of claude itself go behind --"],
   ],
-  run: ({ rest, app }) => runLauncher(app.sys, "run", rest, createLauncherParts(app.sys)),
+  run: ({ rest, app }) => runLauncher(app.sys, "run", rest),
 });

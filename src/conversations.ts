@@ -1,13 +1,15 @@
 import { isAbsolute, join } from "node:path";
 import { type OffsetAt, parseZone, renderLocalTime } from "./calendar.ts";
+import { isSessionId } from "./claude-session.ts";
+import { UserError } from "./errors.ts";
 import { listWorktrees } from "./git.ts";
 import { slugOf } from "./paths.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
 import { printableLine } from "./sanitize.ts";
 import type { LiveOwner } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
-import { labelOf } from "./transcript-facts.ts";
-import { type Conversation, listTranscripts, openTranscriptIndex, type TranscriptFile } from "./transcripts.ts";
+import { labelOf, titleOf } from "./transcript-facts.ts";
+import { type Conversation, listTranscripts, openTranscriptIndex, type TranscriptFile, type TranscriptIndex } from "./transcripts.ts";
 
 /** The transcripts of a folder and of its git worktrees, or of every folder. */
 export function listFolderTranscripts(sys: Sys, configDirs: readonly string[], folder: string | undefined): TranscriptFile[] {
@@ -47,10 +49,75 @@ export function listConversations(sys: Sys, folder: string | undefined) {
   const configDirs = dirs.map(({ dir }) => dir);
   const files = listFolderTranscripts(sys, configDirs, folder === undefined ? undefined : realFolder(sys, folder));
   const index = openTranscriptIndex(sys);
-  const { known, unread } = index.lookUp(files);
-  const conversations = selectConversations([...known, ...(unread.length === 0 ? [] : index.read(unread))]);
+  const conversations = readConversations(index, files);
   index.close();
   return { conversations, dirs };
+}
+
+/** Newest first; what the index does not know yet is read. */
+export function readConversations(index: TranscriptIndex, files: readonly TranscriptFile[]): Conversation[] {
+  const { known, unread } = index.lookUp(files);
+  return selectConversations([...known, ...(unread.length === 0 ? [] : index.read(unread))]);
+}
+
+/**
+ * The conversation that a word of a person means: of this folder and its worktrees, else of any folder. Undefined where it means
+ * none; throws where it means several.
+ */
+export function findConversation(sys: Sys, index: TranscriptIndex, configDirs: readonly string[], word: string): Conversation | undefined {
+  for (const folder of [sys.realPath(sys.cwd) ?? sys.cwd, undefined]) {
+    const files = listFolderTranscripts(sys, configDirs, folder);
+    // An id stands in the name of its file: the others need not be read.
+    const wanted = isSessionId(word) ? files.filter(({ sessionId }) => sessionId === word.toLowerCase()) : files;
+    const found = matchConversations(readConversations(index, wanted), word);
+    if (found.length > 1) throw ambiguous(word, found);
+    if (found[0] !== undefined) return found[0];
+  }
+  return undefined;
+}
+
+export const unknownConversation = (word: string): UserError =>
+  new UserError(`no conversation is called ${JSON.stringify(word)}`, "csm scan --all lists them");
+
+const maxListed = 5;
+
+function ambiguous(word: string, found: readonly Titled[]): UserError {
+  const listed = found.slice(0, maxListed).map(({ sessionId }) => sessionId);
+  const rest = found.length > maxListed ? ` and ${found.length - maxListed} more` : "";
+  return new UserError(`${JSON.stringify(word)} names ${found.length} conversations`, `give one of ${listed.join(" ")}${rest}`);
+}
+
+type Titled = Pick<Conversation, "sessionId" | "facts">;
+
+/** Fewer characters of an id are more likely a word. */
+const minPrefix = 4;
+/** Nobody types more of a prompt. */
+const maxLabel = 1000;
+
+/**
+ * Those of these, newest first, that a word means; several where it is ambiguous. The first that applies: a whole id; a title as it
+ * was typed; the beginning of an id; what lists show, in any case; its beginning; a part of it. Of equal titles the newest counts.
+ */
+export function matchConversations<T extends Titled>(conversations: readonly T[], word: string): T[] {
+  const lower = word.trim().toLowerCase();
+  if (lower === "") return [];
+  if (isSessionId(lower)) return conversations.filter(({ sessionId }) => sessionId === lower);
+  const isIdLike = lower.length >= minPrefix && /^[0-9a-f-]+$/.test(lower);
+  const labels = new Map<T, string>();
+  const labelFor = (one: T) => {
+    const label = labels.get(one) ?? printableLine(titleOf(one.facts).slice(0, maxLabel)).toLowerCase();
+    labels.set(one, label);
+    return label;
+  };
+  const newest = (isMeant: (one: T) => boolean) => conversations.find(isMeant);
+  const equal = newest(({ facts }) => (facts.customTitle ?? facts.agentName) === word) ?? newest(({ facts }) => facts.aiTitle === word);
+  if (equal !== undefined) return [equal];
+  const byId = isIdLike ? conversations.filter(({ sessionId }) => sessionId.startsWith(lower)) : [];
+  if (byId.length > 0) return byId;
+  const shown = newest((one) => labelFor(one) === lower);
+  if (shown !== undefined) return [shown];
+  const begun = conversations.filter((one) => labelFor(one).startsWith(lower));
+  return begun.length > 0 ? begun : conversations.filter((one) => labelFor(one).includes(lower));
 }
 
 /** A folder that has gone may still have conversations. */

@@ -1,15 +1,13 @@
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import { createRecords, pushRecord, type Records } from "./cost-records.ts";
+import { parseJson } from "./json.ts";
 import type { Sys } from "./sys.ts";
 import type { FileIdentity } from "./sys-files.ts";
-import { readPieces, readPrint, startState } from "./tail.ts";
+import { isContinued, type LineBuffer, type Mark, readLines } from "./tail.ts";
 
 /** What is known of one transcript after reading it to `position`, the start of the line that is not whole yet. */
-export interface FileScan extends FileIdentity {
+export interface FileScan extends FileIdentity, Mark {
   path: string;
-  position: number;
-  /** The bytes before that position. */
-  print: Buffer;
   /** Where the session ran; empty when no answer tells. */
   cwd: string;
   format: "ok" | "empty" | "unknown format";
@@ -20,12 +18,11 @@ export interface FileScan extends FileIdentity {
 }
 
 /** Reads a transcript from where `before` ended, or as a whole when it is another file, or has changed in its place. */
-export function scanTranscript(sys: Pick<Sys, "openFile">, path: string, buffer: Buffer, before?: FileScan): FileScan | undefined {
+export function scanTranscript(sys: Pick<Sys, "openFile">, path: string, buffer: LineBuffer, before?: FileScan): FileScan | undefined {
   const file = sys.openFile(path);
   if (file === undefined) return undefined;
   try {
-    const isGrown =
-      before !== undefined && file.id === before.id && file.size > before.size && readPrint(file, before.position).equals(before.print);
+    const isGrown = before !== undefined && file.size > before.size && isContinued(file, before);
     const scan: FileScan = {
       ...(isGrown ? before : { cwd: "", format: "empty", unreadable: 0, records: createRecords() }),
       path,
@@ -37,18 +34,14 @@ export function scanTranscript(sys: Pick<Sys, "openFile">, path: string, buffer:
       print: Buffer.alloc(0),
       readBytes: 0,
     };
-    const from = scan.position;
-    const end = readPieces(file, buffer, startState(from), (lines) => readLines(scan, lines));
-    scan.position = end.lineAt;
-    scan.readBytes = end.position - from;
-    scan.print = readPrint(file, scan.position);
-    return scan;
+    const { mark, readBytes } = readLines(file, buffer, scan.position, (lines) => addLines(scan, lines));
+    return Object.assign(scan, mark, { readBytes });
   } finally {
     file.close();
   }
 }
 
-function readLines(scan: FileScan, lines: Buffer): void {
+function addLines(scan: FileScan, lines: Buffer): void {
   const found = scanUsage(lines, { onUsage: (usage) => pushRecord(scan.records, usage) });
   scan.unreadable += found.unreadable;
   if (found.usages > 0) scan.format = "ok";
@@ -62,10 +55,6 @@ function findCwd(lines: Buffer): string {
   const found = lines.indexOf(cwdMark);
   if (found < 0) return "";
   const text = /^"(?:[^"\\]|\\.)*"/.exec(lines.toString("utf8", found + cwdMark.length - 1, found + 4096))?.[0];
-  try {
-    return text === undefined ? "" : String(JSON.parse(text));
-  } catch {
-    // The folder stays unknown; the project is then named by its slug.
-    return "";
-  }
+  // Where the folder stays unknown the project is named by its slug.
+  return String(parseJson(text) ?? "");
 }

@@ -2,9 +2,8 @@ import { amount, contextBar, contextRole, money, roleOf } from "./dashboard-row.
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
 import { printable, printableLine, styledOnly } from "./sanitize.ts";
-import type { LiveSession } from "./session.ts";
+import { activity, type LiveSession } from "./session.ts";
 import { needsPerson, stateWords } from "./statuses.ts";
-import { activity } from "./work.ts";
 
 interface View {
   now: number;

@@ -1,12 +1,11 @@
 import type { Actions, VerbName } from "./actions.ts";
 import { UserError } from "./errors.ts";
 import { judgeHealth } from "./health.ts";
-import type { LiveSession, Meter } from "./session.ts";
+import { createWork, type LiveSession, type Meter, type Work } from "./session.ts";
 import { defaultsOf } from "./settings.ts";
 import type { Choice, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import type { Feed } from "./watch.ts";
-import { createWork, type Work } from "./work.ts";
 
 /** One session of the simulated fleet. */
 export interface Part {

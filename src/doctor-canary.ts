@@ -1,17 +1,18 @@
 import { join } from "node:path";
 import type { Channel, ChannelEvent, HeldGate } from "./channel.ts";
 import type { SessionFile } from "./claude-session.ts";
+import { readNewestTurn } from "./claude-transcript.ts";
 import { absent, type Finding, type Signal, type TranscriptReading } from "./doctor-judge.ts";
 import { createDrivenStore } from "./driven.ts";
 import { createDriver, findTracked, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { parseRecord, shape } from "./json.ts";
+import { findTranscript } from "./paths.ts";
 import type { Sandbox } from "./sandbox.ts";
 import { readSessionFile } from "./session-file.ts";
 import type { Choice } from "./status.ts";
 import { openRecords } from "./store.ts";
 import type { ModelRequest, Step } from "./stub-script.ts";
-import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 /** The sandbox in which an examination runs, and what it may use up. */
 export interface Canary {
@@ -162,7 +163,7 @@ export function pollTranscript(probe: Probe, answer: string): Promise<Transcript
   const { canary, target } = probe;
   const read = async () => {
     const path = findTranscript(canary.box.sys, target, readStatement(probe).file);
-    const text = path === undefined ? undefined : (await readTranscriptTurn(canary.box.sys, path))?.text;
+    const text = path === undefined ? undefined : readNewestTurn((bytes) => canary.box.sys.readTail(path, bytes))?.text;
     return { path, expectedPath: target.driven?.jsonl_path ?? "", text };
   };
   return pollUntil(probe, read, ({ text }) => text === answer);

@@ -15,7 +15,7 @@ import {
   worstOf,
 } from "./doctor-judge.ts";
 import { rememberExamination } from "./doctor-memory.ts";
-import { runParts } from "./doctor-parts.ts";
+import { runProbes } from "./doctor-probes.ts";
 import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
@@ -106,7 +106,7 @@ async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<v
     return interruption;
   });
   try {
-    await runParts(canary);
+    await runProbes(canary);
   } catch (error) {
     // Its sessions and its folder were taken away: what failed since means nothing.
     if (interruption === undefined) throw error;

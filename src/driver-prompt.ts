@@ -2,17 +2,17 @@ import { join } from "node:path";
 import { hashPrompt } from "./channel.ts";
 import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { parseQueued } from "./claude-transcript.ts";
+import { parseQueued, readNewestTurn } from "./claude-transcript.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
 import { promptPath, requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { readSignals } from "./observe.ts";
+import { findTranscript } from "./paths.ts";
 import { pasteable, printable, typeable, withoutDim } from "./sanitize.ts";
 import { decideStatus } from "./status.ts";
 import { isAtWork } from "./statuses.ts";
 import { waitForLock } from "./store.ts";
-import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 const editorTimeoutMs = 10_000;
 const echoTimeoutMs = 20_000;
@@ -183,7 +183,7 @@ async function readView(driver: Driver, target: Target): Promise<View> {
   if (capture === undefined) throw new UserError(`session "${target.name}" is not alive`);
   const screen = parseStyled(capture.text);
   const path = findTranscript(driver.sys, target, session);
-  const turn = path === undefined ? undefined : await readTranscriptTurn(driver.sys, path);
+  const turn = path === undefined ? undefined : readNewestTurn((bytes) => driver.sys.readTail(path, bytes));
   const isBusy = session?.status === undefined ? screen.isBusy === true : session.status === "busy";
   return { at, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptAt: turn?.prompt?.at ?? 0 };
 }

@@ -21,7 +21,7 @@ export async function shareConversation(
   const folder = join(target, slug);
   const ownFolder = transcriptPath.slice(0, -".jsonl".length);
   for (const path of [...listFiles(sys, ownFolder), transcriptPath])
-    await copyFile(sys, path, join(folder, relative(dirname(transcriptPath), path)));
+    copyFile(sys, path, join(folder, relative(dirname(transcriptPath), path)));
   return "copied";
 }
 
@@ -32,7 +32,7 @@ function listFiles(sys: Sys, dir: string): string[] {
   });
 }
 
-async function copyFile(sys: Sys, from: string, to: string): Promise<void> {
+function copyFile(sys: Sys, from: string, to: string): void {
   const there = sys.modifiedAt(to) === undefined ? "missing" : compareFiles(sys, to, from);
   if (there === "equal") return;
   if (there === "differs")
@@ -41,11 +41,21 @@ async function copyFile(sys: Sys, from: string, to: string): Promise<void> {
       "move it away, or share the projects of both profiles: csm profiles share projects",
     );
   if (there === "missing") sys.copyPrivate(from, to);
-  else sys.appendPrivate(to, await sys.readFrom(from, sys.identify(to)?.size ?? 0));
+  else appendRest(sys, from, to);
   if (compareFiles(sys, to, from) !== "equal") throw new UserError(`the copy at ${to} is not equal to its original`, "is the disk full?");
 }
 
 const chunkBytes = 4 * 1024 * 1024;
+
+function appendRest(sys: Sys, from: string, to: string): void {
+  const chunk = new Uint8Array(chunkBytes);
+  for (let at = sys.identify(to)?.size ?? 0; ; ) {
+    const count = sys.readInto(from, at, chunk);
+    if (count === 0) return;
+    sys.appendPrivate(to, chunk.subarray(0, count));
+    at += count;
+  }
+}
 
 /** `begins`: the first file is the beginning of the second. */
 function compareFiles(sys: Sys, first: string, second: string): "equal" | "begins" | "differs" {

@@ -1,101 +1,107 @@
 import { isSessionId } from "./claude-session.ts";
-import type { LaunchOptions } from "./run-options.ts";
+import { UserError } from "./errors.ts";
+import type { LimitPolicy } from "./limit.ts";
+import { isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
 
-/** What is known of a conversation when one is to be chosen. */
-export interface Candidate {
-  sessionId: string;
-  modifiedAt: number;
-  /** Somebody has it open. */
-  isLive: boolean;
-  /** Given by a person. */
-  title?: string;
-  /** Made up by Claude Code. */
-  aiTitle?: string;
-  /** What lists show: a title, or a prompt where there is none. */
-  label?: string;
+/** How the words of `csm …` are to be taken. */
+export interface LaunchCall {
+  options: LaunchOptions;
+  /** A call that has nothing to do with choosing a conversation, or that nobody can be asked about: claude gets its words as they are. */
+  isUntouched: boolean;
+  /** A command of claude such as `mcp`, which is about one config dir and costs no account anything. */
+  isManagement: boolean;
+  /** The beginning of an id, or a title, may stand where claude wants an id. */
+  mayNameSession: boolean;
 }
 
-export type Choice =
-  | { kind: "new" }
-  | { kind: "create"; sessionId: string }
-  | { kind: "resume"; sessionId: string }
-  /** It is open in another terminal: to be attached to or copied, never opened twice. */
-  | { kind: "live"; sessionId: string }
-  | { kind: "pick" }
-  /** Nothing here has that name; conversations of other folders may. */
-  | { kind: "unknown"; named: string }
-  | { kind: "error"; message: string; hint: string };
-
-/** Newest first; the first rule that applies. */
-export function chooseSession(options: LaunchOptions, sessions: readonly Candidate[], hasTerminal: boolean): Choice {
-  if (options.sessionId !== undefined) return chooseById(options.sessionId, sessions);
-  if (typeof options.resume === "object") return findSession(options.resume.named, sessions);
-  const isAsked = options.resume === "picker" || options.isInteractive;
-  if (options.isContinue && !isAsked) {
-    const free = sessions.find(({ isLive }) => !isLive);
-    return free === undefined ? { kind: "new" } : { kind: "resume", sessionId: free.sessionId };
-  }
-  return sessions.length > 0 && hasTerminal ? { kind: "pick" } : { kind: "new" };
-}
-
-/** claude refuses `--session-id` for an id that exists. */
-function chooseById(sessionId: string, sessions: readonly Candidate[]): Choice {
-  if (!isSessionId(sessionId))
-    return { kind: "error", message: `invalid session id ${JSON.stringify(sessionId)}`, hint: "use a UUID, such as csm newuuid prints" };
-  const known = sessions.find((session) => session.sessionId === sessionId.toLowerCase());
-  return known === undefined ? { kind: "create", sessionId } : open(known);
-}
-
-const open = ({ sessionId, isLive }: Candidate): Choice => ({ kind: isLive ? "live" : "resume", sessionId });
-
-/** Fewer characters of an id are more likely a word. */
-const minPrefix = 4;
-
-/** By id, by title (the newest of those that share it), by the beginning of an id, by what lists show in any case, by its beginning. */
-export function findSession(named: string, sessions: readonly Candidate[]): Choice {
-  if (named.trim() === "")
-    return { kind: "error", message: "--resume names nothing", hint: "csm -r alone lists the conversations of this folder" };
-  const lower = named.toLowerCase();
-  const byTitle = (match: (title: string) => boolean) => (session: Candidate) =>
-    match(session.label ?? session.title ?? session.aiTitle ?? "");
-  if (isSessionId(named)) {
-    const known = sessions.find(({ sessionId }) => sessionId === lower);
-    return known === undefined ? { kind: "unknown", named } : open(known);
-  }
-  const exact = newest(sessions.filter(({ title }) => title === named)) ?? newest(sessions.filter(({ aiTitle }) => aiTitle === named));
-  if (exact !== undefined) return open(exact);
-  const isIdLike = named.length >= minPrefix && /^[0-9a-f-]+$/.test(lower);
-  const steps = [
-    isIdLike ? ({ sessionId }: Candidate) => sessionId.startsWith(lower) : () => false,
-    byTitle((title) => title.toLowerCase() === lower),
-    byTitle((title) => title.toLowerCase().startsWith(lower)),
-  ];
-  for (const matches of steps) {
-    const found = sessions.filter(matches);
-    if (found.length === 1 && found[0] !== undefined) return open(found[0]);
-    if (found.length > 1) return ambiguous(named, found);
-  }
-  return { kind: "unknown", named };
-}
-
-const newest = (sessions: readonly Candidate[]): Candidate | undefined => sessions.toSorted((a, b) => b.modifiedAt - a.modifiedAt)[0];
-
-const maxListed = 5;
-
-function ambiguous(named: string, found: readonly Candidate[]): Choice {
-  const listed = found.slice(0, maxListed).map(({ sessionId }) => sessionId);
-  const rest = found.length > maxListed ? ` and ${found.length - maxListed} more` : "";
+/** `bare`: csm and anything but a command of its own; words of `csm run` are read even where nobody can be asked. */
+export function parseCall(form: "run" | "bare", args: readonly string[], hasTerminal: boolean): LaunchCall {
+  const { own, rest } = splitOwnFlags(args);
+  const isQuoted = rest[0] === "--";
+  const isUntouched = isForClaude(rest) || (form === "bare" && (isQuoted || !hasTerminal));
+  const options = parseRunOptions(isUntouched ? own : args);
+  if (isUntouched) options.words = isQuoted ? rest.slice(1) : rest;
   return {
-    kind: "error",
-    message: `${JSON.stringify(named)} names ${found.length} conversations`,
-    hint: `give one of ${listed.join(" ")}${rest}`,
+    options,
+    isUntouched,
+    isManagement: isManagement(rest),
+    mayNameSession: isUntouched && !isQuoted && !isManagement(rest),
   };
 }
 
+/** Whose account pays: the one that was named, the current one, one that a person is asked for, or the one with most left. */
+type AccountChoice = "named" | "keep" | "ask" | "rank";
+
+interface AccountQuestion {
+  options: Pick<LaunchOptions, "profile" | "isInteractive" | "wantsAccount" | "keepsAccount">;
+  isManagement: boolean;
+  hasTerminal: boolean;
+  profileCount: number;
+  /** The current config dir is a profile. One that is none was chosen on purpose. */
+  isRegistered: boolean;
+}
+
+export function chooseAccountWay({ options, isManagement, hasTerminal, profileCount, isRegistered }: AccountQuestion): AccountChoice {
+  if (options.profile !== undefined) return "named";
+  if ((options.wantsAccount || options.isInteractive) && hasTerminal && profileCount > 0) return "ask";
+  const isKept = options.keepsAccount && !options.wantsAccount;
+  // A single account leaves no choice.
+  return profileCount > 1 && isRegistered && !isKept && !isManagement ? "rank" : "keep";
+}
+
+type SessionChoice =
+  | { kind: "new" }
+  /** `--session-id`; it may exist. */
+  | { kind: "id"; sessionId: string }
+  | { kind: "named"; word: string }
+  /** The newest that nobody has open. */
+  | { kind: "newest" }
+  | { kind: "pick" };
+
+/** The first rule that applies; the folder's conversations need not be read for it. */
+export function chooseSession(options: LaunchOptions, hasConversations: boolean, hasTerminal: boolean): SessionChoice {
+  const { sessionId, resume } = options;
+  if (sessionId !== undefined) {
+    if (!isSessionId(sessionId))
+      throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "use a UUID, such as csm newuuid prints");
+    return { kind: "id", sessionId };
+  }
+  if (typeof resume === "object") {
+    if (resume.named.trim() === "") throw new UserError("--resume names nothing", "csm -r alone lists the conversations of this folder");
+    return { kind: "named", word: resume.named };
+  }
+  if (!hasConversations) return { kind: "new" };
+  if (options.isContinue && resume !== "picker" && !options.isInteractive) return { kind: "newest" };
+  return hasTerminal ? { kind: "pick" } : { kind: "new" };
+}
+
+/** What becomes of a conversation that was found: one that somebody has open is never opened twice. */
+export function chooseOpening(isOpen: boolean, isCopyAsked: boolean, hasTerminal: boolean): "resume" | "ask" | "refuse" {
+  // A copy that was asked for leaves the other process its own.
+  if (!isOpen || isCopyAsked) return "resume";
+  return hasTerminal ? "ask" : "refuse";
+}
+
 /** What claude is called with, before the user's own words. */
-export function sessionWords(choice: { kind: "new" | "create" | "resume" | "copy"; sessionId?: string }): string[] {
-  if (choice.sessionId === undefined) return [];
+export function sessionArgs(choice: { kind: "create" | "resume" | "copy"; sessionId: string }): string[] {
   if (choice.kind === "create") return ["--session-id", choice.sessionId];
-  if (choice.kind === "resume") return ["--resume", choice.sessionId];
-  return choice.kind === "copy" ? ["--resume", choice.sessionId, "--fork-session"] : [];
+  return ["--resume", choice.sessionId, ...(choice.kind === "copy" ? ["--fork-session"] : [])];
+}
+
+interface StartQuestion {
+  /** A conversation in this terminal, not a command of claude, and not handed on untouched. */
+  isSession: boolean;
+  isRegistered: boolean;
+  profileCount: number;
+  onLimit: LimitPolicy | undefined;
+  platform: NodeJS.Platform;
+}
+
+/** Claude takes our place, unless its conversation may have to go on under another account; what `csm restore` may bring back is noted. */
+export function chooseStart({ isSession, isRegistered, profileCount, onLimit, platform }: StartQuestion): "replace" | "note" | "manage" {
+  if (!isSession) return "replace";
+  // A single account has nowhere to go on; somebody may still want to be asked, or to wait for a reset that claude does not.
+  const mayMove = (isRegistered && profileCount > 1) || onLimit === "wait" || onLimit === "ask";
+  // Windows has no way to end claude gently; there the session ends where it is.
+  return mayMove && platform !== "win32" ? "manage" : "note";
 }

@@ -28,7 +28,7 @@ export interface SessionPick {
   paint: Paint;
 }
 
-export type PickedSession =
+type PickedSession =
   | { kind: "new" }
   | { kind: "resume" | "copy"; conversation: Conversation }
   | { kind: "attach"; attach: Attach }

@@ -1,25 +1,29 @@
 import { isSessionId } from "./claude-session.ts";
-import { listFolderTranscripts, selectConversations } from "./conversations.ts";
+import {
+  findConversation,
+  listFolderTranscripts,
+  matchConversations,
+  pickNewestFree,
+  readConversations,
+  unknownConversation,
+} from "./conversations.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
 import { createPaint } from "./format.ts";
 import { present } from "./json.ts";
 import { findClaude, type Launch, type LaunchProgram, startLaunch } from "./launch.ts";
-import { type Candidate, type Choice, chooseSession, findSession, sessionWords } from "./launch-choice.ts";
+import { chooseOpening, chooseSession, sessionArgs } from "./launch-choice.ts";
 import { type Attach, askAboutLive, pickSession, type SessionPick } from "./launch-picker.ts";
 import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
-import { printableLine } from "./sanitize.ts";
-import { type LiveOwner, readLiveOwners } from "./sessions.ts";
+import { readLiveOwners } from "./sessions.ts";
 import { mergeSidecar, readSidecar, sidecarFlags } from "./sidecar.ts";
 import { type Sys, tell } from "./sys.ts";
-import { titleOf } from "./transcript-facts.ts";
-import type { TranscriptFile } from "./transcripts.ts";
-import { type Conversation, openTranscriptIndex, type TranscriptIndex } from "./transcripts.ts";
+import { type Conversation, openTranscriptIndex } from "./transcripts.ts";
 
 /** The profile that a session runs in; `name` undefined for a config dir that is not registered. */
-export interface Seat {
+export interface LaunchSeat {
   name: string | undefined;
   /** Absolute. */
   dir: string;
@@ -28,7 +32,7 @@ export interface Seat {
   isChosen: boolean;
 }
 
-export const seatOf = (sys: Sys, profile: Profile): Seat => ({
+export const seatOf = (sys: Sys, profile: Profile): LaunchSeat => ({
   name: profile.name,
   dir: profilePath(sys, profile),
   env: { ...sys.env, ...profileEnv(sys, profile) },
@@ -38,34 +42,32 @@ export const seatOf = (sys: Sys, profile: Profile): Seat => ({
 interface Desk {
   sys: Sys;
   registry: Registry;
-  seat: Seat;
+  seat: LaunchSeat;
   options: LaunchOptions;
   hasTerminal: boolean;
-  /** Makes a conversation of another profile available in this one; false when it cannot. */
-  reach(conversation: Conversation, seat: Seat): Promise<boolean>;
 }
 
-export type SessionLaunch = Launch & { seat: Seat };
+export type SessionLaunch = Launch & { seat: LaunchSeat };
 
 /** Which conversation, asked where it must be, and the call that opens it. */
 export async function planSession(desk: Desk, program: LaunchProgram): Promise<SessionLaunch> {
-  const choice = await resolveSession(desk);
-  switch (choice.kind) {
+  const opening = await resolveSession(desk);
+  switch (opening.kind) {
     case "cancelled":
       desk.sys.write(2, "csm: cancelled.\n");
       throw new SilentExit(exitCode.ok);
     case "attach":
-      throw new SilentExit(await runAttach(desk, choice.attach));
+      throw new SilentExit(await runAttach(desk, opening.attach));
     case "new":
       return planNew(desk, program, undefined);
     case "create":
-      return planNew(desk, program, choice.sessionId);
+      return planNew(desk, program, opening.sessionId);
     // Not among the transcripts that csm sees: claude says whether there is such a session.
     case "unseen":
-      return launch(desk, program, desk.seat, sessionWords({ kind: "resume", sessionId: choice.sessionId }));
+      return launch(desk, program, desk.seat, sessionArgs({ kind: "resume", sessionId: opening.sessionId }));
     case "resume":
     case "copy":
-      return planExisting(desk, program, choice.kind, choice.conversation);
+      return planExisting(desk, program, opening.kind, opening.conversation);
   }
 }
 
@@ -76,30 +78,37 @@ export async function planSession(desk: Desk, program: LaunchProgram): Promise<S
 export function withWholeId(sys: Sys, registry: Registry, words: readonly string[]): string[] {
   const found = findNamedSession(words);
   if (found === undefined || isSessionId(found.named)) return [...words];
-  const configDirs = profileDirs(sys, registry).map(({ dir }) => dir);
-  const files = listFolderTranscripts(sys, configDirs, sys.realPath(sys.cwd) ?? sys.cwd);
   const index = openTranscriptIndex(sys);
   try {
-    const choice = findSession(found.named, toCandidates(readAll(index, files), new Map()));
-    return choice.kind === "resume" ? words.with(found.index, found.prefix + choice.sessionId) : [...words];
+    const [conversation, ...others] = matchConversations(readConversations(index, listHere(sys, registry)), found.named);
+    if (conversation === undefined || others.length > 0) return [...words];
+    return words.with(found.index, found.prefix + conversation.sessionId);
   } finally {
     index.close();
   }
 }
 
-type Resolved =
+const listHere = (sys: Sys, registry: Registry) =>
+  listFolderTranscripts(
+    sys,
+    profileDirs(sys, registry).map(({ dir }) => dir),
+    sys.realPath(sys.cwd) ?? sys.cwd,
+  );
+
+/** What is to be opened. */
+type Opening =
   | { kind: "new" | "cancelled" }
   | { kind: "create" | "unseen"; sessionId: string }
   | { kind: "attach"; attach: Attach }
   | { kind: "resume" | "copy"; conversation: Conversation };
 
-async function resolveSession(desk: Desk): Promise<Resolved> {
+async function resolveSession(desk: Desk): Promise<Opening> {
   const { sys, registry, options, hasTerminal } = desk;
+  const files = listHere(sys, registry);
+  const choice = chooseSession(options, files.length > 0, hasTerminal);
+  if (choice.kind === "new") return choice;
   const dirs = profileDirs(sys, registry);
   const configDirs = dirs.map(({ dir }) => dir);
-  const files = listFolderTranscripts(sys, configDirs, sys.realPath(sys.cwd) ?? sys.cwd);
-  const isNamed = options.sessionId !== undefined || typeof options.resume === "object";
-  if (!isNamed && (files.length === 0 || !(hasTerminal || options.isContinue))) return { kind: "new" };
   const index = openTranscriptIndex(sys);
   const names = new Map(dirs.flatMap(({ dir, name }) => (name === undefined ? [] : [[dir, name]])));
   const pick: SessionPick = {
@@ -108,64 +117,36 @@ async function resolveSession(desk: Desk): Promise<Resolved> {
     paint: createPaint((sys.env.NO_COLOR ?? "") === "" && sys.env.TERM !== "dumb"),
   };
   try {
-    if (!isNamed && !(options.isContinue && options.resume === undefined && !options.isInteractive)) return await pickSession(pick);
+    if (choice.kind === "pick") return await pickSession(pick);
     const owners = await readLiveOwners(sys, configDirs);
-    const here = readAll(index, files);
-    const choice = chooseSession(options, toCandidates(here, owners), hasTerminal);
-    if (choice.kind !== "unknown") return await carryOut(desk, pick, choice, here, owners);
-    const everywhere = readAll(index, narrow(listFolderTranscripts(sys, configDirs, undefined), choice.named));
-    const found = findSession(choice.named, toCandidates(everywhere, owners));
-    if (found.kind !== "unknown") return await carryOut(desk, pick, found, everywhere, owners);
-    if (isSessionId(choice.named)) return { kind: "unseen", sessionId: choice.named };
-    throw new UserError(`no conversation is called ${JSON.stringify(choice.named)}`, "csm scan --all lists them");
+    if (choice.kind === "newest") {
+      const conversation = pickNewestFree(readConversations(index, files), owners);
+      return conversation === undefined ? { kind: "new" } : { kind: "resume", conversation };
+    }
+    const conversation =
+      choice.kind === "named"
+        ? findConversation(sys, index, configDirs, choice.word)
+        : matchConversations(readConversations(index, files), choice.sessionId)[0];
+    if (conversation === undefined) return openUnknown(choice);
+    const { sessionId } = conversation;
+    const owner = owners.get(sessionId);
+    const way = chooseOpening(owner !== undefined, options.words.includes("--fork-session"), hasTerminal);
+    if (way === "resume") return { kind: "resume", conversation };
+    if (way === "ask") return await askAboutLive(pick, conversation);
+    throw new UserError(
+      `conversation ${sessionId} is open in process ${owner?.file.pid}`,
+      `csm run --resume ${sessionId} --fork-session opens a copy`,
+    );
   } finally {
     index.close();
   }
 }
 
-function readAll(index: TranscriptIndex, files: readonly TranscriptFile[]): Conversation[] {
-  const { known, unread } = index.lookUp(files);
-  return selectConversations([...known, ...(unread.length === 0 ? [] : index.read(unread))]);
-}
-
-/** An id stands in the name of its file: the others need not be read. */
-const narrow = (files: TranscriptFile[], named: string): TranscriptFile[] =>
-  isSessionId(named) ? files.filter(({ sessionId }) => sessionId === named.toLowerCase()) : files;
-
-/** Nobody types more of a prompt. */
-const maxLabel = 1000;
-
-const toCandidates = (conversations: readonly Conversation[], owners: ReadonlyMap<string, LiveOwner>): Candidate[] =>
-  conversations.map(({ sessionId, modifiedAt, facts }) => {
-    const title = facts.customTitle ?? facts.agentName;
-    return {
-      sessionId,
-      modifiedAt,
-      isLive: owners.has(sessionId),
-      label: printableLine(titleOf(facts).slice(0, maxLabel)),
-      ...present({ title, aiTitle: facts.aiTitle }),
-    };
-  });
-
-async function carryOut(
-  desk: Desk,
-  pick: SessionPick,
-  choice: Exclude<Choice, { kind: "unknown" }>,
-  conversations: readonly Conversation[],
-  owners: ReadonlyMap<string, LiveOwner>,
-): Promise<Resolved> {
-  if (choice.kind === "error") throw new UserError(choice.message, choice.hint);
-  if (choice.kind === "new" || choice.kind === "create") return choice;
-  if (choice.kind === "pick") return pickSession(pick);
-  const conversation = conversations.find(({ sessionId }) => sessionId === choice.sessionId);
-  if (conversation === undefined) return { kind: "unseen", sessionId: choice.sessionId };
-  // A copy that was asked for leaves the other process its own.
-  if (choice.kind === "resume" || desk.options.words.includes("--fork-session")) return { kind: "resume", conversation };
-  if (desk.hasTerminal) return askAboutLive(pick, conversation);
-  throw new UserError(
-    `conversation ${choice.sessionId} is open in process ${owners.get(choice.sessionId)?.file.pid}`,
-    `csm run --resume ${choice.sessionId} --fork-session opens a copy`,
-  );
+/** A new id is made; what else is no id names nothing. */
+function openUnknown(choice: { kind: "id"; sessionId: string } | { kind: "named"; word: string }): Opening {
+  if (choice.kind === "id") return { kind: "create", sessionId: choice.sessionId };
+  if (isSessionId(choice.word)) return { kind: "unseen", sessionId: choice.word };
+  throw unknownConversation(choice.word);
 }
 
 async function planNew(desk: Desk, program: LaunchProgram, given: string | undefined): Promise<SessionLaunch> {
@@ -175,7 +156,7 @@ async function planNew(desk: Desk, program: LaunchProgram, given: string | undef
   const sessionId = given ?? (hasFlags && hasTerminal ? sys.randomId() : undefined);
   if (sessionId === undefined) return launch(desk, program, desk.seat, []);
   await remember(desk, sessionId, desk.seat, sys.cwd);
-  return launch(desk, program, desk.seat, sessionWords({ kind: "create", sessionId }));
+  return launch(desk, program, desk.seat, sessionArgs({ kind: "create", sessionId }));
 }
 
 async function planExisting(
@@ -191,21 +172,21 @@ async function planExisting(
   const flags = sidecarFlags(readSidecar(sys, sessionId), options.remembered).flat();
   if (flags.length > 0) tell(sys, `with the flags of before: ${flags.join(" ")}`);
   if (kind === "resume") await remember(desk, sessionId, seat, cwd ?? sys.cwd);
-  return launch(desk, program, seat, [...sessionWords({ kind, sessionId }), ...flags], cwd);
+  return launch(desk, program, seat, [...sessionArgs({ kind, sessionId }), ...flags], cwd);
 }
 
 /**
  * claude finds a conversation only in its own config dir. One that lies elsewhere goes on where it is, unless the account was
  * chosen: then it is brought there. Nothing takes it to another account unasked.
  */
-async function chooseSeatFor({ sys, registry, seat, reach }: Desk, conversation: Conversation): Promise<Seat> {
+async function chooseSeatFor({ sys, registry, seat }: Desk, conversation: Conversation): Promise<LaunchSeat> {
   const { sessionId, configDirs, path } = conversation;
   const real = (dir: string) => sys.realPath(dir) ?? dir;
   if (configDirs.some((dir) => real(dir) === real(seat.dir))) return seat;
   const owner = registry.profiles.find((profile) => configDirs.some((dir) => real(profilePath(sys, profile)) === real(dir)));
   const [dir] = configDirs;
   const from = owner === undefined ? dir : `profile ${owner.name}`;
-  if (seat.isChosen && (await reach(conversation, seat))) {
+  if (seat.isChosen && (await bring(sys, conversation, seat))) {
     tell(sys, `this conversation was brought from ${from ?? path}`);
     return seat;
   }
@@ -219,6 +200,13 @@ async function chooseSeatFor({ sys, registry, seat, reach }: Desk, conversation:
   return { ...seatOf(sys, { name: "", dir }), name: undefined };
 }
 
+/** Makes a conversation of another profile available in this one; false when no profile has it. */
+async function bring(sys: Sys, { path, configDirs: [from] }: Conversation, seat: LaunchSeat): Promise<boolean> {
+  if (from === undefined) return false;
+  await (await import("./handoff.ts")).shareConversation(sys, path, from, seat.dir);
+  return true;
+}
+
 /** Undefined for this one; a conversation of another folder or worktree is only found there. */
 function chooseFolder(sys: Sys, { folder, facts }: Conversation): string | undefined {
   const wanted = folder ?? facts.cwd;
@@ -229,13 +217,13 @@ function chooseFolder(sys: Sys, { folder, facts }: Conversation): string | undef
   return wanted;
 }
 
-async function remember({ sys, options }: Desk, sessionId: string, seat: Seat, cwd: string): Promise<void> {
+async function remember({ sys, options }: Desk, sessionId: string, seat: LaunchSeat, cwd: string): Promise<void> {
   if (Object.keys(options.remembered).length === 0) return;
   const profile = present({ profile: seat.name });
   await mergeSidecar(sys, sessionId, { sessionId, ts: sys.now() / 1000, ...options.remembered, cwd, ...profile });
 }
 
-const launch = ({ options }: Desk, program: LaunchProgram, seat: Seat, words: string[], cwd?: string): SessionLaunch => ({
+const launch = ({ options }: Desk, program: LaunchProgram, seat: LaunchSeat, words: string[], cwd?: string): SessionLaunch => ({
   ...program,
   args: [...words, ...options.words],
   env: seat.env,

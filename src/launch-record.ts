@@ -35,7 +35,7 @@ async function sysctlBoot(sys: Sys, names: string[]): Promise<Boot> {
   const text = await readOutput(sys, ["sysctl", "-n", ...names]);
   const seconds = /\bsec = (\d+)/.exec(text)?.[1];
   const id = /^[0-9A-F-]{36}$/im.exec(text)?.[0];
-  return { key: id ?? seconds ?? "", ...(seconds === undefined ? {} : { at: Number(seconds) * 1000 }) };
+  return { key: id ?? seconds ?? "", ...present({ at: seconds === undefined ? undefined : Number(seconds) * 1000 }) };
 }
 
 async function windowsBoot(sys: Sys): Promise<Boot> {
@@ -75,7 +75,7 @@ export interface LaunchRecord {
   ended?: { how: "exit" | "signal"; at: number };
 }
 
-export type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
+type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
 
 /** Broken ones are passed over. */
 const openLaunches = (sys: Sys): Records<LaunchRecord> =>

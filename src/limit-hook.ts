@@ -9,17 +9,6 @@ import { findLimit, readLimit } from "./limit-read.ts";
 import { configDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
-/** What the hook asks of the rest of csm; none of it may use the network. */
-export interface LimitHookParts {
-  /** Name of the profile whose session this is; the folder's where it has none. */
-  owner(): Promise<string>;
-  recordLimit(limit: Limit): Promise<void>;
-  /** The profile that has room, best first; undefined when none has. */
-  best(): Promise<string | undefined>;
-  /** The terminal sequence that shows a notification. */
-  sequence(title: string, body: string): Promise<string>;
-}
-
 /** A limit older than this belongs to an earlier turn. */
 const maxAgeMs = 900_000;
 /** These tell of the end of a turn or a session, in versions that have no `StopFailure`. */
@@ -27,9 +16,9 @@ const endEvents = new Set(["Stop", "SubagentStop", "SessionEnd"]);
 
 /**
  * `csm hook`, as a user installs it: notes a usage limit, and says once where the conversation could go on. The result is what
- * claude is told; undefined says nothing. A session that csm manages is its csm's own affair.
+ * claude is told; undefined says nothing. A session that csm manages is its csm's own affair. Without the network.
  */
-export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts): Promise<string | undefined> {
+export async function runLimitHook(sys: Sys, text: string, dir: string): Promise<string | undefined> {
   const input = parseHookInput(text);
   if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
   if (sys.env.CLAUDE_AUTO_SWITCH === "0") return undefined;
@@ -37,17 +26,15 @@ export async function runLimitHook(sys: Sys, text: string, parts: LimitHookParts
   if (limit === undefined) return undefined;
   const journal = (await import("./journal.ts")).openJournal(sys);
   if (isTold(journal.read(), input.sessionId, limit)) return undefined;
-  await parts.recordLimit(limit);
-  const resetsAt = present({ resets_at: limit.resetsAt });
-  journal.append({
-    at: limit.at,
-    event: "limit",
-    session: input.sessionId,
-    from: await parts.owner(),
-    window: limit.window,
-    ...resetsAt,
-  });
-  return JSON.stringify({ terminalSequence: await parts.sequence("limit detected", await bodyOf(input, parts)) });
+  const [{ recordLimit }, { planNotification }] = await Promise.all([import("./usage.ts"), import("./notify.ts")]);
+  recordLimit(sys, dir, limit.window, limit.resetsAt, limit.at);
+  const owner = await findOwner(sys, dir);
+  const from = owner?.name ?? basename(dir);
+  const { at, window, resetsAt } = limit;
+  journal.append({ at, event: "limit", session: input.sessionId, from, window, ...present({ resets_at: resetsAt }) });
+  const target = isLeaving(input) ? undefined : await findBest(sys, owner?.name ?? "");
+  const body = `[${from}] hit its usage limit${wayOn(input, target)}`;
+  return JSON.stringify({ terminalSequence: planNotification(sys.platform, sys.env, "limit detected", body).sequence });
 }
 
 async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
@@ -67,11 +54,11 @@ const isTold = (journal: readonly JournalEntry[], sessionId: string, limit: Limi
 /** Leaving on purpose: nobody wants to be called back. */
 const leavingReasons = new Set(["clear", "logout", "prompt_input_exit", "exit", "resume"]);
 
-async function bodyOf({ sessionId, event, reason }: HookInput, { owner, best }: LimitHookParts): Promise<string> {
-  const hit = `[${await owner()}] hit its usage limit`;
-  if (event === "SessionEnd" && leavingReasons.has(reason ?? "")) return `${hit}; the next csm chooses another account`;
-  const target = await best();
-  return target === undefined ? `${hit}; no other account has room` : `${hit} → csm --profile ${target} --resume ${sessionId}`;
+const isLeaving = ({ event, reason }: HookInput): boolean => event === "SessionEnd" && leavingReasons.has(reason ?? "");
+
+function wayOn(input: HookInput, target: string | undefined): string {
+  if (isLeaving(input)) return "; the next csm chooses another account";
+  return target === undefined ? "; no other account has room" : ` → csm --profile ${target} --resume ${input.sessionId}`;
 }
 
 /** Runs inside claude's turn: never fails, never waits, and loads nothing before there is something to note. */
@@ -79,14 +66,7 @@ export async function answerLimitHook(sys: Sys, args: readonly string[]): Promis
   const dir = ownerOf(args) ?? configDir(sys);
   const input = await sys.readInput();
   await noteEnd(sys, input).catch(() => undefined);
-  const answer = await runLimitHook(sys, input, {
-    owner: async () => (await findOwner(sys, dir))?.name ?? basename(dir),
-    async recordLimit({ window, resetsAt, at }) {
-      (await import("./usage.ts")).recordLimit(sys, dir, window, resetsAt, at);
-    },
-    best: () => findBest(sys, dir),
-    sequence: async (title, body) => (await import("./notify.ts")).planNotification(sys.platform, sys.env, title, body).sequence,
-  }).catch(() => undefined);
+  const answer = await runLimitHook(sys, input, dir).catch(() => undefined);
   // A hook that fails must not disturb the turn it runs in.
   if (answer !== undefined) sys.write(1, `${answer}\n`);
   throw new SilentExit(0);
@@ -116,9 +96,8 @@ async function findOwner(sys: Sys, dir: string) {
   return profileOfDir(sys, readRegistryOrNone(sys), dir);
 }
 
-async function findBest(sys: Sys, dir: string): Promise<string | undefined> {
+async function findBest(sys: Sys, current: string): Promise<string | undefined> {
   const { rankAccounts, readUsage } = await import("./usage.ts");
-  const current = (await findOwner(sys, dir))?.name ?? "";
   const report = await readUsage(sys, { fetches: false });
   return rankAccounts(sys, report, { current, includeCurrent: false, hasAgeGate: false }).winner;
 }

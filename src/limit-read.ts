@@ -1,9 +1,8 @@
 import { parseReset } from "./claude-reset.ts";
-import { isSelfContinuing, type Turn } from "./claude-transcript.ts";
+import { isSelfContinuing, readNewestTurn, type Turn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 import type { Limit } from "./limit.ts";
-import type { Sys } from "./sys.ts";
-import { readTranscriptTurn } from "./transcript-read.ts";
+import { type Sys, until } from "./sys.ts";
 
 /** Transcript lines come up to 0.35 s after their hook. */
 const lateMs = 2500;
@@ -15,7 +14,7 @@ const tailBytes = 256 * 1024;
 const limitWording = /\bhit your\b.*\blimit\b|usage limit|limit reached/i;
 
 /** What a `StopFailure` has told. */
-export interface Failure {
+interface Failure {
   at: number;
   /** The class, such as `rate_limit`. */
   error?: string;
@@ -41,10 +40,12 @@ export async function readLimit(sys: Sys, findPath: () => string | undefined, fa
 /** The same from the transcript alone, for versions that fire no `StopFailure`; at most this old. Undefined without one. */
 export async function findLimit(sys: Sys, path: string, maxAgeMs: number): Promise<Limit | undefined> {
   const since = sys.now() - maxAgeMs;
-  const turn = await readTranscriptTurn(sys, path, tailBytes);
+  const turn = readTurn(sys, path);
   if (turn?.error === undefined || turn.at < since) return undefined;
   return decideFailure(sys, turn.at, turn.at - toleranceMs, { path, turn }, "");
 }
+
+const readTurn = (sys: Sys, path: string): Turn | undefined => readNewestTurn((bytes) => sys.readTail(path, bytes), tailBytes);
 
 interface Found {
   path: string;
@@ -62,16 +63,12 @@ async function decideFailure(sys: Sys, at: number, since: number, found: Found |
   };
 }
 
-async function waitForError(sys: Sys, findPath: () => string | undefined, since: number): Promise<Found | undefined> {
-  const deadline = sys.now() + lateMs;
-  for (;;) {
+const waitForError = (sys: Sys, findPath: () => string | undefined, since: number): Promise<Found | undefined> =>
+  until(sys, sys.now() + lateMs, stepMs, () => {
     const path = findPath();
-    const turn = path === undefined ? undefined : await readTranscriptTurn(sys, path, tailBytes);
-    if (path !== undefined && turn?.error !== undefined && turn.at >= since) return { path, turn };
-    if (sys.now() > deadline) return undefined;
-    await sys.sleep(stepMs);
-  }
-}
+    const turn = path === undefined ? undefined : readTurn(sys, path);
+    return path !== undefined && turn?.error !== undefined && turn.at >= since ? { path, turn } : undefined;
+  });
 
 /** The notice follows its error within 10 ms, and only in windows that claude waits out itself. */
 async function isContinuing(sys: Sys, path: string, since: number, window: string): Promise<boolean> {

@@ -3,7 +3,7 @@ import { type Burn, burnWindowMs, type Context, createLedger, estimateBurn, type
 import { createPriceTable, type PriceTable } from "./claude-prices.ts";
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import type { Sys } from "./sys.ts";
-import { createLineBuffer, createTail, type LineReader, type Tail } from "./tail.ts";
+import { createLineBuffer, createTail, type LineBuffer, type LineReader, type Tail } from "./tail.ts";
 
 /** What one session used and cost, subagents included. */
 export interface MeterReading {
@@ -55,7 +55,7 @@ export function createMeter(sys: MeterSys, table: PriceTable = createPriceTable(
   };
 }
 
-const createSession = (sys: MeterSys, table: PriceTable, path: string, buffer: Buffer): Session => ({
+const createSession = (sys: MeterSys, table: PriceTable, path: string, buffer: LineBuffer): Session => ({
   tails: new Map([[path, createTail(sys, path, buffer)]]),
   ledger: createLedger(table),
   format: "empty",
@@ -64,7 +64,7 @@ const createSession = (sys: MeterSys, table: PriceTable, path: string, buffer: B
 });
 
 /** A file that starts over voids the whole session: which of its answers stood elsewhere too is not remembered. */
-function readSession(sys: MeterSys, session: Session, path: string, buffer: Buffer, now: number): "read" | "restarted" | "gone" {
+function readSession(sys: MeterSys, session: Session, path: string, buffer: LineBuffer, now: number): "read" | "restarted" | "gone" {
   findSubagents(sys, session, path, buffer, now);
   let isGone = false;
   for (const [file, tail] of session.tails) {
@@ -94,7 +94,7 @@ function createReader(session: Session, isSubagent: boolean): LineReader {
 const settledMs = 2000;
 
 /** `<slug>/<sessionId>/subagents/agent-*.jsonl`; looked for only when the folder has changed. */
-function findSubagents(sys: MeterSys, session: Session, path: string, buffer: Buffer, now: number): void {
+function findSubagents(sys: MeterSys, session: Session, path: string, buffer: LineBuffer, now: number): void {
   const dir = subagentDir(path);
   const changedAt = sys.modifiedAt(dir);
   if (changedAt === undefined) return;

@@ -7,12 +7,11 @@ import type { Checkout } from "./git.ts";
 import { present } from "./json.ts";
 import type { Entry } from "./monitor-roster.ts";
 import { createObserver, quietGateMs, type TurnReader } from "./observe.ts";
-import { type Agent, kindOfSession, type LiveSession, unknownFormat } from "./session.ts";
+import { type Agent, addEvents, createWork, kindOfSession, type LiveSession, unknownFormat, type Work } from "./session.ts";
 import type { Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
-import { createTail, type Tail } from "./tail.ts";
+import { createTail, type LineBuffer, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-import { addEvents, createWork, type Work } from "./work.ts";
 
 /** Reads a session's sub-agents; those that have finished are not read again. */
 export interface AgentReader {
@@ -82,7 +81,7 @@ export interface Follower extends TurnReader {
 const knownLine = /"type":\s?"/;
 
 /** `buffer` is only used during a read; `firstBytes` of the end are read at first, and more where a turn is longer. */
-export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, firstBytes: number): Follower {
+export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: LineBuffer, firstBytes: number): Follower {
   let tail: Tail | undefined;
   let events: TranscriptEvent[] = [];
   let open = new Map<string, string>();
@@ -183,7 +182,7 @@ const screenMaxAgeMs = 5000;
 /** What all trackers use together. */
 export interface Shared {
   /** Only used during a read. */
-  lines: Buffer;
+  lines: LineBuffer;
   checkout(cwd: string): Checkout | undefined;
   /** So much of a transcript's end is read at first. */
   historyBytes: number;

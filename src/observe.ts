@@ -2,10 +2,11 @@ import { join } from "node:path";
 import { gatesDir, toSignals } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import type { Turn } from "./claude-transcript.ts";
+import { readNewestTurn, type Turn } from "./claude-transcript.ts";
 import type { Driven } from "./driven.ts";
 import { type Driver, isPaneOf, isRecorded, type Target, trackedTarget } from "./driver.ts";
 import { present } from "./json.ts";
+import { findTranscript } from "./paths.ts";
 import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { readSessionOf } from "./session-file.ts";
 import {
@@ -20,7 +21,6 @@ import {
 } from "./status.ts";
 import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
-import { findTranscript, readTranscriptTurn } from "./transcript-read.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
 export interface Seen extends Pick<Partial<Target>, "configDir" | "driven" | "channel"> {
@@ -247,7 +247,7 @@ function createTurnReader(sys: Sys, path: string): TurnReader {
       const now = `${file?.id} ${file?.size} ${file?.modifiedAt}`;
       if (now === state) return false;
       state = now;
-      turn = file === undefined ? undefined : await readTranscriptTurn(sys, path);
+      turn = file === undefined ? undefined : readNewestTurn((bytes) => sys.readTail(path, bytes));
       return true;
     },
   };

@@ -1,4 +1,4 @@
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { UserError } from "./errors.ts";
 import type { Sys } from "./sys.ts";
 
@@ -22,6 +22,35 @@ export const projectsDir = (configDirPath: string): string => join(configDirPath
 /** Where Claude Code writes the transcript of a session that runs in this real directory. */
 export const transcriptPath = (configDirPath: string, realCwd: string, sessionId: string): string =>
   join(projectsDir(configDirPath), slugOf(realCwd), `${sessionId}.jsonl`);
+
+/** Where a conversation is looked for. */
+interface Owner {
+  configDir: string;
+  /** What csd remembers of it. */
+  driven?: { session_id: string; cwd: string; jsonl_path: string };
+}
+
+/**
+ * The slug says where to look first; the id decides, since /clear changes it and folders can share a slug. `isSearched`: in every
+ * folder, if need be.
+ */
+export function findTranscript(
+  sys: Pick<Sys, "modifiedAt" | "list">,
+  { configDir, driven }: Owner,
+  session: { sessionId: string; cwd: string } | undefined,
+  isSearched = true,
+): string | undefined {
+  const id = session?.sessionId ?? driven?.session_id;
+  if (id === undefined) return undefined;
+  const likely = [transcriptPath(configDir, session?.cwd ?? driven?.cwd ?? "", id)];
+  if (driven !== undefined) likely.push(join(dirname(driven.jsonl_path), `${id}.jsonl`));
+  const isThere = (path: string) => sys.modifiedAt(path) !== undefined;
+  const known = likely.find(isThere);
+  if (known !== undefined || !isSearched) return known;
+  const projects = projectsDir(configDir);
+  const others = sys.list(projects).map((folder) => join(projects, folder, `${id}.jsonl`));
+  return others.find(isThere);
+}
 
 /** Shared with the older tool, so neither XDG nor Windows moves them. */
 const registryDir = (sys: Place): string => join(homeDir(sys), ".config", "claude-as");

@@ -1,20 +1,21 @@
 import { join } from "node:path";
 import type { ChannelEvent } from "./channel.ts";
-import { addHookSettings, limitEvents, renderHookSettings } from "./claude-hooks.ts";
-import { type FlagTable, flagValue, parseFlagTable, planResume, splitFlags } from "./claude-program.ts";
+import { limitEvents, renderHookSettings } from "./claude-hooks.ts";
+import { type FlagTable, isTrusted, parseFlagTable, planResume } from "./claude-program.ts";
 import { UserError } from "./errors.ts";
 import type { Foreground } from "./foreground.ts";
 import { quotePosix } from "./format.ts";
 import { shareConversation } from "./handoff.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
-import { afterResetMs, decideLimit, type Limit, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
+import { decideLimit, type Limit, type LimitPolicy, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
 import { readLimit, readWording } from "./limit-read.ts";
-import { lockDir } from "./paths.ts";
+import { findTranscript, lockDir } from "./paths.ts";
+import { claudeJsonPath, findProfile, profilePath, type Registry } from "./profiles.ts";
 import { channelVariable, hookWord } from "./program.ts";
+import { addHooks, decideAnswer, ownSettings, type Pending, pickRoom, planQuestion, readHistory, trustedFirst } from "./relaunch-plan.ts";
 import { waitForLock } from "./store.ts";
-import type { Sys } from "./sys.ts";
-import { findTranscript } from "./transcript-read.ts";
+import { type Sys, tell } from "./sys.ts";
 
 /** A claude that csm starts and stays behind. */
 export interface ManagedLaunch {
@@ -24,47 +25,31 @@ export interface ManagedLaunch {
   /** Every word for claude, as the user or the choice of a session gave it. */
   args: readonly string[];
   cwd: string;
+  registry: Registry;
+  /** Of this call, instead of what the settings say. */
+  onLimit: LimitPolicy | undefined;
 }
 
-/** The same launch with our hooks in it; without them when the user's own `--settings` cannot be read together with ours. */
-export function planManaged(
-  sys: Sys,
-  launch: ManagedLaunch,
-  channelDir: string,
-): { name: string; path: string; args: string[]; cwd: string; env: Sys["env"] } {
+/** The same launch with our hooks in it. */
+export function planManaged(sys: Sys, { path, prefix, args, cwd }: ManagedLaunch, channelDir: string) {
   const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, limitEvents);
-  const own = flagValue(launch.args, "--settings");
-  const settings = own === undefined ? hooks : addHookSettings(readSettings(sys, launch.cwd, own) ?? "", hooks);
-  const args = settings === undefined ? [...launch.args] : ["--settings", settings, ...withoutSettings(launch.args)];
+  const own = ownSettings(args);
   return {
     name: "claude",
-    path: launch.path,
-    args: [...launch.prefix, ...args],
-    cwd: launch.cwd,
+    path,
+    args: [...prefix, ...addHooks(args, hooks, own === undefined ? undefined : readSettings(sys, cwd, own))],
+    cwd,
     env: { ...sys.env, [channelVariable]: channelDir, [managedVariable]: String(sys.pid) },
   };
 }
 
-/** `--settings` takes JSON or the path of a file. */
 const readSettings = (sys: Sys, cwd: string, value: string): string | undefined =>
   value.trimStart().startsWith("{") ? value : sys.readText(value.startsWith("/") ? value : `${cwd}/${value}`);
-
-/** Only this flag has to be known to take one away. */
-const settingsTable: FlagTable = new Map([["--settings", "one"]]);
-
-function withoutSettings(args: readonly string[]): string[] {
-  const end = args.indexOf("--");
-  const flags = end < 0 ? args : args.slice(0, end);
-  return [
-    ...splitFlags(flags, settingsTable).flatMap(({ flag, words }) => (flag === "--settings" ? [] : words)),
-    ...(end < 0 ? [] : args.slice(end)),
-  ];
-}
 
 const helpTimeoutMs = 10_000;
 
 /** The flags of this very claude. Empty when it does not tell: then a flag keeps the one word behind it. */
-export async function readFlagTable(sys: Sys, launch: ManagedLaunch): Promise<FlagTable> {
+export async function readFlagTable(sys: Sys, launch: Pick<ManagedLaunch, "path" | "prefix" | "cwd">): Promise<FlagTable> {
   try {
     return parseFlagTable((await sys.run([launch.path, ...launch.prefix, "--help"], { cwd: launch.cwd, timeoutMs: helpTimeoutMs })).stdout);
   } catch {
@@ -80,25 +65,9 @@ export interface Seat {
   dir: string;
 }
 
-export interface Candidate extends Seat {
+/** One that could take over. */
+interface RankedSeat extends Seat {
   reason: string;
-}
-
-/** What the loop asks of the rest of csm. */
-export interface RelaunchParts {
-  settings(seat: Seat): Promise<LimitSettings>;
-  /** Other profiles that have room, best first, each with its reason. */
-  rank(current: Seat): Promise<Candidate[]>;
-  recordLimit(seat: Seat, limit: Limit): Promise<void>;
-  env(seat: Seat): Record<string, string | undefined>;
-  /** The terminal is ours while it asks. */
-  ask(limit: Limit, seat: Seat, choices: string[]): Promise<string | "wait" | "stay" | "end">;
-  /** One line for a person; never throws. */
-  tell(line: string): void;
-  /** The same while claude has the screen; never throws. */
-  notify(line: string): Promise<void>;
-  /** Called for each process that is started. */
-  remember(pid: number, seat: Seat, args: readonly string[]): Promise<void>;
 }
 
 /** One claude of the loop. */
@@ -106,7 +75,6 @@ export interface Managed {
   sys: Sys;
   launch: ManagedLaunch;
   seat: Seat;
-  parts: RelaunchParts;
   child: Foreground;
   /** What was told while claude had the screen: it stands there again when claude has gone. */
   notes: string[];
@@ -119,26 +87,19 @@ export interface Next {
   pending?: Pending;
 }
 
-/** csm has to make this conversation go on at a time, as claude will not. */
-export interface Pending {
-  sessionId: string;
-  at: number;
-}
-
-export type Step = { next: Next } | { pending: Pending } | { exitCode: number } | "stay";
+type Step = { next: Next } | { pending: Pending } | { exitCode: number } | "stay";
 
 const switchLockMs = 600_000;
 const graceMs = 5000;
 const resetPrompt = "The usage limit has been reset. Continue where you left off.";
 
-/** A sub-agent has met the limit: the main thread goes on, and says so itself when it meets it too. */
 export async function noteAgentLimit(managed: Managed, { session_id: sessionId = "", text = "", at }: ChannelEvent): Promise<void> {
   const limit = readWording(text, at);
   if (limit !== undefined) await noteLimit(managed, limit, createNote(managed, sessionId));
 }
 
-async function noteLimit({ seat, parts }: Managed, limit: Limit, note: Note): Promise<void> {
-  await parts.recordLimit(seat, limit);
+async function noteLimit({ sys, seat }: Managed, limit: Limit, note: Note): Promise<void> {
+  (await import("./usage.ts")).recordLimit(sys, seat.dir, limit.window, limit.resetsAt, limit.at);
   note({ event: "limit", window: limit.window, ...present({ resets_at: limit.resetsAt }) });
 }
 
@@ -151,13 +112,13 @@ const createNote =
 
 /** A turn has ended with an error that may be the usage limit: what is to become of the conversation. */
 export async function answerLimit(managed: Managed, event: ChannelEvent): Promise<Step> {
-  const { sys, seat, parts } = managed;
+  const { sys, seat } = managed;
   const sessionId = event.session_id ?? "";
   const limit = await readLimit(sys, () => transcriptOf(managed, sessionId), event);
   if (limit === undefined) return "stay";
   const note = createNote(managed, sessionId);
   await noteLimit(managed, limit, note);
-  const settings = await parts.settings(seat);
+  const settings = await readSettingsOf(managed);
   // One session of this machine after the other: each sees what the ones before it have done. Somebody who is asked takes a while.
   const lockPath = join(lockDir(sys), "switch.lock");
   const release = settings.policy === "ask" ? undefined : await waitForLock(sys, lockPath, "a switch of accounts", switchLockMs);
@@ -173,35 +134,33 @@ export async function answerLimit(managed: Managed, event: ChannelEvent): Promis
   }
 }
 
+async function readSettingsOf({ sys, seat, launch }: Managed): Promise<LimitSettings> {
+  // A policy that nobody can read is no leave to act by another.
+  (await import("./settings-schema.ts")).checkSettings(sys);
+  const { readSettings } = await import("./settings.ts");
+  return readSettings(sys, { "limit.policy": launch.onLimit }).part("limit", seat.name);
+}
+
 /** Claude has the screen: a notification now, and the line again at the end. */
-async function notify({ parts, notes }: Managed, line: string): Promise<void> {
+async function notify({ sys, notes }: Managed, line: string): Promise<void> {
   notes.push(line);
-  await parts.notify(line);
+  await (await import("./notify.ts")).notify(sys, "csm", line);
 }
 
 async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
-  const { sys, seat, parts } = managed;
-  const candidates = settings.policy === "switch" ? await firstReachable(managed, await parts.rank(seat), sessionId, note) : [];
-  const journal = openJournal(sys).read();
-  const switches = journal.filter(({ event }) => event === "switch");
-  const lastSwitchAt = switches.at(-1)?.at;
-  const own = switches.filter(({ session }) => session === sessionId).map(({ at }) => at);
-  const decision = decideLimit({
-    now: sys.now(),
-    limit,
-    settings,
-    candidates,
-    hops: own,
-    ...present({ lastSwitchAt }),
-    waiting: countWaiting(journal, sessionId, limit),
-  });
+  const { sys, seat } = managed;
+  const candidates = settings.policy === "switch" ? await firstReachable(managed, await rankOthers(managed), sessionId, note) : [];
+  const history = readHistory(openJournal(sys).read(), sessionId, limit);
+  const decision = decideLimit({ now: sys.now(), limit, settings, candidates, ...history });
   switch (decision.do) {
     case "switch": {
       await sys.sleep(decision.delayMs);
       const target = candidates.find(({ name }) => name === decision.to);
       if (target === undefined) return "stay";
       const exitCode = await endClaude(managed);
-      return exitCode === undefined ? moveOn(managed, target, sessionId, settings, own.length, decision.reason, note) : { exitCode };
+      return exitCode === undefined
+        ? moveOn(managed, target, sessionId, settings, history.hops.length, decision.reason, note)
+        : { exitCode };
     }
     case "wait":
       note({ event: "wait", resets_at: limit.resetsAt ?? decision.until, reason: `${decision.reason}; ${decision.by} goes on` });
@@ -216,16 +175,28 @@ async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSetti
   }
 }
 
-/** Sessions of this machine that wait for the same reset, one entry each. */
-const countWaiting = (journal: readonly JournalEntry[], sessionId: string, limit: Limit): number =>
-  new Set(
-    journal
-      .filter((entry) => entry.event === "wait" && entry.session !== sessionId && entry.resets_at === limit.resetsAt)
-      .map(({ session }) => session),
-  ).size;
+const rankTimeoutMs = 6000;
+
+/** Other profiles that have room, best first. A dead hub must not keep a conversation waiting: then what is known decides. */
+async function rankOthers({ sys, seat, launch }: Managed): Promise<RankedSeat[]> {
+  const { registry } = launch;
+  const { rankAccounts, readUsage } = await import("./usage.ts");
+  const known = () => readUsage(sys, { registry, fetches: false, looks: true });
+  const asked = readUsage(sys, { registry, fetches: true, asks: true }).catch(known);
+  const report = await Promise.race([asked, sys.sleep(rankTimeoutMs).then(known)]);
+  const { rows } = rankAccounts(sys, report, { current: seat.name, includeCurrent: false, hasAgeGate: false });
+  const accountOf = (name: string) => report.profiles.find((profile) => profile.name === name)?.account;
+  const { limitPercent } = (await import("./settings.ts")).readSettings(sys).part("usage");
+  const seats = pickRoom(rows, seat.name, accountOf, limitPercent).flatMap(({ name, reason }) => {
+    const profile = findProfile(registry, name);
+    return profile === undefined ? [] : [{ name, dir: profilePath(sys, profile), reason }];
+  });
+  const folder = sys.realPath(launch.cwd) ?? launch.cwd;
+  return trustedFirst(seats, (one) => isTrusted(sys.readText(claudeJsonPath(sys, one)) ?? "", folder));
+}
 
 /** The best profile in which this conversation can go on; why better ones cannot is noted. Claude still runs. */
-async function firstReachable(managed: Managed, ranked: readonly Candidate[], sessionId: string, note: Note): Promise<Candidate[]> {
+async function firstReachable(managed: Managed, ranked: readonly RankedSeat[], sessionId: string, note: Note): Promise<RankedSeat[]> {
   for (const candidate of ranked) {
     try {
       await share(managed, candidate, sessionId);
@@ -238,7 +209,7 @@ async function firstReachable(managed: Managed, ranked: readonly Candidate[], se
 }
 
 const transcriptOf = ({ sys, seat, launch }: Managed, sessionId: string): string | undefined =>
-  findTranscript(sys, { configDir: seat.dir }, { pid: 0, sessionId, cwd: launch.cwd });
+  findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd: launch.cwd });
 
 async function share(managed: Managed, target: Seat, sessionId: string): Promise<void> {
   const { sys, seat } = managed;
@@ -264,17 +235,17 @@ async function moveOn(
   reason: string,
   note: Note,
 ): Promise<Step> {
-  const { seat, parts } = managed;
+  const { sys, seat } = managed;
   try {
     // Its last words, which came since the first copy.
     await share(managed, target, sessionId);
   } catch (error) {
     note({ event: "failed", to: target.name, reason: (error as Error).message });
-    parts.tell(`stayed in ${seat.name}: ${(error as Error).message}`);
+    tell(sys, `stayed in ${seat.name}: ${(error as Error).message}`);
     return resume(managed, seat, sessionId);
   }
   note({ event: "switch", to: target.name, reason });
-  parts.tell(`${seat.name} is at its usage limit; going on in ${target.name} (${reason})`);
+  tell(sys, `${seat.name} is at its usage limit; going on in ${target.name} (${reason})`);
   const prompt = renderHandoff(settings.handoffPrompt, { from: seat.name, to: target.name, sessionId, hop: hop + 1 });
   return resume(managed, target, sessionId, prompt);
 }
@@ -286,29 +257,28 @@ async function resume(managed: Managed, seat: Seat, sessionId: string, prompt?: 
 
 /** The reset has come and nobody has gone on. */
 export async function goOn(managed: Managed, sessionId: string): Promise<Step> {
-  const { seat, parts } = managed;
+  const { sys, seat } = managed;
   const exitCode = await endClaude(managed);
   if (exitCode !== undefined) return { exitCode };
   createNote(managed, sessionId)({ event: "continue", reason: "the limit has been reset" });
-  parts.tell(`the usage limit of ${seat.name} has been reset; going on`);
+  tell(sys, `the usage limit of ${seat.name} has been reset; going on`);
   return resume(managed, seat, sessionId, resetPrompt);
 }
 
 async function askUser(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
-  const { sys, seat, parts } = managed;
-  const candidates = await parts.rank(seat);
+  const { sys, seat } = managed;
+  const candidates = await rankOthers(managed);
   const exitCode = await endClaude(managed);
   if (exitCode !== undefined) return { exitCode };
-  const choice = await parts.ask(
-    limit,
-    seat,
-    candidates.map(({ name }) => name),
-  );
-  note({ event: "ask", reason: `chosen: ${choice}` });
-  if (choice === "end") return { exitCode: 0 };
-  const target = candidates.find(({ name }) => name === choice);
+  const names = candidates.map(({ name }) => name);
+  // The terminal is ours while it asks.
+  const answer = (await (await import("./prompts.ts")).promptSelect(planQuestion(limit, seat.name, names, sys.now()))) ?? "end";
+  note({ event: "ask", reason: `chosen: ${answer}` });
+  const decision = decideAnswer(answer, names, limit, sys.now());
+  if (decision.do === "end") return { exitCode: 0 };
+  const target = decision.do === "move" ? candidates.find(({ name }) => name === decision.to) : undefined;
   if (target !== undefined) return moveOn(managed, target, sessionId, settings, 0, "chosen", note);
   const { next } = await resume(managed, seat, sessionId);
-  const isWaiting = choice === "wait" && limit.resetsAt !== undefined;
-  return { next: isWaiting ? { ...next, pending: { sessionId, at: Math.max(sys.now(), limit.resetsAt ?? 0) + afterResetMs } } : next };
+  const isPending = decision.do === "resume" && decision.resumeAt !== undefined;
+  return { next: isPending ? { ...next, pending: { sessionId, at: decision.resumeAt ?? 0 } } : next };
 }

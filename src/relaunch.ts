@@ -1,21 +1,13 @@
 import { join } from "node:path";
 import { openChannel } from "./channel.ts";
 import { startForeground } from "./foreground.ts";
+import { present } from "./json.ts";
+import { rememberEnd, rememberLaunch } from "./launch-record.ts";
 import { csmDir } from "./paths.ts";
-import {
-  answerLimit,
-  goOn,
-  type Managed,
-  type ManagedLaunch,
-  type Next,
-  noteAgentLimit,
-  type Pending,
-  planManaged,
-  type RelaunchParts,
-  type Seat,
-  type Step,
-} from "./relaunch-act.ts";
-import type { Sys } from "./sys.ts";
+import { findProfile, profileEnv } from "./profiles.ts";
+import { answerLimit, goOn, type Managed, type ManagedLaunch, type Next, noteAgentLimit, planManaged, type Seat } from "./relaunch-act.ts";
+import { decideWatch, type Pending } from "./relaunch-plan.ts";
+import { type Sys, tell } from "./sys.ts";
 
 const safetyPollMs = 5000;
 
@@ -23,25 +15,37 @@ const safetyPollMs = 5000;
  * Runs claude in this terminal and stays behind it: when the usage limit of the account ends a turn, the conversation goes on
  * under another account or waits, as the policy says. Returns the exit code of the last claude.
  */
-export async function runManaged(sys: Sys, launch: ManagedLaunch, seat: Seat, parts: RelaunchParts): Promise<number> {
+export async function runManaged(sys: Sys, launch: ManagedLaunch, seat: Seat): Promise<number> {
   const channelDir = join(csmDir(sys), "run", sys.randomId());
   sys.makePrivateDir(channelDir);
   const notes: string[] = [];
   try {
     for (let next: Next = { seat, args: [...launch.args] }; ; ) {
       const plan = planManaged(sys, { ...launch, args: next.args }, channelDir);
-      const child = startForeground({ ...plan, env: { ...plan.env, ...parts.env(next.seat) } });
-      await parts.remember(child.pid, next.seat, next.args);
-      const step = await watchSession({ sys, launch, seat: next.seat, parts, child, notes }, channelDir, next.pending);
-      if ("exitCode" in step) {
-        for (const line of notes) parts.tell(line);
-        return step.exitCode;
+      const child = startForeground({ ...plan, env: { ...plan.env, ...envOf(sys, launch, next.seat) } });
+      await remember(sys, launch, child.pid, next);
+      const step = await watchSession({ sys, launch, seat: next.seat, child, notes }, channelDir, next.pending);
+      if ("next" in step) {
+        next = step.next;
+        continue;
       }
-      next = step.next;
+      for (const line of notes) tell(sys, line);
+      // A closed terminal, or the machine going down: 128 and the number of the signal.
+      rememberEnd(sys, child.pid, step.exitCode > 128 ? "signal" : "exit");
+      return step.exitCode;
     }
   } finally {
     sys.remove(channelDir);
   }
+}
+
+/** What the environment said holds for a folder that is no profile. */
+const envOf = (sys: Sys, { registry }: ManagedLaunch, seat: Seat) =>
+  findProfile(registry, seat.name) === undefined ? {} : profileEnv(sys, seat);
+
+function remember(sys: Sys, { registry, cwd }: ManagedLaunch, pid: number, { seat, args }: Next): Promise<void> {
+  const profile = findProfile(registry, seat.name)?.name;
+  return rememberLaunch(sys, { pid, cwd, configDir: seat.dir, args, isEndTold: true, ...present({ profile }) });
 }
 
 /** Until claude ends by itself, or has been ended to go on elsewhere. */
@@ -61,21 +65,15 @@ async function watchSession(managed: Managed, channelDir: string, first?: Pendin
       if (exitCode !== undefined) return { exitCode };
       const events = (await channel.readEvents()).filter(({ at }) => at > seenAt);
       seenAt = events.at(-1)?.at ?? seenAt;
-      // A turn since the limit: somebody, or claude itself, has gone on.
-      if (events.some(({ event }) => event !== "StopFailure")) pending = undefined;
-      const failures = events.filter(({ event, error }) => event === "StopFailure" && error === "rate_limit");
-      const failure = failures.findLast(({ agent }) => agent === undefined);
-      for (const other of failures) if (other.agent !== undefined) await noteAgentLimit(managed, other);
-      const isDue = pending !== undefined && sys.now() >= pending.at;
-      const step: Step =
-        failure !== undefined
-          ? await answerLimit(managed, failure)
-          : isDue && pending !== undefined
-            ? await goOn(managed, pending.sessionId)
-            : "stay";
-      if (step === "stay") continue;
-      if (!("pending" in step)) return step;
-      ({ pending } = step);
+      const decision = decideWatch(events, pending, sys.now());
+      pending = decision.pending;
+      for (const failure of decision.ofAgents) await noteAgentLimit(managed, failure);
+      const { step } = decision;
+      if (step.do === "stay") continue;
+      const outcome = step.do === "answer" ? await answerLimit(managed, step.failure) : await goOn(managed, step.sessionId);
+      if (outcome === "stay") continue;
+      if (!("pending" in outcome)) return outcome;
+      ({ pending } = outcome);
     }
   } finally {
     watch.close();

@@ -99,8 +99,7 @@ function runOfFile({ file, configDir, profile, liveness }: FoundSession, record:
   return {
     ...{ sessionId: file.sessionId, cwd: file.cwd, configDir, startedAt },
     isLost: liveness === "gone",
-    ...present({ profile, name: file.name, tmuxSession }),
-    ...(record === undefined ? {} : { args: record.args }),
+    ...present({ profile, name: file.name, tmuxSession, args: record?.args }),
     lastSeenAt: Math.max(startedAt, file.statusUpdatedAt ?? 0),
     why: wasRestarted ? "restarted" : "killed",
     quietSince: quietSince(isIdle ? file.statusUpdatedAt : undefined, wasRestarted, boot),

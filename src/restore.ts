@@ -7,17 +7,15 @@ import { UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { createLaunch } from "./launch.ts";
 import { type LaunchRecord, readBoot, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
+import { findTranscript } from "./paths.ts";
 import { readProcesses } from "./process.ts";
 import { profileEnv } from "./profiles.ts";
 import { channelVariable } from "./program.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { printableLine } from "./sanitize.ts";
 import { readSessions, type SessionDir } from "./sessions.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
-import { titleOf } from "./transcript-facts.ts";
-import { findTranscript } from "./transcript-read.ts";
-import type { Conversation } from "./transcripts.ts";
 
 /** A conversation and where it goes on. */
 export interface Resumable {
@@ -40,7 +38,7 @@ export async function readRestorePlan(sys: Sys, dirs: readonly SessionDir[], sin
     boot,
     since,
     writtenAt: ({ configDir, cwd, sessionId }) => {
-      const path = findTranscript(sys, { configDir }, { pid: 0, sessionId, cwd });
+      const path = findTranscript(sys, { configDir }, { sessionId, cwd });
       return path === undefined || !hasTurns(sys, path) ? undefined : sys.modifiedAt(path);
     },
     hasFolder: (cwd) => sys.isDirectory(cwd),
@@ -101,10 +99,10 @@ export type Outcome =
   | { outcome: "failed"; reason: string };
 
 /** Where a conversation is opened: in a tmux session of its own, or in a window beside this one. */
-export type Place = { kind: "session" | "window"; name: string };
+export type TmuxPlace = { kind: "session" | "window"; name: string };
 
 /** Opens a conversation in tmux and returns when it is ready or asks something; never a second time. */
-export async function openSession(sys: Sys, session: Resumable, flags: FlagTable, place: Place): Promise<Outcome> {
+export async function openSession(sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> {
   const open = await findOpen(sys, session);
   if (open !== undefined) return { outcome: "open already", pid: open.pid };
   const { args, env } = planCommand(sys, session, flags);
@@ -155,14 +153,10 @@ const findOpen = async (sys: Sys, { configDir, profile, sessionId }: Resumable) 
 const startTimeoutMs = 20_000;
 const stepMs = 50;
 
-async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane, place: Place): Promise<Outcome> {
-  const deadline = sys.now() + startTimeoutMs;
-  while (sys.now() < deadline) {
+async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane, place: TmuxPlace): Promise<Outcome> {
+  const outcome = await until(sys, sys.now() + startTimeoutMs, stepMs, async (): Promise<Outcome | undefined> => {
     const open = await findOpen(sys, session);
-    if (open?.status !== undefined) {
-      await tmux.setRemain(pane.paneId, false);
-      return { outcome: "running", pane };
-    }
+    if (open?.status !== undefined) return { outcome: "running", pane };
     const capture = await tmux.capture(pane.paneId);
     if (capture === undefined || capture.pane.isDead) {
       const words = lastWords(capture?.text ?? "");
@@ -170,11 +164,10 @@ async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane
       if (capture !== undefined && place.kind === "session") await tmux.kill(capture.pane.sessionId);
       return { outcome: "failed", reason: words === "" ? "it ended at its start" : words };
     }
-    if (open === undefined && parseScreen(capture.text).gate !== undefined) break;
-    await sys.sleep(stepMs);
-  }
-  await tmux.setRemain(pane.paneId, false);
-  return { outcome: "asks", pane };
+    return open === undefined && parseScreen(capture.text).gate !== undefined ? { outcome: "asks", pane } : undefined;
+  });
+  if (outcome?.outcome !== "failed") await tmux.setRemain(pane.paneId, false);
+  return outcome ?? { outcome: "asks", pane };
 }
 
 /** What claude said before it ended, without its farewell and the mark of tmux. */
@@ -185,28 +178,4 @@ function lastWords(screen: string): string {
     .filter((line) => line !== "" && !line.startsWith("Pane is dead"))
     .slice(-2)
     .join(" ");
-}
-
-/** The conversation that an id, the beginning of one, or a title means; of several with one title the newest. */
-export function pickConversation(conversations: readonly Conversation[], wanted: string): Conversation {
-  const word = wanted.toLowerCase();
-  const newest = newestOfEach(conversations);
-  const byId = newest.filter(({ sessionId }) => sessionId.toLowerCase().startsWith(word));
-  if (byId.length === 1 && byId[0] !== undefined) return byId[0];
-  const titled = newest.find(({ facts }) => titleOf(facts).trim().toLowerCase() === word);
-  if (titled !== undefined) return titled;
-  const partly = byId.length > 0 ? byId : newest.filter(({ facts }) => titleOf(facts).toLowerCase().includes(word));
-  if (partly.length === 1 && partly[0] !== undefined) return partly[0];
-  const shown = JSON.stringify(wanted);
-  if (partly.length === 0) throw new UserError(`no session matches ${shown}`, "csm scan --all lists them");
-  const ids = partly.slice(0, 5).map(({ sessionId }) => sessionId.slice(0, Math.max(8, wanted.length + 4)));
-  throw new UserError(`${partly.length} sessions match ${shown}`, `say which: ${ids.join(", ")}${partly.length > 5 ? ", …" : ""}`);
-}
-
-/** A conversation that was copied to another profile is one; the copy that was written last goes on. */
-function newestOfEach(conversations: readonly Conversation[]): Conversation[] {
-  const newest = new Map<string, Conversation>();
-  for (const conversation of [...conversations].sort((a, b) => b.modifiedAt - a.modifiedAt))
-    if (!newest.has(conversation.sessionId)) newest.set(conversation.sessionId, conversation);
-  return [...newest.values()];
 }

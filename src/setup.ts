@@ -2,7 +2,7 @@ import { quotePosix } from "./format.ts";
 import { isRecord, present } from "./json.ts";
 
 /** What `csm setup` puts into the user's settings of claude. */
-export interface SetupParts {
+export interface Setup {
   /** How csm is called there. */
   command: string;
   hook: boolean;
@@ -15,14 +15,14 @@ type Settings = Readonly<Record<string, unknown>>;
 const hookEvents = ["StopFailure", "Stop", "SessionEnd"];
 
 /** The settings with csm in them, once: a second run changes nothing. The user's own hooks and status line go on working. */
-export function planSetup(settings: Settings, { command, hook, statusline }: SetupParts): Settings {
+export function planSetup(settings: Settings, { command, hook, statusline }: Setup): Settings {
   const clean = planUndo(settings, { command, hook, statusline });
   const withHooks = hook ? { ...clean, hooks: addHooks(recordOf(clean.hooks), `${command} hook`) } : clean;
   return statusline ? { ...withHooks, statusLine: wrapStatusline(recordOf(clean.statusLine), `${command} statusline`) } : withHooks;
 }
 
 /** The settings without csm: what stood there before stands there again. */
-export function planUndo(settings: Settings, { hook, statusline }: SetupParts): Settings {
+export function planUndo(settings: Settings, { hook, statusline }: Setup): Settings {
   const { hooks, statusLine, ...rest } = settings;
   const keptHooks = hook ? removeHooks(recordOf(hooks)) : recordOf(hooks);
   const keptLine = statusline ? unwrapStatusline(recordOf(statusLine)) : recordOf(statusLine);

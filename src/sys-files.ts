@@ -28,7 +28,7 @@ import {
 import { dirname, join } from "node:path";
 
 /** The last bytes of a file, cut at a line start. */
-export interface Tail {
+export interface FileEnd {
   lines: string[];
   /** The lines are the whole file. */
   isWhole: boolean;
@@ -93,9 +93,9 @@ export const modifiedAt = (path: string): number | undefined => attempt(() => st
 export const isDirectory = (path: string): boolean => attempt(() => statSync(path, { throwIfNoEntry: false })?.isDirectory()) ?? false;
 
 /** Undefined for what `openFile` does not open. */
-export const readTail = (path: string, maxBytes: number): Tail | undefined => attempt(() => readEnd(path, maxBytes));
+export const readTail = (path: string, maxBytes: number): FileEnd | undefined => attempt(() => readEnd(path, maxBytes));
 
-function readEnd(path: string, maxBytes: number): Tail | undefined {
+function readEnd(path: string, maxBytes: number): FileEnd | undefined {
   const file = openFile(path);
   if (file === undefined) return undefined;
   try {
@@ -134,29 +134,11 @@ const identityOf = (stat: Stats): FileIdentity => ({
   isFile: stat.isFile(),
 });
 
-/** The bytes from an offset to the end; none when the file is gone, shorter, or none that `openFile` opens. */
-export async function readFrom(path: string, offset: number): Promise<Uint8Array> {
-  const file = openFile(path);
-  try {
-    if (file === undefined || file.size <= offset) return new Uint8Array();
-    const bytes = Buffer.allocUnsafe(file.size - offset);
-    return bytes.subarray(0, file.read(bytes, offset));
-  } catch {
-    // A disk that fails: the next look tells.
-    return new Uint8Array();
-  } finally {
-    file?.close();
-  }
-}
-
 /** Fills `into` with the bytes from an offset; tells how many there were, none when the file is gone. */
 export function readInto(path: string, offset: number, into: Uint8Array): number {
   const file = openFile(path);
   try {
     return file?.read(into, offset) ?? 0;
-  } catch {
-    // A disk that fails: nothing can be read.
-    return 0;
   } finally {
     file?.close();
   }
@@ -164,7 +146,7 @@ export function readInto(path: string, offset: number, into: Uint8Array): number
 
 /** A file that is read by pieces; what is read belongs to this file, whatever takes its name meanwhile. */
 export interface OpenFile extends FileIdentity {
-  /** How many bytes came into the buffer; 0 at the end. */
+  /** How many bytes came into the buffer; 0 at the end, and where a disk fails. */
   read(buffer: Uint8Array, position: number): number;
   close(): void;
 }
@@ -180,7 +162,7 @@ export function openFile(path: string): OpenFile | undefined {
   }
   return {
     ...identityOf(stat),
-    read: (buffer, position) => readSync(file, buffer, 0, buffer.length, position),
+    read: (buffer, position) => attempt(() => readSync(file, buffer, 0, buffer.length, position)) ?? 0,
     close: () => closeSync(file),
   };
 }

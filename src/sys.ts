@@ -7,6 +7,7 @@ import {
   attempt,
   copyPrivate,
   createPrivate,
+  type FileEnd,
   type FileIdentity,
   findFiles,
   identify,
@@ -18,11 +19,9 @@ import {
   modifiedAt,
   type OpenFile,
   openFile,
-  readFrom,
   readInto,
   readTail,
   readText,
-  type Tail,
   type Watch,
   watchPaths,
   writePrivate,
@@ -87,8 +86,7 @@ export interface Sys extends LinkFiles {
   fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
-  readTail(path: string, maxBytes: number): Tail | undefined;
-  readFrom(path: string, offset: number): Promise<Uint8Array>;
+  readTail(path: string, maxBytes: number): FileEnd | undefined;
   /** At once, into memory of the caller's; the number of bytes, 0 when there are none. */
   readInto(path: string, offset: number, into: Uint8Array): number;
   identify(path: string): FileIdentity | undefined;
@@ -154,7 +152,6 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     fetchBounded,
     readText,
     readTail,
-    readFrom,
     readInto,
     identify,
     openFile,

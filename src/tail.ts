@@ -2,36 +2,6 @@ import { dirname } from "node:path";
 import type { Sys } from "./sys.ts";
 import type { FileIdentity, OpenFile } from "./sys-files.ts";
 
-const safetyPollMs = 1000;
-
-/**
- * The whole lines of a growing file: all that are there, then what comes, until `isOver` says so. A file that shrinks or is
- * replaced starts over; a torn last line waits for its end.
- */
-export async function* readLines(sys: Sys, path: string, isOver: () => Promise<boolean>): AsyncGenerator<string[]> {
-  const watch = sys.watch([path, dirname(path)]);
-  const decoder = new TextDecoder();
-  let offset = 0;
-  let rest = "";
-  let identity = "";
-  try {
-    for (;;) {
-      const isLast = await isOver();
-      const now = sys.identify(path);
-      if (now !== undefined && (now.id !== identity || now.size < offset)) [offset, rest, identity] = [0, "", now.id];
-      const bytes = await sys.readFrom(path, offset);
-      offset += bytes.length;
-      const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n");
-      rest = parts.pop() ?? "";
-      yield parts.filter((line) => line !== "");
-      if (isLast) return;
-      await watch.next(safetyPollMs);
-    }
-  } finally {
-    watch.close();
-  }
-}
-
 /** A growing file of lines, read once: each poll hands over what is new. */
 export interface Tail {
   poll(reader: LineReader): "same" | "grown" | "restarted" | "gone";
@@ -44,27 +14,10 @@ export interface LineReader {
   onRestart(): void;
 }
 
-/** Where reading stopped: the first byte not read yet, and the start of the line that is not whole. */
-export interface ReadState {
-  position: number;
-  lineAt: number;
-  /** What of that line is kept. */
-  rest: Buffer;
-}
-
-export const startState = (at = 0): ReadState => ({ position: at, lineAt: at, rest: Buffer.alloc(0) });
-export const createLineBuffer = (): Buffer => Buffer.allocUnsafeSlow(bufferBytes);
-
-const bufferBytes = 1 << 20;
-/** Of a line longer than the half of the buffer, this much of its begin and of its end is kept: usage stands at the end. */
-const keptBytes = 64 << 10;
-const printBytes = 64;
-
 /** `startAt`: where the first poll begins; a file that starts over is read from its begin. */
-export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: Buffer, startAt = 0): Tail {
+export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string, buffer: LineBuffer, startAt = 0): Tail {
   let seen: FileIdentity | undefined;
-  let state = startState(startAt);
-  let print = state.rest;
+  let mark: Mark | undefined;
   return {
     poll(reader) {
       const now = sys.identify(path);
@@ -73,14 +26,10 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
       const file = sys.openFile(path);
       if (file === undefined) return "gone";
       try {
-        const isRestart = seen !== undefined && !isContinued(file, seen, state.position, print);
-        if (isRestart) {
-          state = startState();
-          reader.onRestart();
-        }
+        const isRestart = mark !== undefined && !isContinued(file, mark);
+        if (isRestart) reader.onRestart();
         seen = { id: file.id, size: file.size, modifiedAt: file.modifiedAt, isFile: file.isFile };
-        state = readPieces(file, buffer, state, reader.onLines);
-        print = readPrint(file, state.position);
+        ({ mark } = readLines(file, buffer, isRestart ? 0 : (mark?.position ?? startAt), reader.onLines));
         return isRestart ? "restarted" : "grown";
       } finally {
         file.close();
@@ -89,36 +38,96 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
   };
 }
 
-/** The same file, not shorter, and what was read last still stands there: a file may be rewritten in its place, and longer. */
-const isContinued = (file: OpenFile, seen: FileIdentity, position: number, print: Buffer): boolean =>
-  file.id === seen.id && file.size >= position && readPrint(file, position).equals(print);
+const safetyPollMs = 1000;
 
-/** The bytes before a position, by which a file that was rewritten is told. */
-export function readPrint(file: OpenFile, position: number): Buffer {
-  const bytes = Buffer.alloc(Math.min(printBytes, position));
-  const count = bytes.length === 0 ? 0 : file.read(bytes, position - bytes.length);
-  return bytes.subarray(0, count);
+/** The whole lines of a file: all that are there, then what comes, until `isOver` says so. */
+export async function* followLines(sys: Sys, path: string, isOver: () => Promise<boolean>): AsyncGenerator<string[]> {
+  const watch = sys.watch([path, dirname(path)]);
+  const tail = createTail(sys, path, createLineBuffer(true));
+  try {
+    for (;;) {
+      const isLast = await isOver();
+      const lines: string[] = [];
+      const onLines = (bytes: Buffer) => {
+        for (const line of bytes.toString().split("\n")) if (line !== "") lines.push(line);
+      };
+      tail.poll({ onLines, onRestart() {} });
+      yield lines;
+      if (isLast) return;
+      await watch.next(safetyPollMs);
+    }
+  } finally {
+    watch.close();
+  }
 }
 
-/** Reads to the end of the file, piece by piece. A torn last line waits in the result. */
-export function readPieces(file: OpenFile, buffer: Buffer, from: ReadState, onLines: (lines: Buffer) => void): ReadState {
-  let { position, lineAt } = from;
-  let kept = from.rest.copy(buffer);
+/** Where reading stopped; it can be kept, and gone on from by another process. */
+export interface Mark {
+  /** Of the file. */
+  id: string;
+  /** The start of the line that was not whole. */
+  position: number;
+  /** The bytes before it, by which a file is told that was rewritten in its place, and longer. */
+  print: Buffer;
+}
+
+const printBytes = 64;
+
+/** What was read up to the mark still stands there. */
+export const isContinued = (file: OpenFile, mark: Mark): boolean =>
+  file.id === mark.id && file.size >= mark.position && readMark(file, mark.position).print.equals(mark.print);
+
+export function readMark(file: OpenFile, position: number): Mark {
+  const bytes = Buffer.alloc(Math.min(printBytes, position));
+  const count = bytes.length === 0 ? 0 : file.read(bytes, position - bytes.length);
+  return { id: file.id, position, print: bytes.subarray(0, count) };
+}
+
+/** Memory for lines, which all readings of a run share: making it anew for each file would take longer than reading the file. */
+export interface LineBuffer {
+  bytes: Buffer;
+  /** It grows with the longest line. Else of a line longer than half of it the begin and the end are kept: usage stands at the end. */
+  readonly keepsWhole: boolean;
+}
+
+export const createLineBuffer = (keepsWhole = false): LineBuffer => ({ bytes: Buffer.allocUnsafeSlow(bufferBytes), keepsWhole });
+
+const bufferBytes = 1 << 20;
+const keptBytes = 64 << 10;
+
+/** Reads to the end of the file, piece by piece. A torn last line is not handed over: it stands in `rest`, which is only good now. */
+export function readLines(
+  file: OpenFile,
+  buffer: LineBuffer,
+  from: number,
+  onLines: (lines: Buffer) => void,
+): { mark: Mark; rest: Buffer; readBytes: number } {
+  let [position, lineAt, kept] = [from, from, 0];
   for (;;) {
-    const count = file.read(buffer.subarray(kept), position);
-    if (count === 0) return { position, lineAt, rest: Buffer.from(buffer.subarray(0, kept)) };
+    const { bytes } = buffer;
+    const count = file.read(bytes.subarray(kept), position);
+    if (count === 0) return { mark: readMark(file, lineAt), rest: bytes.subarray(0, kept), readBytes: position - from };
     position += count;
     const filled = kept + count;
-    const end = buffer.subarray(kept, filled).lastIndexOf(10) + kept + 1;
+    const end = bytes.subarray(kept, filled).lastIndexOf(10) + kept + 1;
     if (end > kept) {
-      onLines(buffer.subarray(0, end));
-      buffer.copyWithin(0, end, filled);
+      onLines(bytes.subarray(0, end));
+      bytes.copyWithin(0, end, filled);
       lineAt = position - (filled - end);
       kept = filled - end;
     } else kept = filled;
-    if (kept > buffer.length / 2) {
-      buffer.copyWithin(keptBytes, kept - keptBytes, kept);
-      kept = 2 * keptBytes;
-    }
+    if (kept > bytes.length / 2) kept = makeRoom(buffer, kept);
   }
+}
+
+/** A long line fills more than half of the buffer; the result is how much of it is there now. */
+function makeRoom(buffer: LineBuffer, kept: number): number {
+  const { bytes } = buffer;
+  if (buffer.keepsWhole) {
+    buffer.bytes = Buffer.allocUnsafeSlow(2 * bytes.length);
+    bytes.copy(buffer.bytes, 0, 0, kept);
+    return kept;
+  }
+  bytes.copyWithin(keptBytes, kept - keptBytes, kept);
+  return 2 * keptBytes;
 }

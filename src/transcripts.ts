@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
 import { openCache } from "./database.ts";
-import { present } from "./json.ts";
+import { parseJson, present } from "./json.ts";
 import { indexPath, projectsDir, sharedProjectsDir, slugOf } from "./paths.ts";
 import type { Sys } from "./sys.ts";
+import type { OpenFile } from "./sys-files.ts";
+import { createLineBuffer, isContinued, type LineBuffer, type Mark, readLines, readMark } from "./tail.ts";
 import { noFacts, readFacts, type TranscriptFacts } from "./transcript-facts.ts";
 
 /** A transcript on disk, not yet read. */
@@ -23,7 +25,7 @@ export interface TranscriptFile {
   configDirs: string[];
 }
 
-export interface TranscriptScope {
+interface TranscriptScope {
   configDirs: readonly string[];
   /** Real paths; undefined for every folder there is. */
   folders?: readonly string[];
@@ -91,7 +93,7 @@ export interface TranscriptIndex {
   close(): void;
 }
 
-/** `parsedBytes` ends with a whole line; `seam` is what stands before it, which shows that a file has only grown. */
+/** `parsed` and `seam` are the position and the print of a mark. */
 const schema = {
   version: 1,
   tables: `CREATE TABLE transcript (
@@ -115,7 +117,7 @@ interface Entry {
 export function openTranscriptIndex(sys: Sys): TranscriptIndex {
   let cache = openCache(indexPath(sys), schema);
   const entries = new Map<string, Entry>();
-  const window = createWindow();
+  const buffer = createLineBuffer(true);
   /** A page that turns out to be torn later than at the opening: once more, from nothing. */
   const withCache = <T>(use: (cache: Cache) => T): T => {
     try {
@@ -137,7 +139,7 @@ export function openTranscriptIndex(sys: Sys): TranscriptIndex {
         return sortOut(files, entries);
       }),
     read(files) {
-      const readings = files.map((file) => readTranscript(sys, file, entries.get(file.path), window));
+      const readings = files.map((file) => readTranscript(sys, file, entries.get(file.path), buffer));
       try {
         withCache((to) => save(to, readings));
       } catch {
@@ -190,8 +192,17 @@ function save(cache: Cache, readings: readonly Reading[]): void {
   const addPrompts = cache.query("UPDATE prompt SET text = text || ? WHERE path = ?");
   cache
     .transaction(() => {
-      for (const { file, facts, parsed, seam, isFromStart, prompts } of readings) {
-        put.run(file.path, file.dir, file.id, file.size, file.modifiedAt, parsed, seam, JSON.stringify(facts));
+      for (const { file, facts, mark, isFromStart, prompts } of readings) {
+        put.run(
+          file.path,
+          file.dir,
+          file.id,
+          file.size,
+          file.modifiedAt,
+          mark.position,
+          mark.print.toString("latin1"),
+          JSON.stringify(facts),
+        );
         if (isFromStart) putPrompts.run(file.path, prompts);
         else if (prompts !== "") addPrompts.run(prompts, file.path);
       }
@@ -205,68 +216,39 @@ interface Reading {
   /** Those that were added, in lower case. */
   prompts: string;
   isFromStart: boolean;
-  parsed: number;
-  seam: string;
+  mark: Mark;
 }
 
-const seamLength = 64;
+function readTranscript(sys: Sys, file: TranscriptFile, before: Entry | undefined, buffer: LineBuffer): Reading {
+  const opened = sys.openFile(file.path);
+  try {
+    const start = before !== undefined && opened !== undefined && isContinued(opened, markOf(before)) ? before : undefined;
+    const reading: Reading = {
+      file,
+      facts: start === undefined ? noFacts : (JSON.parse(start.facts) as TranscriptFacts),
+      prompts: "",
+      isFromStart: start === undefined,
+      mark: start === undefined ? { id: file.id, position: 0, print: Buffer.alloc(0) } : markOf(start),
+    };
+    return opened === undefined ? reading : addLines(reading, opened, buffer);
+  } finally {
+    opened?.close();
+  }
+}
 
-function readTranscript(sys: Sys, file: TranscriptFile, before: Entry | undefined, window: Window): Reading {
-  const start = before !== undefined && hasOnlyGrown(sys, file, before) ? before : undefined;
-  const reading: Reading = {
-    file,
-    facts: start === undefined ? noFacts : (JSON.parse(start.facts) as TranscriptFacts),
-    prompts: "",
-    isFromStart: start === undefined,
-    parsed: start?.parsed ?? 0,
-    seam: start?.seam ?? "",
-  };
-  for (const lines of readWholeLines(sys, file.path, reading.parsed, window)) {
+/** As the cache keeps it. */
+const markOf = ({ id, parsed, seam }: Entry): Mark => ({ id, position: parsed, print: Buffer.from(seam, "latin1") });
+
+function addLines(reading: Reading, file: OpenFile, buffer: LineBuffer): Reading {
+  const add = (lines: Buffer) => {
     const { facts, prompts } = readFacts(lines, reading.facts);
     reading.facts = facts;
     for (const prompt of prompts) reading.prompts += `${prompt.toLowerCase()}\n`;
-    reading.parsed += lines.length;
-    reading.seam = seamOf(lines);
-  }
+  };
+  const { mark, rest } = readLines(file, buffer, reading.mark.position, add);
+  // A last line without its newline counts when it is an entry of its own.
+  const isWhole = parseJson(rest.toString()) !== undefined;
+  if (isWhole) add(rest);
+  reading.mark = isWhole ? readMark(file, mark.position + rest.length) : mark;
   return reading;
-}
-
-const seamOf = (bytes: Buffer): string => bytes.subarray(Math.max(0, bytes.length - seamLength)).toString("latin1");
-
-function hasOnlyGrown(sys: Sys, file: TranscriptFile, before: Entry): boolean {
-  if (before.id !== file.id || file.size < before.parsed) return false;
-  const bytes = Buffer.alloc(before.seam.length);
-  const count = sys.readInto(file.path, before.parsed - bytes.length, bytes);
-  return count === bytes.length && bytes.toString("latin1") === before.seam;
-}
-
-/** Memory that all readings share: making it anew for each file would take longer than reading the file. */
-interface Window {
-  bytes: Buffer;
-}
-
-const createWindow = (): Window => ({ bytes: Buffer.allocUnsafe(1 << 20) });
-
-/** Runs of whole lines, each valid until the next one is asked for; a torn last line is left for the next time. */
-function* readWholeLines(sys: Sys, path: string, from: number, window: Window): Generator<Buffer> {
-  for (let offset = from; ; ) {
-    const count = sys.readInto(path, offset, window.bytes);
-    const isLast = count < window.bytes.length;
-    const end = isLast ? endOfWhole(window.bytes.subarray(0, count)) : window.bytes.lastIndexOf(10) + 1;
-    if (end > 0) yield window.bytes.subarray(0, end);
-    if (isLast) return;
-    offset += end;
-    if (end === 0) window.bytes = Buffer.allocUnsafe(window.bytes.length * 2);
-  }
-}
-
-/** A last line without its newline counts when it is an entry of its own. */
-function endOfWhole(bytes: Buffer): number {
-  const end = bytes.lastIndexOf(10) + 1;
-  try {
-    JSON.parse(bytes.toString("utf8", end));
-    return bytes.length;
-  } catch {
-    return end;
-  }
 }

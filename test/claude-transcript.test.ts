@@ -3,10 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   asksQuestion,
-  hasWholeTurn,
+  decideTurn,
+  isWholeTurn,
+  parseLines,
   parseQueued,
   parseTranscriptLine,
-  readTurn,
   type TranscriptEvent,
   type Turn,
 } from "../src/claude-transcript.ts";
@@ -60,7 +61,7 @@ const v329 = (folder: string) => linesOf(`claude-2.1.329/${folder}`);
 const result = '"tool_use_id"';
 const overloaded =
   "API Error: Repeated 529 Overloaded errors. The API is at capacity — this is usually temporary. Try again in a moment. If it persists, check your inference gateway (127.0.0.1:8898).";
-const notification = (folder: string) => readTurn(v329(folder)).prompt?.text ?? "";
+const notification = (folder: string) => decideTurn(parseLines(v329(folder))).prompt?.text ?? "";
 
 describe("turns of real transcripts", () => {
   test.each<[rule: string, lines: string[], turn: Record<string, unknown>]>([
@@ -148,7 +149,7 @@ describe("turns of real transcripts", () => {
     ["2.1.158 wrote the prompt behind the answer", linesOf("claude-2.1.158/permission-bash"), open("BASH run", "I will run it.", "Bash")],
     ["2.1.86", linesOf("claude-2.1.86/permission-bash"), open("BASH run", "I will run it.", "Bash")],
   ])("%s", (_, lines, turn) => {
-    expect(facts(readTurn(lines))).toEqual(turn as ReturnType<typeof facts>);
+    expect(facts(decideTurn(parseLines(lines)))).toEqual(turn as ReturnType<typeof facts>);
   });
 
   test("a turn that a task began says so", () => {
@@ -390,7 +391,7 @@ describe("the newest turn", () => {
       { prompt: { text: "fix it\nand this", uuid: "u1", at: time(1) }, pendingTools: [], text: "", at: time(1) },
     ],
   ])("%s", (_, lines, turn) => {
-    expect(readTurn(lines)).toEqual(turn);
+    expect(decideTurn(parseLines(lines))).toEqual(turn);
   });
 });
 
@@ -407,7 +408,7 @@ test.each<[rule: string, lines: string[], isWhole: boolean]>([
     false,
   ],
 ])("the tail holds the whole turn: %s", (_, lines, isWhole) => {
-  expect(hasWholeTurn(lines)).toBe(isWhole);
+  expect(isWholeTurn(parseLines(lines))).toBe(isWhole);
 });
 
 const ticks = "```";

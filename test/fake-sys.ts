@@ -77,7 +77,6 @@ export function createFakeSys(given: Given = {}): FakeSys {
       const lines = from > 0 && !tail.includes(10) ? [] : text.toString().split("\n");
       return { lines: lines.filter((line) => line !== ""), isWhole: from === 0, size: bytes.length };
     },
-    readFrom: async (path, offset) => new Uint8Array(Buffer.from(files.get(path) ?? "").subarray(offset)),
     readInto: (path, offset, into) => Buffer.from(files.get(path) ?? "").copy(into, 0, offset),
     identify: (path) =>
       files.has(path)

@@ -1,8 +1,7 @@
 import { expect, test } from "bun:test";
 import { judgeHealth } from "../src/health.ts";
-import type { LiveSession } from "../src/session.ts";
+import { createWork, type LiveSession, type Work } from "../src/session.ts";
 import { defaultsOf } from "../src/settings.ts";
-import { createWork, type Work } from "../src/work.ts";
 import { session, testNow } from "./sessions.ts";
 
 const minute = 60_000;

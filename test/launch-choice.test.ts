@@ -1,78 +1,114 @@
-import { describe, expect, test } from "bun:test";
-import { type Candidate, type Choice, chooseSession, sessionWords } from "../src/launch-choice.ts";
+import { expect, test } from "bun:test";
+import { chooseAccountWay, chooseOpening, chooseSession, chooseStart, parseCall, sessionArgs } from "../src/launch-choice.ts";
 import { parseRunOptions } from "../src/run-options.ts";
 
-const id = (start: string) => `${start}${"00000000-0000-4000-8000-000000000000".slice(start.length)}`;
-const a = id("3f2a1b4c");
-const b = id("3f2a9999");
-const c = id("abcd1234");
-const live = id("eeee1234");
-const sessions: Candidate[] = [
-  { sessionId: live, modifiedAt: 50, isLive: true, title: "Nightly" },
-  { sessionId: a, modifiedAt: 40, isLive: false, title: "Fix login" },
-  { sessionId: b, modifiedAt: 30, isLive: false, title: "release", aiTitle: "Make a release" },
-  { sessionId: c, modifiedAt: 20, isLive: false, aiTitle: "Explain the build" },
-  { sessionId: id("dddd"), modifiedAt: 10, isLive: false, title: "release" },
-  { sessionId: id("ffff"), modifiedAt: 5, isLive: false, label: "Why does the test fail?" },
-];
+const id = "12345678-0000-4000-8000-000000000000";
 
-const choose = (args: string[], hasTerminal = true, from: readonly Candidate[] = sessions): Choice =>
-  chooseSession(parseRunOptions(args), from, hasTerminal);
+type AccountQuestion = Parameters<typeof chooseAccountWay>[0];
+type StartQuestion = Parameters<typeof chooseStart>[0];
+type SessionChoice = ReturnType<typeof chooseSession>;
+type Place = "both" | "nothing here" | "no terminal";
 
-describe("which conversation", () => {
-  test.each<[rule: string, args: string[], expected: Choice]>([
-    ["nothing given: the list", [], { kind: "pick" }],
-    ["-r alone: the list", ["-r"], { kind: "pick" }],
-    ["-i: the list, also with -c", ["-i", "-c"], { kind: "pick" }],
-    ["-c: the newest that nobody has open (D1)", ["-c"], { kind: "resume", sessionId: a }],
-    ["an id", ["-r", c], { kind: "resume", sessionId: c }],
-    ["an id in capitals", ["-r", c.toUpperCase()], { kind: "resume", sessionId: c }],
-    ["the eight characters that csm scan shows (D11)", ["-r", "3f2a1b4c"], { kind: "resume", sessionId: a }],
-    ["a beginning that is enough", ["-r", "3f2a1"], { kind: "resume", sessionId: a }],
-    ["a title", ["-r", "Fix login"], { kind: "resume", sessionId: a }],
-    ["a title that two have: the newer", ["-r", "release"], { kind: "resume", sessionId: b }],
-    ["a title of Claude Code's", ["-r", "Explain the build"], { kind: "resume", sessionId: c }],
-    ["a title in other letters", ["-r", "fix LOGIN"], { kind: "resume", sessionId: a }],
-    ["the beginning of a title", ["--resume=expl"], { kind: "resume", sessionId: c }],
-    ["what a list shows, where there is no title", ["-r", "why does"], { kind: "resume", sessionId: id("ffff") }],
-    ["one that is open is never resumed twice", ["-r", "Nightly"], { kind: "live", sessionId: live }],
-    ["also by its id", ["-r", live], { kind: "live", sessionId: live }],
-    ["a word that names nothing", ["-r", "nothing"], { kind: "unknown", named: "nothing" }],
-    ["three characters are no id", ["-r", "3f2"], { kind: "unknown", named: "3f2" }],
-    ["an id that is not here", ["-r", id("12345678")], { kind: "unknown", named: id("12345678") }],
-    ["a new id", ["--session-id", id("12345678")], { kind: "create", sessionId: id("12345678") }],
-    ["an id that exists: claude would refuse to make it", ["--session-id", a], { kind: "resume", sessionId: a }],
-    ["--session-id comes before -r", ["-r", "release", "--session-id", id("12345678")], { kind: "create", sessionId: id("12345678") }],
-  ])("%s", (_, args, expected) => {
-    expect(choose(args)).toEqual(expected);
-  });
-
-  test.each<[rule: string, args: string[], message: RegExp, hint: RegExp]>([
-    ["an ambiguous beginning names whole ids (D11)", ["-r", "3f2a"], /^"3f2a" names 2 conversations$/, new RegExp(`${a} ${b}`)],
-    ["an empty name", ["--resume="], /^--resume names nothing$/, /csm -r/],
-    ["an id that is no UUID (D21)", ["--session-id", "../../x"], /^invalid session id "..\/..\/x"$/, /newuuid/],
-  ])("%s", (_, args, message, hint) => {
-    const choice = choose(args);
-    expect(choice).toMatchObject({ kind: "error", message: expect.stringMatching(message), hint: expect.stringMatching(hint) });
-  });
-
-  test.each<[rule: string, args: string[], hasTerminal: boolean, from: Candidate[], expected: Choice]>([
-    ["no terminal: never a list", [], false, sessions, { kind: "new" }],
-    ["no terminal, -r alone", ["-r"], false, sessions, { kind: "new" }],
-    ["no conversation yet", [], true, [], { kind: "new" }],
-    ["-c without one", ["-c"], true, [], { kind: "new" }],
-    ["-c when all are open", ["-c"], true, sessions.slice(0, 1), { kind: "new" }],
-    ["-r by name without a terminal", ["-r", "Fix login"], false, sessions, { kind: "resume", sessionId: a }],
-  ])("%s", (_, args, hasTerminal, from, expected) => {
-    expect(choose(args, hasTerminal, from)).toEqual(expected);
-  });
+test.each<[rule: string, args: string[], expected: SessionChoice, where?: Place]>([
+  ["nothing given: the list", [], { kind: "pick" }],
+  ["-r alone: the list", ["-r"], { kind: "pick" }],
+  ["-i: the list, also with -c", ["-i", "-c"], { kind: "pick" }],
+  ["-r -c: the list", ["-c", "-r"], { kind: "pick" }],
+  ["-c: the newest that nobody has open (D1)", ["-c"], { kind: "newest" }],
+  ["a word", ["-r", "Fix login"], { kind: "named", word: "Fix login" }],
+  ["a word, joined", ["--resume=expl"], { kind: "named", word: "expl" }],
+  ["a word, with -i too", ["-i", "-r", "x"], { kind: "named", word: "x" }],
+  ["an id of one's own", ["--session-id", id], { kind: "id", sessionId: id }],
+  ["--session-id comes before -r", ["-r", "release", "--session-id", id], { kind: "id", sessionId: id }],
+  ["no terminal: never a list", [], { kind: "new" }, "no terminal"],
+  ["no terminal, -r alone", ["-r"], { kind: "new" }, "no terminal"],
+  ["no terminal, -i -c", ["-i", "-c"], { kind: "new" }, "no terminal"],
+  ["no terminal, -c", ["-c"], { kind: "newest" }, "no terminal"],
+  ["no terminal, a word", ["-r", "Fix login"], { kind: "named", word: "Fix login" }, "no terminal"],
+  ["no conversation yet", [], { kind: "new" }, "nothing here"],
+  ["no conversation yet, -c", ["-c"], { kind: "new" }, "nothing here"],
+  ["no conversation yet, -r alone", ["-r"], { kind: "new" }, "nothing here"],
+  ["a word may name one of another folder", ["-r", "x"], { kind: "named", word: "x" }, "nothing here"],
+])("which conversation: %s", (_, args, expected, where = "both") => {
+  expect(chooseSession(parseRunOptions(args), where !== "nothing here", where !== "no terminal")).toEqual(expected);
 });
+
+test.each<[rule: string, args: string[], message: string, hint: RegExp]>([
+  ["an empty name", ["--resume="], "--resume names nothing", /csm -r/],
+  ["an id that is no UUID (D21)", ["--session-id", "../../x"], 'invalid session id "../../x"', /newuuid/],
+])("no choice: %s", (_, args, message, hint) => {
+  expect(() => chooseSession(parseRunOptions(args), true, true)).toThrow(
+    expect.objectContaining({ message, hint: expect.stringMatching(hint) }),
+  );
+});
+
+test.each<[rule: string, given: [isOpen: boolean, isCopyAsked: boolean, hasTerminal: boolean], way: string]>([
+  ["nobody has it open", [false, false, true], "resume"],
+  ["nobody, no terminal", [false, false, false], "resume"],
+  ["one that is open is never resumed twice", [true, false, true], "ask"],
+  ["nobody can be asked", [true, false, false], "refuse"],
+  ["a copy leaves the other its own", [true, true, true], "resume"],
+  ["a copy, no terminal", [true, true, false], "resume"],
+])("how it is opened: %s", (_, given, way) => expect<string>(chooseOpening(...given)).toBe(way));
 
 test.each([
-  [{ kind: "new" }, []],
-  [{ kind: "create", sessionId: a }, ["--session-id", a]],
-  [{ kind: "resume", sessionId: a }, ["--resume", a]],
-  [{ kind: "copy", sessionId: a }, ["--resume", a, "--fork-session"]],
-] as const)("what claude is called with for %o", (choice, expected) => {
-  expect(sessionWords(choice)).toEqual([...expected]);
+  ["create", ["--session-id", id]],
+  ["resume", ["--resume", id]],
+  ["copy", ["--resume", id, "--fork-session"]],
+] as const)("what claude is called with to %s", (kind, args) => {
+  expect(sessionArgs({ kind, sessionId: id })).toEqual([...args]);
 });
+
+type Call = { words: string[]; isUntouched?: true; isManagement?: true; mayNameSession?: true; profile?: string };
+
+test.each<[rule: string, form: "run" | "bare", args: string[], expected: Call, hasTerminal?: boolean]>([
+  ["a prompt", "bare", ["fix it"], { words: ["fix it"] }],
+  ["a command of claude", "bare", ["mcp", "list"], { words: ["mcp", "list"], isUntouched: true, isManagement: true }],
+  ["under a profile", "bare", ["--profile", "work", "mcp"], { words: ["mcp"], isUntouched: true, isManagement: true, profile: "work" }],
+  ["print mode", "run", ["-p", "hi", "-r", "x"], { words: ["-p", "hi", "-r", "x"], isUntouched: true, mayNameSession: true }],
+  ["behind --, as they are", "bare", ["--", "-r", "x"], { words: ["-r", "x"], isUntouched: true }],
+  ["behind --, of run", "run", ["--", "-r", "x"], { words: ["-r", "x"] }],
+  ["a script's call", "bare", ["-r", "x"], { words: ["-r", "x"], isUntouched: true, mayNameSession: true }, false],
+  ["a script's call of run is read", "run", ["-r", "x"], { words: [] }, false],
+])("whose words they are: %s", (_, form, args, expected, hasTerminal = true as boolean) => {
+  const { options, ...call } = parseCall(form, args, hasTerminal);
+  expect({ ...call, words: options.words, profile: options.profile }).toEqual({
+    ...{ isUntouched: false, isManagement: false, mayNameSession: false, profile: undefined },
+    ...expected,
+  });
+});
+
+const account = (args: string[], more: Partial<AccountQuestion> = {}): AccountQuestion => ({
+  ...{ options: parseRunOptions(args), isManagement: false, hasTerminal: true, profileCount: 2, isRegistered: true },
+  ...more,
+});
+
+test.each<[rule: string, question: AccountQuestion, way: ReturnType<typeof chooseAccountWay>]>([
+  ["the one with room", account([]), "rank"],
+  ["the one that was named", account(["--profile", "work", "-A"]), "named"],
+  ["a single account leaves no choice", account([], { profileCount: 1 }), "keep"],
+  ["--no-pick", account(["--no-pick"]), "keep"],
+  ["a folder that is no profile was chosen on purpose", account([], { isRegistered: false }), "keep"],
+  ["a command of claude costs nothing", account([], { isManagement: true }), "keep"],
+  ["no terminal", account([], { hasTerminal: false }), "rank"],
+  ["-A asks", account(["-A"]), "ask"],
+  ["-i asks", account(["-i"]), "ask"],
+  ["-A before --no-pick", account(["-A", "--no-pick"]), "ask"],
+  ["-A asks about a single one, and in any folder", account(["-A"], { profileCount: 1, isRegistered: false }), "ask"],
+  ["-A without a profile", account(["-A"], { profileCount: 0 }), "keep"],
+  ["-A where nobody can be asked", account(["-A"], { hasTerminal: false }), "rank"],
+  ["the same before --no-pick", account(["-A", "--no-pick"], { hasTerminal: false }), "rank"],
+])("whose account: %s", (_, question, way) => expect(chooseAccountWay(question)).toBe(way));
+
+const session: StartQuestion = { isSession: true, isRegistered: true, profileCount: 2, onLimit: undefined, platform: "linux" };
+
+test.each<[rule: string, question: StartQuestion, start: string]>([
+  ["its conversation may have to move", session, "manage"],
+  ["a command of claude, or a script's call", { ...session, isSession: false }, "replace"],
+  ["a single account", { ...session, profileCount: 1 }, "note"],
+  ["a folder that is no profile", { ...session, isRegistered: false }, "note"],
+  ["a single account that is to wait", { ...session, profileCount: 1, onLimit: "wait" }, "manage"],
+  ["somebody wants to be asked", { ...session, isRegistered: false, onLimit: "ask" }, "manage"],
+  ["it is to stop, and could move", { ...session, onLimit: "stop" }, "manage"],
+  ["Windows", { ...session, platform: "win32" }, "note"],
+])("who stays: %s", (_, question, start) => expect<string>(chooseStart(question)).toBe(start));

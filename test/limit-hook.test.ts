@@ -1,11 +1,15 @@
-import { expect, test } from "bun:test";
+import { afterAll, beforeEach, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { openJournal } from "../src/journal.ts";
+import { present } from "../src/json.ts";
 import { runLimitHook } from "../src/limit-hook.ts";
-import { createFakeSys } from "./fake-sys.ts";
+import { createSys } from "../src/sys.ts";
+import { readUsage, recordUsage } from "../src/usage.ts";
 
 const session = "3dd65871-8441-4443-8f05-d62f49193c85";
 const now = Date.parse("2026-11-20T10:54:10Z");
-const path = "/home/dev/.claude/projects/-app/x.jsonl";
 const resetsAt = 1_795_175_648;
 const limitLine = (timestamp: string, more: object = { quotaLimits: { status: "rejected", resetsAt, rateLimitType: "five_hour" } }) =>
   JSON.stringify({
@@ -16,74 +20,93 @@ const limitLine = (timestamp: string, more: object = { quotaLimits: { status: "r
     message: { content: [{ type: "text", text: "You've hit your 5-hour limit · resets 11:54am (UTC)" }] },
     ...more,
   });
-const fresh = { [path]: `${limitLine("2026-11-20T10:54:08Z")}\n` };
+const fresh = `${limitLine("2026-11-20T10:54:08Z")}\n`;
 
-async function run(input: object | string, given: { files?: Record<string, string>; env?: Record<string, string>; best?: string } = {}) {
-  const sys = createFakeSys({ now, files: given.files ?? {}, env: given.env ?? {} });
-  const recorded: unknown[] = [];
-  const parts = {
-    owner: async () => "work",
-    recordLimit: async (limit: unknown) => void recorded.push(limit),
-    best: async () => given.best,
-    sequence: async (title: string, body: string) => `${title}|${body}`,
+const root = realpathSync(mkdtempSync(join(tmpdir(), "csm-limit-hook-")));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+let home = "";
+let count = 0;
+const put = (path: string, text: string) => {
+  mkdirSync(dirname(join(home, path)), { recursive: true });
+  writeFileSync(join(home, path), text);
+};
+beforeEach(() => {
+  home = join(root, String(++count));
+  const names = ["work", "home"];
+  for (const name of names) put(`.claude.${name}/.claude.json`, JSON.stringify({ oauthAccount: { accountUuid: `account-${name}` } }));
+  put(".config/claude-as/profiles.json", JSON.stringify(Object.fromEntries(names.map((name) => [name, join(home, `.claude.${name}`)]))));
+});
+
+/** In profile work; `hasRoom`: profile home is known to have some. */
+async function run(input: object | string, given: { transcript?: string; env?: Record<string, string>; hasRoom?: boolean } = {}) {
+  let time = now;
+  const sys = {
+    ...createSys({ HOME: home, ...given.env }),
+    now: () => time,
+    sleep: async (ms: number) => {
+      time += ms;
+    },
   };
+  const path = join(home, "x.jsonl");
+  if (given.transcript !== undefined) put("x.jsonl", given.transcript);
+  const windows = { five_hour: { usedPercent: 5, resetsAt: now + 3_600_000 }, seven_day: { usedPercent: 5, resetsAt: now + 86_400_000 } };
+  if (given.hasRoom === true) recordUsage(sys, join(home, ".claude.home"), windows, "statusline", now);
   const text = typeof input === "string" ? input : JSON.stringify({ session_id: session, transcript_path: path, ...input });
-  const said = await runLimitHook(sys, text, parts);
-  const again = await runLimitHook(sys, text, parts);
+  const dir = join(home, ".claude.work");
+  const said = await runLimitHook(sys, text, dir);
+  const again = await runLimitHook(sys, text, dir);
+  const { profiles } = await readUsage(sys, { fetches: false });
+  const sequence = said === undefined ? undefined : (JSON.parse(said) as { terminalSequence: string }).terminalSequence;
   return {
-    said: said === undefined ? undefined : (JSON.parse(said) as { terminalSequence: string }).terminalSequence,
+    said: sequence?.slice("\u001b]777;notify;".length, -1).replaceAll("\\;", ";"),
     again,
-    recorded,
+    recorded: Object.fromEntries(profiles.find(({ name }) => name === "work")?.windows ?? []),
     sys,
   };
 }
 
-const limit = { window: "five_hour", resetsAt: resetsAt * 1000, isSelfContinuing: false };
+const failure = { hook_event_name: "StopFailure", error: "rate_limit" };
+const full = { usedPercent: 100, resetsAt: resetsAt * 1000 };
 
-test.each([
-  ["StopFailure names the class", { hook_event_name: "StopFailure", error: "rate_limit" }, fresh, limit],
-  ["Stop of an older version: the transcript tells", { hook_event_name: "Stop" }, fresh, limit],
+test.each<[rule: string, input: object, transcript: string | undefined, recorded: Record<string, object>]>([
+  ["StopFailure names the class", failure, fresh, { five_hour: full }],
+  ["Stop of an older version: the transcript tells", { hook_event_name: "Stop" }, fresh, { five_hour: full }],
   [
     "without structured fields the wording tells",
-    { hook_event_name: "StopFailure", error: "rate_limit", last_assistant_message: "You've hit your weekly limit" },
-    {},
-    { window: "seven_day", isSelfContinuing: false },
+    { ...failure, last_assistant_message: "You've hit your weekly limit" },
+    undefined,
+    { seven_day: { usedPercent: 100 } },
   ],
-] as [string, object, Record<string, string>, object][])("%s", async (_, input, files, expected) => {
-  const { said, again, recorded, sys } = await run(input, { files, best: "home" });
-  expect(said).toBe(`limit detected|[work] hit its usage limit → csm --profile home --resume ${session}`);
+])("%s", async (_, input, transcript, expected) => {
+  const { said, again, recorded, sys } = await run(input, { hasRoom: true, ...present({ transcript }) });
+  expect(said).toBe(`limit detected;[work] hit its usage limit → csm --profile home --resume ${session}`);
   expect(again).toBeUndefined();
-  expect(recorded).toMatchObject([expected]);
+  expect(recorded).toMatchObject(expected);
   expect(openJournal(sys).read()).toMatchObject([{ event: "limit", session, from: "work" }]);
 });
 
-test.each([
-  ["another error", { hook_event_name: "StopFailure", error: "server_error" }, fresh, {}],
-  ["a passing 429", { hook_event_name: "StopFailure", error: "rate_limit", last_assistant_message: "Overloaded" }, {}, {}],
-  ["an old limit", { hook_event_name: "Stop" }, { [path]: limitLine("2026-11-20T10:30:00Z") }, {}],
-  ["a session that csm manages", { hook_event_name: "StopFailure", error: "rate_limit" }, fresh, { CSM_MANAGED: "1" }],
-  ["switched off", { hook_event_name: "StopFailure", error: "rate_limit" }, fresh, { CLAUDE_AUTO_SWITCH: "0" }],
-  ["an id that is none", { hook_event_name: "StopFailure", error: "rate_limit", session_id: "../../x" }, fresh, {}],
-  ["no JSON", "{", fresh, {}],
-  ["nothing", "", fresh, {}],
-] as [string, object | string, Record<string, string>, Record<string, string>][])("silent for %s", async (_, input, files, env) => {
-  const { said, recorded } = await run(input, { files, env });
-  expect([said, recorded]).toEqual([undefined, []]);
+test.each<[rule: string, input: object | string, transcript: string | undefined, env?: Record<string, string>]>([
+  ["another error", { ...failure, error: "server_error" }, fresh],
+  ["a passing 429", { ...failure, last_assistant_message: "Overloaded" }, undefined],
+  ["an old limit", { hook_event_name: "Stop" }, limitLine("2026-11-20T10:30:00Z")],
+  ["a session that csm manages", failure, fresh, { CSM_MANAGED: "1" }],
+  ["switched off", failure, fresh, { CLAUDE_AUTO_SWITCH: "0" }],
+  ["an id that is none", { ...failure, session_id: "../../x" }, fresh],
+  ["no JSON", "{", fresh],
+  ["nothing", "", fresh],
+])("silent for %s", async (_, input, transcript, env = {}) => {
+  const { said, recorded, sys } = await run(input, { env, ...present({ transcript }) });
+  expect([said, recorded, openJournal(sys).read()]).toEqual([undefined, {}, []]);
 });
 
-test.each([
-  [
-    "no account with room",
-    { hook_event_name: "StopFailure", error: "rate_limit" },
-    undefined,
-    "[work] hit its usage limit; no other account has room",
-  ],
+test.each<[rule: string, input: object, hasRoom: boolean, said: string]>([
+  ["no account with room", failure, false, "[work] hit its usage limit; no other account has room"],
   [
     "a user who leaves",
     { hook_event_name: "SessionEnd", reason: "prompt_input_exit" },
-    "home",
+    true,
     "[work] hit its usage limit; the next csm chooses another account",
   ],
-] as [string, object, string | undefined, string][])("what is said: %s", async (_, input, best, body) => {
-  expect((await run(input, { files: fresh, ...(best === undefined ? {} : { best }) })).said).toBe(`limit detected|${body}`);
+])("what is said: %s", async (_, input, hasRoom, said) => {
+  expect((await run(input, { transcript: fresh, hasRoom })).said).toBe(`limit detected;${said}`);
 });

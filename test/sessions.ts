@@ -1,6 +1,5 @@
-import type { LiveSession } from "../src/session.ts";
+import { createWork, type LiveSession } from "../src/session.ts";
 import type { Verdict } from "../src/status.ts";
-import { createWork } from "../src/work.ts";
 
 export const testNow = Date.UTC(2026, 10, 20, 12, 0, 0);
 

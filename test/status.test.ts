@@ -5,7 +5,7 @@ import { Glob } from "bun";
 import type { Meaning, ScreenGate } from "../src/claude-gate.ts";
 import { parseScreen, type Screen } from "../src/claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "../src/claude-session.ts";
-import { readTurn, type ToolUse, type Turn } from "../src/claude-transcript.ts";
+import { decideTurn, parseLines, type ToolUse, type Turn } from "../src/claude-transcript.ts";
 import { decideStatus, isPaneUnsettled, isTranscriptLate, type Signals, type Verdict } from "../src/status.ts";
 
 const fixtures = join(import.meta.dir, "fixtures");
@@ -27,7 +27,7 @@ function signalsOf(folder: string, afterMs = 100, pane = "pane.txt"): Signals {
     startedAt: session.startedAt ?? 0,
     session,
     ...(screen === undefined ? {} : { screen: parseScreen(screen) }),
-    ...(transcript === undefined ? {} : { turn: readTurn(lines.filter((line) => timeOf(line) <= now)) }),
+    ...(transcript === undefined ? {} : { turn: decideTurn(parseLines(lines.filter((line) => timeOf(line) <= now))) }),
   };
 }
 

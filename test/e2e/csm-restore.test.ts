@@ -205,7 +205,7 @@ test("csm open finds a session by the beginning of its id or its title, and neve
 
 test.each([
   [["open"], 2, "SESSION is missing"],
-  [["open", "no such thing"], 1, 'no session matches "no such thing"'],
+  [["open", "no such thing"], 1, 'no conversation is called "no such thing"'],
   [["open", "--all", "x"], 2, "exclude each other"],
   [["restore", "--yes", "--dry-run"], 2, "contradict"],
   [["restore", "--days", "many"], 2, "must be a number"],

@@ -372,3 +372,41 @@ describe("hostile texts", () => {
     expect((await box.run(["tmux", "-u", "list-panes", "-t", "=hostile:", "-F", "#{pane_title}"])).stdout.trim()).toBe("calm");
   });
 });
+
+test("a word means the same to csm run -r and to csm open", async () => {
+  const { box } = sandbox;
+  const cwd = box.folder("words");
+  const other = box.folder("elsewhere");
+  const put = (folder: string, start: string, customTitle: string, ago: number) =>
+    putTranscript(box, folder, id(start), [{ type: "custom-title", customTitle }, prompt("x", folder)], ago);
+  put(cwd, "aaaa1111", "login form", 50);
+  put(cwd, "aaaa2222", "Write docs", 40);
+  put(cwd, "aaaa3333", "Write tests", 30);
+  put(cwd, "aaaa4444", "write TESTS", 60);
+  put(other, "bbbb1111", "login", 20);
+  put(other, "bbbb2222", "Release", 10);
+  const { env: fake, started } = fakeClaude(box);
+  const options = { cwd, env: { ...box.env, ...fake } };
+  const byRun = async (word: string) => {
+    const { code, stderr } = await box.csm(["run", "-r", word], options);
+    return code === 0 ? /--resume\|([0-9a-f]{8})/.exec(started() ?? "")?.[1] : stderr;
+  };
+  const byOpen = async (word: string) => {
+    const { code, stderr, stdout } = await box.csm(["open", word, "--print"], options);
+    return code === 0 ? /--resume ([0-9a-f]{8})/.exec(stdout)?.[1] : stderr;
+  };
+  for (const [word, expected] of [
+    ["aaaa1", "aaaa1111"],
+    [id("bbbb1111"), "bbbb1111"],
+    ["login", "aaaa1111"],
+    ["form", "aaaa1111"],
+    ["Write tests", "aaaa3333"],
+    ["WRITE tests", "aaaa3333"],
+    ["write TESTS", "aaaa4444"],
+    ["release", "bbbb2222"],
+    ["write", `csm: "write" names 3 conversations; give one of ${id("aaaa3333")} ${id("aaaa2222")} ${id("aaaa4444")}\n`],
+    ["bbbb", `csm: "bbbb" names 2 conversations; give one of ${id("bbbb2222")} ${id("bbbb1111")}\n`],
+    ["nope", 'csm: no conversation is called "nope"; csm scan --all lists them\n'],
+  ] as const)
+    expect([word, await byRun(word), await byOpen(word)]).toEqual([word, expected, expected]);
+});

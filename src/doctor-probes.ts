@@ -45,7 +45,7 @@ import { isOwner } from "./session-file.ts";
 import type { Choice } from "./status.ts";
 import { ask, bash, fail, hold, plan, type Step, say, useTool } from "./stub-script.ts";
 
-/** What is judged only when the parts are over. */
+/** What is judged only when the probes are over. */
 interface Seen {
   /** What the session files said at the moments at which csd goes by them. */
   status: Words<"idle" | "busy" | "waiting">;
@@ -55,7 +55,7 @@ interface Seen {
 }
 
 /** Three sessions at once: one takes turns, one asks at gates, one starts in a folder that nobody trusts. */
-export async function runParts(canary: Canary): Promise<void> {
+export async function runProbes(canary: Canary): Promise<void> {
   installStatusline(canary);
   const seen: Seen = { status: {}, waitingFor: {}, answers: {} };
   const turnSignals: Signal[] = [

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { TranscriptEvent } from "../src/claude-transcript.ts";
-import { activity, addEvents, createWork } from "../src/work.ts";
+import { activity, addEvents, createWork } from "../src/session.ts";
 
 const call = (id: string, name: string, input: Record<string, unknown> = {}, at = 1): TranscriptEvent => ({
   kind: "tool",
