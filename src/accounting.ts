@@ -2,7 +2,7 @@ import { contextWindow, type PriceTable, priceUsage } from "./claude-prices.ts";
 import { allTokens, promptTokens, syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
 
 /** What a number of answers used and cost. */
-export interface Spend {
+interface Spend {
   tokens: Tokens;
   webSearches: number;
   /** Of the answers whose model has a price; what has none stands in `unpriced`. */

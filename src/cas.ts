@@ -20,7 +20,7 @@ import type { Sys } from "./sys.ts";
 /** Words of `cas` that manage profiles, as `csm profiles` does; they have nothing to evaluate. More would hide profiles of that name. */
 export const casVerbs = ["list", "add", "set", "remove", "rm", "use", "edit"] as const;
 
-export interface CasWords {
+interface CasWords {
   isEval: boolean;
   shell?: string;
   isDefaultDir: boolean;

@@ -2,7 +2,7 @@ import { promptTokens, syntheticModel, type Tokens, type UsageLine } from "./cla
 import { present } from "./json.ts";
 
 /** US dollars for a million tokens. */
-export interface Rates {
+interface Rates {
   input: number;
   output: number;
   write5m: number;
@@ -10,7 +10,7 @@ export interface Rates {
   cacheRead: number;
 }
 
-export interface Price extends Rates {
+interface Price extends Rates {
   /** US dollars for one search. */
   webSearch: number;
   /** The whole request costs these rates when its prompt is longer. */
@@ -18,7 +18,7 @@ export interface Price extends Rates {
   fast?: Rates;
 }
 
-export interface ModelFacts {
+interface ModelFacts {
   price: Price;
   /** Tokens that a session holds. */
   contextWindow?: number;

@@ -1,7 +1,7 @@
 import { isRecord, parseRecord, shape } from "./json.ts";
 
 /** How many words a flag of claude takes, in the terms of its own parser (commander). */
-export type FlagArity = "none" | "one" | "optional" | "many";
+type FlagArity = "none" | "one" | "optional" | "many";
 
 /** By every spelling, such as `-r` and `--resume`. */
 export type FlagTable = ReadonlyMap<string, FlagArity>;
@@ -21,7 +21,7 @@ export function parseFlagTable(help: string): FlagTable {
 }
 
 /** A flag with its own words, or a word that belongs to none. */
-export interface Argument {
+interface Argument {
   flag?: string;
   /** As they were typed, the flag included. */
   words: string[];

@@ -25,7 +25,7 @@ export interface SessionFile {
 }
 
 /** `other` is a word that this program does not know. */
-export type SessionStatus = "idle" | "busy" | "waiting" | "shell" | "other";
+type SessionStatus = "idle" | "busy" | "waiting" | "shell" | "other";
 
 const statuses: ReadonlySet<string> = new Set(["idle", "busy", "waiting", "shell"]);
 

@@ -51,7 +51,7 @@ const keyTable = keysByDepth.flatMap((keys) =>
   }),
 );
 
-export interface Fields {
+interface Fields {
   bytes: Buffer;
   /** Where the value of each text key begins; -1 when it is not there. */
   texts: Int32Array;
@@ -74,7 +74,7 @@ interface Shape {
   requestEnd: number;
 }
 
-export const createFields = (bytes: Buffer): Fields => ({
+const createFields = (bytes: Buffer): Fields => ({
   bytes,
   texts: new Int32Array(slots),
   numbers: new Float64Array(numberSlots),
@@ -87,7 +87,7 @@ export const createFields = (bytes: Buffer): Fields => ({
  * The same answer with the same usage as in the line before, which is how Claude Code writes the blocks of one: it says nothing
  * new. Undetected, it would only take longer.
  */
-export function isRepeat({ bytes, last }: Fields, start: number, usageAt: number): boolean {
+function isRepeat({ bytes, last }: Fields, start: number, usageAt: number): boolean {
   if (last === undefined || usageAt <= start) return false;
   const same = (before: number, now: number, from: number, to: number) =>
     now + to <= bytes.length && bytes.compare(bytes, before + from, before + to, now + from, now + to) === 0;
@@ -99,7 +99,7 @@ export function isRepeat({ bytes, last }: Fields, start: number, usageAt: number
 }
 
 /** Undefined when the line is not of the usual shape: ids before the content, usage behind it, then flat fields. */
-export function readFields(
+function readFields(
   fields: Fields,
   { start, usageAt, typeAt, end }: { start: number; usageAt: number; typeAt: number; end: number },
 ): UsageLine | undefined {
@@ -289,13 +289,13 @@ export const hotLoops: readonly ((...args: never[]) => unknown)[] = [
   ...[walk, findKey, note, readFields, isRepeat, noteShape, modelName, parseMoment, digits],
 ];
 
-export interface Scan {
+interface Scan {
   usages: number;
   /** Lines of the assistant whose usage could not be read. */
   unreadable: number;
 }
 
-export interface UsageReader {
+interface UsageReader {
   onUsage(usage: UsageLine): void;
   /** The conversation was summarised to this many tokens. */
   onCompact?(at: number, tokens: number): void;

@@ -35,7 +35,7 @@ export const logCommand = command({
 });
 
 /** One line for a person: when, which conversation, what happened and why. */
-export function renderEntry(entry: JournalEntry, now: number, time: (at: number) => string): string {
+function renderEntry(entry: JournalEntry, now: number, time: (at: number) => string): string {
   return printableLine(`${time(entry.at)}  ${entry.session.slice(0, 8)}  ${wordsOf(entry, now)}`);
 }
 

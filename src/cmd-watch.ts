@@ -54,7 +54,7 @@ export const watchCommand = command({
 });
 
 /** What `csm watch` tells; `id` counts from 1 and `at` is epoch ms. */
-export interface FleetEvent {
+interface FleetEvent {
   event: "initial" | "change" | "gone" | "heartbeat";
   id: number;
   at: number;

@@ -37,7 +37,7 @@ declare const CSM_COMPLETIONS: Program[] | undefined;
 /** Worked out by the build, so that neither help nor a shell's start waits for every command's file; undefined from source. */
 export const builtPrograms = (): Program[] | undefined => (typeof CSM_COMPLETIONS === "undefined" ? undefined : CSM_COMPLETIONS);
 
-export interface Place {
+interface Place {
   /** The words that lead here: `profiles`, `add`. */
   path: string[];
   word: Word;

@@ -2,7 +2,7 @@ import { type PriceTable, priceUsage } from "./claude-prices.ts";
 import { syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
 
 /** One answer as a row of numbers: a hundred thousand of them are read from the cache in the time that objects take to make. */
-export const column = {
+const column = {
   key: 0,
   messageKey: 1,
   at: 2,
@@ -17,7 +17,7 @@ export const column = {
   webSearches: 10,
 } as const;
 
-export const recordWidth = 11;
+const recordWidth = 11;
 const [sidechainFlag, fastFlag, usFlag] = [1, 2, 4];
 
 /** The answers of one transcript. */
@@ -54,7 +54,7 @@ export function pushRecord(records: Records, usage: UsageLine): void {
   rows[from + column.webSearches] = usage.webSearches;
 }
 
-export function indexOfModel(models: string[], model: string): number {
+function indexOfModel(models: string[], model: string): number {
   const index = models.indexOf(model);
   return index >= 0 ? index : models.push(model) - 1;
 }
@@ -62,7 +62,7 @@ export function indexOfModel(models: string[], model: string): number {
 /** Without the room that is kept for more. */
 export const filledRows = ({ rows, count }: Records): Float64Array => rows.subarray(0, count * recordWidth);
 
-export function recordAt({ rows, models }: Records, index: number): UsageLine {
+function recordAt({ rows, models }: Records, index: number): UsageLine {
   const from = index * recordWidth;
   const flags = rows[from + column.flags] ?? 0;
   return {
@@ -82,7 +82,7 @@ export function recordAt({ rows, models }: Records, index: number): UsageLine {
   };
 }
 
-export const isSidechainAt = (rows: Float64Array, index: number): boolean =>
+const isSidechainAt = (rows: Float64Array, index: number): boolean =>
   ((rows[index * recordWidth + column.flags] ?? 0) & sidechainFlag) !== 0;
 
 /** What one session used of one model in a quarter of an hour: no zone's day begins within one. */

@@ -3,7 +3,7 @@ import type { Block, CostRow, Grouping, Report, ReportOptions } from "./cost-rep
 import { duration, fit, fitPath, type Paint, width } from "./format.ts";
 import { printableLine } from "./sanitize.ts";
 
-export interface TableOptions {
+interface TableOptions {
   grouping: Grouping;
   calendar: Calendar;
   now: number;

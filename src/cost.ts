@@ -15,7 +15,7 @@ const worthwhileBytes = 32e6;
 const mostThreads = 8;
 
 /** Reads these files on all cores, this one included. What a thread fails to read is missing in the result. */
-export async function scanAll(
+async function scanAll(
   sys: Pick<Sys, "openFile" | "cpuCount">,
   files: readonly { path: string; size: number }[],
   onProgress: (doneBytes: number) => void,
@@ -44,7 +44,7 @@ function startHelper(work: SharedWork): Promise<FileScan[]> {
 }
 
 /** What was read before; it may be deleted at any time. */
-export interface CostCache {
+interface CostCache {
   /** The sums of exactly this state of all files, where they were made before. */
   readSums(fingerprint: string): Sums | undefined;
   readScans(): Map<string, FileScan>;
@@ -53,7 +53,7 @@ export interface CostCache {
   close(): void;
 }
 
-export interface Sums extends Merged {
+interface Sums extends Merged {
   /** Of each file, in the order of the list. */
   cwds: string[];
   unreadable: number;
@@ -83,7 +83,7 @@ interface SumsRow {
   spends: Uint8Array;
 }
 
-export function openCostCache(path: string): CostCache {
+function openCostCache(path: string): CostCache {
   const database = openCache(path, schema);
   return {
     readSums(fingerprint) {
@@ -195,7 +195,7 @@ export interface Usage {
   readBytes: number;
 }
 
-export interface UsageOptions {
+interface UsageOptions {
   dirs: readonly { name: string | undefined; dir: string }[];
   table: PriceTable;
   /** Names the prices: sums that were made with others are void. */

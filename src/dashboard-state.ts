@@ -5,9 +5,9 @@ import type { Key } from "./tty-keys.ts";
 
 /** Which sessions stand where: order, groups and filter of the list. */
 export const sorts = ["attention", "cost", "context", "name", "age"] as const;
-export type Sort = (typeof sorts)[number];
+type Sort = (typeof sorts)[number];
 export const groups = ["none", "project", "profile"] as const;
-export type Group = (typeof groups)[number];
+type Group = (typeof groups)[number];
 
 export interface Section {
   title: string;
@@ -33,7 +33,7 @@ interface Order {
   group: Group;
 }
 
-export function orderSessions(sessions: readonly LiveSession[], { filter, sort, group }: Order): Section[] {
+function orderSessions(sessions: readonly LiveSession[], { filter, sort, group }: Order): Section[] {
   const shown = sessions.filter((session) => fitsFilter(session, filter)).sort(comparators[sort]);
   if (group !== "none") {
     const keyOf = (session: LiveSession) => (group === "project" ? projectOf(session) : (session.profile ?? "no profile"));

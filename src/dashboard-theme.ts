@@ -97,7 +97,7 @@ const none: Codes = {
 };
 
 const themes = { dark, light, contrast, none } as const;
-export type ThemeName = keyof typeof themes;
+type ThemeName = keyof typeof themes;
 export const themeNames = Object.keys(themes) as ThemeName[];
 
 export interface Theme {

@@ -8,7 +8,7 @@ import type { Sys } from "./sys.ts";
 import type { Feed } from "./watch.ts";
 
 /** One session of the simulated fleet. */
-export interface Part {
+interface Part {
   name: string;
   project: string;
   branch: string;
@@ -27,7 +27,7 @@ export interface Part {
 }
 
 type DistributiveOmit<T, K extends string> = T extends unknown ? Omit<T, K> : never;
-export type Said = DistributiveOmit<Verdict, "source" | "age_ms">;
+type Said = DistributiveOmit<Verdict, "source" | "age_ms">;
 
 const minute = 60_000;
 
@@ -47,13 +47,13 @@ const gate = (tool: string, input: unknown, prompt = "Do you want to proceed?"):
   options: permission.map(({ label }) => label),
   choices: permission,
 });
-export const works = (...tools: string[]): Said => ({ status: "working", tools });
+const works = (...tools: string[]): Said => ({ status: "working", tools });
 export const done = (text: string): Said => ({ status: "idle_done", text, outcome: "finished" });
 
 const plan =
   "# Move the cache to SQLite\n\n1. **Schema**: one table, `key` → `value`, with a time\n2. Read through it, write behind it\n3. Drop the old files once the new table holds them\n\n> Nothing is deleted before the tests are green.";
 
-export const parts: Part[] = [
+const parts: Part[] = [
   {
     name: "checkout-api",
     project: "shop",
@@ -228,7 +228,7 @@ export function simulateFleet(startedAt: number, now: number, deeds: readonly De
 }
 
 /** What the user did to a session. */
-export interface Deed {
+interface Deed {
   pid: number;
   kind: "answer" | "send" | "stop";
   at: number;

@@ -138,7 +138,7 @@ export const hasReceived = (probe: Probe, text: string): boolean =>
 
 // --- signals -------------------------------------------------------------------------------------------------------
 
-export interface SessionReading {
+interface SessionReading {
   text: string | undefined;
   file: SessionFile | undefined;
   /** Also one that csd does not know. */

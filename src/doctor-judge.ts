@@ -78,7 +78,7 @@ export function judgeTmux(words: string): Finding {
   return major !== undefined && Number(major) < oldestTmux ? degraded(`${words}: csd needs ${oldestTmux}.0`) : trusted(words);
 }
 
-export interface SessionFileReading {
+interface SessionFileReading {
   text: string | undefined;
   file: SessionFile | undefined;
   isOwner: boolean;

@@ -6,7 +6,7 @@ import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /** What `csd doctor` found out about one claude, kept in `<state>/csd/doctor.json`. */
-export interface Remembered extends Examination {
+interface Remembered extends Examination {
   /** The path that was examined. */
   claude: string;
   version: string;

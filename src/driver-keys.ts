@@ -14,7 +14,7 @@ export interface Answered {
   option: number;
 }
 
-export interface KeyOptions {
+interface KeyOptions {
   /** The gate must hold this text. */
   expect?: string;
   /** What to write into an option that is a text field. */
@@ -22,7 +22,7 @@ export interface KeyOptions {
 }
 
 /** One reading of a gate: what is on screen, and which waiting it belongs to. */
-export interface Reading {
+interface Reading {
   screen: Screen;
   session: SessionFile | undefined;
   hasProcess: boolean;
@@ -116,7 +116,7 @@ async function waitForCursor(driver: Driver, target: Target, wanted: number): Pr
 }
 
 /** Into the field under the cursor; returns only once the text is seen there. */
-export async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
+async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
   const { sys } = driver;
   requireOneLine(text);
   await target.tmux.paste(target.pane, text);
@@ -132,13 +132,13 @@ export async function writeText(driver: Driver, target: Target, text: string): P
 }
 
 /** A field takes one line; a key that hides in a text would choose something. */
-export function requireOneLine(text: string): void {
+function requireOneLine(text: string): void {
   if (text === "" || pasteable(text) !== text || /[\n\t]/.test(text) || /^\s|\s$/.test(text))
     throw new UserError("a field of a dialog takes one line of text", "give one line without tabs, or answer in the pane");
 }
 
 /** Enter once more only while the text still stands in the field of the same gate. */
-export async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
+async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
   for (let attempt = 0; attempt < maxTries; attempt++) {
     if (attempt > 0 && isTextTaken(first, await readGate(driver, target))) return;
     await target.tmux.keys(target.pane, ["Enter"]);
@@ -147,13 +147,13 @@ export async function submitText(driver: Driver, target: Target, first: Reading)
   throw new UserError(`the gate of session "${target.name}" did not take the text`, "look at the pane");
 }
 
-export function requireGate(target: Target, { screen }: Reading): ScreenGate {
+function requireGate(target: Target, { screen }: Reading): ScreenGate {
   if (screen.gate !== undefined) return screen.gate;
   throw new UserError(`no gate is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
 }
 
 /** The painted gate, old enough that keys reach it. */
-export async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
+async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
   const { sys } = driver;
   const deadline = sys.now() + paintTimeoutMs;
   let painted = 0;
@@ -171,7 +171,7 @@ export async function waitForGate(driver: Driver, target: Target): Promise<Readi
   }
 }
 
-export async function readGate(driver: Driver, target: Target): Promise<Reading> {
+async function readGate(driver: Driver, target: Target): Promise<Reading> {
   const { session, capture } = await look(driver, target);
   return {
     screen: capture === undefined ? {} : parseScreen(capture.text),
@@ -201,7 +201,7 @@ const isSameText = (first: Reading, now: Reading): boolean =>
   gateFingerprint(first.screen.gate) === gateFingerprint(now.screen.gate);
 
 /** Any change is somebody else's gate. */
-export function requireSame(first: Reading, now: Reading): void {
+function requireSame(first: Reading, now: Reading): void {
   if (!isAnswered(first, now) && isSameText(first, now)) return;
   throw new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
 }
@@ -232,7 +232,7 @@ async function pressOption(driver: Driver, target: Target, first: Reading, chose
 const lostKeyMs = 500;
 
 /** Steps the cursor to the option, and returns only when it was seen there twice. */
-export async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
+async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
   const { sys } = driver;
   const wanted = first.screen.gate?.options.indexOf(chosen) ?? -1;
   const deadline = sys.now() + paintTimeoutMs;

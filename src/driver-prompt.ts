@@ -21,7 +21,7 @@ const echoTimeoutMs = 20_000;
  * Puts a prompt into the empty input row. Claude fetches it through its editor key where csd is its editor: byte for byte, of
  * any size, and a leading `!` stays text. Elsewhere it is pasted, which turns tabs into blanks and wraps long texts.
  */
-export async function typePrompt(driver: Driver, target: Target, prompt: string): Promise<void> {
+async function typePrompt(driver: Driver, target: Target, prompt: string): Promise<void> {
   const isTyped =
     target.driven?.has_editor === true && target.channel !== undefined && (await typeByEditor(driver, target, prompt, target.channel.dir));
   if (!isTyped) await typeByPaste(driver, target, prompt);
@@ -87,14 +87,14 @@ const isStartOf = (input: string, start: string): boolean =>
   input.startsWith(start) || input.startsWith(start.replace(/\P{ASCII}.*$/su, "")) || start.startsWith(input);
 
 /** The screen of a capture with styles. */
-export const parseStyled = (styled: string): Screen => parseScreen(printable(styled), withoutDim(styled));
+const parseStyled = (styled: string): Screen => parseScreen(printable(styled), withoutDim(styled));
 
 const squeeze = (text: string): string => text.replace(/(?:\s|\p{C}|\u00a0|\ufe0f)+/gu, "");
 
 const lockTimeoutMs = 60_000;
 
 /** One sender at a time: two would mix their texts in one input row. The result gives the row free. */
-export async function takeSendLock({ sys }: Driver, target: Target): Promise<() => void> {
+async function takeSendLock({ sys }: Driver, target: Target): Promise<() => void> {
   if (target.channel === undefined) return () => {};
   return waitForLock(sys, join(target.channel.dir, "input.lock"), `a prompt for session "${target.name}"`, lockTimeoutMs);
 }
@@ -112,9 +112,9 @@ export interface SendOptions {
  * What is known of the prompt: it stands in the input row or was taken without a turn (`typed`), claude has it (`accepted`), its
  * turn has begun (`turn_started`). The last two come from a hook or the transcript, never from the screen.
  */
-export type Receipt = "typed" | "accepted" | "turn_started";
+type Receipt = "typed" | "accepted" | "turn_started";
 
-export interface Sent {
+interface Sent {
   /** How often Enter was pressed; 1 when only a draft was wanted. */
   attempts: number;
   receipt: Receipt;

@@ -9,7 +9,7 @@ import type { Verdict } from "./status.ts";
 import { isAtRest } from "./statuses.ts";
 import { waitForStatus } from "./watch.ts";
 
-export interface RunOptions {
+interface RunOptions {
   prompt: string;
   /** Use this session and leave it; otherwise one is started for the run. */
   session?: string;

@@ -80,7 +80,7 @@ function choosePosture(options: SpawnOptions): Posture {
 /** Fixed, so that captures do not depend on who looks; wide enough that dialogs do not wrap. */
 const paneSize = { width: 220, height: 50 };
 
-export interface Spawned {
+interface Spawned {
   driven: Driven;
   warning: string | undefined;
 }

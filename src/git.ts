@@ -22,7 +22,7 @@ export function listWorktrees(sys: Reader, realCwd: string): string[] {
   return [...new Set([realCwd, ...folders])];
 }
 
-export interface Repository {
+interface Repository {
   /** Of the working tree that holds the folder. */
   root: string;
   /** Of that tree: its HEAD stands there. */
@@ -31,7 +31,7 @@ export interface Repository {
 }
 
 /** Undefined outside a repository. */
-export function findRepository(sys: Reader, realCwd: string): Repository | undefined {
+function findRepository(sys: Reader, realCwd: string): Repository | undefined {
   for (let root = realCwd; ; root = dirname(root)) {
     const path = join(root, ".git");
     if (sys.isDirectory(path)) return { root, gitDir: path, commonDir: path };

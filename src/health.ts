@@ -1,6 +1,6 @@
 import { type Badge, type LiveSession, unknownFormat } from "./session.ts";
 
-export interface HealthThresholds {
+interface HealthThresholds {
   /** Failed calls one after another. */
   errorLoopCount: number;
   /** A turn under way, no tool running, and nothing new for so long. */

@@ -105,7 +105,7 @@ const nestedMarks = [
 export const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
 
 /** What a pane is to run, handed over in a private file: arguments and environment never stand in a process list. */
-export interface LaunchSpec {
+interface LaunchSpec {
   path: string;
   args: string[];
   cwd: string;

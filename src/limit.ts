@@ -40,7 +40,7 @@ export interface LimitSituation {
   waiting: number;
 }
 
-export type LimitDecision =
+type LimitDecision =
   | { do: "switch"; to: string; delayMs: number; reason: string }
   /** `until` undefined: nothing is known, the user decides. `by`: claude continues by itself, or csm has to. */
   | { do: "wait"; by: "claude" | "csm"; until: number; reason: string }
@@ -81,7 +81,7 @@ function decideWait({ limit, waiting }: LimitSituation, reason: string): LimitDe
   return { do: "wait", by: "csm", until: limit.resetsAt + afterResetMs + waiting * staggerMs, reason };
 }
 
-export interface Handoff {
+interface Handoff {
   from: string;
   to: string;
   sessionId: string;

@@ -14,7 +14,7 @@ import { createTail, type LineBuffer, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
 
 /** Reads a session's sub-agents; those that have finished are not read again. */
-export interface AgentReader {
+interface AgentReader {
   read(transcriptPath: string): Agent[];
 }
 
@@ -69,7 +69,7 @@ function parseAgent(dir: string, name: string, text: string | undefined): Agent 
 }
 
 /** What a growing transcript tells; a look reads the bytes that are new and no others. */
-export interface Follower extends TurnReader {
+interface Follower extends TurnReader {
   turn: Turn | undefined;
   /** From where reading began: a long transcript is read from its end. */
   work: Work;

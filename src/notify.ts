@@ -5,7 +5,7 @@ import type { Sys } from "./sys.ts";
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The ways to reach a person. One is enough: the desktop where there is one, else the terminal. */
-export interface NotificationPlan {
+interface NotificationPlan {
   /** One OSC sequence, as a hook hands it to claude in `terminalSequence`; terminals that do not know it show nothing. */
   sequence: string;
   /** Undefined where no desktop is at hand. */

@@ -23,7 +23,7 @@ import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
-export interface Seen extends Pick<Partial<Target>, "configDir" | "driven" | "channel"> {
+interface Seen extends Pick<Partial<Target>, "configDir" | "driven" | "channel"> {
   /** Undefined where that cannot be known from here. */
   isAlive: boolean | undefined;
   /** Epoch ms. */
@@ -40,7 +40,7 @@ export interface TurnReader {
   read(): boolean | Promise<boolean>;
 }
 
-export interface ObserverOptions {
+interface ObserverOptions {
   /** How transcripts are read; by default the end of one, again when it has changed. */
   openTranscript?: (path: string) => TurnReader;
   /** A transcript that is not where its folder says is searched for this often. */
@@ -59,7 +59,7 @@ export interface Patience {
   gateMs?: number;
 }
 
-export interface Judgement {
+interface Judgement {
   /** What was last known for certain, while a signal is known to be on its way. */
   verdict: Verdict;
   /** Epoch ms at which the state began, as far as its source tells. */
@@ -71,7 +71,7 @@ export interface Judgement {
 }
 
 /** One session, looked at once or again and again: each look reads what is new. */
-export interface Observer {
+interface Observer {
   /** `isAtRest`: what is known of it stands, and nothing is read. */
   take(seen: Seen, isAtRest?: boolean): Promise<void>;
   /** The screen has to be read before the next verdict. */
@@ -359,7 +359,7 @@ async function readVerdicts(driver: Driver, targets: readonly Target[]): Promise
 
 export const readState = async (driver: Driver, target: Target): Promise<Verdict> => (await readVerdicts(driver, [target]))[0] as Verdict;
 
-export interface ListedSession {
+interface ListedSession {
   driven: Driven;
   verdict: Verdict;
 }

@@ -1,7 +1,7 @@
 import { fit, type Paint, width } from "./format.ts";
 import { type PickerMenu, type PickerRow, type PickerState, pickCursor, pickVisible } from "./picker-state.ts";
 
-export interface PickerFrame {
+interface PickerFrame {
   columns: number;
   rows: number;
   paint: Paint;

@@ -25,7 +25,7 @@ export interface Columns {
 }
 
 /** What Claude Code 2.1.329 leaves in the environment of its children. Nothing else of an environment is kept: it holds secrets. */
-export interface Marks {
+interface Marks {
   /** `CLAUDE_PID` of shells and hooks; MCP servers have it only in the name of the messaging socket. */
   claudePid?: number;
   /** As of the child's start; `/clear` changes the id of the session since. */

@@ -34,7 +34,7 @@ function linuxStart(sys: Sys, pid: number): ProcessStart | undefined {
 }
 
 /** What one line of /proc/<pid>/stat tells. */
-export interface ProcessStat {
+interface ProcessStat {
   /** Name of the program, which may hold blanks and brackets. */
   program: string;
   isStopped: boolean;

@@ -52,7 +52,7 @@ export function parseProfileDir(sys: Pick<Sys, "env" | "homeDir" | "platform" | 
 export const conventionalDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">, name: string): string =>
   join(homeDir(sys), `.claude.${name}`);
 
-export interface RegistryStore {
+interface RegistryStore {
   read(): Registry;
   /** Refuses a name that is there. `dir` is as `parseProfileDir` gives it. */
   add(profile: Profile): Promise<Registry>;

@@ -32,7 +32,7 @@ export const plugins: ShareItem = { word: "plugins", entry: "plugins", kind: "fo
 const sharedDir = (sys: Pick<Sys, "env" | "homeDir" | "platform">): string => join(homeDir(sys), ".claude.shared");
 export const storePath = (sys: Pick<Sys, "env" | "homeDir" | "platform">, item: ShareItem): string => join(sharedDir(sys), item.entry);
 
-export type SharePlan =
+type SharePlan =
   | { kind: "linked" }
   /** Nothing of its own, or a link elsewhere. */
   | { kind: "link"; was?: string }
@@ -55,7 +55,7 @@ export function planShare(sys: Sys, dir: string, item: ShareItem, willHaveStore 
 }
 
 /** Both real, or, where either is not there, the same path as written. */
-export function leadsTo(sys: Sys, link: string, store: string): boolean {
+function leadsTo(sys: Sys, link: string, store: string): boolean {
   const [real, wanted] = [sys.realPath(link), sys.realPath(store)];
   if (real !== undefined && wanted !== undefined) return real === wanted;
   return resolve(dirname(link), sys.readLink(link) ?? "") === store;
@@ -165,10 +165,10 @@ export function move(sys: Sys, from: string, to: string): void {
 }
 
 /** Where a profile's own waits until the link has gone. */
-export const ownPath = (path: string): string => `${path}.csm-own`;
+const ownPath = (path: string): string => `${path}.csm-own`;
 
 /** An undo that was ended: the link has gone or leads nowhere. While it still leads somewhere, a copy may be torn. */
-export function finishUnshare(sys: Sys, path: string): boolean {
+function finishUnshare(sys: Sys, path: string): boolean {
   const kind = sys.entryKind(path);
   const isLost = kind === undefined || (kind === "link" && sys.realPath(path) === undefined);
   if (!isLost || sys.entryKind(ownPath(path)) === undefined) return false;
@@ -181,7 +181,7 @@ export function finishUnshare(sys: Sys, path: string): boolean {
  * A session that runs holds no file open but names its transcript by path: it must not move under it. Of one in another container
  * or machine nobody here can tell that it has ended.
  */
-export async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promise<void> {
+async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promise<void> {
   if (item.isLive !== true) return;
   const found = await readSessions(sys, [{ dir, name: undefined }]);
   const live = found.filter(({ liveness }) => liveness === "live");
@@ -196,7 +196,7 @@ export async function refuseLive(sys: Sys, dir: string, item: ShareItem): Promis
     );
 }
 
-export type UnsharePlan =
+type UnsharePlan =
   | { kind: "own" }
   /** The store becomes its own again: nobody else uses it. */
   | { kind: "take-back" }

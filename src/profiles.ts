@@ -122,7 +122,7 @@ export function currentDir(sys: Files, registry: Registry): string {
   return profile === undefined ? configDir(sys) : profilePath(sys, profile);
 }
 
-export interface ProfileDir {
+interface ProfileDir {
   /** Undefined for a folder that is not registered. */
   name: string | undefined;
   dir: string;

@@ -29,7 +29,7 @@ export interface Orphan {
   isCrash: boolean;
 }
 
-export interface ReapInput {
+interface ReapInput {
   table: readonly ReapRow[];
   /** This program. */
   ownPid: number;

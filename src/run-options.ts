@@ -23,7 +23,7 @@ export interface LaunchOptions {
   words: string[];
 }
 
-export interface RememberedFlags {
+interface RememberedFlags {
   permissionMode?: string;
   effort?: string;
   model?: string;

@@ -7,7 +7,7 @@ import { present } from "./json.ts";
  * next reset; `spread` uses all alike.
  */
 export const policies = ["drain", "consume-first", "spread"] as const;
-export type Policy = (typeof policies)[number];
+type Policy = (typeof policies)[number];
 
 export interface Candidate {
   name: string;
@@ -38,7 +38,7 @@ export interface ScoreOptions {
   holdPoints: number;
 }
 
-export type CandidateState = "viable" | "saturated" | "current" | "no-data" | "errored" | "disabled";
+type CandidateState = "viable" | "saturated" | "current" | "no-data" | "errored" | "disabled";
 
 export interface Ranked {
   name: string;

@@ -12,7 +12,7 @@ export interface SessionDir {
 }
 
 /** `elsewhere`: in another container or on another machine, where nobody here can tell. */
-export type Liveness = "live" | "gone" | "elsewhere";
+type Liveness = "live" | "gone" | "elsewhere";
 
 /** What Claude Code says of one of its processes, and whether that still holds. It removes the file at every end but SIGKILL. */
 export interface FoundSession {
@@ -53,7 +53,7 @@ export async function readLiveOwners(sys: Sys, configDirs: readonly string[]): P
 }
 
 /** The files of config dirs, to be read once or again and again: what has not changed is not parsed again. */
-export interface SessionFiles {
+interface SessionFiles {
   /** A file that is being written is found as it was before; `hasTorn` when there is one, also where nothing is known of it. */
   list<D extends { dir: string }>(dirs: readonly D[]): { found: { file: SessionFile; dir: D }[]; hasTorn: boolean };
   /** As the function of this name; asked again and again, it reads nothing. */

@@ -36,7 +36,7 @@ export function parseConfig(value: unknown, part?: string): Config {
 }
 
 /** Each with its key: `limit.max-hops: invalid input: expected int, received string`. */
-export function findProblems(value: unknown, part?: string): string[] {
+function findProblems(value: unknown, part?: string): string[] {
   const result = schema.safeParse(value);
   const issues = result.error?.issues ?? [];
   return issues.flatMap(({ path, message }) => {

@@ -2,7 +2,7 @@ import { quotePosix } from "./format.ts";
 import { isRecord, present } from "./json.ts";
 
 /** What `csm setup` puts into the user's settings of claude. */
-export interface Setup {
+interface Setup {
   /** How csm is called there. */
   command: string;
   hook: boolean;

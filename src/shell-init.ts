@@ -3,7 +3,7 @@ import type { Program } from "./completion.ts";
 import { renderBash, renderFish, renderPwsh, renderZsh } from "./completion-scripts.ts";
 
 /** The whole integration of one shell, to be sourced. */
-export interface ShellInit {
+interface ShellInit {
   /** `cas NAME`, `cas -`, `cas -g NAME`, `cas status` … */
   cas: string;
   completions(programs: Program[]): string;

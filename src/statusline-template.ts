@@ -22,8 +22,8 @@ export const placeholders = {
   session: "the first 8 characters of its id",
 } as const;
 
-export type Placeholder = keyof typeof placeholders;
-export type PlaceholderValues = Partial<Record<Placeholder, string>>;
+type Placeholder = keyof typeof placeholders;
+type PlaceholderValues = Partial<Record<Placeholder, string>>;
 
 /** One line. A part between ` · ` or ` | ` that only has blanks in braces, and nothing to put in them, is left out. */
 export function renderTemplate(template: string, values: PlaceholderValues): string {
@@ -48,7 +48,7 @@ function renderPart(part: string, values: PlaceholderValues): string | undefined
   return part.replace(/\{(\w+)\}/g, (whole, name) => (isKnown(name) ? (values[name as Placeholder] ?? "") : whole)).trim();
 }
 
-export interface Surroundings {
+interface Surroundings {
   profile: string;
   host: string;
   where: string;

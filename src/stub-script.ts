@@ -30,7 +30,7 @@ export interface MessageStep {
   isHeld?: boolean;
 }
 
-export interface ErrorStep {
+interface ErrorStep {
   kind: "error";
   status: number;
   errorType: string;
@@ -41,7 +41,7 @@ export interface ErrorStep {
 }
 
 /** The connection ends in the middle of the stream. */
-export interface DropStep {
+interface DropStep {
   kind: "drop";
 }
 
@@ -66,7 +66,7 @@ export const say = (text: string, options: Partial<MessageStep> = {}): MessageSt
 
 export const hold = (text: string): MessageStep => say(text, { isHeld: true });
 
-export type ToolCall = [name: string, input: unknown];
+type ToolCall = [name: string, input: unknown];
 
 /** One assistant message with one or several tool calls, after an optional sentence. */
 export const useTools = (calls: ToolCall[], text = "", options: Partial<MessageStep> = {}): MessageStep => ({
@@ -119,7 +119,7 @@ const errorTypes: Record<number, string> = {
   529: "overloaded_error",
 };
 
-export type LimitWindow = "five_hour" | "seven_day";
+type LimitWindow = "five_hour" | "seven_day";
 
 /** A subscription limit as the API reports it: 429 with the unified headers. Only seen as a limit in OAuth mode. */
 export const limit = (window: LimitWindow, resetsAt: number): ErrorStep => ({

@@ -9,7 +9,7 @@
 import { isRecord } from "./json.ts";
 import { type Block, type MessageStep, type ModelRequest, type Reply, type Step, say } from "./stub-script.ts";
 
-export interface StubOptions {
+interface StubOptions {
   /** What a session without a script, or with an exhausted one, is answered. */
   fallback?: Step;
   newId?: () => string;

@@ -281,7 +281,7 @@ export function watchPaths(paths: readonly string[]): Watch {
   };
 }
 
-export type EntryKind = "file" | "folder" | "link" | "other";
+type EntryKind = "file" | "folder" | "link" | "other";
 
 /** Links, and moving what lies in a folder. What is moved is never overwritten by these alone: the caller asks first. */
 export interface LinkFiles {

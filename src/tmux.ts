@@ -29,7 +29,7 @@ export interface Tmux {
   kill(sessionId: string): Promise<void>;
 }
 
-export interface NewSession {
+interface NewSession {
   name: string;
   cwd: string;
   width: number;

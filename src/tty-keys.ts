@@ -9,7 +9,7 @@ export interface Key {
 }
 
 /** Bytes come in pieces: what is not a whole sequence yet stays until the next piece, or until `flush`. */
-export interface KeyParser {
+interface KeyParser {
   take(text: string): Key[];
   /** A lone ESC is the key itself when nothing followed it. */
   flush(): Key[];

@@ -19,7 +19,7 @@ export interface Terminal {
   close(): void;
 }
 
-export interface TerminalOptions {
+interface TerminalOptions {
   hasMouse?: boolean;
   /** Is told all that is drawn, as for a recording. */
   onOutput?: (text: string, size: { columns: number; rows: number }) => void;

@@ -58,7 +58,7 @@ export function createComparison<S extends Watched>(): (sessions: readonly S[]) 
 }
 
 /** Without a file event everything is looked at again after this time: a file system may tell nothing. */
-export const safetyPollMs = 2000;
+const safetyPollMs = 2000;
 
 /** Hands every change to `emit`, and undefined after `silenceMs` without one, until it returns false. */
 export async function watchSessions<S extends Watched>(
@@ -108,7 +108,7 @@ export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">): Wakeup {
 // --- the sessions of csd -----------------------------------------------------------------------------------------
 
 /** These sessions of csd, each with its verdict as soon as its signals agree: one that waits for that holds up no other. */
-export function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEnough = false): Feed {
+function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEnough = false): Feed {
   const { sys } = driver;
   const wakeup = createWakeup(sys);
   let followed = new Map<string, Followed>();
