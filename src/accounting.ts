@@ -11,7 +11,7 @@ interface Spend {
   messages: number;
 }
 
-export interface Totals extends Spend {
+interface Totals extends Spend {
   /** Models without a price, in the order they came. */
   unpriced: string[];
   /** The part of it that subagents used. */
@@ -19,7 +19,7 @@ export interface Totals extends Spend {
 }
 
 /** Where the main conversation stands. */
-export interface Context {
+interface Context {
   /** Prompt of the newest answer, or what a compaction left of it. */
   tokens: number;
   model: string;
@@ -31,7 +31,7 @@ export interface Context {
 export const noTokens = (): Tokens => ({ input: 0, output: 0, write5m: 0, write1h: 0, cacheRead: 0 });
 const noSpend = (): Spend => ({ tokens: noTokens(), webSearches: 0, costUsd: 0, messages: 0 });
 
-export interface Ledger {
+export interface Tally {
   /** Counts an answer once, however often it is written: the largest reading of it stands. */
   add(usage: UsageLine, isSubagent?: boolean): void;
   /** The main conversation was summarised. */
@@ -48,7 +48,7 @@ interface Entry {
   costUsd: number | undefined;
 }
 
-export function createLedger(table: PriceTable): Ledger {
+export function createTally(table: PriceTable): Tally {
   const totals: Totals = { ...noSpend(), unpriced: [], subagents: noSpend() };
   let recent: Entry[] = [];
   let newest: UsageLine | undefined;
@@ -199,4 +199,18 @@ export function forecastBudget(
   if (burn === undefined || burn.high <= 0) return undefined;
   const headroom = budgetUsd - spentUsd;
   return { soonestMs: (headroom / burn.high) * hour, latestMs: burn.low > 0 ? (headroom / burn.low) * hour : undefined };
+}
+
+/** What one session used and cost, subagents included. */
+export interface MeterReading {
+  /** `unknown format`: there are lines, and none that this version understands; the numbers mean nothing. */
+  format: "ok" | "empty" | "unknown format";
+  totals: Totals;
+  /** Undefined before the first answer. */
+  context: Context | undefined;
+  /** Undefined where too little is known to tell. */
+  burn: Burn | undefined;
+  subagentCount: number;
+  /** Lines of answers that could not be understood, and are missing in the totals. */
+  unreadable: number;
 }

@@ -16,7 +16,7 @@ export interface Frame {
   maxScroll: number;
 }
 
-export interface Look {
+interface Look {
   columns: number;
   rows: number;
   theme: Theme;

@@ -48,7 +48,7 @@ const gate = (tool: string, input: unknown, prompt = "Do you want to proceed?"):
   choices: permission,
 });
 const works = (...tools: string[]): Said => ({ status: "working", tools });
-export const done = (text: string): Said => ({ status: "idle_done", text, outcome: "finished" });
+const done = (text: string): Said => ({ status: "idle_done", text, outcome: "finished" });
 
 const plan =
   "# Move the cache to SQLite\n\n1. **Schema**: one table, `key` → `value`, with a time\n2. Read through it, write behind it\n3. Drop the old files once the new table holds them\n\n> Nothing is deleted before the tests are green.";

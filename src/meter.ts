@@ -1,23 +1,9 @@
 import { join } from "node:path";
-import { type Burn, burnWindowMs, type Context, createLedger, estimateBurn, type Ledger, type Totals } from "./accounting.ts";
+import { burnWindowMs, createTally, estimateBurn, type MeterReading, type Tally } from "./accounting.ts";
 import { createPriceTable, type PriceTable } from "./claude-prices.ts";
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer, createTail, type LineBuffer, type LineReader, type Tail } from "./tail.ts";
-
-/** What one session used and cost, subagents included. */
-export interface MeterReading {
-  /** `unknown format`: there are lines, and none that this version understands; the numbers mean nothing. */
-  format: "ok" | "empty" | "unknown format";
-  totals: Totals;
-  /** Undefined before the first answer. */
-  context: Context | undefined;
-  /** Undefined where too little is known to tell. */
-  burn: Burn | undefined;
-  subagentCount: number;
-  /** Lines of answers that could not be understood, and are missing in the totals. */
-  unreadable: number;
-}
 
 export interface Meter {
   /** Reads what is new in this transcript and in those of its subagents; undefined when there is no transcript. */
@@ -30,7 +16,7 @@ type MeterSys = Pick<Sys, "identify" | "openFile" | "list" | "modifiedAt">;
 
 interface Session {
   tails: Map<string, Tail>;
-  ledger: Ledger;
+  tally: Tally;
   format: MeterReading["format"];
   unreadable: number;
   subagentDirAt: number | undefined;
@@ -57,7 +43,7 @@ export function createMeter(sys: MeterSys, table: PriceTable = createPriceTable(
 
 const createSession = (sys: MeterSys, table: PriceTable, path: string, buffer: LineBuffer): Session => ({
   tails: new Map([[path, createTail(sys, path, buffer)]]),
-  ledger: createLedger(table),
+  tally: createTally(table),
   format: "empty",
   unreadable: 0,
   subagentDirAt: undefined,
@@ -76,13 +62,13 @@ function readSession(sys: MeterSys, session: Session, path: string, buffer: Line
 }
 
 function createReader(session: Session, isSubagent: boolean): LineReader {
-  const { ledger } = session;
+  const { tally } = session;
   return {
     onRestart() {},
     onLines(lines) {
       const scan = scanUsage(lines, {
-        onUsage: (usage) => ledger.add(usage, isSubagent || usage.isSidechain),
-        ...(isSubagent ? {} : { onCompact: ledger.compact }),
+        onUsage: (usage) => tally.add(usage, isSubagent || usage.isSidechain),
+        ...(isSubagent ? {} : { onCompact: tally.compact }),
       });
       session.unreadable += scan.unreadable;
       if (scan.usages > 0) session.format = "ok";
@@ -109,11 +95,11 @@ function findSubagents(sys: MeterSys, session: Session, path: string, buffer: Li
 
 const subagentDir = (transcriptPath: string): string => join(transcriptPath.replace(/\.jsonl$/, ""), "subagents");
 
-const reading = ({ ledger, format, unreadable, tails }: Session, now: number): MeterReading => ({
+const reading = ({ tally, format, unreadable, tails }: Session, now: number): MeterReading => ({
   format,
-  totals: ledger.totals(),
-  context: ledger.context(),
-  burn: estimateBurn(ledger.spends(now - burnWindowMs), now),
+  totals: tally.totals(),
+  context: tally.context(),
+  burn: estimateBurn(tally.spends(now - burnWindowMs), now),
   subagentCount: tails.size - 1,
   unreadable,
 });

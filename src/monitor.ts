@@ -24,7 +24,7 @@ export interface Monitor extends Feed<LiveSession> {
   findPane(session: Pick<LiveSession, "key" | "pid">): Promise<Pane | undefined>;
 }
 
-export interface Look {
+interface Look {
   /** Epoch ms. */
   at: number;
   /** Longest in its state first. */

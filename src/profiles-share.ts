@@ -150,7 +150,7 @@ function mergeInto(sys: Sys, from: string, store: string, below = ""): string[] 
   });
 }
 
-export function move(sys: Sys, from: string, to: string): void {
+function move(sys: Sys, from: string, to: string): void {
   try {
     sys.rename(from, to);
   } catch (error) {

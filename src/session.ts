@@ -1,8 +1,8 @@
+import type { MeterReading } from "./accounting.ts";
 import type { SessionFile } from "./claude-session.ts";
 import type { TranscriptEvent } from "./claude-transcript.ts";
 import { type Column, duration, fitPath, type Paint, type Style, table } from "./format.ts";
 import { present } from "./json.ts";
-import type { MeterReading } from "./meter.ts";
 import type { Verdict } from "./status.ts";
 import { type StateRole, stateWords, statusRow } from "./statuses.ts";
 

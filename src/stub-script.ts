@@ -5,7 +5,7 @@ import { isRecord } from "./json.ts";
  * of these.
  */
 
-export interface Usage {
+interface Usage {
   input_tokens: number;
   output_tokens: number;
   cache_read_input_tokens: number;

@@ -126,6 +126,8 @@ function send(reply: Reply, request: ModelRequest, context: SendContext): Respon
         if (reply.kind === "drop") {
           event("content_block_start", { index: 0, content_block: { type: "text", text: "" } });
           event("content_block_delta", { index: 0, delta: { type: "text_delta", text: "This answer is c" } });
+          // The client has to have the beginning first.
+          await Bun.sleep(50);
           controller.error(new Error("dropped on purpose"));
           return;
         }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { type GivenUsage, usageLine } from "../scripts/usage-lines.ts";
-import { contextPercent, createLedger } from "../src/accounting.ts";
+import { contextPercent, createTally } from "../src/accounting.ts";
 import { createPriceTable } from "../src/claude-prices.ts";
 import { parseUsageLine, type UsageLine } from "../src/claude-tokens.ts";
 import { createRecords, mergeRecords, pushRecord } from "../src/cost-records.ts";
@@ -10,9 +10,9 @@ const usage = (given: GivenUsage) => parseUsageLine(usageLine(given)) as UsageLi
 const at = (minute: number) => new Date(Date.UTC(2026, 10, 1, 10, minute)).toISOString();
 
 function ledgerOf(...lines: GivenUsage[]) {
-  const ledger = createLedger(table);
-  for (const line of lines) ledger.add(usage(line));
-  return ledger;
+  const tally = createTally(table);
+  for (const line of lines) tally.add(usage(line));
+  return tally;
 }
 
 /** Input and output that count, of lines in files: what ccusage 20.0.24 makes of them, too. */
@@ -103,20 +103,20 @@ test.each(rows)("the report counts %s (D2)", (_, files, input, output) => {
 });
 
 test("each answer has the price of its own model, and an error line neither a price nor a say (D4)", () => {
-  const ledger = ledgerOf(
+  const tally = ledgerOf(
     { id: "a", model: "claude-sonnet-5", input: 1e6 },
     { id: "b", model: "claude-opus-5", input: 1e6 },
     { id: "c", model: "<synthetic>", input: 1e6, at: at(30) },
   );
-  expect(ledger.totals()).toMatchObject({ costUsd: 7, messages: 2, unpriced: [] });
-  expect(ledger.context()?.model).toBe("claude-opus-5");
+  expect(tally.totals()).toMatchObject({ costUsd: 7, messages: 2, unpriced: [] });
+  expect(tally.context()?.model).toBe("claude-opus-5");
 });
 
 test("a larger reading replaces cost and tokens of the smaller", () => {
-  const ledger = ledgerOf({ id: "a", model: "claude-opus-5", output: 1 }, { id: "a", model: "claude-opus-5", output: 1e6 });
-  expect(ledger.totals()).toMatchObject({ messages: 1, tokens: { output: 1e6 } });
-  expect(ledger.totals().costUsd).toBeCloseTo(25, 9);
-  expect(ledger.spends(0)).toHaveLength(1);
+  const tally = ledgerOf({ id: "a", model: "claude-opus-5", output: 1 }, { id: "a", model: "claude-opus-5", output: 1e6 });
+  expect(tally.totals()).toMatchObject({ messages: 1, tokens: { output: 1e6 } });
+  expect(tally.totals().costUsd).toBeCloseTo(25, 9);
+  expect(tally.spends(0)).toHaveLength(1);
 });
 
 test("a model without a price is named, its tokens count, its cost does not", () => {
@@ -128,32 +128,32 @@ test("a model without a price is named, its tokens count, its cost does not", ()
 });
 
 test("subagents are counted in and told apart", () => {
-  const ledger = createLedger(table);
-  ledger.add(usage({ id: "a", model: "claude-sonnet-5", input: 100_000, output: 50_000 }));
-  ledger.add(usage({ id: "b", model: "claude-opus-5", input: 200_000, output: 50_000 }), true);
-  ledger.add(usage({ id: "c", model: "claude-haiku-4-5", input: 50_000, output: 10_000, isSidechain: true }), true);
-  const { tokens, subagents, costUsd } = ledger.totals();
+  const tally = createTally(table);
+  tally.add(usage({ id: "a", model: "claude-sonnet-5", input: 100_000, output: 50_000 }));
+  tally.add(usage({ id: "b", model: "claude-opus-5", input: 200_000, output: 50_000 }), true);
+  tally.add(usage({ id: "c", model: "claude-haiku-4-5", input: 50_000, output: 10_000, isSidechain: true }), true);
+  const { tokens, subagents, costUsd } = tally.totals();
   expect([tokens.input, tokens.output]).toEqual([350_000, 110_000]);
   expect(subagents).toMatchObject({ messages: 2, tokens: { input: 250_000, output: 60_000 } });
   expect([costUsd, subagents.costUsd].map((usd) => Number(usd.toFixed(9)))).toEqual([3.05, 2.35]);
 });
 
 test("the context is that of the newest answer in the main conversation", () => {
-  const ledger = ledgerOf(
+  const tally = ledgerOf(
     { id: "b", input: 100, cacheRead: 900, write: 500, at: at(2) },
     { id: "a", input: 7, at: at(1) },
     { id: "s", input: 9999, isSidechain: true, at: at(3) },
     { id: "e", output: 3, at: at(4) },
   );
-  expect(ledger.context()).toEqual({ tokens: 1500, model: "claude-opus-4-8", window: 1e6, at: Date.parse(at(2)) });
+  expect(tally.context()).toEqual({ tokens: 1500, model: "claude-opus-4-8", window: 1e6, at: Date.parse(at(2)) });
 });
 
 test("a compaction makes it smaller until the next answer", () => {
-  const ledger = ledgerOf({ id: "a", input: 150_000, at: at(1) });
-  ledger.compact(Date.parse(at(2)), 3000);
-  expect(ledger.context()?.tokens).toBe(3000);
-  ledger.add(usage({ id: "b", input: 9000, at: at(3) }));
-  expect(ledger.context()?.tokens).toBe(9000);
+  const tally = ledgerOf({ id: "a", input: 150_000, at: at(1) });
+  tally.compact(Date.parse(at(2)), 3000);
+  expect(tally.context()?.tokens).toBe(3000);
+  tally.add(usage({ id: "b", input: 9000, at: at(3) }));
+  expect(tally.context()?.tokens).toBe(9000);
 });
 
 test("the window is the one that was asked for", () => {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { promptLine, toolResultLine, usageLine } from "../scripts/usage-lines.ts";
-import { createMeter, type MeterReading } from "../src/meter.ts";
+import type { MeterReading } from "../src/accounting.ts";
+import { createMeter } from "../src/meter.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const path = "/home/dev/.claude/projects/-x/s1.jsonl";
