@@ -28,7 +28,7 @@ test.each<[model: string, prices: number[]]>([
   ["claude-fable-5-1", [10, 50, 12.5, 20, 0.25]],
   ["claude-fable-5-2", [8, 40, 10, 16, 0.2]],
   ["claude-mythos-5", [10, 50, 12.5, 20, 1]],
-])("%s costs what Claude Code 2.1.329 takes for it (D3)", (model, prices) => {
+])("%s costs what Claude Code 2.1.329 takes for it", (model, prices) => {
   const kinds: GivenUsage[] = [
     { input: million },
     { output: million },
@@ -43,7 +43,7 @@ test.each<[string, GivenUsage, number | undefined]>([
   ["a model that is not known has no price", { model: "claude-next-9", input: million }, undefined],
   ["another maker's neither", { model: "gpt-4o", input: million }, undefined],
   ["a family name is no model", { model: "opus", input: million }, undefined],
-  ["a line of claude's own costs nothing (D4)", { model: "<synthetic>", input: million, output: million }, 0],
+  ["a line of claude's own costs nothing", { model: "<synthetic>", input: million, output: million }, 0],
   ["a short prompt of haiku 5.5", { model: "claude-haiku-5-5", input: 100_000 }, 0.01],
   ["a long one, as a whole", { model: "claude-haiku-5-5", input: 90_000, cacheRead: 10_001 }, 0.04550005],
   ["fast mode", { model: "claude-opus-5", input: million, speed: "fast" }, 10],
@@ -68,7 +68,7 @@ test.each<[string, string]>([
 
 test.each<[string, PriceOverrides, GivenUsage, number | undefined]>([
   [
-    "replaces one price and leaves the others (D32)",
+    "replaces one price and leaves the others",
     { "claude-opus-5": { input: 1 } },
     { model: "claude-opus-5", input: million, output: million },
     26,

@@ -1,7 +1,7 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { flagValue, parseFlagTable, planResume, splitFlags } from "../src/claude-program.ts";
+import { flagValue, isTrusted, parseFlagTable, planResume, splitFlags } from "../src/claude-program.ts";
 
 const table = parseFlagTable(readFileSync(join(import.meta.dir, "fixtures/help-2.1.329.txt"), "utf8"));
 
@@ -77,4 +77,24 @@ test.each([
   [["--model", "m"], undefined],
 ] as [string[], string | undefined][])("the last value in %j is %j", (args, expected) => {
   expect(flagValue(args, "--settings")).toBe(expected as string);
+});
+
+describe("trust", () => {
+  const projects = (entries: Record<string, unknown>) => JSON.stringify({ projects: entries });
+  const yes = { hasTrustDialogAccepted: true };
+
+  test.each([
+    ["the folder itself", projects({ "/work/app": yes }), true],
+    ["a folder above it", projects({ "/work": yes }), true],
+    ["the root", projects({ "/": yes }), true],
+    ["a folder whose name begins alike", projects({ "/work/ap": yes }), false],
+    ["a folder below it", projects({ "/work/app/src": yes }), false],
+    ["one that was refused", projects({ "/work/app": { hasTrustDialogAccepted: false } }), false],
+    ["nothing", "{}", false],
+    ["what is no project", projects({ "/work/app": null }), false],
+    ["a torn file", '{"projects": {', false],
+    ["no file", "", false],
+  ])("trusted through %s: %p", (_, text, expected) => {
+    expect(isTrusted(text, "/work/app")).toBe(expected);
+  });
 });

@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test";
-import { listWorktrees } from "../src/git.ts";
+import { describe, expect, test } from "bun:test";
+import { listWorktrees, readCheckout } from "../src/git.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const repository = {
@@ -37,4 +37,22 @@ test.each<[rule: string, files: Record<string, string>, cwd: string, expected: s
   ["a .git file that says nothing", { "/x/.git": "hello", "/x/a": "" }, "/x", ["/x"]],
 ])("%s", (_, files, cwd, expected) => {
   expect(listWorktrees(createFakeSys({ files }), cwd)).toEqual(expected);
+});
+
+describe("the checkout of a folder", () => {
+  test.each<[rule: string, files: Record<string, string>, cwd: string, found: unknown]>([
+    ["a branch, from a folder below", { "/r/.git/HEAD": "ref: refs/heads/feat/x\n" }, "/r/a/b", { root: "/r", branch: "feat/x" }],
+    ["a detached commit", { "/r/.git/HEAD": `${"ab12".repeat(10)}\n` }, "/r", { root: "/r", branch: "ab12ab12" }],
+    [
+      "a worktree",
+      { "/w/.git": "gitdir: /r/.git/worktrees/w\n", "/r/.git/worktrees/w/HEAD": "ref: refs/heads/w\n" },
+      "/w",
+      { root: "/w", branch: "w" },
+    ],
+    ["a broken head", { "/r/.git/HEAD": "nonsense" }, "/r", { root: "/r" }],
+    ["no repository", {}, "/r/a", undefined],
+    ["no folder", {}, "", undefined],
+  ])("checkout: %s", (_, files, cwd, found) => {
+    expect(readCheckout(createFakeSys({ files }), cwd)).toEqual(found as never);
+  });
 });

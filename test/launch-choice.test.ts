@@ -14,7 +14,7 @@ test.each<[rule: string, args: string[], expected: SessionChoice, where?: Place]
   ["-r alone: the list", ["-r"], { kind: "pick" }],
   ["-i: the list, also with -c", ["-i", "-c"], { kind: "pick" }],
   ["-r -c: the list", ["-c", "-r"], { kind: "pick" }],
-  ["-c: the newest that nobody has open (D1)", ["-c"], { kind: "newest" }],
+  ["-c: the newest that nobody has open", ["-c"], { kind: "newest" }],
   ["a word", ["-r", "Fix login"], { kind: "named", word: "Fix login" }],
   ["a word, joined", ["--resume=expl"], { kind: "named", word: "expl" }],
   ["a word, with -i too", ["-i", "-r", "x"], { kind: "named", word: "x" }],
@@ -35,7 +35,7 @@ test.each<[rule: string, args: string[], expected: SessionChoice, where?: Place]
 
 test.each<[rule: string, args: string[], message: string, hint: RegExp]>([
   ["an empty name", ["--resume="], "--resume names nothing", /csm -r/],
-  ["an id that is no UUID (D21)", ["--session-id", "../../x"], 'invalid session id "../../x"', /newuuid/],
+  ["an id that is no UUID", ["--session-id", "../../x"], 'invalid session id "../../x"', /newuuid/],
 ])("no choice: %s", (_, args, message, hint) => {
   expect(() => chooseSession(parseRunOptions(args), true, true)).toThrow(
     expect.objectContaining({ message, hint: expect.stringMatching(hint) }),

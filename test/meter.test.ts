@@ -16,7 +16,7 @@ function start(files: Record<string, string> = {}) {
 
 const inOut = ({ totals }: MeterReading) => [totals.tokens.input, totals.tokens.output];
 
-test("an answer written once per block counts once, by its largest reading (D2)", () => {
+test("an answer written once per block counts once, by its largest reading", () => {
   const line = (output: number) => usageLine({ id: "m1", input: 10, output });
   const { read } = start({ [path]: promptLine() + line(2) + line(50) + line(5) });
   const reading = read();
@@ -59,7 +59,7 @@ test("a tick reads the new bytes only, however long the file is", () => {
   expect(readBytes).toBe(line.length + 128);
 });
 
-test("a torn last line waits for its end (D5)", () => {
+test("a torn last line waits for its end", () => {
   const line = usageLine({ id: "m2", input: 1000 });
   const { sys, read } = start({ [path]: usageLine({ id: "m1", input: 1000 }) + line.slice(0, 700) });
   expect(inOut(read())[0]).toBe(1000);
@@ -71,7 +71,7 @@ test("a torn last line waits for its end (D5)", () => {
 
 test.each<[string, string]>([
   ["truncated", usageLine({ id: "m9", input: 7 })],
-  ["replaced in its place by a longer one (D5)", Array.from({ length: 9 }, (_, id) => usageLine({ id: `n${id}`, input: 7 })).join("")],
+  ["replaced in its place by a longer one", Array.from({ length: 9 }, (_, id) => usageLine({ id: `n${id}`, input: 7 })).join("")],
 ])("a file that was %s starts over", (_, text) => {
   const { sys, read } = start({ [path]: [1, 2, 3].map((id) => usageLine({ id: `m${id}`, input: 100 })).join("") });
   expect(inOut(read())[0]).toBe(300);

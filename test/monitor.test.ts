@@ -97,7 +97,7 @@ test.each<[rule: string, files: Record<string, string>, options: MonitorOptions,
   const sys = fake(files);
   const before = new Map(sys.files);
   expect(brief(await look(sys, options))).toEqual(seen);
-  // Claude's own files are read and nothing else (D21).
+  // Claude's own files are read and nothing else.
   expect(new Map(sys.files)).toEqual(before);
 });
 
@@ -159,7 +159,7 @@ test("the same process keeps its key through /clear and /rename; a torn file kee
   expect(await read()).toEqual([]);
 });
 
-test("two sessions in one folder have their own transcripts; one without has none, never the newest of the folder (D7)", async () => {
+test("two sessions in one folder have their own transcripts; one without has none, never the newest of the folder", async () => {
   const sys = fake({
     ...alive(7),
     ...alive(8),
@@ -172,7 +172,7 @@ test("two sessions in one folder have their own transcripts; one without has non
   expect(sessions[2]?.transcript).toBeUndefined();
 });
 
-test("a failed look at the processes ends nobody (D26)", async () => {
+test("a failed look at the processes ends nobody", async () => {
   const sys = createFakeSys({
     files: {
       [`${config}/sessions/7.json`]: file(7, 70, {

@@ -38,7 +38,7 @@ const file = (more: Partial<SessionFile>): SessionFile => ({
   cwd: "/w",
   ...more,
 });
-/** The program's own name says nothing: a native installation is called by its version (D2). */
+/** The program's own name says nothing: a native installation is called by its version. */
 const stat = (pid: number, ppid: number) => `${pid} (2.1.329) S ${[ppid, ...Array(17).fill(0)].join(" ")} 555 0`;
 
 test("a live background session is shown by claude itself, one in a plain terminal not at all", async () => {

@@ -21,7 +21,7 @@ test.each<[rule: string, rows: ReapRow[], livePids: number[], pids: number[]]>([
   ["its parent's number, where the system keeps it", [row(60, 50, 200)], [], [60]],
   ["a child of an orphan without marks", [row(60, 1, 200, { group: 50 }), row(61, 60, 201)], [], [60, 61]],
   ["a process older than the session, even in its group (105)", [row(60, 1, 90, { group: 50 })], [], []],
-  ["two seconds of rounding are no difference (D8)", [row(60, 1, 98, { group: 50 })], [], [60]],
+  ["two seconds of rounding are no difference", [row(60, 1, 98, { group: 50 })], [], [60]],
   ["neither mark nor group", [row(60, 1, 200)], [], []],
   ["a live claude has the number: its child", [row(50, 1, 150), row(60, 1, 200, { marks: { claudePid: 50 } })], [50], []],
   ["and if nothing but the number tells: still spared", [row(50, 1, 150), row(60, 1, 200, { marks: { claudePid: 50 } })], [], []],

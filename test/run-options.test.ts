@@ -45,14 +45,14 @@ describe("the flags of csm run", () => {
     ["flags behind -- are flags", "--add-dir x -- --verbose", { words: ["--add-dir", "x", "--verbose"] }],
     ["-n is claude's", "-n", { words: ["-n"] }],
     [
-      "model and mode reach claude (D3)",
+      "model and mode reach claude",
       "--model opus hi --permission-mode=plan",
       {
         remembered: { model: "opus", permissionMode: "plan" },
         words: ["--model", "opus", "hi", "--permission-mode", "plan"],
       },
     ],
-    ["-A asks for the account (D15)", "-A --no-pick", { wantsAccount: true, keepsAccount: true }],
+    ["-A asks for the account", "-A --no-pick", { wantsAccount: true, keepsAccount: true }],
     ["all switches", "-i -c --pick-account --no-pick", { isInteractive: true, isContinue: true, wantsAccount: true, keepsAccount: true }],
     ["a switch takes no value", "--continue=x", { words: ["--continue=x"] }],
     ["an id", "--session-id 11111111-0000-4000-8000-000000000001", { sessionId: "11111111-0000-4000-8000-000000000001" }],

@@ -22,7 +22,7 @@ const worked = (...events: TranscriptEvent[]) => {
   return work;
 };
 
-test("parallel calls: each result belongs to its own call, whatever the order (D31)", () => {
+test("parallel calls: each result belongs to its own call, whatever the order", () => {
   const work = worked(call("1", "Read"), call("2", "Bash"), result("2", true, "exit 1"), result("1"));
   expect([work.errors, work.failedInRow]).toEqual([[{ at: 2, tool: "Bash", text: "exit 1" }], 0]);
 });

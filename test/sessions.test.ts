@@ -7,13 +7,13 @@ import { createFakeSys } from "./fake-sys.ts";
 
 const id = "3f2a1b4c-0000-4000-8000-000000000001";
 const session = (more: Record<string, unknown> = {}) => JSON.stringify({ pid: 100, procStart: "555", sessionId: id, cwd: "/w", ...more });
-/** The program's own name says nothing: a native installation is called by its version (D2). */
+/** The program's own name says nothing: a native installation is called by its version. */
 const stat = (pid: number, start: string, state = "S", parent = 1) =>
   `${pid} (2.1.329) ${state} ${[parent, ...Array(17).fill(0)].join(" ")} ${start} 0`;
 
 describe("who has a conversation open", () => {
   test.each<[rule: string, files: Record<string, string>, isLive: boolean]>([
-    ["a process with the number and the start (D1)", { "/c/sessions/100.json": session(), "/proc/100/stat": stat(100, "555") }, true],
+    ["a process with the number and the start", { "/c/sessions/100.json": session(), "/proc/100/stat": stat(100, "555") }, true],
     ["under another profile", { "/d/sessions/100.json": session(), "/proc/100/stat": stat(100, "555") }, true],
     ["the number is another process's by now", { "/c/sessions/100.json": session(), "/proc/100/stat": stat(100, "777") }, false],
     ["the process has gone", { "/c/sessions/100.json": session() }, false],

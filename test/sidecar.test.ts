@@ -40,7 +40,7 @@ describe("writing", () => {
     expect(readSidecar(sys, id)).toEqual({ model: "opus", effort: "high", hop: 2 });
   });
 
-  test.each(["../../x", "", "3f2a", `${id}/../x`, `${id}\n`])("%p is no session id (D21)", (bad) => {
+  test.each(["../../x", "", "3f2a", `${id}/../x`, `${id}\n`])("%p is no session id", (bad) => {
     const sys = createFakeSys();
     expect(() => readSidecar(sys, bad)).toThrow("invalid session id");
     expect(() => mergeSidecar(sys, bad, { model: "x" })).toThrow("invalid session id");

@@ -73,7 +73,7 @@ function scan(folder: string | undefined = "/w", configs = [".claude"]) {
 const titles = (folder?: string, configs?: string[]) => scan(folder, configs).found.map(({ facts }) => facts.aiTitle ?? facts.firstPrompt);
 
 describe("where transcripts are looked for", () => {
-  test("the slug of now and the one of early versions, newest first, one row per session (D5)", () => {
+  test("the slug of now and the one of early versions, newest first, one row per session", () => {
     put("-U-x-github-com-foo", `${id(1)}.jsonl`, prompt("new", "/U/x/github.com/foo"), 10);
     put("-U-x-github.com-foo", `${id(2)}.jsonl`, prompt("legacy", "/U/x/github.com/foo"), 20);
     put("-U-x-github.com-foo", `${id(1)}.jsonl`, prompt("the same, older", "/U/x/github.com/foo"), 5);
@@ -106,7 +106,7 @@ describe("where transcripts are looked for", () => {
     expect(scan("/w", [".claude", ".claude.work"]).found.map(({ configDirs }) => configDirs.length)).toEqual([2]);
   });
 
-  test("side chains, folders and other names are no conversations (D21)", () => {
+  test("side chains, folders and other names are no conversations", () => {
     put("-w", "agent-1234.jsonl", prompt("side chain"));
     put("-w", "notes.txt", "x");
     put("-w", "..jsonl", prompt("x"));

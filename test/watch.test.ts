@@ -1,5 +1,7 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
+import { createNumbering } from "../src/cmd-watch.ts";
 import { createDriver, findTracked } from "../src/driver.ts";
+import type { LiveSession } from "../src/session.ts";
 import {
   createComparison,
   createWakeup,
@@ -11,7 +13,7 @@ import {
   watchSessions,
 } from "../src/watch.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
-import { session } from "./sessions.ts";
+import { blocked, session, testNow } from "./sessions.ts";
 
 const now = Date.UTC(2026, 10, 20, 12);
 const home = "/home/dev";
@@ -184,4 +186,26 @@ test.each<[rule: string, steps: (sys: FakeSys) => (() => void)[], timeoutMs: num
   const driver = createDriver(sys);
   const { verdict, isWanted } = await waitForStatus(driver, findTracked(driver, "a"), ({ status }) => status === "working", timeoutMs);
   expect([verdict.status, isWanted, sys.now() - startedAt]).toEqual(ended as never);
+});
+
+describe("of several sessions", () => {
+  test("the first look is told whole, then changes, then what has gone; ids count on", () => {
+    const compare = createComparison<LiveSession>();
+    const number = createNumbering();
+    const idle = session("a", { status: "idle_done" });
+    const gate = { ...blocked("a", "ls"), key: idle.key };
+    const told = (...sessions: LiveSession[]) =>
+      compare(sessions)
+        .map((change) => number(change, testNow))
+        .map(({ event, id, session: one, old }) => `${id} ${event} ${one?.name} ${old?.status ?? "-"}>${one?.verdict.status}`);
+    expect(told(idle)).toEqual(["1 initial a ->idle_done"]);
+    expect(told(idle)).toEqual([]);
+    expect(told({ ...idle, verdict: { ...idle.verdict, age_ms: 99 } })).toEqual([]);
+    expect(told(gate)).toEqual(["2 change a idle_done>blocked"]);
+    expect(told({ ...gate, verdict: { ...gate.verdict, options: ["Yes"], choices: [] } as never })).toEqual([]);
+    expect(told({ ...blocked("a", "rm"), key: idle.key })).toEqual(["3 change a blocked>blocked"]);
+    expect(told({ ...blocked("a", "rm"), key: idle.key, sessionId: "cleared" })).toEqual(["4 change a blocked>blocked"]);
+    expect(told(blocked("b", "ls"))).toEqual(["5 change b ->blocked", "6 gone a blocked>dead"]);
+    expect(number(undefined, testNow)).toEqual({ event: "heartbeat", id: 7, at: testNow });
+  });
 });

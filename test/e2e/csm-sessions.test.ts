@@ -235,7 +235,7 @@ describe("profiles", () => {
     return dirs;
   };
 
-  test("a conversation opens under the profile that has it; it is brought to another one that is named (D5)", async () => {
+  test("a conversation opens under the profile that has it; it is brought to another one that is named", async () => {
     const { box } = sandbox;
     const cwd = box.folder("profiles");
     const dirs = setUp(box);
@@ -258,7 +258,7 @@ describe("profiles", () => {
     expect(started()).toBe(`mcp|list|\ndir=${dirs.work}\ncwd=${cwd}\n`);
   });
 
-  test("the current profile is kept without a question (D19); -A asks (D15)", async () => {
+  test("the current profile is kept without a question; -A asks", async () => {
     const { box } = sandbox;
     const cwd = box.folder("accounts");
     const dirs = setUp(box);
@@ -331,7 +331,7 @@ describe("hostile texts", () => {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not come through
   const dangerous = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 
-  test("in titles, prompts and folders cannot reach the terminal, in a list or on the screen (D22: nor does a closed pipe)", async () => {
+  test("in titles, prompts and folders cannot reach the terminal, in a list or on the screen (nor does a closed pipe)", async () => {
     const { box } = sandbox;
     const cwd = box.folder("bad\u001b]0;pwned\u0007\u202e\u009b31mname");
     const invalid = Buffer.from([0x80, 0xff, 0xfe, 0xc3]).toString("latin1");

@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import { createAgentReader, createFollower } from "../src/monitor-follow.ts";
+import { createLineBuffer } from "../src/tail.ts";
+import { createFakeSys } from "./fake-sys.ts";
+
+const path = "/t.jsonl";
+const said = (at: number, text: string) =>
+  `${JSON.stringify({ type: "assistant", timestamp: new Date(at).toISOString(), message: { id: `m${at}`, model: "x", content: [{ type: "text", text }], stop_reason: "end_turn" } })}\n`;
+const prompted = (at: number, text: string) =>
+  `${JSON.stringify({ type: "user", uuid: `u${at}`, timestamp: new Date(at).toISOString(), message: { content: text } })}\n`;
+
+function follow(text: string, firstBytes = 1024) {
+  const sys = createFakeSys({ files: { [path]: text } });
+  const follower = createFollower(sys, path, createLineBuffer(), firstBytes);
+  follower.read();
+  const after = (change: string) => {
+    sys.overwrite(path, change);
+    follower.read();
+    return follower.turn?.text;
+  };
+  return { sys, follower, after };
+}
+
+test.each<[rule: string, first: string, then: string, text: string]>([
+  ["what is added", said(1, "a"), said(1, "a") + said(2, "b"), "b"],
+  ["a torn line waits for its end", said(1, "a"), said(1, "a") + said(2, "b").slice(0, 40), "a"],
+  ["a file cut short starts over", said(1, "a") + said(2, "bb"), said(1, "a"), "a"],
+  ["so does one that was replaced by a longer one", said(1, "a"), said(5, "other") + said(6, "longer"), "longer"],
+  ["a line that is no text", said(1, "a"), `${said(1, "a")}\u0000\ufffd{"type":"assistant"\n${said(3, "c")}`, "c"],
+])("follow: %s", (_, first, then, text) => {
+  expect(follow(first).after(then)).toBe(text);
+});
+
+test("a torn line is read once it is whole, and counted once", () => {
+  const { sys, follower, after } = follow(said(1, "a"));
+  const [whole] = [said(2, "whole")];
+  after(said(1, "a") + whole.slice(0, 30));
+  expect(after(said(1, "a") + whole)).toBe("whole");
+  const times = follower.work.times.length;
+  expect([follower.read(), follower.work.times.length, times]).toEqual([false, 2, 2]);
+  sys.done();
+});
+
+test("of a long transcript only the end is read, and as much as holds the newest turn", () => {
+  const { follower } = follow(prompted(1, "go") + said(2, "x".repeat(50_000)) + said(3, "end"), 256);
+  expect(follower.turn?.text).toBe("end");
+});
+
+test("a line of several megabytes stops nothing", () => {
+  expect(follow(said(1, "a")).after(`${said(1, "a")}{"type":"user","x":"${"y".repeat(5_000_000)}"}\n${said(2, "b")}`)).toBe("b");
+});
+
+test("a long turn is bounded, and its newest message is whole", () => {
+  const { follower, after } = follow(prompted(1, "go"));
+  let text = prompted(1, "go");
+  for (let at = 2; at < 2000; at++) text += said(at, `t${at}`);
+  expect([after(text), follower.turn?.prompt?.text]).toEqual(["t1999", "go"]);
+});
+
+test("sub-agents: at work until their file says finished; torn and foreign files are none", async () => {
+  const dir = "/p/id/subagents";
+  const meta = (finished: boolean) => JSON.stringify({ agentType: "Explore", description: "look", model: "m", finished });
+  const sys = createFakeSys({
+    files: { [`${dir}/agent-a.meta.json`]: meta(false), [`${dir}/agent-b.meta.json`]: "{", [`${dir}/agent-a.jsonl`]: "" },
+  });
+  const reader = createAgentReader(sys);
+  const running = () => reader.read("/p/id.jsonl").map((agent) => [agent.id, agent.type, agent.isRunning]);
+  expect(running()).toEqual([["a", "Explore", true]]);
+  sys.overwrite(`${dir}/agent-a.meta.json`, meta(true));
+  expect(running()).toEqual([["a", "Explore", false]]);
+  expect(createAgentReader(sys).read("/p/other.jsonl")).toEqual([]);
+});
