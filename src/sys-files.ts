@@ -1,6 +1,7 @@
 import {
   accessSync,
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   copyFileSync,
@@ -208,6 +209,32 @@ export function writePrivate(path: string, text: string): void {
     rmSync(temporary, { force: true });
     throw error;
   }
+}
+
+/**
+ * Replaces a file of the user's, which keeps its mode; a new one is for this user only. False, and nothing is changed, when by now
+ * it says something else than `before`, where undefined stands for no file.
+ */
+export function replaceText(path: string, before: string | undefined, text: string): boolean {
+  const stat = attempt(() => statSync(path, { throwIfNoEntry: false }));
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    rmSync(temporary, { force: true });
+    writeDurably(temporary, text, "wx");
+    if (stat !== undefined) keepOwner(temporary, stat);
+    // Looked at last, so that between this and the new text there is only the rename.
+    if (readText(path) !== before) return false;
+    renameSync(temporary, path);
+    return true;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function keepOwner(path: string, { uid, gid, mode }: Stats): void {
+  // Only root may give a file away, and only root is asked to: under sudo the user must be able to read it after.
+  if (uid !== process.getuid?.()) attempt(() => chownSync(path, uid, gid));
+  chmodSync(path, mode & 0o777);
 }
 
 export function createPrivate(path: string, text: string): boolean {

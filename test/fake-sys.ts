@@ -106,6 +106,11 @@ export function createFakeSys(given: Given = {}): FakeSys {
       },
       close() {},
     }),
+    replaceText(path, before, text) {
+      if (files.get(path) !== before) return false;
+      put(path, text);
+      return true;
+    },
     createPrivate(path, text) {
       if (files.has(path)) return false;
       put(path, text);
