@@ -3,6 +3,7 @@ import { type GateReply, renderGateReply } from "./claude-hooks.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { HookSignals } from "./status.ts";
 import { openLog, openRecords } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -63,6 +64,7 @@ export const channelFolders = (channel: Channel | undefined): string[] =>
   channel === undefined ? [] : [channel.dir, gatesDir(channel.dir)];
 
 export function openChannel(sys: Sys, dir: string): Channel {
+  requireOwnFolder(sys, dir);
   const events = openLog<ChannelEvent>(sys, {
     path: join(dir, "events.jsonl"),
     readBytes: tailBytes,

@@ -16,6 +16,7 @@ import { configDir, transcriptPath } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
 import { printableLine } from "./sanitize.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Tmux } from "./tmux.ts";
 
@@ -164,6 +165,7 @@ function chooseNames(sys: Sys, options: SpawnOptions, cwd: string): { sessionId:
 /** Empty, with the folder that the hooks watch: one that came later would go unseen. */
 function openChannelDir(sys: Sys, name: string): string {
   const channel = channelDir(sys, name);
+  requireOwnFolder(sys, channel);
   sys.remove(channel);
   sys.makePrivateDir(join(channel, "gates"));
   return channel;

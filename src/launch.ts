@@ -1,9 +1,10 @@
-import { basename, delimiter, isAbsolute, join } from "node:path";
+import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
 import { present } from "./json.ts";
 import { launchDir } from "./paths.ts";
 import { launchWord } from "./program.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 
 /** The claude to start: `$CLAUDE_SMART_CLAUDE_BIN`, else the first one on PATH that is not this program. */
@@ -121,7 +122,9 @@ export function createLaunch(
 ): { argv: string[]; filePath: string } {
   const env = Object.entries(sys.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !isNestedMark(entry[0]));
   const spec: LaunchSpec = { path, args, cwd, env: { ...Object.fromEntries(env), ...extraEnv } };
-  const filePath = join(launchDir(sys), `${sys.randomId()}.json`);
+  const dir = launchDir(sys);
+  requireOwnFolder(sys, dir);
+  const filePath = join(dir, `${sys.randomId()}.json`);
   sys.writePrivate(filePath, JSON.stringify(spec));
   return { argv: [sys.execPath, "csd", launchWord, filePath], filePath };
 }
@@ -131,6 +134,7 @@ const paneNames = ["TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VE
 
 /** Runs in the pane: reads the launch file, removes it, and becomes claude with the caller's environment. */
 export async function runLaunch(sys: Sys, filePath: string): Promise<number> {
+  requireOwnFolder(sys, dirname(filePath));
   const text = sys.readText(filePath);
   if (text === undefined) throw new UserError(`no launch file ${filePath}`, "it is used once; start the session again", exitCode.usage);
   sys.remove(filePath);

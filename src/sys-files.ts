@@ -328,10 +328,23 @@ export function watchPaths(paths: readonly string[]): Watch {
 
 export type EntryKind = "file" | "folder" | "link" | "other";
 
+/** Whose an entry is and who may write it; `mode` with the sticky bit. */
+export interface Owner {
+  kind: EntryKind;
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
+const kindOf = (stat: Stats): EntryKind =>
+  stat.isSymbolicLink() ? "link" : stat.isDirectory() ? "folder" : stat.isFile() ? "file" : "other";
+
 /** Links, and moving what lies in a folder. What is moved is never overwritten by these alone: the caller asks first. */
 export interface LinkFiles {
   /** What stands at the path itself, a link not followed; undefined when nothing does. */
   entryKind(path: string): EntryKind | undefined;
+  /** Of a link itself. */
+  owner(path: string): Owner | undefined;
   /** Where a link leads, as it is written; undefined when it is none. */
   readLink(path: string): string | undefined;
   /** Fails when something stands at `path`. */
@@ -346,10 +359,10 @@ export interface LinkFiles {
 }
 
 export const linkFiles: LinkFiles = {
-  entryKind: (path) => {
+  entryKind: (path) => linkFiles.owner(path)?.kind,
+  owner: (path) => {
     const stat = attempt(() => lstatSync(path, { throwIfNoEntry: false }));
-    if (stat === undefined) return undefined;
-    return stat.isSymbolicLink() ? "link" : stat.isDirectory() ? "folder" : stat.isFile() ? "file" : "other";
+    return stat === undefined ? undefined : { kind: kindOf(stat), uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
   },
   readLink: (path) => attempt(() => readlinkSync(path)),
   createLink: (target, path) => symlinkSync(target, path),

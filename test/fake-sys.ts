@@ -129,6 +129,10 @@ export function createFakeSys(given: Given = {}): FakeSys {
     isDirectory,
     // No links here: tests of what moves and links use a real folder.
     entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    owner(path) {
+      const kind = sys.entryKind(path);
+      return kind === undefined ? undefined : { kind, uid: sys.uid, gid: sys.uid, mode: 0o700 };
+    },
     readLink: () => undefined,
     createLink: () => undefined,
     rename(from, to) {

@@ -58,6 +58,7 @@ const ladder = [
   "paths",
   "session-file",
   "sessions",
+  "state-folder",
   "statusline-record",
   "statusline",
   "tail",
