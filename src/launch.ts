@@ -124,9 +124,33 @@ export function createLaunch(
   const spec: LaunchSpec = { path, args, cwd, env: { ...Object.fromEntries(env), ...extraEnv } };
   const dir = launchDir(sys);
   requireOwnFolder(sys, dir);
-  const filePath = join(dir, `${sys.randomId()}.json`);
+  const filePath = join(dir, `${sys.pid}.${hostOf(sys)}.${sys.randomId()}.json`);
   sys.writePrivate(filePath, JSON.stringify(spec));
   return { argv: [sys.execPath, "csd", launchWord, filePath], filePath };
+}
+
+const hostOf = (sys: Sys): string => sys.hostname().replace(/[^\w-]/g, "_");
+
+/** A pane reads its file within moments of its making. */
+const launchMs = 60_000;
+
+/** Removes what a csd or csm that was killed has left: its environment must not stay on disk. Never fails. */
+export function removeOldLaunches(sys: Sys): void {
+  try {
+    const dir = launchDir(sys);
+    const files = sys.list(dir);
+    if (files.length > 0) requireOwnFolder(sys, dir);
+    for (const file of files) if (isLeft(sys, dir, file)) sys.remove(join(dir, file));
+  } catch {
+    // A folder that is not ours, or may not be changed: nothing is used from it either.
+  }
+}
+
+/** Its maker is gone; of one on another host that shares the folder only the time tells. */
+function isLeft(sys: Sys, dir: string, file: string): boolean {
+  const [, pid, host] = /^(\d+)\.([\w-]+)\./.exec(file) ?? [];
+  if (pid !== undefined && host === hostOf(sys) && !sys.signal(Number(pid), 0)) return true;
+  return Math.abs(sys.now() - (sys.modifiedAt(join(dir, file)) ?? 0)) > launchMs;
 }
 
 /** Names that the terminal in the pane decides, whatever the caller's were. */

@@ -183,6 +183,21 @@ describe("records and launch files", () => {
     expect(readdirSync(join(box.home, ".local/state/csd/launch"))).toEqual([]);
   });
 
+  test.each([
+    ["csd", "ps"],
+    ["csm", "ls"],
+  ])("a spawn that is killed leaves its environment on disk only until the next %s %s", async (program, word) => {
+    const { box } = sandbox;
+    const launches = join(box.home, ".local/state/csd/launch");
+    const slow = box.folder(`slow-tmux-${program}`);
+    writeFileSync(join(slow, "tmux"), "#!/bin/sh\nexec sleep 10\n", { mode: 0o755 });
+    const script = `'${csdPath}' spawn --name never & pid=$!; until ls '${launches}' | grep -q json$; do :; done; kill -9 $pid; wait $pid; true`;
+    await box.run(["bash", "-c", script], { env: { ...box.env, PATH: `${slow}:${box.env.PATH}` } });
+    expect(readdirSync(launches)).toHaveLength(1);
+    expect((await box.run([program === "csd" ? csdPath : csmPath, word])).code).toBe(0);
+    expect(readdirSync(launches)).toEqual([]);
+  });
+
   test("claude gets the caller's environment, without the marks of a session that csd was called from", async () => {
     const { box } = sandbox;
     const env = { ...box.env, CLAUDECODE: "1", CLAUDE_CODE_SESSION_ID: "outer", CLAUDE_CODE_MESSAGING_SOCKET: "/x", MY_OWN: "it's $mine" };
