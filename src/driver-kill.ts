@@ -1,6 +1,6 @@
-import { channelDir } from "./channel.ts";
 import { checkName, type Driven } from "./driven.ts";
 import { type Driver, trackedTarget } from "./driver.ts";
+import { forgetName, readRecord, waitForRecord } from "./driver-names.ts";
 import { UserError } from "./errors.ts";
 import { readProcess } from "./process.ts";
 import { createTmux, type Pane } from "./tmux.ts";
@@ -12,20 +12,16 @@ const stepMs = 20;
 export async function killSession(driver: Driver, name: string): Promise<void> {
   checkName(name);
   const { sys, store } = driver;
-  let driven: Driven | undefined;
-  try {
-    driven = store.read(name);
-  } catch {
-    // A broken record names no pane: only a session of exactly this name can be meant.
-  }
+  await waitForRecord(driver, name);
+  // A broken record names no pane: only a session of exactly this name can be meant.
+  const driven = readRecord(store, name);
   const tmux = createTmux(sys, driven?.socket);
   const pane = await tmux.pane(driven === undefined ? `=${name}:` : trackedTarget(sys, driven).pane);
   if (pane !== undefined && isMeant(pane, driven)) {
     await tmux.kill(pane.sessionId);
     await waitForEnd(driver, name, pane.pid);
   }
-  store.remove(name);
-  sys.remove(channelDir(sys, name));
+  await forgetName(driver, name, driven);
 }
 
 /** A pane id that a later server gave to somebody else is not ours to end. */

@@ -88,6 +88,7 @@ const ladder = [
   "hook-run",
   "editor-run",
   "driver",
+  "driver-names",
   "observe",
   "watch",
   "journal",
