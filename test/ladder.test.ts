@@ -64,6 +64,7 @@ const ladder = [
   "tail",
   "transcript-read",
   "store",
+  "claim",
   // parts
   "profiles",
   "profiles-view",
