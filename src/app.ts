@@ -1,5 +1,6 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
+import { launchDir } from "./paths.ts";
 import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
 import type { Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -46,6 +47,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
 }
 
 async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
+  await removeOldLaunches(sys);
   const { runLauncher } = await import("./launcher.ts");
   return runLauncher(sys, form, args);
 }
@@ -105,7 +107,13 @@ async function answerHook(sys: Sys): Promise<void> {
   if (reply !== undefined) print(sys, reply);
 }
 
+/** There is hardly ever one: nothing is loaded to look. */
+async function removeOldLaunches(sys: Sys): Promise<void> {
+  if (sys.homeDir !== undefined && sys.list(launchDir(sys)).length > 0) (await import("./launch.ts")).removeOldLaunches(sys);
+}
+
 async function createApp(sys: Sys) {
+  await removeOldLaunches(sys);
   const { allowsColor, createPaint } = await import("./format.ts");
   return {
     sys,

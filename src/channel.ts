@@ -3,6 +3,7 @@ import { type GateReply, renderGateReply } from "./claude-hooks.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { HookSignals } from "./status.ts";
 import { openLog, openRecords } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -63,6 +64,7 @@ export const channelFolders = (channel: Channel | undefined): string[] =>
   channel === undefined ? [] : [channel.dir, gatesDir(channel.dir)];
 
 export function openChannel(sys: Sys, dir: string): Channel {
+  requireOwnFolder(sys, dir);
   const events = openLog<ChannelEvent>(sys, {
     path: join(dir, "events.jsonl"),
     readBytes: tailBytes,
@@ -97,12 +99,14 @@ export function openChannel(sys: Sys, dir: string): Channel {
   };
 }
 
-/** The newest of each kind, for the verdict. */
+const told: Readonly<Record<string, HookSignals["last"]>> = { UserPromptSubmit: "prompt", Stop: "stop", StopFailure: "failure" };
+
+/** The newest of each kind, for the verdict: by its place, as a clock can be set back. */
 export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldGate[]): HookSignals {
   const newest = (name: string) => events.findLast((event) => event.event === name);
   const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), chooseGate(gates)];
   return {
-    ...present({ promptAt: prompt?.at, gate }),
+    ...present({ last: told[events.findLast(({ event }) => Object.hasOwn(told, event))?.event ?? ""], promptAt: prompt?.at, gate }),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
     ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
   };

@@ -153,13 +153,28 @@ const contentBlocks = (content: unknown): Record<string, unknown>[] => {
 
 export const parseLines = (lines: readonly string[]): TranscriptEvent[] => lines.flatMap(parseTranscriptLine);
 
-/**
- * The newest turn. Events are put in order of time first: fast replies of 2.1.158 reach the file before the prompt that
- * they answer.
- */
+const latePromptMs = 2000;
+
+/** Fast replies of 2.1.158 reach the file up to 0.2 s before the prompt that they answer, which is put before them. */
+function withPromptsFirst(events: readonly TranscriptEvent[]): readonly TranscriptEvent[] {
+  const isLate = ({ kind, at }: TranscriptEvent, index: number) => kind === "prompt" && at < (events[index - 1]?.at ?? 0);
+  if (!events.some(isLate)) return events;
+  const ordered: TranscriptEvent[] = [];
+  for (const event of events) ordered.splice(event.kind === "prompt" ? placeOf(event.at, ordered) : ordered.length, 0, event);
+  return ordered;
+}
+
+/** Before replies that are a moment younger and have no prompt of their own; a clock that was set back makes more of them younger. */
+function placeOf(promptAt: number, events: readonly TranscriptEvent[]): number {
+  const first = events.findLastIndex((event) => event.at <= promptAt || !["text", "tool", "result"].includes(event.kind)) + 1;
+  const [before, reply] = [events[first - 1], events[first]];
+  const isAnswered = before?.kind === "prompt" || (reply !== undefined && reply.at - promptAt >= latePromptMs);
+  return isAnswered ? events.length : first;
+}
+
+/** The newest turn, by the order of the lines: their times say nothing when a clock was set back. */
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
-  const isSorted = parsed.every((event, index) => event.at >= (parsed[index - 1]?.at ?? 0));
-  const events = isSorted ? parsed : parsed.toSorted((a, b) => a.at - b.at);
+  const events = withPromptsFirst(parsed);
   const turn: Turn = { pendingTools: [], text: "", at: 0 };
   let messageId: string | undefined;
   const startMessage = (id: string) => {

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { command } from "./cmd-record.ts";
+import { type App, command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { isRecord } from "./json.ts";
@@ -33,21 +33,70 @@ export const setupCommand = command({
     const link = join(dir, "settings.json");
     // A link into somebody's dotfiles stays one.
     const path = sys.realPath(link) ?? link;
-    const before = sys.readText(path) ?? "";
     const isBoth = args.hook !== true && args.statusline !== true;
     const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true };
-    const settings = parseSettings(path, before);
-    const after = render(args.undo === true ? planUndo(settings, parts) : planSetup(settings, parts), before);
-    if (isSame(settings, after)) return app.out(args.undo === true ? `csm is not in ${path}` : `csm is in ${path} already`);
-    app.out([`${path}:`, ...renderDiff(before, after).map((line) => app.paint(colors[line[0] ?? " "] ?? "dim", line))].join("\n"));
-    if (args["dry-run"] === true) return;
-    if (args.yes !== true && !(await isConfirmed(app.isInteractive))) return log.info("csm: nothing was changed");
-    const backup = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
-    if (before !== "") sys.writePrivate(backup, before);
-    sys.writePrivate(path, after);
-    log.success(`csm: changed ${path}${before === "" ? "" : `; as it was: ${backup}`}; sessions that start from now on use it`);
+    const isUndo = args.undo === true;
+    const change = (settings: Record<string, unknown>) => (isUndo ? planUndo(settings, parts) : planSetup(settings, parts));
+    const confirm = async () => {
+      if (args["dry-run"] === true) return false;
+      if (args.yes === true || (await isConfirmed(app.isInteractive))) return true;
+      log.info("csm: nothing was changed");
+      return false;
+    };
+    await changeSettings(app, { path, change, confirm, unchanged: isUndo ? `csm is not in ${path}` : `csm is in ${path} already` });
   },
 });
+
+interface SettingsChange {
+  path: string;
+  change(settings: Record<string, unknown>): unknown;
+  /** Is asked once, when the change has been shown. */
+  confirm(): Promise<boolean>;
+  /** What is said when there is nothing to change. */
+  unchanged: string;
+}
+
+/** How often others may write the file while it is being replaced. */
+const maxTries = 20;
+
+/** Shows the change, asks, and makes it to what the file says after the answer: claude and its user go on writing meanwhile. */
+export async function changeSettings(
+  { sys, out, tell, paint }: Pick<App, "sys" | "out" | "tell" | "paint">,
+  { path, change, confirm, unchanged }: SettingsChange,
+): Promise<void> {
+  const plan = () => {
+    const before = readSettingsText(sys, path);
+    const settings = parseSettings(path, before ?? "");
+    const after = render(change(settings), before ?? "");
+    return { before, after, isDone: isSame(settings, after) };
+  };
+  const shown = plan();
+  if (shown.isDone) return out(unchanged);
+  const lines = renderDiff(shown.before ?? "", shown.after).map((line) => paint(colors[line[0] ?? " "] ?? "dim", line));
+  out([`${path}:`, ...lines].join("\n"));
+  if (!(await confirm())) return;
+  const backup = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    const { before, after, isDone } = plan();
+    if (isDone) return out(unchanged);
+    const hasBackup = before !== undefined && before !== "";
+    if (hasBackup) sys.writePrivate(backup, before);
+    if (!sys.replaceText(path, before, after)) continue;
+    const since = before === shown.before ? "" : ", with what was written there meanwhile";
+    return createLog({ sys, tell }).success(
+      `csm: changed ${path}${since}${hasBackup ? `; as it was: ${backup}` : ""}; sessions that start from now on use it`,
+    );
+  }
+  throw new UserError(`${path} is being written all the time`, "nothing was changed; try again");
+}
+
+/** Undefined where there is none; what is there and cannot be read must not be taken for empty. */
+function readSettingsText(sys: Sys, path: string): string | undefined {
+  const text = sys.readText(path);
+  if (text === undefined && sys.entryKind(path) !== undefined)
+    throw new UserError(`${path} cannot be read`, "is it a file of yours? nothing was changed");
+  return text;
+}
 
 const colors: Readonly<Record<string, "green" | "red">> = { "+": "green", "-": "red" };
 

@@ -1,7 +1,6 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, rmSync } from "node:fs";
-import { dirname } from "node:path";
-import { makePrivateDir } from "./sys-files.ts";
+import { chmodSync, rmSync, statSync } from "node:fs";
+import { attempt, createPrivate } from "./sys-files.ts";
 
 /** Tables of a cache; a file of another version is thrown away, so a change of the schema needs no migration. */
 export interface CacheSchema {
@@ -34,8 +33,7 @@ export function openCache(path: string, schema: CacheSchema): Database {
 const busyTimeoutMs = 5000;
 
 function openFile(path: string, schema: CacheSchema): Database {
-  makePrivateDir(dirname(path));
-  const database = new Database(path, { create: true, readwrite: true });
+  const database = openPrivate(path);
   try {
     database.run(`PRAGMA busy_timeout = ${schema.busyTimeoutMs ?? busyTimeoutMs}`);
     if (schema.isExpendable === true) database.run("PRAGMA synchronous = OFF");
@@ -48,6 +46,15 @@ function openFile(path: string, schema: CacheSchema): Database {
     database.close();
     throw error;
   }
+}
+
+/** SQLite makes its files readable for all, and those beside the first with the mode of that. */
+function openPrivate(path: string): Database {
+  // Never opened where it is there: closing it again would give up the locks that this process holds on it.
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
+  if (mode === undefined) createPrivate(path, "");
+  else if ((mode & 0o077) !== 0) attempt(() => chmodSync(path, 0o600));
+  return new Database(path, { create: true, readwrite: true });
 }
 
 function prepare(database: Database, schema: CacheSchema): Database {
@@ -63,7 +70,6 @@ function prepare(database: Database, schema: CacheSchema): Database {
       database.run(`PRAGMA user_version = ${schema.version}`);
     })
     .immediate();
-  if (database.filename !== "" && database.filename !== ":memory:") chmodSync(database.filename, 0o600);
   return database;
 }
 
@@ -84,8 +90,7 @@ function discard(path: string): boolean {
  * give back any more is given back by the garbage collector.
  */
 export function takeLock(path: string): (() => void) | undefined {
-  makePrivateDir(dirname(path));
-  const database = new Database(path, { create: true, readwrite: true });
+  const database = openPrivate(path);
   try {
     database.run("BEGIN EXCLUSIVE");
   } catch (error) {

@@ -94,7 +94,7 @@ async function checkSessionFile(probe: Probe, seen: Seen): Promise<void> {
   const { text, file, word } = await pollSession(probe, "idle");
   seen.status = { ...seen.status, ...given("idle", word) };
   const owner = await readProcess(box.sys, probe.target.pid);
-  tell("session_file", judgeSessionFile({ text, file, isOwner: file !== undefined && isOwner(owner, file), sessionId: probe.id }));
+  tell("session_file", judgeSessionFile({ text, file, isOwner: file !== undefined && isOwner(box.sys, owner, file), sessionId: probe.id }));
 }
 
 const given = <K extends string>(key: K, word: string | undefined): Words<K> => (word === undefined ? {} : { [key]: word }) as Words<K>;

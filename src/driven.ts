@@ -1,6 +1,7 @@
 import { UserError } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
 import { drivenDir } from "./paths.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import { openRecords, type Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -89,10 +90,14 @@ export function defaultName(cwd: string, sessionId: string): string {
 }
 
 /** By the session's name; broken ones are named, not fatal. */
-export const createDrivenStore = (sys: Sys): Records<Driven> =>
-  openRecords<Driven>(sys, {
-    dir: drivenDir(sys),
+export function createDrivenStore(sys: Sys): Records<Driven> {
+  const dir = drivenDir(sys);
+  // Who uses no csd is not told of a folder that it would not use.
+  if (sys.isDirectory(dir)) requireOwnFolder(sys, dir);
+  return openRecords<Driven>(sys, {
+    dir,
     decode: parseDriven,
     encode: (driven) => JSON.stringify({ ...driven, version: 1 }, null, 2),
     hint: (name) => `remove it with: csd kill ${name}`,
   });
+}

@@ -1,31 +1,53 @@
-import { channelDir } from "./channel.ts";
 import { checkName, type Driven } from "./driven.ts";
 import { type Driver, trackedTarget } from "./driver.ts";
+import { forgetName, readRecord, waitForRecord } from "./driver-names.ts";
 import { UserError } from "./errors.ts";
-import { readProcess } from "./process.ts";
+import { isSameProcess, type ProcessStart, readProcess, startTime } from "./process.ts";
+import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
 const endTimeoutMs = 5000;
 const stepMs = 20;
 
-/** Ends exactly this session, waits until its process is gone, and forgets it. A name that nothing has is no error. */
+/**
+ * Ends exactly this session, waits until its process is gone, and forgets it; where that fails the record stays. A name that
+ * nothing has is no error.
+ */
 export async function killSession(driver: Driver, name: string): Promise<void> {
   checkName(name);
   const { sys, store } = driver;
-  let driven: Driven | undefined;
-  try {
-    driven = store.read(name);
-  } catch {
-    // A broken record names no pane: only a session of exactly this name can be meant.
-  }
+  await waitForRecord(driver, name);
+  // A broken record names no pane: only a session of exactly this name can be meant.
+  const driven = readRecord(store, name);
+  const recorded = driven === undefined ? undefined : await readRecorded(sys, driven);
+  const closing = closePane(sys, name, driven);
+  // tmux may be gone or hang, and its socket be removed: what the record says of the process is enough.
+  const shown = await (driven?.pid === undefined ? closing : closing.catch(() => undefined));
+  if (recorded !== undefined && shown === undefined) sys.signal(recorded.pid, "SIGHUP");
+  for (const owner of [shown, recorded]) if (owner !== undefined) await waitForEnd(sys, name, owner);
+  await forgetName(driver, name, driven);
+}
+
+/** A record is written within seconds of the start of its process. */
+const startToleranceMs = 60_000;
+
+/** The process that the record means, while it lives, and no later one with its number. */
+async function readRecorded(sys: Sys, driven: Driven): Promise<ProcessStart | undefined> {
+  const owner = driven.pid === undefined ? undefined : await readProcess(sys, driven.pid);
+  if (owner === undefined) return undefined;
+  if (driven.process_start !== undefined) return owner.start === driven.process_start ? owner : undefined;
+  const startedAt = owner.startedAt ?? startTime(sys, owner.start) ?? 0;
+  return Math.abs(startedAt - driven.created * 1000) < startToleranceMs ? owner : undefined;
+}
+
+/** Claude's process, when tmux has closed the session that it is in. */
+async function closePane(sys: Sys, name: string, driven: Driven | undefined): Promise<ProcessStart | undefined> {
   const tmux = createTmux(sys, driven?.socket);
   const pane = await tmux.pane(driven === undefined ? `=${name}:` : trackedTarget(sys, driven).pane);
-  if (pane !== undefined && isMeant(pane, driven)) {
-    await tmux.kill(pane.sessionId);
-    await waitForEnd(driver, name, pane.pid);
-  }
-  store.remove(name);
-  sys.remove(channelDir(sys, name));
+  if (pane === undefined || !isMeant(pane, driven)) return undefined;
+  const owner = await readProcess(sys, pane.pid);
+  await tmux.kill(pane.sessionId);
+  return owner;
 }
 
 /** A pane id that a later server gave to somebody else is not ours to end. */
@@ -33,16 +55,15 @@ const isMeant = (pane: Pane, driven: Driven | undefined): boolean =>
   (driven?.server_pid === undefined || driven.server_pid === pane.serverPid) && (driven?.pid === undefined || driven.pid === pane.pid);
 
 /** claude writes its last lines on SIGHUP; a process that ignores it is killed. */
-async function waitForEnd({ sys }: Driver, name: string, pid: number): Promise<void> {
-  const before = await readProcess(sys, pid);
-  const isAlive = async () => before !== undefined && (await readProcess(sys, pid))?.start === before.start;
-  for (const ending of ["SIGHUP", "SIGKILL"] as const) {
-    const deadline = sys.now() + endTimeoutMs;
-    while (sys.now() < deadline) {
-      if (!(await isAlive())) return;
-      await sys.sleep(stepMs);
-    }
-    if (ending === "SIGHUP") sys.signal(pid, "SIGKILL");
-  }
+async function waitForEnd(sys: Sys, name: string, owner: ProcessStart): Promise<void> {
+  const { pid } = owner;
+  const isGone = async () => {
+    const now = await readProcess(sys, pid);
+    return now === undefined || !isSameProcess(now, owner) || undefined;
+  };
+  const waitUntilGone = () => until(sys, sys.now() + endTimeoutMs, stepMs, isGone);
+  if (await waitUntilGone()) return;
+  sys.signal(pid, "SIGKILL");
+  if (await waitUntilGone()) return;
   throw new UserError(`process ${pid} of session "${name}" does not end`, `end it by hand: kill -9 ${pid}`);
 }

@@ -174,7 +174,8 @@ interface View {
   hasGate: boolean;
   /** A turn runs: by the status, or by the screen where none is published. */
   isBusy: boolean;
-  promptAt: number;
+  /** Of the newest prompt in the transcript. */
+  promptId: string | undefined;
 }
 
 async function readView(driver: Driver, target: Target): Promise<View> {
@@ -185,7 +186,7 @@ async function readView(driver: Driver, target: Target): Promise<View> {
   const path = findTranscript(driver.sys, target, session);
   const turn = path === undefined ? undefined : readNewestTurn((bytes) => driver.sys.readTail(path, bytes));
   const isBusy = session?.status === undefined ? screen.isBusy === true : session.status === "busy";
-  return { at, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptAt: turn?.prompt?.at ?? 0 };
+  return { at, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptId: turn?.prompt?.uuid };
 }
 
 async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean): Promise<void> {
@@ -243,7 +244,7 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
     if (told !== undefined) return { receipt: wasBusy ? "accepted" : "turn_started", ...present({ promptId: told.prompt_id }) };
     if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
     const now = await readView(driver, target);
-    if (now.promptAt > before.promptAt) return { receipt: wasBusy ? "accepted" : "turn_started" };
+    if (now.promptId !== undefined && now.promptId !== before.promptId) return { receipt: wasBusy ? "accepted" : "turn_started" };
     const waitedMs = sys.now() - pressedAt;
     const isStill = now.session?.status === before.session?.status && now.session?.statusUpdatedAt === before.session?.statusUpdatedAt;
     const isEmpty = now.input === "" || now.input === undefined;

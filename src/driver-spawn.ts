@@ -6,8 +6,9 @@ import { isSessionId } from "./claude-session.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
 import { checkName, type Driven, defaultName } from "./driven.ts";
-import { type Driver, isRecorded, look, trackedTarget } from "./driver.ts";
+import { type Driver, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
+import { readRecord, takeName } from "./driver-names.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
@@ -16,6 +17,7 @@ import { configDir, transcriptPath } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
 import { printableLine } from "./sanitize.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Tmux } from "./tmux.ts";
 
@@ -89,25 +91,42 @@ interface Spawned {
  * Starts a session and returns when it is ready or shows a gate. On failure, and on Ctrl-C meanwhile, nothing of it stays.
  */
 export async function spawnSession(driver: Driver, options: SpawnOptions): Promise<Spawned> {
-  const { sys, store } = driver;
+  const { sys } = driver;
   const backendName = options.backend ?? "claude";
   const backend = findBackend(backendName);
   const posture = choosePosture(options);
   const cwd = resolveFolder(sys, options.cwd ?? sys.cwd);
   const { sessionId, name } = chooseNames(sys, options, cwd);
-  await refuseTaken(driver, name);
   const path = backend.find(sys);
-  const version = readVersion(sys, path);
-
   const config = configDir(sys);
   const jsonlPath = transcriptPath(config, cwd, sessionId);
   if (options.resumeId !== undefined && sys.modifiedAt(jsonlPath) === undefined)
     throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
+  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`);
+  const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings);
+  const release = await takeName(driver, name);
+  try {
+    const wanted = {
+      ...{ name, session_id: sessionId, cwd, backend: backendName, backend_path: path, jsonl_path: jsonlPath },
+      ...{ permission_mode: posture.mode, config_dir: config },
+    };
+    const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
+    return await startSession(driver, wanted, args, { isTrusted: options.isTrusted === true || posture.isYolo, isBypass });
+  } finally {
+    release();
+  }
+}
+
+type Wanted = Omit<Driven, "created"> & { backend_path: string };
+
+/** The name is ours. */
+async function startSession(driver: Driver, wanted: Wanted, args: string[], options: StartOptions): Promise<Spawned> {
+  const { sys, store } = driver;
+  const { name, cwd, backend_path: path } = wanted;
+  const version = readVersion(sys, path);
   const tmux = createTmux(sys);
   const channel = openChannelDir(sys, name);
   const environment = channelEnv(sys, channel);
-  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`);
-  const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings);
   const launch = createLaunch(sys, path, args, cwd, environment);
   const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath), () => sys.remove(channel)];
   const undoAll = async () => {
@@ -119,25 +138,21 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     undo.push(() => tmux.kill(pane.sessionId));
     const owner = await readProcess(sys, pane.pid);
     const driven: Driven = {
-      ...{ name, session_id: sessionId, cwd, backend: backendName, backend_path: path, jsonl_path: jsonlPath },
-      ...{ permission_mode: posture.mode, created: Math.floor(sys.now() / 1000), config_dir: config },
+      ...{ ...wanted, created: Math.floor(sys.now() / 1000) },
       ...{ socket: pane.socketPath, server_pid: pane.serverPid, tmux_session: pane.sessionId, pane: pane.paneId, pid: pane.pid },
       ...present({ process_start: owner?.start }),
       has_editor: "VISUAL" in environment,
     };
     store.write(name, driven);
     undo.push(() => store.remove(name));
-    const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
-    await waitForStart(driver, driven, createTmux(sys, pane.socketPath), {
-      isTrusted: options.isTrusted === true || posture.isYolo,
-      isBypass,
-    });
+    await waitForStart(driver, driven, createTmux(sys, pane.socketPath), options);
     const backendVersion = await version;
-    const complete = backendVersion === undefined ? driven : { ...driven, backend_version: backendVersion };
+    const complete = { ...driven, ...present({ backend_version: backendVersion }) };
+    if (readRecord(store, name)?.pid !== driven.pid) throw new UserError(`session "${name}" was ended while it started`);
     store.write(name, complete);
     await tmux.setRemain(pane.paneId, false);
     const examination = readExamination(sys, backendVersion, path);
-    return { driven: complete, warning: versionWarning(backendName, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
+    return { driven: complete, warning: versionWarning(wanted.backend, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
   } catch (error) {
     await undoAll();
     throw error;
@@ -164,6 +179,7 @@ function chooseNames(sys: Sys, options: SpawnOptions, cwd: string): { sessionId:
 /** Empty, with the folder that the hooks watch: one that came later would go unseen. */
 function openChannelDir(sys: Sys, name: string): string {
   const channel = channelDir(sys, name);
+  requireOwnFolder(sys, channel);
   sys.remove(channel);
   sys.makePrivateDir(join(channel, "gates"));
   return channel;
@@ -182,20 +198,6 @@ function resolveFolder(sys: Sys, cwd: string): string {
   const real = sys.realPath(cwd);
   if (real === undefined || !sys.isDirectory(real)) throw new UserError(`no such folder: ${cwd}`, "give an existing one with --cwd");
   return real;
-}
-
-/** The name of a session that has ended is free. */
-async function refuseTaken(driver: Driver, name: string): Promise<void> {
-  let tracked: Driven | undefined;
-  try {
-    tracked = driver.store.read(name);
-  } catch {
-    // A broken file is replaced; tmux still refuses the name of a live session.
-    return;
-  }
-  if (tracked?.pid === undefined) return;
-  if (isRecorded(await readProcess(driver.sys, tracked.pid), tracked))
-    throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
 }
 
 async function readVersion(sys: Sys, path: string): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import { replaceProcess } from "./exec.ts";
 import { channelVariable, editorVariable } from "./program.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 
 export const promptPath = (dir: string): string => join(dir, "prompt");
@@ -15,6 +16,7 @@ export async function runEditor(sys: Sys, args: readonly string[]): Promise<numb
   const dir = sys.env[channelVariable];
   const file = args.at(-1) ?? "";
   if (dir !== undefined && sys.readText(requestPath(dir)) !== undefined) {
+    requireOwnFolder(sys, dir);
     const prompt = sys.readText(promptPath(dir));
     // Only the draft of a prompt is ours to replace, never a plan or a commit message.
     if (prompt !== undefined && /^claude-prompt-/.test(basename(file))) {

@@ -4,6 +4,7 @@ import { isSessionId } from "./claude-session.ts";
 import { hasShape, parseRecord, present, shape } from "./json.ts";
 import { csmDir } from "./paths.ts";
 import { readBootTime, readProcess } from "./process.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import { openRecords, type Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -78,12 +79,16 @@ export interface LaunchRecord {
 type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
 
 /** Broken ones are passed over. */
-const openLaunches = (sys: Sys): Records<LaunchRecord> =>
-  openRecords<LaunchRecord>(sys, {
-    dir: join(csmDir(sys), "launches"),
+function openLaunches(sys: Sys): Records<LaunchRecord> {
+  const dir = join(csmDir(sys), "launches");
+  // Their words are given to claude again.
+  requireOwnFolder(sys, dir);
+  return openRecords<LaunchRecord>(sys, {
+    dir,
     decode: parseLaunch,
     encode: (record) => JSON.stringify({ version: 1, ...record }, null, 2),
   });
+}
 
 export const readLaunches = (sys: Sys): LaunchRecord[] => openLaunches(sys).list().records;
 

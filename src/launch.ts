@@ -1,9 +1,10 @@
-import { basename, delimiter, isAbsolute, join } from "node:path";
+import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
 import { present } from "./json.ts";
 import { launchDir } from "./paths.ts";
 import { launchWord } from "./program.ts";
+import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 
 /** The claude to start: `$CLAUDE_SMART_CLAUDE_BIN`, else the first one on PATH that is not this program. */
@@ -121,9 +122,35 @@ export function createLaunch(
 ): { argv: string[]; filePath: string } {
   const env = Object.entries(sys.env).filter((entry): entry is [string, string] => entry[1] !== undefined && !isNestedMark(entry[0]));
   const spec: LaunchSpec = { path, args, cwd, env: { ...Object.fromEntries(env), ...extraEnv } };
-  const filePath = join(launchDir(sys), `${sys.randomId()}.json`);
+  const dir = launchDir(sys);
+  requireOwnFolder(sys, dir);
+  const filePath = join(dir, `${sys.pid}.${hostOf(sys)}.${sys.randomId()}.json`);
   sys.writePrivate(filePath, JSON.stringify(spec));
   return { argv: [sys.execPath, "csd", launchWord, filePath], filePath };
+}
+
+const hostOf = (sys: Sys): string => sys.hostname().replace(/[^\w-]/g, "_");
+
+/** A pane reads its file within moments of its making. */
+const launchMs = 60_000;
+
+/** Removes what a csd or csm that was killed has left: its environment must not stay on disk. Never fails. */
+export function removeOldLaunches(sys: Sys): void {
+  try {
+    const dir = launchDir(sys);
+    const files = sys.list(dir);
+    if (files.length > 0) requireOwnFolder(sys, dir);
+    for (const file of files) if (isLeft(sys, dir, file)) sys.remove(join(dir, file));
+  } catch {
+    // A folder that is not ours, or may not be changed: nothing is used from it either.
+  }
+}
+
+/** Its maker is gone; of one on another host that shares the folder only the time tells. */
+function isLeft(sys: Sys, dir: string, file: string): boolean {
+  const [, pid, host] = /^(\d+)\.([\w-]+)\./.exec(file) ?? [];
+  if (pid !== undefined && host === hostOf(sys) && !sys.signal(Number(pid), 0)) return true;
+  return Math.abs(sys.now() - (sys.modifiedAt(join(dir, file)) ?? 0)) > launchMs;
 }
 
 /** Names that the terminal in the pane decides, whatever the caller's were. */
@@ -131,6 +158,7 @@ const paneNames = ["TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VE
 
 /** Runs in the pane: reads the launch file, removes it, and becomes claude with the caller's environment. */
 export async function runLaunch(sys: Sys, filePath: string): Promise<number> {
+  requireOwnFolder(sys, dirname(filePath));
   const text = sys.readText(filePath);
   if (text === undefined) throw new UserError(`no launch file ${filePath}`, "it is used once; start the session again", exitCode.usage);
   sys.remove(filePath);

@@ -4,8 +4,8 @@ import { isRecorded } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { configDir, drivenDir } from "./paths.ts";
-import { type ProcessStart, readProcesses } from "./process.ts";
-import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProcessTable, startTime } from "./process-table.ts";
+import { type ProcessStart, readProcesses, startTime } from "./process.ts";
+import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProcessTable } from "./process-table.ts";
 import type { Whereabouts } from "./session.ts";
 import { isOwner } from "./session-file.ts";
 import { openSessionFiles } from "./sessions.ts";
@@ -124,7 +124,7 @@ interface Known {
 function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Profile }, known: Known): Entry {
   const owner = known.processes.get(file.pid);
   const common = { pid: file.pid, file, profile };
-  if (isOwner(owner, file) && !known.isForeign(file)) {
+  if (isOwner(sys, owner, file) && !known.isForeign(file)) {
     const driven = known.drivenByPid.get(file.pid);
     return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...present({ driven }) };
   }

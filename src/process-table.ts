@@ -1,5 +1,5 @@
 import { present } from "./json.ts";
-import { type ProcessStart, parseStat, readBootTime } from "./process.ts";
+import { type ProcessStart, parseStat, readBootTime, tickMs } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
 /** One process of this machine, as every scan tells of it. */
@@ -51,15 +51,6 @@ export function* ancestors(table: ReadonlyMap<number, Pick<ProcessRow, "ppid">>,
     seen.add(current);
     yield current;
   }
-}
-
-/** Linux counts in hundredths of a second since boot, whatever its own clock does. */
-const tickMs = 10;
-
-/** Epoch ms of a start in ticks; undefined off Linux. */
-export function startTime(sys: Sys, start: string): number | undefined {
-  const bootedAt = readBootTime(sys);
-  return bootedAt === undefined ? undefined : bootedAt + Number(start) * tickMs;
 }
 
 /** Whose it is, and its number as the process itself sees it, which differs in a container; Linux only. */

@@ -69,6 +69,15 @@ export function readBootTime(sys: Pick<Sys, "readText">): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
+/** Linux counts in hundredths of a second since boot, whatever its own clock does. */
+export const tickMs = 10;
+
+/** Epoch ms of a start in ticks; undefined off Linux. */
+export function startTime(sys: Pick<Sys, "readText">, start: string): number | undefined {
+  const bootedAt = readBootTime(sys);
+  return bootedAt === undefined ? undefined : bootedAt + Number(start) * tickMs;
+}
+
 /** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
 export const nearMs = 2000;
 export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {

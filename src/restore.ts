@@ -1,14 +1,17 @@
+import { join } from "node:path";
+import { openClaims } from "./claim.ts";
 import { type FlagTable, planResume } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
 import type { Driven } from "./driven.ts";
-import { createDriver } from "./driver.ts";
+import { createDriver, isRecorded } from "./driver.ts";
+import { readRecord } from "./driver-names.ts";
 import { spawnSession } from "./driver-spawn.ts";
-import { UserError } from "./errors.ts";
+import type { UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { createLaunch } from "./launch.ts";
 import { type LaunchRecord, readBoot, readLaunches, rememberEnd, rememberLaunch } from "./launch-record.ts";
-import { findTranscript } from "./paths.ts";
-import { readProcesses } from "./process.ts";
+import { csmDir, findTranscript } from "./paths.ts";
+import { readProcess, readProcesses } from "./process.ts";
 import { profileEnv } from "./profiles.ts";
 import { channelVariable } from "./program.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
@@ -102,40 +105,74 @@ export type Outcome =
 export type TmuxPlace = { kind: "session" | "window"; name: string };
 
 /** Opens a conversation in tmux and returns when it is ready or asks something; never a second time. */
-export async function openSession(sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> {
-  const open = await findOpen(sys, session);
-  if (open !== undefined) return { outcome: "open already", pid: open.pid };
+export const openSession = (sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> =>
+  openOnce(sys, session, () => startSession(sys, session, flags, place));
+
+/** A session of csd comes back under its name, so that scripts go on driving it. */
+export const openDriven = (sys: Sys, session: Resumable, driven: Driven): Promise<Outcome> =>
+  openOnce(sys, session, () => respawn(sys, session, driven));
+
+/** Longer than any start is waited for. */
+const claimMs = 60_000;
+const claimStepMs = 100;
+
+/** Of several csm that want to open a conversation, one does; the others then find it open. What goes wrong is told, never thrown. */
+async function openOnce(sys: Sys, session: Resumable, open: () => Promise<Outcome>): Promise<Outcome> {
+  const claims = openClaims(sys, join(csmDir(sys), "opening"));
+  try {
+    const release = await until(sys, sys.now() + claimMs, claimStepMs, () => claims.take(session.sessionId));
+    if (release === undefined) return { outcome: "failed", reason: "another csm has been opening it for a minute" };
+    try {
+      const pid = await findOpenPid(sys, session);
+      return pid === undefined ? await open() : { outcome: "open already", pid };
+    } finally {
+      release();
+    }
+  } catch (error) {
+    const { message, hint } = error as Error & Pick<UserError, "hint">;
+    return { outcome: "failed", reason: hint === undefined ? message : `${message}; ${hint}` };
+  }
+}
+
+async function startSession(sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> {
   const { args, env } = planCommand(sys, session, flags);
   // What csd or csm said to a session that this one may run in is not meant for the new one.
   const own = { ...sys.env, ...env, [channelVariable]: undefined, CSM_MANAGED: undefined };
   const launch = createLaunch({ ...sys, env: own }, sys.execPath, args, session.cwd, {});
-  const tmux = createTmux(sys);
-  const size = { width: 220, height: 50 };
-  const wanted = { name: place.name, cwd: session.cwd, argv: launch.argv };
   try {
-    const pane = place.kind === "window" ? await tmux.openWindow(wanted) : await tmux.create({ ...wanted, ...size });
+    const pane = await openPane(createTmux(sys), session, place, launch.argv);
     return await waitForStart(sys, session, createTmux(sys, pane.socketPath), pane, place);
   } finally {
     sys.remove(launch.filePath);
   }
 }
 
-/** A session of csd comes back under its name, so that scripts go on driving it. */
-export async function openDriven(sys: Sys, session: Resumable, driven: Driven): Promise<Outcome> {
-  const open = await findOpen(sys, session);
-  if (open !== undefined) return { outcome: "open already", pid: open.pid };
+/** Another csm may have given the name away since it was chosen. */
+async function openPane(tmux: Tmux, { cwd, sessionId }: Resumable, { kind, name }: TmuxPlace, argv: string[]): Promise<Pane> {
+  if (kind === "window") return tmux.openWindow({ name, cwd, argv });
+  const wanted = { name, cwd, argv, width: 220, height: 50 };
+  const longer = `${name}-${sessionId.slice(0, 8)}`;
+  try {
+    return await tmux.create(wanted);
+  } catch (error) {
+    if (!(await tmux.list()).some(({ sessionName }) => sessionName === name)) throw error;
+    return tmux.create({ ...wanted, name: longer });
+  }
+}
+
+async function respawn(sys: Sys, session: Resumable, driven: Driven): Promise<Outcome> {
   const { env } = planCommand(sys, session, new Map());
   const mode = driven.permission_mode === null ? {} : { permissionMode: driven.permission_mode };
-  try {
-    const options = { name: driven.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
-    const spawned = await spawnSession(createDriver({ ...sys, env: { ...sys.env, ...env } }), options);
-    await rememberDriven(sys, session, spawned.driven);
-    const pane = await createTmux(sys, spawned.driven.socket).pane(spawned.driven.pane ?? "");
-    return pane === undefined ? { outcome: "failed", reason: "it ended at its start" } : { outcome: "running", pane };
-  } catch (error) {
-    if (error instanceof UserError) return { outcome: "failed", reason: error.message };
-    throw error;
-  }
+  const options = { name: driven.name, cwd: session.cwd, resumeId: session.sessionId, ...mode };
+  const driver = createDriver({ ...sys, env: { ...sys.env, ...env } });
+  // A dialog of its start may be up, and claude's own file not there yet.
+  const now = readRecord(driver.store, driven.name);
+  if (now?.pid !== undefined && now.session_id === session.sessionId && isRecorded(await readProcess(sys, now.pid), now))
+    return { outcome: "open already", pid: now.pid };
+  const spawned = await spawnSession(driver, options);
+  await rememberDriven(sys, session, spawned.driven);
+  const pane = await createTmux(sys, spawned.driven.socket).pane(spawned.driven.pane ?? "");
+  return pane === undefined ? { outcome: "failed", reason: "it ended at its start" } : { outcome: "running", pane };
 }
 
 /** So that the file of the earlier run has no say any more. How this run ends is for csd to know, whose file goes with it. */
@@ -143,6 +180,18 @@ async function rememberDriven(sys: Sys, { sessionId, cwd, configDir }: Resumable
   if (pid === undefined) return;
   await rememberLaunch(sys, { sessionId, cwd, configDir, args: [], pid });
   rememberEnd(sys, pid, "exit");
+}
+
+/** Claude's own file tells it, or, while a dialog of its start is up, the record of its csm. */
+async function findOpenPid(sys: Sys, session: Resumable): Promise<number | undefined> {
+  const open = await findOpen(sys, session);
+  if (open !== undefined) return open.pid;
+  const { configDir, profile, sessionId } = session;
+  const records = readLaunches(sys).filter((record) => record.sessionId === sessionId && record.ended === undefined);
+  const runningIds = await readRunningIds(sys, records);
+  // One that has gone on to another conversation says so in its file.
+  const told = new Set((await readSessions(sys, [{ dir: configDir, name: profile }])).map(({ file }) => file.pid));
+  return records.find(({ id, pid }) => runningIds.has(id) && !told.has(pid))?.pid;
 }
 
 const findOpen = async (sys: Sys, { configDir, profile, sessionId }: Resumable) =>

@@ -37,7 +37,7 @@ export async function readSessions(sys: Sys, dirs: readonly SessionDir[]): Promi
   );
   const judge = (file: SessionFile): Liveness => {
     if (files.isElsewhere(file)) return "elsewhere";
-    return isOwner(processes.get(file.pid), file) ? "live" : "gone";
+    return isOwner(sys, processes.get(file.pid), file) ? "live" : "gone";
   };
   return found.map(({ file, dir }) => ({ configDir: dir.dir, ...present({ profile: dir.name }), file, liveness: judge(file) }));
 }

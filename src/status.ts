@@ -19,6 +19,8 @@ export interface Signals {
 
 /** What the hooks of a session have told, newest of each kind; times are epoch ms. */
 export interface HookSignals {
+  /** Which one spoke last about the main turn. */
+  last?: "prompt" | "stop" | "failure";
   promptAt?: number;
   /** The turn ended; `background` names what still runs. */
   stop?: { at: number; text: string; background: string[] };
@@ -126,7 +128,7 @@ function workingVerdict({ session, turn, hooks }: Signals, evidence: Evidence): 
   const tools = turn?.pendingTools.map((tool) => tool.name) ?? [];
   // The main turn is over and the session is busy all the same: a sub-agent runs on.
   const isTurnOver = turn?.end === "finished" && turn.at >= (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY);
-  const isMainOver = hooks === undefined ? isTurnOver : lastHook(hooks) === "stop";
+  const isMainOver = hooks === undefined ? isTurnOver : hooks.last === "stop";
   const running = hooks?.stop?.background.length ? hooks.stop.background : ["subagent"];
   return { status: "working", tools, ...(isMainOver ? { background: running } : {}), ...evidence };
 }
@@ -137,7 +139,7 @@ function turnVerdict(signals: Signals, evidence: Evidence, running: string[] = [
   if (hooks !== undefined && isTurnUnderWay(signals))
     return { status: "working", tools: [], ...read("hook", now - (hooks.promptAt ?? now)) };
   // The hook comes 40 ms before the status and up to 0.3 s before the transcript.
-  if (hooks?.stop !== undefined && lastHook(hooks) === "stop" && isBehind(turn, hooks.stop.at))
+  if (hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at))
     return endVerdict(hooks.stop.text, "finished", background, read("hook", now - hooks.stop.at));
   if (turn === undefined || turn.at === 0) return { status: "idle_done", text: "", outcome: "none", ...background, ...evidence };
   if (turn.error !== undefined) return errorVerdict(turn, turn.error, evidence);
@@ -154,20 +156,19 @@ function errorVerdict(turn: Turn, { limit, class: error }: ApiError, evidence: E
   return { status: "limited", text: turn.text, window: limit.window, resets_at: limit.resetsAt ?? null, ...evidence };
 }
 
-/** Which hook spoke last about the main turn. */
-function lastHook(hooks: HookSignals): "prompt" | "stop" | "failure" | undefined {
-  const times = { prompt: hooks.promptAt ?? 0, stop: hooks.stop?.at ?? 0, failure: hooks.failure?.at ?? 0 };
-  const newest = Math.max(...Object.values(times));
-  return newest === 0 ? undefined : (["failure", "stop", "prompt"] as const).find((kind) => times[kind] === newest);
-}
+/** The status follows the hook of a prompt within this time; none follows to one that was stamped by another clock, or refused. */
+const beginMs = 15_000;
 
 /** The prompt hook has run and the status still tells of the time before it: the turn begins. */
-const isTurnUnderWay = ({ session, hooks }: Signals): boolean =>
-  hooks?.promptAt !== undefined && lastHook(hooks) === "prompt" && (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY) < hooks.promptAt;
+const isTurnUnderWay = ({ session, hooks, now }: Signals): boolean =>
+  hooks?.promptAt !== undefined &&
+  hooks.last === "prompt" &&
+  Math.abs(now - hooks.promptAt) < beginMs &&
+  (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY) < hooks.promptAt;
 
 /** The hooks have told the end of a turn that the transcript does not hold yet. */
 export const isTranscriptBehind = ({ turn, hooks }: Signals): boolean =>
-  hooks?.stop !== undefined && lastHook(hooks) === "stop" && isBehind(turn, hooks.stop.at);
+  hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at);
 
 const isBehind = (turn: Turn | undefined, at: number): boolean => turn?.end === undefined || turn.at < at - stampToleranceMs;
 
@@ -188,10 +189,12 @@ const stampToleranceMs = 150;
 /** True while the session has just turned idle and nothing tells yet how its turn ended. */
 export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolean {
   const since = session?.statusUpdatedAt;
-  if ((session?.status !== "idle" && session?.status !== "shell") || since === undefined || now - since > transcriptLagMs) return false;
+  if ((session?.status !== "idle" && session?.status !== "shell") || since === undefined) return false;
+  // A stamp of the future is one of before the clock was set back.
+  if (Math.abs(now - since) > transcriptLagMs) return false;
   // With hooks, a turn that was stopped is told whole, and one that never began is known not to be; a turn without any hook
   // means that they are switched off.
-  if (hooks !== undefined && (lastHook(hooks) === "stop" || (lastHook(hooks) === undefined && !hasBegun(turn)))) return false;
+  if (hooks !== undefined && (hooks.last === "stop" || (hooks.last === undefined && !hasBegun(turn)))) return false;
   // The notice of an interruption is stamped with the key, up to 0.2 s before the status.
   const isInterrupted = turn?.end === "interrupted" && turn.at >= Math.max(since - transcriptLagMs, hooks?.promptAt ?? 0);
   return !isInterrupted && isBehind(turn, since);

@@ -1,6 +1,7 @@
 import {
   accessSync,
   chmodSync,
+  chownSync,
   closeSync,
   constants,
   copyFileSync,
@@ -192,6 +193,32 @@ export function writePrivate(path: string, text: string): void {
   }
 }
 
+/**
+ * Replaces a file of the user's, which keeps its mode; a new one is for this user only. False, and nothing is changed, when by now
+ * it says something else than `before`, where undefined stands for no file.
+ */
+export function replaceText(path: string, before: string | undefined, text: string): boolean {
+  const stat = attempt(() => statSync(path, { throwIfNoEntry: false }));
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    rmSync(temporary, { force: true });
+    writeDurably(temporary, text, "wx");
+    if (stat !== undefined) keepOwner(temporary, stat);
+    // Looked at last, so that between this and the new text there is only the rename.
+    if (readText(path) !== before) return false;
+    renameSync(temporary, path);
+    return true;
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+function keepOwner(path: string, { uid, gid, mode }: Stats): void {
+  // Only root may give a file away, and only root is asked to: under sudo the user must be able to read it after.
+  if (uid !== process.getuid?.()) attempt(() => chownSync(path, uid, gid));
+  chmodSync(path, mode & 0o777);
+}
+
 export function createPrivate(path: string, text: string): boolean {
   makePrivateDir(dirname(path));
   try {
@@ -283,10 +310,23 @@ export function watchPaths(paths: readonly string[]): Watch {
 
 type EntryKind = "file" | "folder" | "link" | "other";
 
+/** Whose an entry is and who may write it; `mode` with the sticky bit. */
+export interface Owner {
+  kind: EntryKind;
+  uid: number;
+  gid: number;
+  mode: number;
+}
+
+const kindOf = (stat: Stats): EntryKind =>
+  stat.isSymbolicLink() ? "link" : stat.isDirectory() ? "folder" : stat.isFile() ? "file" : "other";
+
 /** Links, and moving what lies in a folder. What is moved is never overwritten by these alone: the caller asks first. */
 export interface LinkFiles {
   /** What stands at the path itself, a link not followed; undefined when nothing does. */
   entryKind(path: string): EntryKind | undefined;
+  /** Of a link itself. */
+  owner(path: string): Owner | undefined;
   /** Where a link leads, as it is written; undefined when it is none. */
   readLink(path: string): string | undefined;
   /** Fails when something stands at `path`. */
@@ -301,10 +341,10 @@ export interface LinkFiles {
 }
 
 export const linkFiles: LinkFiles = {
-  entryKind: (path) => {
+  entryKind: (path) => linkFiles.owner(path)?.kind,
+  owner: (path) => {
     const stat = attempt(() => lstatSync(path, { throwIfNoEntry: false }));
-    if (stat === undefined) return undefined;
-    return stat.isSymbolicLink() ? "link" : stat.isDirectory() ? "folder" : stat.isFile() ? "file" : "other";
+    return stat === undefined ? undefined : { kind: kindOf(stat), uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
   },
   readLink: (path) => attempt(() => readlinkSync(path)),
   createLink: (target, path) => symlinkSync(target, path),

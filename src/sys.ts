@@ -22,6 +22,7 @@ import {
   readInto,
   readTail,
   readText,
+  replaceText,
   type Watch,
   watchPaths,
   writePrivate,
@@ -93,6 +94,8 @@ export interface Sys extends LinkFiles {
   openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
+  /** For a file of the user's, which keeps its mode; false when it says something else than `before` by now. */
+  replaceText(path: string, before: string | undefined, text: string): boolean;
   /** Fails when the file is there already: the way to take a name. */
   createPrivate(path: string, text: string): boolean;
   /** For this user only; one that is there keeps its mode. */
@@ -156,6 +159,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     identify,
     openFile,
     writePrivate,
+    replaceText,
     createPrivate,
     makePrivateDir,
     appendPrivate,

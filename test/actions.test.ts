@@ -87,5 +87,7 @@ test("stop ends the process that was shown, and no later one with its number", a
 });
 
 test("stop ends csd's own as csd kill does", async () => {
-  expect(await act("stop", { ...idle, driver: "fix" }, {}).outcome).toMatch(/"-S","\/tmp\/csd","list-panes","-t","%9"/);
+  const { outcome, sys } = act("stop", { ...idle, driver: "fix" }, {});
+  expect(await outcome).toBe('process 7 of session "fix" does not end');
+  expect(() => sys.done()).toThrow(/"-S","\/tmp\/csd","list-panes","-t","%9"/);
 });

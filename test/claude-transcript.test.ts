@@ -355,6 +355,40 @@ describe("the newest turn", () => {
       },
     ],
     [
+      "a turn that ended after the clock was set back has ended",
+      [
+        user(59, "one"),
+        assistant(58, "m1", [tool("a", "Read")], "tool_use"),
+        user(2, [answer("a")]),
+        assistant(3, "m2", [text("Done.")]),
+        done(4),
+      ],
+      {
+        prompt: { text: "one", uuid: "u59", at: time(59) },
+        model: "opus",
+        stopReason: "end_turn",
+        pendingTools: [],
+        text: "Done.",
+        end: "finished",
+        at: time(4),
+      },
+    ],
+    [
+      "a prompt after the clock was set back is the newest one",
+      [user(50, "one"), assistant(51, "m1", [text("Old.")]), done(52), user(4, "two")],
+      { prompt: { text: "two", uuid: "u4", at: time(4) }, model: "opus", pendingTools: [], text: "", at: time(4) },
+    ],
+    [
+      "also where nothing tells the end of the turn before",
+      [user(50, "one"), assistant(51, "m1", [text("Old.")]), user(50.5, "two")],
+      { prompt: { text: "two", uuid: "u50.5", at: time(50.5) }, model: "opus", pendingTools: [], text: "", at: time(50.5) },
+    ],
+    [
+      "and where the prompt of that turn was not read",
+      [assistant(40, "m0", [tool("a", "Read")], "tool_use"), assistant(51, "m1", [text("Old.")]), user(4, "two")],
+      { prompt: { text: "two", uuid: "u4", at: time(4) }, model: "opus", pendingTools: [], text: "", at: time(4) },
+    ],
+    [
       "an interruption stays one when the line of the turn's end follows",
       [user(1, "one"), user(2, "[Request interrupted by user]"), done(3)],
       { prompt: { text: "one", uuid: "u1", at: time(1) }, pendingTools: [], text: "", end: "interrupted", at: time(3) },

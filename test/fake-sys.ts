@@ -105,6 +105,11 @@ export function createFakeSys(given: Given = {}): FakeSys {
       },
       close() {},
     }),
+    replaceText(path, before, text) {
+      if (files.get(path) !== before) return false;
+      put(path, text);
+      return true;
+    },
     createPrivate(path, text) {
       if (files.has(path)) return false;
       put(path, text);
@@ -123,6 +128,10 @@ export function createFakeSys(given: Given = {}): FakeSys {
     isDirectory,
     // No links here: tests of what moves and links use a real folder.
     entryKind: (path) => (files.has(path) ? "file" : isDirectory(path) ? "folder" : undefined),
+    owner(path) {
+      const kind = sys.entryKind(path);
+      return kind === undefined ? undefined : { kind, uid: sys.uid, gid: sys.uid, mode: 0o700 };
+    },
     readLink: () => undefined,
     createLink: () => undefined,
     rename(from, to) {

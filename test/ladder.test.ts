@@ -20,7 +20,7 @@ const rungs: [name: string, files: string][] = [
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table foreground tty paths session-file
-     sessions statusline-record statusline tail store tmux git`,
+     sessions statusline-record statusline tail store tmux git claim state-folder`,
   ],
   [
     "profiles and settings",
@@ -29,25 +29,25 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar launch driven panes doctor-memory channel hook-run editor-run driver observe watch driver-keys
-     driver-reply driver-spawn driver-kill driver-prompt driver-run meter transcripts conversations picker
-     launch-picker`,
+    `sidecar doctor-memory meter transcripts conversations picker launch driven panes channel hook-run editor-run
+     driver observe watch driver-keys driver-reply driver-prompt launch-picker driver-names driver-spawn
+     driver-kill driver-run`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
     "limits and life",
-    `journal handoff limit-read launch-plan notify reap launch-record relaunch-act relaunch account-choice launcher
-     restore-plan restore limit-hook`,
+    `journal handoff limit-read notify reap launch-plan launch-record relaunch-act relaunch account-choice launcher
+     restore-plan limit-hook restore`,
   ],
-  ["watching", "monitor-roster monitor-follow monitor-gauge monitor actions dashboard demo-fleet cost-scan cost-worker cost"],
+  ["watching", "monitor-gauge cost-scan cost-worker cost monitor-roster monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
-    `cmd-record log cmd-run cmd-ls cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-usage cmd-current-usage
-     cmd-pick-account cmd-hub cmd-newuuid cmd-completions cmd-log cmd-hook cmd-setup cmd-profiles cmd-profiles-edit
-     cmd-profiles-change cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-csd-json cmd-csd-spawn
-     cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait cmd-csd-run cmd-csd-tail cmd-csd-attach cmd-csd-ps
-     cmd-csd-kill cmd-csd-doctor cmd-watch cmd-top cmd-reap cmd-restore cmd-cost cmd-demo commands help`,
+    `cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-run
+     cmd-ls cmd-usage cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change
+     cmd-csd-attach cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-restore cmd-demo commands help`,
   ],
   ["the edge", "router app main"],
 ];

@@ -39,7 +39,12 @@ test.each<[rule: string, signals: Partial<Signals>, patience: Patience, isSettle
   ["no pane: a panel is known by its kind", { session: file("waiting", 0, { waitingFor: "dialog open" }) }, { hasPane: false }, true],
   ["just idle, and the transcript has no end of the turn", { session: file("idle", 100) }, {}, false],
   ["idle for so long that none comes", { session: file("idle", 1100) }, {}, true],
-  ["idle, and its hook has told the end", { session: file("idle", 100), hooks: { stop: { at: now, text: "", background: [] } } }, {}, true],
+  [
+    "idle, and its hook has told the end",
+    { session: file("idle", 100), hooks: { last: "stop", stop: { at: now, text: "", background: [] } } },
+    {},
+    true,
+  ],
   ["gone", { isAlive: false }, {}, true],
 ])("settled: %s", (_, signals, patience, settled) => {
   expect(isSettled({ now, isAlive: true, ...signals }, patience)).toBe(settled);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parseFlagTable } from "../src/claude-program.ts";
-import { renderCommand } from "../src/restore.ts";
+import { openSession, renderCommand } from "../src/restore.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const flags = parseFlagTable(
@@ -28,4 +28,20 @@ test.each<[rule: string, more: object, command: string]>([
   ["nor direction marks", { cwd: "/a\u202eb" }, "cd $'/a\\u202eb' && csm --resume 0123"],
 ])("renderCommand: %s", (_, more, command) => {
   expect(renderCommand(createFakeSys({ files }), { ...session, ...more }, flags)).toBe(command);
+});
+
+test("what goes wrong with one conversation is told, and ends nothing", async () => {
+  const sys = createFakeSys({ files });
+  const refuse = async () => ({ argv: ["tmux", "new-session"], code: 1, stdout: "", stderr: "no space for another session" });
+  expect(await openSession({ ...sys, run: refuse }, session, flags, { kind: "window", name: "x" })).toEqual({
+    outcome: "failed",
+    reason: "tmux command failed: new-session: no space for another session",
+  });
+  const missing = async () => {
+    throw new Error("ENOENT");
+  };
+  expect(await openSession({ ...sys, run: missing }, session, flags, { kind: "window", name: "x" })).toEqual({
+    outcome: "failed",
+    reason: expect.stringMatching(/^tmux is not installed or not on PATH; install it with/),
+  });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openFile, readInto, readTail, readText } from "../src/sys-files.ts";
@@ -63,3 +63,24 @@ test.each([
   const bytes = new Uint8Array(20);
   expect(new TextDecoder().decode(bytes.subarray(0, readInto(at("text"), offset, bytes)))).toBe(text);
 });
+
+const killRounds = 10;
+
+test("a file that is being replaced is whole at any moment, also when its writer is killed", async () => {
+  const texts = ["a", "b"].map((letter) => letter.repeat(3_000_000));
+  writeFileSync(at("settings"), texts[0] ?? "");
+  const writer = `import { readText, replaceText } from ${JSON.stringify(join(import.meta.dir, "../src/sys-files.ts"))};
+    const texts = ["a", "b"].map((letter) => letter.repeat(3_000_000));
+    for (let turn = 0; ; turn++) {
+      replaceText(process.argv[1], readText(process.argv[1]), texts[turn % 2]);
+      if (turn === 0) console.log("begun");
+    }`;
+  for (let round = 0; round < killRounds; round++) {
+    const child = Bun.spawn([process.execPath, "-e", writer, at("settings")], { stdout: "pipe" });
+    await child.stdout.getReader().read();
+    for (let look = 0; look < round * 2; look++) expect(texts.includes(readFileSync(at("settings"), "utf8"))).toBe(true);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(texts.includes(readFileSync(at("settings"), "utf8"))).toBe(true);
+  }
+}, 30_000);

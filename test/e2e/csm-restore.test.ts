@@ -111,6 +111,28 @@ test("after kill -9 of all claudes and of tmux both conversations come back, wit
   expect((await plan(box, "--yes")).lost).toEqual([]);
 });
 
+test("three at the same time open each conversation once, also where two want one name", async () => {
+  const { box } = sandbox;
+  const [near, far] = [await openSession(box, "near", []), await openSession(box, "far", [])];
+  const spawned = await box.spawn("thrice", [say("thrice-word")]);
+  await box.send("thrice", "thrice-prompt");
+  const thrice = { sessionId: String(spawned.session_id), pid: Number((await idleProcess(box, "thrice", String(spawned.session_id))).pid) };
+  await untilWritten(box, thrice.sessionId, "thrice-word");
+  const all = [near, far, thrice];
+  for (const { pid } of all) process.kill(pid, "SIGKILL");
+  await box.run(["tmux", "-u", "kill-server"]);
+  await until("killed", () => all.every(({ pid }) => isGone(box, pid)));
+  expect((await plan(box, "--dry-run")).lost).toHaveLength(all.length);
+
+  const results = await Promise.all([1, 2, 3].map(() => box.csm(["restore", "--yes"])));
+  expect(results.map(({ code }) => code)).toEqual([0, 0, 0]);
+  const said = results.map(({ stderr }) => stderr).join("");
+  expect(said.match(/is back in tmux session/g)).toHaveLength(all.length);
+  for (const { sessionId } of all) expect(filesOf(box, sessionId).filter(({ pid }) => !isGone(box, pid))).toHaveLength(1);
+  await box.run(["tmux", "-u", "kill-server"]);
+  await box.csd(["kill", "thrice"]);
+});
+
 test("a session of csd comes back under its name, and scripts go on driving it", async () => {
   const { box } = sandbox;
   const spawned = await box.spawn("driven", [say("driven-word")]);

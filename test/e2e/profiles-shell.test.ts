@@ -349,6 +349,6 @@ test("cas and the names for completion load no package", () => {
       if (match[1] !== undefined) visit((match[2] ?? "").replace(/\.ts$/, ""));
       else expect([file, /^(?:node:|bun:)/.test(match[2] ?? "") ? "" : match[2]]).toEqual([file, ""]);
   };
-  for (const file of ["app", "cas", "names"]) visit(file);
-  expect(seen.has("registry")).toBe(true);
+  for (const file of ["app", "cas", "completion"]) visit(file);
+  expect(seen.has("profiles")).toBe(true);
 });

@@ -155,6 +155,42 @@ describe("bad input", () => {
     expect((await box.tryCsd(["ps", "--json"])).stderr).toBe("");
   });
 
+  test("of eight spawns of one name one goes on, and the others touch nothing of it", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("wanted");
+    const eight = Array.from({ length: 8 }, () => box.tryCsd(["spawn", "--name", "wanted", "--cwd", cwd, "--permission-mode", "manual"]));
+    const results = await Promise.all(eight);
+    const [winner, ...more] = results.filter(({ code }) => code === 0);
+    expect(more).toEqual([]);
+    for (const { code, stderr } of results) if (code !== 0) expect(JSON.parse(stderr).error).toBe('session "wanted" already exists');
+    const state = join(box.home, ".local/state/csd");
+    expect(readdirSync(join(state, "run/wanted"))).toContain("gates");
+    expect(readdirSync(join(state, "claims"))).toEqual([]);
+    const { session_id } = JSON.parse(winner?.stdout ?? "") as { session_id: string };
+    box.stub.script(session_id, [bash("touch told"), say("done")]);
+    await box.send("wanted", "go");
+    // Only its hook, through the channel, tells the call while the dialog is up.
+    expect(await box.reach("wanted", "blocked")).toMatchObject({ tool: "Bash", input: { command: "touch told" } });
+    await until("the hook holds it", () => readdirSync(join(state, "run/wanted/gates")).length > 0);
+    await box.csd(["kill", "wanted"]);
+    expect(readdirSync(join(state, "run"))).not.toContain("wanted");
+  });
+
+  test("a session that is killed while it starts is gone, whoever is first", async () => {
+    const { box } = sandbox;
+    const args = ["spawn", "--name", "brief", "--cwd", box.folder("brief")];
+    for (const waitMs of [0, 30, 60, 120, 250]) {
+      const spawning = box.tryCsd(args);
+      await Bun.sleep(waitMs);
+      expect(await box.csd(["kill", "brief"])).toEqual({ ok: true });
+      const { code } = await spawning;
+      const { sessions } = (await box.csd(["ps", "--json"])) as { sessions: { name: string }[] };
+      // Only where the kill came before the name was taken does the session stay.
+      expect(sessions.filter(({ name }) => name === "brief")).toHaveLength(code === 0 ? 1 : 0);
+      await box.csd(["kill", "brief"]);
+    }
+  });
+
   test("Ctrl-C during spawn leaves no session and no record", async () => {
     const { box } = sandbox;
     const slow = join(box.dir, "slow");
@@ -181,6 +217,21 @@ describe("records and launch files", () => {
     expect(readFileSync(path, "utf8")).not.toContain("sk-ant");
     expect((await box.run(["bash", "-c", "ps axww | grep -v grep | grep -c sk-ant"])).stdout.trim()).toBe("0");
     expect(readdirSync(join(box.home, ".local/state/csd/launch"))).toEqual([]);
+  });
+
+  test.each([
+    ["csd", "ps"],
+    ["csm", "ls"],
+  ])("a spawn that is killed leaves its environment on disk only until the next %s %s", async (program, word) => {
+    const { box } = sandbox;
+    const launches = join(box.home, ".local/state/csd/launch");
+    const slow = box.folder(`slow-tmux-${program}`);
+    writeFileSync(join(slow, "tmux"), "#!/bin/sh\nexec sleep 10\n", { mode: 0o755 });
+    const script = `'${csdPath}' spawn --name never & pid=$!; until ls '${launches}' | grep -q json$; do :; done; kill -9 $pid; wait $pid; true`;
+    await box.run(["bash", "-c", script], { env: { ...box.env, PATH: `${slow}:${box.env.PATH}` } });
+    expect(readdirSync(launches)).toHaveLength(1);
+    expect((await box.run([program === "csd" ? csdPath : csmPath, word])).code).toBe(0);
+    expect(readdirSync(launches)).toEqual([]);
   });
 
   test("claude gets the caller's environment, without the marks of a session that csd was called from", async () => {

@@ -1,0 +1,72 @@
+import { dirname, isAbsolute } from "node:path";
+import { UserError } from "./errors.ts";
+import type { Sys } from "./sys.ts";
+
+type Owners = Pick<Sys, "owner" | "platform" | "readLink" | "readText" | "uid">;
+
+const maxLinks = 40;
+
+/**
+ * What lies in this folder can run: a launch file, a channel's answer, a record with words for claude. Throws unless the folder is
+ * this user's and nobody else can change it, or what leads to it. What is not there yet is judged by what it would lie in.
+ */
+export function requireOwnFolder(sys: Owners, dir: string): void {
+  // Windows says who owns a folder by other means, and gives each user a private one.
+  if (sys.platform === "win32") return;
+  const isOurs = (uid: number) => uid === sys.uid;
+  const isTrusted = (uid: number) => isOurs(uid) || uid === 0 || isUnmappedRoot(sys, uid);
+  const refuse = (what: string, fix: string) => {
+    throw new UserError(`refused to use ${dir}: ${what}`, `${fix}, or set XDG_STATE_HOME to a folder that only you can write`);
+  };
+  let links = 0;
+  let current = "/";
+  let words = split(dir);
+  for (;;) {
+    const found = sys.owner(current);
+    if (found === undefined) return;
+    const isLast = words.length === 0;
+    if (!(isLast && found.kind === "folder" ? isOurs(found.uid) : isTrusted(found.uid)))
+      refuse(`${current} belongs to another user (${found.uid})`, "give it back to yourself with chown");
+    if (found.kind === "link") {
+      const target = sys.readLink(current);
+      if (target === undefined) return;
+      if (++links > maxLinks) refuse(`${current} leads in a circle`, "remove the link");
+      words = [...split(target), ...words];
+      current = isAbsolute(target) ? "/" : dirname(current);
+      if (words.length > 0) current = step(current, words);
+      continue;
+    }
+    // Under the sticky bit others can add names, and change none that is not theirs.
+    const isSticky = !isLast && (found.mode & 0o1000) !== 0;
+    if (isWritableByOthers(sys, found) && !isSticky) refuse(`others may write ${current}`, `chmod go-w ${current}`);
+    if (isLast) return;
+    current = step(current, words);
+  }
+}
+
+const split = (path: string): string[] => path.split("/").filter((word) => word !== "" && word !== ".");
+
+/** `current` holds no links any more, so that `..` means the folder above it. */
+function step(current: string, words: string[]): string {
+  const word = words.shift() ?? "";
+  return word === ".." ? dirname(current) : `${current === "/" ? "" : current}/${word}`;
+}
+
+/** Many systems give each user a group of his own, and let it write by default. */
+const isWritableByOthers = (sys: Owners, { mode, gid }: { mode: number; gid: number }): boolean =>
+  (mode & 0o002) !== 0 || ((mode & 0o020) !== 0 && !isPrivateGroup(sys, gid));
+
+/** By its number, and nobody but its own user is a member. */
+function isPrivateGroup(sys: Owners, gid: number): boolean {
+  if (gid !== sys.uid) return false;
+  const [name, , , members = ""] =
+    (sys.readText("/etc/group") ?? "")
+      .split("\n")
+      .map((line) => line.split(":"))
+      .find((fields) => fields[2] === String(gid)) ?? [];
+  return members === "" || members === name;
+}
+
+/** In a user namespace the owner of `/` is nobody, as root has no number there. */
+const isUnmappedRoot = (sys: Owners, uid: number): boolean =>
+  uid === 65534 && sys.platform === "linux" && !/^\s*0\s+0\s+4294967295\s*$/.test(sys.readText("/proc/self/uid_map") ?? "0 0 4294967295");
