@@ -1,10 +1,11 @@
 import { exitCode, SilentExit } from "./errors.ts";
 import { duration } from "./format.ts";
 import { present } from "./json.ts";
+import { tell } from "./output.ts";
+import { printableLine } from "./printable.ts";
 import { findProfile, type Profile, type Registry } from "./profiles.ts";
-import { printableLine } from "./sanitize.ts";
 import type { Ranking } from "./scorer.ts";
-import { type Sys, tell } from "./sys.ts";
+import type { Sys } from "./sys.ts";
 import { rankAccounts, readUsage, type UsageReport, windowNow } from "./usage.ts";
 
 /** The profile with room, as the scorer sees it; asked for where the user wants to be asked, or where nothing is known. */

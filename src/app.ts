@@ -1,6 +1,8 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
+import { allowsColor, createOutput } from "./output.ts";
 import { launchDir } from "./paths.ts";
+import { printableJson } from "./printable.ts";
 import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
 import type { Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -19,11 +21,11 @@ export async function runRoute(route: Route): Promise<number> {
 async function run(sys: Sys, route: Route): Promise<void> {
   switch (route.to) {
     case "version":
-      return print(sys, `csm ${buildVersion}`);
+      return createOutput(sys).out(`csm ${buildVersion}`);
     case "claude":
       return launch(sys, "bare", route.args);
     case "help":
-      return print(sys, await (await import("./help.ts")).renderCsmHelp());
+      return createOutput(sys).out(await (await import("./help.ts")).renderCsmHelp());
     case "csd":
       return runCsd(sys, route.args);
     case "csm":
@@ -32,14 +34,14 @@ async function run(sys: Sys, route: Route): Promise<void> {
   const { word, args } = route;
   // Shells call these at every switch and every Tab: no record, no package.
   if (word === "completions" && args[0] === "--names")
-    return print(sys, (await import("./completion.ts")).listNames(sys, args[1] ?? "").join("\n"));
+    return createOutput(sys).out((await import("./completion.ts")).listNames(sys, args[1] ?? "").join("\n"));
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
   if (word === "hook" && !isHelpWord(args[0])) return (await import("./limit-hook.ts")).answerLimitHook(sys, args);
   // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
   if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {
-    const verb = await (await import("./cas.ts")).runCas(sys, args, (text) => print(sys, text));
+    const verb = await (await import("./cas.ts")).runCas(sys, args, createOutput(sys).exact);
     if (verb === undefined) return;
     return runCsm(sys, "profiles", verb);
   }
@@ -55,7 +57,7 @@ async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): 
 async function scan(sys: Sys, folder: string): Promise<void> {
   const { listConversations, renderScan } = await import("./conversations.ts");
   const rows = renderScan(sys, listConversations(sys, folder).conversations);
-  if (rows.length > 0) print(sys, rows.join("\n"));
+  if (rows.length > 0) createOutput(sys).out(rows.join("\n"));
 }
 
 const isHelpWord = (word: string | undefined): boolean => word === "--help" || word === "-h" || word === "help";
@@ -70,7 +72,8 @@ async function runCsm(sys: Sys, word: string, args: readonly string[]): Promise<
   const [first, ...rest] = args;
   if (verbs.size === 0 || first === undefined || (first.startsWith("-") && !isHelpWord(first)))
     return runRecord(await load(), args, await createApp(sys));
-  if (isHelpWord(first) && rest.length === 0) return print(sys, await (await import("./help.ts")).renderGroupHelp(await load(), verbs));
+  if (isHelpWord(first) && rest.length === 0)
+    return createOutput(sys).out(await (await import("./help.ts")).renderGroupHelp(await load(), verbs));
   const verb = isHelpWord(first) ? (rest[0] ?? "") : first;
   const loadVerb = verbs.get(verb)?.load;
   if (loadVerb === undefined) throw unknownWord(`csm ${word}: unknown verb`, verb, [...verbs.keys()]);
@@ -82,11 +85,11 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   if (word === launchWord) throw new SilentExit(await (await import("./launch.ts")).runLaunch(sys, rest[0] ?? ""));
   if (word === hookWord) return answerHook(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
-  if (word === "--version" || word === "-V") return print(sys, `csd ${buildVersion}`);
+  if (word === "--version" || word === "-V") return createOutput(sys).out(`csd ${buildVersion}`);
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
     const help = await (await import("./help.ts")).renderCsdHelp();
-    if (word !== undefined) return print(sys, help);
-    sys.write(2, help);
+    if (word !== undefined) return createOutput(sys).out(help);
+    createOutput(sys).tell(help.trimEnd());
     throw new SilentExit(exitCode.usage);
   }
   const name = word === "help" ? (rest[0] ?? "") : word;
@@ -104,7 +107,7 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
 async function answerHook(sys: Sys): Promise<void> {
   const { runHook } = await import("./hook-run.ts");
   const reply = await runHook(sys).catch(() => undefined);
-  if (reply !== undefined) print(sys, reply);
+  if (reply !== undefined) createOutput(sys).exact(reply);
 }
 
 /** There is hardly ever one: nothing is loaded to look. */
@@ -114,11 +117,10 @@ async function removeOldLaunches(sys: Sys): Promise<void> {
 
 async function createApp(sys: Sys) {
   await removeOldLaunches(sys);
-  const { allowsColor, createPaint } = await import("./format.ts");
+  const { createPaint } = await import("./format.ts");
   return {
     sys,
-    out: (text: string) => print(sys, text),
-    tell: (text: string) => void sys.write(2, `${text}\n`),
+    ...createOutput(sys),
     // Asking for a terminal loads Bun's tty streams, which takes longer than most commands: only those that need it ask.
     get paint() {
       return createPaint(sys.isTerminal(1) && allowsColor(sys.env));
@@ -133,31 +135,26 @@ async function createApp(sys: Sys) {
   };
 }
 
-/** A reader that has gone, as in `| head -1`, is no error. */
-function print(sys: Sys, text: string): void {
-  if (!sys.write(1, text.endsWith("\n") ? text : `${text}\n`)) throw new SilentExit(exitCode.ok);
-}
-
 /** One place where errors become words and codes. */
 function report(sys: Sys, route: Route, error: unknown): number {
+  const { tell } = createOutput(sys);
   if (error instanceof SilentExit) return error.exitCode;
   if (error instanceof UserError) {
     const text =
       route.to === "csd"
-        ? JSON.stringify({ error: error.message, ...present({ hint: error.hint }) })
+        ? printableJson({ error: error.message, ...present({ hint: error.hint }) }, 0)
         : `${error.message.startsWith("csm ") ? "" : "csm: "}${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`;
-    sys.write(2, `${text}\n`);
+    tell(text);
     return error.exitCode;
   }
   const system = error as NodeJS.ErrnoException;
   if (typeof system.code === "string" && typeof system.syscall === "string") {
     const message = `${system.syscall} failed: ${system.message}`;
-    sys.write(2, route.to === "csd" ? `${JSON.stringify({ error: message })}\n` : `csm: ${message}\n`);
+    tell(route.to === "csd" ? printableJson({ error: message }, 0) : `csm: ${message}`);
     return exitCode.failure;
   }
-  sys.write(
-    2,
-    `csm: this is a bug in version ${buildVersion}; please report it with what follows\n${error instanceof Error ? error.stack : String(error)}\n`,
+  tell(
+    `csm: this is a bug in version ${buildVersion}; please report it with what follows\n${error instanceof Error ? error.stack : String(error)}`,
   );
   return exitCode.bug;
 }

@@ -1,5 +1,7 @@
 import { type Dialect, findDialect } from "./cas-shell.ts";
 import { UserError } from "./errors.ts";
+import { createOutput } from "./output.ts";
+import { printableLine } from "./printable.ts";
 import {
   findProfile,
   type Profile,
@@ -14,7 +16,6 @@ import {
 } from "./profiles.ts";
 import { checkProfileName, knownOrConventional, useProfile } from "./profiles-change.ts";
 import { renderProfiles } from "./profiles-view.ts";
-import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 
 /** Words of `cas` that manage profiles, as `csm profiles` does; they have nothing to evaluate. More would hide profiles of that name. */
@@ -136,17 +137,17 @@ function choose(sys: Sys, dialect: Dialect, profile: Profile): string {
 async function chooseForAll(sys: Sys, registry: Registry, dialect: Dialect, name: string): Promise<string> {
   const profile = pickProfile(sys, registry, name);
   const line = choose(sys, dialect, profile);
-  for (const text of await useProfile(sys, profile.name)) sys.write(2, `${printableLine(text)}\n`);
+  for (const text of await useProfile(sys, profile.name)) createOutput(sys).tell(text);
   return line;
 }
 
 function resync(sys: Sys, registry: Registry, dialect: Dialect): string {
   const { defaultName: name } = registry;
   if (name === undefined) {
-    sys.write(2, "shell → no profile (there is no default)\n");
+    createOutput(sys).tell("shell → no profile (there is no default)");
     return `${dialect.unset("CLAUDE_CONFIG_DIR")}; ${dialect.unset(profileVariable)}`;
   }
   const profile = findProfile(registry, name) ?? knownOrConventional(sys, name);
-  sys.write(2, `${printableLine(`shell → ${name} (${profilePath(sys, profile)})`)}\n`);
+  createOutput(sys).tell(`shell → ${name} (${profilePath(sys, profile)})`);
   return choose(sys, dialect, profile);
 }

@@ -16,7 +16,7 @@ export const completionsCommand = command({
   async run({ args, app }) {
     const render = completionShells[args.shell.toLowerCase()];
     if (render === undefined) throw unknownWord("no completion for", args.shell, Object.keys(completionShells));
-    app.out(render(await readPrograms(app)));
+    app.exact(render(await readPrograms(app)));
   },
 });
 

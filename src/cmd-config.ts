@@ -1,7 +1,7 @@
 import { command } from "./cmd-record.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { fit, table } from "./format.ts";
-import { printableJson, printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import { type Row, readAt, readVariables, settings, variables } from "./settings.ts";
 
 const verbs = ["show", "get", "set", "unset", "keys", "check"];
@@ -35,7 +35,7 @@ export const configCommand = command({
     const config = openConfig(app.sys);
     switch (verb) {
       case "show":
-        return app.out(printableJson(config.read()));
+        return app.json(config.read());
       case "keys":
         return app.out(renderKeys(app.columns).join("\n"));
       case "get": {

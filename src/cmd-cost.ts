@@ -6,8 +6,8 @@ import { createReport, type Grouping, groupings, type Report, type ReportOptions
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
 import { unknownWord, usageError } from "./errors.ts";
 import { homeDir } from "./paths.ts";
+import { printableLine } from "./printable.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
-import { printableLine } from "./sanitize.ts";
 import { readSettings } from "./settings.ts";
 
 export const costCommand = command({
@@ -46,7 +46,7 @@ export const costCommand = command({
     progress.clear();
     const report = createReport(usage.sums, usage.origins, options);
     const facts: CostFacts = { options, prices: { at: pricesAt, source: pricesSource }, ...usage.sums };
-    if (args.json === true) app.out(JSON.stringify(toCostJson(report, facts), null, 2));
+    if (args.json === true) app.json(toCostJson(report, facts));
     else if (args.csv === true) app.out(renderCsv(report).join("\n"));
     else if (report.rows.length === 0) app.out("nothing was used");
     else app.out(renderCost(report, { ...options, home: homeDir(sys), paint: app.paint, columns: app.columns }).join("\n"));
@@ -79,7 +79,7 @@ function readGrouping(word: string): Grouping {
 const patienceMs = 1000;
 
 /** On the terminal, once it takes over a second. */
-function createProgress({ sys }: App) {
+function createProgress({ sys, progress }: App) {
   const startedAt = sys.now();
   let shownAt = 0;
   return {
@@ -88,10 +88,10 @@ function createProgress({ sys }: App) {
       if (now - startedAt < patienceMs || now - shownAt < 100 || !sys.isTerminal(2)) return;
       shownAt = now;
       const megabytes = (bytes: number) => Math.round(bytes / 1e6);
-      sys.write(2, `\r\u001b[Kreading transcripts: ${megabytes(doneBytes)} of ${megabytes(allBytes)} MB`);
+      progress(`reading transcripts: ${megabytes(doneBytes)} of ${megabytes(allBytes)} MB`);
     },
     clear() {
-      if (shownAt > 0) sys.write(2, "\r\u001b[K");
+      if (shownAt > 0) progress();
     },
   };
 }

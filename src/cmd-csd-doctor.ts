@@ -6,7 +6,7 @@ import { memoryPath } from "./doctor-memory.ts";
 import { exitCode, SilentExit } from "./errors.ts";
 import { type Column, fit, type Style, table } from "./format.ts";
 import { createLog, type Log } from "./log.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 
 export const doctorCommand = command({
   name: "csd doctor",

@@ -8,7 +8,7 @@ import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 
 /** csd's results: indented by two, keys in the order of the object. */
-export const printJson = (app: App, value: unknown): void => app.out(JSON.stringify(value, null, 2));
+export const printJson = (app: App, value: unknown): void => app.json(value);
 
 /** `marker_warning`, the last key of what names a session; nothing when its version is verified or `csd doctor` trusts it. */
 export function warningOf(app: App, driven: Driven): { marker_warning?: string } {

@@ -3,6 +3,7 @@ import { type App, command } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { type RunOutcome, runPrompt } from "./driver-run.ts";
 import { SilentExit, usageError } from "./errors.ts";
+import { printableJson } from "./printable.ts";
 
 /** What scripts branch on. */
 const exitCodes: Record<RunOutcome["status"], number> = { done: 0, timed_out: 2, awaiting_answer: 3, gated: 4, limited: 5, failed: 6 };
@@ -55,6 +56,6 @@ function refuseBeside(flag: string, others: readonly string[]): void {
 /** An answer is text on stdout; everything else goes to stderr, so that a pipe gets answers only. */
 function print(app: App, outcome: RunOutcome, isJson: boolean): void {
   if (isJson) printJson(app, outcome);
-  else if (outcome.status === "done") app.out(outcome.text);
-  else app.tell(JSON.stringify(outcome, null, 2));
+  else if (outcome.status === "done") app.exact(outcome.text);
+  else app.tell(printableJson(outcome));
 }

@@ -5,7 +5,7 @@ import { createDriver, findTracked, readOwnSession } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { settleTranscript } from "./observe.ts";
 import { findTranscript } from "./paths.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import { followLines } from "./tail.ts";
 import { renderTranscript } from "./transcript-facts.ts";
 
@@ -38,7 +38,7 @@ export const tailCommand = command({
       const shown = lines.map(render).filter((text) => text !== "");
       const chosen = isFirst && count > 0 ? shown.slice(-count) : isFirst ? [] : shown;
       isFirst = false;
-      if (chosen.length > 0) app.out(chosen.join("\n"));
+      if (chosen.length > 0) (args.json === true ? app.jsonLines : app.out)(chosen.join("\n"));
     }
   },
 });

@@ -65,6 +65,9 @@ export const eventsCommand = command({
   async run({ rest, app }) {
     const driver = createDriver(app.sys);
     for (const name of rest) findTracked(driver, name);
-    await streamEvents(driver, rest.length === 0 ? undefined : rest, (event) => app.sys.write(1, `${JSON.stringify(event)}\n`));
+    await streamEvents(driver, rest.length === 0 ? undefined : rest, (event) => {
+      app.json(event, 0);
+      return true;
+    });
   },
 });

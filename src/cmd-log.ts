@@ -3,7 +3,7 @@ import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { duration } from "./format.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 
 const defaultLines = 20;
 
@@ -27,7 +27,7 @@ export const logCommand = command({
       .read()
       .filter(({ session }) => session.startsWith(args.session ?? ""))
       .slice(-count);
-    if (args.json === true) return app.out(JSON.stringify({ entries }, null, 2));
+    if (args.json === true) return app.json({ entries });
     if (entries.length === 0) return app.out("no usage limit has been met yet");
     const now = app.sys.now();
     app.out(entries.map((entry) => renderEntry(entry, now, (at) => renderLocalTime(at / 1000, undefined))).join("\n"));

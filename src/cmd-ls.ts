@@ -20,7 +20,7 @@ export const lsCommand = command({
   async run({ args, app }) {
     const isAll = args.all === true;
     const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll });
-    if (args.json === true) return app.out(JSON.stringify({ sessions: sessions.map(sessionJson) }, null, 2));
+    if (args.json === true) return app.json({ sessions: sessions.map(sessionJson) });
     app.out(
       sessions.length === 0
         ? "no live sessions"

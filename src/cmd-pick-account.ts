@@ -39,7 +39,7 @@ export const pickAccountCommand = command({
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
     const { report, ranking } = await rank(app, registry, options);
     const winner = ranking.winner === current ? undefined : ranking.winner;
-    if (args.json === true) app.out(encodeRanking(ranking, policy));
+    if (args.json === true) app.jsonLines(encodeRanking(ranking, policy));
     else if (winner !== undefined) app.out(winner);
     if (args.explain === true) for (const line of explain(ranking, policy)) app.tell(line);
     if (ranking.outcome === "all-saturated") app.tell("csm pick-account: all accounts saturated");

@@ -1,9 +1,9 @@
 import { type App, command } from "./cmd-record.ts";
 import { SilentExit, UserError } from "./errors.ts";
 import { findClaude, startLaunch } from "./launch.ts";
+import { printableLine } from "./printable.ts";
 import { plainDir, profileEnv, profilePath, readRegistry, requireProfile } from "./profiles.ts";
 import { addProfile, makeDir, removeProfile, renameProfile, setProfile, useProfile } from "./profiles-change.ts";
-import { printableLine } from "./sanitize.ts";
 
 const profile = { type: "positional", required: true, description: "name of a profile" } as const;
 const newName = { type: "positional", required: true, description: "its name: letters, digits, . _ -" } as const;
@@ -64,7 +64,7 @@ export const profilesDirCommand = command({
     const name = args.profile ?? registry.defaultName;
     if (name === undefined)
       throw new UserError(`there is no profile; claude uses ${plainDir(app.sys)}`, "add one with: csm profiles add <name>");
-    app.out(profilePath(app.sys, requireProfile(registry, name)));
+    app.exact(profilePath(app.sys, requireProfile(registry, name)));
   },
 });
 

@@ -1,9 +1,9 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
+import { printableLine } from "./printable.ts";
 import { currentProfile, isPlainDir, type Profile, profilePath, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { checkDefault, type Diagnosis, diagnose, type Problem, repair } from "./profiles-doctor.ts";
 import { planShare, plugins, renderPlan, share } from "./profiles-share.ts";
-import { printableLine } from "./sanitize.ts";
 
 const noProfiles = "csm: there is no profile; add one with: csm profiles add <name>";
 
@@ -82,16 +82,15 @@ export const profilesDoctorCommand = command({
   async run({ args, app }) {
     const registry = readRegistry(app.sys);
     if (registry.profiles.length === 0) {
-      if (args.json === true) app.out(JSON.stringify({ healthy: true, problems: [], profiles: [] }, null, 2));
+      if (args.json === true) app.json({ healthy: true, problems: [], profiles: [] });
       return app.tell(noProfiles);
     }
     const profiles = args.profile === undefined ? registry.profiles : [requireProfile(registry, args.profile)];
     const results = await examine(app, registry, profiles, args.fix === true);
     const wrongDefault = args.profile === undefined ? checkDefault(app.sys, registry) : undefined;
     const isHealthy = wrongDefault === undefined && results.every(({ problems }) => problems.length === 0);
-    app.out(
-      args.json === true ? renderJson(app, results, wrongDefault, isHealthy) : renderText(app, results, wrongDefault, isHealthy).join("\n"),
-    );
+    if (args.json === true) app.jsonLines(renderJson(app, results, wrongDefault, isHealthy));
+    else app.out(renderText(app, results, wrongDefault, isHealthy).join("\n"));
     if (!isHealthy) throw new SilentExit(exitCode.failure);
   },
 });

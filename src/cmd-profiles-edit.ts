@@ -1,9 +1,9 @@
 import { type App, command } from "./cmd-record.ts";
 import { UserError } from "./errors.ts";
+import { printable, printableLine } from "./printable.ts";
 import { profileEnv, type Registry, readRegistry, shellProfile } from "./profiles.ts";
 import { applyChange, type Change, conventionalDir, makeDir, openRegistry, renderChanges, writeFloor } from "./profiles-change.ts";
 import { type Choice, promptConfirm, promptSelect, promptText, showEnd, showNote, showProblem, showStart } from "./prompts.ts";
-import { printable, printableLine } from "./sanitize.ts";
 
 export const profilesEditCommand = command({
   name: "csm profiles edit",

@@ -1,8 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
+import { printableLine } from "./printable.ts";
 import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./profiles.ts";
 import { planShare, planUnshare, renderPlan, renderUnshare, type ShareItem, share, shareItems, unshare } from "./profiles-share.ts";
-import { printableLine } from "./sanitize.ts";
 
 interface Outcome {
   profile: string;
@@ -96,7 +96,7 @@ function foresee(app: App, dir: string, item: ShareItem, { isUndo, isDry, planne
 }
 
 function report(app: App, outcomes: Outcome[], isDry: boolean, isJson: boolean): void {
-  if (isJson) app.out(JSON.stringify({ dry_run: isDry, outcomes }, null, 2));
+  if (isJson) app.json({ dry_run: isDry, outcomes });
   for (const { profile, what, result, error } of isJson ? [] : outcomes) {
     const line = printableLine(`share [${profile}] ${what} ${error === undefined ? "→" : "FAILED:"} ${error ?? result}`);
     if (error === undefined) app.out(isDry ? `${line} (dry run)` : line);

@@ -1,4 +1,4 @@
-import { command } from "./cmd-record.ts";
+import { type App, command } from "./cmd-record.ts";
 import { readRegistry } from "./profiles.ts";
 import { profilesJson, renderProfiles } from "./profiles-view.ts";
 
@@ -15,17 +15,18 @@ export const profilesCommand = command({
   name: "csm profiles",
   summary: "List and change profiles: config dirs of claude, each with its own login.",
   ...list,
-  run: ({ args, app }) => app.out(renderList(app.sys, args.json === true)),
+  run: ({ args, app }) => showList(app, args.json === true),
 });
 
 export const profilesListCommand = command({
   name: "csm profiles list",
   summary: "List the profiles, the one of this shell and the default.",
   ...list,
-  run: ({ args, app }) => app.out(renderList(app.sys, args.json === true)),
+  run: ({ args, app }) => showList(app, args.json === true),
 });
 
-function renderList(sys: Parameters<typeof readRegistry>[0], isJson: boolean): string {
-  const registry = readRegistry(sys);
-  return isJson ? JSON.stringify(profilesJson(sys, registry), null, 2) : renderProfiles(sys, registry).join("\n");
+function showList(app: App, isJson: boolean): void {
+  const registry = readRegistry(app.sys);
+  if (isJson) app.json(profilesJson(app.sys, registry));
+  else app.out(renderProfiles(app.sys, registry).join("\n"));
 }

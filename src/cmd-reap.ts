@@ -1,10 +1,10 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table } from "./format.ts";
+import { printableLine } from "./printable.ts";
 import { readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
 import { type Ending, endOrphans, type Orphan, planReap, readSessionsForReap, reapColumns, shortCommand } from "./reap.ts";
-import { printableLine } from "./sanitize.ts";
 import { readSessions } from "./sessions.ts";
 
 export const reapCommand = command({
@@ -29,7 +29,7 @@ export const reapCommand = command({
     const chosen = await choose(app, args, orphans);
     const endings = chosen === undefined ? undefined : await endAll(app, args, orphans, chosen);
     const shown = chosen ?? orphans;
-    if (args.json === true) app.out(JSON.stringify({ orphans: shown.map((orphan) => toJson(orphan, endings)), hidden }, null, 2));
+    if (args.json === true) app.json({ orphans: shown.map((orphan) => toJson(orphan, endings)), hidden });
     else report(app, shown, hidden, endings);
     if ([...(endings?.values() ?? [])].some((ending) => ending === "failed" || ending === "running"))
       throw new SilentExit(exitCode.failure);

@@ -1,15 +1,12 @@
 import { type ArgDef, type ArgsDef, defineCommand, type ParsedArgs, runCommand } from "citty";
 import { unknownWord, usageError } from "./errors.ts";
 import type { Paint } from "./format.ts";
+import type { Output } from "./output.ts";
 import type { Sys } from "./sys.ts";
 
 /** What every command is given; the only place from which it reaches the outside. */
-export interface App {
+export interface App extends Output {
   sys: Sys;
-  /** Data, to stdout. */
-  out(text: string): void;
-  /** Words for a person, to stderr. */
-  tell(text: string): void;
   /** For stdout: plain off a terminal and under NO_COLOR. */
   paint: Paint;
   /** Size of the terminal; undefined when stdout is none. */

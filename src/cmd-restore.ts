@@ -9,11 +9,11 @@ import { findClaude } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
 import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
+import { printableLine } from "./printable.ts";
 import { profileDirs } from "./profiles.ts";
 import { readFlagTable } from "./relaunch-act.ts";
 import { type Outcome, openDriven, openSession, type Resumable, readRestorePlan, renderCommand, type TmuxPlace } from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
-import { printableLine } from "./sanitize.ts";
 import { readSessions } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
@@ -84,7 +84,7 @@ async function restore(app: App, args: Flags): Promise<void> {
   if (args.json !== true) reportPlan(app, plan);
   const chosen = args["dry-run"] === true ? [] : await choose(app, args, plan.lost);
   const outcomes = await openAll(app, chosen, args.json === true);
-  if (args.json === true) app.out(JSON.stringify(toJson(plan, outcomes), null, 2));
+  if (args.json === true) app.json(toJson(plan, outcomes));
   if ([...outcomes.values()].some(({ outcome }) => outcome === "failed")) throw new SilentExit(exitCode.failure);
 }
 
@@ -217,7 +217,7 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const outcome = await openSession(sys, session, known, { kind: isInside ? "window" : "session", name: chooseTmuxName(session, taken) });
   if (outcome.outcome === "failed") throw new UserError(`cannot open ${JSON.stringify(label)}: ${outcome.reason}`);
   if (outcome.outcome === "open already") throw isOpen(outcome.pid);
-  if (args.json === true) app.out(JSON.stringify({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName }, null, 2));
+  if (args.json === true) app.json({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName });
   else app.tell(`${label}: ${outcomeWords(outcome)}`);
   if (isInside || args.json === true || !app.isInteractive || !sys.isTerminal(1)) return;
   throw new SilentExit(await showPane(sys, outcome.pane));

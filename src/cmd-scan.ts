@@ -1,7 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { listConversations, renderScan } from "./conversations.ts";
 import { usageError } from "./errors.ts";
-import { printableJson } from "./sanitize.ts";
 import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import { titleOf } from "./transcript-facts.ts";
 import type { Conversation } from "./transcripts.ts";
@@ -33,7 +32,7 @@ export const scanCommand = command({
     );
     const names = new Map(dirs.map(({ dir, name }) => [dir, name]));
     const sessions = conversations.map((conversation) => toJson(conversation, names, owners.get(conversation.sessionId)));
-    app.out(printableJson({ sessions }));
+    app.json({ sessions });
   },
 });
 

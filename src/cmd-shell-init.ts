@@ -20,6 +20,6 @@ export const shellInitCommand = command({
     const init = shellInits[args.shell.toLowerCase()];
     if (init === undefined) throw unknownWord("no integration for", args.shell, Object.keys(shellInits));
     const completions = args.completions ? [init.completions(await readPrograms(app))] : [];
-    app.out([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
+    app.exact([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
   },
 });

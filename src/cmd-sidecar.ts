@@ -19,7 +19,7 @@ export const sidecarCommand = command({
   async run({ args: { operation, session }, rest, app }) {
     switch (operation) {
       case "read":
-        return app.out(JSON.stringify(readSidecar(app.sys, session)));
+        return app.json(readSidecar(app.sys, session), 0);
       case "flags": {
         const lines = sidecarFlags(readSidecar(app.sys, session)).map((pair) => pair.join(" "));
         if (lines.length > 0) app.out(lines.join("\n"));

@@ -24,7 +24,7 @@ export const usageCommand = command({
   async run({ args, app }) {
     const registry = readRegistry(app.sys);
     const read = () => readView(app, registry, args);
-    if (args.watch !== true) return app.out(await read());
+    if (args.watch !== true) return (args.json === true ? app.jsonLines : app.out)(await read());
     if (args.json === true || app.columns === undefined) throw usageError("csm usage: --watch needs a terminal and no --json");
     await watch(app, read);
   },
@@ -53,14 +53,13 @@ async function readView(app: App, registry: Registry, { json, fetch = true, poli
 }
 
 const redrawMs = 5000;
-const clearScreen = "\u001b[H\u001b[J";
 
 async function watch(app: App, read: () => Promise<string>): Promise<never> {
   // Not the ledger: reading it touches it, and that would wake us at once.
   app.sys.makePrivateDir(statuslineDir(app.sys));
   const changes = app.sys.watch([statuslineDir(app.sys)]);
   for (;;) {
-    app.out(`${clearScreen}${await read()}\n`);
+    app.redraw(await read());
     await changes.next(redrawMs);
     // Several sessions that repaint at once are shown as one change.
     await app.sys.sleep(200);

@@ -3,7 +3,7 @@ import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
 import { createMonitor } from "./monitor.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import { type LiveSession, sessionJson } from "./session.ts";
 import type { Verdict } from "./status.ts";
 import { stateWords } from "./statuses.ts";
@@ -39,7 +39,7 @@ export const watchCommand = command({
     });
     const log = createLog(app);
     const print = (event: FleetEvent): boolean => {
-      if (args.json === true) app.out(JSON.stringify(eventJson(event)));
+      if (args.json === true) app.json(eventJson(event), 0);
       else if (event.event === "heartbeat") log.info(`${clock(event.at)} watching`);
       else app.out(fillTemplate(template, event));
       return true;

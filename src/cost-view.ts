@@ -1,7 +1,7 @@
 import type { Calendar } from "./calendar.ts";
 import type { Block, CostRow, Grouping, Report, ReportOptions } from "./cost-report.ts";
 import { duration, fit, fitPath, type Paint, width } from "./format.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 
 interface TableOptions {
   grouping: Grouping;

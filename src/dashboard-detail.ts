@@ -1,7 +1,7 @@
 import { amount, contextBar, contextRole, money, roleOf } from "./dashboard-row.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
-import { printable, printableLine, styledOnly } from "./sanitize.ts";
+import { printable, printableLine, styledOnly } from "./printable.ts";
 import { activity, type LiveSession } from "./session.ts";
 import { needsPerson, stateWords } from "./statuses.ts";
 

@@ -1,6 +1,6 @@
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
-import { printable, printableLine } from "./sanitize.ts";
+import { printable, printableLine } from "./printable.ts";
 import type { LiveSession } from "./session.ts";
 import type { Source } from "./status.ts";
 import { needsPerson, stateWords, statusRow } from "./statuses.ts";

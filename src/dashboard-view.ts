@@ -4,7 +4,7 @@ import { type Column, fitColumns, money, preview, renderHeader, renderRow } from
 import { type DashboardState, listSections, rankOf, type Section, selectedSession } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { fit, width } from "./format.ts";
-import { printable, printableLine, styledOnly } from "./sanitize.ts";
+import { printable, printableLine, styledOnly } from "./printable.ts";
 import type { LiveSession } from "./session.ts";
 import { needsPerson, type Rank, statusRow } from "./statuses.ts";
 

@@ -5,7 +5,8 @@ import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { pasteable, printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
+import { pasteable } from "./sanitize.ts";
 
 export interface Answered {
   gate: ScreenGate;

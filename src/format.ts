@@ -1,4 +1,4 @@
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 
 /** Columns a text takes in a terminal; wide characters count two. */
 export const width = (text: string): number => Bun.stringWidth(text);
@@ -100,9 +100,6 @@ export const createPaint =
   (hasColor: boolean): Paint =>
   (style, text) =>
     hasColor ? `\u001b[${ansi[style]}m${text}\u001b[0m` : text;
-
-export const allowsColor = (env: Readonly<Record<string, string | undefined>>): boolean =>
-  (env.NO_COLOR ?? "") === "" && env.TERM !== "dumb";
 
 /** One word of a POSIX shell, whatever the text holds. */
 export const quotePosix = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import type { Windows } from "./claude-usage.ts";
 import { UserError, usageError } from "./errors.ts";
 import { present } from "./json.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import type { Sys } from "./sys.ts";
 import { readUsage, type UsageReport, windowNow } from "./usage.ts";
 import { type BlobProfile, encodeBlob } from "./usage-blob.ts";

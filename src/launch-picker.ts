@@ -6,7 +6,7 @@ import { duration } from "./format.ts";
 import { findPane } from "./panes.ts";
 import { type PickerSource, runPicker } from "./picker.ts";
 import type { PickerRow } from "./picker-state.ts";
-import { printable, printableLine } from "./sanitize.ts";
+import { printable, printableLine } from "./printable.ts";
 import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import type { Pane } from "./tmux.ts";

@@ -13,13 +13,14 @@ import { present } from "./json.ts";
 import { findClaude, type Launch, type LaunchProgram, startLaunch } from "./launch.ts";
 import { chooseOpening, chooseSession, sessionArgs } from "./launch-choice.ts";
 import { type Attach, askAboutLive, pickSession, type SessionPick } from "./launch-picker.ts";
+import { tell } from "./output.ts";
 import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./profiles.ts";
 import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
 import { readLiveOwners } from "./sessions.ts";
 import { mergeSidecar, readSidecar, sidecarFlags } from "./sidecar.ts";
-import { type Sys, tell } from "./sys.ts";
+import type { Sys } from "./sys.ts";
 import { type Conversation, openTranscriptIndex } from "./transcripts.ts";
 
 /** The profile that a session runs in; `name` undefined for a config dir that is not registered. */
@@ -54,7 +55,7 @@ export async function planSession(desk: Desk, program: LaunchProgram): Promise<S
   const opening = await resolveSession(desk);
   switch (opening.kind) {
     case "cancelled":
-      desk.sys.write(2, "csm: cancelled.\n");
+      tell(desk.sys, "cancelled.");
       throw new SilentExit(exitCode.ok);
     case "attach":
       throw new SilentExit(await runAttach(desk, opening.attach));

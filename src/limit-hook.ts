@@ -6,6 +6,7 @@ import type { JournalEntry } from "./journal.ts";
 import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, readLimit } from "./limit-read.ts";
+import { createOutput } from "./output.ts";
 import { configDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
@@ -68,7 +69,7 @@ export async function answerLimitHook(sys: Sys, args: readonly string[]): Promis
   await noteEnd(sys, input).catch(() => undefined);
   const answer = await runLimitHook(sys, input, dir).catch(() => undefined);
   // A hook that fails must not disturb the turn it runs in.
-  if (answer !== undefined) sys.write(1, `${answer}\n`);
+  if (answer !== undefined) createOutput(sys).exact(answer);
   throw new SilentExit(0);
 }
 

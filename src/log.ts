@@ -1,6 +1,7 @@
 import { type ConsolaInstance, createConsola } from "consola/core";
 import type { App } from "./cmd-record.ts";
-import { allowsColor, createPaint, type Style } from "./format.ts";
+import { createPaint, type Style } from "./format.ts";
+import { allowsColor } from "./output.ts";
 
 /** What a command that runs for long tells the person who started it; nothing of it is data. */
 export type Log = Pick<ConsolaInstance, "info" | "success" | "warn" | "error">;

@@ -1,5 +1,5 @@
 import { present } from "./json.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import type { Sys } from "./sys.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;

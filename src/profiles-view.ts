@@ -1,6 +1,6 @@
 import { configDir } from "./paths.ts";
+import { printableLine } from "./printable.ts";
 import { findProfile, type Profile, profilePath, type Registry, shellProfile } from "./profiles.ts";
-import { printableLine } from "./sanitize.ts";
 import type { Sys } from "./sys.ts";
 
 const nameColumns = 12;

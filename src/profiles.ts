@@ -2,7 +2,7 @@ import { join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
 import { isRecord } from "./json.ts";
 import { configDir, defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import { openStore, type Store } from "./store.ts";
 import type { Sys } from "./sys.ts";
 

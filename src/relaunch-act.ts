@@ -10,12 +10,13 @@ import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
 import { decideLimit, type Limit, type LimitPolicy, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
 import { readLimit, readWording } from "./limit-read.ts";
+import { tell } from "./output.ts";
 import { findTranscript, lockDir } from "./paths.ts";
 import { claudeJsonPath, findProfile, profilePath, type Registry } from "./profiles.ts";
 import { channelVariable, hookWord } from "./program.ts";
 import { addHooks, decideAnswer, ownSettings, type Pending, pickRoom, planQuestion, readHistory, trustedFirst } from "./relaunch-plan.ts";
 import { waitForLock } from "./store.ts";
-import { type Sys, tell } from "./sys.ts";
+import type { Sys } from "./sys.ts";
 
 /** A claude that csm starts and stays behind. */
 export interface ManagedLaunch {

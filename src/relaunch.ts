@@ -3,11 +3,12 @@ import { openChannel } from "./channel.ts";
 import { startForeground } from "./foreground.ts";
 import { present } from "./json.ts";
 import { rememberEnd, rememberLaunch } from "./launch-record.ts";
+import { tell } from "./output.ts";
 import { csmDir } from "./paths.ts";
 import { findProfile, profileEnv } from "./profiles.ts";
 import { answerLimit, goOn, type Managed, type ManagedLaunch, type Next, noteAgentLimit, planManaged, type Seat } from "./relaunch-act.ts";
 import { decideWatch, type Pending } from "./relaunch-plan.ts";
-import { type Sys, tell } from "./sys.ts";
+import type { Sys } from "./sys.ts";
 
 const safetyPollMs = 5000;
 

@@ -1,5 +1,5 @@
 import { duration } from "./format.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import type { StatuslineSample } from "./statusline-sample.ts";
 
 export const defaultTemplate = "{profile} · {model} · ctx {context} · {cost} · 5h {5h} {5h_reset} · 7d {7d} {7d_reset}";

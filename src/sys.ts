@@ -130,9 +130,6 @@ export interface Sys extends LinkFiles {
   onInterrupt(cleanUp: () => Promise<void> | void): () => void;
 }
 
-/** One line for a person, from a csm that goes on. */
-export const tell = (sys: Pick<Sys, "write">, line: string): void => void sys.write(2, `csm: ${line}\n`);
-
 /** `env` is also what programs are started with; the demo and the tests give their sandbox's. */
 export function createSys(env: Readonly<Record<string, string | undefined>> = process.env): Sys {
   return {

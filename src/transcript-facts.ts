@@ -1,6 +1,6 @@
 import { parseTranscriptLine, type TranscriptEvent } from "./claude-transcript.ts";
 import { parseRecord } from "./json.ts";
-import { printable, printableLine } from "./sanitize.ts";
+import { printable, printableLine } from "./printable.ts";
 
 /** What a transcript says of its conversation as a whole; texts are as hostile as they were written. */
 export interface TranscriptFacts {

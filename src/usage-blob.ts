@@ -1,7 +1,7 @@
 import { parseReset } from "./claude-reset.ts";
 import { parseWindow, type UsageWindow, type Windows } from "./claude-usage.ts";
 import { isRecord, parseJson } from "./json.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 
 /** What hubs, commands and the cache of the older tool exchange: the usage of several profiles by name. */
 export interface Blob {

@@ -5,8 +5,8 @@ import { parseQuotaLimit, parseUsageAnswer, usageRequest, type Windows } from ".
 import { present } from "./json.ts";
 import { findClaude, isNestedMark } from "./launch.ts";
 import { csmDir, homeDir, smartDir, statuslineDir } from "./paths.ts";
+import { printableLine } from "./printable.ts";
 import { profileEnv, realDir } from "./profiles.ts";
-import { printableLine } from "./sanitize.ts";
 import type { PartOf } from "./settings.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import { openRecords, openStore, type Store, withLock } from "./store.ts";

@@ -1,7 +1,7 @@
 import type { UsageWindow } from "./claude-usage.ts";
 import { duration, fit, type Paint, type Style, width } from "./format.ts";
 import { present } from "./json.ts";
-import { printableLine } from "./sanitize.ts";
+import { printableLine } from "./printable.ts";
 import { effectiveWindow } from "./scorer.ts";
 import type { ProfileUsage, UsageReport } from "./usage.ts";
 import type { Reading } from "./usage-ledger.ts";

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AnyCommand, type App, command, flagsOf, renderHelp, runRecord, splitArguments } from "../src/cmd-record.ts";
 import { createPaint } from "../src/format.ts";
+import { createOutput } from "../src/output.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const args = {
@@ -210,7 +211,11 @@ async function run(record: AnyCommand, argv: string[]) {
   const out: string[] = [];
   const app: App = {
     sys: createFakeSys(),
-    out: (text) => void out.push(text),
+    ...createOutput({
+      write: (_fd: number, text: string) => out.push(text) > 0,
+      isTerminal: () => false,
+      env: {},
+    }),
     tell: () => {},
     paint: createPaint(false),
     columns: undefined,

@@ -9,7 +9,7 @@ import { readUsage, type Usage } from "../src/cost.ts";
 import { createReport, type Grouping, type Report, type ReportOptions } from "../src/cost-report.ts";
 import { compactCount, money, renderCost, renderCsv, toCostJson } from "../src/cost-view.ts";
 import { createPaint, width } from "../src/format.ts";
-import { printable } from "../src/sanitize.ts";
+import { printable } from "../src/printable.ts";
 import { readSettings } from "../src/settings.ts";
 import { checkSettings } from "../src/settings-schema.ts";
 import { createSys } from "../src/sys.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 /** The order of the files, rung by rung: each imports only files before it. CONTRIBUTING.md says what each rung is for. */
 const rungs: [name: string, files: string][] = [
-  ["values", "errors sanitize format program json"],
+  ["values", "errors program json printable sanitize format"],
   [
     "Claude Code's surface",
     `claude-session claude-transcript claude-reset claude-usage claude-hooks claude-version claude-program
@@ -12,34 +12,34 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `claude-gate claude-screen status statuses answer accounting limit setup usage-blob scorer relaunch-plan
-     statusline-sample statusline-template cost-records calendar cost-report cost-view stub-script run-options
-     launch-choice tty-keys cas-shell session health dashboard-state dashboard-theme dashboard-row dashboard-detail
-     dashboard-keys dashboard-help dashboard-view picker-state picker-view`,
+    `claude-gate claude-screen status answer accounting limit statusline-sample cost-records calendar cost-report
+     stub-script run-options launch-choice tty-keys picker-state statuses setup usage-blob scorer relaunch-plan
+     statusline-template cost-view cas-shell session health dashboard-state dashboard-theme dashboard-row
+     dashboard-detail dashboard-keys dashboard-help dashboard-view picker-view`,
   ],
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table foreground tty paths session-file
-     sessions statusline-record statusline tail store tmux git claim state-folder`,
+     sessions tail store tmux git claim state-folder statusline-record statusline output`,
   ],
   [
     "profiles and settings",
-    `profiles profiles-view profiles-change profiles-share profiles-doctor cas completion completion-scripts
-     shell-init prompts settings settings-schema`,
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor completion completion-scripts
+     settings settings-schema cas shell-init`,
   ],
   [
     "sessions",
-    `sidecar doctor-memory meter transcripts conversations picker launch driven panes channel hook-run editor-run
-     driver observe watch driver-keys driver-reply driver-prompt launch-picker driver-names driver-spawn
-     driver-kill driver-run`,
+    `sidecar doctor-memory meter driven channel hook-run editor-run driver observe watch driver-names driver-kill
+     transcripts conversations picker launch panes driver-keys driver-reply driver-prompt launch-picker
+     driver-spawn driver-run`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
     "limits and life",
-    `journal handoff limit-read notify reap launch-plan launch-record relaunch-act relaunch account-choice launcher
-     restore-plan limit-hook restore`,
+    `journal handoff limit-read reap launch-record restore-plan notify restore launch-plan relaunch-act relaunch
+     account-choice launcher limit-hook`,
   ],
-  ["watching", "monitor-gauge cost-scan cost-worker cost monitor-roster monitor-follow monitor actions dashboard demo-fleet"],
+  ["watching", "cost-scan cost-worker cost monitor-gauge monitor-roster monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
@@ -74,6 +74,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["the exit", /\bprocess\.exit\b/, "main"],
   ["the clock", /\bDate\.now\b|\bnew Date\(\)/, "sys statusline-record statusline stub"],
   ["chance", /\bMath\.random\b|\bcrypto\./, "sys stub"],
+  ["writing to stdout and stderr", /\bsys\.write\(/, "output notify"],
   ["the process table", /\["ps",|\/proc\/(?:\$\{\w+\}\/)?stat\b/, "process-ps process process-table foreground"],
   ["session files", /\bparseSessionFile\(/, "claude-session session-file"],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],

@@ -1,0 +1,60 @@
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this file removes
+export const escapeSequence = /\u001b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\u0007\u001b\n]*(?:\u0007|\u001b\\)|[ -/]*[0-~])/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: see above
+export const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+
+/**
+ * What no eye sees and what turns the rest around: zero-width and direction characters, fillers, tags, the selectors but the two
+ * for text and emoji, the joiner but between two emoji.
+ */
+const unseen =
+  /(?![\ufe0e\ufe0f])(?!(?<=\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)\u200d(?=\p{Extended_Pictographic}))[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
+/** More marks on one letter than any script has. */
+const markFlood = /(?<=\p{M}{4})\p{M}/gu;
+const lineSeparators = /[\u2028\u2029]/g;
+
+export const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text);
+
+/**
+ * Hostile text (transcripts, screens, names) without escape sequences, control characters, what is unseen and floods of marks;
+ * keeps tab and newline.
+ */
+export const printable = (text: string): string =>
+  isPlain(text)
+    ? text
+    : text
+        .replaceAll("\r\n", "\n")
+        .replace(escapeSequence, "")
+        .replace(controls, "")
+        .replace(lineSeparators, "\n")
+        .replace(unseen, "")
+        .replace(markFlood, "");
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
+const styleOnly = /(\u001b\[[0-9;:]*m)/;
+
+/** Text that we had styled ourselves: colours and weight stay, every other sequence and control character goes. */
+export const styledOnly = (text: string): string =>
+  text
+    .split(styleOnly)
+    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+    .join("");
+
+/** `printable` on one line, for table cells and messages. */
+export const printableLine = (text: string): string => printable(text).replace(/\s+/g, " ").trim();
+
+const escaped = (chars: string): string =>
+  Array.from({ length: chars.length }, (_, index) => `\\u${chars.charCodeAt(index).toString(16).padStart(4, "0")}`).join("");
+
+/** JSON that means the same and holds nothing that moves a terminal or hides from the eye: `indent` 0 for one line. */
+export const printableJson = (value: unknown, indent = 2): string => printableJsonText(JSON.stringify(value, null, indent));
+
+/** The same of lines that are JSON already. */
+export const printableJsonText = (json: string): string =>
+  isPlain(json)
+    ? json
+    : json
+        .replace(/[\u007f-\u009f]/g, escaped)
+        .replace(lineSeparators, escaped)
+        .replace(unseen, escaped)
+        .replace(markFlood, escaped);
