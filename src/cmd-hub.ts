@@ -3,7 +3,7 @@ import { usageError } from "./errors.ts";
 import { createHubBlob, serveHub } from "./hub.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
-import { printableLine } from "./printable.ts";
+import { printableJsonText, printableLine } from "./printable.ts";
 
 const defaultPort = 8377;
 
@@ -35,7 +35,7 @@ The other machine sets CLAUDE_USAGE_URL to the printed address, and CSM_HUB_TOKE
     ["csm hub serve --once > usage-limits.json", ""],
   ],
   async run({ args, app }) {
-    if (args.once === true) return app.jsonLines(await createHubBlob(app.sys));
+    if (args.once === true) return app.out(printableJsonText(await createHubBlob(app.sys)));
     const token = args.token ?? (app.sys.env.CSM_HUB_TOKEN || undefined);
     const tls = readTls(app, args["tls-cert"], args["tls-key"]);
     const log = createLog(app);

@@ -1,6 +1,7 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
+import { printableJsonText } from "./printable.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import type { Ranking } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
@@ -39,7 +40,7 @@ export const pickAccountCommand = command({
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
     const { report, ranking } = await rank(app, registry, options);
     const winner = ranking.winner === current ? undefined : ranking.winner;
-    if (args.json === true) app.jsonLines(encodeRanking(ranking, policy));
+    if (args.json === true) app.out(printableJsonText(encodeRanking(ranking, policy)));
     else if (winner !== undefined) app.out(winner);
     if (args.explain === true) for (const line of explain(ranking, policy)) app.tell(line);
     if (ranking.outcome === "all-saturated") app.tell("csm pick-account: all accounts saturated");

@@ -2,6 +2,7 @@ import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { statuslineDir } from "./paths.ts";
+import { printableJsonText } from "./printable.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
 import { readSettings } from "./settings.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
@@ -24,7 +25,7 @@ export const usageCommand = command({
   async run({ args, app }) {
     const registry = readRegistry(app.sys);
     const read = () => readView(app, registry, args);
-    if (args.watch !== true) return (args.json === true ? app.jsonLines : app.out)(await read());
+    if (args.watch !== true) return app.out(await read());
     if (args.json === true || app.columns === undefined) throw usageError("csm usage: --watch needs a terminal and no --json");
     await watch(app, read);
   },
@@ -47,7 +48,7 @@ async function readView(app: App, registry: Registry, { json, fetch = true, poli
   const ranking = rankAccounts(app.sys, report, {
     ...present({ policy, model }),
   });
-  if (json === true) return encodeUsage(report, ranking.winner);
+  if (json === true) return printableJsonText(encodeUsage(report, ranking.winner));
   const options = { paint: app.paint, columns: app.columns, hasRegistry: registry.profiles.length > 0 };
   return renderUsage(report, { ...options, ...present({ recommended: ranking.winner }) }).join("\n");
 }

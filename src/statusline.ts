@@ -53,7 +53,7 @@ export async function runStatusline(args: readonly string[]): Promise<void> {
   }
 }
 
-const tell = (problem: string) => write(2, `csm statusline: ${problem}\n`);
+const tell = async (problem: string) => write(2, `csm statusline: ${(await import("./printable.ts")).printableLine(problem)}\n`);
 
 function readArguments(args: readonly string[]): { template?: string; wrapped?: string; problem?: string } {
   const given: { template?: string; wrapped?: string; problem?: string } = {};
