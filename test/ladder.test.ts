@@ -7,12 +7,12 @@ const rungs: [name: string, files: string][] = [
   ["values", "errors sanitize format program json"],
   [
     "Claude Code's surface",
-    `claude-session claude-transcript claude-reset claude-usage claude-hooks claude-version claude-program
+    `claude-session claude-transcript claude-reset claude-usage claude-calls claude-hooks claude-version claude-program
      claude-tokens claude-tokens-scan claude-prices transcript-facts`,
   ],
   [
     "decisions",
-    `claude-gate claude-screen status statuses answer accounting limit setup usage-blob scorer relaunch-plan
+    `claude-gate claude-screen gates gate-expect status statuses answer accounting limit setup usage-blob scorer relaunch-plan
      statusline-sample statusline-template cost-records calendar cost-report cost-view stub-script run-options
      launch-choice tty-keys cas-shell session health dashboard-state dashboard-theme dashboard-row dashboard-detail
      dashboard-keys dashboard-help dashboard-view picker-state picker-view`,
@@ -29,7 +29,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory meter transcripts conversations picker launch driven panes channel hook-run editor-run
+    `sidecar doctor-memory meter transcripts conversations picker launch driven panes channel thread-calls hook-run editor-run
      driver observe watch driver-keys driver-reply driver-prompt launch-picker driver-names driver-spawn
      driver-kill driver-run`,
   ],
