@@ -2,7 +2,7 @@ import type { Choice, Wish } from "./answer.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { createDriver, type Driver, type Target, trackedTarget } from "./driver.ts";
 import type { SendOptions } from "./driver-prompt.ts";
-import type { Answer, ReplyOptions } from "./driver-reply.ts";
+import type { Answer, QuestionOptions, ReplyOptions } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
@@ -55,8 +55,8 @@ export const verbs = {
   }),
   answer: verb({
     needs: "gate",
-    run: async (driver, target, { choices, text, expect }: { choices: Choice[]; text?: string; expect?: string }) =>
-      (await import("./driver-reply.ts")).answerQuestions(driver, target, choices, text, expect),
+    run: async (driver, target, { choices, ...options }: QuestionOptions & { choices: Choice[] }) =>
+      (await import("./driver-reply.ts")).answerQuestions(driver, target, choices, options),
     words: answerWords,
   }),
   send: verb({
@@ -111,8 +111,8 @@ export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "
       const row = verbs[name] as unknown as Verb<keyof Subjects, object, unknown>;
       if (row.needs === "process") return row.words(session.name, await row.run(driver, findProcess(sys, session), input));
       const target = await findTarget(sys, monitor, session);
-      const expect = row.needs === "gate" ? await confirmGate(monitor, target, session, shownGate) : undefined;
-      return row.words(session.name, await row.run(driver, target, { ...input, ...present({ expect }) }));
+      const gate = row.needs === "gate" ? await confirmGate(monitor, session, shownGate) : undefined;
+      return row.words(session.name, await row.run(driver, target, { ...input, ...present({ gate }) }));
     },
     async start(cwd) {
       const dir = cwd.startsWith("~/") && sys.homeDir !== undefined ? `${sys.homeDir}${cwd.slice(1)}` : cwd;
@@ -132,19 +132,17 @@ export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "
   };
 }
 
-/** Reads the gate again; returns what a held request must still contain. */
+/** Reads the gate again; returns the id of the one that was shown. */
 async function confirmGate(
   monitor: Pick<Monitor, "readSettled">,
-  target: Target,
   session: LiveSession,
   shownGate: string | undefined,
 ): Promise<string | undefined> {
-  const { gateOf } = await import("./dashboard-state.ts");
+  const { gateIdOf, gateOf } = await import("./dashboard-state.ts");
   const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
   if (shownGate === undefined || now === undefined || gateOf(now) !== shownGate)
     throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
-  const isHeld = ((await target.channel?.readGates())?.length ?? 0) > 0;
-  return isHeld && now.verdict.status === "blocked" ? mainText(now.verdict.input) : undefined;
+  return gateIdOf(now);
 }
 
 function findProcess(sys: Sys, session: LiveSession): Subjects["process"] {
@@ -184,10 +182,3 @@ const paneTarget = (sys: Sys, session: LiveSession, pane: Pane): Target => ({
   pid: session.pid,
   configDir: session.configDir ?? "",
 });
-
-/** What the held request must still contain. */
-function mainText(input: unknown): string | undefined {
-  const fields = typeof input === "object" && input !== null ? (input as Record<string, unknown>) : {};
-  const text = fields.command ?? fields.file_path ?? fields.url;
-  return typeof text === "string" ? text : undefined;
-}

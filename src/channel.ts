@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type GateReply, renderGateReply } from "./claude-hooks.ts";
-import { hasShape, parseRecord, present } from "./json.ts";
+import type { GateCall } from "./gates.ts";
+import { hasShape, parseRecord, present, shape } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { requireOwnFolder } from "./state-folder.ts";
@@ -20,7 +21,7 @@ export interface Channel {
   /** Requests whose hook still waits, oldest first. */
   readGates(): Promise<HeldGate[]>;
   /** Hands a reply to the hook that holds the request; it is gone from `readGates` once the hook has taken it. */
-  reply(gate: HeldGate, reply: GateReply): void;
+  reply(gate: Pick<HeldGate, "id" | "input">, reply: GateReply): void;
   /** For the hook: shows that it waits. */
   hold(gate: HeldGate): void;
   /** What claude is to be told; undefined until somebody has replied. */
@@ -39,8 +40,12 @@ export interface ChannelEvent {
   background?: string[];
   error?: string;
   tool?: string;
-  /** The sub-agent that asks. */
+  /** Type of the sub-agent that asks. */
   agent?: string;
+  agent_id?: string;
+  /** Of a PermissionRequest: the id under which its hook holds it, and what it asks, in one word. */
+  request?: string;
+  print?: string;
 }
 
 /** A permission request whose hook waits for an answer while the dialog is on screen. */
@@ -53,6 +58,7 @@ export interface HeldGate {
   tool: string;
   input: Record<string, unknown>;
   agent?: string;
+  agent_id?: string;
 }
 
 const tailBytes = 256 * 1024;
@@ -72,7 +78,7 @@ export function openChannel(sys: Sys, dir: string): Channel {
   });
   const gates = openRecords<HeldGate>(sys, {
     dir: gatesDir(dir),
-    decode: (text) => parseRecord(text) as HeldGate | undefined,
+    decode: readHeld,
     encode: JSON.stringify,
   });
   const replyPath = (id: string) => join(gatesDir(dir), `${id}.reply`);
@@ -104,16 +110,45 @@ const told: Readonly<Record<string, HookSignals["last"]>> = { UserPromptSubmit: 
 /** The newest of each kind, for the verdict: by its place, as a clock can be set back. */
 export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldGate[]): HookSignals {
   const newest = (name: string) => events.findLast((event) => event.event === name);
-  const [prompt, stop, failure, gate] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure"), chooseGate(gates)];
+  const [prompt, stop, failure] = [newest("UserPromptSubmit"), newest("Stop"), newest("StopFailure")];
+  const answered = events.findLast(({ event, agent, agent_id }) => event === "csd.replied" && (agent ?? agent_id) === undefined);
   return {
-    ...present({ last: told[events.findLast(({ event }) => Object.hasOwn(told, event))?.event ?? ""], promptAt: prompt?.at, gate }),
+    ...present({
+      last: told[events.findLast(({ event }) => Object.hasOwn(told, event))?.event ?? ""],
+      promptAt: prompt?.at,
+      answeredAt: answered?.at,
+    }),
+    gates: gates.map(toCall),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
     ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
   };
 }
 
-/** The one whose dialog is up: the newest of the main thread, else the sub-agent's that came first. */
-export const chooseGate = (gates: readonly HeldGate[]): HeldGate | undefined =>
-  gates.findLast((gate) => gate.agent === undefined) ?? gates[0];
+/** Thread, tool and input of a request in one word: equal whether a hook tells them or a transcript. */
+export const printOf = ({ tool, input, agent }: Pick<GateCall, "tool" | "input" | "agent">): string =>
+  new Bun.CryptoHasher("sha256").update(JSON.stringify([agent?.id ?? agent?.type ?? "", tool, input])).digest("hex");
+
+/** Once its hook has let go, a sub-agent's request is told by its transcript: it stays the same gate. */
+export function nameCalls(calls: readonly GateCall[], events: readonly ChannelEvent[]): GateCall[] {
+  return calls.map((call) => {
+    const print = printOf(call);
+    const asked = events.findLast((event) => event.event === "PermissionRequest" && event.print === print);
+    return { ...call, request: asked?.request ?? call.request };
+  });
+}
+
+export const toCall = ({ id, at, tool, input, agent, agent_id }: HeldGate): GateCall => {
+  const asker = present({ id: agent_id, type: agent });
+  return { request: id, at, tool, input, isHeld: true, ...(Object.keys(asker).length === 0 ? {} : { agent: asker }) };
+};
+
+/** Undefined for what is no held request: the id becomes part of a path. */
+function readHeld(text: string): HeldGate | undefined {
+  const fields = parseRecord(text);
+  const isHeld = hasShape(fields, { id: "string", at: "number", pid: "number", tool: "string", input: "record" });
+  if (!isHeld || !/^[\w-]+$/.test(fields.id)) return undefined;
+  const { id, at, pid, tool, input } = fields;
+  return { id, at, pid, tool, input, ...shape(fields, { start: "string", agent: "string", agent_id: "string" }) };
+}
 
 export const hashPrompt = (text: string): string => new Bun.CryptoHasher("sha256").update(text.trim()).digest("hex");

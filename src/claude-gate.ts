@@ -1,4 +1,4 @@
-import type { ToolUse } from "./claude-transcript.ts";
+import { present } from "./json.ts";
 
 /** What a dialog of Claude Code asks and what its options mean, by the wording of 2.0.70 to 2.1.329. */
 
@@ -38,6 +38,21 @@ export interface ScreenGate {
   options: MenuOption[];
   /** Tab turns the option under the cursor into a text field. */
   canAmend?: boolean;
+  /** What the dialog fences off, which is what runs in a Bash gate; only its end where the dialog is cut. */
+  call?: string;
+  /** Type of the sub-agent that asks, as the header names it. */
+  agent?: string;
+  /** `1 of 2` at the end of the header: of the gates that claude has put in a row, which need not be all that wait. */
+  position?: { index: number; count: number };
+  /** It is taller than the pane: its begin, and with it whose it is, cannot be seen. */
+  isCut?: boolean;
+}
+
+/** `Bash command · from the general-purpose agent      1 of 2` (2.1.329). */
+export function parseHeader(line: string): Pick<ScreenGate, "header" | "agent" | "position"> {
+  const [, header = line, index, count] = /^(.*?)\s{2,}(\d{1,3}) of (\d{1,3})$/.exec(line) ?? [];
+  const agent = / · from the (.+) agent$/.exec(header)?.[1];
+  return { header, ...present({ agent, position: index === undefined ? undefined : { index: Number(index), count: Number(count) } }) };
 }
 
 /** Kinds that are only shown before the session file exists. */
@@ -103,7 +118,7 @@ const optionFingerprint = ({ number, label, meaning }: MenuOption): string => {
 export const checkbox = /^\[.\] /;
 
 /** Which tool a dialog's header belongs to. */
-export const headerTools: [header: RegExp, tool: RegExp][] = [
+const headerTools: [header: RegExp, tool: RegExp][] = [
   [/^Bash command/, /^Bash$/],
   [/^(?:Create|Overwrite|Write) file/, /^Write$/],
   [/^Edit file/, /^(?:Edit|MultiEdit)$/],
@@ -114,17 +129,58 @@ export const headerTools: [header: RegExp, tool: RegExp][] = [
   [/^Ready to code\?/, /^(?:ExitPlanMode|exit_plan_mode)$/],
 ];
 
-/** The dialog shows the call: its longest text begins in the body. Wraps and their marks are passed over. */
-export function isShown(tool: ToolUse, body: string): boolean {
-  const squeeze = (text: string) => text.replace(/[\s│]+/g, "");
-  const { file_path: path } = tool.input;
-  // A file is shown by its name, anything else by its longest text.
-  if (typeof path === "string") return isNamed(path.split(/[/\\]/).at(-1) ?? path, body);
-  const texts = Object.values(tool.input).filter((value): value is string => typeof value === "string");
+const toolsOf = ({ header }: ScreenGate): RegExp | undefined => headerTools.find(([pattern]) => pattern.test(header))?.[1];
+
+/** The header names this kind of tool. */
+export const isOfHeader = (tool: string, gate: ScreenGate): boolean => toolsOf(gate)?.test(tool) === true;
+
+/** A call as it is told by a hook or a transcript. */
+interface ShownCall {
+  tool: string;
+  input: Record<string, unknown>;
+}
+
+/** The dialog shows this call: its kind, and what runs, whole. Wraps and their marks are passed over. */
+export function isShown({ tool, input }: ShownCall, gate: ScreenGate): boolean {
+  if (gate.kind === "question") return tool === "AskUserQuestion" && asksThis(input, gate);
+  if (gate.kind === "plan") return /^(?:ExitPlanMode|exit_plan_mode)$/.test(tool);
+  if (gate.kind !== "permission" && gate.kind !== "dialog") return false;
+  const fitting = toolsOf(gate);
+  if (fitting !== undefined && !fitting.test(tool)) return false;
+  // 2.0.70 names the file in the header.
+  const text = `${gate.header}\n${gate.body}\n${gate.question}`;
+  if (typeof input.command === "string") return isCommandShown(input.command, gate);
+  const path = input.file_path ?? input.notebook_path;
+  if (typeof path === "string") return isNamed(path.split(/[/\\]/).at(-1) ?? path, text);
+  const texts = Object.values(input).filter((value): value is string => typeof value === "string");
   const longest = texts.map(squeeze).sort((a, b) => b.length - a.length)[0] ?? "";
-  return longest !== "" && squeeze(body).includes(longest.slice(0, 60));
+  return longest === "" ? fitting !== undefined : squeeze(text).includes(longest.slice(0, maxNeedle));
+}
+
+const maxNeedle = 60;
+
+/** Without wraps and the marks of wrapped lines; what a terminal may draw otherwise than it was written is left out too. */
+const squeeze = (text: string): string => text.replace(/[\s│\p{C}]+/gu, "");
+const plain = (text: string): string => squeeze(text).replace(/[^!-~]+/g, "");
+
+/** Whole where the dialog fences it off; before 2.1.259 it stands above its description, somewhere in the body. */
+function isCommandShown(command: string, { call, body, isCut }: ScreenGate): boolean {
+  const fits = (shown: string, wanted: string): boolean => {
+    if (wanted === "" || shown === "") return wanted === shown;
+    if (isCut === true) return wanted.endsWith(shown);
+    return call === undefined ? shown.startsWith(wanted) || shown.includes(wanted) : shown === wanted;
+  };
+  return [squeeze, plain].some((reduce) => fits(reduce(call ?? body), reduce(command)));
+}
+
+/** One of its questions is on the page, or the page that sums up is. */
+function asksThis(input: Record<string, unknown>, gate: ScreenGate): boolean {
+  if (gate.options.some(({ label }) => /^submit answers$/i.test(label))) return true;
+  const questions = Array.isArray(input.questions) ? (input.questions as { question?: unknown }[]) : [];
+  const shown = squeeze(gate.question);
+  return questions.some(({ question }) => typeof question === "string" && shown !== "" && squeeze(question).endsWith(shown));
 }
 
 /** As a word of its own: `a.txt` is not shown by `data.txt`. */
 const isNamed = (name: string, body: string): boolean =>
-  new RegExp(`(?:^|[\\s/\\\\("'])${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?:$|[\\s)"':,])`, "m").test(body);
+  new RegExp(`(?:^|[\\s/\\\\("'])${name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}(?:$|[\\s)"':,?])`, "m").test(body);

@@ -10,8 +10,9 @@ export interface HookInput {
   /** PermissionRequest. */
   toolName?: string;
   toolInput?: Record<string, unknown>;
-  /** Set when a sub-agent asks. */
+  /** Set when a sub-agent asks; older versions tell the type alone. */
   agentType?: string;
+  agentId?: string;
   /** Stop and StopFailure. */
   lastText?: string;
   /** Stop: what still runs, as its types (`shell`, `agent` …). */
@@ -38,6 +39,7 @@ const wanted = {
   prompt: "string",
   toolName: ["tool_name", "string"],
   agentType: ["agent_type", "string"],
+  agentId: ["agent_id", "string"],
   lastText: ["last_assistant_message", "string"],
   error: "string",
   transcriptPath: ["transcript_path", "string"],

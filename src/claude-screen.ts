@@ -5,7 +5,7 @@ import { present } from "./json.ts";
  * its wording does: the same number is "No" in one version and "switch to auto mode" in the next.
  */
 
-import { checkbox, type GateKind, kindOf, type MenuOption, meaningOf, type ScreenGate } from "./claude-gate.ts";
+import { checkbox, type GateKind, kindOf, type MenuOption, meaningOf, parseHeader, type ScreenGate } from "./claude-gate.ts";
 
 export interface Screen {
   gate?: ScreenGate;
@@ -82,13 +82,18 @@ function parseGate(lines: string[]): ScreenGate | undefined {
     ? lines.findLastIndex((line, at) => at < cursorAt && numberedRow.test(line))
     : cursorAt;
   const menu = numberedRow.test(lines[numberedAt] ?? "") ? readNumberedMenu(lines, numberedAt, cursorAt) : readPlainMenu(lines, cursorAt);
-  const hints = lines.slice((menu?.end ?? 0) + 1);
+  const below = lines.slice((menu?.end ?? 0) + 1);
+  const hints = below.filter((line) => !cutMark.test(line));
   if (menu === undefined || !isTail(hints)) return undefined;
   const block = lines.slice(dialogStart(lines, menu.start), menu.start);
   // A dialog begins below a rule, or at the top of the screen; a block with conversation in it is an answer that draws a menu.
   if (block.some((line) => /^[●❯]/.test(line))) return undefined;
-  return { ...describe(block, menu), ...(hints.some((line) => /\bTab to amend\b/.test(line)) ? { canAmend: true } : {}) };
+  const cut = [...below, block.find((line) => line.trim() !== "") ?? ""].find((line) => cutMark.test(line));
+  return { ...describe(block, menu, cut), ...(hints.some((line) => /\bTab to amend\b/.test(line)) ? { canAmend: true } : {}) };
 }
+
+/** A dialog that is taller than the pane: 2.1.329 says so below its options, older ones in its first line. */
+const cutMark = /^\s{0,3}↑ \d+ more lines?$/;
 
 interface Menu {
   start: number;
@@ -188,13 +193,15 @@ function readPlainMenu(lines: string[], cursorAt: number): Menu | undefined {
   return { start, end, options };
 }
 
-function describe(block: string[], menu: Menu): ScreenGate {
+function describe(whole: string[], menu: Menu, cut: string | undefined): ScreenGate {
+  // What stands in the first line of a cut dialog is no header: it may be anybody's text.
+  const block = cut === undefined || whole.includes(cut) ? whole : [cut, "", ...whole];
   const lastFence = block.findLastIndex((line) => fence.test(line));
   const tail = paragraphs(block.slice(lastFence + 1).filter((line) => !rule.test(line)));
   const question = questionOf(tail);
   const asked = question.replaceAll("\n", " ");
   const body = [...paragraphs(block.slice(0, lastFence + 1)), ...tail.filter((part) => part !== question)];
-  const header = (paragraphs(block)[0] ?? "").split("\n")[0] ?? "";
+  const { header, ...asker } = parseHeader((paragraphs(block)[0] ?? "").split("\n")[0] ?? "");
   const kind = kindOf(header, asked, menu.options);
   const inner = [(body[0] ?? "").split("\n").slice(1).join("\n"), ...body.slice(1)].filter((part) => part !== "");
   const options = menu.options.map(({ continuation, isField, ...option }) => {
@@ -202,7 +209,21 @@ function describe(block: string[], menu: Menu): ScreenGate {
     const label = (kind === "question" ? option.label : [option.label, ...continuation].join(" ")).trim();
     return { ...option, label, meaning: isField === true ? ("free-text" as const) : meaningOf(label, kind) };
   });
-  return { kind, header, question: asked, body: inner.join("\n"), options: kind === "question" ? markField(options) : options };
+  const call = lastFence < 0 ? undefined : readFenced(block, lastFence, cut);
+  return {
+    kind,
+    header,
+    question: asked,
+    body: inner.join("\n"),
+    options: kind === "question" ? markField(options) : options,
+    ...present({ ...asker, call, isCut: cut === undefined ? undefined : true }),
+  };
+}
+
+/** Between the first fence and the last: a command may draw fences of its own. */
+function readFenced(block: string[], lastFence: number, cut: string | undefined): string | undefined {
+  const from = cut === undefined ? block.findIndex((line) => fence.test(line)) : block.indexOf(cut);
+  return from < lastFence ? block.slice(from + 1, lastFence).join("\n") : undefined;
 }
 
 /** Once a text stands in it, the field of a question is only told by its place: the last, or the last before the chat. */

@@ -5,6 +5,26 @@ import { createDriver, findLive } from "./driver.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 
+const gateFlag = {
+  gate: {
+    type: "string",
+    valueHint: "ID",
+    description: "the gate that is meant, by the `gate_id` of `csd state` (default: the only one that is up)",
+  },
+} as const;
+
+const expectFlags = {
+  expect: {
+    type: "string",
+    valueHint: "TEXT",
+    description: "refuse unless this is what it asks for: command, path, host; once for each part of a compound command",
+  },
+  contains: { type: "string", valueHint: "TEXT", description: "refuse unless this stands in it; anything may stand beside it" },
+} as const;
+
+type Repeated = Partial<Record<string, string[]>>;
+const expected = (gate: string | undefined, { expect, contains }: Repeated) => present({ gate, expect, contains });
+
 export const approveCommand = command({
   name: "csd approve",
   summary: "Answer the gate that is up: allow this one request, or take the option that is named.",
@@ -15,18 +35,21 @@ export const approveCommand = command({
       valueHint: "N",
       description: "take option N as `csd state` lists it (default: the one that allows this once)",
     },
-    expect: { type: "string", valueHint: "TEXT", description: "refuse unless the gate contains this text" },
+    ...gateFlag,
+    ...expectFlags,
   },
+  repeatable: ["expect", "contains"],
   examples: [
     ["csd approve fix", 'allow once; never "don\'t ask again", never another mode'],
-    ["csd approve fix --expect 'npm test'", "only if that is what it asks for"],
+    ["csd approve fix --expect 'npm test'", "only if that is all that it asks for"],
+    ["csd approve fix --gate 3f9c0a1b2d", "that one, when several are up"],
     ["csd approve fix --option 2", "take the second option, whatever it means"],
   ],
-  async run({ args, app }) {
+  async run({ args, repeated, app }) {
     const option = args.option === undefined ? undefined : wholeNumber("--option", args.option);
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    printAnswer(app, await verbs.allow.run(driver, target, present({ option, expect: args.expect })));
+    printAnswer(app, await verbs.allow.run(driver, target, { ...expected(args.gate, repeated), ...present({ option }) }));
   },
 });
 
@@ -36,16 +59,18 @@ export const denyCommand = command({
   args: {
     session: { type: "positional", required: true, description: "name of the session" },
     reason: { type: "string", valueHint: "TEXT", description: "what the model is told" },
-    expect: { type: "string", valueHint: "TEXT", description: "refuse to answer unless the gate contains this text" },
+    ...gateFlag,
+    ...expectFlags,
   },
+  repeatable: ["expect", "contains"],
   examples: [
     ["csd deny fix", ""],
     ["csd deny fix --reason 'use the staging database'", "the turn goes on with this"],
   ],
-  async run({ args, app }) {
+  async run({ args, repeated, app }) {
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    printAnswer(app, await verbs.deny.run(driver, target, present({ reason: args.reason, expect: args.expect })));
+    printAnswer(app, await verbs.deny.run(driver, target, { ...expected(args.gate, repeated), ...present({ reason: args.reason }) }));
   },
 });
 
@@ -60,9 +85,11 @@ export const answerCommand = command({
       description: "a label, its beginning or its number; once for each question, in order, or HEADER=CHOICE",
     },
     text: { type: "string", valueHint: "TEXT", description: "an answer in your own words, for the question left" },
-    expect: { type: "string", valueHint: "TEXT", description: "refuse unless the question contains this text" },
+    ...gateFlag,
+    expect: { type: "string", valueHint: "TEXT", description: "refuse unless this is the question; once for each of several" },
+    contains: { type: "string", valueHint: "TEXT", description: "refuse unless this stands in the question" },
   },
-  repeatable: ["choice"],
+  repeatable: ["choice", "expect", "contains"],
   examples: [
     ["csd answer fix --choice test", ""],
     ["csd answer fix --choice lint --choice e2e", "two choices of a question that takes several"],
@@ -72,7 +99,7 @@ export const answerCommand = command({
     const choices = repeated.choice ?? [];
     if (choices.length === 0 && args.text === undefined) throw usageError("csd answer: nothing to answer with", "give --choice or --text");
     const driver = createDriver(app.sys);
-    const input = { choices, ...present({ text: args.text, expect: args.expect }) };
+    const input = { choices, ...expected(args.gate, repeated), ...present({ text: args.text }) };
     printAnswer(app, await verbs.answer.run(driver, await findLive(driver, args.session), input));
   },
 });

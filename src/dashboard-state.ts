@@ -149,9 +149,15 @@ export const listRows = (state: DashboardState): LiveSession[] => listSections(s
 export const selectedSession = (state: DashboardState): LiveSession | undefined =>
   [...state.sessions, ...state.ended].find((session) => session.key === state.selected);
 
+/** The gate that a session's state is about. */
+export const gateIdOf = ({ verdict }: Pick<LiveSession, "verdict">): string | undefined =>
+  "gate_id" in verdict && verdict.status !== "limited" ? verdict.gate_id : undefined;
+
 /** Equal only for the same request of the same gate. */
 export function gateOf(session: LiveSession): string | undefined {
   const { verdict } = session;
+  const id = gateIdOf(session);
+  if (id !== undefined) return id;
   if (verdict.status === "blocked")
     return JSON.stringify([session.sessionId, verdict.gate, verdict.tool, verdict.input ?? verdict.prompt, session.since]);
   if (verdict.status === "plan_ready") return JSON.stringify([session.sessionId, "plan", verdict.plan, session.since]);

@@ -5,8 +5,8 @@ import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { printableLine } from "./printable.ts";
 import { pasteable } from "./sanitize.ts";
+import { until } from "./sys.ts";
 
 export interface Answered {
   gate: ScreenGate;
@@ -16,8 +16,10 @@ export interface Answered {
 }
 
 interface KeyOptions {
-  /** The gate must hold this text. */
-  expect?: string;
+  /** The dialog that is meant: another one is left alone. */
+  dialog?: ScreenGate;
+  /** Label of the option, where the caller knows it from elsewhere than the screen. */
+  label?: string;
   /** What to write into an option that is a text field. */
   text?: string;
 }
@@ -46,10 +48,10 @@ const maxTries = 3;
  */
 export async function answerByKeys(driver: Driver, target: Target, wish: Wish, options: KeyOptions = {}): Promise<Answered> {
   const first = await waitForGate(driver, target);
-  const gate = requireGate(target, first);
-  requireText(gateFingerprint(gate), options.expect);
+  const gate = requireMeant(requireGate(target, first), options.dialog);
   if (isLeftByEscape(gate, wish)) return leaveByEscape(driver, target, first);
   const chosen = chooseOption(gate, wish);
+  if (options.label !== undefined && squeeze(labelOf(chosen)) !== squeeze(options.label)) throw changed();
   if ((chosen.meaning === "free-text") !== (options.text !== undefined))
     throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
   for (let attempt = 0; attempt < maxTries; attempt++) {
@@ -96,14 +98,16 @@ async function leaveByEscape(driver: Driver, target: Target, first: Reading): Pr
   return { gate, chosen: { label: "Esc", meaning: "refuse", isSelected: false }, option: 0 };
 }
 
-/** Refuses a gate that is not the one the caller means. */
-export function requireText(gateText: string, expect: string | undefined): void {
-  if (expect !== undefined && !gateText.includes(expect))
-    throw new UserError(
-      `the gate does not contain ${JSON.stringify(expect)}; nothing was chosen`,
-      `it says: ${printableLine(gateText).slice(0, 200)}`,
-    );
+const changed = (): UserError => new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
+
+/** Refuses a dialog that is not the one the caller means. */
+function requireMeant(gate: ScreenGate, meant: ScreenGate | undefined): ScreenGate {
+  if (meant !== undefined && (gateFingerprint(gate) !== gateFingerprint(meant) || placeOf(gate) !== placeOf(meant))) throw changed();
+  return gate;
 }
+
+/** Where it stands among those in a row; the counter only appears when a second one comes. */
+const placeOf = (gate: ScreenGate | undefined): number => gate?.position?.index ?? 1;
 
 /** A text that is pasted before the field is open goes nowhere. */
 async function waitForCursor(driver: Driver, target: Target, wanted: number): Promise<void> {
@@ -181,12 +185,26 @@ async function readGate(driver: Driver, target: Target): Promise<Reading> {
   };
 }
 
-/** The gate that was read is no longer up: its status moved on, or, where none is published, its text went. */
+/**
+ * The gate that was read is no longer up: its status moved on, another one of the same row is up, or, where no status is
+ * published, its text went.
+ */
 function isAnswered(first: Reading, now: Reading): boolean {
   if (!now.hasProcess) return true;
   if (first.session?.status === "waiting")
-    return now.session?.status !== "waiting" || now.session.statusUpdatedAt !== first.session.statusUpdatedAt;
+    return (
+      now.session?.status !== "waiting" ||
+      now.session.statusUpdatedAt !== first.session.statusUpdatedAt ||
+      isNextInRow(first.screen.gate, now.screen.gate)
+    );
   return !isSameText(first, now);
+}
+
+/** The status stands still while claude goes from `1 of 2` to `2 of 2` (2.1.329). */
+function isNextInRow(first: ScreenGate | undefined, now: ScreenGate | undefined): boolean {
+  if (first === undefined || now === undefined) return false;
+  const subject = ({ kind, header, question, call, body }: ScreenGate) => [kind, header, question, call ?? body].join("\n");
+  return placeOf(first) !== placeOf(now) || (first.kind !== "question" && subject(first) !== subject(now));
 }
 
 /** What is written changes the option that holds it, in 2.0.70 beyond recognition: there only the dialog around it counts. */
@@ -199,12 +217,13 @@ function isTextTaken(first: Reading, now: Reading): boolean {
 const isSameText = (first: Reading, now: Reading): boolean =>
   first.screen.gate !== undefined &&
   now.screen.gate !== undefined &&
+  placeOf(first.screen.gate) === placeOf(now.screen.gate) &&
   gateFingerprint(first.screen.gate) === gateFingerprint(now.screen.gate);
 
 /** Any change is somebody else's gate. */
 function requireSame(first: Reading, now: Reading): void {
   if (!isAnswered(first, now) && isSameText(first, now)) return;
-  throw new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
+  throw changed();
 }
 
 /** Once a key was sent, a screen between two paintings says nothing: waits for the answer, or for the same gate again. */
@@ -275,12 +294,12 @@ const pageMs = 300;
  * just read, and its effect is seen before the next one. Nothing counts until the last key, which is only sent when the page
  * that sums up shows every answer as wanted.
  */
-export async function fillForm(driver: Driver, target: Target, parts: readonly Part[], expect?: string): Promise<ScreenGate> {
+export async function fillForm(driver: Driver, target: Target, parts: readonly Part[], dialog?: ScreenGate): Promise<ScreenGate> {
   requireFillable(parts);
   const first = (await waitForGate(driver, target)).screen.gate;
   if (first?.kind !== "question")
     throw new UserError(`no question is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
-  requireText(gateFingerprint(first), expect);
+  requireMeant(first, dialog);
   for (const index of parts.keys()) {
     await goTo(driver, target, parts, index);
     await fillPart(driver, target, parts, index);
@@ -409,16 +428,15 @@ const fieldTimeoutMs = 3000;
  * Refuses with a reason by keys: in the option that is a text field, or in the one that refuses, once Tab has made it a field.
  * A menu that offers neither is left alone.
  */
-export async function refuseByKeys(driver: Driver, target: Target, reason: string, expect?: string): Promise<Answered> {
+export async function refuseByKeys(driver: Driver, target: Target, reason: string, dialog?: ScreenGate): Promise<Answered> {
   requireOneLine(reason);
   const first = await waitForGate(driver, target);
-  const gate = requireGate(target, first);
-  requireText(gateFingerprint(gate), expect);
+  const gate = requireMeant(requireGate(target, first), dialog);
   const field = gate.options.find((option) => option.meaning === "free-text");
   const refusal = gate.options.filter((option) => option.meaning === "refuse");
   const isAsked = gate.kind === "permission" || gate.kind === "plan";
   if (isAsked && field?.number !== undefined)
-    return answerByKeys(driver, target, { option: field.number }, { text: reason, ...present({ expect }) });
+    return answerByKeys(driver, target, { option: field.number }, { text: reason, ...present({ dialog }) });
   const [chosen] = refusal;
   if (!isAsked || gate.canAmend !== true || chosen === undefined || refusal.length > 1)
     throw new UserError(
@@ -445,4 +463,13 @@ async function waitForField(driver: Driver, target: Target, first: Reading): Pro
     await sys.sleep(stepMs);
   }
   throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");
+}
+
+const sweepTimeoutMs = 500;
+
+/** Takes back a key that came too late for its gate: alone in the input row it is nobody's draft. */
+export async function sweepKey(driver: Driver, target: Target, key: string): Promise<void> {
+  const { sys } = driver;
+  const isStray = async () => ((await readGate(driver, target)).screen.input === key ? true : undefined);
+  if ((await until(sys, sys.now() + sweepTimeoutMs, stepMs, isStray)) === true) await target.tmux.keys(target.pane, ["BSpace"]);
 }

@@ -1,18 +1,25 @@
 import { type Choice, planAnswers, type Wish } from "./answer.ts";
-import { chooseGate, type HeldGate } from "./channel.ts";
-import { gateFingerprint } from "./claude-gate.ts";
+import type { Call, Decision } from "./claude-calls.ts";
+import { gateFingerprint, type ScreenGate } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
+import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
-import { type Answered, answerByKeys, fillForm, refuseByKeys, requireText } from "./driver-keys.ts";
+import { type Answered, answerByKeys, fillForm, refuseByKeys, sweepKey } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
+import { type Expectation, requireExpected } from "./gate-expect.ts";
+import { findGates, type Gate, type GateCall } from "./gates.ts";
 import { present } from "./json.ts";
-import { readSignals } from "./observe.ts";
-import { isGateUntold, type Signals } from "./status.ts";
+import { isSettled, readSignals } from "./observe.ts";
+import { findTranscript } from "./paths.ts";
+import { gateSignals, type Signals } from "./status.ts";
+import { until } from "./sys.ts";
+import { createCallFollower, threadOf, waitForDecision } from "./thread-calls.ts";
 
 /** What was answered, and how it reached claude. */
 export interface Answer {
   gate: string;
+  gate_id: string;
   chosen: string;
   meaning: string;
   /** Number in the menu, where it was chosen there. */
@@ -20,32 +27,43 @@ export interface Answer {
   channel: "hook" | "keys";
 }
 
-export interface ReplyOptions {
-  /** The gate must contain this text. */
-  expect?: string;
+export interface ReplyOptions extends Expectation {
+  /** The gate that is meant; without it there must be exactly one. */
+  gate?: string;
   /** Goes to the model with a refusal; the turn goes on then. */
   reason?: string;
 }
 
 /**
- * Answers the gate that is up: through the hook that holds it where there is one, which no painting delays and no other gate
- * can take, else with keys. Options that are named by number are chosen with keys: only the screen has numbers.
+ * Answers one gate: through the hook that holds it where there is one, which no painting delays and no other gate can take,
+ * else with keys, once its dialog is the one on the screen. Options that are named by number are chosen with keys: only the
+ * screen has numbers.
  */
 export async function answerGate(driver: Driver, target: Target, wish: Wish, options: ReplyOptions = {}): Promise<Answer> {
-  const held = "option" in wish ? undefined : await findHeld(driver, target);
-  if (held !== undefined && !("option" in wish))
-    return replyToHeld(driver, target, held, choiceReply(held, wish.meaning, options.reason), options);
-  const { reason, ...keyOptions } = options;
+  const { gate, signals } = await pickGate(driver, target, options, { isShown: "option" in wish });
+  requireExpected(gate, options);
+  if (gate.call?.isHeld === true && !("option" in wish))
+    return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, options.reason));
+  const dialog = requireDialog(target, gate);
+  const confirm = startConfirming(driver, target, gate, signals);
+  const { reason } = options;
   const answered =
     reason === undefined
-      ? await answerByKeys(driver, target, wish, keyOptions)
-      : { ...(await refuseByKeys(driver, target, reason, keyOptions.expect)), meaning: "refuse" };
-  return describeKeys(answered);
+      ? await answerByKeys(driver, target, wish, { dialog })
+      : { ...(await refuseByKeys(driver, target, reason, dialog)), meaning: "refuse" };
+  const answer = describeKeys(gate, answered);
+  await confirm(answer, reason !== undefined);
+  return answer;
 }
 
-function describeKeys({ gate, chosen, option, meaning }: Answered & { meaning?: string }): Answer {
+function describeKeys({ id, kind }: Gate, { chosen, option, meaning }: Answered & { meaning?: string }): Answer {
   const number = option === 0 ? {} : { option };
-  return { gate: gate.kind, chosen: chosen.label, meaning: meaning ?? chosen.meaning, ...number, channel: "keys" };
+  return { gate: kind, gate_id: id, chosen: chosen.label, meaning: meaning ?? chosen.meaning, ...number, channel: "keys" };
+}
+
+export interface QuestionOptions extends Expectation {
+  gate?: string;
+  text?: string;
 }
 
 /** Answers the questions that claude asks; each choice is a label, its beginning, or a number. */
@@ -53,83 +71,126 @@ export async function answerQuestions(
   driver: Driver,
   target: Target,
   choices: Choice[],
-  text: string | undefined,
-  expect?: string,
+  { text, ...options }: QuestionOptions = {},
 ): Promise<Answer> {
-  const held = await findHeld(driver, target);
-  const options = present({ expect });
-  const signals = held === undefined ? await readQuestion(driver, target) : undefined;
-  const input = held?.input ?? signals?.turn?.pendingTools.find((tool) => tool.name === "AskUserQuestion")?.input;
-  if (input === undefined || (held !== undefined && held.tool !== "AskUserQuestion"))
-    throw new UserError(`no question is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
-  const { answers, single, parts } = planAnswers(input, choices, text);
-  if (held !== undefined) return replyToHeld(driver, target, held, { reply: "answers", answers }, options);
+  const { gate, signals } = await pickGate(driver, target, options, { noun: "question" });
+  const { call, id } = gate;
+  if (gate.kind !== "question" || call?.tool !== "AskUserQuestion") throw noneUp(target, "question");
+  requireExpected(gate, options);
+  const { answers, single, parts } = planAnswers(call.input, choices, text);
+  if (call.isHeld) return replyToHeld(driver, target, { gate, call, signals }, { reply: "answers", answers });
+  const dialog = requireDialog(target, gate);
+  const confirm = startConfirming(driver, target, gate, signals);
+  const common = { gate: "question", gate_id: id, channel: "keys" } as const;
+  let answer: Answer;
   if (single === undefined) {
-    const gate = await fillForm(driver, target, parts, expect);
-    return { gate: gate.kind, chosen: Object.values(answers).join("; "), meaning: "choice", channel: "keys" };
+    await fillForm(driver, target, parts, dialog);
+    answer = { ...common, chosen: Object.values(answers).join("; "), meaning: "choice" };
+  } else {
+    const label = single.text === undefined ? parts[0]?.chosen[0] : undefined;
+    const { chosen, option } = await answerByKeys(
+      driver,
+      target,
+      { option: single.option },
+      { dialog, ...present({ text: single.text, label }) },
+    );
+    answer = { ...common, chosen: single.text ?? chosen.label, meaning: chosen.meaning, option };
   }
-  const { gate, chosen, option } = await answerByKeys(
-    driver,
-    target,
-    { option: single.option },
-    { ...options, ...present({ text: single.text }) },
-  );
-  return { gate: gate.kind, chosen: single.text ?? chosen.label, meaning: chosen.meaning, option, channel: "keys" };
-}
-
-const questionTimeoutMs = 1500;
-
-/** The question on the screen, with the call that the transcript holds of it, up to a moment later. */
-async function readQuestion(driver: Driver, target: Target): Promise<Signals | undefined> {
-  const deadline = driver.sys.now() + questionTimeoutMs;
-  for (;;) {
-    const signals = await readSignals(driver, target);
-    const isShown = signals.session?.status === "waiting" || signals.screen?.gate?.kind === "question";
-    if (!isShown) return undefined;
-    if (!isGateUntold(signals) || driver.sys.now() > deadline) return signals;
-    await driver.sys.sleep(stepMs);
-  }
+  await confirm(answer);
+  return answer;
 }
 
 const findTimeoutMs = 300;
+const settleMs = 3000;
 const takeTimeoutMs = 5000;
 const stepMs = 15;
 
-/** The request that is up; its hook starts a moment before the status turns `waiting`. */
-async function findHeld({ sys }: Driver, target: Target): Promise<HeldGate | undefined> {
-  const deadline = sys.now() + findTimeoutMs;
-  while (target.channel !== undefined) {
-    const held = chooseGate(await target.channel.readGates());
-    if (held !== undefined || sys.now() > deadline) return held;
-    await sys.sleep(stepMs);
-  }
-  return undefined;
+interface Picked {
+  gate: Gate;
+  signals: Signals;
 }
 
-function choiceReply(held: HeldGate, meaning: "allow-once" | "refuse", reason: string | undefined): GateReply {
+/** The one gate that is meant. Never guesses: two are named, and none is answered. */
+async function pickGate(
+  driver: Driver,
+  target: Target,
+  { gate: wanted }: { gate?: string },
+  { isShown = false, noun = "gate" },
+): Promise<Picked> {
+  const { sys } = driver;
+  const startedAt = sys.now();
+  for (;;) {
+    const signals = await readSignals(driver, target);
+    const gates = findGates(gateSignals(signals));
+    const meant = wanted === undefined ? gates : gates.filter(({ id }) => id === wanted);
+    const [gate] = meant;
+    const isReady = meant.length === 1 && gate !== undefined && (isHeldOpen(gate, isShown) || isReadable(signals, gate));
+    if (isReady) return { gate, signals };
+    const passedMs = sys.now() - startedAt;
+    // A hook starts a moment before the status turns `waiting`, and a dialog is painted some time after it.
+    const isComing =
+      signals.session?.status === "waiting" || (signals.session?.status === undefined && signals.screen?.input === undefined);
+    const limitMs = isComing && meant.length <= 1 ? settleMs : findTimeoutMs;
+    if (signals.isAlive && passedMs <= limitMs && (meant.length <= 1 || passedMs <= findTimeoutMs)) {
+      await sys.sleep(stepMs);
+      continue;
+    }
+    if (meant.length > 1) throw severalGates(target, gates);
+    if (gate !== undefined) return { gate, signals };
+    if (gates.length === 0 || wanted === undefined) throw noneUp(target, noun);
+    throw new UserError(`gate ${wanted} of session "${target.name}" is not up; nothing was chosen`, `up: ${listIds(gates)}`);
+  }
+}
+
+const noneUp = (target: Target, noun: string): UserError =>
+  new UserError(`no ${noun} is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
+
+const isHeldOpen = ({ call }: Gate, isShown: boolean): boolean => call?.isHeld === true && !isShown;
+const isReadable = (signals: Signals, { dialog }: Gate): boolean => dialog !== undefined && isSettled(signals);
+
+const severalGates = (target: Target, gates: readonly Gate[]): UserError =>
+  new UserError(`${gates.length} gates are up in session "${target.name}"; nothing was chosen`, `name one with --gate: ${listIds(gates)}`);
+
+const listIds = (gates: readonly Gate[]): string =>
+  gates.map(({ id, kind, call }) => `${id} (${call?.agent?.type ?? "main"}: ${call?.tool ?? kind})`).join(" · ");
+
+/** Keys go to the dialog that is up, so it must surely be this gate's. */
+function requireDialog(target: Target, { id, dialog, isAlike }: Gate): ScreenGate {
+  if (dialog === undefined)
+    throw new UserError(`the dialog of gate ${id} is not the one on the screen; nothing was chosen`, "answer those before it first");
+  if (isAlike === true)
+    throw new UserError(
+      `several threads of session "${target.name}" ask for the very same; nothing was chosen`,
+      "answer by hook (without --option), or in the pane",
+    );
+  return dialog;
+}
+
+function choiceReply(call: GateCall, meaning: "allow-once" | "refuse", reason: string | undefined): GateReply {
   if (meaning === "refuse") return { reply: "deny", ...present({ message: reason }) };
-  if (held.tool === "AskUserQuestion")
+  if (call.tool === "AskUserQuestion")
     throw new UserError('no single option of the question gate means "allow this once"', "answer it: csd answer SESSION --choice LABEL");
   return { reply: "allow" };
 }
 
-async function replyToHeld(driver: Driver, target: Target, held: HeldGate, reply: GateReply, { expect }: ReplyOptions): Promise<Answer> {
-  const { sys } = driver;
-  requireText(`${held.tool} ${JSON.stringify(held.input)} ${Object.values(held.input).join(" ")}`, expect);
-  const before = await readOwnSession(driver, target);
-  const shown = before?.status === undefined ? await readShown(driver, target) : undefined;
-  target.channel?.reply(held, reply);
+interface Held extends Picked {
+  call: GateCall;
+}
+
+async function replyToHeld(driver: Driver, target: Target, held: Held, reply: GateReply): Promise<Answer> {
+  const { gate, call } = held;
+  const confirm = startConfirming(driver, target, gate, held.signals);
+  const shown = held.signals.session?.status === undefined ? await readShown(driver, target) : undefined;
+  target.channel?.reply({ id: call.request, input: call.input }, reply);
   await waitUntilTaken(driver, target, held);
-  const deadline = sys.now() + takeTimeoutMs;
-  // Until claude has taken the answer from its hook: its status leaves this `waiting`.
-  while (before?.status === "waiting" && sys.now() < deadline) {
-    const now = await readOwnSession(driver, target);
-    if (now?.status !== "waiting" || now.statusUpdatedAt !== before.statusUpdatedAt) break;
-    await sys.sleep(stepMs);
-  }
   // Where no status is published, the dialog must go from the screen.
-  while (shown !== undefined && sys.now() < deadline && (await readShown(driver, target)) === shown) await sys.sleep(stepMs);
-  return describe(held, reply);
+  if (shown !== undefined)
+    await until(driver.sys, driver.sys.now() + takeTimeoutMs, stepMs, async () =>
+      (await readShown(driver, target)) === shown ? undefined : true,
+    );
+  const answer = describeReply(gate, reply);
+  await confirm(answer, reply.reply === "deny" && reply.message !== undefined);
+  return answer;
 }
 
 async function readShown(driver: Driver, target: Target): Promise<string | undefined> {
@@ -138,26 +199,104 @@ async function readShown(driver: Driver, target: Target): Promise<string | undef
   return gate === undefined ? undefined : gateFingerprint(gate);
 }
 
-async function waitUntilTaken({ sys }: Driver, target: Target, held: HeldGate): Promise<void> {
+async function waitUntilTaken(driver: Driver, target: Target, { gate, call, signals }: Held): Promise<void> {
+  const { sys } = driver;
   const deadline = sys.now() + takeTimeoutMs;
   for (;;) {
     // In this order: the hook notes that it took the reply before it lets the gate go.
-    const isOpen = (await target.channel?.readGates())?.some((gate) => gate.id === held.id) ?? false;
+    const isOpen = (await target.channel?.readGates())?.some(({ id }) => id === call.request) ?? false;
     const events = (await target.channel?.readEvents()) ?? [];
-    if (events.some((event) => event.event === "csd.replied" && event.text === held.id)) return;
-    if (!isOpen)
-      throw new UserError(
-        "the gate was answered at the pane before this answer arrived",
-        `csd state ${target.name} shows what it does now`,
-      );
+    if (events.some((event) => event.event === "csd.replied" && event.text === call.request)) return;
+    if (!isOpen) throw answeredElsewhere(target, await readDecision(driver, target, gate, signals));
     if (sys.now() > deadline) throw new UserError(`the hook of session "${target.name}" did not take the answer`, "answer it in the pane");
     await sys.sleep(stepMs);
   }
 }
 
-function describe(held: HeldGate, reply: GateReply): Answer {
-  const gate = held.tool === "ExitPlanMode" ? "plan" : held.tool === "AskUserQuestion" ? "question" : "permission";
-  if (reply.reply === "answers") return { gate, chosen: Object.values(reply.answers).join("; "), meaning: "choice", channel: "hook" };
-  if (reply.reply === "deny") return { gate, chosen: "No", meaning: "refuse", channel: "hook" };
-  return { gate, chosen: gate === "plan" ? "Yes, manually approve edits" : "Yes", meaning: "allow-once", channel: "hook" };
+const answeredElsewhere = (target: Target, decision: Decision | undefined): UserError =>
+  new UserError(
+    decision === undefined
+      ? "the gate was answered at the pane before this answer arrived"
+      : `the gate was answered at the pane before this answer arrived: ${decision.isAllowed ? "it was allowed" : "it was refused"}`,
+    `csd state ${target.name} shows what it does now`,
+  );
+
+function describeReply({ id, kind }: Gate, reply: GateReply): Answer {
+  const common = { gate: kind, gate_id: id };
+  if (reply.reply === "answers") return { ...common, chosen: Object.values(reply.answers).join("; "), meaning: "choice", channel: "hook" };
+  if (reply.reply === "deny") return { ...common, chosen: "No", meaning: "refuse", channel: "hook" };
+  return { ...common, chosen: kind === "plan" ? "Yes, manually approve edits" : "Yes", meaning: "allow-once", channel: "hook" };
 }
+
+// --- what claude says was decided --------------------------------------------------------------------------------
+
+/** Claude writes a refusal 0.1 s after its status, what was allowed when it has run, and what a hook said at once. */
+const decisionTimeoutMs = 1500;
+const lateDecisionMs = 500;
+
+/** Begin before the answer: a call that has a result by then is another one. */
+function startConfirming(
+  driver: Driver,
+  target: Target,
+  gate: Gate,
+  signals: Signals,
+): (answer: Answer, goesOn?: boolean) => Promise<void> {
+  const { sys } = driver;
+  const follow = followCall(driver, target, gate, signals);
+  const isMain = gate.call !== undefined && gate.call.agent === undefined;
+  return async (answer, goesOn = false) => {
+    const isAllowed = allowing.has(answer.meaning);
+    const now = await waitForStatus(driver, target, signals.session, gate);
+    if (follow === undefined) return;
+    // A refusal without a word ends the turn at once; claude was never seen busy in between (2.1.329).
+    if (isMain && now === (isAllowed ? "busy" : "idle") && !goesOn && answer.gate !== "question") return;
+    const decision = await waitForDecision(sys, follow, decisionTimeoutMs);
+    if (decision === undefined || isSameDecision(decision, answer, isAllowed)) return;
+    if (answer.channel === "keys" && answer.option !== undefined) await sweepKey(driver, target, String(answer.option));
+    throw answeredElsewhere(target, decision);
+  };
+}
+
+const allowing = new Set(["allow-once", "allow-always", "mode-switch", "choice", "submit", "unknown"]);
+
+function isSameDecision({ isAllowed, by, answers }: Decision, answer: Answer, isMeant: boolean): boolean {
+  if (answer.gate === "question")
+    return answers === undefined ? isAllowed === isMeant : Object.values(answers).join("; ") === answer.chosen;
+  return isAllowed === isMeant && (answer.channel === "hook" || by !== "hook");
+}
+
+function followCall({ sys }: Driver, target: Target, { call }: Gate, { session }: Signals): (() => Call | undefined) | undefined {
+  const transcriptPath = call === undefined ? undefined : findTranscript(sys, target, session);
+  const path = threadOf(present({ transcriptPath, agentId: call?.agent?.id, agentType: call?.agent?.type }));
+  return call === undefined || path === undefined ? undefined : createCallFollower(sys, path, call);
+}
+
+async function readDecision(driver: Driver, target: Target, gate: Gate, signals: Signals): Promise<Decision | undefined> {
+  const { sys } = driver;
+  const path = findTranscript(sys, target, signals.session);
+  const { call } = gate;
+  if (call === undefined || path === undefined) return undefined;
+  const follow = createCallFollower(sys, threadOf({ transcriptPath: path, ...agentOf(call) }) ?? path, call, true);
+  return waitForDecision(sys, follow, lateDecisionMs);
+}
+
+const agentOf = ({ agent }: GateCall) => present({ agentId: agent?.id, agentType: agent?.type });
+
+/** Claude's status once it has moved on from this gate; at once where the gate's dialog was not the one that is up. */
+async function waitForStatus(driver: Driver, target: Target, before: SessionFile | undefined, gate: Gate): Promise<string | undefined> {
+  const { sys } = driver;
+  if (before?.status !== "waiting" || gate.dialog === undefined) return undefined;
+  const shown = gateFingerprint(gate.dialog);
+  let lookAt = sys.now() + rowMs;
+  return until(sys, sys.now() + takeTimeoutMs, stepMs, async () => {
+    const now = await readOwnSession(driver, target);
+    if (now?.status !== "waiting" || now.statusUpdatedAt !== before.statusUpdatedAt) return now?.status ?? "gone";
+    if (sys.now() < lookAt) return undefined;
+    lookAt = sys.now() + rowMs;
+    // The next of a row takes its place while the status stands still.
+    const next = await readShown(driver, target);
+    return next !== undefined && next !== shown ? "waiting" : undefined;
+  });
+}
+
+const rowMs = 100;

@@ -70,7 +70,7 @@ async function drive(driver: Driver, target: Target, options: RunOptions): Promi
     const left = options.timeoutMs - (sys.now() - startedAt);
     const { verdict, isWanted } = await waitForStatus(driver, target, isAtRest, left);
     if (isWanted && verdict.status === "plan_ready" && options.isPlanApproved) {
-      await answerGate(driver, target, { meaning: "allow-once" });
+      await answerGate(driver, target, { meaning: "allow-once" }, present({ gate: verdict.gate_id }));
       continue;
     }
     if (verdict.status === "dead") throw new UserError(`session "${target.name}" is not alive`, "it ended while it worked");

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type Channel, type ChannelEvent, gatesDir, hashPrompt, openChannel } from "./channel.ts";
+import { type Channel, type ChannelEvent, gatesDir, type HeldGate, hashPrompt, openChannel, printOf, toCall } from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
@@ -17,8 +17,10 @@ export async function runHook(sys: Sys): Promise<string | undefined> {
   const dir = sys.env[channelVariable];
   const input = parseHookInput(await sys.readInput());
   if (dir === undefined || input === undefined) return undefined;
-  openChannel(sys, dir).append(toEvent(sys.now(), input));
-  return input.event === "PermissionRequest" ? holdRequest(sys, dir, input) : undefined;
+  const channel = openChannel(sys, dir);
+  if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input);
+  channel.append(toEvent(sys.now(), input));
+  return undefined;
 }
 
 /** A last answer longer than this is read from the transcript. */
@@ -36,6 +38,7 @@ const toEvent = (at: number, input: HookInput): ChannelEvent => ({
     error: input.error,
     tool: input.toolName,
     agent: input.agentType,
+    agent_id: input.agentId,
   }),
 });
 
@@ -43,65 +46,85 @@ const pollMs = 1000;
 /** A dialog is up about 0.1 s after its hook; without one by now, somebody else has answered. */
 const dialogTimeoutMs = 10_000;
 
-async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<string | undefined> {
-  const driven = createDrivenStore(sys).read(basename(dir));
-  if (driven?.pid === undefined) return undefined;
-  const channel = openChannel(sys, dir);
-  const id = sys.randomId();
+async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookInput): Promise<string | undefined> {
   const own = await readProcess(sys, sys.pid);
-  const gate = {
-    id,
+  const gate: HeldGate = {
+    id: sys.randomId(),
     at: sys.now(),
     pid: sys.pid,
-    ...(own === undefined ? {} : { start: own.start }),
     tool: input.toolName ?? "",
     input: input.toolInput ?? {},
-    ...present({ agent: input.agentType }),
+    ...present({ start: own?.start, agent: input.agentType, agent_id: input.agentId }),
   };
-  const isOver = createDialogWatch(sys, driven, channel, input.agentType);
-  const watch = sys.watch([dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys))]);
-  const stopListening = sys.onInterrupt(() => channel.release(id));
+  channel.append({ ...toEvent(gate.at, input), request: gate.id, print: printOf(toCall(gate)) });
+  const driven = createDrivenStore(sys).read(basename(dir));
+  if (driven?.pid === undefined) return undefined;
+  const { createCallWatch, threadDir } = await import("./thread-calls.ts");
+  const isDecided = createCallWatch(sys, input);
+  const isOver = createDialogWatch(sys, driven, channel, gate);
+  const paths = [dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys)), ...threadDir(input)];
+  const watch = sys.watch(paths);
+  const stopListening = sys.onInterrupt(() => channel.release(gate.id));
   try {
     channel.hold(gate);
     for (;;) {
-      const reply = channel.readReply(id);
+      const isGone = isDecided() || (await isOver());
+      const reply = channel.readReply(gate.id);
+      if (isGone) return undefined;
       if (reply !== undefined) {
-        channel.append({ at: sys.now(), event: "csd.replied", text: id });
+        const { agent, agent_id } = gate;
+        channel.append({ at: sys.now(), event: "csd.replied", text: gate.id, ...present({ agent, agent_id }) });
         return reply;
       }
-      if (await isOver()) return undefined;
       await watch.next(pollMs);
     }
   } finally {
     watch.close();
     stopListening();
-    channel.release(id);
+    channel.release(gate.id);
   }
 }
 
-/** A stamp this much older than the hook belongs to a dialog that was up before, such as another sub-agent's. */
-const foreignMs = 1500;
-const turnEvents = ["UserPromptSubmit", "Stop", "StopFailure"];
+/** The main thread is at a gate while claude is busy only until its status has caught up. */
+const busyMs = 1000;
+/** So long a person at the pane waits for the dialog of a sub-agent, and so often is looked for one. */
+const patienceMs = 10_000;
+const attachedEveryMs = 2000;
 
-/** True once the dialog of this request has come and gone: by a key at the pane, with its turn, or with claude itself. */
-function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, agent: string | undefined): () => Promise<boolean> {
-  const startedAt = sys.now();
+/** True once this request cannot be up any more, by what its thread did since, by claude's status, or since it is to be shown. */
+function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, gate: HeldGate): () => Promise<boolean> {
   const { config_dir: dir = configDir(sys), pid = 0 } = driven;
-  let own: number | undefined;
-  /** The same thread asks one thing at a time, and a turn that ends or begins has no open request. */
-  const isPassed = async () =>
-    (await channel.readEvents()).some(
-      ({ at, event, agent: other }) =>
-        at > startedAt && ((event === "PermissionRequest" && other === agent) || (agent === undefined && turnEvents.includes(event))),
-    );
+  const isMain = gate.agent === undefined && gate.agent_id === undefined;
+  let hasWaited = false;
+  let askedAt = gate.at;
+  /** A thread asks one thing at a time, and a turn that has ended has no open request. */
+  const isPassed = async () => {
+    const events = await channel.readEvents();
+    return events.slice(events.findIndex(({ request }) => request === gate.id) + 1).some((event) => {
+      if (event.event === "PermissionRequest") return isMain ? isOfMain(event) : isSameAgent(event, gate);
+      return isMain && isOfMain(event) && (event.event === "Stop" || event.event === "StopFailure");
+    });
+  };
+  /** Claude shows the dialog of a sub-agent only when its hooks have ended (2.1.329): one who looks on must not wait for it. */
+  const isToBeShown = async () => {
+    const now = sys.now();
+    if (isMain || now - gate.at < patienceMs || now - askedAt < attachedEveryMs || driven.pane === undefined) return false;
+    askedAt = now;
+    return (await import("./tmux.ts")).createTmux(sys, driven.socket).isAttached(driven.pane);
+  };
   return async () => {
-    if ((await readProcess(sys, pid)) === undefined || (await isPassed())) return true;
+    if ((await readProcess(sys, pid)) === undefined || (await isPassed()) || (await isToBeShown())) return true;
     const file = readSessionFile(sys, dir, pid)?.file;
     // A torn read says nothing; versions before 2.1.158 publish no status.
     if (file?.status === undefined) return false;
-    const stamp = file.status === "waiting" ? file.statusUpdatedAt : undefined;
-    if (own !== undefined) return stamp !== own;
-    if (stamp !== undefined && stamp > startedAt - foreignMs) own = stamp;
-    return own === undefined && sys.now() - startedAt > dialogTimeoutMs;
+    const since = file.statusUpdatedAt ?? 0;
+    if (file.status === "waiting") hasWaited = true;
+    // Nothing runs and nothing asks.
+    if ((file.status === "idle" || file.status === "shell") && since > gate.at) return true;
+    if (!isMain || file.status === "waiting") return false;
+    return hasWaited ? sys.now() - since > busyMs : sys.now() - gate.at > dialogTimeoutMs;
   };
 }
+
+const isOfMain = ({ agent, agent_id }: ChannelEvent): boolean => agent === undefined && agent_id === undefined;
+const isSameAgent = (event: ChannelEvent, { agent_id }: HeldGate): boolean => agent_id !== undefined && event.agent_id === agent_id;

@@ -1,16 +1,18 @@
 import { join } from "node:path";
-import { gatesDir, toSignals } from "./channel.ts";
+import { type ChannelEvent, gatesDir, nameCalls, toSignals } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { readNewestTurn, type Turn } from "./claude-transcript.ts";
 import type { Driven } from "./driven.ts";
 import { type Driver, isPaneOf, isRecorded, type Target, trackedTarget } from "./driver.ts";
+import { needsAgentCalls } from "./gates.ts";
 import { present } from "./json.ts";
 import { findTranscript } from "./paths.ts";
 import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { readSessionOf } from "./session-file.ts";
 import {
   decideStatus,
+  gateSignals,
   type HookSignals,
   isGateUntold,
   isPaneUnsettled,
@@ -101,7 +103,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
   let turns: TurnReader | undefined;
   let grew = false;
   let searchedAt = Number.NEGATIVE_INFINITY;
-  let hooks: { key: string; isFresh: boolean; signals: HookSignals } | undefined;
+  let hooks: { key: string; isFresh: boolean; signals: HookSignals; events: ChannelEvent[] } | undefined;
   let screen: { of: string; at: number; screen: Screen | undefined } | undefined;
   let last: { verdict: Verdict; since: number; key: string } | undefined;
   let unsettledSince: number | undefined;
@@ -109,7 +111,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
   /** Another state, another conversation or another request that is held is another screen. */
   const screenKey = () => {
     const { session } = seen;
-    return `${session?.status} ${session?.statusUpdatedAt} ${session?.sessionId} ${hooks?.signals.gate?.at}`;
+    return `${session?.status} ${session?.statusUpdatedAt} ${session?.sessionId} ${hooks?.signals.gates?.map(({ request }) => request)}`;
   };
   const followTranscript = async () => {
     const { session, driven, configDir } = seen;
@@ -129,16 +131,15 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       hooks = undefined;
       return;
     }
-    // A request is only held while its dialog is up.
-    const isGated = needsScreen(session);
     const gatesAt = sys.modifiedAt(gatesDir(channel.dir));
-    const key = `${isGated} ${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${gatesAt}`;
+    const key = `${needsScreen(session)} ${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${gatesAt}`;
     // A gate whose hook has died keeps its file: as long as one is held, ask again.
-    if (hooks?.key === key && !hooks.isFresh && hooks.signals.gate === undefined) return;
+    if (hooks?.key === key && !hooks.isFresh && !isHolding(hooks.signals)) return;
     const isFresh = sys.now() - (gatesAt ?? 0) <= coarseMs;
-    hooks = { key, isFresh, signals: toSignals(await channel.readEvents(), isGated ? await channel.readGates() : []) };
+    const events = await channel.readEvents();
+    hooks = { key, isFresh, events, signals: toSignals(events, await channel.readGates()) };
   };
-  const signals = (): Signals => ({
+  const readSeen = (): Signals => ({
     now: sys.now(),
     isAlive: seen.isAlive !== false,
     ...present({
@@ -149,6 +150,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       screen: screen?.of === screenKey() ? screen.screen : undefined,
     }),
   });
+  const signals = (): Signals => withAgents(sys, readSeen(), turns?.path, hooks?.events);
   return {
     async take(next, isAtRest = false) {
       seen = next;
@@ -199,12 +201,21 @@ const needsScreen = (session: SessionFile | undefined): boolean =>
 
 const ageOf = (session: SessionFile | undefined, now: number): number => now - (session?.statusUpdatedAt ?? 0);
 
+/** The gate may be a sub-agent's that nothing but its own transcript tells. */
+function withAgents(sys: Sys, signals: Signals, transcript: string | undefined, events: readonly ChannelEvent[] = []): Signals {
+  if (transcript === undefined || !signals.isAlive || !needsAgentCalls(gateSignals(signals))) return signals;
+  return { ...signals, agentCalls: nameCalls((await import("./thread-calls.ts")).readAgentCalls(sys, transcript), events) };
+}
+
+const isHolding = ({ gates = [] }: HookSignals): boolean => gates.length > 0;
+
 /** Nothing that is known to come is outstanding. */
 export function isSettled(signals: Signals, { hasPane = true, isHeldEnough = false }: Patience = {}): boolean {
   const { session, screen, turn, hooks, now } = signals;
   if (session?.status === "waiting" && screen?.gate === undefined) {
-    const isHeld = hooks?.gate !== undefined;
-    if (isHeldEnough && isHeld) return true;
+    const isHeld = hooks !== undefined && isHolding(hooks);
+    // Of several the screen alone tells which is up.
+    if (isHeldEnough && hooks?.gates?.length === 1) return true;
     if (hasPane) return ageOf(session, now) >= settleMs;
     const isTold = isHeld || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor === "dialog open";
     return isTold || ageOf(session, now) >= quietGateMs;

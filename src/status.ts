@@ -1,7 +1,9 @@
-import { type GateKind, headerTools, isShown, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
+import { type GateKind, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { type ApiError, asksQuestion, type ToolUse, type Turn } from "./claude-transcript.ts";
+import { type ApiError, asksQuestion, type Turn } from "./claude-transcript.ts";
+import { findGates, type Gate, type GateCall, type GateSignals, isGateUntold as isUntold } from "./gates.ts";
+import { present } from "./json.ts";
 
 /** What is known of one session at one moment. Absent means that the signal does not exist or could not be read. */
 export interface Signals {
@@ -15,6 +17,8 @@ export interface Signals {
   turn?: Turn;
   /** Only of a session that csd started. */
   hooks?: HookSignals;
+  /** Calls of running sub-agents without a result; only where the gate may be one of theirs. */
+  agentCalls?: readonly GateCall[];
 }
 
 /** What the hooks of a session have told, newest of each kind; times are epoch ms. */
@@ -25,8 +29,10 @@ export interface HookSignals {
   /** The turn ended; `background` names what still runs. */
   stop?: { at: number; text: string; background: string[] };
   failure?: { at: number; error: string };
-  /** The request that is held open. */
-  gate?: { at: number; tool: string; input: Record<string, unknown>; agent?: string };
+  /** Requests that are held open, oldest first. */
+  gates?: readonly GateCall[];
+  /** When a hook last answered for the main thread. */
+  answeredAt?: number;
 }
 
 export type Source = "process" | "session-file" | "hook" | "transcript" | "pane";
@@ -44,14 +50,35 @@ interface Evidence {
   age_ms: number;
 }
 
+/** Which gate a state is about. */
+export interface GateIdentity {
+  gate_id: string;
+  /** Claude's own counter, `1 of 2`: of the gates it has put in a row, which need not be all. */
+  gate_index?: number;
+  gate_count?: number;
+  /** The sub-agent that asks. */
+  agent?: string;
+  agent_id?: string;
+}
+
+type Identified = Partial<GateIdentity & { gates: ListedGate[] }>;
+type Asked = Identified & Evidence;
+
 /** The public state of a session; keys are in the order in which they are printed. */
 export type Verdict = Evidence &
   (
     | { status: "spawning" | "dead" | "unknown" }
     | { status: "working"; tools: string[]; background?: string[] }
-    | { status: "awaiting_answer"; question: string; gate?: "question"; questions?: unknown; options?: string[]; choices?: Choice[] }
-    | { status: "plan_ready"; plan_file: string | null; plan: string | null; options: string[]; choices: Choice[] }
-    | {
+    | ({
+        status: "awaiting_answer";
+        question: string;
+        gate?: "question";
+        questions?: unknown;
+        options?: string[];
+        choices?: Choice[];
+      } & Identified)
+    | ({ status: "plan_ready"; plan_file: string | null; plan: string | null; options: string[]; choices: Choice[] } & Identified)
+    | ({
         status: "blocked";
         gate: GateKind;
         prompt: string;
@@ -60,9 +87,17 @@ export type Verdict = Evidence &
         tool?: string;
         input?: unknown;
         subject?: string;
-      }
+      } & Identified)
     | { status: "idle_done"; text: string; outcome: Outcome; background?: string[] }
-    | { status: "limited"; text: string; window: string; resets_at: number | null; options?: string[]; choices?: Choice[] }
+    | {
+        status: "limited";
+        text: string;
+        window: string;
+        resets_at: number | null;
+        options?: string[];
+        choices?: Choice[];
+        gate_id?: string;
+      }
     | { status: "failed"; text: string; error: string }
   );
 
@@ -82,8 +117,9 @@ export function decideStatus(signals: Signals): Verdict {
     case "waiting":
       return gateVerdict(signals, evidence);
     case "busy":
-      return workingVerdict(signals, evidence);
+      return isAgentWaiting(signals) ? gateVerdict(signals, evidence) : workingVerdict(signals, evidence);
     case "shell":
+      if (isAgentWaiting(signals)) return gateVerdict(signals, evidence);
       return turnVerdict(signals, evidence, ["shell"]);
     case "idle":
       return turnVerdict(signals, evidence);
@@ -202,41 +238,98 @@ export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolea
 
 // --- gates -------------------------------------------------------------------------------------------------------
 
-function gateVerdict(signals: Signals, evidence: Evidence): Verdict {
-  const { session, screen, turn } = signals;
-  const gate = screen?.gate;
-  const tool = gateTool(signals);
-  const options = gate?.options.map((option) => option.label) ?? [];
-  const choices = gate?.options.map(choice) ?? [];
-  if (gate !== undefined && startupKinds.has(gate.kind) && session === undefined)
-    return { status: "blocked", gate: gate.kind, prompt: gate.question, options, choices, subject: gate.body, ...evidence };
-  // Outside tmux nobody sees the menu that a weekly limit opens.
-  const isLimitMenu = gate?.kind === "limit" || (gate === undefined && session?.waitingFor === "dialog open");
-  if (isLimitMenu && turn?.error?.limit !== undefined) return { ...errorVerdict(turn, turn.error, evidence), options, choices } as Verdict;
-  if (tool?.name === "AskUserQuestion" || session?.waitingFor === "input needed" || gate?.kind === "question")
-    return questionVerdict(tool, gate, evidence);
-  if (tool?.name === "ExitPlanMode" || gate?.kind === "plan") {
-    const plan = typeof tool?.input.plan === "string" ? tool.input.plan : null;
-    const planFile = typeof tool?.input.planFilePath === "string" ? tool.input.planFilePath : null;
-    return { status: "plan_ready", plan_file: planFile, plan, options, choices, ...evidence };
-  }
-  const kind = gate?.kind ?? (session?.waitingFor === "permission prompt" ? "permission" : "dialog");
-  const asked = tool !== undefined && kind === "permission" ? { tool: tool.name, input: tool.input } : {};
-  const subject = gate !== undefined && gate.body !== "" ? { subject: `${gate.header}\n${gate.body}` } : {};
-  return { status: "blocked", gate: kind, prompt: gate?.question ?? "", options, choices, ...asked, ...subject, ...evidence };
+/** What is known of the gates; an answer counts until claude's status has moved on from it. */
+export function gateSignals({ session, screen, turn, hooks, agentCalls, now }: Signals): GateSignals {
+  const since = session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY;
+  const isWaiting = session?.status === undefined || session.status === "waiting" || session.status === "other";
+  // While claude works only sub-agents wait: it shows their dialogs when their hooks have ended (2.1.329).
+  const held = isWaiting ? hooks?.gates : hooks?.gates?.filter(({ agent }) => agent !== undefined);
+  const isAnswered = hooks?.answeredAt !== undefined && hooks.answeredAt > since;
+  return present({ session, screen, turn, held, isAnswered, agentCalls, isCaughtUp: now - since >= resultLagMs });
 }
 
-function questionVerdict(tool: ToolUse | undefined, gate: ScreenGate | undefined, evidence: Evidence): Verdict {
-  const questions = Array.isArray(tool?.input.questions) ? (tool.input.questions as { question?: unknown }[]) : [];
+/** By this time after a gate came up the transcript holds the result of the call before it. */
+const resultLagMs = 1000;
+
+/** A gate as `gates` lists it. */
+export interface ListedGate {
+  gate_id: string;
+  gate: GateKind;
+  /** Type of the sub-agent that asks; null for the main thread, and where only a dialog is known that does not say. */
+  agent: string | null;
+  agent_id: string | null;
+  tool: string | null;
+  input: unknown;
+  /** Its dialog is the one on the screen. */
+  shown: boolean;
+  /** A hook holds it: it can be answered whatever the screen shows. */
+  held: boolean;
+}
+
+const listGate = ({ id, kind, call, dialog }: Gate): ListedGate => ({
+  gate_id: id,
+  gate: kind,
+  agent: call?.agent?.type ?? dialog?.agent ?? null,
+  agent_id: call?.agent?.id ?? null,
+  tool: call?.tool ?? null,
+  input: call?.input ?? null,
+  shown: dialog !== undefined,
+  held: call?.isHeld === true,
+});
+
+/** All of it is about one gate: the one on the screen, or the one that was asked first. */
+function gateVerdict(signals: Signals, evidence: Evidence): Verdict {
+  const { session, screen, turn, hooks, now } = signals;
+  const gates = findGates(gateSignals(signals));
+  const [gate] = gates;
+  // Its hook has answered, and claude has not said yet that it goes on.
+  if (gate === undefined) return { status: "working", tools: [], ...read("hook", now - (hooks?.answeredAt ?? now)) };
+  const { call, dialog } = gate;
+  const isTold = session?.status !== "waiting" && call?.isHeld === true;
+  const common = { ...identify(gate), gates: gates.map(listGate), ...(isTold ? read("hook", now - (call.at ?? now)) : evidence) };
+  const options = dialog?.options.map((option) => option.label) ?? [];
+  const choices = dialog?.options.map(choice) ?? [];
+  if (dialog !== undefined && startupKinds.has(dialog.kind) && session === undefined)
+    return { status: "blocked", gate: dialog.kind, prompt: dialog.question, options, choices, subject: dialog.body, ...common };
+  // Outside tmux nobody sees the menu that a weekly limit opens.
+  const isLimitMenu = dialog?.kind === "limit" || (screen?.gate === undefined && session?.waitingFor === "dialog open");
+  if (isLimitMenu && turn?.error?.limit !== undefined)
+    return { ...errorVerdict(turn, turn.error, evidence), options, choices, gate_id: gate.id } as Verdict;
+  if (gate.kind === "question") return questionVerdict(call, dialog, common);
+  if (gate.kind === "plan") {
+    const plan = typeof call?.input.plan === "string" ? call.input.plan : null;
+    const planFile = typeof call?.input.planFilePath === "string" ? call.input.planFilePath : null;
+    return { status: "plan_ready", plan_file: planFile, plan, options, choices, ...common };
+  }
+  const asked = call !== undefined && gate.kind === "permission" ? { tool: call.tool, input: call.input } : {};
+  const subject = dialog !== undefined && dialog.body !== "" ? { subject: `${dialog.header}\n${dialog.body}` } : {};
+  return { status: "blocked", gate: gate.kind, prompt: dialog?.question ?? "", options, choices, ...asked, ...subject, ...common };
+}
+
+/** The hook of a sub-agent's request keeps its dialog back, and claude's status goes on as if nothing were asked. */
+const isAgentWaiting = ({ hooks }: Signals): boolean => hooks?.gates?.some(({ agent }) => agent !== undefined) === true;
+
+const identify = ({ id, call, dialog }: Gate): GateIdentity => ({
+  gate_id: id,
+  ...present({
+    gate_index: dialog?.position?.index,
+    gate_count: dialog?.position?.count,
+    agent: call?.agent?.type ?? dialog?.agent,
+    agent_id: call?.agent?.id,
+  }),
+});
+
+function questionVerdict(call: GateCall | undefined, dialog: ScreenGate | undefined, common: Asked): Verdict {
+  const questions = Array.isArray(call?.input.questions) ? (call.input.questions as { question?: unknown }[]) : [];
   const texts = questions.map((question) => (typeof question.question === "string" ? question.question : ""));
   return {
     status: "awaiting_answer",
-    question: texts.length > 0 ? texts.join("\n") : (gate?.question ?? ""),
+    question: texts.length > 0 ? texts.join("\n") : (dialog?.question ?? ""),
     gate: "question",
     ...(questions.length > 0 ? { questions } : {}),
-    options: gate?.options.map((option) => option.label) ?? [],
-    choices: gate?.options.map(choice) ?? [],
-    ...evidence,
+    options: dialog?.options.map((option) => option.label) ?? [],
+    choices: dialog?.options.map(choice) ?? [],
+    ...common,
   };
 }
 
@@ -246,29 +339,5 @@ const choice = (option: MenuOption, index: number): Choice => ({
   meaning: option.meaning,
 });
 
-/** The call that the gate asks about: the first open one that fits the dialog; none when a sub-agent asks. */
-function gateTool({ turn, screen, hooks, session, now }: Signals): ToolUse | undefined {
-  if (hooks?.gate !== undefined) return { id: "", name: hooks.gate.tool, input: hooks.gate.input };
-  const open = turn?.pendingTools ?? [];
-  const header = screen?.gate?.header;
-  if (header === undefined) return open.find((tool) => tool.name !== "Agent" && tool.name !== "Task");
-  if (/· from the .* agent$/.test(header)) return undefined;
-  const fitting = screen?.gate?.kind === "question" ? /^AskUserQuestion$/ : headerTools.find(([pattern]) => pattern.test(header))?.[1];
-  const calls = open.filter((tool) => (fitting === undefined ? tool.name !== "Agent" && tool.name !== "Task" : fitting.test(tool.name)));
-  // 2.0.70 names the file in the header.
-  const shown = calls.find((tool) => isShown(tool, `${header}\n${screen?.gate?.body ?? ""}`));
-  if (shown !== undefined || screen?.gate?.kind !== "permission") return shown ?? calls[0];
-  // The open call may be the one before, whose result is written late; without a status nothing tells how late.
-  const isCaughtUp = session?.statusUpdatedAt !== undefined && now - session.statusUpdatedAt >= resultLagMs;
-  return (session?.version === undefined ? fitting === undefined : isCaughtUp) ? calls[0] : undefined;
-}
-
-/** By this time after a gate came up the transcript holds the result of the call before it. */
-const resultLagMs = 1000;
-
-/** A tool's gate is on screen and nothing tells yet which call it asks about. A sub-agent's call stands in no main transcript. */
-export const isGateUntold = (signals: Signals): boolean =>
-  (signals.session?.status === "waiting" || signals.session?.version === undefined) &&
-  ["permission", "plan", "question"].includes(signals.screen?.gate?.kind ?? "") &&
-  !/· from the .* agent$/.test(signals.screen?.gate?.header ?? "") &&
-  gateTool(signals) === undefined;
+/** A gate's dialog is on the screen, and nothing tells yet which call it asks about. */
+export const isGateUntold = (signals: Signals): boolean => isUntold(gateSignals(signals));

@@ -26,6 +26,8 @@ export interface Tmux {
   paste(target: string, text: string): Promise<void>;
   keys(target: string, keys: readonly string[]): Promise<void>;
   setRemain(target: string, isOn: boolean): Promise<void>;
+  /** Somebody's terminal shows the session of this pane. */
+  isAttached(target: string): Promise<boolean>;
   kill(sessionId: string): Promise<void>;
 }
 
@@ -169,6 +171,10 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     },
     async setRemain(target, isOn) {
       await call(["set-option", "-p", "-t", target, "remain-on-exit", isOn ? "on" : "off"]);
+    },
+    async isAttached(target) {
+      const attached = await find(["list-panes", "-t", target, "-F", "#{session_attached}"]);
+      return attached !== undefined && /^[1-9]/.test(attached);
     },
     async kill(sessionId) {
       await find(["kill-session", "-t", sessionId]);

@@ -35,7 +35,18 @@ export interface Change<S> {
 }
 
 /** What does not change while a state stays what it is: what it is and what it asks, without ages and progress. */
-const progress = new Set(["source", "age_ms", "tools", "background", "options", "choices", "prompt", "subject"]);
+const progress = new Set([
+  "source",
+  "age_ms",
+  "tools",
+  "background",
+  "options",
+  "choices",
+  "prompt",
+  "subject",
+  "gate_index",
+  "gate_count",
+]);
 
 const describeState = ({ verdict, sessionId, name }: Watched): string =>
   JSON.stringify([sessionId, name, Object.entries(verdict).filter(([key]) => !progress.has(key))]);

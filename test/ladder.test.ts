@@ -7,15 +7,15 @@ const rungs: [name: string, files: string][] = [
   ["values", "errors program json printable sanitize format"],
   [
     "Claude Code's surface",
-    `claude-session claude-transcript claude-reset claude-usage claude-hooks claude-version claude-program
-     claude-tokens claude-tokens-scan claude-prices transcript-facts`,
+    `claude-session claude-transcript claude-reset claude-usage claude-calls claude-hooks claude-version
+     claude-program claude-tokens claude-tokens-scan claude-prices transcript-facts`,
   ],
   [
     "decisions",
-    `claude-gate claude-screen status answer accounting limit statusline-sample cost-records calendar cost-report
-     stub-script run-options launch-choice tty-keys picker-state statuses setup usage-blob scorer relaunch-plan
-     statusline-template cost-view cas-shell session health dashboard-state dashboard-theme dashboard-row
-     dashboard-detail dashboard-keys dashboard-help dashboard-view picker-view`,
+    `claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
+     stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
+     statusline-template cost-view cas-shell picker-view gates status statuses session health dashboard-state
+     dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
     "the operating system",
@@ -29,25 +29,25 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory meter driven channel hook-run editor-run driver observe watch driver-names driver-kill
-     transcripts conversations picker launch panes driver-keys driver-reply driver-prompt launch-picker
-     driver-spawn driver-run`,
+    `sidecar doctor-memory meter driven editor-run transcripts conversations picker launch panes launch-picker
+     channel driver driver-names driver-kill driver-keys driver-spawn thread-calls hook-run observe watch
+     driver-prompt driver-reply driver-run`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
     "limits and life",
-    `journal handoff limit-read reap launch-record restore-plan notify restore launch-plan relaunch-act relaunch
-     account-choice launcher limit-hook`,
+    `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
+     restore relaunch-act relaunch launcher`,
   ],
   ["watching", "cost-scan cost-worker cost monitor-gauge monitor-roster monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
     `cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
-     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-run
-     cmd-ls cmd-usage cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change
-     cmd-csd-attach cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-restore cmd-demo commands help`,
+     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
+     cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
+     cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo commands help`,
   ],
   ["the edge", "router app main"],
 ];

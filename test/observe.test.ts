@@ -13,7 +13,7 @@ const transcript = `${configDir}/projects/-w/id.jsonl`;
 const file = (status: SessionFile["status"], ageMs: number, more: Partial<SessionFile> = {}): SessionFile =>
   ({ pid: 7, sessionId: "id", cwd: "/w", version: "2.1.329", status, statusUpdatedAt: now - ageMs, ...more }) as SessionFile;
 const painted = (kind = "permission", header = "Bash command"): Screen =>
-  ({ gate: { kind, header, body: "", question: "Do you want to proceed?", options: [] } }) as unknown as Screen;
+  ({ gate: { kind, header, body: "ls", question: "Do you want to proceed?", options: [] } }) as unknown as Screen;
 const said = (at: number, text: string) =>
   `${JSON.stringify({
     type: "assistant",
@@ -21,7 +21,7 @@ const said = (at: number, text: string) =>
     message: { id: `m${at}`, role: "assistant", content: [{ type: "text", text }], stop_reason: "end_turn" },
   })}\n${JSON.stringify({ type: "system", subtype: "turn_duration", timestamp: new Date(at).toISOString() })}\n`;
 
-const held = { gate: { at: now, tool: "Bash", input: { command: "ls" } } };
+const held = { gates: [{ request: "1", at: now, tool: "Bash", input: { command: "ls" }, isHeld: true }] };
 const call = { at: now, pendingTools: [{ id: "t", name: "Bash", input: {} }], text: "" } as unknown as Signals["turn"];
 
 test.each<[rule: string, signals: Partial<Signals>, patience: Patience, isSettled: boolean]>([
@@ -181,7 +181,7 @@ test("hooks are asked again when their folder has changed, and as long as a requ
   } as unknown as Channel;
   const look = async (status: SessionFile["status"]) => {
     await observer.take({ ...seen(at(status, now)), channel });
-    return [asked, observer.signals().hooks?.gate?.tool];
+    return [asked, observer.signals().hooks?.gates?.[0]?.tool];
   };
   expect(await look("busy")).toEqual([1, undefined]);
   // Changed a moment ago: it may have changed again at the same time.

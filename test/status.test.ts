@@ -6,7 +6,15 @@ import type { Meaning, ScreenGate } from "../src/claude-gate.ts";
 import { parseScreen, type Screen } from "../src/claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "../src/claude-session.ts";
 import { decideTurn, parseLines, type ToolUse, type Turn } from "../src/claude-transcript.ts";
-import { decideStatus, isPaneUnsettled, isTranscriptLate, type Signals, type Verdict } from "../src/status.ts";
+import {
+  decideStatus,
+  type GateIdentity,
+  isPaneUnsettled,
+  isTranscriptLate,
+  type ListedGate,
+  type Signals,
+  type Verdict,
+} from "../src/status.ts";
 
 const fixtures = join(import.meta.dir, "fixtures");
 const textOf = (path: string): string | undefined => (existsSync(path) ? readFileSync(path, "utf8") : undefined);
@@ -248,6 +256,13 @@ const fromPane = { source: "pane", age_ms: 0 } as const;
 const fromLines = { source: "transcript", age_ms: 500 } as const;
 const subject = "Bash command\nList it\nls -l";
 const questions = [{ question: "Which one?", header: "One", options: [] }, { question: "How deep?" }];
+
+/** What the gate is, and which it is: the rows say the one, and all of them have the other. */
+function split(whole: Verdict) {
+  const { gate_id, gates, agent, agent_id, gate_index, gate_count, ...verdict }: Partial<Identity> & object = { ...whole };
+  return { verdict: verdict as unknown as Verdict, identity: { gate_id, gates, agent, agent_id, gate_index, gate_count } };
+}
+type Identity = GateIdentity & { gates: ListedGate[] };
 
 describe("signals made by hand", () => {
   test.each<[rule: string, signals: Partial<Signals>, verdict: Verdict]>([
@@ -741,8 +756,11 @@ describe("signals made by hand", () => {
       { status: "unknown", source: "process", age_ms: 90_000 },
     ],
   ])("%s", (_, signals, wanted) => {
-    const verdict = decideStatus({ now, isAlive: true, startedAt: now - 1000, ...signals });
+    const { verdict, identity } = split(decideStatus({ now, isAlive: true, startedAt: now - 1000, ...signals }));
     expect(verdict).toEqual(wanted);
+    const isGate = "gate" in wanted || wanted.status === "plan_ready" || "options" in wanted;
+    expect(identity.gate_id).toEqual(isGate ? expect.stringMatching(/^[0-9a-f]{10}$/) : undefined);
+    if (isGate && wanted.status !== "limited") expect(identity.gates?.map(({ gate_id }) => gate_id)).toEqual([identity.gate_id ?? ""]);
     // The keys are printed in this order.
     expect(JSON.stringify(verdict)).toBe(JSON.stringify(wanted));
   });

@@ -58,6 +58,7 @@ describe("gates", () => {
       chosen: "Yes",
       meaning: "allow-once",
       channel: "hook",
+      gate_id: expect.any(String),
     });
     expect(await box.reach("bash", "idle_done")).toMatchObject({ text: "All done.", outcome: "finished" });
     expect(existsSync(join(box.home, "work/bash/made.txt"))).toBe(true);

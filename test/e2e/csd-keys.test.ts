@@ -88,7 +88,14 @@ describe("without hooks", () => {
   test("a plan is refused without a reason: Esc, as it has no No", async () => {
     const { box } = sandbox;
     await gateUp("esc-plan", [...plan("# Plan\n"), say("unreached")], "plan_ready", ["--permission-mode", "plan"]);
-    expect(await box.csd(["deny", "esc-plan"])).toEqual({ ok: true, gate: "plan", chosen: "Esc", meaning: "refuse", channel: "keys" });
+    expect(await box.csd(["deny", "esc-plan"])).toEqual({
+      ok: true,
+      gate: "plan",
+      gate_id: expect.any(String),
+      chosen: "Esc",
+      meaning: "refuse",
+      channel: "keys",
+    });
     expect(await box.reach("esc-plan", "idle_done")).toMatchObject({ outcome: "interrupted" });
   });
 

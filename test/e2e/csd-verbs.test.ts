@@ -28,6 +28,7 @@ describe("deny", () => {
       chosen: "No",
       meaning: "refuse",
       channel: "hook",
+      gate_id: expect.any(String),
     });
     expect(await box.reach("reason", "idle_done")).toMatchObject({ text: "Then not.", outcome: "finished" });
     expect(lastRequest(box)).toContain("use the staging database");
@@ -46,16 +47,35 @@ describe("deny", () => {
 });
 
 describe("which gate is answered", () => {
-  test("--expect refuses a gate without the text, and changes nothing", async () => {
+  test("--expect is what runs, whole or part by part; --contains a piece of it; what does not fit changes nothing", async () => {
     const { box } = sandbox;
-    await box.spawn("expect", [bash("touch real.txt && rm -f x"), say("Done.")]);
+    const command = "touch real.txt && rm -f x # npm test";
+    await box.spawn("expect", [bash(command, "npm test"), bash("touch real.txt && rm -f x", "npm test"), say("Done.")]);
     await box.send("expect", "Go");
     await box.reach("expect", "blocked");
-    for (const verb of ["approve", "deny"])
-      expect(await errorOf(box, [verb, "expect", "--expect", "npm test"])).toBe('the gate does not contain "npm test"; nothing was chosen');
-    expect(await errorOf(box, ["approve", "expect", "--option", "1", "--expect", "npm test"])).toContain("nothing was chosen");
-    expect(await box.state("expect")).toMatchObject({ status: "blocked" });
-    expect(await box.csd(["approve", "expect", "--expect", "touch real.txt"])).toMatchObject({ chosen: "Yes" });
+    for (const verb of ["approve", "deny"]) {
+      expect(await errorOf(box, [verb, "expect", "--expect", "npm test"])).toBe('the gate is not for "npm test"; nothing was chosen');
+      expect(await errorOf(box, [verb, "expect", "--contains", "npm test"])).toBe(
+        'the gate does not contain "npm test"; nothing was chosen',
+      );
+    }
+    for (const words of [
+      ["--option", "1", "--expect", "npm test"],
+      ["--expect", "touch real.txt"],
+      ["--contains", "touch", "--contains", "npm"],
+    ])
+      expect(await errorOf(box, ["approve", "expect", ...words])).toContain("nothing was chosen");
+    const state = await box.state("expect");
+    expect(state).toMatchObject({ status: "blocked" });
+    expect(await box.csd(["approve", "expect", "--expect", command])).toMatchObject({ chosen: "Yes", gate_id: state.gate_id });
+    const second = await until("the second gate", async () => {
+      const now = await box.state("expect");
+      return now.status === "blocked" && now.gate_id !== state.gate_id && now;
+    });
+    expect(await errorOf(box, ["approve", "expect", "--gate", String(state.gate_id)])).toContain("is not up; nothing was chosen");
+    expect(await errorOf(box, ["approve", "expect", "--expect", "touch real.txt"])).toContain("nothing was chosen");
+    const parts = ["--expect", "rm -f x", "--expect", "touch real.txt"];
+    expect(await box.csd(["approve", "expect", "--gate", String(second.gate_id), ...parts])).toMatchObject({ chosen: "Yes" });
     await box.reach("expect", "idle_done");
   });
 
@@ -68,9 +88,9 @@ describe("which gate is answered", () => {
     await Bun.sleep(700);
     await box.keys("person", "1");
     await until("the second gate", async () => ((await box.state("person")).input as Json | undefined)?.description === "Make two.txt");
-    expect(await errorOf(box, ["approve", "person", "--expect", "one.txt"])).toContain("does not contain");
+    expect(await errorOf(box, ["approve", "person", "--contains", "one.txt"])).toContain("does not contain");
     expect(existsSync(join(box.home, "work/person/two.txt"))).toBe(false);
-    await box.csd(["approve", "person", "--expect", "two.txt"]);
+    await box.csd(["approve", "person", "--contains", "two.txt"]);
     await box.reach("person", "idle_done");
   });
 
@@ -82,7 +102,7 @@ describe("which gate is answered", () => {
     await box.reach("swap", "blocked");
     await Bun.sleep(700);
     // While csd reads and presses, a person answers the first gate: whatever csd does then, the second stays.
-    const answers = [box.tryCsd(["approve", "swap", "--option", "1", "--expect", "first.txt"]), box.keys("swap", "1")];
+    const answers = [box.tryCsd(["approve", "swap", "--option", "1", "--contains", "first.txt"]), box.keys("swap", "1")];
     await Promise.all(answers);
     await until("the second gate", async () => ((await box.state("swap")).input as Json | undefined)?.description === "Make second.txt");
     await Bun.sleep(1200);

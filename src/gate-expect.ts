@@ -1,0 +1,147 @@
+import { UserError } from "./errors.ts";
+import type { Gate } from "./gates.ts";
+import { printableLine } from "./printable.ts";
+
+/** What the caller says that a gate asks for. */
+export interface Expectation {
+  /** Whole texts: the command, path, address or host; of a compound command each part must be among them. */
+  expect?: readonly string[];
+  /** Must stand somewhere in what runs; anything may stand beside it. */
+  contains?: readonly string[];
+}
+
+/** Compares with what runs, never with a description, a comment or the contents of a file, which the model may word as it likes. */
+export function requireExpected(gate: Gate, { expect = [], contains = [] }: Expectation): void {
+  if (expect.length === 0 && contains.length === 0) return;
+  const subject = describeSubject(gate);
+  if (subject === undefined)
+    throw new UserError("what the gate asks for is not known; nothing was chosen", "answer it without --expect, or in the pane");
+  const { wholes, parts, text } = subject;
+  const isExpected = expect.length === 0 || wholes.some((whole) => expect.includes(whole)) || parts?.every((part) => expect.includes(part));
+  const missing = contains.find((wanted) => !text.includes(wanted));
+  if (isExpected === true && missing === undefined) return;
+  throw new UserError(
+    missing === undefined
+      ? `the gate is not for ${expect.map((wanted) => JSON.stringify(wanted)).join(" and ")}; nothing was chosen`
+      : `the gate does not contain ${JSON.stringify(missing)}; nothing was chosen`,
+    `it is for: ${printableLine(wholes.join(" · ")).slice(0, 200)}`,
+  );
+}
+
+interface Subject {
+  /** Each of them names all of it. */
+  wholes: string[];
+  /** What it consists of, where that can be told apart for certain. */
+  parts?: string[];
+  /** Where a substring is looked for. */
+  text: string;
+}
+
+const pathTools = /^(?:Read|Write|Edit|MultiEdit|NotebookEdit|NotebookRead)$/;
+
+function describeSubject({ kind, call, dialog }: Gate): Subject | undefined {
+  // A startup dialog is claude's own text, with the folder or the key in a line of its own.
+  if (call === undefined)
+    return dialog === undefined || kind === "permission" || kind === "plan" || kind === "question"
+      ? undefined
+      : { wholes: dialog.body.split("\n").map((line) => line.trim()), text: dialog.body };
+  const { tool, input } = call;
+  const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+  if (tool === "Bash" || tool === "PowerShell") {
+    const command = textOf(input.command);
+    const parts = tool === "Bash" ? splitCommand(command) : undefined;
+    return { wholes: [command.trim()], text: withoutRemarks(command), ...(parts === undefined ? {} : { parts }) };
+  }
+  if (pathTools.test(tool)) return named(textOf(input.file_path ?? input.notebook_path));
+  if (tool === "WebFetch") {
+    const host = URL.canParse(textOf(input.url)) ? [new URL(textOf(input.url)).host] : [];
+    return { wholes: [textOf(input.url), ...host], text: textOf(input.url) };
+  }
+  if (kind === "plan") return named(textOf(input.plan));
+  if (kind === "question") {
+    const asked = Array.isArray(input.questions) ? (input.questions as { question?: unknown }[]) : [];
+    const questions = asked.map(({ question }) => textOf(question));
+    return { wholes: questions.length === 1 ? questions : [], parts: questions, text: questions.join("\n") };
+  }
+  return named(tool);
+}
+
+const named = (text: string): Subject => ({ wholes: [text], text });
+
+/** Words that make of the parts something else than a list. */
+const keywords = /^(?:!|\{|\}|if|then|else|elif|fi|for|while|until|do|done|case|esac|select|function|time|coproc|\[\[)(?:\s|$)/;
+
+/**
+ * The simple commands of a compound one, as they stand. Undefined where a shell would run more than these words say:
+ * substitutions, groups, loops, here-documents; or where it may read less, as with comments.
+ */
+function splitCommand(command: string): string[] | undefined {
+  const parts: string[] = [];
+  let start = 0;
+  const cut = (end: number, next: number) => {
+    parts.push(command.slice(start, end).trim());
+    start = next;
+  };
+  for (let at = 0; at < command.length; at++) {
+    const char = command[at] ?? "";
+    const two = command.slice(at, at + 2);
+    if (char === "\\") at++;
+    else if (char === "'" || char === '"') {
+      const end = closeQuote(command, at);
+      if (end === undefined) return undefined;
+      at = end;
+    } else if (/[`(){}#]|\$[('"]|<<|[<>]\(/.test(/[<>$]/.test(char) ? two : char)) {
+      // `a#b` and `{a,b}` are harmless, and not worth the risk.
+      return undefined;
+    } else if (two === "&&" || two === "||" || two === "|&") cut(at, ++at + 1);
+    else if (char === "&" && (command[at - 1] === ">" || command[at + 1] === ">" || command[at - 1] === "<")) continue;
+    else if (/[;|&\n\r]/.test(char)) cut(at, at + 1);
+  }
+  cut(command.length, command.length);
+  const told = parts.filter((part) => part !== "");
+  return told.length === 0 || told.some((part) => keywords.test(part)) ? undefined : told;
+}
+
+/** Where the quote that opens here ends; undefined when it does not, or when a command is hidden in it. */
+function closeQuote(command: string, from: number): number | undefined {
+  const quote = command[from];
+  for (let at = from + 1; at < command.length; at++) {
+    const char = command[at];
+    if (char === quote) return at;
+    if (quote === '"' && (char === "`" || (char === "$" && command[at + 1] === "("))) return undefined;
+    if (quote === '"' && char === "\\") at++;
+  }
+  return undefined;
+}
+
+/** The command without its comments and the contents of its here-documents. */
+function withoutRemarks(command: string): string {
+  const lines: string[] = [];
+  const ends: string[] = [];
+  let quote = "";
+  for (const line of command.split("\n")) {
+    const [end] = ends;
+    if (end !== undefined) {
+      if (line.trim() === end) ends.shift();
+      continue;
+    }
+    const said = withoutComment(line, quote);
+    quote = said.quote;
+    lines.push(said.text);
+    for (const [, , word = ""] of said.text.matchAll(/<<-?\s*(['"\\]?)([\w.-]+)\1/g)) ends.push(word);
+  }
+  return lines.join("\n");
+}
+
+/** `quote`: the one that is open where the line begins, and where it ends. */
+function withoutComment(line: string, open: string): { text: string; quote: string } {
+  let quote = open;
+  for (let at = 0; at < line.length; at++) {
+    const char = line[at] ?? "";
+    if (char === "\\" && quote !== "'") at++;
+    else if (quote !== "") quote = char === quote ? "" : quote;
+    else if (char === "'" || char === '"') quote = char;
+    else if (char === "#" && (at === 0 || /[\s;&|(]/.test(line[at - 1] ?? ""))) return { text: line.slice(0, at), quote };
+  }
+  return { text: line, quote };
+}

@@ -1,0 +1,105 @@
+import { dirname, join } from "node:path";
+import { type Call, type Decision, parseCalls } from "./claude-calls.ts";
+import type { HookInput } from "./claude-hooks.ts";
+import type { AgentRef, GateCall } from "./gates.ts";
+import { parseRecord } from "./json.ts";
+import { type Sys, until } from "./sys.ts";
+
+/** The calls that the threads of a session have made, as their transcripts tell: which are open, and how each was decided. */
+
+const callBytes = 256 * 1024;
+
+/** `<slug>/<session>.jsonl`, and what a sub-agent writes beside it; undefined for an id that is none. */
+function threadPath(transcript: string, agentId?: string): string | undefined {
+  if (agentId === undefined) return transcript;
+  return /^[\w-]+$/.test(agentId) ? join(agentsDir(transcript), `agent-${agentId}.jsonl`) : undefined;
+}
+
+const agentsDir = (transcript: string): string => join(transcript.replace(/\.jsonl$/, ""), "subagents");
+
+/** The last calls of a thread. */
+const readCalls = (sys: Pick<Sys, "readTail">, path: string): Call[] => parseCalls(sys.readTail(path, callBytes)?.lines ?? []);
+
+/** Left behind by a claude that was killed, sub-agents run for ever. */
+const maxAgents = 20;
+
+/** Calls without a result of the sub-agents that have not finished, the thread that has been still for longest first. */
+export function readAgentCalls(sys: Sys, transcript: string): GateCall[] {
+  const dir = agentsDir(transcript);
+  const running = sys.list(dir).flatMap((name): (AgentRef & { id: string; path: string; at: number })[] => {
+    const id = /^agent-([\w-]+)\.meta\.json$/.exec(name)?.[1];
+    const path = id === undefined ? undefined : threadPath(transcript, id);
+    const meta = path === undefined ? undefined : parseRecord(sys.readText(join(dir, name)));
+    if (id === undefined || path === undefined || meta === undefined || meta.finished === true) return [];
+    return [{ id, path, at: sys.modifiedAt(path) ?? 0, ...(typeof meta.agentType === "string" ? { type: meta.agentType } : {}) }];
+  });
+  const newest = running.sort((a, b) => a.at - b.at).slice(-maxAgents);
+  return newest.flatMap(({ path, at: _, ...agent }) =>
+    readCalls(sys, path)
+      .filter(({ isOver }) => !isOver)
+      .map(({ id, tool, input }): GateCall => ({ request: id, tool, input, agent, isHeld: false })),
+  );
+}
+
+/** Where the thread of a request writes; undefined where a sub-agent's hook does not tell which one it is. */
+export function threadOf({
+  transcriptPath,
+  agentId,
+  agentType,
+}: Pick<HookInput, "transcriptPath" | "agentId" | "agentType">): string | undefined {
+  if (transcriptPath === undefined || (agentType !== undefined && agentId === undefined)) return undefined;
+  return threadPath(transcriptPath, agentId);
+}
+
+/** The folder to watch for it. */
+export function threadDir(input: HookInput): string[] {
+  const path = threadOf(input);
+  return path === undefined ? [] : [dirname(path)];
+}
+
+interface Wanted {
+  tool: string;
+  input: Record<string, unknown>;
+}
+
+/**
+ * Follows one call in the transcript of its thread: the oldest equal one without a result, since a thread asks one thing after
+ * another; with `isPast` the newest one, whatever became of it. Undefined as long as its line is not written.
+ */
+export function createCallFollower(sys: Sys, path: string, wanted: Wanted, isPast = false): () => Call | undefined {
+  // claude adds the plan to the call that its hooks see.
+  const isPlan = wanted.tool === "ExitPlanMode";
+  const isEqual = ({ tool, input }: Call): boolean => tool === wanted.tool && (isPlan || Bun.deepEquals(input, wanted.input));
+  const before = new Set(isPast ? [] : readCalls(sys, path).flatMap((call) => (isEqual(call) && call.isOver ? call.id : [])));
+  let seen = "";
+  let own: Call | undefined;
+  return () => {
+    const file = sys.identify(path);
+    const state = `${file?.id} ${file?.size} ${file?.modifiedAt}`;
+    if (state === seen) return own;
+    seen = state;
+    const calls = readCalls(sys, path);
+    const isOwn = (call: Call) => (own === undefined ? isEqual(call) && !before.has(call.id) : call.id === own.id);
+    own = (isPast ? calls.findLast(isEqual) : calls.find(isOwn)) ?? own;
+    return own;
+  };
+}
+
+/** For the hook that holds a request: has claude written what came of it? */
+export function createCallWatch(sys: Sys, input: HookInput): () => boolean {
+  const path = threadOf(input);
+  if (path === undefined) return () => false;
+  const follow = createCallFollower(sys, path, { tool: input.toolName ?? "", input: input.toolInput ?? {} });
+  return () => follow()?.isOver === true;
+}
+
+/** What claude's transcript says of the call, once it says anything, until the time is over. */
+export async function waitForDecision(sys: Sys, read: () => Call | undefined, timeoutMs: number): Promise<Decision | undefined> {
+  const call = await until(sys, sys.now() + timeoutMs, stepMs, () => {
+    const now = read();
+    return now?.decision !== undefined || now?.isOver === true ? now : undefined;
+  });
+  return call?.decision;
+}
+
+const stepMs = 10;
