@@ -77,17 +77,6 @@ async function runSeries(options: RoundsOptions, report: RoundsReport, hasHooks:
         await createRound(box, options, { name, random, report, trace, hasHooks }).run();
       } catch (error) {
         trace.push(String(error instanceof Error ? error.message : error));
-        if (process.env.GR_DEBUG)
-          trace.push(
-            (await box.run(["tmux", "capture-pane", "-p", "-t", `=${name}:`])).stdout,
-            (
-              await box.run([
-                "sh",
-                "-c",
-                `cat ${box.home}/.local/state/csd/run/${name}/events.jsonl; ls ${box.home}/.local/state/csd/run/${name}/gates; ps -ef | grep csd-hook | tail -5`,
-              ])
-            ).stdout,
-          );
         report.wrong.push(`round ${name} (seed ${options.seed}): ${trace.join("\n    ")}`);
       }
       report.rounds++;
@@ -237,7 +226,7 @@ async function answerInDashboard(box: Sandbox, name: string, gateId: string, wis
     if (session === undefined) throw new Error(`the dashboard does not show ${name}`);
     const shown = gateOf(session);
     if (shown !== gateId) throw new Error(`the dashboard shows ${shown}, csd ${gateId}: ${JSON.stringify(session.verdict)}`);
-    await createActions(box.sys, monitor).answer(session, wish, shown);
+    await createActions(box.sys, monitor).act(wish === "refuse" ? "deny" : "allow", session, {}, shown);
   } finally {
     monitor.close();
   }

@@ -76,9 +76,13 @@ async function runCsm(sys: Sys, word: string, args: readonly string[]): Promise<
     return createOutput(sys).out(await (await import("./help.ts")).renderGroupHelp(await load(), verbs));
   const verb = isHelpWord(first) ? (rest[0] ?? "") : first;
   const loadVerb = verbs.get(verb)?.load;
-  if (loadVerb === undefined) throw unknownWord(`csm ${word}: unknown verb`, verb, [...verbs.keys()]);
+  if (loadVerb === undefined) throw unknownVerb(word, verb, [...verbs.keys()]);
   return runRecord(await loadVerb(), isHelpWord(first) ? ["--help"] : rest, await createApp(sys));
 }
+
+/** The hint is the older tool's. */
+const unknownVerb = (word: string, verb: string, known: readonly string[]): UserError =>
+  unknownWord(`csm ${word}: unknown verb`, verb, known, { otherwise: `one of: ${known.join("|")}` });
 
 async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   const [word, ...rest] = args;

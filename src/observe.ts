@@ -22,6 +22,7 @@ import {
   type Verdict,
 } from "./status.ts";
 import { type Sys, until } from "./sys.ts";
+import { readAgentCalls } from "./thread-calls.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
@@ -204,7 +205,7 @@ const ageOf = (session: SessionFile | undefined, now: number): number => now - (
 /** The gate may be a sub-agent's that nothing but its own transcript tells. */
 function withAgents(sys: Sys, signals: Signals, transcript: string | undefined, events: readonly ChannelEvent[] = []): Signals {
   if (transcript === undefined || !signals.isAlive || !needsAgentCalls(gateSignals(signals))) return signals;
-  return { ...signals, agentCalls: nameCalls((await import("./thread-calls.ts")).readAgentCalls(sys, transcript), events) };
+  return { ...signals, agentCalls: nameCalls(readAgentCalls(sys, transcript), events) };
 }
 
 const isHolding = ({ gates = [] }: HookSignals): boolean => gates.length > 0;

@@ -66,7 +66,7 @@ export const say = (text: string, options: Partial<MessageStep> = {}): MessageSt
 
 export const hold = (text: string): MessageStep => say(text, { isHeld: true });
 
-type ToolCall = [name: string, input: unknown];
+export type ToolCall = [name: string, input: unknown];
 
 /** One assistant message with one or several tool calls, after an optional sentence. */
 export const useTools = (calls: ToolCall[], text = "", options: Partial<MessageStep> = {}): MessageStep => ({
