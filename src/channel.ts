@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { type GateReply, renderGateReply } from "./claude-hooks.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
 import { runDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
@@ -19,12 +18,8 @@ export interface Channel {
   append(event: ChannelEvent): void;
   /** Requests whose hook still waits, oldest first. */
   readGates(): Promise<HeldGate[]>;
-  /** Hands a reply to the hook that holds the request; it is gone from `readGates` once the hook has taken it. */
-  reply(gate: HeldGate, reply: GateReply): void;
   /** For the hook: shows that it waits. */
   hold(gate: HeldGate): void;
-  /** What claude is to be told; undefined until somebody has replied. */
-  readReply(id: string): string | undefined;
   release(id: string): void;
 }
 
@@ -53,6 +48,8 @@ export interface HeldGate {
   tool: string;
   input: Record<string, unknown>;
   agent?: string;
+  /** Where the hook takes a reply; without one only keys can answer. */
+  socket?: string;
 }
 
 const tailBytes = 256 * 1024;
@@ -75,7 +72,6 @@ export function openChannel(sys: Sys, dir: string): Channel {
     decode: (text) => parseRecord(text) as HeldGate | undefined,
     encode: JSON.stringify,
   });
-  const replyPath = (id: string) => join(gatesDir(dir), `${id}.reply`);
   return {
     dir,
     readEvents: async () => events.read(),
@@ -88,14 +84,8 @@ export function openChannel(sys: Sys, dir: string): Channel {
       }
       return alive.sort((a, b) => a.at - b.at);
     },
-    reply: (gate, reply) => sys.writePrivate(replyPath(gate.id), renderGateReply(gate.input, reply)),
     hold: (gate) => gates.write(gate.id, gate),
-    readReply: (id) => sys.readText(replyPath(id)),
-    release(id) {
-      // The gate first: csd takes a gate without its file for answered.
-      gates.remove(id);
-      sys.remove(replyPath(id));
-    },
+    release: (id) => gates.remove(id),
   };
 }
 

@@ -9,6 +9,7 @@ import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { readSignals } from "./observe.ts";
 import { isGateUntold, type Signals } from "./status.ts";
+import type { Sys } from "./sys.ts";
 
 /** What was answered, and how it reached claude. */
 export interface Answer {
@@ -100,7 +101,8 @@ async function findHeld({ sys }: Driver, target: Target): Promise<HeldGate | und
   const deadline = sys.now() + findTimeoutMs;
   while (target.channel !== undefined) {
     const held = chooseGate(await target.channel.readGates());
-    if (held !== undefined || sys.now() > deadline) return held;
+    if (held !== undefined) return (await import("./reply.ts")).canReply(sys, held) ? held : undefined;
+    if (sys.now() > deadline) return undefined;
     await sys.sleep(stepMs);
   }
   return undefined;
@@ -118,8 +120,7 @@ async function replyToHeld(driver: Driver, target: Target, held: HeldGate, reply
   requireText(`${held.tool} ${JSON.stringify(held.input)} ${Object.values(held.input).join(" ")}`, expect);
   const before = await readOwnSession(driver, target);
   const shown = before?.status === undefined ? await readShown(driver, target) : undefined;
-  target.channel?.reply(held, reply);
-  await waitUntilTaken(driver, target, held);
+  await handOver(sys, target, held, reply);
   const deadline = sys.now() + takeTimeoutMs;
   // Until claude has taken the answer from its hook: its status leaves this `waiting`.
   while (before?.status === "waiting" && sys.now() < deadline) {
@@ -138,21 +139,11 @@ async function readShown(driver: Driver, target: Target): Promise<string | undef
   return gate === undefined ? undefined : gateFingerprint(gate);
 }
 
-async function waitUntilTaken({ sys }: Driver, target: Target, held: HeldGate): Promise<void> {
-  const deadline = sys.now() + takeTimeoutMs;
-  for (;;) {
-    // In this order: the hook notes that it took the reply before it lets the gate go.
-    const isOpen = (await target.channel?.readGates())?.some((gate) => gate.id === held.id) ?? false;
-    const events = (await target.channel?.readEvents()) ?? [];
-    if (events.some((event) => event.event === "csd.replied" && event.text === held.id)) return;
-    if (!isOpen)
-      throw new UserError(
-        "the gate was answered at the pane before this answer arrived",
-        `csd state ${target.name} shows what it does now`,
-      );
-    if (sys.now() > deadline) throw new UserError(`the hook of session "${target.name}" did not take the answer`, "answer it in the pane");
-    await sys.sleep(stepMs);
-  }
+async function handOver(sys: Sys, target: Target, held: HeldGate, reply: GateReply): Promise<void> {
+  const receipt = await (await import("./reply.ts")).sendReply(sys, held, reply);
+  if (receipt.is === "refused") throw new UserError(`the hook of session "${target.name}" did not take the answer: ${receipt.why}`);
+  if (receipt.is === "gone")
+    throw new UserError("the gate was answered at the pane before this answer arrived", `csd state ${target.name} shows what it does now`);
 }
 
 function describe(held: HeldGate, reply: GateReply): Answer {

@@ -49,7 +49,7 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
   const channel = openChannel(sys, dir);
   const id = sys.randomId();
   const own = await readProcess(sys, sys.pid);
-  const gate = {
+  const request = {
     id,
     at: sys.now(),
     pid: sys.pid,
@@ -58,23 +58,30 @@ async function holdRequest(sys: Sys, dir: string, input: HookInput): Promise<str
     input: input.toolInput ?? {},
     ...present({ agent: input.agentType }),
   };
+  const { serveReply } = await import("./reply.ts");
+  const replies = await serveReply(sys, { name: driven.name, claudePid: driven.pid, channelDir: dir }, request);
+  const gate = { ...request, ...present({ socket: replies?.socket }) };
   const isOver = createDialogWatch(sys, driven, channel, input.agentType);
   const watch = sys.watch([dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys))]);
-  const stopListening = sys.onInterrupt(() => channel.release(id));
+  const stopListening = sys.onInterrupt(() => {
+    replies?.close();
+    channel.release(id);
+  });
   try {
     channel.hold(gate);
     for (;;) {
-      const reply = channel.readReply(id);
+      if (await isOver()) return undefined;
+      const reply = replies?.take();
       if (reply !== undefined) {
         channel.append({ at: sys.now(), event: "csd.replied", text: id });
-        return reply;
+        return await reply;
       }
-      if (await isOver()) return undefined;
-      await watch.next(pollMs);
+      await Promise.race([watch.next(pollMs), ...(replies === undefined ? [] : [replies.next()])]);
     }
   } finally {
     watch.close();
     stopListening();
+    replies?.close();
     channel.release(id);
   }
 }

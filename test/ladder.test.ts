@@ -19,7 +19,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "the operating system",
-    `sys-bounded sys-files database sys exec process-ps process process-table foreground tty paths session-file
+    `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths session-file
      sessions tail store tmux git claim state-folder statusline-record statusline output`,
   ],
   [
@@ -29,7 +29,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory meter driven channel hook-run editor-run driver observe watch driver-names driver-kill
+    `sidecar doctor-memory meter driven audit reply channel hook-run editor-run driver observe watch driver-names driver-kill
      transcripts conversations picker launch panes driver-keys driver-reply driver-prompt launch-picker
      driver-spawn driver-run`,
   ],
@@ -69,6 +69,8 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     /\bBun\.(?:spawn|spawnSync|file|write|which)\b/,
     "sys sys-files exec foreground main sys-bounded statusline-record statusline",
   ],
+  ["sockets", /\bBun\.(?:listen|connect)\b/, "socket"],
+  ["foreign functions", /"bun:ffi"/, "exec peer"],
   ["a server", /\bBun\.serve\b/, "stub hub"],
   ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, "sys sys-files exec foreground tty app main sys-bounded statusline-record statusline"],
   ["the exit", /\bprocess\.exit\b/, "main"],
