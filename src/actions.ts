@@ -35,11 +35,23 @@ interface Verb<Need extends keyof Subjects, Input, Result> {
 
 const verb = <Need extends keyof Subjects, Input, Result>(row: Verb<Need, Input, Result>): Verb<Need, Input, Result> => row;
 
+/** Of a verb that answers or types: a session must not do that to itself. */
+const outside = <Need extends "gate" | "keyboard", Input, Result>(
+  word: string,
+  row: Verb<Need, Input, Result>,
+): Verb<Need, Input, Result> => ({
+  ...row,
+  async run(driver, target, input) {
+    await (await import("./audit.ts")).refuseOwnSession(driver.sys, target, word);
+    return row.run(driver, target, input);
+  },
+});
+
 const answerWords = (name: string, { chosen }: Answer): string => `${name}: ${chosen}`;
 
 /** All that csd's commands and the dashboard can do to a session. */
 export const verbs = {
-  allow: verb({
+  allow: outside("approve", {
     needs: "gate",
     async run(driver, target, { option, ...options }: Omit<ReplyOptions, "reason"> & { option?: number }) {
       const wish: Wish = option === undefined ? { meaning: "allow-once" } : { option };
@@ -47,25 +59,25 @@ export const verbs = {
     },
     words: answerWords,
   }),
-  deny: verb({
+  deny: outside("deny", {
     needs: "gate",
     run: async (driver, target, options: ReplyOptions) =>
       (await import("./driver-reply.ts")).answerGate(driver, target, { meaning: "refuse" }, options),
     words: answerWords,
   }),
-  answer: verb({
+  answer: outside("answer", {
     needs: "gate",
     run: async (driver, target, { choices, ...options }: QuestionOptions & { choices: Choice[] }) =>
       (await import("./driver-reply.ts")).answerQuestions(driver, target, choices, options),
     words: answerWords,
   }),
-  send: verb({
+  send: outside("send to", {
     needs: "keyboard",
     run: async (driver, target, { prompt, ...options }: SendOptions & { prompt: string }) =>
       (await import("./driver-prompt.ts")).sendPrompt(driver, target, prompt, options),
     words: (name, { receipt }) => `${name} has the message (${receipt})`,
   }),
-  interrupt: verb({
+  interrupt: outside("interrupt", {
     needs: "keyboard",
     run: async (driver, target, _: object) => (await import("./driver-prompt.ts")).interruptTurn(driver, target),
     words: (name, wasAtWork) => (wasAtWork ? `${name} is interrupted` : `${name}: nothing ran`),

@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { type GateReply, renderGateReply } from "./claude-hooks.ts";
 import type { GateCall } from "./gates.ts";
 import { hasShape, parseRecord, present, shape } from "./json.ts";
 import { runDir } from "./paths.ts";
@@ -20,12 +19,8 @@ export interface Channel {
   append(event: ChannelEvent): void;
   /** Requests whose hook still waits, oldest first. */
   readGates(): Promise<HeldGate[]>;
-  /** Hands a reply to the hook that holds the request; it is gone from `readGates` once the hook has taken it. */
-  reply(gate: Pick<HeldGate, "id" | "input">, reply: GateReply): void;
   /** For the hook: shows that it waits. */
   hold(gate: HeldGate): void;
-  /** What claude is to be told; undefined until somebody has replied. */
-  readReply(id: string): string | undefined;
   release(id: string): void;
 }
 
@@ -59,6 +54,8 @@ export interface HeldGate {
   input: Record<string, unknown>;
   agent?: string;
   agent_id?: string;
+  /** Where the hook takes a reply; without one only keys can answer. */
+  socket?: string;
 }
 
 const tailBytes = 256 * 1024;
@@ -81,7 +78,6 @@ export function openChannel(sys: Sys, dir: string): Channel {
     decode: readHeld,
     encode: JSON.stringify,
   });
-  const replyPath = (id: string) => join(gatesDir(dir), `${id}.reply`);
   return {
     dir,
     readEvents: async () => events.read(),
@@ -94,14 +90,8 @@ export function openChannel(sys: Sys, dir: string): Channel {
       }
       return alive.sort((a, b) => a.at - b.at);
     },
-    reply: (gate, reply) => sys.writePrivate(replyPath(gate.id), renderGateReply(gate.input, reply)),
     hold: (gate) => gates.write(gate.id, gate),
-    readReply: (id) => sys.readText(replyPath(id)),
-    release(id) {
-      // The gate first: csd takes a gate without its file for answered.
-      gates.remove(id);
-      sys.remove(replyPath(id));
-    },
+    release: (id) => gates.remove(id),
   };
 }
 
@@ -137,9 +127,9 @@ export function nameCalls(calls: readonly GateCall[], events: readonly ChannelEv
   });
 }
 
-export const toCall = ({ id, at, tool, input, agent, agent_id }: HeldGate): GateCall => {
+export const toCall = ({ id, at, tool, input, agent, agent_id, socket }: HeldGate): GateCall => {
   const asker = present({ id: agent_id, type: agent });
-  return { request: id, at, tool, input, isHeld: true, ...(Object.keys(asker).length === 0 ? {} : { agent: asker }) };
+  return { request: id, at, tool, input, isHeld: true, ...present({ socket, agent: Object.keys(asker).length === 0 ? undefined : asker }) };
 };
 
 /** Undefined for what is no held request: the id becomes part of a path. */
@@ -148,7 +138,7 @@ function readHeld(text: string): HeldGate | undefined {
   const isHeld = hasShape(fields, { id: "string", at: "number", pid: "number", tool: "string", input: "record" });
   if (!isHeld || !/^[\w-]+$/.test(fields.id)) return undefined;
   const { id, at, pid, tool, input } = fields;
-  return { id, at, pid, tool, input, ...shape(fields, { start: "string", agent: "string", agent_id: "string" }) };
+  return { id, at, pid, tool, input, ...shape(fields, { start: "string", agent: "string", agent_id: "string", socket: "string" }) };
 }
 
 export const hashPrompt = (text: string): string => new Bun.CryptoHasher("sha256").update(text.trim()).digest("hex");

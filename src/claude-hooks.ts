@@ -56,13 +56,21 @@ const holdSeconds = 86_400;
 /** What csm has to hear of a session that it may carry over to another account. */
 export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
 
-/** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
-export function renderHookSettings(command: string, events: readonly string[] = wantedEvents): string {
+/**
+ * The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. Claude's tools are kept
+ * out of the private folders, and out of its sandbox with them.
+ */
+export function renderHookSettings(command: string, events: readonly string[] = wantedEvents, privateDirs: readonly string[] = []): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
   ];
-  return JSON.stringify({ hooks: Object.fromEntries(events.map((event) => [event, entry(event)])) });
+  const deny = privateDirs.flatMap((dir) => ["Read", "Edit", "Write"].map((tool) => `${tool}(/${escapePattern(dir)}/**)`));
+  const permissions = deny.length === 0 ? {} : { permissions: { deny } };
+  return JSON.stringify({ hooks: Object.fromEntries(events.map((event) => [event, entry(event)])), ...permissions });
 }
+
+/** A rule is a pattern of gitignore, in which two slashes begin a path of the file system. */
+const escapePattern = (path: string): string => path.replace(/[\\*?[\]!#]/g, "\\$&");
 
 /** The same beside settings that the user gave on the command line, as only one `--settings` counts. Undefined when theirs are no object. */
 export function addHookSettings(own: string, hooks: string): string | undefined {

@@ -73,7 +73,7 @@ function readOptions(args: CostArgs, { sys }: App): ReportOptions {
 function readGrouping(word: string): Grouping {
   const grouping = groupings.find((known) => known === word);
   if (grouping !== undefined) return grouping;
-  throw unknownWord("csm cost: unknown report", word, groupings);
+  throw unknownWord("csm cost: unknown report", word, groupings, { otherwise: `known: ${groupings.join(", ")}` });
 }
 
 const patienceMs = 1000;

@@ -4,7 +4,7 @@ import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { parseQueued, readNewestTurn } from "./claude-transcript.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
-import { promptPath, requestPath } from "./editor-run.ts";
+import { requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { readSignals } from "./observe.ts";
@@ -14,6 +14,7 @@ import { pasteable, typeable, withoutDim } from "./sanitize.ts";
 import { decideStatus } from "./status.ts";
 import { isAtWork } from "./statuses.ts";
 import { waitForLock } from "./store.ts";
+import { until } from "./sys.ts";
 
 const editorTimeoutMs = 10_000;
 const echoTimeoutMs = 20_000;
@@ -28,24 +29,26 @@ async function typePrompt(driver: Driver, target: Target, prompt: string): Promi
   if (!isTyped) await typeByPaste(driver, target, prompt);
 }
 
-/** False when the key did nothing, the row is empty as before, and a paste loses nothing of the text. */
+/** False when the key did nothing, the row is empty as before, and a paste loses nothing of the text; or where no socket can be had. */
 async function typeByEditor(driver: Driver, target: Target, prompt: string, dir: string): Promise<boolean> {
   const { sys } = driver;
-  sys.writePrivate(promptPath(dir), prompt);
-  sys.writePrivate(requestPath(dir), "");
-  await target.tmux.keys(target.pane, ["C-g"]);
-  const deadline = sys.now() + editorTimeoutMs;
-  while (sys.readText(requestPath(dir)) !== undefined) {
-    if (sys.now() > deadline) {
+  const { servePrompt } = await import("./reply.ts");
+  const offer = await servePrompt(sys, { name: target.name, claudePid: target.pid, channelDir: dir }, prompt);
+  if (offer === undefined) return false;
+  try {
+    sys.writePrivate(requestPath(dir), offer.path);
+    await target.tmux.keys(target.pane, ["C-g"]);
+    const isDone = () => (offer.isFetched() && sys.readText(requestPath(dir)) === undefined ? true : undefined);
+    if ((await until(sys, sys.now() + editorTimeoutMs, stepMs, isDone)) === undefined) {
       // The request stays: an editor that comes late then changes nothing.
-      sys.remove(promptPath(dir));
       if (isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
       throw new UserError(
         `session "${target.name}" did not fetch the prompt with its editor key`,
         "look at the pane; nothing was submitted",
       );
     }
-    await sys.sleep(stepMs);
+  } finally {
+    offer.close();
   }
   await waitForEcho(driver, target, prompt);
   return true;

@@ -13,7 +13,7 @@ import { present } from "./json.ts";
 import { isSettled, readSignals } from "./observe.ts";
 import { findTranscript } from "./paths.ts";
 import { gateSignals, type Signals } from "./status.ts";
-import { until } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 import { createCallFollower, threadOf, waitForDecision } from "./thread-calls.ts";
 
 /** What was answered, and how it reached claude. */
@@ -42,7 +42,7 @@ export interface ReplyOptions extends Expectation {
 export async function answerGate(driver: Driver, target: Target, wish: Wish, options: ReplyOptions = {}): Promise<Answer> {
   const { gate, signals } = await pickGate(driver, target, options, { isShown: "option" in wish });
   requireExpected(gate, options);
-  if (gate.call?.isHeld === true && !("option" in wish))
+  if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
     return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, options.reason));
   const dialog = requireDialog(target, gate);
   const confirm = startConfirming(driver, target, gate, signals);
@@ -78,7 +78,7 @@ export async function answerQuestions(
   if (gate.kind !== "question" || call?.tool !== "AskUserQuestion") throw noneUp(target, "question");
   requireExpected(gate, options);
   const { answers, single, parts } = planAnswers(call.input, choices, text);
-  if (call.isHeld) return replyToHeld(driver, target, { gate, call, signals }, { reply: "answers", answers });
+  if (isByHook(driver.sys, gate)) return replyToHeld(driver, target, { gate, call, signals }, { reply: "answers", answers });
   const dialog = requireDialog(target, gate);
   const confirm = startConfirming(driver, target, gate, signals);
   const common = { gate: "question", gate_id: id, channel: "keys" } as const;
@@ -124,7 +124,7 @@ async function pickGate(
     const gates = findGates(gateSignals(signals));
     const meant = wanted === undefined ? gates : gates.filter(({ id }) => id === wanted);
     const [gate] = meant;
-    const isReady = meant.length === 1 && gate !== undefined && (isHeldOpen(gate, isShown) || isReadable(signals, gate));
+    const isReady = meant.length === 1 && gate !== undefined && ((!isShown && isByHook(sys, gate)) || isReadable(signals, gate));
     if (isReady) return { gate, signals };
     const passedMs = sys.now() - startedAt;
     // A hook starts a moment before the status turns `waiting`, and a dialog is painted some time after it.
@@ -145,7 +145,8 @@ async function pickGate(
 const noneUp = (target: Target, noun: string): UserError =>
   new UserError(`no ${noun} is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
 
-const isHeldOpen = ({ call }: Gate, isShown: boolean): boolean => call?.isHeld === true && !isShown;
+/** Its hook waits for a reply, at a socket that is still there. */
+const isByHook = (sys: Sys, { call }: Gate): boolean => call?.socket !== undefined && sys.entryKind(call.socket) === "other";
 const isReadable = (signals: Signals, { dialog }: Gate): boolean => dialog !== undefined && isSettled(signals);
 
 const severalGates = (target: Target, gates: readonly Gate[]): UserError =>
@@ -178,11 +179,10 @@ interface Held extends Picked {
 }
 
 async function replyToHeld(driver: Driver, target: Target, held: Held, reply: GateReply): Promise<Answer> {
-  const { gate, call } = held;
+  const { gate } = held;
   const confirm = startConfirming(driver, target, gate, held.signals);
   const shown = held.signals.session?.status === undefined ? await readShown(driver, target) : undefined;
-  target.channel?.reply({ id: call.request, input: call.input }, reply);
-  await waitUntilTaken(driver, target, held);
+  await handOver(driver, target, held, reply);
   // Where no status is published, the dialog must go from the screen.
   if (shown !== undefined)
     await until(driver.sys, driver.sys.now() + takeTimeoutMs, stepMs, async () =>
@@ -199,18 +199,12 @@ async function readShown(driver: Driver, target: Target): Promise<string | undef
   return gate === undefined ? undefined : gateFingerprint(gate);
 }
 
-async function waitUntilTaken(driver: Driver, target: Target, { gate, call, signals }: Held): Promise<void> {
-  const { sys } = driver;
-  const deadline = sys.now() + takeTimeoutMs;
-  for (;;) {
-    // In this order: the hook notes that it took the reply before it lets the gate go.
-    const isOpen = (await target.channel?.readGates())?.some(({ id }) => id === call.request) ?? false;
-    const events = (await target.channel?.readEvents()) ?? [];
-    if (events.some((event) => event.event === "csd.replied" && event.text === call.request)) return;
-    if (!isOpen) throw answeredElsewhere(target, await readDecision(driver, target, gate, signals));
-    if (sys.now() > deadline) throw new UserError(`the hook of session "${target.name}" did not take the answer`, "answer it in the pane");
-    await sys.sleep(stepMs);
-  }
+async function handOver(driver: Driver, target: Target, { gate, call, signals }: Held, reply: GateReply): Promise<void> {
+  const { request: id, tool, input, agent, socket } = call;
+  const held = { id, tool, input, ...present({ agent: agent?.type, socket }) };
+  const receipt = await (await import("./reply.ts")).sendReply(driver.sys, held, reply);
+  if (receipt.is === "refused") throw new UserError(`the hook of session "${target.name}" did not take the answer: ${receipt.why}`);
+  if (receipt.is === "gone") throw answeredElsewhere(target, await readDecision(driver, target, gate, signals));
 }
 
 const answeredElsewhere = (target: Target, decision: Decision | undefined): UserError =>

@@ -13,7 +13,7 @@ import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
 import { createLaunch, findClaude } from "./launch.ts";
-import { configDir, transcriptPath } from "./paths.ts";
+import { configDir, csdDir, transcriptPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
@@ -102,7 +102,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const jsonlPath = transcriptPath(config, cwd, sessionId);
   if (options.resumeId !== undefined && sys.modifiedAt(jsonlPath) === undefined)
     throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
-  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`);
+  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, undefined, privateDirs(sys));
   const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings);
   const release = await takeName(driver, name);
   try {
@@ -184,6 +184,9 @@ function openChannelDir(sys: Sys, name: string): string {
   sys.makePrivateDir(join(channel, "gates"));
   return channel;
 }
+
+/** csd's own folder as it is named, and as it is behind a link: the model has no business there. */
+const privateDirs = (sys: Sys): string[] => [...new Set([csdDir(sys), sys.realPath(csdDir(sys)) ?? csdDir(sys)])];
 
 /** What the hooks and the editor of the session need to find csd. */
 function channelEnv(sys: Sys, dir: string): Record<string, string> {

@@ -14,6 +14,8 @@ export interface GateCall {
   /** The sub-agent that asks; absent for the main thread. */
   agent?: AgentRef;
   isHeld: boolean;
+  /** Where its hook takes a reply. */
+  socket?: string;
 }
 
 export interface AgentRef {

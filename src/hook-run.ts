@@ -48,7 +48,7 @@ const dialogTimeoutMs = 10_000;
 
 async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookInput): Promise<string | undefined> {
   const own = await readProcess(sys, sys.pid);
-  const gate: HeldGate = {
+  const request = {
     id: sys.randomId(),
     at: sys.now(),
     pid: sys.pid,
@@ -56,31 +56,37 @@ async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookI
     input: input.toolInput ?? {},
     ...present({ start: own?.start, agent: input.agentType, agent_id: input.agentId }),
   };
-  channel.append({ ...toEvent(gate.at, input), request: gate.id, print: printOf(toCall(gate)) });
+  channel.append({ ...toEvent(request.at, input), request: request.id, print: printOf(toCall(request)) });
   const driven = createDrivenStore(sys).read(basename(dir));
   if (driven?.pid === undefined) return undefined;
   const { createCallWatch, threadDir } = await import("./thread-calls.ts");
+  const { serveReply } = await import("./reply.ts");
+  const replies = await serveReply(sys, { name: driven.name, claudePid: driven.pid, channelDir: dir }, request);
+  const gate: HeldGate = { ...request, ...present({ socket: replies?.socket }) };
   const isDecided = createCallWatch(sys, input);
   const isOver = createDialogWatch(sys, driven, channel, gate);
   const paths = [dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys)), ...threadDir(input)];
   const watch = sys.watch(paths);
-  const stopListening = sys.onInterrupt(() => channel.release(gate.id));
+  const stopListening = sys.onInterrupt(() => {
+    replies?.close();
+    channel.release(gate.id);
+  });
   try {
     channel.hold(gate);
     for (;;) {
-      const isGone = isDecided() || (await isOver());
-      const reply = channel.readReply(gate.id);
-      if (isGone) return undefined;
+      if (isDecided() || (await isOver())) return undefined;
+      const reply = replies?.take();
       if (reply !== undefined) {
         const { agent, agent_id } = gate;
         channel.append({ at: sys.now(), event: "csd.replied", text: gate.id, ...present({ agent, agent_id }) });
-        return reply;
+        return await reply;
       }
-      await watch.next(pollMs);
+      await Promise.race([watch.next(pollMs), ...(replies === undefined ? [] : [replies.next()])]);
     }
   } finally {
     watch.close();
     stopListening();
+    replies?.close();
     channel.release(gate.id);
   }
 }

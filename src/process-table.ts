@@ -53,6 +53,20 @@ export function* ancestors(table: ReadonlyMap<number, Pick<ProcessRow, "ppid">>,
   }
 }
 
+const maxAncestors = 100;
+
+/** The same of one process, without a scan of all; Linux only. Empty when it has ended. */
+export function walkProc(sys: Pick<Sys, "readText">, pid: number): number[] {
+  const pids: number[] = [];
+  for (let current = pid; current > 0 && !pids.includes(current) && pids.length < maxAncestors; ) {
+    const stat = parseStat(sys.readText(`/proc/${current}/stat`) ?? "");
+    if (stat === undefined) break;
+    pids.push(current);
+    current = stat.ppid;
+  }
+  return pids;
+}
+
 /** Whose it is, and its number as the process itself sees it, which differs in a container; Linux only. */
 export function readIdentity(sys: Sys, pid: number): { uid?: number; ownPid?: number } {
   const status = sys.readText(`/proc/${pid}/status`) ?? "";

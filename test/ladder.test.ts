@@ -19,8 +19,8 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "the operating system",
-    `sys-bounded sys-files database sys exec process-ps process process-table foreground tty paths session-file
-     sessions tail store tmux git claim state-folder statusline-record statusline output`,
+    `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
+     session-file sessions tail store tmux git claim state-folder statusline-record statusline output`,
   ],
   [
     "profiles and settings",
@@ -29,8 +29,8 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory meter driven editor-run transcripts conversations picker launch panes launch-picker
-     channel driver driver-names driver-kill driver-keys driver-spawn thread-calls hook-run observe watch
+    `sidecar doctor-memory meter driven transcripts conversations picker launch panes launch-picker channel driver
+     driver-names driver-kill driver-keys driver-spawn thread-calls observe watch audit reply editor-run hook-run
      driver-prompt driver-reply driver-run`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
@@ -69,6 +69,8 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     /\bBun\.(?:spawn|spawnSync|file|write|which)\b/,
     "sys sys-files exec foreground main sys-bounded statusline-record statusline",
   ],
+  ["sockets", /\bBun\.(?:listen|connect)\b/, "socket"],
+  ["foreign functions", /"bun:ffi"/, "exec peer"],
   ["a server", /\bBun\.serve\b/, "stub hub"],
   ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, "sys sys-files exec foreground tty app main sys-bounded statusline-record statusline"],
   ["the exit", /\bprocess\.exit\b/, "main"],
