@@ -58,6 +58,7 @@ export const topCommand = command({
 
 export function readTheme(sys: Pick<Sys, "env">, flag: string | undefined): Theme {
   const name = chooseTheme(flag, sys.env.NO_COLOR);
-  if (name === undefined) throw unknownWord("csm top: unknown theme", flag ?? "", themeNames);
+  if (name === undefined)
+    throw unknownWord("csm top: unknown theme", flag ?? "", themeNames, { otherwise: `known: ${themeNames.join(", ")}` });
   return createTheme(name);
 }

@@ -26,10 +26,8 @@ test("a forged reply file runs nothing, nor does a gate that was changed on disk
   writeFileSync(file.replace(/\.json$/, ".reply"), renderGateReply({ command: "touch evil.txt" }, { reply: "allow" }));
   writeFileSync(file, JSON.stringify({ ...gate, input: { command: "touch evil.txt" } }));
   const result = await box.tryCsd(["approve", "forged"]);
-  expect([result.code, JSON.parse(result.stderr).error]).toEqual([
-    1,
-    'the hook of session "forged" did not take the answer: it holds another request than the one shown',
-  ]);
+  // What the file says now is on no screen: beside the dialog it would be a second gate.
+  expect([result.code, JSON.parse(result.stderr).error]).toEqual([1, '2 gates are up in session "forged"; nothing was chosen']);
   expect(await box.state("forged")).toMatchObject({ status: "blocked" });
   expect(["real.txt", "evil.txt"].filter((name) => existsSync(join(box.home, "work/forged", name)))).toEqual([]);
   writeFileSync(file, text);
