@@ -10,6 +10,7 @@ import { present } from "./json.ts";
 import { readSignals } from "./observe.ts";
 import { findTranscript } from "./paths.ts";
 import { printable } from "./printable.ts";
+import { readProcess } from "./process.ts";
 import { pasteable, typeable, withoutDim } from "./sanitize.ts";
 import { decideStatus } from "./status.ts";
 import { isAtWork } from "./statuses.ts";
@@ -29,6 +30,9 @@ async function typePrompt(driver: Driver, target: Target, prompt: string): Promi
   if (!isTyped) await typeByPaste(driver, target, prompt);
 }
 
+/** Claude, or tmux with the pane, has gone. */
+const notAlive = ({ name }: Target): UserError => new UserError(`session "${name}" is not alive`, `csd kill ${name} forgets it`);
+
 /** False when the key did nothing, the row is empty as before, and a paste loses nothing of the text; or where no socket can be had. */
 async function typeByEditor(driver: Driver, target: Target, prompt: string, dir: string): Promise<boolean> {
   const { sys } = driver;
@@ -38,7 +42,11 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
   try {
     sys.writePrivate(requestPath(dir), offer.path);
     await target.tmux.keys(target.pane, ["C-g"]);
-    const isDone = () => (offer.isFetched() && sys.readText(requestPath(dir)) === undefined ? true : undefined);
+    const isDone = async () => {
+      if (offer.isFetched() && sys.readText(requestPath(dir)) === undefined) return true;
+      if ((await readProcess(sys, target.pid)) === undefined) throw notAlive(target);
+      return undefined;
+    };
     if ((await until(sys, sys.now() + editorTimeoutMs, stepMs, isDone)) === undefined) {
       // The request stays: an editor that comes late then changes nothing.
       if (isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
@@ -76,7 +84,8 @@ async function waitForEcho(driver: Driver, target: Target, text: string): Promis
   const [start, end] = [squeeze(text).slice(0, 40), squeeze(text).slice(-20)];
   while (driver.sys.now() < deadline) {
     const { capture, session } = await look(driver, target, true);
-    const { input } = parseStyled(capture?.text ?? "");
+    if (capture === undefined) throw notAlive(target);
+    const { input } = parseStyled(capture.text);
     const shown = squeeze(input ?? "");
     if (shown !== "" && (isStartOf(shown, start) || shown.endsWith(end) || /\[Pastedtext#\d+/.test(shown))) return;
     if (session?.status === "waiting")
@@ -185,7 +194,7 @@ interface View {
 async function readView(driver: Driver, target: Target): Promise<View> {
   const at = driver.sys.now();
   const { session, capture } = await look(driver, target, true);
-  if (capture === undefined) throw new UserError(`session "${target.name}" is not alive`);
+  if (capture === undefined) throw notAlive(target);
   const screen = parseStyled(capture.text);
   const path = findTranscript(driver.sys, target, session);
   const turn = path === undefined ? undefined : readNewestTurn((bytes) => driver.sys.readTail(path, bytes));

@@ -66,7 +66,11 @@ export async function findLive(driver: Driver, name: string): Promise<Target & {
   const pane = await target.tmux.pane(target.pane);
   if (pane === undefined || !isPaneOf(pane, driven)) {
     if (driven === undefined) throw unknownSession(name);
-    throw new UserError(`session "${name}" is not alive`, `csd kill ${name} forgets it`);
+    const lives = driven?.pid !== undefined && isRecorded(await readProcess(sys, driven.pid), driven);
+    const hint = lives
+      ? `tmux has lost it, and its process ${driven.pid} still runs: csd kill ${name} ends it`
+      : `csd kill ${name} forgets it`;
+    throw new UserError(`session "${name}" is not alive`, hint);
   }
   return { ...target, pane: pane.paneId, pid: pane.pid, livePane: pane };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseStat } from "../../src/process.ts";
 import { ask, bash, fail, hold, limit, plan, say, useTools } from "../../src/stub-script.ts";
 import { type Box, csdPath, type Json, until, useBox } from "./harness.ts";
 
@@ -454,6 +455,20 @@ describe("faults", () => {
     expect(await box.reach("orphan", "dead")).toMatchObject({ source: "process" });
     expect(await errorOf(box, ["send", "orphan", "hi"])).toBe('session "orphan" is not alive');
     expect(await box.csd(["kill", "orphan"])).toEqual({ ok: true });
+  });
+
+  test("where only the socket of tmux has gone claude works on: send says so, and kill ends it", async () => {
+    const { box } = sandbox;
+    const env = { ...box.env, TMUX_TMPDIR: join(box.dir, "lost") };
+    await box.run(["mkdir", "-p", env.TMUX_TMPDIR]);
+    await box.csd(["spawn", "--name", "lost", "--cwd", box.folder("lost")], { env });
+    const { pid, socket } = JSON.parse(readFileSync(join(box.home, ".local/state/csd/sessions/lost.json"), "utf8")) as Json;
+    await box.run(["rm", String(socket)]);
+    const failed = await box.tryCsd(["send", "lost", "hi"]);
+    expect(JSON.parse(failed.stderr).hint).toBe(`tmux has lost it, and its process ${pid} still runs: csd kill lost ends it`);
+    expect(box.sys.signal(Number(pid), 0)).toBe(true);
+    expect(await box.csd(["kill", "lost"])).toEqual({ ok: true });
+    expect(parseStat(box.sys.readText(`/proc/${pid}/stat`) ?? "")).toBeUndefined();
   });
 
   test("a number in new use is not the session", async () => {
