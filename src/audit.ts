@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { hasShape } from "./json.ts";
+import { hasShape, present } from "./json.ts";
 import { csdDir } from "./paths.ts";
 import { isInside, readOrigin } from "./peer.ts";
 import { channelVariable } from "./program.ts";
@@ -37,7 +37,7 @@ export async function refuseOwnSession(
   target: { name: string; pid: number; channel?: { dir: string } },
   verb: string,
 ): Promise<void> {
-  const inside = { claudePid: target.pid, ...(target.channel === undefined ? {} : { channelDir: target.channel.dir }) };
+  const inside = { claudePid: target.pid, ...present({ channelDir: target.channel?.dir }) };
   const origin = await readOrigin(sys, sys.pid);
   const own = sys.env[channelVariable];
   if (!isInside({ ...origin, channels: own === undefined ? origin.channels : [...origin.channels, own] }, inside)) return;

@@ -200,9 +200,7 @@ async function readShown(driver: Driver, target: Target): Promise<string | undef
 }
 
 async function handOver(driver: Driver, target: Target, { gate, call, signals }: Held, reply: GateReply): Promise<void> {
-  const { request: id, tool, input, agent, socket } = call;
-  const held = { id, tool, input, ...present({ agent: agent?.type, socket }) };
-  const receipt = await (await import("./reply.ts")).sendReply(driver.sys, held, reply);
+  const receipt = await (await import("./reply.ts")).sendReply(driver.sys, call, reply);
   if (receipt.is === "refused") throw new UserError(`the hook of session "${target.name}" did not take the answer: ${receipt.why}`);
   if (receipt.is === "gone") throw answeredElsewhere(target, await readDecision(driver, target, gate, signals));
 }
@@ -259,22 +257,23 @@ function isSameDecision({ isAllowed, by, answers }: Decision, answer: Answer, is
   return isAllowed === isMeant && (answer.channel === "hook" || by !== "hook");
 }
 
-function followCall({ sys }: Driver, target: Target, { call }: Gate, { session }: Signals): (() => Call | undefined) | undefined {
+/** Undefined where nothing tells in which transcript its call stands. */
+function followCall(
+  { sys }: Driver,
+  target: Target,
+  { call }: Gate,
+  { session }: Signals,
+  isPast = false,
+): (() => Call | undefined) | undefined {
   const transcriptPath = call === undefined ? undefined : findTranscript(sys, target, session);
   const path = threadOf(present({ transcriptPath, agentId: call?.agent?.id, agentType: call?.agent?.type }));
-  return call === undefined || path === undefined ? undefined : createCallFollower(sys, path, call);
+  return call === undefined || path === undefined ? undefined : createCallFollower(sys, path, call, isPast);
 }
 
 async function readDecision(driver: Driver, target: Target, gate: Gate, signals: Signals): Promise<Decision | undefined> {
-  const { sys } = driver;
-  const path = findTranscript(sys, target, signals.session);
-  const { call } = gate;
-  if (call === undefined || path === undefined) return undefined;
-  const follow = createCallFollower(sys, threadOf({ transcriptPath: path, ...agentOf(call) }) ?? path, call, true);
-  return waitForDecision(sys, follow, lateDecisionMs);
+  const follow = followCall(driver, target, gate, signals, true);
+  return follow === undefined ? undefined : waitForDecision(driver.sys, follow, lateDecisionMs);
 }
-
-const agentOf = ({ agent }: GateCall) => present({ agentId: agent?.id, agentType: agent?.type });
 
 /** Claude's status once it has moved on from this gate; at once where the gate's dialog was not the one that is up. */
 async function waitForStatus(driver: Driver, target: Target, before: SessionFile | undefined, gate: Gate): Promise<string | undefined> {

@@ -56,12 +56,13 @@ async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookI
     input: input.toolInput ?? {},
     ...present({ start: own?.start, agent: input.agentType, agent_id: input.agentId }),
   };
-  channel.append({ ...toEvent(request.at, input), request: request.id, print: printOf(toCall(request)) });
+  const call = toCall(request);
+  channel.append({ ...toEvent(request.at, input), request: request.id, print: printOf(call) });
   const driven = createDrivenStore(sys).read(basename(dir));
   if (driven?.pid === undefined) return undefined;
   const { createCallWatch, threadDir } = await import("./thread-calls.ts");
   const { serveReply } = await import("./reply.ts");
-  const replies = await serveReply(sys, { name: driven.name, claudePid: driven.pid, channelDir: dir }, request);
+  const replies = await serveReply(sys, { name: driven.name, claudePid: driven.pid, channelDir: dir }, call);
   const gate: HeldGate = { ...request, ...present({ socket: replies?.socket }) };
   const isDecided = createCallWatch(sys, input);
   const isOver = createDialogWatch(sys, driven, channel, gate);

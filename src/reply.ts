@@ -1,25 +1,16 @@
 import { openAudit } from "./audit.ts";
+import { printOf } from "./channel.ts";
 import { type GateReply, renderGateReply } from "./claude-hooks.ts";
-import { hasShape, isRecord, parseRecord } from "./json.ts";
+import type { GateCall } from "./gates.ts";
+import { hasShape, isRecord, parseRecord, present, shape } from "./json.ts";
 import { type Inside, isInside, judgePeer, type Peer, readOrigin } from "./peer.ts";
 import { askLine, type LineServer, serveLines, sweepSockets } from "./socket.ts";
 import type { Sys } from "./sys.ts";
 
 /** How an answer reaches the hook that holds a request, and a prompt claude's editor: by sockets, as files can be written by the model. */
 
-/** What a reply is about. */
-interface ReplyGate {
-  id: string;
-  tool: string;
-  input: Record<string, unknown>;
-  agent?: string;
-  /** Of the hook that holds it; undefined where it can only be answered by keys. */
-  socket?: string;
-}
-
-/** Who asked what: the file that shows a gate may be written by others, so that the hook goes by its own. */
-const printOf = ({ id, tool, input, agent = "" }: ReplyGate): string =>
-  new Bun.CryptoHasher("sha256").update(JSON.stringify([id, agent, tool, input])).digest("hex");
+/** Which request, and who asked what: the file that shows a gate may be written by others, so that the hook goes by its own. */
+const requestPrint = (call: GateCall): string => `${call.request} ${printOf(call)}`;
 
 /** The sessions that a socket serves. */
 type Served = Inside & { name: string };
@@ -40,7 +31,7 @@ interface Pending {
 }
 
 /** Undefined where only keys can answer: no peer can be told, or claude is none of our own ancestors. */
-export async function serveReply(sys: Sys, session: Served, gate: ReplyGate): Promise<Replies | undefined> {
+export async function serveReply(sys: Sys, session: Served, call: GateCall): Promise<Replies | undefined> {
   if (!isInside(await readOrigin(sys, sys.pid), { claudePid: session.claudePid ?? 0 })) return undefined;
   let pending: Pending | undefined;
   let wake = () => {};
@@ -51,13 +42,13 @@ export async function serveReply(sys: Sys, session: Served, gate: ReplyGate): Pr
     const why = await judgePeer(sys, peer, session);
     if (why !== undefined) return refuse(sys, session, "reply", why, peer);
     const request = parseRequest(line);
-    if (request === undefined || request.print !== printOf(gate))
+    if (request === undefined || request.print !== requestPrint(call))
       return encode({ ok: false, why: "it holds another request than the one shown" });
     if (pending !== undefined) return encode({ ok: false, why: "another answer came first" });
     const outcome = new Promise<{ line: string; sent?(): void }>((resolve) => {
       pending = {
         reply: request.reply,
-        answer: (isTaken, sent) => resolve({ ...encode({ ok: isTaken }), ...(sent === undefined ? {} : { sent }) }),
+        answer: (isTaken, sent) => resolve({ ...encode({ ok: isTaken }), ...present({ sent }) }),
       };
     });
     wake();
@@ -71,7 +62,7 @@ export async function serveReply(sys: Sys, session: Served, gate: ReplyGate): Pr
     take() {
       const taken = pending;
       if (taken === undefined) return undefined;
-      return new Promise((resolve) => taken.answer(true, () => resolve(renderGateReply(gate.input, taken.reply))));
+      return new Promise((resolve) => taken.answer(true, () => resolve(renderGateReply(call.input, taken.reply))));
     },
     close: server.close,
   };
@@ -89,8 +80,7 @@ function parseRequest(line: string): { print: string; reply: GateReply } | undef
   if (!hasShape(fields, { print: "string", reply: "record" })) return undefined;
   const { print, reply } = fields;
   if (reply.reply === "allow") return { print, reply: { reply: "allow" } };
-  if (reply.reply === "deny")
-    return { print, reply: { reply: "deny", ...(typeof reply.message === "string" ? { message: reply.message } : {}) } };
+  if (reply.reply === "deny") return { print, reply: { reply: "deny", ...shape(reply, { message: "string" }) } };
   if (reply.reply !== "answers" || !isRecord(reply.answers)) return undefined;
   const answers = Object.entries(reply.answers).filter((entry): entry is [string, string] => typeof entry[1] === "string");
   return { print, reply: { reply: "answers", answers: Object.fromEntries(answers) } };
@@ -101,8 +91,8 @@ export type Receipt = { is: "taken" } | { is: "gone" } | { is: "refused"; why: s
 
 const replyTimeoutMs = 5000;
 
-export async function sendReply(sys: Sys, gate: ReplyGate, reply: GateReply): Promise<Receipt> {
-  const answer = await askLine(sys, gate.socket ?? "", JSON.stringify({ print: printOf(gate), reply }), replyTimeoutMs);
+export async function sendReply(sys: Sys, call: GateCall, reply: GateReply): Promise<Receipt> {
+  const answer = await askLine(sys, call.socket ?? "", JSON.stringify({ print: requestPrint(call), reply }), replyTimeoutMs);
   const fields = parseRecord(answer?.line);
   if (fields?.ok === true) return { is: "taken" };
   return typeof fields?.why === "string" ? { is: "refused", why: fields.why } : { is: "gone" };

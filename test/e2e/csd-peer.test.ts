@@ -72,6 +72,7 @@ test("a program of the session that speaks to the hook's socket itself is refuse
     `import { readdirSync, readFileSync } from "node:fs";
     const { createSys } = await import(${JSON.stringify(join(root, "src/sys.ts"))});
     const { sendReply } = await import(${JSON.stringify(join(root, "src/reply.ts"))});
+    const { toCall } = await import(${JSON.stringify(join(root, "src/channel.ts"))});
     const dir = ${JSON.stringify(gatesDir(box, "direct"))};
     for (;;) {
       await Bun.sleep(100);
@@ -79,7 +80,7 @@ test("a program of the session that speaks to the hook's socket itself is refuse
       if (file === undefined) continue;
       const gate = JSON.parse(readFileSync(dir + "/" + file, "utf8"));
       if (!gate.input.command.includes("second.txt")) continue;
-      console.log(JSON.stringify(await sendReply(createSys(), gate, { reply: "allow" })));
+      console.log(JSON.stringify(await sendReply(createSys(), toCall(gate), { reply: "allow" })));
       break;
     }`,
   );
