@@ -12,6 +12,7 @@ import { createMonitor, listSessions } from "./monitor.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
 import { renderSessions, type TableOptions } from "./session.ts";
 import { ask, bash, hold, type Step, say } from "./stub-script.ts";
+import { until } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 
 export const demoCommand = command({
@@ -162,13 +163,14 @@ const describeGate = (state: Record<string, unknown>): string => {
 const stateTimeoutMs = 20_000;
 
 async function waitForState(app: App, box: Sandbox, name: string, status: string): Promise<Record<string, unknown>> {
-  const deadline = app.sys.now() + stateTimeoutMs;
-  for (;;) {
-    const state = await runCsd(app, box, ["state", name]);
-    if (state.status === status) return state;
-    if (app.sys.now() > deadline) throw new UserError(`session ${name} is ${state.status} and not ${status}`);
-    await app.sys.sleep(100);
-  }
+  const { sys } = app;
+  let state: Record<string, unknown> = {};
+  const isReached = async () => {
+    state = await runCsd(app, box, ["state", name]);
+    return state.status === status || undefined;
+  };
+  if (await until(sys, sys.now() + stateTimeoutMs, 100, isReached)) return state;
+  throw new UserError(`session ${name} is ${state.status} and not ${status}`);
 }
 
 // --- in a terminal -----------------------------------------------------------------------------------------------

@@ -111,28 +111,19 @@ const placeOf = (gate: ScreenGate | undefined): number => gate?.position?.index 
 
 /** A text that is pasted before the field is open goes nowhere. */
 async function waitForCursor(driver: Driver, target: Target, wanted: number): Promise<void> {
-  const { sys } = driver;
-  const deadline = sys.now() + confirmTimeoutMs;
-  while ((await readGate(driver, target)).screen.gate?.options[wanted]?.isSelected !== true) {
-    if (sys.now() > deadline)
-      throw new UserError(`the field in the gate of session "${target.name}" did not open; nothing was chosen`, "look at the pane");
-    await sys.sleep(stepMs);
-  }
+  const isOpen = async () => (await readGate(driver, target)).screen.gate?.options[wanted]?.isSelected === true;
+  if (await waitUntil(driver, confirmTimeoutMs, isOpen)) return;
+  throw new UserError(`the field in the gate of session "${target.name}" did not open; nothing was chosen`, "look at the pane");
 }
 
 /** Into the field under the cursor; returns only once the text is seen there. */
 async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
-  const { sys } = driver;
   requireOneLine(text);
   await target.tmux.paste(target.pane, text);
-  const deadline = sys.now() + paintTimeoutMs;
   const needle = text.replace(/\s+/g, "").slice(0, 30);
-  while (sys.now() < deadline) {
-    const gate = (await readGate(driver, target)).screen.gate;
-    if (gate?.options.some((option) => option.isSelected && option.label.replace(/\s+/g, "").replace(/^No,/, "").startsWith(needle)))
-      return;
-    await sys.sleep(stepMs);
-  }
+  const holdsText = ({ isSelected, label }: MenuOption) => isSelected && label.replace(/\s+/g, "").replace(/^No,/, "").startsWith(needle);
+  const isWritten = async () => (await readGate(driver, target)).screen.gate?.options.some(holdsText) === true;
+  if (await waitUntil(driver, paintTimeoutMs, isWritten)) return;
   throw new UserError(`the text did not appear in the gate of session "${target.name}"; nothing was submitted`, "look at the pane");
 }
 
@@ -229,14 +220,12 @@ function requireSame(first: Reading, now: Reading): void {
 /** Once a key was sent, a screen between two paintings says nothing: waits for the answer, or for the same gate again. */
 async function readAfterKey(driver: Driver, target: Target, first: Reading): Promise<Reading> {
   const { sys } = driver;
-  const deadline = sys.now() + paintTimeoutMs;
-  for (;;) {
-    const reading = await readGate(driver, target);
-    if (isAnswered(first, reading) || isSameText(first, reading)) return reading;
-    if (sys.now() > deadline)
-      throw new UserError(`a key was sent to session "${target.name}", and its gate neither went nor stayed`, "look at the pane");
-    await sys.sleep(stepMs);
-  }
+  const reading = await until(sys, sys.now() + paintTimeoutMs, stepMs, async () => {
+    const now = await readGate(driver, target);
+    return isAnswered(first, now) || isSameText(first, now) ? now : undefined;
+  });
+  if (reading !== undefined) return reading;
+  throw new UserError(`a key was sent to session "${target.name}", and its gate neither went nor stayed`, "look at the pane");
 }
 
 async function pressOption(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
@@ -275,15 +264,12 @@ async function moveCursor(driver: Driver, target: Target, first: Reading, chosen
   throw new UserError(`the cursor did not reach option "${chosen.label}"`, "look at the pane");
 }
 
-async function waitForAnswer(driver: Driver, target: Target, first: Reading, isOver = isAnswered): Promise<boolean> {
-  const { sys } = driver;
-  const deadline = sys.now() + confirmTimeoutMs;
-  while (sys.now() < deadline) {
-    if (isOver(first, await readGate(driver, target))) return true;
-    await sys.sleep(stepMs);
-  }
-  return false;
-}
+const waitForAnswer = (driver: Driver, target: Target, first: Reading, isOver = isAnswered): Promise<boolean> =>
+  waitUntil(driver, confirmTimeoutMs, async () => isOver(first, await readGate(driver, target)));
+
+/** False when it has not come true in time. */
+const waitUntil = async ({ sys }: Driver, timeoutMs: number, isTrue: () => Promise<boolean>): Promise<boolean> =>
+  (await until(sys, sys.now() + timeoutMs, stepMs, async () => (await isTrue()) || undefined)) === true;
 
 const stepTimeoutMs = 1500;
 /** A page of the form that has just been painted may lose a key. */
@@ -339,14 +325,13 @@ const noOption: MenuOption = { label: "", meaning: "unknown", isSelected: false 
 /** The page that is up, painted for long enough to take keys. */
 async function readPage(driver: Driver, target: Target, parts: readonly Part[]): Promise<{ gate: ScreenGate; page: number }> {
   const { sys } = driver;
-  const deadline = sys.now() + stepTimeoutMs;
-  for (;;) {
+  const found = await until(sys, sys.now() + stepTimeoutMs, stepMs, async () => {
     const gate = (await readGate(driver, target)).screen.gate;
     const page = pageOf(gate, parts);
-    if (gate !== undefined && page !== undefined) return { gate, page };
-    if (sys.now() > deadline) throw formError(target, "shows a page that csd does not know");
-    await sys.sleep(stepMs);
-  }
+    return gate !== undefined && page !== undefined ? { gate, page } : undefined;
+  });
+  if (found !== undefined) return found;
+  throw formError(target, "shows a page that csd does not know");
 }
 
 const formError = (target: Target, words: string): UserError =>
@@ -390,16 +375,11 @@ async function writeAnswer(driver: Driver, target: Target, at: number, text: str
 
 /** One key, once more only where it had no effect at all. */
 async function press(driver: Driver, target: Target, key: string, isDone: () => Promise<boolean>): Promise<void> {
-  const { sys } = driver;
   for (let attempt = 0; attempt < maxTries; attempt++) {
-    await sys.sleep(pageMs);
+    await driver.sys.sleep(pageMs);
     if (await isDone()) return;
     await target.tmux.keys(target.pane, [key]);
-    const deadline = sys.now() + stepTimeoutMs;
-    while (sys.now() < deadline) {
-      if (await isDone()) return;
-      await sys.sleep(stepMs);
-    }
+    if (await waitUntil(driver, stepTimeoutMs, isDone)) return;
   }
   throw formError(target, `did not react to ${key}`);
 }
@@ -454,14 +434,12 @@ export async function refuseByKeys(driver: Driver, target: Target, reason: strin
 
 /** The refusal under the cursor has become a field. */
 async function waitForField(driver: Driver, target: Target, first: Reading): Promise<void> {
-  const { sys } = driver;
-  const deadline = sys.now() + fieldTimeoutMs;
-  while (sys.now() < deadline) {
+  const isField = async () => {
     const reading = await readGate(driver, target);
     requireSame(first, reading);
-    if (reading.screen.gate?.options.some(({ isSelected, label }) => isSelected && /^No, and tell Claude/.test(label))) return;
-    await sys.sleep(stepMs);
-  }
+    return reading.screen.gate?.options.some(({ isSelected, label }) => isSelected && /^No, and tell Claude/.test(label)) === true;
+  };
+  if (await waitUntil(driver, fieldTimeoutMs, isField)) return;
   throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");
 }
 
@@ -469,7 +447,6 @@ const sweepTimeoutMs = 500;
 
 /** Takes back a key that came too late for its gate: alone in the input row it is nobody's draft. */
 export async function sweepKey(driver: Driver, target: Target, key: string): Promise<void> {
-  const { sys } = driver;
-  const isStray = async () => ((await readGate(driver, target)).screen.input === key ? true : undefined);
-  if ((await until(sys, sys.now() + sweepTimeoutMs, stepMs, isStray)) === true) await target.tmux.keys(target.pane, ["BSpace"]);
+  const isStray = async () => (await readGate(driver, target)).screen.input === key;
+  if (await waitUntil(driver, sweepTimeoutMs, isStray)) await target.tmux.keys(target.pane, ["BSpace"]);
 }

@@ -80,18 +80,19 @@ async function typeByPaste(driver: Driver, target: Target, prompt: string): Prom
 
 /** The input row holds the text, its end where it is longer than the screen, or the placeholder of a long paste. */
 async function waitForEcho(driver: Driver, target: Target, text: string): Promise<void> {
-  const deadline = driver.sys.now() + echoTimeoutMs;
+  const { sys } = driver;
   const [start, end] = [squeeze(text).slice(0, 40), squeeze(text).slice(-20)];
-  while (driver.sys.now() < deadline) {
+  const isShown = async () => {
     const { capture, session } = await look(driver, target, true);
     if (capture === undefined) throw notAlive(target);
     const { input } = parseStyled(capture.text);
     const shown = squeeze(input ?? "");
-    if (shown !== "" && (isStartOf(shown, start) || shown.endsWith(end) || /\[Pastedtext#\d+/.test(shown))) return;
+    if (shown !== "" && (isStartOf(shown, start) || shown.endsWith(end) || /\[Pastedtext#\d+/.test(shown))) return true;
     if (session?.status === "waiting")
       throw new UserError(`a gate came up in session "${target.name}"; nothing was submitted`, "look at the pane");
-    await driver.sys.sleep(stepMs);
-  }
+    return undefined;
+  };
+  if (await until(sys, sys.now() + echoTimeoutMs, stepMs, isShown)) return;
   throw new UserError(`the prompt did not appear in the input row of session "${target.name}"`, "look at the pane; nothing was submitted");
 }
 
@@ -287,12 +288,10 @@ const busyTimeoutMs = 3000;
 
 /** The next sender, and `state`, must not meet the idle of before. */
 async function waitUntilBusy(driver: Driver, target: Target, before: View): Promise<void> {
-  const deadline = driver.sys.now() + busyTimeoutMs;
-  while (driver.sys.now() < deadline) {
-    const session = await readOwnSession(driver, target);
-    if (session?.statusUpdatedAt !== before.session?.statusUpdatedAt) return;
-    await driver.sys.sleep(stepMs / 5);
-  }
+  const { sys } = driver;
+  const hasMoved = async () =>
+    (await readOwnSession(driver, target))?.statusUpdatedAt !== before.session?.statusUpdatedAt ? true : undefined;
+  await until(sys, sys.now() + busyTimeoutMs, stepMs / 5, hasMoved);
 }
 
 /** When the newest prompt was taken; 0 when none was told. */
@@ -325,23 +324,19 @@ export async function interruptTurn(driver: Driver, target: Target): Promise<boo
 const hasWork = async (driver: Driver, target: Target): Promise<boolean> => isAtWork(decideStatus(await readSignals(driver, target)));
 
 async function waitUntilStopped(driver: Driver, target: Target): Promise<boolean> {
-  const deadline = driver.sys.now() + reactMs;
-  while (driver.sys.now() < deadline) {
-    if (!(await hasWork(driver, target))) return true;
-    await driver.sys.sleep(stepMs);
-  }
-  return false;
+  const { sys } = driver;
+  const hasStopped = async () => ((await hasWork(driver, target)) ? undefined : true);
+  return (await until(sys, sys.now() + reactMs, stepMs, hasStopped)) === true;
 }
 
 const settleMs = 400;
 
 /** An Esc before the first word of the answer puts the prompt back; one Ctrl-C empties a row that is not empty (2.1.329). */
 async function clearDraft(driver: Driver, target: Target): Promise<void> {
-  const deadline = driver.sys.now() + settleMs;
-  while (driver.sys.now() < deadline) {
+  const { sys } = driver;
+  const hasDraft = async () => {
     const { capture } = await look(driver, target, true);
-    const input = parseStyled(capture?.text ?? "").input ?? "";
-    if (input !== "") return target.tmux.keys(target.pane, ["C-c"]);
-    await driver.sys.sleep(stepMs * 2);
-  }
+    return (parseStyled(capture?.text ?? "").input ?? "") !== "" || undefined;
+  };
+  if (await until(sys, sys.now() + settleMs, stepMs * 2, hasDraft)) await target.tmux.keys(target.pane, ["C-c"]);
 }
