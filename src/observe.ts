@@ -22,7 +22,7 @@ import {
   type Verdict,
 } from "./status.ts";
 import { type Sys, until } from "./sys.ts";
-import { readAgentCalls } from "./thread-calls.ts";
+import { createAgentCallReader } from "./thread-calls.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
@@ -151,7 +151,8 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       screen: screen?.of === screenKey() ? screen.screen : undefined,
     }),
   });
-  const signals = (): Signals => withAgents(sys, readSeen(), turns?.path, hooks?.events);
+  const readAgentCalls = createAgentCallReader(sys);
+  const signals = (): Signals => withAgents(readSeen(), turns?.path, readAgentCalls, hooks?.events);
   return {
     async take(next, isAtRest = false) {
       seen = next;
@@ -203,9 +204,14 @@ const needsScreen = (session: SessionFile | undefined): boolean =>
 const ageOf = (session: SessionFile | undefined, now: number): number => now - (session?.statusUpdatedAt ?? 0);
 
 /** The gate may be a sub-agent's that nothing but its own transcript tells. */
-function withAgents(sys: Sys, signals: Signals, transcript: string | undefined, events: readonly ChannelEvent[] = []): Signals {
+function withAgents(
+  signals: Signals,
+  transcript: string | undefined,
+  read: ReturnType<typeof createAgentCallReader>,
+  events: readonly ChannelEvent[] = [],
+): Signals {
   if (transcript === undefined || !signals.isAlive || !needsAgentCalls(gateSignals(signals))) return signals;
-  return { ...signals, agentCalls: nameCalls(readAgentCalls(sys, transcript), events) };
+  return { ...signals, agentCalls: nameCalls(read(transcript), events) };
 }
 
 const isHolding = ({ gates = [] }: HookSignals): boolean => gates.length > 0;

@@ -2,7 +2,7 @@ import { dirname, join } from "node:path";
 import { type Call, type Decision, parseCalls } from "./claude-calls.ts";
 import type { HookInput } from "./claude-hooks.ts";
 import type { AgentRef, GateCall } from "./gates.ts";
-import { parseRecord } from "./json.ts";
+import { parseRecord, shape } from "./json.ts";
 import { type Sys, until } from "./sys.ts";
 
 /** The calls that the threads of a session have made, as their transcripts tell: which are open, and how each was decided. */
@@ -23,22 +23,42 @@ const readCalls = (sys: Pick<Sys, "readTail">, path: string): Call[] => parseCal
 /** Left behind by a claude that was killed, sub-agents run for ever. */
 const maxAgents = 20;
 
-/** Calls without a result of the sub-agents that have not finished, the thread that has been still for longest first. */
-export function readAgentCalls(sys: Sys, transcript: string): GateCall[] {
-  const dir = agentsDir(transcript);
-  const running = sys.list(dir).flatMap((name): (AgentRef & { id: string; path: string; at: number })[] => {
+/**
+ * Reads the calls without a result of the sub-agents that have not finished, the thread that has been still for longest first. Those
+ * that have finished, and files that stand as they stood, are not read again: a gate may stand for hours.
+ */
+export function createAgentCallReader(sys: Sys): (transcript: string) => GateCall[] {
+  const finished = new Set<string>();
+  const known = new Map<string, { state: string; calls: Call[] }>();
+  const readRunning = (dir: string, name: string): (AgentRef & { id: string; path: string })[] => {
     const id = /^agent-([\w-]+)\.meta\.json$/.exec(name)?.[1];
-    const path = id === undefined ? undefined : threadPath(transcript, id);
-    const meta = path === undefined ? undefined : parseRecord(sys.readText(join(dir, name)));
-    if (id === undefined || path === undefined || meta === undefined || meta.finished === true) return [];
-    return [{ id, path, at: sys.modifiedAt(path) ?? 0, ...(typeof meta.agentType === "string" ? { type: meta.agentType } : {}) }];
-  });
-  const newest = running.sort((a, b) => a.at - b.at).slice(-maxAgents);
-  return newest.flatMap(({ path, at: _, ...agent }) =>
-    readCalls(sys, path)
-      .filter(({ isOver }) => !isOver)
-      .map(({ id, tool, input }): GateCall => ({ request: id, tool, input, agent, isHeld: false })),
-  );
+    const path = join(dir, name);
+    if (id === undefined || finished.has(path)) return [];
+    const meta = parseRecord(sys.readText(path));
+    if (meta?.finished === true) finished.add(path);
+    if (meta === undefined || meta.finished === true) return [];
+    return [{ id, path: join(dir, `agent-${id}.jsonl`), ...shape(meta, { type: ["agentType", "string"] }) }];
+  };
+  const readNew = (path: string, state: string): Call[] => {
+    const before = known.get(path);
+    if (before?.state === state) return before.calls;
+    const calls = readCalls(sys, path);
+    known.set(path, { state, calls });
+    return calls;
+  };
+  return (transcript) => {
+    const dir = agentsDir(transcript);
+    const running = sys
+      .list(dir)
+      .flatMap((name) => readRunning(dir, name))
+      .map((agent) => ({ agent, file: sys.identify(agent.path) }));
+    const newest = running.sort((a, b) => (a.file?.modifiedAt ?? 0) - (b.file?.modifiedAt ?? 0)).slice(-maxAgents);
+    return newest.flatMap(({ agent: { path, ...agent }, file }) =>
+      readNew(path, `${file?.id} ${file?.size} ${file?.modifiedAt}`)
+        .filter(({ isOver }) => !isOver)
+        .map(({ id, tool, input }): GateCall => ({ request: id, tool, input, agent, isHeld: false })),
+    );
+  };
 }
 
 /** Where the thread of a request writes; undefined where a sub-agent's hook does not tell which one it is. */
