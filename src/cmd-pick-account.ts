@@ -1,7 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
-import { printableJsonText } from "./printable.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import type { Ranking } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
@@ -40,7 +39,7 @@ export const pickAccountCommand = command({
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
     const { report, ranking } = await rank(app, registry, options);
     const winner = ranking.winner === current ? undefined : ranking.winner;
-    if (args.json === true) app.out(printableJsonText(encodeRanking(ranking, policy)));
+    if (args.json === true) app.json(rankingJson(ranking, policy));
     else if (winner !== undefined) app.out(winner);
     if (args.explain === true) for (const line of explain(ranking, policy)) app.tell(line);
     if (ranking.outcome === "all-saturated") app.tell("csm pick-account: all accounts saturated");
@@ -71,22 +70,17 @@ function explain({ winner, why, rows }: Ranking, policy: string): string[] {
   ];
 }
 
-const encodeRanking = ({ outcome, winner, why, rows }: Ranking, policy: string): string =>
-  JSON.stringify(
-    {
-      outcome: outcome.replace("-", "_"),
-      winner: winner ?? null,
-      why,
-      policy,
-      candidates: rows.map((row) => ({
-        name: row.name,
-        state: row.state.replace("-", "_"),
-        session_percent: row.sessionPercent ?? null,
-        week_percent: row.weekPercent ?? null,
-        resets_at: row.resetsAt === undefined ? null : new Date(row.resetsAt).toISOString(),
-        reasons: row.reasons,
-      })),
-    },
-    null,
-    2,
-  );
+const rankingJson = ({ outcome, winner, why, rows }: Ranking, policy: string) => ({
+  outcome: outcome.replace("-", "_"),
+  winner: winner ?? null,
+  why,
+  policy,
+  candidates: rows.map((row) => ({
+    name: row.name,
+    state: row.state.replace("-", "_"),
+    session_percent: row.sessionPercent ?? null,
+    week_percent: row.weekPercent ?? null,
+    resets_at: row.resetsAt === undefined ? null : new Date(row.resetsAt).toISOString(),
+    reasons: row.reasons,
+  })),
+});

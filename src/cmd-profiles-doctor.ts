@@ -1,6 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
-import { printableJsonText, printableLine } from "./printable.ts";
+import { printableLine } from "./printable.ts";
 import { currentProfile, isPlainDir, type Profile, profilePath, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { checkDefault, type Diagnosis, diagnose, type Problem, repair } from "./profiles-doctor.ts";
 import { planShare, plugins, renderPlan, share } from "./profiles-share.ts";
@@ -89,7 +89,7 @@ export const profilesDoctorCommand = command({
     const results = await examine(app, registry, profiles, args.fix === true);
     const wrongDefault = args.profile === undefined ? checkDefault(app.sys, registry) : undefined;
     const isHealthy = wrongDefault === undefined && results.every(({ problems }) => problems.length === 0);
-    if (args.json === true) app.out(printableJsonText(renderJson(app, results, wrongDefault, isHealthy)));
+    if (args.json === true) app.json(resultsJson(app, results, wrongDefault, isHealthy));
     else app.out(renderText(app, results, wrongDefault, isHealthy).join("\n"));
     if (!isHealthy) throw new SilentExit(exitCode.failure);
   },
@@ -134,7 +134,7 @@ function renderText(app: App, results: Result[], wrongDefault: Problem | undefin
   return [...lines, ...defaults, last];
 }
 
-function renderJson(app: App, results: Result[], wrongDefault: Problem | undefined, isHealthy: boolean): string {
+function resultsJson(app: App, results: Result[], wrongDefault: Problem | undefined, isHealthy: boolean) {
   const publicProblem = ({ code, text, isFixable }: Problem) => ({ code, text, fixable: isFixable });
   const profiles = results.map(({ profile, problems, fixed }) => ({
     name: profile.name,
@@ -143,9 +143,5 @@ function renderJson(app: App, results: Result[], wrongDefault: Problem | undefin
     problems: problems.map(publicProblem),
     fixed,
   }));
-  return JSON.stringify(
-    { healthy: isHealthy, problems: wrongDefault === undefined ? [] : [publicProblem(wrongDefault)], profiles },
-    null,
-    2,
-  );
+  return { healthy: isHealthy, problems: wrongDefault === undefined ? [] : [publicProblem(wrongDefault)], profiles };
 }
