@@ -18,7 +18,7 @@ export interface GateCall {
   socket?: string;
 }
 
-export interface AgentRef {
+interface AgentRef {
   /** Unknown to versions whose hooks name the type alone. */
   id?: string;
   type?: string;

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { burnWindowMs, createTally, estimateBurn, type MeterReading, type Tally } from "./accounting.ts";
+import { agentsDir } from "./agents.ts";
 import { createPriceTable, type PriceTable } from "./claude-prices.ts";
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import type { Sys } from "./sys.ts";
@@ -81,7 +82,7 @@ const settledMs = 2000;
 
 /** `<slug>/<sessionId>/subagents/agent-*.jsonl`; looked for only when the folder has changed. */
 function findSubagents(sys: MeterSys, session: Session, path: string, buffer: LineBuffer, now: number): void {
-  const dir = subagentDir(path);
+  const dir = agentsDir(path);
   const changedAt = sys.modifiedAt(dir);
   if (changedAt === undefined) return;
   // The clock of files is coarse: a folder that changed just now may change again at the same time.
@@ -92,8 +93,6 @@ function findSubagents(sys: MeterSys, session: Session, path: string, buffer: Li
     if (name.endsWith(".jsonl") && !session.tails.has(file)) session.tails.set(file, createTail(sys, file, buffer));
   }
 }
-
-const subagentDir = (transcriptPath: string): string => join(transcriptPath.replace(/\.jsonl$/, ""), "subagents");
 
 const reading = ({ tally, format, unreadable, tails }: Session, now: number): MeterReading => ({
   format,

@@ -1,4 +1,5 @@
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { createAgentReader } from "./agents.ts";
 import { channelFolders } from "./channel.ts";
 import type { Screen } from "./claude-screen.ts";
 import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, type Turn } from "./claude-transcript.ts";
@@ -12,61 +13,6 @@ import type { Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import { createTail, type LineBuffer, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
-
-/** Reads a session's sub-agents; those that have finished are not read again. */
-interface AgentReader {
-  read(transcriptPath: string): Agent[];
-}
-
-export function createAgentReader(sys: Sys): AgentReader {
-  let dir = "";
-  let changedAt: number | undefined;
-  let names: string[] = [];
-  const finished = new Map<string, Agent>();
-  return {
-    read(transcriptPath) {
-      const current = join(transcriptPath.replace(/\.jsonl$/, ""), "subagents");
-      if (current !== dir) {
-        [dir, changedAt, names] = [current, undefined, []];
-        finished.clear();
-      }
-      const modifiedAt = sys.modifiedAt(dir);
-      if (modifiedAt === undefined) return [];
-      if (modifiedAt !== changedAt) {
-        changedAt = modifiedAt;
-        names = sys.list(dir).filter((name) => /^agent-.+\.meta\.json$/.test(name));
-      }
-      return names.flatMap((name) => {
-        const known = finished.get(name);
-        if (known !== undefined) return known;
-        const agent = parseAgent(dir, name, sys.readText(join(dir, name)));
-        if (agent !== undefined && !agent.isRunning) finished.set(name, agent);
-        return agent ?? [];
-      });
-    },
-  };
-}
-
-function parseAgent(dir: string, name: string, text: string | undefined): Agent | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text ?? "");
-  } catch {
-    // Being written: the next look brings it whole.
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { agentType, description, model, finished } = value as Record<string, unknown>;
-  const id = name.slice("agent-".length, -".meta.json".length);
-  return {
-    id,
-    type: typeof agentType === "string" ? agentType : "agent",
-    description: typeof description === "string" ? description : "",
-    ...(typeof model === "string" ? { model } : {}),
-    isRunning: finished !== true,
-    transcript: join(dir, `agent-${id}.jsonl`),
-  };
-}
 
 /** What a growing transcript tells; a look reads the bytes that are new and no others. */
 interface Follower extends TurnReader {
@@ -189,7 +135,7 @@ export interface Shared {
 }
 
 export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
-  const agents = createAgentReader(sys);
+  const readAgents = createAgentReader(sys);
   let follower: Follower | undefined;
   let target: Target | undefined;
   let polledAt = Number.NEGATIVE_INFINITY;
@@ -218,7 +164,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       polledAt = sys.now();
       const path = observer.transcript();
       if (path === undefined) follower = undefined;
-      found = path === undefined ? [] : agents.read(path);
+      found = path === undefined ? [] : readAgents(path).map(toAgent);
     },
     show: observer.show,
     hasGrown: observer.hasGrown,
@@ -289,3 +235,10 @@ function describeUnknown(entry: Entry, follower: Follower | undefined): string |
 /** Without the keys whose value is undefined. */
 const defined = (session: { [K in keyof LiveSession]: LiveSession[K] | undefined }): LiveSession =>
   Object.fromEntries(Object.entries(session).filter(([, value]) => value !== undefined)) as unknown as LiveSession;
+
+/** What a list shows of one that says nothing of itself. */
+const toAgent = (agent: ReturnType<ReturnType<typeof createAgentReader>>[number]): Agent => ({
+  ...agent,
+  type: agent.type ?? "agent",
+  description: agent.description ?? "",
+});

@@ -1,8 +1,9 @@
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
+import { agentsDir, agentTranscript, createAgentReader } from "./agents.ts";
 import { type Call, type Decision, parseCalls } from "./claude-calls.ts";
 import type { HookInput } from "./claude-hooks.ts";
-import type { AgentRef, GateCall } from "./gates.ts";
-import { parseRecord, shape } from "./json.ts";
+import type { GateCall } from "./gates.ts";
+import { present } from "./json.ts";
 import { type Sys, until } from "./sys.ts";
 
 /** The calls that the threads of a session have made, as their transcripts tell: which are open, and how each was decided. */
@@ -12,10 +13,8 @@ const callBytes = 256 * 1024;
 /** `<slug>/<session>.jsonl`, and what a sub-agent writes beside it; undefined for an id that is none. */
 function threadPath(transcript: string, agentId?: string): string | undefined {
   if (agentId === undefined) return transcript;
-  return /^[\w-]+$/.test(agentId) ? join(agentsDir(transcript), `agent-${agentId}.jsonl`) : undefined;
+  return /^[\w-]+$/.test(agentId) ? agentTranscript(agentsDir(transcript), agentId) : undefined;
 }
-
-const agentsDir = (transcript: string): string => join(transcript.replace(/\.jsonl$/, ""), "subagents");
 
 /** The last calls of a thread. */
 const readCalls = (sys: Pick<Sys, "readTail">, path: string): Call[] => parseCalls(sys.readTail(path, callBytes)?.lines ?? []);
@@ -24,21 +23,12 @@ const readCalls = (sys: Pick<Sys, "readTail">, path: string): Call[] => parseCal
 const maxAgents = 20;
 
 /**
- * Reads the calls without a result of the sub-agents that have not finished, the thread that has been still for longest first. Those
- * that have finished, and files that stand as they stood, are not read again: a gate may stand for hours.
+ * Reads the calls without a result of the sub-agents that have not finished, the thread that has been still for longest first. Files
+ * that stand as they stood are not read again: a gate may stand for hours.
  */
 export function createAgentCallReader(sys: Sys): (transcript: string) => GateCall[] {
-  const finished = new Set<string>();
+  const readAgents = createAgentReader(sys);
   const known = new Map<string, { state: string; calls: Call[] }>();
-  const readRunning = (dir: string, name: string): (AgentRef & { id: string; path: string })[] => {
-    const id = /^agent-([\w-]+)\.meta\.json$/.exec(name)?.[1];
-    const path = join(dir, name);
-    if (id === undefined || finished.has(path)) return [];
-    const meta = parseRecord(sys.readText(path));
-    if (meta?.finished === true) finished.add(path);
-    if (meta === undefined || meta.finished === true) return [];
-    return [{ id, path: join(dir, `agent-${id}.jsonl`), ...shape(meta, { type: ["agentType", "string"] }) }];
-  };
   const readNew = (path: string, state: string): Call[] => {
     const before = known.get(path);
     if (before?.state === state) return before.calls;
@@ -47,16 +37,15 @@ export function createAgentCallReader(sys: Sys): (transcript: string) => GateCal
     return calls;
   };
   return (transcript) => {
-    const dir = agentsDir(transcript);
-    const running = sys
-      .list(dir)
-      .flatMap((name) => readRunning(dir, name))
-      .map((agent) => ({ agent, file: sys.identify(agent.path) }));
-    const newest = running.sort((a, b) => (a.file?.modifiedAt ?? 0) - (b.file?.modifiedAt ?? 0)).slice(-maxAgents);
-    return newest.flatMap(({ agent: { path, ...agent }, file }) =>
+    const running = readAgents(transcript).filter(({ isRunning }) => isRunning);
+    const written = running.map((agent) => ({ agent, file: sys.identify(agent.transcript) }));
+    const newest = written.sort((a, b) => (a.file?.modifiedAt ?? 0) - (b.file?.modifiedAt ?? 0)).slice(-maxAgents);
+    return newest.flatMap(({ agent: { id: agentId, type, transcript: path }, file }) =>
       readNew(path, `${file?.id} ${file?.size} ${file?.modifiedAt}`)
         .filter(({ isOver }) => !isOver)
-        .map(({ id, tool, input }): GateCall => ({ request: id, tool, input, agent, isHeld: false })),
+        .map(
+          ({ id, tool, input }): GateCall => ({ request: id, tool, input, agent: { id: agentId, ...present({ type }) }, isHeld: false }),
+        ),
     );
   };
 }

@@ -20,7 +20,7 @@ const rungs: [name: string, files: string][] = [
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
-     session-file sessions tail store tmux git claim state-folder statusline-record statusline output`,
+     session-file sessions tail store tmux git claim state-folder statusline-record statusline output agents`,
   ],
   [
     "profiles and settings",
@@ -29,9 +29,9 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory meter driven transcripts conversations picker launch panes launch-picker channel driver
-     driver-names driver-kill driver-keys driver-spawn thread-calls observe watch audit reply editor-run hook-run
-     driver-prompt driver-reply driver-run`,
+    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
+     driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
+     hook-run driver-prompt driver-reply driver-run`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
@@ -39,7 +39,7 @@ const rungs: [name: string, files: string][] = [
     `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "cost-scan cost-worker cost monitor-gauge monitor-roster monitor-follow monitor actions dashboard demo-fleet"],
+  ["watching", "cost-scan cost-worker cost monitor-roster monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createAgentReader, createFollower } from "../src/monitor-follow.ts";
+import { createFollower } from "../src/monitor-follow.ts";
 import { createLineBuffer } from "../src/tail.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -55,18 +55,4 @@ test("a long turn is bounded, and its newest message is whole", () => {
   let text = prompted(1, "go");
   for (let at = 2; at < 2000; at++) text += said(at, `t${at}`);
   expect([after(text), follower.turn?.prompt?.text]).toEqual(["t1999", "go"]);
-});
-
-test("sub-agents: at work until their file says finished; torn and foreign files are none", async () => {
-  const dir = "/p/id/subagents";
-  const meta = (finished: boolean) => JSON.stringify({ agentType: "Explore", description: "look", model: "m", finished });
-  const sys = createFakeSys({
-    files: { [`${dir}/agent-a.meta.json`]: meta(false), [`${dir}/agent-b.meta.json`]: "{", [`${dir}/agent-a.jsonl`]: "" },
-  });
-  const reader = createAgentReader(sys);
-  const running = () => reader.read("/p/id.jsonl").map((agent) => [agent.id, agent.type, agent.isRunning]);
-  expect(running()).toEqual([["a", "Explore", true]]);
-  sys.overwrite(`${dir}/agent-a.meta.json`, meta(true));
-  expect(running()).toEqual([["a", "Explore", false]]);
-  expect(createAgentReader(sys).read("/p/other.jsonl")).toEqual([]);
 });
