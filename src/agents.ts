@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseRecord, shape } from "./json.ts";
 import type { Sys } from "./sys.ts";
+import { coarseMs } from "./sys-files.ts";
 
 /** A sub-agent of a session, as its own file tells (2.1.329). */
 interface AgentFile {
@@ -17,8 +18,6 @@ export const agentsDir = (transcript: string): string => join(transcript.replace
 
 export const agentTranscript = (dir: string, id: string): string => join(dir, `agent-${id}.jsonl`);
 
-/** The clock of folders is coarse: one that changed just now may change again at the same time. */
-const coarseMs = 100;
 const facts = { type: ["agentType", "string"], description: "string", model: "string" } as const;
 
 /** Reads a session's sub-agents, again and again; those that have finished are not read again. */

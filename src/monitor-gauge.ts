@@ -6,6 +6,7 @@ import { statuslineDir } from "./paths.ts";
 import { type LiveSession, type Meter, toMeter, unknownFormat } from "./session.ts";
 import { parseSample, type StatuslineSample } from "./statusline-sample.ts";
 import type { Sys } from "./sys.ts";
+import { stateOf } from "./sys-files.ts";
 
 const meterEveryMs = 5000;
 
@@ -65,7 +66,7 @@ export function createSampleReader(sys: Sys): (sessionId: string) => StatuslineS
     const path = join(statuslineDir(sys), `${sessionId}.json`);
     const file = sys.identify(path);
     if (file === undefined) return undefined;
-    const state = `${file.id} ${file.size} ${file.modifiedAt}`;
+    const state = stateOf(file);
     const last = known.get(sessionId);
     if (last?.state === state) return last.sample;
     const sample = parseSample(sys.readText(path) ?? "");

@@ -22,6 +22,7 @@ import {
   type Verdict,
 } from "./status.ts";
 import { type Sys, until } from "./sys.ts";
+import { coarseMs, stateOf } from "./sys-files.ts";
 import { createAgentCallReader } from "./thread-calls.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
@@ -95,8 +96,6 @@ const slowSettleMs = 4000;
 export const settleStepMs = 40;
 /** So long an unpainted gate of an unknown kind may stay unsaid where no pane is. */
 export const quietGateMs = 400;
-/** The clock of folders is coarse: one that changed just now may change again at the same time. */
-const coarseMs = 100;
 
 export function createObserver(sys: Sys, options: ObserverOptions = {}): Observer {
   const { openTranscript = (path: string) => createTurnReader(sys, path), searchEveryMs = 0, screenMaxAgeMs = settleStepMs } = options;
@@ -262,7 +261,7 @@ function createTurnReader(sys: Sys, path: string): TurnReader {
     },
     async read() {
       const file = sys.identify(path);
-      const now = `${file?.id} ${file?.size} ${file?.modifiedAt}`;
+      const now = stateOf(file);
       if (now === state) return false;
       state = now;
       turn = file === undefined ? undefined : readNewestTurn((bytes) => sys.readTail(path, bytes));

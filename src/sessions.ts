@@ -4,6 +4,7 @@ import { sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcesses } from "./process.ts";
 import { isOwner, readSessionFile, tornReadMs, tornReads } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
+import { coarseMs, stateOf } from "./sys-files.ts";
 
 /** A folder that sessions live in, and the profile it belongs to. */
 export interface SessionDir {
@@ -60,9 +61,6 @@ interface SessionFiles {
   isElsewhere(file: SessionFile): boolean;
 }
 
-/** The clock of files is coarse: one that changed just now may change again at the same time. */
-const coarseMs = 100;
-
 export function openSessionFiles(sys: Sys): SessionFiles {
   const known = new Map<string, { state: string; file: SessionFile }>();
   const domains = new Map<string, boolean>();
@@ -70,7 +68,7 @@ export function openSessionFiles(sys: Sys): SessionFiles {
     const stat = sys.identify(path);
     if (stat === undefined) return { isTorn: false };
     const last = known.get(path);
-    const state = `${stat.id} ${stat.size} ${stat.modifiedAt}`;
+    const state = stateOf(stat);
     if (last?.state === state && sys.now() - stat.modifiedAt > coarseMs) return { file: last.file, isTorn: false };
     const file = readSessionFile(sys, configDir, pid)?.file;
     if (file !== undefined) known.set(path, { state, file });

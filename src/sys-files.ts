@@ -122,6 +122,12 @@ export interface FileIdentity {
   isFile: boolean;
 }
 
+/** The same as long as nothing was written: what was read of the file holds. */
+export const stateOf = (file: FileIdentity | undefined): string => `${file?.id} ${file?.size} ${file?.modifiedAt}`;
+
+/** The clock of files and folders is coarse: one that changed just now may change again at the same time. */
+export const coarseMs = 100;
+
 export const identify = (path: string): FileIdentity | undefined =>
   attempt(() => {
     const stat = statSync(path, { throwIfNoEntry: false });

@@ -5,6 +5,7 @@ import type { HookInput } from "./claude-hooks.ts";
 import type { GateCall } from "./gates.ts";
 import { present } from "./json.ts";
 import { type Sys, until } from "./sys.ts";
+import { stateOf } from "./sys-files.ts";
 
 /** The calls that the threads of a session have made, as their transcripts tell: which are open, and how each was decided. */
 
@@ -41,7 +42,7 @@ export function createAgentCallReader(sys: Sys): (transcript: string) => GateCal
     const written = running.map((agent) => ({ agent, file: sys.identify(agent.transcript) }));
     const newest = written.sort((a, b) => (a.file?.modifiedAt ?? 0) - (b.file?.modifiedAt ?? 0)).slice(-maxAgents);
     return newest.flatMap(({ agent: { id: agentId, type, transcript: path }, file }) =>
-      readNew(path, `${file?.id} ${file?.size} ${file?.modifiedAt}`)
+      readNew(path, stateOf(file))
         .filter(({ isOver }) => !isOver)
         .map(
           ({ id, tool, input }): GateCall => ({ request: id, tool, input, agent: { id: agentId, ...present({ type }) }, isHeld: false }),
@@ -84,7 +85,7 @@ export function createCallFollower(sys: Sys, path: string, wanted: Wanted, isPas
   let own: Call | undefined;
   return () => {
     const file = sys.identify(path);
-    const state = `${file?.id} ${file?.size} ${file?.modifiedAt}`;
+    const state = stateOf(file);
     if (state === seen) return own;
     seen = state;
     const calls = readCalls(sys, path);
