@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ask, bash, hold, limit, plan, type Step, say, useTool } from "../../src/stub-script.ts";
+import { ask, bash, hold, limit, plan, type Step, say, useTool, useTools } from "../../src/stub-script.ts";
 import { type Box, claudePath, csmPath, openBox, until } from "./harness.ts";
 
 interface Listed {
@@ -245,7 +245,12 @@ describe("claude in tmux", () => {
 
   test("started by hand in a shell: its options are read from its own pane, and csm watch tells each change in order", async () => {
     const id = crypto.randomUUID();
-    box.stub.script(id, [hold("Thinking aloud"), bash("touch x && rm -f y"), say("Done.")]);
+    // Both answers are held back: what the session file says for less than a look is never told.
+    box.stub.script(id, [
+      hold("Thinking aloud"),
+      { ...useTools([["Bash", { command: "touch x && rm -f y" }]], "Looking"), isHeld: true },
+      say("Done."),
+    ]);
     await tmux("new-session", "-d", "-s", "hand", "-x", "120", "-y", "40", "-c", box.folder("hand"), "bash", "--norc", "-i");
     await tmux("send-keys", "-t", "=hand:", `'${claudePath}' --permission-mode manual --session-id ${id}`, "Enter");
     const ready = await until("it is ready", async () =>
@@ -280,6 +285,9 @@ describe("claude in tmux", () => {
     await tmux("send-keys", "-t", "=hand:", "More");
     await Bun.sleep(150);
     await tmux("send-keys", "-t", "=hand:", "Enter");
+    const isWorking = (line: Record<string, unknown>) => line.event === "change" && (line.state as Listed["state"]).status === "working";
+    await until("it is told as working again", () => lines.filter((line) => line.session_id === id && isWorking(line)).length > 1);
+    box.stub.release(id);
     await until("it is told as blocked", () => seen("change", "blocked"));
     const blocked = await until("its options are known", async () => {
       const session = await find(ready.pid);
