@@ -132,11 +132,12 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       return;
     }
     const gatesAt = sys.modifiedAt(gatesDir(channel.dir));
-    const key = `${needsScreen(session)} ${sys.identify(join(channel.dir, "events.jsonl"))?.size} ${gatesAt}`;
+    const told = sys.identify(join(channel.dir, "events.jsonl"))?.size;
+    const key = `${needsScreen(session)} ${told} ${gatesAt}`;
     // A gate whose hook has died keeps its file: as long as one is held, ask again.
     if (hooks?.key === key && !hooks.isFresh && !isHolding(hooks.signals)) return;
     const isFresh = sys.now() - (gatesAt ?? 0) <= coarseMs;
-    const events = await channel.readEvents();
+    const events = told === undefined ? [] : await channel.readEvents();
     hooks = { key, isFresh, events, signals: toSignals(events, await channel.readGates()) };
   };
   const readSeen = (): Signals => ({

@@ -6,6 +6,9 @@ type Owners = Pick<Sys, "owner" | "platform" | "readLink" | "readText" | "uid">;
 
 const maxLinks = 40;
 
+/** What leads to folders that were found good: nobody but this user could have changed it since. */
+const goodParents = new WeakMap<Owners, Set<string>>();
+
 /**
  * What lies in this folder can run: a launch file, a channel's answer, a record with words for claude. Throws unless the folder is
  * this user's and nobody else can change it, or what leads to it. What is not there yet is judged by what it would lie in.
@@ -13,6 +16,15 @@ const maxLinks = 40;
 export function requireOwnFolder(sys: Owners, dir: string): void {
   // Windows says who owns a folder by other means, and gives each user a private one.
   if (sys.platform === "win32") return;
+  const good = goodParents.get(sys) ?? new Set();
+  goodParents.set(sys, good);
+  const found = good.has(dirname(dir)) ? sys.owner(dir) : undefined;
+  if (found?.kind === "folder" && found.uid === sys.uid && !isWritableByOthers(sys, found)) return;
+  if (isWholeWayGood(sys, dir)) good.add(dirname(dir));
+}
+
+/** Throws at the first folder that is not; false where the way ends before `dir`. */
+function isWholeWayGood(sys: Owners, dir: string): boolean {
   const isOurs = (uid: number) => uid === sys.uid;
   const isTrusted = (uid: number) => isOurs(uid) || uid === 0 || isUnmappedRoot(sys, uid);
   const refuse = (what: string, fix: string) => {
@@ -23,13 +35,13 @@ export function requireOwnFolder(sys: Owners, dir: string): void {
   let words = split(dir);
   for (;;) {
     const found = sys.owner(current);
-    if (found === undefined) return;
+    if (found === undefined) return false;
     const isLast = words.length === 0;
     if (!(isLast && found.kind === "folder" ? isOurs(found.uid) : isTrusted(found.uid)))
       refuse(`${current} belongs to another user (${found.uid})`, "give it back to yourself with chown");
     if (found.kind === "link") {
       const target = sys.readLink(current);
-      if (target === undefined) return;
+      if (target === undefined) return false;
       if (++links > maxLinks) refuse(`${current} leads in a circle`, "remove the link");
       words = [...split(target), ...words];
       current = isAbsolute(target) ? "/" : dirname(current);
@@ -39,7 +51,7 @@ export function requireOwnFolder(sys: Owners, dir: string): void {
     // Under the sticky bit others can add names, and change none that is not theirs.
     const isSticky = !isLast && (found.mode & 0o1000) !== 0;
     if (isWritableByOthers(sys, found) && !isSticky) refuse(`others may write ${current}`, `chmod go-w ${current}`);
-    if (isLast) return;
+    if (isLast) return true;
     current = step(current, words);
   }
 }
