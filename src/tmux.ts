@@ -74,11 +74,21 @@ function splitAt(text: string, separatorText: string): string[] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + separatorText.length)];
 }
 
-const parsePanes = (text: string): Pane[] =>
-  text
-    .split("\n")
-    .filter((line) => line !== "")
-    .map(parsePane);
+/** A line that is none of a pane costs this pane, not all of them; an answer of nothing else is none of tmux. */
+function parsePanes(text: string): Pane[] {
+  const lines = text.split("\n").filter((line) => line !== "");
+  const panes = lines.flatMap((line) => parsePane(line) ?? []);
+  if (lines.length > 0 && panes.length === 0) throw noPane(lines[0]);
+  return panes;
+}
+
+function onlyPane(text: string): Pane {
+  const [pane] = parsePanes(text);
+  if (pane === undefined) throw noPane(text);
+  return pane;
+}
+
+const noPane = (answer = ""): UserError => new UserError(`tmux answered what is no pane: ${JSON.stringify(answer.slice(0, 200))}`);
 const fields = [
   "session_id",
   "session_name",
@@ -91,6 +101,10 @@ const fields = [
   "socket_path",
 ] as const;
 const format = fields.map((field) => `#{${field}}`).join(separator);
+/** A session may be named with the separator, or like a whole line: its name ends where the last that can be the rest begins. */
+const lineOfPane = new RegExp(
+  `^${["(\\$\\d+)", "(.*)", "(%\\d+)", "(\\d*)", "(\\d+)", "(\\d*)", "(\\d*)", "(\\d+)", "(.*)"].join(separator)}$`,
+);
 
 export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, socketPath?: string): Tmux {
   const call = async (args: readonly string[], input?: string): Promise<RunResult> => {
@@ -129,10 +143,10 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
       if (/duplicate session/.test(result.stderr))
         throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
       if (result.code !== 0) throw tmuxError(result);
-      return parsePane(result.stdout.trimEnd());
+      return onlyPane(result.stdout);
     },
     async openWindow({ name, cwd, argv }) {
-      return parsePane((await must(["new-window", "-P", "-F", format, "-n", name, "-c", escapeFolder(cwd), ...argv])).trimEnd());
+      return onlyPane(await must(["new-window", "-P", "-F", format, "-n", name, "-c", escapeFolder(cwd), ...argv]));
     },
     async pane(target) {
       const lines = await find(listPanes(target));
@@ -185,9 +199,9 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
 /** `-c` is expanded as a format, where `#` must be doubled to stay itself; a last `;` would end the command. */
 const escapeFolder = (path: string): string => path.replaceAll("#", "##").replace(/;$/, "\\;");
 
-function parsePane(line: string): Pane {
-  const values = line.split(separator);
-  if (values.length !== fields.length) throw new Error(`tmux answered ${values.length} fields instead of ${fields.length}: ${line}`);
+function parsePane(line: string): Pane | undefined {
+  const values = lineOfPane.exec(line)?.slice(1);
+  if (values === undefined) return undefined;
   const value = (field: (typeof fields)[number]): string => values[fields.indexOf(field)] ?? "";
   return {
     sessionId: value("session_id"),

@@ -113,11 +113,30 @@ describe("pane", () => {
     expect(await run([[panesOf(target), { stdout }]], (tmux) => tmux.pane(target))).toEqual(found);
   });
 
-  test.each<[rule: string, stdout: string]>([
-    ["too few fields, as without -u", "$1_fix_%3_1_77_0__10_/tmp/tmux-1000/default"],
-    ["one field too many", `${line}␞x`],
-  ])("no guess from %s", async (_, stdout) => {
-    await expect(run([[panesOf("%3"), { stdout }]], (tmux) => tmux.pane("%3"))).rejects.toThrow(/^tmux answered \d+ fields instead of 9/);
+  test("no guess from too few fields, as without -u", async () => {
+    const stdout = "$1_fix_%3_1_77_0__10_/tmp/tmux-1000/default";
+    await expect(run([[panesOf("%3"), { stdout }]], (tmux) => tmux.pane("%3"))).rejects.toThrow(/^tmux answered what is no pane: /);
+  });
+});
+
+describe("names as others make them", () => {
+  const named = (name: string) => line.replace("fix", () => name);
+  test.each([
+    ["the separator", "a␞b"],
+    ["nothing but separators", "␞␞␞␞␞␞␞␞␞"],
+    ["a whole line", line],
+    ["the rest of a line", "x␞%9␞1␞999␞0␞␞10␞/tmp/other"],
+    ["signs of formats and shells", "#{pid}$(id);'\""],
+  ])("%s", async (_, name) => {
+    expect(await run([[allPanes, { stdout: `${named(name)}\n${secondLine}\n` }]], (tmux) => tmux.list())).toEqual([
+      { ...pane, sessionName: name },
+      second,
+    ]);
+  });
+
+  test("a line that is none of a pane costs no other", async () => {
+    const stdout = `$1␞two\nlines␞%3␞1␞77␞0␞␞10␞/tmp/x\n${secondLine}\n`;
+    expect(await run([[allPanes, { stdout }]], (tmux) => tmux.list())).toEqual([second]);
   });
 });
 
