@@ -1,5 +1,6 @@
 import { basename, join } from "node:path";
 import { type ConfigFacts, parseConfigFacts } from "./claude-usage.ts";
+import { parseRecord } from "./json.ts";
 import { claudeJsonPath, currentProfile, plainDir, profileDirs, type Registry, realDir } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
 import { type FileNote, type Ledger, type Reading, readingsOf } from "./usage-ledger.ts";
@@ -54,7 +55,7 @@ function readFacts(sys: Sys, path: string, notes: ReadonlyMap<string, FileNote>,
   const modifiedAt = sys.modifiedAt(path);
   const note = notes.get(path);
   if (modifiedAt === undefined) return {};
-  if (note?.modifiedAt === Math.floor(modifiedAt)) return JSON.parse(note.text) as ConfigFacts;
+  if (note?.modifiedAt === Math.floor(modifiedAt)) return (parseRecord(note.text) ?? {}) as ConfigFacts;
   const facts = parseConfigFacts(sys.readText(path) ?? "", sys.now());
   news.push({ path, modifiedAt: Math.floor(modifiedAt), text: JSON.stringify(facts) });
   return facts;

@@ -36,7 +36,7 @@ export function createAgentReader(sys: Pick<Sys, "now" | "modifiedAt" | "list" |
     if (modifiedAt === undefined) return [];
     if (modifiedAt !== changedAt || sys.now() - modifiedAt < coarseMs) {
       changedAt = modifiedAt;
-      ids = sys.list(dir).flatMap((name) => /^agent-(.+)\.meta\.json$/.exec(name)?.[1] ?? []);
+      ids = sys.list(dir).flatMap((name) => /^agent-([\w.-]+)\.meta\.json$/.exec(name)?.[1] ?? []);
     }
     return ids.flatMap((id) => {
       const known = finished.get(id);

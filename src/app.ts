@@ -152,10 +152,13 @@ function report(sys: Sys, route: Route, error: unknown): number {
     return error.exitCode;
   }
   const system = error as NodeJS.ErrnoException;
-  if (typeof system.code === "string" && typeof system.syscall === "string") {
-    const message = `${system.syscall} failed: ${system.message}`;
-    tell(route.to === "csd" ? printableJson({ error: message }, 0) : `csm: ${message}`);
-    return exitCode.failure;
+  const isDatabase = typeof system.code === "string" && system.code.startsWith("SQLITE_");
+  if (isDatabase || (typeof system.code === "string" && typeof system.syscall === "string")) {
+    const { path = "" } = system;
+    const where = path === "" || system.message.includes(path) ? "" : `: ${path}`;
+    const isFull = /^(?:ENOSPC|EDQUOT|EFBIG|SQLITE_FULL)$/.test(system.code ?? "");
+    const hint = isFull ? "the disk is full, or the file may not grow; nothing of what was there is lost" : undefined;
+    return report(sys, route, new UserError(`${system.syscall ?? "database"} failed: ${system.message}${where}`, hint));
   }
   tell(
     `csm: this is a bug in version ${buildVersion}; please report it with what follows\n${error instanceof Error ? error.stack : String(error)}`,

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { hasShape, present } from "./json.ts";
+import { present } from "./json.ts";
 import { csdDir } from "./paths.ts";
 import { isInside, readOrigin } from "./peer.ts";
 import { channelVariable } from "./program.ts";
@@ -23,13 +23,22 @@ const readBytes = 256 * 1024;
 const maxBytes = 1024 * 1024;
 
 /** `<state>/csd/audit.jsonl`, for this user only. */
-export const openAudit = (sys: Sys) =>
+const openAudit = (sys: Sys) =>
   openLog<AuditEntry>(sys, {
     path: join(csdDir(sys), "audit.jsonl"),
     readBytes,
     maxBytes,
-    isEntry: (fields) => hasShape(fields, { at: "number", event: "string", session: "string" }),
+    required: { at: "time", event: "string", session: "string" },
+    optional: { verb: "string", why: "string", pid: "pid", uid: "number" },
   });
+
+export function noteRefusal(sys: Sys, entry: Omit<AuditEntry, "at" | "event">): void {
+  try {
+    openAudit(sys).append({ at: sys.now(), event: "refused", ...entry });
+  } catch {
+    // A full disk: it is refused all the same.
+  }
+}
 
 /** A session must not answer its own gates, nor tell itself what to do. */
 export async function refuseOwnSession(
@@ -42,6 +51,6 @@ export async function refuseOwnSession(
   const own = sys.env[channelVariable];
   if (!isInside({ ...origin, channels: own === undefined ? origin.channels : [...origin.channels, own] }, inside)) return;
   const why = "a process of the session itself asks";
-  openAudit(sys).append({ at: sys.now(), event: "refused", session: target.name, verb, why, pid: sys.pid, uid: sys.uid });
+  noteRefusal(sys, { session: target.name, verb, why, pid: sys.pid, uid: sys.uid });
   throw new UserError(`session "${target.name}" may not ${verb} itself: this csd was started inside it; nothing was done`);
 }

@@ -58,6 +58,11 @@ export interface HeldGate {
   socket?: string;
 }
 
+const eventKinds = {
+  ...({ session_id: "string", prompt_id: "string", prompt_hash: "string", text: "string", background: "texts", error: "string" } as const),
+  ...({ tool: "string", agent: "string", agent_id: "id", request: "id", print: "string" } as const),
+};
+
 const tailBytes = 256 * 1024;
 
 export const channelDir = (sys: Sys, name: string): string => join(runDir(sys), name);
@@ -71,7 +76,8 @@ export function openChannel(sys: Sys, dir: string): Channel {
   const events = openLog<ChannelEvent>(sys, {
     path: join(dir, "events.jsonl"),
     readBytes: tailBytes,
-    isEntry: (fields) => hasShape(fields, { at: "number", event: "string" }),
+    required: { at: "time", event: "string" },
+    optional: eventKinds,
   });
   const gates = openRecords<HeldGate>(sys, {
     dir: gatesDir(dir),
@@ -132,13 +138,13 @@ export const toCall = ({ id, at, tool, input, agent, agent_id, socket }: HeldGat
   return { request: id, at, tool, input, isHeld: true, ...present({ socket, agent: Object.keys(asker).length === 0 ? undefined : asker }) };
 };
 
-/** Undefined for what is no held request: the id becomes part of a path. */
-function readHeld(text: string): HeldGate | undefined {
+/** Undefined for what is no held request, or not the one of its file. */
+function readHeld(text: string, name: string): HeldGate | undefined {
   const fields = parseRecord(text);
-  const isHeld = hasShape(fields, { id: "string", at: "number", pid: "number", tool: "string", input: "record" });
-  if (!isHeld || !/^[\w-]+$/.test(fields.id)) return undefined;
+  const isHeld = hasShape(fields, { id: "id", at: "time", pid: "pid", tool: "string", input: "record" });
+  if (!isHeld || fields.id !== name) return undefined;
   const { id, at, pid, tool, input } = fields;
-  return { id, at, pid, tool, input, ...shape(fields, { start: "string", agent: "string", agent_id: "string", socket: "string" }) };
+  return { id, at, pid, tool, input, ...shape(fields, { start: "string", agent: "string", agent_id: "id", socket: "string" }) };
 }
 
 export const hashPrompt = (text: string): string => new Bun.CryptoHasher("sha256").update(text.trim()).digest("hex");

@@ -18,7 +18,7 @@ export function openClaims(sys: Sys, dir: string): Claims {
     dir,
     decode: (text) => {
       const fields = parseRecord(text);
-      return hasShape(fields, { pid: "number", start: "string" }) ? fields : undefined;
+      return hasShape(fields, { pid: "pid", start: "string" }) ? fields : undefined;
     },
     encode: JSON.stringify,
   });

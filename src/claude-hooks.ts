@@ -34,12 +34,12 @@ export function parseHookInput(text: string): HookInput | undefined {
 
 const wanted = {
   event: ["hook_event_name", "string"],
-  sessionId: ["session_id", "string"],
+  sessionId: ["session_id", "id"],
   promptId: ["prompt_id", "string"],
   prompt: "string",
   toolName: ["tool_name", "string"],
   agentType: ["agent_type", "string"],
-  agentId: ["agent_id", "string"],
+  agentId: ["agent_id", "id"],
   lastText: ["last_assistant_message", "string"],
   error: "string",
   transcriptPath: ["transcript_path", "string"],

@@ -40,8 +40,8 @@ export function parseSessionFile(text: string): SessionFile | undefined {
 }
 
 const wanted = {
-  pid: "number",
-  sessionId: "string",
+  pid: "pid",
+  sessionId: "id",
   cwd: "string",
   status: "string",
   procStart: "string",
@@ -52,9 +52,9 @@ const wanted = {
   version: "string",
   tmux: "string",
   pidDomain: "string",
-  startedAt: "number",
-  statusUpdatedAt: "number",
-  updatedAt: "number",
+  startedAt: "time",
+  statusUpdatedAt: "time",
+  updatedAt: "time",
 } as const;
 
 /** Session ids are UUIDs; nothing else may become a part of a file name. */

@@ -1,4 +1,4 @@
-import { isRecord, parseRecord, shape } from "./json.ts";
+import { isRecord, parseRecord, parseTime, shape } from "./json.ts";
 
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
 export type TranscriptEvent =
@@ -43,7 +43,7 @@ export interface Turn {
 export function parseQueued(line: string): { at: number; text: string } | undefined {
   if (!line.startsWith('{"type":"queue-operation"')) return undefined;
   const { operation, content, timestamp } = shape(parseRecord(line) ?? {}, { operation: "string", content: "string", timestamp: "string" });
-  const at = Date.parse(timestamp ?? "");
+  const at = parseTime(timestamp) ?? 0;
   return operation === "enqueue" && content !== undefined && at > 0 ? { at, text: content } : undefined;
 }
 
@@ -56,8 +56,7 @@ export function parseTranscriptLine(line: string): TranscriptEvent[] {
   // None: a torn last line, which the next read brings whole.
   const entry = parseRecord(line);
   if (entry === undefined || entry.isSidechain === true) return [];
-  const at = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
-  const time = Number.isNaN(at) ? 0 : at;
+  const time = parseTime(entry.timestamp) ?? 0;
   if (entry.type === "system") return entry.subtype === "turn_duration" ? [{ kind: "turn-end", at: time }] : [];
   const message = isRecord(entry.message) ? entry.message : {};
   if (entry.type === "assistant")
@@ -133,7 +132,8 @@ function apiError(entry: Record<string, unknown>, message: Record<string, unknow
   const quota = isRecord(entry.quotaLimits) ? entry.quotaLimits : undefined;
   if (quota !== undefined && quota.status === "rejected") {
     error.limit = { window: typeof quota.rateLimitType === "string" ? quota.rateLimitType : "unknown" };
-    if (typeof quota.resetsAt === "number") error.limit.resetsAt = quota.resetsAt * 1000;
+    const { resetsAt } = shape({ resetsAt: Number(quota.resetsAt) * 1000 }, { resetsAt: "time" });
+    if (typeof quota.resetsAt === "number" && resetsAt !== undefined) error.limit.resetsAt = resetsAt;
   }
   return error;
 }
@@ -221,11 +221,13 @@ export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
 }
 
 const firstEndBytes = 16 * 1024;
+/** What is written after the newest prompt and answer is never near this; a line that is longer says nothing that can be read. */
+const mostEndBytes = 16 * 1024 * 1024;
 
 /** The newest turn, from as few bytes of the file's end as hold it; undefined without the file. `readEnd` gets whole lines of that end. */
 export function readNewestTurn(
   readEnd: (bytes: number) => { lines: readonly string[]; isWhole: boolean } | undefined,
-  maxBytes = Number.POSITIVE_INFINITY,
+  maxBytes = mostEndBytes,
 ): Turn | undefined {
   for (let bytes = firstEndBytes; ; bytes *= 4) {
     const end = readEnd(bytes);

@@ -5,10 +5,30 @@ import type { Driven } from "./driven.ts";
 import type { Answer } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
-import { present } from "./json.ts";
+import { isRecord, present } from "./json.ts";
 
 /** csd's results: indented by two, keys in the order of the object. */
-export const printJson = (app: App, value: unknown): void => app.json(value);
+export const printJson = (app: App, value: unknown): void => app.json(cutTexts(value));
+
+/** An answer of the longest that models give is a quarter of this; a call with a file in it can be all of a disk. */
+const maxTextLength = 1 << 20;
+
+/** Of all texts together so much is printed; one that is cut says so at its end. */
+export function cutTexts(value: unknown): unknown {
+  let left = maxTextLength;
+  const cut = (inner: unknown): unknown => {
+    if (typeof inner === "string") {
+      const shown = inner.length <= left ? inner : `${inner.slice(0, left)}… [${inner.length - left} more characters]`;
+      left = Math.max(0, left - inner.length);
+      return shown;
+    }
+    // What stands around a text takes room too.
+    left = Math.max(0, left - 8);
+    if (Array.isArray(inner)) return inner.slice(0, Math.ceil(left / 8)).map(cut);
+    return isRecord(inner) ? Object.fromEntries(Object.entries(inner).map(([key, field]) => [key, cut(field)])) : inner;
+  };
+  return cut(value);
+}
 
 /** `marker_warning`, the last key of what names a session; nothing when its version is verified or `csd doctor` trusts it. */
 export function warningOf(app: App, driven: Driven): { marker_warning?: string } {

@@ -3,6 +3,7 @@ import { wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, findTracked, readOwnSession } from "./driver.ts";
 import { UserError } from "./errors.ts";
+import { isoTime } from "./format.ts";
 import { settleTranscript } from "./observe.ts";
 import { findTranscript } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -31,15 +32,10 @@ export const tailCommand = command({
     await settleTranscript(driver, target);
     const path = findTranscript(sys, target, await readOwnSession(driver, target));
     if (path === undefined) throw new UserError(`session "${args.session}" has no transcript yet`, "it is written with the first prompt");
-    const render = (line: string) => (args.json === true ? line : renderTranscript(line));
+    const render = (line: string) => (args.json === true ? line : renderTranscript(line)) || undefined;
     const isOver = async () => args.follow !== true || (await readOwnSession(driver, target)) === undefined;
-    let isFirst = true;
-    for await (const lines of followLines(sys, path, isOver)) {
-      const shown = lines.map(render).filter((text) => text !== "");
-      const chosen = isFirst && count > 0 ? shown.slice(-count) : isFirst ? [] : shown;
-      isFirst = false;
-      if (chosen.length > 0) (args.json === true ? app.jsonLines : app.out)(chosen.join("\n"));
-    }
+    for await (const shown of followLines(sys, path, { isOver, read: render, firstCount: count }))
+      if (shown.length > 0) (args.json === true ? app.jsonLines : app.out)(shown.join("\n"));
   },
 });
 
@@ -61,5 +57,5 @@ export const logsCommand = command({
 
 function renderEvent({ at, event, tool, error, text, prompt_id }: ChannelEvent): string {
   const about = [tool, error, prompt_id, text].filter((part) => part !== undefined).map((part) => printableLine(part).slice(0, 120));
-  return [new Date(at).toISOString(), event, ...about].join("  ");
+  return [isoTime(at), printableLine(event), ...about].join("  ");
 }

@@ -41,10 +41,11 @@ function renderEntry(entry: JournalEntry, now: number, time: (at: number) => str
 
 function wordsOf(entry: JournalEntry, now: number): string {
   const { from = "?", to = "?", reason } = entry;
+  const word: string = entry.event;
   const why = reason === undefined ? "" : ` (${reason})`;
   switch (entry.event) {
     case "limit":
-      return `${from} reached its ${windowWords[entry.window ?? ""] ?? "usage"} limit${resetWords(entry, now)}`;
+      return `${from} reached its ${windowWords.get(entry.window ?? "") ?? "usage"} limit${resetWords(entry, now)}`;
     case "switch":
       return `went on in ${to} instead of ${from}${why}`;
     case "wait":
@@ -59,15 +60,18 @@ function wordsOf(entry: JournalEntry, now: number): string {
       return `could not go on in ${to}${why}`;
     case "failed":
       return `stayed in ${from}${why}`;
+    default:
+      // Of a later version, or of nobody's.
+      return word;
   }
 }
 
-const windowWords: Record<string, string> = {
-  five_hour: "5-hour",
-  seven_day: "weekly",
-  seven_day_opus: "weekly Opus",
-  seven_day_sonnet: "weekly Sonnet",
-};
+const windowWords: ReadonlyMap<string, string> = new Map([
+  ["five_hour", "5-hour"],
+  ["seven_day", "weekly"],
+  ["seven_day_opus", "weekly Opus"],
+  ["seven_day_sonnet", "weekly Sonnet"],
+]);
 
 const resetWords = ({ resets_at: resetsAt }: JournalEntry, now: number): string =>
   resetsAt === undefined ? "" : resetsAt > now ? `, resets in ${duration(resetsAt - now)}` : ", has been reset since";

@@ -1,7 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
+import { isoTime } from "./format.ts";
 import { present } from "./json.ts";
-import { type Registry, readRegistryOrNone } from "./profiles.ts";
+import { type Registry, readRegistry } from "./profiles.ts";
 import type { Ranking } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
@@ -27,7 +28,7 @@ export const pickAccountCommand = command({
     ["csm pick-account --policy spread --json | jq -r .winner", ""],
   ],
   async run({ args, app }) {
-    const registry = readRegistryOrNone(app.sys);
+    const registry = readRegistry(app.sys);
     const current = args.current ?? "";
     const options: RankOptions = {
       current,
@@ -80,7 +81,7 @@ const rankingJson = ({ outcome, winner, why, rows }: Ranking, policy: string) =>
     state: row.state.replace("-", "_"),
     session_percent: row.sessionPercent ?? null,
     week_percent: row.weekPercent ?? null,
-    resets_at: row.resetsAt === undefined ? null : new Date(row.resetsAt).toISOString(),
+    resets_at: isoTime(row.resetsAt),
     reasons: row.reasons,
   })),
 });

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { type App, command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
-import { isRecord } from "./json.ts";
+import { decodeJson, isRecord } from "./json.ts";
 import { findProgram } from "./launch.ts";
 import { createLog } from "./log.ts";
 import { currentDir, profilePath, readRegistry, requireProfile } from "./profiles.ts";
@@ -108,7 +108,7 @@ async function isConfirmed(isInteractive: boolean): Promise<boolean> {
 function parseSettings(path: string, text: string): Record<string, unknown> {
   if (text.trim() === "") return {};
   try {
-    const value: unknown = JSON.parse(text);
+    const value = decodeJson(text);
     if (isRecord(value)) return value;
   } catch {
     // Said below.

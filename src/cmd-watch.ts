@@ -1,5 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
+import { isoTime } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
 import { createMonitor } from "./monitor.ts";
@@ -78,14 +79,13 @@ export function createNumbering(): (change: Change<LiveSession> | undefined, at:
 
 const defaultTemplate = "{time} {event} {name} {state}";
 
-const iso = (at: number): string => new Date(at).toISOString();
 const clock = (at: number): string => new Date(at).toTimeString().slice(0, 8);
 
 export const eventJson = ({ event, id, at, session, old }: FleetEvent) => ({
   event,
   id,
   at,
-  time: iso(at),
+  time: isoTime(at),
   ...(session === undefined ? {} : { old: old ?? null, ...sessionJson(session) }),
 });
 

@@ -1,6 +1,6 @@
 import type { Calendar } from "./calendar.ts";
 import type { Block, CostRow, Grouping, Report, ReportOptions } from "./cost-report.ts";
-import { duration, fit, fitPath, type Paint, width } from "./format.ts";
+import { duration, fit, fitPath, isoTime, type Paint, width } from "./format.ts";
 import { printableLine } from "./printable.ts";
 
 interface TableOptions {
@@ -201,14 +201,14 @@ const rowJson = (row: CostRow) => ({
   key: row.key,
   ...figures(row),
   models: row.models,
-  last_at: new Date(row.lastAt).toISOString(),
+  last_at: isoTime(row.lastAt),
   ...(row.origin === undefined ? {} : { project: row.origin.project, profile: row.origin.profile ?? null }),
   ...(row.block === undefined ? {} : blockJson(row.block)),
 });
 
 const blockJson = ({ startAt, endAt, isActive, burn, forecast }: Block) => ({
-  start: new Date(startAt).toISOString(),
-  end: new Date(endAt).toISOString(),
+  start: isoTime(startAt),
+  end: isoTime(endAt),
   is_active: isActive,
   burn_usd_per_hour: burn === undefined ? null : { expected: burn.usdPerHour, low: burn.low, high: burn.high },
   forecast_usd: forecast ?? null,
@@ -228,9 +228,11 @@ export function renderCsv(report: Report): string[] {
   return [csvTitles, ...lines].map((cells) => cells.map(csvCell).join(","));
 }
 
-/** A folder may be named like a formula, which spreadsheets would run. */
+/** A folder may be named like a formula, which spreadsheets would run, also in the wide forms of its signs; a number is none. */
 function csvCell(text: string): string {
+  // Blanks and tabs before the sign, which they pass over, go with it.
   const plain = printableLine(text);
-  const safe = /^[=+@]|^-\D/.test(plain) ? `'${plain}` : plain;
-  return /[",]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const isNumber = /^[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?$/i.test(plain);
+  const safe = /^[=+\-@＝＋－＠]/.test(plain) && !isNumber ? `'${plain}` : plain;
+  return /[",;]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -84,31 +84,34 @@ interface SumsRow {
 }
 
 function openCostCache(path: string): CostCache {
-  const database = openCache(path, schema);
+  const cache = openCache(path, schema);
   return {
-    readSums(fingerprint) {
-      const row = database.query("SELECT facts, cells, spends FROM sums WHERE fingerprint = ?").get(fingerprint) as SumsRow | null;
-      return row === null ? undefined : decodeSums(row);
-    },
-    readScans() {
-      const rows = database.query("SELECT * FROM file").all() as FileRow[];
-      return new Map(rows.map((row) => [row.path, decodeScan(row)]));
-    },
-    write(changed, gone, fingerprint, sums) {
-      const put = database.query("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-      const drop = database.query("DELETE FROM file WHERE path = ?");
-      database
-        .transaction(() => {
-          for (const scan of changed) put.run(...encodeScan(scan));
-          for (const file of gone) drop.run(file);
-          database.run("DELETE FROM sums");
-          database
-            .query("INSERT INTO sums VALUES (?, ?, ?, ?)")
-            .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends));
-        })
-        .immediate();
-    },
-    close: () => database.close(),
+    readSums: (fingerprint) =>
+      cache.use((database) => {
+        const row = database.query("SELECT facts, cells, spends FROM sums WHERE fingerprint = ?").get(fingerprint) as SumsRow | null;
+        return row === null ? undefined : decodeSums(row);
+      }),
+    readScans: () =>
+      cache.use((database) => {
+        const rows = database.query("SELECT * FROM file").all() as FileRow[];
+        return new Map(rows.map((row) => [row.path, decodeScan(row)]));
+      }),
+    write: (changed, gone, fingerprint, sums) =>
+      cache.use((database) => {
+        const put = database.query("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+        const drop = database.query("DELETE FROM file WHERE path = ?");
+        database
+          .transaction(() => {
+            for (const scan of changed) put.run(...encodeScan(scan));
+            for (const file of gone) drop.run(file);
+            database.run("DELETE FROM sums");
+            database
+              .query("INSERT INTO sums VALUES (?, ?, ?, ?)")
+              .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends));
+          })
+          .immediate();
+      }),
+    close: cache.close,
   };
 }
 

@@ -2,6 +2,8 @@ import { Database } from "bun:sqlite";
 import { chmodSync, rmSync, statSync } from "node:fs";
 import { attempt, createPrivate } from "./sys-files.ts";
 
+export type { Database };
+
 /** Tables of a cache; a file of another version is thrown away, so a change of the schema needs no migration. */
 export interface CacheSchema {
   version: number;
@@ -14,10 +16,46 @@ export interface CacheSchema {
 }
 
 /**
- * A cache in SQLite that many processes share and that is safe to delete at any time. A broken file is rebuilt; where none can
- * be written, the cache lives in memory and ends with the process.
+ * A cache in SQLite that many processes share and that is safe to delete at any time. A file that turns out to be broken, at the
+ * opening or later, is rebuilt; where none can be written, the cache lives in memory from then on and ends with the process.
  */
-export function openCache(path: string, schema: CacheSchema): Database {
+interface Cache {
+  /** Runs an action, and once more on the rebuilt or the copied cache where the first try met a broken file or a full disk. */
+  use<T>(action: (database: Database) => T): T;
+  close(): void;
+}
+
+export function openCache(path: string, schema: CacheSchema): Cache {
+  let database = openOrRebuild(path, schema);
+  return {
+    use(action) {
+      try {
+        return action(database);
+      } catch (error) {
+        const isBroken = !/^SQLITE_(?:BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|PERM)/.test((error as { code?: string }).code ?? "");
+        const copy = isBroken ? undefined : copyToMemory(database);
+        database.close();
+        // Whatever is wrong in it, all of it can be read again elsewhere.
+        database = isBroken && discard(path) ? openOrRebuild(path, schema) : (copy ?? openInMemory(schema));
+        return action(database);
+      }
+    },
+    close: () => database.close(),
+  };
+}
+
+/** What is known so far counts on; undefined where it cannot be read either. */
+const copyToMemory = (database: Database): Database | undefined =>
+  attempt(() => {
+    const bytes = database.serialize();
+    // The form of a file that is written by way of a second one, which memory has not.
+    bytes.fill(1, 18, 20);
+    return Database.deserialize(bytes);
+  });
+
+const openInMemory = (schema: CacheSchema): Database => prepare(new Database(":memory:"), schema);
+
+function openOrRebuild(path: string, schema: CacheSchema): Database {
   for (const _ of ["as it is", "rebuilt"]) {
     try {
       return openFile(path, schema);
@@ -27,7 +65,7 @@ export function openCache(path: string, schema: CacheSchema): Database {
       if (!/^SQLITE_(?:CORRUPT|NOTADB|ERROR)/.test(code) || !discard(path)) break;
     }
   }
-  return prepare(new Database(":memory:"), schema);
+  return openInMemory(schema);
 }
 
 const busyTimeoutMs = 5000;
@@ -51,9 +89,14 @@ function openFile(path: string, schema: CacheSchema): Database {
 /** SQLite makes its files readable for all, and those beside the first with the mode of that. */
 function openPrivate(path: string): Database {
   // Never opened where it is there: closing it again would give up the locks that this process holds on it.
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode;
-  if (mode === undefined) createPrivate(path, "");
-  else if ((mode & 0o077) !== 0) attempt(() => chmodSync(path, 0o600));
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) {
+    // SQLite would make the file that a link leads to.
+    if (!createPrivate(path, "") && statSync(path, { throwIfNoEntry: false }) === undefined) throw new Error("a link that leads nowhere");
+  }
+  // SQLite would wait for the other end of a pipe.
+  else if (!stat.isFile()) throw new Error("it is no file");
+  else if ((stat.mode & 0o077) !== 0) attempt(() => chmodSync(path, 0o600));
   return new Database(path, { create: true, readwrite: true });
 }
 

@@ -50,5 +50,5 @@ export function parseMemory(text: string | undefined): Remembered[] {
 }
 
 const isRemembered = (value: unknown): value is Remembered =>
-  hasShape(value, { claude: "string", version: "string", at: "number", untrusted: "list" }) &&
+  hasShape(value, { claude: "string", version: "string", at: "time", untrusted: "list" }) &&
   value.untrusted.every((entry) => hasShape(entry, { signal: "string", verdict: "string", fallback: "string" }));

@@ -1,5 +1,5 @@
 import { UserError } from "./errors.ts";
-import { isRecord, present } from "./json.ts";
+import { decodeJson, hasShape, isPathWord, isRecord, present } from "./json.ts";
 import { drivenDir } from "./paths.ts";
 import { requireOwnFolder } from "./state-folder.ts";
 import { openRecords, type Records } from "./store.ts";
@@ -37,20 +37,29 @@ export interface Driven {
 
 const texts = ["name", "session_id", "cwd", "backend", "jsonl_path"] as const;
 const optionalTexts = ["backend_version", "backend_path", "config_dir", "socket", "tmux_session", "pane", "process_start"] as const;
-const optionalNumbers = ["server_pid", "pid"] as const;
+const optionalPids = ["server_pid", "pid"] as const;
+const words = ["name", "session_id"] as const;
+const tmuxIds = { tmux_session: /^\$\d{1,10}$/, pane: /^%\d{1,10}$/ };
 
 /** Checked by hand: `csd state` runs in loops, and loading a schema library would double its start. Throws with the key that is wrong. */
-export function parseDriven(text: string): Driven {
-  const fields: unknown = JSON.parse(text);
+export function parseDriven(text: string, fileName?: string): Driven {
+  const fields = decodeJson(text);
   if (!isRecord(fields)) throw new Error("not an object");
   const wrong = (key: string, wanted: string) => new Error(`${key} must be ${wanted}`);
   for (const key of texts) if (typeof fields[key] !== "string") throw wrong(key, "a string");
+  // They become parts of paths, and the name is what the session is removed by.
+  for (const key of words) if (!hasShape(fields, { [key]: "id" })) throw wrong(key, "one plain word");
+  if (fileName !== undefined && fields.name !== fileName) throw wrong("name", `that of its file, ${fileName}`);
   const { created, permission_mode: mode } = fields;
-  if (typeof created !== "number" || !Number.isInteger(created) || created < 0) throw wrong("created", "a whole number of seconds");
+  if (!Number.isSafeInteger(created) || !hasShape({ at: Number(created) * 1000 }, { at: "time" }))
+    throw wrong("created", "a whole number of seconds");
   if (mode !== undefined && mode !== null && typeof mode !== "string") throw wrong("permission_mode", "a string or null");
   for (const key of optionalTexts)
     if (fields[key] !== undefined && fields[key] !== null && typeof fields[key] !== "string") throw wrong(key, "a string");
-  for (const key of optionalNumbers) if (fields[key] !== undefined && typeof fields[key] !== "number") throw wrong(key, "a number");
+  for (const key of optionalPids)
+    if (fields[key] !== undefined && !hasShape(fields, { [key]: "pid" })) throw wrong(key, "the number of a process");
+  for (const [key, pattern] of Object.entries(tmuxIds))
+    if (typeof fields[key] === "string" && !pattern.test(fields[key])) throw wrong(key, "an id of tmux");
   for (const key of optionalTexts) if (fields[key] === null) delete fields[key];
   fields.permission_mode = mode ?? null;
   return fields as unknown as Driven;
@@ -63,14 +72,11 @@ export function publicDriven(driven: Driven): Record<string, unknown> {
   return { name, session_id, cwd, backend, jsonl_path, permission_mode, ...version, created };
 }
 
-const namePattern = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/;
 /** File systems take 255 bytes for `<name>.json` and the suffix of its temporary twin. */
 const maxNameLength = 200;
 
-export const isValidName = (name: string): boolean => namePattern.test(name) && !name.includes("..") && name.length <= maxNameLength;
-
 export function checkName(name: string): void {
-  if (isValidName(name)) return;
+  if (isPathWord(name)) return;
   const hint = `use up to ${maxNameLength} of the characters A-Z a-z 0-9 . _ -, starting with a letter, a digit or _`;
   throw new UserError(`invalid session name ${JSON.stringify(name)}`, hint);
 }

@@ -52,6 +52,12 @@ export function duration(ms: number): string {
     .join(" ");
 }
 
+/** ISO 8601; null for no time, and for one that no date can be made of. */
+export function isoTime(at: number | undefined): string | null {
+  const date = new Date(at ?? Number.NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
+}
+
 export interface Column {
   title: string;
   /** Shrinks to this width, last column first, when the table is wider than the terminal. */

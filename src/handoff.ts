@@ -20,16 +20,9 @@ export async function shareConversation(
   const slug = basename(dirname(transcriptPath));
   const folder = join(target, slug);
   const ownFolder = transcriptPath.slice(0, -".jsonl".length);
-  for (const path of [...listFiles(sys, ownFolder), transcriptPath])
-    copyFile(sys, path, join(folder, relative(dirname(transcriptPath), path)));
+  const files = sys.findFiles(ownFolder, "").filter((path) => sys.identify(path)?.isFile === true);
+  for (const path of [...files, transcriptPath]) copyFile(sys, path, join(folder, relative(dirname(transcriptPath), path)));
   return "copied";
-}
-
-function listFiles(sys: Sys, dir: string): string[] {
-  return sys.list(dir).flatMap((name) => {
-    const path = join(dir, name);
-    return sys.isDirectory(path) ? listFiles(sys, path) : [path];
-  });
 }
 
 function copyFile(sys: Sys, from: string, to: string): void {

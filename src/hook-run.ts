@@ -79,7 +79,7 @@ async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookI
       const reply = replies?.take();
       if (reply !== undefined) {
         const { agent, agent_id } = gate;
-        channel.append({ at: sys.now(), event: "csd.replied", text: gate.id, ...present({ agent, agent_id }) });
+        note(channel, { at: sys.now(), event: "csd.replied", text: gate.id, ...present({ agent, agent_id }) });
         return await reply;
       }
       await Promise.race([watch.next(pollMs), ...(replies === undefined ? [] : [replies.next()])]);
@@ -89,6 +89,15 @@ async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookI
     stopListening();
     replies?.close();
     channel.release(gate.id);
+  }
+}
+
+/** The sender knows by now that the answer counts: a full disk must not keep it from claude. */
+function note(channel: Channel, event: ChannelEvent): void {
+  try {
+    channel.append(event);
+  } catch {
+    // The transcript tells it too, a little later.
   }
 }
 

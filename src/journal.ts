@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { hasShape } from "./json.ts";
 import { csmDir } from "./paths.ts";
 import { type Log, openLog } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -28,5 +27,6 @@ export const openJournal = (sys: Sys): Log<JournalEntry> =>
     path: join(csmDir(sys), "journal.jsonl"),
     maxBytes,
     readBytes,
-    isEntry: (fields) => hasShape(fields, { at: "number", event: "string", session: "string" }),
+    required: { at: "time", event: "string", session: "string" },
+    optional: { cwd: "string", from: "string", to: "string", window: "string", resets_at: "time", reason: "string" },
   });

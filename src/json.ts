@@ -2,11 +2,36 @@
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Undefined for a text that is no JSON, torn ones among them, and for none: whoever must tell those apart parses for himself. */
+/** Deeper is no record of anybody's, and walking it would overflow the stack: `JSON.parse` takes 100,000 levels, nothing after it does. */
+const maxDepth = 500;
+
+/** The one reader of JSON that others wrote; throws with what is wrong. A byte order mark is passed over. */
+export function decodeJson(text: string): unknown {
+  const value: unknown = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
+  if (hasOpeners(text) && !isWithin(value, maxDepth)) throw new SyntaxError(`nested deeper than ${maxDepth} levels`);
+  return value;
+}
+
+/** So many brackets that it may be too deep: most texts are told by this alone, without a walk over what they hold. */
+function hasOpeners(text: string): boolean {
+  let count = 0;
+  for (const opener of ["{", "["])
+    for (let at = text.indexOf(opener); at >= 0; at = text.indexOf(opener, at + 1)) if (++count > maxDepth) return true;
+  return false;
+}
+
+function isWithin(value: unknown, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  if (levels === 0) return false;
+  for (const inner of Array.isArray(value) ? value : Object.values(value)) if (!isWithin(inner, levels - 1)) return false;
+  return true;
+}
+
+/** Undefined for a text that is no JSON, torn ones among them, and for none: whoever must tell those apart decodes it. */
 export function parseJson(text: string | undefined): unknown {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text);
+    return decodeJson(text);
   } catch {
     // Absence is the answer: files of other programs are read while they are written.
     return undefined;
@@ -30,28 +55,64 @@ export function present<T extends object>(fields: T): Present<T> {
   return out as unknown as Present<T>;
 }
 
+export type Kind = keyof Kinds;
+
 interface Kinds {
   string: string;
+  /** Finite: `1e400` is none. */
   number: number;
   boolean: boolean;
   record: Record<string, unknown>;
   list: unknown[];
+  texts: string[];
+  /** Epoch ms that a date can be made of, from 1970 to the end of the year 9999. */
+  time: number;
+  /** Of a process: 0 and what is negative would be groups of processes to a signal. */
+  pid: number;
+  /** A part of a path: one word, which leads nowhere else. */
+  id: string;
 }
+
+/** Nothing that comes from others becomes a part of a path, unless this says so. */
+export const isPathWord = (text: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/.test(text) && !text.includes("..");
+
+/** Epoch ms of a text such as `2026-11-20T10:46:32.011Z`; undefined for what is none, and beyond what may be a time. */
+export function parseTime(text: unknown): number | undefined {
+  const at = typeof text === "string" ? Date.parse(text) : Number.NaN;
+  return isKind.time(at) ? at : undefined;
+}
+
+const lastMoment = Date.UTC(9999, 11, 31);
+const lastPid = 2 ** 31 - 1;
+const isBetween = (value: unknown, from: number, to: number): boolean => typeof value === "number" && value >= from && value <= to;
 
 const isKind: { [K in keyof Kinds]: (value: unknown) => boolean } = {
   string: (value) => typeof value === "string",
-  number: (value) => typeof value === "number",
+  number: Number.isFinite,
   boolean: (value) => typeof value === "boolean",
   record: isRecord,
   list: Array.isArray,
+  texts: (value) => Array.isArray(value) && value.every((item) => typeof item === "string"),
+  time: (value) => isBetween(value, 0, lastMoment),
+  pid: (value) => isBetween(value, 1, lastPid) && Number.isInteger(value),
+  id: (value) => typeof value === "string" && isPathWord(value),
 };
 
 /** Is it an object that has all of these fields, each of its kind? */
-export const hasShape = <const S extends Record<string, keyof Kinds>>(
+export const hasShape = <const S extends Readonly<Record<string, Kind>>>(
   value: unknown,
   wanted: S,
 ): value is Record<string, unknown> & { [K in keyof S]: Kinds[S[K]] } =>
   isRecord(value) && Object.entries(wanted).every(([key, kind]) => Object.hasOwn(value, key) && isKind[kind](value[key]));
+
+/** The same fields without those that are of another kind than is wanted; what nobody wants stays. */
+export const withoutWrong = (fields: Record<string, unknown>, wanted: Readonly<Record<string, Kind>>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(fields).filter(([key, value]) => {
+      const kind = Object.hasOwn(wanted, key) ? wanted[key] : undefined;
+      return kind === undefined || isKind[kind](value);
+    }),
+  );
 
 /**
  * Narrow reading for hot paths, which load no schema library: the fields of `wanted` that have the wanted kind, and nothing else.

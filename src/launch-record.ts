@@ -156,28 +156,28 @@ const isOutdated = (old: LaunchRecord, record: LaunchRecord, now: number): boole
   now - old.startedAt > keptMs || (old.sessionId !== undefined && old.sessionId === record.sessionId && old.startedAt <= record.startedAt);
 
 const wanted = {
-  pid: "number",
+  pid: "pid",
   start: "string",
   boot: "string",
-  startedAt: "number",
+  startedAt: "time",
   cwd: "string",
   configDir: "string",
-  args: "list",
+  args: "texts",
 } as const;
 
 function parseLaunch(text: string, id: string): LaunchRecord | undefined {
   const fields = parseRecord(text);
-  if (!hasShape(fields, wanted) || !fields.args.every((arg): arg is string => typeof arg === "string")) return undefined;
+  if (!hasShape(fields, wanted)) return undefined;
   const { pid, start, boot, startedAt, cwd, configDir, args } = fields;
   return {
     ...{ id, pid, start, boot, startedAt, cwd, configDir, args },
-    ...shape(fields, { sessionId: "string", profile: "string" }),
+    ...shape(fields, { sessionId: "id", profile: "string" }),
     ...(fields.isEndTold === true ? { isEndTold: true } : {}),
     ...present({ ended: parseEnd(fields.ended) }),
   };
 }
 
 const parseEnd = (value: unknown): LaunchRecord["ended"] =>
-  hasShape(value, { how: "string", at: "number" }) && (value.how === "exit" || value.how === "signal")
+  hasShape(value, { how: "string", at: "time" }) && (value.how === "exit" || value.how === "signal")
     ? { how: value.how, at: value.at }
     : undefined;

@@ -1,7 +1,7 @@
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
-import { present } from "./json.ts";
+import { hasShape, parseRecord, present } from "./json.ts";
 import { launchDir } from "./paths.ts";
 import { launchWord } from "./program.ts";
 import { requireOwnFolder } from "./state-folder.ts";
@@ -156,14 +156,18 @@ function isLeft(sys: Sys, dir: string, file: string): boolean {
 /** Names that the terminal in the pane decides, whatever the caller's were. */
 const paneNames = ["TMUX", "TMUX_PANE", "TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "COLORTERM"];
 
+const launchKinds = { path: "string", args: "texts", cwd: "string", env: "record" } as const;
+
 /** Runs in the pane: reads the launch file, removes it, and becomes claude with the caller's environment. */
 export async function runLaunch(sys: Sys, filePath: string): Promise<number> {
   requireOwnFolder(sys, dirname(filePath));
   const text = sys.readText(filePath);
   if (text === undefined) throw new UserError(`no launch file ${filePath}`, "it is used once; start the session again", exitCode.usage);
   sys.remove(filePath);
-  const spec = JSON.parse(text) as LaunchSpec;
-  const env: Record<string, string | undefined> = { ...spec.env };
+  const spec = parseRecord(text);
+  if (!hasShape(spec, launchKinds)) throw new UserError(`broken launch file ${filePath}`, "start the session again");
+  const env: Record<string, string | undefined> = { ...(spec.env as LaunchSpec["env"]) };
   for (const name of paneNames) env[name] = sys.env[name];
-  return replaceProcess({ ...spec, name: "claude", env: { ...env, PWD: spec.cwd } });
+  const { path, args, cwd } = spec;
+  return replaceProcess({ path, args, cwd, name: "claude", env: { ...env, PWD: cwd } });
 }

@@ -1,9 +1,11 @@
-import { SilentExit } from "./errors.ts";
+import { SilentExit, UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { findLaunchProgram, startLaunch } from "./launch.ts";
 import { chooseAccountWay, chooseStart, type LaunchCall, parseCall } from "./launch-choice.ts";
 import { type LaunchSeat, planSession, type SessionLaunch, seatOf, withWholeId } from "./launch-plan.ts";
 import { rememberLaunch } from "./launch-record.ts";
+import { tell } from "./output.ts";
+import { configPath } from "./paths.ts";
 import { currentDir, currentProfile, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { choosesSession, isForClaude } from "./run-options.ts";
 import type { Sys } from "./sys.ts";
@@ -13,16 +15,34 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
   const hasTerminal = sys.isTerminal(0) && sys.isTerminal(1);
   const call = parseCall(form, args, hasTerminal);
   const { options } = call;
-  const registry = readRegistry(sys);
+  const isClaudes = call.isUntouched || isForClaude(options.words);
+  const registry = readAccounts(sys, isClaudes && options.profile === undefined);
+  await checkConfig(sys, isClaudes);
   if (call.mayNameSession) options.words = withWholeId(sys, registry, options.words);
   const seat = await chooseSeat(sys, registry, call, hasTerminal);
   const program = await findLaunchProgram(sys);
-  const isClaudes = call.isUntouched || isForClaude(options.words);
   const launch =
     isClaudes || choosesSession(options.words)
       ? { ...program, args: options.words, env: seat.env, seat }
       : await planSession({ sys, registry, seat, options, hasTerminal }, program);
   throw new SilentExit(await startSession(sys, registry, launch, { isSession: hasTerminal && !isClaudes, onLimit: options.onLimit }));
+}
+
+/** What needs no profile of ours is not stopped by a broken registry, and says where it runs then. */
+function readAccounts(sys: Sys, isOptional: boolean): Registry {
+  try {
+    return readRegistry(sys);
+  } catch (error) {
+    if (!isOptional || !(error instanceof UserError)) throw error;
+    tell(sys, `${error.message}; claude starts without profiles`);
+    return { profiles: [], defaultName: undefined };
+  }
+}
+
+/** Nothing of a broken file would hold: not the program that is to stand around claude, nor what may be done at a limit. */
+async function checkConfig(sys: Sys, isClaudes: boolean): Promise<void> {
+  if (sys.entryKind(configPath(sys)) === undefined) return;
+  (await import("./settings-schema.ts")).checkSettings(sys, isClaudes ? "launchCommand" : undefined);
 }
 
 async function chooseSeat(sys: Sys, registry: Registry, call: LaunchCall, hasTerminal: boolean): Promise<LaunchSeat> {

@@ -1,5 +1,6 @@
 import { dirname, isAbsolute, join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
+import { isPathWord } from "./json.ts";
 import { homeDir, profilesPath } from "./paths.ts";
 import {
   type Files,
@@ -26,8 +27,7 @@ const takenNames = ["list", "status", "add", "set", "rm", "remove", "use", "edit
 const maxNameLength = 100;
 
 export function checkProfileName(name: string): void {
-  const isValid = /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name) && !name.includes("..") && name.length <= maxNameLength;
-  if (!isValid)
+  if (!isPathWord(name) || name.length > maxNameLength)
     throw new UserError(
       `invalid profile name ${JSON.stringify(name)}`,
       `use up to ${maxNameLength} of the characters A-Z a-z 0-9 . _ -, starting with a letter, a digit or _`,
@@ -245,7 +245,10 @@ export async function useProfile(sys: Sys, name: string): Promise<string[]> {
 
 /** In an empty registry a name means its conventional folder, as in the older tool. */
 export function knownOrConventional(sys: Sys, name: string): Profile {
-  return findProfile(readRegistry(sys), name) ?? { name, dir: conventionalDir(sys, name) };
+  const known = findProfile(readRegistry(sys), name);
+  if (known !== undefined) return known;
+  checkProfileName(name);
+  return { name, dir: conventionalDir(sys, name) };
 }
 
 /** For this user only; a folder that is there stays as it is. */

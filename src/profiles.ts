@@ -1,6 +1,6 @@
 import { join, normalize, resolve } from "node:path";
 import { UserError } from "./errors.ts";
-import { isRecord } from "./json.ts";
+import { decodeJson, isRecord } from "./json.ts";
 import { configDir, defaultProfilePath, homeDir, profilesPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { openStore, type Store } from "./store.ts";
@@ -150,6 +150,7 @@ export const openProfiles = (sys: Sys): Store<Profile[]> =>
     path: profilesPath(sys),
     name: "profiles",
     empty: [],
+    mustBeReadable: true,
     decode: parseProfiles,
     encode: (profiles) => {
       const dirs = Object.fromEntries(profiles.toSorted(byName).map(({ name, dir }) => [name, dir]));
@@ -163,12 +164,13 @@ export const openDefaultName = (sys: Sys): Store<string> =>
     path: defaultProfilePath(sys),
     name: "registry",
     empty: "",
+    mustBeReadable: true,
     decode: (text) => text.trim(),
     encode: (name) => `${name}\n`,
   });
 
 function parseProfiles(text: string): Profile[] {
-  const value: unknown = JSON.parse(text);
+  const value = decodeJson(text);
   if (!isRecord(value)) throw new Error("not an object of names and folders");
   const profiles = Object.entries(value).map(([name, dir]) => {
     if (typeof dir !== "string" || dir === "") throw new Error(`the folder of ${JSON.stringify(name)} must be a text`);

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { present } from "./json.ts";
+import { hasShape, present } from "./json.ts";
 import { smartDir } from "./paths.ts";
 import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
 import { ancestors, type Columns, type ProcessRow } from "./process-table.ts";
@@ -173,7 +173,8 @@ function readPidFiles(sys: Sys): DeadSession[] {
   return sys.list(dir).flatMap((name) => {
     const match = name.endsWith(".pid") ? /^(\d+)\s+(\d+)(?:\s|$)/.exec(sys.readText(join(dir, name)) ?? "") : null;
     if (match === null) return [];
-    return [{ sessionId: name.slice(0, -".pid".length), pid: Number(match[1]), startedAt: Number(match[2]) * 1000 }];
+    const session = { sessionId: name.slice(0, -".pid".length), pid: Number(match[1]), startedAt: Number(match[2]) * 1000 };
+    return hasShape(session, { sessionId: "id", pid: "pid", startedAt: "time" }) ? [session] : [];
   });
 }
 

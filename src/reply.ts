@@ -1,4 +1,4 @@
-import { openAudit } from "./audit.ts";
+import { noteRefusal } from "./audit.ts";
 import { printOf } from "./channel.ts";
 import { type GateReply, renderGateReply } from "./claude-hooks.ts";
 import type { GateCall } from "./gates.ts";
@@ -71,7 +71,7 @@ export async function serveReply(sys: Sys, session: Served, call: GateCall): Pro
 const encode = (fields: object) => ({ line: JSON.stringify(fields) });
 
 function refuse(sys: Sys, { name }: Served, verb: string, why: string, peer: Peer | undefined): { line: string } {
-  openAudit(sys).append({ at: sys.now(), event: "refused", session: name, verb, why, ...peer });
+  noteRefusal(sys, { session: name, verb, why, ...peer });
   return encode({ ok: false, why });
 }
 

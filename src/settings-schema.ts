@@ -1,7 +1,7 @@
 import { en } from "zod/locales";
 import { z } from "zod/mini";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
-import { isRecord, parseJson } from "./json.ts";
+import { decodeJson, isRecord, parseJson } from "./json.ts";
 import { configPath } from "./paths.ts";
 import { type Check, pathOf, type Row, readAt, settings } from "./settings.ts";
 import { openStore, type Store } from "./store.ts";
@@ -19,7 +19,8 @@ export const openConfig = (sys: Sys, part?: string): Store<Config> =>
     path: configPath(sys),
     name: "config",
     empty: {},
-    decode: (text) => parseConfig(JSON.parse(text), part),
+    mustBeReadable: true,
+    decode: (text) => parseConfig(decodeJson(text), part),
   });
 
 /** Throws where the file, or this part of it, is wrong: the reader of settings would take it for nothing said. */

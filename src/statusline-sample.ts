@@ -1,5 +1,5 @@
 import { parseWindows, type Windows } from "./claude-usage.ts";
-import { hasShape, isRecord, parseRecord } from "./json.ts";
+import { hasShape, isPathWord, isRecord, parseRecord, withoutWrong } from "./json.ts";
 
 /** What Claude Code told the status line of one session last. Texts are as hostile as the model and the user made them. */
 export interface StatuslineSample {
@@ -50,7 +50,7 @@ export function parseStatuslineInput(text: string, configDir: string, now: numbe
 }
 
 /** It becomes the name of a file. */
-const isFileName = (id: string): boolean => /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/.test(id);
+const isFileName = (id: string): boolean => isPathWord(id) && id.length <= 64;
 
 const maxTextLength = 1000;
 
@@ -84,6 +84,15 @@ export function mergeSample(sample: StatuslineSample, keptText: string | undefin
 /** Undefined for a file that this program did not write whole. */
 export function parseSample(text: string): StatuslineSample | undefined {
   const value = parseRecord(text);
-  const isSample = hasShape(value, { sessionId: "string", configDir: "string", windows: "record", limitsAt: "number" });
-  return isSample ? (value as unknown as StatuslineSample) : undefined;
+  if (!hasShape(value, { sessionId: "string", configDir: "string", windows: "record", limitsAt: "time" })) return undefined;
+  const windows = Object.entries(value.windows).flatMap(([name, window]) =>
+    hasShape(window, { usedPercent: "number" }) ? [[name, withoutWrong(window, { resetsAt: "time" })]] : [],
+  );
+  return { ...withoutWrong(value, optional), windows: Object.fromEntries(windows) } as unknown as StatuslineSample;
 }
+
+const optional = {
+  ...({ seenAt: "time", model: "string", modelName: "string", effort: "string", contextPercent: "number" } as const),
+  ...({ contextTokens: "number", contextSize: "number", costUsd: "number", cacheExpiresAt: "time", cwd: "string" } as const),
+  ...({ sessionName: "string", transcriptPath: "string", claudeVersion: "string" } as const),
+};

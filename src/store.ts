@@ -1,7 +1,7 @@
 /** What is kept on disk: a file with one value, a folder of records, a log of lines; tables are for `database`. */
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { parseRecord } from "./json.ts";
+import { hasShape, type Kind, parseRecord, withoutWrong } from "./json.ts";
 import { lockDir } from "./paths.ts";
 import { type Sys, until } from "./sys.ts";
 
@@ -51,6 +51,8 @@ interface StoreOptions<T> {
   name: string;
   /** Of a missing or blank file. */
   empty: T;
+  /** What stands there and cannot be read is an error; elsewhere it counts as empty. */
+  mustBeReadable?: true;
   /** Throws with what is wrong, in lower case. */
   decode(text: string): T;
   /** Indented JSON unless told. */
@@ -58,11 +60,13 @@ interface StoreOptions<T> {
 }
 
 export function openStore<T>(sys: Sys, options: StoreOptions<T>): Store<T> {
-  const { name, empty, decode, encode = (value) => `${JSON.stringify(value, null, 2)}\n` } = options;
+  const { name, empty, mustBeReadable = false, decode, encode = (value) => `${JSON.stringify(value, null, 2)}\n` } = options;
   // A link into somebody's dotfiles stays one: what it leads to is replaced.
   const path = sys.realPath(options.path) ?? options.path;
   const read = (): T => {
     const text = sys.readText(path) ?? "";
+    if (mustBeReadable && text === "" && sys.entryKind(path) !== undefined && sys.readText(path) === undefined)
+      throw new UserError(`failed to read ${path}: it is no file that this user may read`, "correct it or move it away");
     return text.trim() === "" ? empty : named(path, "correct the file or move it away", () => decode(text));
   };
   return {
@@ -109,7 +113,11 @@ interface RecordsOptions<T> {
 
 export function openRecords<T>(sys: Sys, options: RecordsOptions<T>): Records<T> {
   const { dir, decode, encode = (value) => JSON.stringify(value, null, 2), hint = () => "move it away" } = options;
-  const pathOf = (name: string) => join(dir, `${name}.json`);
+  const pathOf = (name: string) => {
+    // Whoever asks has checked it; a name that leads elsewhere must not get past here all the same.
+    if (/[/\\\0]/.test(name)) throw new UserError(`invalid name ${JSON.stringify(name)}`, "it must be one plain word");
+    return join(dir, `${name}.json`);
+  };
   const read = (name: string): T | undefined => {
     const text = sys.readText(pathOf(name));
     return text === undefined ? undefined : named(pathOf(name), hint(name), () => decode(text, name));
@@ -138,7 +146,7 @@ export function openRecords<T>(sys: Sys, options: RecordsOptions<T>): Records<T>
 /** A file of lines, an object each, to which several processes add. */
 export interface Log<T> {
   append(entry: T): void;
-  /** Oldest first, of the end of the file; lines that are torn or of another kind are passed over. */
+  /** Oldest first, of the end of the file; lines that are torn or of another kind are passed over, and so is a field of another kind. */
   read(): T[];
 }
 
@@ -148,22 +156,30 @@ interface LogOptions {
   readBytes: number;
   /** Beyond it the file begins anew, and the old one stays once, as `<path>.1`; it grows on, unless told. */
   maxBytes?: number;
-  isEntry(fields: Record<string, unknown>): boolean;
+  /** What each entry has; others are none. */
+  required: Readonly<Record<string, Kind>>;
+  optional: Readonly<Record<string, Kind>>;
 }
 
-export function openLog<T>(sys: Sys, { path, readBytes, maxBytes, isEntry }: LogOptions): Log<T> {
+export function openLog<T>(sys: Sys, { path, readBytes, maxBytes, required, optional }: LogOptions): Log<T> {
   return {
     append(entry) {
       if (maxBytes !== undefined && (sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
-      sys.appendPrivate(path, `${JSON.stringify(entry)}\n`);
+      const size = sys.identify(path)?.size ?? 0;
+      // A disk that was full has torn the line before: it must not spoil this one.
+      const last = new Uint8Array(1);
+      const isTorn = size > 0 && sys.readInto(path, size - 1, last) === 1 && last[0] !== newline;
+      sys.appendPrivate(path, `${isTorn ? "\n" : ""}${JSON.stringify(entry)}\n`);
     },
     read: () =>
       (sys.readTail(path, readBytes)?.lines ?? []).flatMap((line) => {
         const fields = parseRecord(line);
-        return fields !== undefined && isEntry(fields) ? [fields as T] : [];
+        return hasShape(fields, required) ? [withoutWrong(fields, optional) as T] : [];
       }),
   };
 }
+
+const newline = 10;
 
 function setAside(sys: Sys, path: string): void {
   try {

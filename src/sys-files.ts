@@ -61,7 +61,9 @@ const isOfKernel = (path: string): boolean => path.startsWith("/proc/");
 const maxTextBytes = 16 * 1024 * 1024;
 
 // A pipe must not hold us up until somebody writes to it.
-const reading = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+const nonBlocking = constants.O_NONBLOCK ?? 0;
+const reading = constants.O_RDONLY | nonBlocking;
+const appending = constants.O_WRONLY | constants.O_APPEND | nonBlocking;
 
 /** Undefined when there is no such file, it may not be read, it is a folder, a pipe or a device, or larger than `maxBytes`. */
 export function readText(path: string, maxBytes = maxTextBytes): string | undefined {
@@ -240,6 +242,7 @@ export function createPrivate(path: string, text: string): boolean {
 
 /** A private copy that appears whole or not at all; the folders above it are made. */
 export function copyPrivate(from: string, to: string): void {
+  if (!statSync(from).isFile()) throw Object.assign(new Error(`${from} is no file`), { code: "EINVAL", syscall: "copyfile" });
   makePrivateDir(dirname(to));
   const temporary = `${to}.${process.pid}.tmp`;
   try {
@@ -255,13 +258,31 @@ export function copyPrivate(from: string, to: string): void {
 export function appendPrivate(path: string, text: string | Uint8Array): void {
   makePrivateDir(dirname(path));
   const bytes = Buffer.from(text);
-  const file = openSync(path, "a", 0o600);
+  const file = openToAppend(path);
   try {
+    // What is no file takes the words and keeps none, or lets us wait for a reader.
+    if (!fstatSync(file).isFile()) throw Object.assign(new Error(`${path} is no file`), { code: "EINVAL", syscall: "open" });
     // One write, so that writers do not mix; the rest only where the system took less.
     for (let from = 0; from < bytes.length; ) from += writeSync(file, bytes, from);
+  } catch (error) {
+    throw Object.assign(error as Error, { path });
   } finally {
     closeSync(file);
   }
+}
+
+/** Never makes the file that a link leads to: that would be one of another folder. */
+function openToAppend(path: string): number {
+  const open = (flags: number, passedOver: string) => {
+    try {
+      return openSync(path, flags, 0o600);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== passedOver) throw error;
+      return undefined;
+    }
+  };
+  // Another process may have made it in between.
+  return open(appending, "ENOENT") ?? open(appending | constants.O_CREAT | constants.O_EXCL, "EEXIST") ?? openSync(path, appending);
 }
 
 function writeDurably(path: string, text: string, flag: "w" | "wx"): void {
@@ -269,6 +290,9 @@ function writeDurably(path: string, text: string, flag: "w" | "wx"): void {
   try {
     writeFileSync(file, text);
     fsyncSync(file);
+  } catch (error) {
+    // What is written by its number names no path.
+    throw Object.assign(error as Error, { path });
   } finally {
     closeSync(file);
   }

@@ -40,19 +40,33 @@ export function createTail(sys: Pick<Sys, "identify" | "openFile">, path: string
 
 const safetyPollMs = 1000;
 
-/** The whole lines of a file: all that are there, then what comes, until `isOver` says so. */
-export async function* followLines(sys: Sys, path: string, isOver: () => Promise<boolean>): AsyncGenerator<string[]> {
+interface Following<T> {
+  isOver: () => Promise<boolean>;
+  /** Undefined leaves a line out. */
+  read: (line: string) => T | undefined;
+  /** Of what is there already so many of the newest come. */
+  firstCount: number;
+}
+
+/** What the whole lines of a file say: the newest that are there, then what comes, until `isOver` says so. */
+export async function* followLines<T>(sys: Sys, path: string, { isOver, read, firstCount }: Following<T>): AsyncGenerator<T[]> {
   const watch = sys.watch([path, dirname(path)]);
   const tail = createTail(sys, path, createLineBuffer(true));
+  let count = firstCount;
   try {
     for (;;) {
       const isLast = await isOver();
-      const lines: string[] = [];
+      let found: T[] = [];
       const onLines = (bytes: Buffer) => {
-        for (const line of bytes.toString().split("\n")) if (line !== "") lines.push(line);
+        for (const line of bytes.toString().split("\n")) {
+          const value = line === "" ? undefined : read(line);
+          if (value !== undefined) found.push(value);
+        }
+        found = found.slice(Math.max(0, found.length - count));
       };
       tail.poll({ onLines, onRestart() {} });
-      yield lines;
+      yield found;
+      count = Number.POSITIVE_INFINITY;
       if (isLast) return;
       await watch.next(safetyPollMs);
     }
@@ -86,13 +100,18 @@ export function readMark(file: OpenFile, position: number): Mark {
 /** Memory for lines, which all readings of a run share: making it anew for each file would take longer than reading the file. */
 export interface LineBuffer {
   bytes: Buffer;
-  /** It grows with the longest line. Else of a line longer than half of it the begin and the end are kept: usage stands at the end. */
+  /**
+   * It grows with the longest line, up to a bound; what is longer is left out. Else of a line longer than half of it the begin and
+   * the end are kept: usage stands at the end.
+   */
   readonly keepsWhole: boolean;
 }
 
 export const createLineBuffer = (keepsWhole = false): LineBuffer => ({ bytes: Buffer.allocUnsafeSlow(bufferBytes), keepsWhole });
 
 const bufferBytes = 1 << 20;
+/** No line that says anything is near this. */
+const maxBufferBytes = 1 << 24;
 const keptBytes = 64 << 10;
 
 /** Reads to the end of the file, piece by piece. A torn last line is not handed over: it stands in `rest`, which is only good now. */
@@ -103,6 +122,8 @@ export function readLines(
   onLines: (lines: Buffer) => void,
 ): { mark: Mark; rest: Buffer; readBytes: number } {
   let [position, lineAt, kept] = [from, from, 0];
+  /** Its begin was longer than what can be kept: the rest of it goes the same way. */
+  let isLeftOut = false;
   for (;;) {
     const { bytes } = buffer;
     const count = file.read(bytes.subarray(kept), position);
@@ -111,12 +132,16 @@ export function readLines(
     const filled = kept + count;
     const end = bytes.subarray(kept, filled).lastIndexOf(10) + kept + 1;
     if (end > kept) {
-      onLines(bytes.subarray(0, end));
+      const start = isLeftOut ? bytes.indexOf(10) + 1 : 0;
+      isLeftOut = false;
+      if (end > start) onLines(bytes.subarray(start, end));
       bytes.copyWithin(0, end, filled);
       lineAt = position - (filled - end);
       kept = filled - end;
-    } else kept = filled;
-    if (kept > bytes.length / 2) kept = makeRoom(buffer, kept);
+    } else kept = isLeftOut ? 0 : filled;
+    if (kept <= bytes.length / 2) continue;
+    if (buffer.keepsWhole && bytes.length >= maxBufferBytes) [kept, isLeftOut] = [0, true];
+    else kept = makeRoom(buffer, kept);
   }
 }
 

@@ -3,7 +3,7 @@ import { agentsDir, agentTranscript, createAgentReader } from "./agents.ts";
 import { type Call, type Decision, parseCalls } from "./claude-calls.ts";
 import type { HookInput } from "./claude-hooks.ts";
 import type { GateCall } from "./gates.ts";
-import { present } from "./json.ts";
+import { isPathWord, present } from "./json.ts";
 import { type Sys, until } from "./sys.ts";
 import { stateOf } from "./sys-files.ts";
 
@@ -14,7 +14,7 @@ const callBytes = 256 * 1024;
 /** `<slug>/<session>.jsonl`, and what a sub-agent writes beside it; undefined for an id that is none. */
 function threadPath(transcript: string, agentId?: string): string | undefined {
   if (agentId === undefined) return transcript;
-  return /^[\w-]+$/.test(agentId) ? agentTranscript(agentsDir(transcript), agentId) : undefined;
+  return isPathWord(agentId) ? agentTranscript(agentsDir(transcript), agentId) : undefined;
 }
 
 /** The last calls of a thread. */

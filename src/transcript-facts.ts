@@ -1,5 +1,5 @@
 import { parseTranscriptLine, type TranscriptEvent } from "./claude-transcript.ts";
-import { parseRecord } from "./json.ts";
+import { parseRecord, parseTime } from "./json.ts";
 import { printable, printableLine } from "./printable.ts";
 
 /** What a transcript says of its conversation as a whole; texts are as hostile as they were written. */
@@ -94,10 +94,7 @@ function readModel(entry: Entry): string | undefined {
   return isAnswer && isFilled(message?.model) && message.model !== "<synthetic>" ? message.model : undefined;
 }
 
-function readTime(entry: Entry): number | undefined {
-  const time = isFilled(entry.timestamp) ? Date.parse(entry.timestamp) : Number.NaN;
-  return Number.isNaN(time) ? undefined : time;
-}
+const readTime = (entry: Entry): number | undefined => parseTime(entry.timestamp);
 
 /** As Claude Code writes it; compared byte by byte, as making a text of each would take a third of the whole search. */
 const resultHead = Buffer.from(',"message":{"role":"user","content":[{"tool_use_id"');

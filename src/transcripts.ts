@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
-import { openCache } from "./database.ts";
+import { type Database, openCache } from "./database.ts";
 import { parseJson, present } from "./json.ts";
 import { indexPath, projectsDir, sharedProjectsDir, slugOf } from "./paths.ts";
 import type { Sys } from "./sys.ts";
@@ -115,54 +115,44 @@ interface Entry {
 }
 
 export function openTranscriptIndex(sys: Sys): TranscriptIndex {
-  let cache = openCache(indexPath(sys), schema);
+  const cache = openCache(indexPath(sys), schema);
   const entries = new Map<string, Entry>();
   const buffer = createLineBuffer(true);
-  /** A page that turns out to be torn later than at the opening: once more, from nothing. */
-  const withCache = <T>(use: (cache: Cache) => T): T => {
-    try {
-      return use(cache);
-    } catch {
-      // Whatever was wrong in it, all of it can be read again from the transcripts.
-      cache.close();
-      entries.clear();
-      for (const suffix of ["", "-wal", "-shm"]) sys.remove(indexPath(sys) + suffix);
-      cache = openCache(indexPath(sys), schema);
-      return use(cache);
-    }
-  };
   return {
-    lookUp: (files) =>
-      withCache((from) => {
+    lookUp(files) {
+      let isAgain = false;
+      return cache.use((from) => {
+        // What the broken file said is void.
+        if (isAgain) entries.clear();
+        isAgain = true;
         for (const entry of loadEntries(from, files)) entries.set(entry.path, entry);
         forgetGone(from, entries, files);
         return sortOut(files, entries);
-      }),
+      });
+    },
     read(files) {
       const readings = files.map((file) => readTranscript(sys, file, entries.get(file.path), buffer));
       try {
-        withCache((to) => save(to, readings));
+        cache.use((to) => save(to, readings));
       } catch {
         // A full disk: what was read still counts, and is read again the next time.
       }
       return readings.map(({ file, facts }) => ({ ...file, facts }));
     },
     search(text) {
-      const find = (from: Cache) => from.query("SELECT path FROM prompt WHERE instr(text, ?) > 0").all(text.toLowerCase());
-      return new Set((withCache(find) as { path: string }[]).map(({ path }) => path));
+      const find = (from: Database) => from.query("SELECT path FROM prompt WHERE instr(text, ?) > 0").all(text.toLowerCase());
+      return new Set((cache.use(find) as { path: string }[]).map(({ path }) => path));
     },
-    close: () => cache.close(),
+    close: cache.close,
   };
 }
 
-type Cache = ReturnType<typeof openCache>;
-
-function loadEntries(cache: Cache, files: readonly TranscriptFile[]): Entry[] {
+function loadEntries(cache: Database, files: readonly TranscriptFile[]): Entry[] {
   const query = cache.query("SELECT path, dir, id, size, modified, parsed, seam, facts FROM transcript WHERE dir = ?");
   return [...new Set(files.map((file) => file.dir))].flatMap((dir) => query.all(dir) as Entry[]);
 }
 
-function forgetGone(cache: Cache, entries: Map<string, Entry>, files: readonly TranscriptFile[]): void {
+function forgetGone(cache: Database, entries: Map<string, Entry>, files: readonly TranscriptFile[]): void {
   const dirs = new Set(files.map((file) => file.dir));
   const paths = new Set(files.map((file) => file.path));
   for (const { path, dir } of [...entries.values()]) {
@@ -184,7 +174,7 @@ function sortOut(files: readonly TranscriptFile[], entries: ReadonlyMap<string, 
   return { known, unread };
 }
 
-function save(cache: Cache, readings: readonly Reading[]): void {
+function save(cache: Database, readings: readonly Reading[]): void {
   const put = cache.query(
     "INSERT OR REPLACE INTO transcript (path, dir, id, size, modified, parsed, seam, facts) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
   );

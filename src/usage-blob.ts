@@ -1,5 +1,6 @@
 import { parseReset } from "./claude-reset.ts";
 import { parseWindow, type UsageWindow, type Windows } from "./claude-usage.ts";
+import { isoTime } from "./format.ts";
 import { isRecord, parseJson } from "./json.ts";
 import { printableLine } from "./printable.ts";
 
@@ -69,7 +70,7 @@ function parseProfile(profile: Record<string, unknown>, now: number): BlobProfil
 export function encodeBlob(blob: Blob): string {
   const profiles = [...blob.profiles].map(([name, profile]) => [name, encodeProfile(profile)]);
   return JSON.stringify({
-    captured_at: isoOrNull(blob.capturedAt),
+    captured_at: isoTime(blob.capturedAt),
     profiles: Object.fromEntries(profiles),
     ...(blob.errors.size === 0 ? {} : { errors: Object.fromEntries(blob.errors) }),
   });
@@ -78,7 +79,7 @@ export function encodeBlob(blob: Blob): string {
 function encodeProfile({ capturedAt: at, windows }: BlobProfile) {
   const others = Object.entries(windows).filter(([name]) => !Object.values<string>(sections).includes(name));
   return {
-    captured_at: isoOrNull(at),
+    captured_at: isoTime(at),
     session: encodeWindow(windows.five_hour),
     week_all: encodeWindow(windows.seven_day),
     week_sonnet: encodeWindow(windows.seven_day_sonnet),
@@ -94,11 +95,9 @@ function encodeWindow(window: UsageWindow | undefined) {
     pct: Math.round(usedPercent),
     resets: resetsAt === undefined ? null : spokenReset(resetsAt),
     used_percentage: usedPercent,
-    resets_at: isoOrNull(resetsAt),
+    resets_at: isoTime(resetsAt),
   };
 }
-
-const isoOrNull = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString());
 
 const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 

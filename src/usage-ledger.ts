@@ -1,5 +1,6 @@
 import type { Windows } from "./claude-usage.ts";
-import { openCache } from "./database.ts";
+import { type Database, openCache } from "./database.ts";
+import { hasShape } from "./json.ts";
 import { usageDbPath } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
@@ -58,18 +59,18 @@ interface Row {
 
 /** The caller closes it. */
 export function openLedger(sys: Sys): Ledger {
-  const database = openCache(usageDbPath(sys), schema);
-  const all = <T>(sql: string, ...values: (string | number)[]) => database.query(sql).all(...values) as T[];
-  const write = (action: () => void) => database.transaction(action).immediate();
+  const cache = openCache(usageDbPath(sys), schema);
+  const all = <T>(sql: string, ...values: (string | number)[]) => cache.use((database) => database.query(sql).all(...values) as T[]);
+  const write = (action: (database: Database) => void) => cache.use((database) => database.transaction(() => action(database)).immediate());
   return {
-    readings: () => all<Row>("SELECT account, window, source, used, resets, at FROM reading").map(readingOf),
+    readings: () => all("SELECT account, window, source, used, resets, at FROM reading").filter(isRow).map(readingOf),
     record(readings, now) {
       if (readings.length === 0) return;
-      const put = database.query(
-        `INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used, resets = excluded.resets,
-         at = excluded.at WHERE excluded.at >= reading.at`,
-      );
-      write(() => {
+      write((database) => {
+        const put = database.query(
+          `INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used, resets = excluded.resets,
+           at = excluded.at WHERE excluded.at >= reading.at`,
+        );
         for (const { account, window, source, usedPercent, resetsAt, at } of readings.map((reading) => trusted(reading, now)))
           put.run(account, window, source, usedPercent, resetsAt ?? null, at);
       });
@@ -78,24 +79,29 @@ export function openLedger(sys: Sys): Ledger {
       new Map(all<{ path: string; modified: number; note: string }>("SELECT * FROM file").map((row) => [row.path, noteOf(row)])),
     noteFiles(notes) {
       if (notes.length === 0) return;
-      const put = database.query("INSERT OR REPLACE INTO file VALUES (?, ?, ?)");
-      write(() => {
+      write((database) => {
+        const put = database.query("INSERT OR REPLACE INTO file VALUES (?, ?, ?)");
         for (const { path, modifiedAt, text } of notes) put.run(path, modifiedAt, text);
       });
     },
     tryAsk(account, now, { everyMs, perHour }) {
       let isFree = false;
-      write(() => {
+      write((database) => {
         database.run("DELETE FROM ask WHERE at < ? OR at > ?", [now - HOUR, now + HOUR]);
-        const asked = all<{ at: number }>("SELECT at FROM ask WHERE account = ?", account).map(({ at }) => at);
+        const asked = (database.query("SELECT at FROM ask WHERE account = ?").all(account) as { at: number }[]).map(({ at }) => at);
         isFree = asked.length < perHour && asked.every((at) => now - at >= everyMs);
         if (isFree) database.run("INSERT INTO ask VALUES (?, ?)", [account, now]);
       });
       return isFree;
     },
-    close: () => database.close(),
+    close: cache.close,
   };
 }
+
+/** A page that was damaged on the disk can hold anything. */
+const isRow = (row: unknown): row is Row =>
+  hasShape(row, { account: "string", window: "string", source: "string", used: "number", at: "time" }) &&
+  (row.resets === null || hasShape(row, { resets: "time" }));
 
 const readingOf = ({ account, window, source, used, resets, at }: Row): Reading =>
   resets === null

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import type { UsageProfile } from "./accounts.ts";
 import { parseLines } from "./claude-transcript.ts";
 import { parseQuotaLimit, parseUsageAnswer, usageRequest, type Windows } from "./claude-usage.ts";
-import { present } from "./json.ts";
+import { parseRecord, present } from "./json.ts";
 import { findClaude, isNestedMark } from "./launch.ts";
 import { csmDir, homeDir, smartDir, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -133,7 +133,7 @@ function foldStatuslines({ sys, ledger, profiles }: Look): void {
   // Each word of a status line is a new file in its folder.
   const changedAt = sys.modifiedAt(statuslineDir(sys)) ?? 0;
   if (note?.modifiedAt === Math.floor(changedAt)) return;
-  const seen = note === undefined ? {} : (JSON.parse(note.text) as Record<string, number>);
+  const seen = note === undefined ? {} : (parseRecord(note.text) ?? {});
   const files: Record<string, number> = {};
   const samples = readStatuslines(sys, (name, modifiedAt) => {
     files[name] = modifiedAt;

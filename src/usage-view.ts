@@ -1,5 +1,5 @@
 import type { UsageWindow } from "./claude-usage.ts";
-import { duration, fit, type Paint, type Style, width } from "./format.ts";
+import { duration, fit, isoTime, type Paint, type Style, width } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import { effectiveWindow } from "./scorer.ts";
@@ -218,7 +218,7 @@ export function encodeUsage(report: UsageReport, recommended: string | undefined
   });
   return JSON.stringify(
     {
-      captured_at: newest === undefined ? null : new Date(newest).toISOString(),
+      captured_at: isoTime(newest),
       stale_secs: newest === undefined ? null : Math.max(0, Math.floor((now - newest) / 1000)),
       configured: report.isConfigured,
       recommended: recommended ?? null,
@@ -247,7 +247,7 @@ function encodeProfile(profile: Encodable, now: number) {
     session_pct: percentOf("five_hour"),
     week_all_pct: percentOf("seven_day"),
     week_sonnet_pct: percentOf("seven_day_sonnet"),
-    resets: isoOrNull(reset),
+    resets: isoTime(reset),
     status: statusOf(
       [...windows.values()].map((window) => window.now),
       profile.error,
@@ -262,15 +262,13 @@ function encodeProfile(profile: Encodable, now: number) {
         name,
         {
           used_percent: window?.usedPercent ?? null,
-          resets_at: isoOrNull(reading.resetsAt),
+          resets_at: isoTime(reading.resetsAt),
           is_reset: window?.isReset ?? false,
           source: reading.source,
-          read_at: isoOrNull(reading.at),
+          read_at: isoTime(reading.at),
           age_secs: Math.max(0, Math.floor((now - reading.at) / 1000)),
         },
       ]),
     ),
   };
 }
-
-const isoOrNull = (at: number | undefined): string | null => (at === undefined ? null : new Date(at).toISOString());

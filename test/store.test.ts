@@ -1,5 +1,4 @@
 import { describe, expect, test } from "bun:test";
-import { hasShape } from "../src/json.ts";
 import { openLog, openRecords, openStore } from "../src/store.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -132,10 +131,10 @@ describe("a folder of records", () => {
 
 describe("a log", () => {
   const log = "/home/dev/log.jsonl";
+  const kinds = { required: { n: "number" }, optional: { text: "string" } } as const;
   const openNumbers = (text?: string, maxBytes?: number, readBytes = 1000) => {
     const sys = createFakeSys({ files: text === undefined ? {} : { [log]: text } });
-    const isEntry = (fields: Record<string, unknown>) => hasShape(fields, { n: "number" });
-    const options = { path: log, readBytes, isEntry, ...(maxBytes === undefined ? {} : { maxBytes }) };
+    const options = { path: log, readBytes, ...kinds, ...(maxBytes === undefined ? {} : { maxBytes }) };
     return { sys, log: openLog<{ n: number }>(sys, options) };
   };
 
@@ -143,13 +142,23 @@ describe("a log", () => {
     ["no file", undefined, []],
     ["oldest first", '{"n":1}\n{"n":2}\n', [1, 2]],
     ["torn lines, lists and texts are dropped", '{"n":1}\n{"n":\n[1]\n"x"\n\n{"n":2}\n{"n"', [1, 2]],
-    ["lines of another kind are dropped", '{"n":"1"}\n{"m":1}\n{"n":3}\n', [3]],
+    ["lines of another kind are dropped", '{"n":"1"}\n{"m":1}\n{"n":1e400}\n{"n":3}\n', [3]],
   ])("reads %s", (_, text, numbers) => {
     expect(
       openNumbers(text)
         .log.read()
         .map(({ n }) => n),
     ).toEqual(numbers);
+  });
+
+  test("a field of another kind is dropped, the entry and what is not known stay", () => {
+    expect(openNumbers('{"n":1,"text":{},"more":[1]}\n').log.read()).toEqual([{ n: 1, more: [1] } as unknown as { n: number }]);
+  });
+
+  test("an entry behind a torn one is whole", () => {
+    const { log: numbers } = openNumbers('{"n":1}\n{"n":');
+    numbers.append({ n: 2 });
+    expect(numbers.read()).toEqual([{ n: 1 }, { n: 2 }]);
   });
 
   test("of a long one the end is read", () => {

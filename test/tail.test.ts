@@ -81,10 +81,10 @@ describe("a file that grows", () => {
     expect(read()).toBe("x\n");
   });
 
-  test("followed until it is over, with a last look", async () => {
-    const sys = start("a\n\nb\nto");
+  test("followed until it is over, with a last look; of what is there only the newest", async () => {
+    const sys = start("old\na\n\nb\nto");
     const looks: string[][] = [];
-    for await (const lines of followLines(sys, path, async () => looks.length === 2)) {
+    for await (const lines of followLines(sys, path, { isOver: async () => looks.length === 2, read: (line) => line, firstCount: 2 })) {
       looks.push(lines);
       sys.appendPrivate(path, looks.length === 1 ? "rn\n" : "last\n");
     }
@@ -126,5 +126,15 @@ describe("lines longer than the memory for them", () => {
   test("else their begin and their end, and the lines around them", () => {
     const got = read(false, `a\n${long}b\n`);
     expect([got.slice(0, 4), got.slice(-5), got.length < 1_000_000]).toEqual(["a\n{x", "x}\nb\n", true]);
+  });
+  test("a line beyond all measure is left out, whole lines around it are not", () => {
+    const endless = `${"y".repeat(40_000_000)}\n`;
+    expect(read(true, `a\n${endless}b\n${endless}c\n`)).toBe("a\nb\nc\n");
+    expect(read(true, endless)).toBe("");
+  });
+  test("one that has no end yet is no rest", () => {
+    const buffer = createLineBuffer(true);
+    const { mark, rest } = readLines(open(start(`a\n${"y".repeat(40_000_000)}`)), buffer, 0, () => undefined);
+    expect([mark.position, rest.length < 17_000_000, buffer.bytes.length]).toEqual([2, true, 1 << 24]);
   });
 });
