@@ -48,14 +48,6 @@ export function serveHub(sys: Sys, options: HubOptions): { url: string; stop(): 
   const { host, port, token, tls } = options;
   if (!loopback.includes(host) && token === undefined)
     throw usageError(`csm hub serve: --host ${host} lets others in`, "give a token that they must know: CSM_HUB_TOKEN or --token");
-  let answer: Promise<string> | undefined;
-  /** Those who ask at the same time get the same answer: each of many alone would read all there is. */
-  const createBlob = () => {
-    answer ??= createHubBlob(sys).finally(() => {
-      answer = undefined;
-    });
-    return answer;
-  };
   try {
     const server = Bun.serve({
       hostname: host,
@@ -64,7 +56,7 @@ export function serveHub(sys: Sys, options: HubOptions): { url: string; stop(): 
       idleTimeout: 10,
       // Bun's own page of an error shows sources and paths.
       development: false,
-      fetch: (request, from) => answerAndTell(createBlob, options, request, from.requestIP(request)?.address ?? "?"),
+      fetch: (request, from) => answerAndTell(sys, options, request, from.requestIP(request)?.address ?? "?"),
       error: () => textAnswer("failed", 500),
       ...present({ tls }),
     });
@@ -76,17 +68,13 @@ export function serveHub(sys: Sys, options: HubOptions): { url: string; stop(): 
   }
 }
 
-async function answerAndTell(
-  createBlob: () => Promise<string>,
-  { token, onAnswer }: HubOptions,
-  request: Request,
-  from: string,
-): Promise<Response> {
-  const isReadable = URL.canParse(request.url);
+async function answerAndTell(sys: Sys, { token, onAnswer }: HubOptions, request: Request, from: string): Promise<Response> {
+  // Of two names one could be what we look at, and the other what a server before us did.
+  const isReadable = URL.canParse(request.url) && request.headers.get("host")?.includes(",") !== true;
   const path = isReadable ? printableLine(new URL(request.url).pathname).slice(0, 80) : "?";
   const line = `${request.method} ${path} from ${from}`;
   try {
-    const answer = isReadable ? await answerHub(createBlob, token, request) : textAnswer("not a request", 400);
+    const answer = isReadable ? await answerHub(sys, token, request) : textAnswer("not a request", 400);
     onAnswer?.(line, answer.status);
     return answer;
   } catch (error) {
@@ -95,13 +83,13 @@ async function answerAndTell(
   }
 }
 
-async function answerHub(createBlob: () => Promise<string>, token: string | undefined, request: Request): Promise<Response> {
+async function answerHub(sys: Sys, token: string | undefined, request: Request): Promise<Response> {
   if (token === undefined ? !isLocalName(request) : !isAllowed(request, token))
     return textAnswer("not allowed", token === undefined ? 403 : 401);
   if (request.method !== "GET" && request.method !== "HEAD") return textAnswer("only GET", 405);
   if (new URL(request.url).pathname === "/health") return textAnswer("ok", 200);
   const headers = { "content-type": "application/json", "cache-control": "no-store" };
-  return new Response(await createBlob(), { headers });
+  return new Response(await createHubBlob(sys), { headers });
 }
 
 const textAnswer = (text: string, status: number): Response => new Response(`${text}\n`, { status });

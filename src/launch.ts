@@ -169,5 +169,5 @@ export async function runLaunch(sys: Sys, filePath: string): Promise<number> {
   const env: Record<string, string | undefined> = { ...(spec.env as LaunchSpec["env"]) };
   for (const name of paneNames) env[name] = sys.env[name];
   const { path, args, cwd } = spec;
-  return replaceProcess({ path, args, cwd, name: "claude", env: { ...env, PWD: cwd } });
+  return startLaunch({ path, name: "claude", prefix: [], args, cwd, env: { ...env, PWD: cwd } });
 }

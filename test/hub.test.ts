@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { connect } from "node:net";
 import { serveHub } from "../src/hub.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -19,6 +20,50 @@ test("what fails inside is told to the one who serves and not to the one who ask
     const answer = await fetch(hub.url);
     expect([answer.status, await answer.text()]).toEqual([500, "failed\n"]);
     expect(told).toEqual([["GET / from 127.0.0.1", 500, "no such folder: /secret"]]);
+  } finally {
+    await hub.stop();
+  }
+});
+
+/** Bytes as they are sent, and the first line of what comes; empty where it is closed without a word. */
+const ask = (url: string, bytes: string): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(url).port), "127.0.0.1", () => socket.write(bytes));
+    socket.setTimeout(5000, () => reject(new Error("no answer")));
+    socket.on("data", (data) => {
+      resolve(String(data).split("\r\n")[0] ?? "");
+      socket.destroy();
+    });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(""));
+  });
+
+const request = (line: string, host = "Host: 127.0.0.1\r\n", more = "") => `${line} HTTP/1.1\r\n${host}${more}\r\n`;
+
+test.each<[what: string, bytes: string, status: string]>([
+  ["a good one", request("GET /health"), "200"],
+  ["no host", request("GET /", ""), "400"],
+  ["a host of two words", request("GET /", "Host: a b\r\n"), "400"],
+  ["a host that is not closed", request("GET /", "Host: [::1\r\n"), "400"],
+  ["a host with a path", request("GET /", "Host: 127.0.0.1/../x\r\n"), "400"],
+  ["a port that is none", request("GET /", "Host: 127.0.0.1:99999\r\n"), "400"],
+  ["an empty host", request("GET /", "Host:\r\n"), "400"],
+  ["two hosts", request("GET /", "Host: 127.0.0.1\r\nHost: evil.example\r\n"), "400"],
+  ["another host", request("GET /", "Host: evil.example\r\n"), "403"],
+  ["a request line of two words", "FOO BAR\r\n\r\n", "400"],
+  ["the begin of TLS", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", "400"],
+  ["a version that is none", "GET / HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n", "505"],
+  ["a body", request("POST /", undefined, "Content-Length: 5\r\n"), "405"],
+  ["a body beyond all measure", request("POST /", undefined, "Content-Length: 50000\r\n"), "413"],
+  ["a length that is none", request("POST /", undefined, "Content-Length: -5\r\n"), "400"],
+  ["two lengths", request("POST /", undefined, "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), "400"],
+  ["a header of 200 KB", request("GET /", undefined, `X: ${"a".repeat(200_000)}\r\n`), "431"],
+  ["5000 headers", request("GET /", undefined, Array.from({ length: 5000 }, (_, index) => `X${index}: a\r\n`).join("")), "431"],
+  ["a path of 100 KB", request(`GET /${"a".repeat(100_000)}`), "431"],
+])("%s is answered in order: %#", async (_, bytes, status) => {
+  const hub = serveHub(createFakeSys(), { host: "127.0.0.1", port: 0 });
+  try {
+    expect((await ask(hub.url, bytes)).split(" ")[1]).toBe(status);
   } finally {
     await hub.stop();
   }
