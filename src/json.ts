@@ -5,7 +5,10 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 /** Deeper is no record of anybody's, and walking it would overflow the stack: `JSON.parse` takes 100,000 levels, nothing after it does. */
 const maxDepth = 500;
 
-/** The one reader of JSON that others wrote; throws with what is wrong. A byte order mark is passed over. */
+/**
+ * The one reader of JSON that others wrote; throws with what is wrong. As claude 2.1.329 reads settings.json, settings.local.json,
+ * `--settings`, .mcp.json and .claude.json: a byte order mark is passed over; comments and trailing commas are wrong.
+ */
 export function decodeJson(text: string): unknown {
   const value: unknown = JSON.parse(text.charCodeAt(0) === 0xfeff ? text.slice(1) : text);
   if (hasOpeners(text) && !isWithin(value, maxDepth)) throw new SyntaxError(`nested deeper than ${maxDepth} levels`);

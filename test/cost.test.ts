@@ -265,6 +265,28 @@ test("text of a transcript cannot move the cursor, and a cell is no formula", as
   expect(csv).toContain("\n'=cmd()");
 });
 
+test.each([
+  ["=cmd()", "'=cmd()"],
+  [" \t=cmd()", "'=cmd()"],
+  ["\r\n@SUM(A1)", "'@SUM(A1)"],
+  ["+1+cmd|' /C calc'!A0", "'+1+cmd|' /C calc'!A0"],
+  ["-2+3+cmd|x", "'-2+3+cmd|x"],
+  ["－1＋1", "'－1＋1"],
+  ["＝1", "'＝1"],
+  ["-17.5", "-17.5"],
+  ["x;=cmd()", '"x;=cmd()"'],
+  ['="a",b', `"'=""a"",b"`],
+  ["/home/a-b", "/home/a-b"],
+])("in every column the cell of %j is no formula", async (hostile, cell) => {
+  put("-a/s1.jsonl", { id: "a", input: 5, model: `m${hostile}`, cwd: hostile });
+  const report = reportOf(await read(), "project");
+  const [row] = report.rows;
+  if (row === undefined) throw new Error("no row");
+  const whole = { ...row, key: hostile, models: [hostile], origin: { ...row.origin, project: hostile, profile: hostile } };
+  const [, line = ""] = renderCsv({ ...report, rows: [whole] } as typeof report);
+  expect(line).toStartWith(`${cell},${cell},${cell},${cell},5,`);
+});
+
 test("an unpriced model is marked, not guessed", async () => {
   put("-a/s1.jsonl", { id: "a", model: "claude-next-9", input: 5 }, { id: "b", model: "claude-opus-5", input: 1e6 });
   const report = reportOf(await read(), "daily");
