@@ -2,7 +2,7 @@
 // What `npm start` and `npm test` run: plain Node, because nothing is installed yet. Installs what the lock file names,
 // finds Bun in node_modules, builds, and goes on. Works the same when Bun runs it in place of Node.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -65,6 +65,7 @@ async function install() {
   stopShowing();
   if (code > 128) process.exit(code);
   if (code !== 0) fail(`the installation failed with code ${code}; the next start takes it up again`);
+  if (npm === undefined) writeFileSync(bunStamp, "");
   if (findBun() === undefined) fail("the installation brought no Bun that runs here; its package for this platform is missing");
 }
 

@@ -12,7 +12,7 @@ export const logCommand = command({
   summary: "What csm did about usage limits: which conversation moved where, what waits, what failed, and why.",
   args: {
     lines: { type: "string", alias: "n", valueHint: "N", description: `how many entries, the newest last (${defaultLines})` },
-    session: { type: "string", valueHint: "ID", description: "only this conversation; the beginning of its id will do" },
+    session: { type: "string", valueHint: "ID", kind: "anywhere", description: "only this conversation; the beginning of its id will do" },
     json: { type: "boolean", description: "print JSON" },
   },
   examples: [
@@ -28,7 +28,12 @@ export const logCommand = command({
       .filter(({ session }) => session.startsWith(args.session ?? ""))
       .slice(-count);
     if (args.json === true) return app.json({ entries });
-    if (entries.length === 0) return app.out("no usage limit has been met yet");
+    if (entries.length === 0)
+      return app.out(
+        args.session === undefined
+          ? "no usage limit has been met yet"
+          : `no usage limit of session ${printableLine(args.session)} is known`,
+      );
     const now = app.sys.now();
     app.out(entries.map((entry) => renderEntry(entry, now, (at) => renderLocalTime(at / 1000, undefined))).join("\n"));
   },
@@ -39,7 +44,8 @@ function renderEntry(entry: JournalEntry, now: number, time: (at: number) => str
   return printableLine(`${time(entry.at)}  ${entry.session.slice(0, 8)}  ${wordsOf(entry, now)}`);
 }
 
-function wordsOf(entry: JournalEntry, now: number): string {
+/** What happened and why. */
+export function wordsOf(entry: JournalEntry, now: number): string {
   const { from = "?", to = "?", reason } = entry;
   const why = reason === undefined ? "" : ` (${reason})`;
   switch (entry.event) {

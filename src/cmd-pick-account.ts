@@ -2,7 +2,7 @@ import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
-import type { Ranking } from "./scorer.ts";
+import { policies, type Ranking } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
 
@@ -10,11 +10,12 @@ export const pickAccountCommand = command({
   name: "csm pick-account",
   summary: "Print the profile that should work next. Nothing when the current one should stay, or when none has room.",
   args: {
-    current: { type: "positional", required: false, description: "the profile to get away from" },
+    current: { type: "positional", required: false, kind: "profiles", description: "the profile to get away from" },
     "include-current": { type: "boolean", description: "staying is a choice too" },
     policy: {
       type: "string",
       valueHint: "POLICY",
+      values: policies,
       description: "drain (the fullest that has room), consume-first (soonest reset) or spread (least used)",
     },
     model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },

@@ -3,7 +3,7 @@ import { exitCode, SilentExit, UserError } from "./errors.ts";
 import { printableLine } from "./printable.ts";
 import { currentProfile, isPlainDir, type Profile, profilePath, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { checkDefault, type Diagnosis, diagnose, type Problem, repair } from "./profiles-doctor.ts";
-import { planShare, plugins, renderPlan, share } from "./profiles-share.ts";
+import { planShare, plugins, renderPlan, share, ssotText } from "./profiles-share.ts";
 
 const noProfiles = "csm: there is no profile; add one with: csm profiles add <name>";
 
@@ -35,6 +35,7 @@ export const profilesBootstrapCommand = command({
         app.tell(printableLine(`bootstrap [${profile.name}] FAILED: ${messageOf(error)}`));
       }
     }
+    app.tell(ssotText);
     if (failures > 0) throw new SilentExit(exitCode.failure);
   },
 });

@@ -45,7 +45,7 @@ export const openCommand = command({
   name: "csm open",
   summary: "Open a session in a tmux window; with --all, those that were open at the last restart or crash (csm restore).",
   args: {
-    session: { type: "positional", required: false, description: "its id, the beginning of it, or its title" },
+    session: { type: "positional", required: false, kind: "anywhere", description: "its id, the beginning of it, or its title" },
     all: { type: "boolean", description: "all that were open when the machine went down" },
     ...flags,
   },

@@ -221,12 +221,12 @@ describe("the words of the shells' machine interface", () => {
       ">&2 printf '%s\\n' 'cas: unknown profile '\\''--nope'\\'' — available: home'; false\n",
     ],
     ["list has nothing to evaluate", ["--eval", "--shell", "zsh", "--", "list"], 1, ""],
-    ["no shell", ["--eval", "home"], 1, ""],
-    ["an unknown shell", ["--eval", "--shell", "tcsh", "home"], 1, ""],
+    ["no shell", ["--eval", "home"], 2, ""],
+    ["an unknown shell", ["--eval", "--shell", "tcsh", "home"], 2, ""],
     ["a profile without --eval", ["home"], 1, ""],
     ["the default folder wins over everything", ["--eval", "--print-default-dir", "x"], 0, "/tmp/home\n"],
   ])("%s", async (_, args, code, stdout) => {
-    register({ home: "/tmp/home" });
+    register({ home: "/tmp/home" }, "home");
     const result = await cas(...args);
     expect([result.code, result.stdout]).toEqual([code, stdout]);
   });
