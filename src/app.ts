@@ -11,18 +11,11 @@ import { createSys, type Sys } from "./sys.ts";
 export async function runRoute(route: Route): Promise<number> {
   const sys = createSys();
   try {
-    if (sys.cwd === "" && needsFolder(route)) throw new UserError("the folder that you are in no longer exists", "cd to another one");
     await run(sys, route);
     return exitCode.ok;
   } catch (error) {
     return report(sys, route, error);
   }
-}
-
-/** What others call must go on without one: hooks, the shell's completion, and what csd starts in a pane. */
-function needsFolder(route: Route): boolean {
-  if (route.to === "csd") return ![launchWord, hookWord, editorWord].includes(route.args[0] ?? "");
-  return route.to === "claude" || (route.to === "csm" && !["hook", "completions"].includes(route.word));
 }
 
 async function run(sys: Sys, route: Route): Promise<void> {
@@ -173,10 +166,10 @@ function report(sys: Sys, route: Route, error: unknown): number {
   const { tell } = createOutput(sys);
   if (error instanceof SilentExit) return error.exitCode;
   if (error instanceof UserError) {
-    const isJson = route.to === "csd" || (route.to === "csm" && sys.cwd === "" && route.args.includes("--json"));
-    const text = isJson
-      ? printableJson({ error: error.message, ...present({ hint: error.hint }) }, 0)
-      : `${error.message.startsWith("csm ") ? "" : "csm: "}${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`;
+    const text =
+      route.to === "csd"
+        ? printableJson({ error: error.message, ...present({ hint: error.hint }) }, 0)
+        : `${error.message.startsWith("csm ") ? "" : "csm: "}${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`;
     tell(text);
     return error.exitCode;
   }

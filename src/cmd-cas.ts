@@ -7,7 +7,10 @@ export const casCommand = command({
   summary: `Switch the account that this shell works in: cas work, cas - for the one before, cas to see which.
 
 A command cannot change the shell that calls it, so cas is a function of the shell. One line in its start file brings it:
-eval "$(csm shell-init zsh)", the same with bash, or csm shell-init fish | source.`,
+
+eval "$(csm shell-init zsh)", with bash in place of zsh there
+
+csm shell-init fish | source`,
   usage: ["cas [status]", "cas NAME|-|-g NAME|resync", "cas list|add|set|rm|use|edit …", "csm cas --eval --shell SHELL -- WORDS…"],
   args: {
     eval: { type: "boolean", description: "for the function: print what the shell is to evaluate" },

@@ -100,14 +100,17 @@ async function spawnPart(app: App, box: Sandbox, { name, account }: Part): Promi
     builder: [bash("touch marker.txt && ls", "Create the marker file"), say("The marker file is there.")],
     greeter: [say("Hello from the **sandbox**.\n\n- this answer is rendered\n- `m` sends the next message")],
     asker: [
-      ask({
-        question: "Which colour shall the theme have?",
-        header: "Colour",
-        options: [
-          { label: "Blue", description: "calm" },
-          { label: "Green", description: "fresh" },
-        ],
-      }),
+      {
+        ...ask({
+          question: "Which colour shall the theme have?",
+          header: "Colour",
+          options: [
+            { label: "Blue", description: "calm" },
+            { label: "Green", description: "fresh" },
+          ],
+        }),
+        headers: usageOf(app, 9),
+      },
       say("So be it.", { headers: usageOf(app, 14) }),
     ],
   };
@@ -186,7 +189,7 @@ async function waitForState(app: App, box: Sandbox, name: string, status: string
 
 type Recording = Pick<DashboardOptions, "record">;
 
-const tries = "Try: a y allows what it asks · m writes to it · enter opens it · ? shows all keys";
+const tries = "Try: a, then y, allows · m writes to it · enter opens it, ctrl-b d returns · ?";
 
 async function playLive(app: App, box: Sandbox, theme: Theme, record: Recording): Promise<void> {
   addAccounts(box, quotePosix(app.sys.execPath));

@@ -216,11 +216,13 @@ export function renderHelp(record: AnyCommand, { columns = maxColumns, verbs = [
     section("Examples", record.examples, room),
   ];
   const usage = usages.flatMap((line, index) => wrapUsage(line, index === 0 ? "usage: " : "       ", room));
-  return `${wrap(record.summary, room).join("\n")}\n\n${usage.join("\n")}\n${sections.join("")}`;
+  const about = record.summary.split("\n\n").map((part) => wrap(part.replaceAll("\n", " "), room).join("\n"));
+  return `${about.join("\n\n")}\n\n${usage.join("\n")}\n${sections.join("")}`;
 }
 
 /** Words joined by bars are parted where the line would be too long. */
 function wrapUsage(line: string, head: string, room: number): string[] {
+  if (head.length + line.length <= room) return [head + line];
   const lines = wrap(line.replaceAll("|", "| "), room - head.length - 4).map((part) => part.replaceAll("| ", "|"));
   return lines.map((part, index) => (index === 0 ? head : " ".repeat(head.length + 4)) + part);
 }
@@ -235,7 +237,7 @@ function flagHelp(record: AnyCommand, name: string): [string, string] {
 }
 
 /** So much of a line may be taken by what is explained; a longer one has its own line. */
-const maxLeft = 26;
+const maxLeft = 32;
 
 /** Rows in two columns that fit the terminal. */
 export function section(title: string, rows: readonly (readonly [left: string, right: string])[], room: number = maxColumns): string {

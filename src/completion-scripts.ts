@@ -64,7 +64,8 @@ export const zshCompletion = `_csm_complete() {
         word=\${line%%$tab*}
         found+=("$word")
         if (( $#word < 24 )) && [[ $line == *$tab* ]]; then word=\${(r:24:)word}; fi
-        if [[ $line == *$tab* ]]; then shown+=("$word  \${line#*$tab}"); else shown+=("$word"); fi ;;
+        if [[ $line == *$tab* ]]; then word+="  \${line#*$tab}"; fi
+        shown+=("\${word[1,COLUMNS-1]}") ;;
     esac
   done
   if (( $#found )); then

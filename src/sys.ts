@@ -66,7 +66,7 @@ export async function until<T>(
 export interface Sys extends LinkFiles {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly platform: NodeJS.Platform;
-  /** The folder that the program was started in, symlinks resolved by the kernel; empty where somebody has removed it. */
+  /** The folder that the program was started in, symlinks resolved by the kernel. */
   readonly cwd: string;
   /** This executable. */
   readonly execPath: string;
@@ -135,7 +135,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
   return {
     env,
     platform: process.platform,
-    cwd: attempt(() => process.cwd()) ?? "",
+    cwd: process.cwd(),
     execPath: process.execPath,
     pid: process.pid,
     uid: process.getuid?.() ?? 0,
