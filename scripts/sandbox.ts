@@ -66,13 +66,13 @@ addAccounts(box, join(dist, "csm"));
 addShellInit();
 const bin = addLimitCommand();
 
-console.log(`A sandbox in ${box.dir}; \`exit\` removes it. csm, csd and cas are there, and two accounts: ${sandboxAccounts.join(" and ")}.
+console.log(`A sandbox in ${box.dir}; \`exit\` removes it.
+csm, csd and cas are there, and two accounts: ${sandboxAccounts.join(" and ")}.
 
 Try a switch at a usage limit, in this order:
   csm            claude, under the account main; say something, it answers
-  ! limit        inside claude: main is used up from the next turn on
-                 say something again: csm goes on under spare, by itself
-  csm log        behind it: what happened, and csm usage, what is left
+  ! limit        inside claude: main is used up, so csm goes on under spare
+  csm log        afterwards: what happened; csm usage: what is left
   limit off      both accounts have room again
 
 Prompts that contain these words play:`);

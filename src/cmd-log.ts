@@ -1,7 +1,7 @@
 import { renderLocalTime } from "./calendar.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
-import { duration } from "./format.ts";
+import { duration, wrap } from "./format.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { printableLine } from "./printable.ts";
 
@@ -35,13 +35,16 @@ export const logCommand = command({
           : `no usage limit of session ${printableLine(args.session)} is known`,
       );
     const now = app.sys.now();
-    app.out(entries.map((entry) => renderEntry(entry, now, (at) => renderLocalTime(at / 1000, undefined))).join("\n"));
+    app.out(entries.flatMap((entry) => renderEntry(entry, now, app.columns)).join("\n"));
   },
 });
 
-/** One line for a person: when, which conversation, what happened and why. */
-function renderEntry(entry: JournalEntry, now: number, time: (at: number) => string): string {
-  return printableLine(`${time(entry.at)}  ${entry.session.slice(0, 8)}  ${wordsOf(entry, now)}`);
+/** When, which conversation, what happened and why: one line, and more of them where the terminal is narrow. */
+function renderEntry(entry: JournalEntry, now: number, columns = Number.POSITIVE_INFINITY): string[] {
+  const head = printableLine(`${renderLocalTime(entry.at / 1000, undefined)}  ${entry.session.slice(0, 8)}  `);
+  const words = printableLine(wordsOf(entry, now));
+  const room = Math.max(20, columns - head.length);
+  return (words.length <= room ? [words] : wrap(words, room)).map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
 }
 
 /** What happened and why. */

@@ -73,7 +73,11 @@ async function chooseDirs(app: App, wish: Wish): Promise<{ chosen: string[]; oth
   if (wish.all === true) return { chosen: known.map(({ dir }) => dir), others: 0 };
   const asks = known.length > 1 && wish.yes !== true && wish["dry-run"] !== true && app.isInteractive && sys.isTerminal(1);
   if (!asks) return { chosen: [current], others: known.length - 1 };
-  const choices = known.map(({ name, dir }) => ({ value: dir, label: printableLine(name ?? dir), hint: printableLine(dir) }));
+  const choices = known.map(({ name, dir }) => ({
+    value: dir,
+    label: printableLine(name ?? dir),
+    ...(name === undefined ? {} : { hint: printableLine(dir) }),
+  }));
   const { promptMany } = await import("./prompts.ts");
   const chosen = await promptMany(
     `${wish.undo === true ? "Take csm out of" : "Put csm into"} which? (space: choose, enter: go)`,

@@ -29,14 +29,14 @@ export function renderProfiles(sys: Sys, registry: Registry): string[] {
 /** The first line is the older tool's; the others say it to a person. */
 const noProfiles = [
   "  (profiles.json absent — CAS/pick features disabled)",
-  "  there is one account, that of ~/.claude: nothing to switch to and nothing to choose from",
+  "  the one account is that of ~/.claude: there is nothing to switch between",
   "  add the first profile with: csm profiles add <name>",
 ];
 
 function describeShell(sys: Sys, current: Profile | undefined): string {
   const isSet = (sys.env.CLAUDE_CONFIG_DIR ?? "") !== "";
   if (current !== undefined) return `${printableLine(current.name)} (${printableLine(isSet ? configDir(sys) : profilePath(sys, current))})`;
-  return isSet ? `unknown (${printableLine(configDir(sys))})` : "unset (CLAUDE_CONFIG_DIR is not set: csm takes the global default)";
+  return isSet ? `unknown (${printableLine(configDir(sys))})` : "unset (csm takes the global default)";
 }
 
 /** The public contract of `csm profiles list --json`. */

@@ -1,5 +1,5 @@
 import type { UsageWindow } from "./claude-usage.ts";
-import { duration, fit, type Paint, type Style, width } from "./format.ts";
+import { duration, fit, type Paint, type Style, width, wrap } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import { effectiveWindow } from "./scorer.ts";
@@ -37,7 +37,12 @@ export function renderUsage(report: UsageReport, options: ViewOptions): string[]
     ...(hasRegistry || report.foreign.length > 0 ? [] : [noProfilesText]),
     ...(report.isConfigured && !isKnown ? [`${unavailableText}${report.failure === undefined ? "" : `: ${report.failure}`}`] : []),
   ];
-  return [...warnings.map((line) => paint("yellow", line)), ...(rows.length === 0 ? [] : renderRows(rows, options)), ...ends];
+  const fill = (line: string) => (options.columns === undefined ? [line] : wrap(line, options.columns));
+  return [
+    ...warnings.flatMap(fill).map((line) => paint("yellow", line)),
+    ...(rows.length === 0 ? [] : renderRows(rows, options)),
+    ...ends.flatMap(fill),
+  ];
 }
 
 /** A folder that is no profile is only worth a row when something is known of it. */

@@ -23,11 +23,11 @@ const reset = () => {
 
 describe("without a registry", () => {
   const hint = "csm: there is no profile; add one with: csm profiles add <name>\n";
-  const list = `current shell:  unset (CLAUDE_CONFIG_DIR is not set: csm takes the global default)
+  const list = `current shell:  unset (csm takes the global default)
 global default: (none — no default profile set: csm starts claude in ~/.claude)
 available:
   (profiles.json absent — CAS/pick features disabled)
-  there is one account, that of ~/.claude: nothing to switch to and nothing to choose from
+  the one account is that of ~/.claude: there is nothing to switch between
   add the first profile with: csm profiles add <name>
 `;
 
