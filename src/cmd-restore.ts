@@ -57,6 +57,7 @@ export const openCommand = command({
   async run({ args, app }) {
     if (args.all === true && args.session !== undefined) throw usageError("csm open: --all and a session exclude each other");
     if (args.all === true) return restore(app, args);
+    readDays(args.days);
     if (args.session === undefined) throw usageError("csm open: SESSION is missing", "usage: csm open ID|TITLE, or csm open --all");
     await openOne(app, args.session, args);
   },
