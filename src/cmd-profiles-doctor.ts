@@ -92,6 +92,7 @@ export const profilesDoctorCommand = command({
     const isHealthy = wrongDefault === undefined && results.every(({ problems }) => problems.length === 0);
     if (args.json === true) app.json(resultsJson(app, results, wrongDefault, isHealthy));
     else app.out(renderText(app, results, wrongDefault, isHealthy).join("\n"));
+    if (args.json !== true && results.some(({ fixed }) => fixed.some((text) => text.includes("SSOT")))) app.tell(ssotText);
     if (!isHealthy) throw new SilentExit(exitCode.failure);
   },
 });
