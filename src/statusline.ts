@@ -36,14 +36,12 @@ function replaceOnce(host: string, rule: string): string {
  * even `node:fs` is loaded (+0.7 ms).
  */
 export async function runStatusline(args: readonly string[]): Promise<void> {
-  let plain = renderStatusline(process.env, hostname());
+  const plain = renderStatusline(process.env, hostname());
   try {
-    if (profileLabel(process.env.CLAUDE_CONFIG_DIR ?? "") === undefined)
-      plain = renderStatusline(process.env, hostname(), (await import("./statusline-record.ts")).currentName());
     const { template, wrapped, problem } = readArguments(args);
     if (problem !== undefined) await tell(problem);
     const text = await readStdin();
-    if (text.trim() === "" && wrapped === undefined) return write(1, `${plain}\n`);
+    if (text.trim() === "" && wrapped === undefined) return write(1, `${await renderPrompt(plain)}\n`);
     const { recordStatusline, runWrapped } = await import("./statusline-record.ts");
     const line = recordStatusline(text, template, plain) ?? plain;
     if (wrapped === undefined) return write(1, `${line}\n`);
@@ -54,6 +52,12 @@ export async function runStatusline(args: readonly string[]): Promise<void> {
     // A status line that fails would be blank: the plain one stands in for it.
     await write(1, `${plain}\n`);
   }
+}
+
+/** In a shell prompt, a folder that does not tell its profile itself is looked up. */
+async function renderPrompt(plain: string): Promise<string> {
+  if (profileLabel(process.env.CLAUDE_CONFIG_DIR ?? "") !== undefined) return plain;
+  return renderStatusline(process.env, hostname(), (await import("./statusline-record.ts")).currentName());
 }
 
 const tell = async (problem: string) => write(2, `csm statusline: ${(await import("./printable.ts")).printableLine(problem)}\n`);
