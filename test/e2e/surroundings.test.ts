@@ -272,9 +272,22 @@ describe("csm demo", () => {
     try {
       await box.run(["tmux", "-u", "new-session", "-d", "-s", "demo", "-x", "100", "-y", "30", "bash", "--norc", "-i"]);
       await box.keys("demo", `'${csmPath}' demo; echo code=$?`, "Enter");
+      let isEverEmpty = false;
+      let first = "";
       await until("one works, one waits, one is done", async () => {
         const screen = await box.screen("demo");
+        isEverEmpty ||= screen.includes("no session of Claude Code is running");
+        if (first === "" && screen.includes("NEEDS YOU")) first = screen;
         return /● +\S.* writer/.test(screen) && /▲ +asks Bash .* builder/.test(screen) && /○ +done .* greeter/.test(screen);
+      });
+      expect(isEverEmpty).toBe(false);
+      // The cursor stands on what waits, nothing of the machine's own is counted, and there is something to try.
+      expect(first).toMatch(/▌ +\S+ +(?:asks Bash|question)/);
+      expect(first).toContain("Try: a, then y, allows");
+      expect(first).not.toContain("unknown (--all)");
+      await until("the switch is told, and the usage of both accounts", async () => {
+        const screen = await box.screen("demo");
+        return screen.includes("nightly: went on in spare instead of main") && /Accounts: main 5h 100%.* · spare 5h \d+%/.test(screen);
       });
       await box.keys("demo", "/");
       await box.keys("demo", "-l", "builder");
