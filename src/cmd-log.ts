@@ -41,7 +41,7 @@ export const logCommand = command({
 
 /** When, which conversation, what happened and why: one line, and more of them where the terminal is narrow. */
 function renderEntry(entry: JournalEntry, now: number, columns = Number.POSITIVE_INFINITY): string[] {
-  const head = printableLine(`${renderLocalTime(entry.at / 1000, undefined)}  ${entry.session.slice(0, 8)}  `);
+  const head = `${renderLocalTime(entry.at / 1000, undefined)}  ${printableLine(entry.session.slice(0, 8))}  `;
   const words = printableLine(wordsOf(entry, now));
   const room = Math.max(20, columns - head.length);
   return (words.length <= room ? [words] : wrap(words, room)).map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
