@@ -2,8 +2,9 @@
 import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findMeant } from "../../src/router.ts";
 import { limit } from "../../src/stub-script.ts";
-import { type Json, until, useBox } from "./harness.ts";
+import { claudePath, type Json, until, useBox } from "./harness.ts";
 
 const at = useBox({ login: "subscription" });
 
@@ -55,6 +56,14 @@ test("a mistyped word is asked about on a terminal: y is the command, n goes to 
   await shell.shows("code=130");
   expect(await at.box.screen("slips")).not.toContain("claude got");
   await shell.close();
+});
+
+test("no command that the help of this claude lists is taken for a mistyped one", async () => {
+  const help = (await at.box.run([claudePath, "--help"])).stdout;
+  const listed = help.slice(help.indexOf("\nCommands:")).matchAll(/^ {2}([a-z][a-z|-]*)/gm);
+  const words = [...listed].flatMap(([, names = ""]) => names.split("|"));
+  expect(words).toEqual(expect.arrayContaining(["agents", "logs", "stop", "update", "setup-token"]));
+  for (const word of words) expect([word, await findMeant([word])]).toEqual([word, undefined]);
 });
 
 test.each(["usge", "list", "help me", "rules", "usge now"])("off a terminal csm %s goes to claude as it is", async (typed) => {
