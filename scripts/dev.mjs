@@ -2,7 +2,7 @@
 // What `npm start` and `npm test` run: plain Node, because nothing is installed yet. Installs what the lock file names,
 // finds Bun in node_modules, builds, and goes on. Works the same when Bun runs it in place of Node.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,18 +20,24 @@ function findProgram(name) {
 
 /**
  * The exit code. The program has the terminal: Ctrl-C and Ctrl-Z reach it as they reach us, and it decides what becomes of them, so
- * nothing of it is left running and the shell is back when it is. What is sent to us alone is passed on.
+ * nothing of it is left running and the shell is back when it is. What is sent to us alone is passed on. `patienceMs`: one that has
+ * not ended so long after Ctrl-C is ended, and the code is that of an interruption.
  */
-function run(program, args, options = {}) {
+function run(program, args, { patienceMs, ...options } = {}) {
   const child = spawn(program, args, { cwd: root, stdio: "inherit", shell: isWindows && program.endsWith(".cmd"), ...options });
   const pass = (signal) => child.kill(signal);
-  const stay = () => {};
+  let isInterrupted = false;
+  const stay = () => {
+    if (patienceMs === undefined) return;
+    isInterrupted = true;
+    setTimeout(() => child.kill("SIGKILL"), patienceMs).unref();
+  };
   process.on("SIGINT", stay).on("SIGTERM", pass).on("SIGHUP", pass);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
       process.off("SIGINT", stay).off("SIGTERM", pass).off("SIGHUP", pass);
-      resolve(code ?? 128 + constants.signals[signal]);
+      resolve(isInterrupted ? 128 + constants.signals.SIGINT : (code ?? 128 + constants.signals[signal]));
     });
   });
 }
@@ -58,13 +64,19 @@ async function install() {
   const bun = findProgram("bun");
   if (npm === undefined && bun === undefined) fail("neither npm nor bun is on PATH; install Node.js 20 or newer, or Bun");
   const stopShowing = showProgress();
+  // npm 11 takes half a minute to remove what it has unpacked; the next start removes that anyway.
+  const patience = { patienceMs: 2000 };
   const code =
     npm === undefined
-      ? await run(bun, ["install", "--no-save", "--silent"])
-      : await run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error", "--no-progress"]);
+      ? await run(bun, ["install", "--no-save", "--silent"], patience)
+      : await run(npm, ["ci", "--no-audit", "--no-fund", "--loglevel=error", "--no-progress"], patience);
   stopShowing();
-  if (code > 128) process.exit(code);
+  if (code > 128) {
+    process.stderr.write("interrupted; the next start takes it up again, with what has been downloaded\n");
+    process.exit(code);
+  }
   if (code !== 0) fail(`the installation failed with code ${code}; the next start takes it up again`);
+  if (npm === undefined) writeFileSync(bunStamp, "");
   if (findBun() === undefined) fail("the installation brought no Bun that runs here; its package for this platform is missing");
 }
 

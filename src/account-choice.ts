@@ -15,19 +15,47 @@ export async function chooseAccount(
 ): Promise<Profile | undefined> {
   // Looking through all transcripts takes longer the more there are; a launch does not wait for that.
   const report = await readUsage(sys, { registry, fetches: true, looks: false, warn: (text) => tell(sys, text) });
-  const ranking = rankAccounts(sys, report, present({ current: current?.name }));
+  const options = present({ current: current?.name });
+  const ranking = rankAccounts(sys, report, options);
+  // A person is shown what would be recommended by what is known, however old that is, and its age.
   if (asks || (ranking.outcome === "no-data" && report.isConfigured && hasTerminal))
-    return promptProfile(sys, registry, report, ranking, current);
-  return followRanking(sys, registry, ranking, current);
+    return promptProfile(sys, registry, report, rankAccounts(sys, report, { ...options, hasAgeGate: false }), current);
+  return followRanking(sys, registry, report, ranking, current);
 }
 
-function followRanking(sys: Sys, registry: Registry, ranking: Ranking, current: Profile | undefined): Profile | undefined {
-  if (ranking.outcome === "all-saturated")
-    tell(sys, `warning: all accounts at session/week limit${current === undefined ? "" : ` — keeping current profile (${current.name})`}`);
+function followRanking(
+  sys: Sys,
+  registry: Registry,
+  report: UsageReport,
+  ranking: Ranking,
+  current: Profile | undefined,
+): Profile | undefined {
+  const kept = current === undefined ? "" : ` — keeping current profile (${current.name})`;
+  if (ranking.outcome === "all-saturated") tell(sys, `warning: all accounts at session/week limit${kept}`);
+  // Something is known, and too old to decide: to stay is a choice as well.
+  if (ranking.outcome === "no-data" && newestAge(report.profiles, report.now) !== undefined)
+    tell(sys, `warning: ${ranking.why}${report.failure === undefined ? "" : ` (${report.failure})`}${kept}`);
   const winner = ranking.outcome === "winner" ? findProfile(registry, ranking.winner ?? "") : undefined;
   if (winner === undefined || winner.name === current?.name) return current;
-  tell(sys, `auto-pick → ${winner.name} (${ranking.why})`);
+  tell(sys, `auto-pick → ${winner.name} (${ranking.why}${staleText(report, winner.name)})`);
   return winner;
+}
+
+/** Older than this it is told with a choice: claude says it anew with every answer. */
+const freshMs = 1_800_000;
+
+function staleText({ profiles, now, failure }: UsageReport, name: string): string {
+  const age = newestAge(
+    profiles.filter((profile) => profile.name === name),
+    now,
+  );
+  if (age === undefined || (age <= freshMs && failure === undefined)) return "";
+  return `; by data that is ${duration(age)} old${failure === undefined ? "" : `, as ${failure}`}`;
+}
+
+function newestAge(profiles: UsageReport["profiles"], now: number): number | undefined {
+  const times = profiles.flatMap(({ isRegistered, readAt }) => (isRegistered && readAt !== undefined ? [readAt] : []));
+  return times.length === 0 ? undefined : now - Math.max(...times);
 }
 
 async function promptProfile(

@@ -4,7 +4,7 @@ import { allowsColor, createOutput } from "./output.ts";
 import { launchDir } from "./paths.ts";
 import { printableJson } from "./printable.ts";
 import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
-import type { Route } from "./router.ts";
+import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
 /** Carries a route out; the result is the exit code. */
@@ -22,10 +22,12 @@ async function run(sys: Sys, route: Route): Promise<void> {
   switch (route.to) {
     case "version":
       return createOutput(sys).out(`csm ${buildVersion}`);
-    case "claude":
-      return launch(sys, "bare", route.args);
+    case "claude": {
+      const meant = await askMeant(sys, route.args);
+      return meant === undefined ? launch(sys, "bare", route.args) : run(sys, await decideRoute("csm", [meant]));
+    }
     case "help":
-      return createOutput(sys).out(await (await import("./help.ts")).renderCsmHelp());
+      return createOutput(sys).out(await (await import("./help.ts")).renderCsmHelp(columnsOf(sys)));
     case "csd":
       return runCsd(sys, route.args);
     case "csm":
@@ -33,8 +35,9 @@ async function run(sys: Sys, route: Route): Promise<void> {
   }
   const { word, args } = route;
   // Shells call these at every switch and every Tab: no record, no package.
+  if (word === "completions" && args[0] === "--complete") return complete(sys, args.slice(1));
   if (word === "completions" && args[0] === "--names")
-    return createOutput(sys).out((await import("./completion.ts")).listNames(sys, args[1] ?? "").join("\n"));
+    return createOutput(sys).out((await (await import("./completion.ts")).listNames(sys, args[1] ?? "")).join("\n"));
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
   if (word === "hook" && !isHelpWord(args[0])) return (await import("./limit-hook.ts")).answerLimitHook(sys, args);
@@ -46,6 +49,22 @@ async function run(sys: Sys, route: Route): Promise<void> {
     return runCsm(sys, "profiles", verb);
   }
   return runCsm(sys, word, args);
+}
+
+/** A mistyped word of ours would cost a paid turn as a prompt: on a terminal it is asked about. Undefined where claude is to have it. */
+async function askMeant(sys: Sys, args: readonly string[]): Promise<string | undefined> {
+  const meant = args.length === 1 ? await findMeant(args) : undefined;
+  if (meant === undefined || !sys.isTerminal(0) || !sys.isTerminal(1)) return undefined;
+  const answer = await (await import("./prompts.ts")).promptConfirm(`did you mean csm ${meant}? n sends it to claude`);
+  if (answer === undefined) throw new SilentExit(exitCode.interrupted);
+  return answer ? meant : undefined;
+}
+
+/** `=CURRENT WORDS…`, for the scripts of the shells. */
+async function complete(sys: Sys, [current = "", ...typed]: readonly string[]): Promise<void> {
+  const [{ renderReply }, { readPrograms }] = await Promise.all([import("./completion.ts"), import("./commands.ts")]);
+  const lines = await renderReply(sys, await readPrograms(), typed, current.slice(1));
+  if (lines.length > 0) createOutput(sys).out(lines.join("\n"));
 }
 
 async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
@@ -65,15 +84,14 @@ const isHelpWord = (word: string | undefined): boolean => word === "--help" || w
 async function runCsm(sys: Sys, word: string, args: readonly string[]): Promise<void> {
   const { findCommand, verbsOf } = await import("./commands.ts");
   const load = findCommand("csm", word)?.load;
-  if (load === undefined)
-    throw usageError(`csm ${word}: version ${buildVersion} does not have this command`, "csm --help lists the commands");
+  if (load === undefined) throw usageError(`csm ${word}: there is no such command`, "csm --help lists them");
   const { runRecord } = await import("./cmd-record.ts");
   const verbs = verbsOf("csm", word);
   const [first, ...rest] = args;
   if (verbs.size === 0 || first === undefined || (first.startsWith("-") && !isHelpWord(first)))
     return runRecord(await load(), args, await createApp(sys));
   if (isHelpWord(first) && rest.length === 0)
-    return createOutput(sys).out(await (await import("./help.ts")).renderGroupHelp(await load(), verbs));
+    return createOutput(sys).out(await (await import("./help.ts")).renderGroupHelp(await load(), verbs, columnsOf(sys)));
   const verb = isHelpWord(first) ? (rest[0] ?? "") : first;
   const loadVerb = verbs.get(verb)?.load;
   if (loadVerb === undefined) throw unknownVerb(word, verb, [...verbs.keys()]);
@@ -91,7 +109,7 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
   if (word === "--version" || word === "-V") return createOutput(sys).out(`csd ${buildVersion}`);
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
-    const help = await (await import("./help.ts")).renderCsdHelp();
+    const help = await (await import("./help.ts")).renderCsdHelp(columnsOf(sys));
     if (word !== undefined) return createOutput(sys).out(help);
     createOutput(sys).tell(help.trimEnd());
     throw new SilentExit(exitCode.usage);
@@ -110,7 +128,9 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
 /** A hook that fails must not disturb the turn it runs in: it says nothing, and the dialog stays. */
 async function answerHook(sys: Sys): Promise<void> {
   const { runHook } = await import("./hook-run.ts");
-  const reply = await runHook(sys).catch(() => undefined);
+  const input = await sys.readInput();
+  const reply = await runHook(sys, input).catch(() => undefined);
+  if (input.includes('"StopFailure"')) await (await import("./limit-hook.ts")).noteFailure(sys, input).catch(() => undefined);
   if (reply !== undefined) createOutput(sys).exact(reply);
 }
 
@@ -118,6 +138,9 @@ async function answerHook(sys: Sys): Promise<void> {
 async function removeOldLaunches(sys: Sys): Promise<void> {
   if (sys.homeDir !== undefined && sys.list(launchDir(sys)).length > 0) (await import("./launch.ts")).removeOldLaunches(sys);
 }
+
+/** Of the terminal; undefined where stdout is none. */
+const columnsOf = (sys: Sys): number | undefined => (sys.isTerminal(1) ? process.stdout.columns || 80 : undefined);
 
 async function createApp(sys: Sys) {
   await removeOldLaunches(sys);
@@ -130,12 +153,11 @@ async function createApp(sys: Sys) {
       return createPaint(sys.isTerminal(1) && allowsColor(sys.env));
     },
     get columns() {
-      return sys.isTerminal(1) ? process.stdout.columns || 80 : undefined;
+      return columnsOf(sys);
     },
     get isInteractive() {
       return sys.isTerminal(0);
     },
-    commands: async () => (await import("./commands.ts")).loadCommands(),
   };
 }
 

@@ -110,9 +110,10 @@ export function mondayOf(dayText: string): string {
 
 export const monthOf = (dayText: string): string => dayText.slice(0, 7);
 
-/** `2026-11-20`, `20261120`, `today`, `yesterday`, or days back as `7d`; throws for anything else. */
+/** `2026-11-20`, `20261120`, `today`, `yesterday`, days or weeks back as `7d` and `1w`; throws for anything else. */
 export function parseDay(flag: string, text: string, today: string): string {
-  const back = text === "today" ? 0 : text === "yesterday" ? 1 : /^\d{1,4}d$/.test(text) ? Number.parseInt(text, 10) : undefined;
+  const [, count, unit] = /^(\d{1,4})([dw])$/.exec(text) ?? [];
+  const back = text === "today" ? 0 : text === "yesterday" ? 1 : count === undefined ? undefined : Number(count) * (unit === "w" ? 7 : 1);
   if (back !== undefined) return new Date(Date.parse(today) - back * day).toISOString().slice(0, 10);
   const match = /^(\d{4})-?(\d{2})-?(\d{2})$/.exec(text);
   const dayText = match === null ? "" : `${match[1]}-${match[2]}-${match[3]}`;

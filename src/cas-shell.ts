@@ -1,4 +1,4 @@
-import { exitCode, unknownWord } from "./errors.ts";
+import { unknownWord } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 
 /** How one kind of shell is told to do something; whatever a folder's name holds, it stays text. */
@@ -12,8 +12,8 @@ export interface Dialect {
 }
 
 /** Between single quotes every character but the quote itself is text, for zsh's `rc_quotes` too. */
-export const quoteFish = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
-export const quotePwsh = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+const quoteFish = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+const quotePwsh = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 /**
  * One line of ASCII: `Invoke-Expression (csm …)` gets a list where there are more lines, PowerShell takes curly quotes for
@@ -64,6 +64,6 @@ const dialects: Readonly<Record<string, Dialect>> = Object.assign(Object.create(
 
 export function findDialect(shell: string): Dialect {
   const dialect = dialects[shell.toLowerCase()];
-  if (dialect === undefined) throw unknownWord("unknown shell", shell, Object.keys(dialects), { exitCode: exitCode.failure });
+  if (dialect === undefined) throw unknownWord("unknown shell", shell, Object.keys(dialects));
   return dialect;
 }

@@ -1,5 +1,5 @@
 import { type Dialect, findDialect } from "./cas-shell.ts";
-import { UserError } from "./errors.ts";
+import { UserError, usageError } from "./errors.ts";
 import { createOutput } from "./output.ts";
 import { printableLine } from "./printable.ts";
 import {
@@ -38,7 +38,7 @@ export function parseCas(args: readonly string[]): CasWords {
     else if (word.startsWith("--shell=")) parsed.shell = word.slice("--shell=".length);
     else if (word === "--shell") {
       const shell = args[++index];
-      if (shell === undefined) throw new UserError("csm cas: --shell needs a value", "for example --shell zsh");
+      if (shell === undefined) throw usageError("csm cas: --shell needs a value", "for example --shell zsh");
       parsed.shell = shell;
     } else return { ...parsed, words: args.slice(word === "--" ? index + 1 : index) };
   }
@@ -55,12 +55,12 @@ export async function runCas(sys: Sys, args: readonly string[], out: (text: stri
     return words;
   }
   if (!isEval) return printStatus(sys, words, out);
-  if (shell === undefined) throw new UserError("csm cas: --eval needs --shell", "for example --shell zsh");
+  if (shell === undefined) throw usageError("csm cas: --eval needs --shell", `for example --shell ${await readShell(sys)}`);
   const dialect = findDialect(shell);
   // A broken registry is not the shell's: it says so itself and there is nothing to evaluate.
   const registry = readRegistry(sys);
   try {
-    out(await evaluable(sys, registry, dialect, words));
+    out(await evaluable(sys, registry, { ...dialect, load: loadLine(shell) }, words));
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     // eval loses the exit code, so the failure itself is what is evaluated.
@@ -85,22 +85,45 @@ function defaultDir(sys: Sys, name: string): string | undefined {
   }
 }
 
-function printStatus(sys: Sys, words: string[], out: (text: string) => void): undefined {
+/** How each shell loads the function cas. */
+const loadLines: Readonly<Record<string, string>> = {
+  zsh: 'eval "$(csm shell-init zsh)"',
+  bash: 'eval "$(csm shell-init bash)"',
+  fish: "csm shell-init fish | source",
+  pwsh: "Invoke-Expression (csm shell-init pwsh | Out-String)",
+  powershell: "Invoke-Expression (csm shell-init powershell | Out-String)",
+};
+const shellNames = Object.keys(loadLines);
+const loadLine = (shell: string): string => loadLines[shell.toLowerCase()] ?? loadLine("bash");
+
+/** The shell that somebody types in: the nearest one above this process, else the one of their login. */
+async function readShell(sys: Sys): Promise<string> {
+  const { ancestors, readProcessTable } = await import("./process-table.ts");
+  const table = await readProcessTable(sys);
+  const nameOf = (program: string) => shellNames.find((shell) => shell === program.replace(/^-|\.exe$/gi, "").toLowerCase());
+  for (const pid of ancestors(table, sys.pid)) {
+    const found = nameOf(table.get(pid)?.program ?? "");
+    if (found !== undefined) return found;
+  }
+  return nameOf((sys.env.SHELL ?? "").split(/[/\\]/).at(-1) ?? "") ?? "bash";
+}
+
+async function printStatus(sys: Sys, words: string[], out: (text: string) => void): Promise<undefined> {
   const [word = "status", option] = words;
   if (word !== "status") {
     const name = word === "-g" || word === "--global" ? "-g NAME" : word;
     throw new UserError(
       `csm cas: ${JSON.stringify(name)} changes the shell, which only the shell itself can do`,
-      'load the function cas first: eval "$(csm shell-init zsh)"',
+      `load the function cas first: ${loadLine(await readShell(sys))}`,
     );
   }
   const registry = readRegistry(sys);
   if (option === "--print-current") out(shellProfile(sys, registry)?.name ?? "unknown");
-  else if (option !== undefined) throw new UserError(`csm cas: unexpected word ${JSON.stringify(option)}`, "cas status [--print-current]");
+  else if (option !== undefined) throw usageError(`csm cas: unexpected word ${JSON.stringify(option)}`, "cas status [--print-current]");
   else out(renderProfiles(sys, registry).join("\n"));
 }
 
-async function evaluable(sys: Sys, registry: Registry, dialect: Dialect, words: string[]): Promise<string> {
+async function evaluable(sys: Sys, registry: Registry, dialect: Dialect & { load: string }, words: string[]): Promise<string> {
   const [word = "status", name] = words;
   switch (word) {
     case "status":
@@ -108,9 +131,7 @@ async function evaluable(sys: Sys, registry: Registry, dialect: Dialect, words: 
         name === "--print-current" ? (shellProfile(sys, registry)?.name ?? "unknown") : renderProfiles(sys, registry).join("\n"),
       );
     case "-":
-      throw new UserError(
-        'the previous profile is known to the function of csm shell-init only; load it with: eval "$(csm shell-init zsh)"',
-      );
+      throw new UserError(`the previous profile is known to the function of csm shell-init only; load it with: ${dialect.load}`);
     case "-g":
     case "--global":
       if (name === undefined || name === "") throw new UserError(`${word} needs a profile`);
@@ -144,7 +165,7 @@ async function chooseForAll(sys: Sys, registry: Registry, dialect: Dialect, name
 function resync(sys: Sys, registry: Registry, dialect: Dialect): string {
   const { defaultName: name } = registry;
   if (name === undefined) {
-    createOutput(sys).tell("shell → no profile (there is no default)");
+    createOutput(sys).tell("shell → ~/.claude (claude's own folder; there is no default profile)");
     return `${dialect.unset("CLAUDE_CONFIG_DIR")}; ${dialect.unset(profileVariable)}`;
   }
   const profile = findProfile(registry, name) ?? knownOrConventional(sys, name);

@@ -1,6 +1,6 @@
-import { command } from "./cmd-record.ts";
-import { exitCode, UserError, unknownWord } from "./errors.ts";
-import { fit, table } from "./format.ts";
+import { command, section } from "./cmd-record.ts";
+import { unknownWord, usageError } from "./errors.ts";
+import { table } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import { type Row, readAt, readVariables, settings, variables } from "./settings.ts";
 
@@ -14,15 +14,20 @@ export const configCommand = command({
     verb: {
       type: "positional",
       required: false,
+      values: verbs,
       description: `${verbs.join(", ")} (default: show); get tells what holds, with what the environment says`,
     },
-    key: { type: "positional", required: false, description: "what to get, set or unset; csm config keys lists them" },
+    key: {
+      type: "positional",
+      required: false,
+      suggestions: keys.filter((key) => !key.includes("<")),
+      description: "what to get, set or unset; csm config keys lists them",
+    },
   },
   rest: {
     kind: "prompt",
     hint: "[VALUE…]",
     about: "of set; the words of launch-command are kept as they are",
-    words: [...verbs, ...keys.filter((key) => !key.includes("<"))],
   },
   examples: [
     ["csm config set launch-command npx happy", "start claude through a wrapper"],
@@ -45,8 +50,7 @@ export const configCommand = command({
       }
       case "set": {
         const found = findSetting(required(key, verb));
-        if (rest.length === 0)
-          throw new UserError(`csm config set: ${found.key} needs a value`, `csm config unset ${found.key} removes it`);
+        if (rest.length === 0) throw usageError(`csm config set: ${found.key} needs a value`, `csm config unset ${found.key} removes it`);
         const value = parseSetting(found, rest);
         await config.update((before) => withValue(before, found.path, value));
         return;
@@ -63,32 +67,32 @@ export const configCommand = command({
         }
         return;
       }
-      default:
-        throw unknownWord("csm config: unknown verb", verb, verbs, { exitCode: exitCode.failure });
     }
   },
 });
 
 function required(key: string | undefined, verb: string): string {
   if (key !== undefined) return key;
-  throw new UserError(`csm config ${verb}: KEY is missing`, `the keys are ${keys.join(", ")}`);
+  throw usageError(`csm config ${verb}: KEY is missing`, "csm config keys lists them");
 }
 
-/** On a terminal no default takes the room of what the keys mean. */
-const defaultWidth = 12;
-
+/** A table for programs; on a terminal what a key means has lines of its own where it needs them. */
 function renderKeys(columns: number | undefined): string[] {
-  const titles = [{ title: "KEY" }, { title: "DEFAULT", minWidth: 7 }, { title: "MEANING", minWidth: 20 }];
-  const cut = (text: string) => (columns === undefined || text.length <= defaultWidth ? text : fit(text, defaultWidth));
+  const titles = [{ title: "KEY" }, { title: "DEFAULT" }, { title: "MEANING" }];
   const rows = Object.entries<Row>({ ...settings, ...variables }).map(([key, row]) => {
     const { unit = "" } = row.check.kind === "number" ? row.check : {};
     const names = (row.variables ?? []).map((variable) => variable.name);
     if (Object.hasOwn(settings, key))
-      return [key, cut(`${renderValue(row.default)} ${row.default === undefined ? "" : unit}`.trim()), meaningOf(row)];
+      return [key, `${renderValue(row.default)} ${row.default === undefined ? "" : unit}`.trim(), meaningOf(row)];
     // What only the environment says goes by the name that it has there, and by its unit.
     return [names.join(", "), typeof row.default === "number" ? `${row.default / 1000} s` : renderValue(row.default), row.about];
   });
-  return table(titles, rows, columns);
+  if (columns === undefined) return table(titles, rows);
+  const lines = rows.map(([key = "", initial = "", meaning = ""]): [string, string] => {
+    const held = initial === "" ? "" : `(default: ${initial})`;
+    return [key, [meaning, held].filter((text) => text !== "").join(" ")];
+  });
+  return [section("Settings, and what only the environment says", lines, columns).trim()];
 }
 
 const meaningOf = ({ about, variables = [] }: Row): string => {

@@ -2,9 +2,9 @@ import { createCalendar, parseDay } from "./calendar.ts";
 import { createPriceTable, pricesAt, pricesSource } from "./claude-prices.ts";
 import { type App, command } from "./cmd-record.ts";
 import { readUsage } from "./cost.ts";
-import { createReport, type Grouping, groupings, type Report, type ReportOptions } from "./cost-report.ts";
+import { createReport, groupings, type Report, type ReportOptions } from "./cost-report.ts";
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
-import { unknownWord, usageError } from "./errors.ts";
+import { usageError } from "./errors.ts";
 import { homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
@@ -14,8 +14,13 @@ export const costCommand = command({
   name: "csm cost",
   summary: "Tell what all profiles used and what it costs at list prices, by day, session, project, model or block.",
   args: {
-    report: { type: "positional", required: false, description: `${groupings.join(", ")} (default: daily)` },
-    since: { type: "string", valueHint: "DAY", description: "first day: 2026-11-20, yesterday, or 7d for seven days back" },
+    report: { type: "positional", required: false, values: groupings, description: `${groupings.join(", ")} (default: daily)` },
+    since: {
+      type: "string",
+      valueHint: "DAY",
+      suggestions: ["today", "yesterday", "24h", "7d", "1w"],
+      description: "first day: 2026-11-20, yesterday, 24h, 7d or 1w back",
+    },
     until: { type: "string", valueHint: "DAY", description: "last day, included" },
     profile: { type: "string", valueHint: "NAME", description: "only what this profile used" },
     timezone: { type: "string", valueHint: "ZONE", description: "where days begin, as Europe/Berlin or UTC (default: here)" },
@@ -63,17 +68,15 @@ function readOptions(args: CostArgs, { sys }: App): ReportOptions {
     const text = args[flag];
     return text === undefined ? {} : { [flag]: parseDay(`--${flag}`, text, calendar.dayOf(now)) };
   };
-  const options: ReportOptions = { grouping: readGrouping(args.report ?? "daily"), calendar, now, ...day("since"), ...day("until") };
+  const grouping = groupings.find((known) => known === args.report) ?? "daily";
+  const hours = /^(\d{1,5})h$/.exec(args.since ?? "")?.[1];
+  const sinceAt = hours === undefined ? undefined : now - Number(hours) * 3_600_000;
+  const since = sinceAt === undefined ? day("since") : { sinceAt, since: calendar.dayOf(sinceAt) };
+  const options: ReportOptions = { grouping, calendar, now, ...since, ...day("until") };
   if (args.profile !== undefined) options.profile = args.profile;
   if (options.since !== undefined && options.until !== undefined && options.since > options.until)
     throw usageError(`csm cost: --since ${options.since} is later than --until ${options.until}`);
   return options;
-}
-
-function readGrouping(word: string): Grouping {
-  const grouping = groupings.find((known) => known === word);
-  if (grouping !== undefined) return grouping;
-  throw unknownWord("csm cost: unknown report", word, groupings, { otherwise: `known: ${groupings.join(", ")}` });
 }
 
 const patienceMs = 1000;

@@ -10,7 +10,7 @@ export const psCommand = command({
   args: { json: { type: "boolean", description: "print JSON" } },
   examples: [
     ["csd ps", ""],
-    ["csd ps --json | jq -r '.sessions[] | select(.state.status == \"blocked\") | .name'", "who waits at a gate"],
+    ["csd ps --json | jq '.sessions[] | select(.state.status == \"blocked\").name'", "who waits at a gate"],
   ],
   async run({ args, app }) {
     const { sessions, broken } = await readAll(createDriver(app.sys));

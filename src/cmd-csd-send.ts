@@ -21,9 +21,9 @@ export const sendCommand = command({
   ],
   async run({ args, rest, app }) {
     if (rest.length === 0) throw usageError("csd send: PROMPT is missing", "usage: csd send SESSION PROMPT…");
+    const retries = wholeNumber("--retries", args.retries);
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    const retries = wholeNumber("--retries", args.retries);
     const prompt = rest.length === 1 && rest[0] === "-" ? await app.sys.readInput() : rest.join(" ");
     const sent = await verbs.send.run(driver, target, {
       prompt,

@@ -26,9 +26,9 @@ export const tailCommand = command({
   ],
   async run({ args, app }) {
     const { sys } = app;
+    const count = wholeNumber("--lines", args.lines);
     const driver = createDriver(sys);
     const target = findTracked(driver, args.session);
-    const count = wholeNumber("--lines", args.lines);
     await settleTranscript(driver, target);
     const path = findTranscript(sys, target, await readOwnSession(driver, target));
     if (path === undefined) throw new UserError(`session "${args.session}" has no transcript yet`, "it is written with the first prompt");

@@ -16,7 +16,7 @@ export const waitCommand = command({
     until: {
       type: "string",
       valueHint: "STATE[,STATE]",
-      description: `of ${statuses.join(", ")} (default: ${restStatuses.join(",")})`,
+      description: `of ${statuses.join(", ")} (default: ${restStatuses.join(", ")})`,
     },
     timeout: {
       type: "string",
@@ -57,7 +57,7 @@ export const eventsCommand = command({
   name: "csd events",
   summary: "Print every change of state as one line of JSON: a snapshot first, then old, new, source, age and what a gate asks.",
   args: {},
-  rest: { kind: "prompt", hint: "[SESSION…]", about: "only these (default: all, also those that are started later)" },
+  rest: { kind: "prompt", hint: "[SESSION…]", complete: "sessions", about: "only these (default: all, also those that are started later)" },
   examples: [
     ["csd events | jq -c 'select(.new == \"blocked\") | [.session, .state.tool]'", "who waits at a gate, as it happens"],
     ["csd events fix", ""],

@@ -1,4 +1,5 @@
 import { createActions } from "./actions.ts";
+import { wordsOf } from "./cmd-log.ts";
 import { type App, command } from "./cmd-record.ts";
 import { readTheme } from "./cmd-top.ts";
 import { createRecorder, type DashboardOptions, runDashboard } from "./dashboard.ts";
@@ -6,21 +7,24 @@ import { createDashboardState } from "./dashboard-state.ts";
 import { createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";
 import { createSimulation, simulateFleet } from "./demo-fleet.ts";
-import { UserError } from "./errors.ts";
+import { UserError, usageError } from "./errors.ts";
+import { duration, quotePosix } from "./format.ts";
+import { openJournal } from "./journal.ts";
 import { findClaude } from "./launch.ts";
-import { createMonitor, listSessions } from "./monitor.ts";
-import { createSandbox, type Sandbox } from "./sandbox.ts";
+import { createMonitor, listSessions, type Monitor } from "./monitor.ts";
+import { addAccounts, createSandbox, type Sandbox, sandboxAccounts, spareDir } from "./sandbox.ts";
 import { renderSessions, type TableOptions } from "./session.ts";
-import { ask, bash, hold, type Step, say } from "./stub-script.ts";
+import { ask, bash, hold, limit, limitHeaders, type Step, say } from "./stub-script.ts";
 import { until } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
+import { readUsage, type UsageReport, windowNow } from "./usage.ts";
 
 export const demoCommand = command({
   name: "csm demo",
   summary: "Show the dashboard on real Claude Code sessions in a sandbox: no login, no network, nothing of yours is touched.",
   args: {
     simulated: { type: "boolean", description: "a scripted fleet instead: needs neither claude nor tmux, and is the same each time" },
-    theme: { type: "string", valueHint: "NAME", description: `${themeNames.join(", ")}` },
+    theme: { type: "string", valueHint: "NAME", values: themeNames, description: `${themeNames.join(", ")}` },
     record: { type: "string", valueHint: "FILE", description: "also write what is shown as an asciicast" },
   },
   examples: [
@@ -32,11 +36,14 @@ export const demoCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const isLive = app.columns !== undefined && app.isInteractive;
+    if (args.record !== undefined && !isLive)
+      throw usageError("csm demo: --record needs a terminal", "what is shown there is what it records");
     const record = args.record === undefined ? {} : { record: createRecorder(sys, args.record) };
     if (args.simulated === true) return isLive ? playSimulation(app, theme, record) : printSimulation(app);
     const claudePath = await findPrograms(sys);
     if (isLive) app.out("Making a sandbox: real Claude Code, a loopback model, a throw-away HOME …");
-    const box = await createSandbox({ claudePath, path: sys.env.PATH });
+    // Limits are only seen with a subscription.
+    const box = await createSandbox({ claudePath, path: sys.env.PATH, ...(isLive ? { login: "subscription" } : {}) });
     const stopListening = sys.onInterrupt(() => box.close());
     try {
       await (isLive ? playLive(app, box, theme, record) : playRound(app, box));
@@ -67,6 +74,7 @@ async function findPrograms(sys: App["sys"]): Promise<string> {
 interface Part {
   name: string;
   prompt: string;
+  account?: (typeof sandboxAccounts)[number];
 }
 
 const parts: Part[] = [
@@ -75,31 +83,35 @@ const parts: Part[] = [
   { name: "greeter", prompt: "Say hello" },
 ];
 /** Only where somebody watches. */
-const liveParts: Part[] = [...parts, { name: "asker", prompt: "Choose a colour for the theme" }];
+const liveParts: Part[] = [...parts, { name: "asker", prompt: "Choose a colour for the theme", account: "spare" }];
 
 /** One csd command in the sandbox, through this very executable. */
-async function runCsd(app: App, box: Sandbox, args: string[]): Promise<Record<string, unknown>> {
-  const result = await box.run([app.sys.execPath, "csd", ...args]);
+async function runCsd(app: App, box: Sandbox, args: string[], env: Record<string, string> = {}): Promise<Record<string, unknown>> {
+  const result = await box.run([app.sys.execPath, "csd", ...args], { env: { ...box.env, ...env } });
   if (result.code !== 0) throw new UserError(`csd ${args[0] ?? ""} failed: ${result.stderr.trim()}`);
   return result.stdout.startsWith("{") ? (JSON.parse(result.stdout) as Record<string, unknown>) : {};
 }
 
-async function spawnPart(app: App, box: Sandbox, { name }: Part): Promise<void> {
-  const spawned = await runCsd(app, box, ["spawn", "--name", name, "--cwd", box.folder(name), "--permission-mode", "manual"]);
+async function spawnPart(app: App, box: Sandbox, { name, account }: Part): Promise<void> {
+  const env = account === "spare" ? { CLAUDE_CONFIG_DIR: spareDir(box.configDir) } : {};
+  const spawned = await runCsd(app, box, ["spawn", "--name", name, "--cwd", box.folder(name), "--permission-mode", "manual"], env);
   const scripts: Record<string, Step[]> = {
     writer: [hold("The report begins: clouds came from the west …")],
     builder: [bash("touch marker.txt && ls", "Create the marker file"), say("The marker file is there.")],
     greeter: [say("Hello from the **sandbox**.\n\n- this answer is rendered\n- `m` sends the next message")],
     asker: [
-      ask({
-        question: "Which colour shall the theme have?",
-        header: "Colour",
-        options: [
-          { label: "Blue", description: "calm" },
-          { label: "Green", description: "fresh" },
-        ],
-      }),
-      say("So be it."),
+      {
+        ...ask({
+          question: "Which colour shall the theme have?",
+          header: "Colour",
+          options: [
+            { label: "Blue", description: "calm" },
+            { label: "Green", description: "fresh" },
+          ],
+        }),
+        headers: usageOf(app, 9),
+      },
+      say("So be it.", { headers: usageOf(app, 14) }),
     ],
   };
   box.stub.script(String(spawned.session_id), scripts[name] ?? []);
@@ -177,31 +189,99 @@ async function waitForState(app: App, box: Sandbox, name: string, status: string
 
 type Recording = Pick<DashboardOptions, "record">;
 
+const tries = "Try: a, then y, allows · m writes to it · enter opens it, ctrl-b d returns · ?";
+
 async function playLive(app: App, box: Sandbox, theme: Theme, record: Recording): Promise<void> {
+  addAccounts(box, quotePosix(app.sys.execPath));
+  await startAll(app, box);
   const monitor = createMonitor(box.sys, { hasMeter: true });
-  const work = startAll(app, box);
-  // Told below, once the screen is the user's again.
-  work.catch(() => undefined);
+  const accounts = createAccountLine(box);
   await runDashboard({
     sys: box.sys,
-    feed: monitor,
+    feed: ofSandbox(monitor, box, accounts.refresh),
     actions: createActions(box.sys, monitor),
     theme,
     home: box.home,
     title: "csm demo",
+    banner: () => [tries, ...accounts.lines()],
     ...record,
   });
   app.out("Ending the sessions …");
-  await work;
 }
 
+/** What runs on this machine beside it is nobody's business here. */
+const ofSandbox = (monitor: Monitor, box: Sandbox, refresh: () => Promise<void>): Monitor => ({
+  ...monitor,
+  async read() {
+    const look = await monitor.read();
+    await refresh();
+    return { ...look, hidden: 0, sessions: look.sessions.filter(({ cwd }) => cwd.startsWith(`${box.home}/`)) };
+  },
+});
+
+/** All are there before the list is: an empty one says nothing. */
 async function startAll(app: App, box: Sandbox): Promise<void> {
-  await Promise.all(
-    liveParts.map(async (part) => {
-      await spawnPart(app, box, part);
-      await runCsd(app, box, ["send", part.name, part.prompt]);
-    }),
-  );
+  let ready = 0;
+  const show = () => app.progress(`${ready} of ${liveParts.length + 1} sessions of the real claude are ready …`);
+  show();
+  const start = async (run: () => Promise<unknown>) => {
+    await run();
+    ready++;
+    show();
+  };
+  await Promise.all([
+    ...liveParts.map((part) =>
+      start(async () => {
+        await spawnPart(app, box, part);
+        await runCsd(app, box, ["send", part.name, part.prompt]);
+      }),
+    ),
+    start(() => startNightly(app, box)),
+  ]);
+  await waitForState(app, box, "builder", "blocked");
+  app.progress();
+}
+
+const hour = 3_600_000;
+const usageOf = (app: App, usedPercent: number) => limitHeaders("allowed", "five_hour", app.sys.now() + 4 * hour, usedPercent);
+const nightly = "nightly";
+
+/** One that csm stays behind, as in somebody's terminal: its account is used up at once, and csm goes on under the other. */
+async function startNightly(app: App, box: Sandbox): Promise<void> {
+  const id = app.sys.randomId();
+  const said = "The nightly checks are green. I began under the account main, and went on under spare when main was used up.";
+  box.stub.script(id, [limit("five_hour", app.sys.now() + 4 * hour), say(said, { headers: usageOf(app, 12) })]);
+  const [main] = sandboxAccounts;
+  const words = [app.sys.execPath, "run", "--profile", main, "--session-id", id, "--permission-mode", "manual", "Run the nightly checks"];
+  const size = ["-x", "120", "-y", "40"];
+  await box.run(["tmux", "-u", "new-session", "-d", "-s", nightly, ...size, "-c", box.folder(nightly), words.map(quotePosix).join(" ")]);
+}
+
+/** How often the ledger is read: the dashboard draws many times a second. */
+const usageEveryMs = 2000;
+
+/** What both accounts have used, and what csm did about a limit. */
+function createAccountLine(box: Sandbox) {
+  let lines: string[] = [];
+  let readAt = Number.NEGATIVE_INFINITY;
+  return {
+    lines: () => lines,
+    async refresh() {
+      if (box.sys.now() - readAt < usageEveryMs) return;
+      readAt = box.sys.now();
+      const report = await readUsage(box.sys, { fetches: false });
+      const happened = openJournal(box.sys).read().at(-1);
+      const accounts = report.profiles.filter(({ isRegistered }) => isRegistered).map((profile) => accountText(profile, report.now));
+      lines = [`Accounts: ${accounts.join(" · ")}`, ...(happened === undefined ? [] : [`${nightly}: ${wordsOf(happened, report.now)}`])];
+    },
+  };
+}
+
+function accountText(profile: UsageReport["profiles"][number], now: number): string {
+  const window = windowNow(profile, "five_hour", now);
+  if (window === undefined) return `${profile.name} —`;
+  const reset = window.resetsAt === undefined ? "" : `, resets in ${duration(window.resetsAt - now)}`;
+  return `${profile.name} 5h ${Math.round(window.usedPercent)}%${reset}`;
 }
 
 // --- simulated ---------------------------------------------------------------------------------------------------
@@ -210,7 +290,8 @@ const simulatedHome = "/home/dev";
 
 async function playSimulation({ sys }: App, theme: Theme, record: Recording): Promise<void> {
   const simulation = createSimulation(sys);
-  await runDashboard({ sys, feed: simulation.feed, actions: simulation.actions, theme, home: simulatedHome, title: "csm demo", ...record });
+  const look = { theme, home: simulatedHome, title: "csm demo", banner: () => [tries] };
+  await runDashboard({ sys, feed: simulation.feed, actions: simulation.actions, ...look, ...record });
 }
 
 /** The same text each time: the clock stands still. */

@@ -1,7 +1,7 @@
 import { renderLocalTime } from "./calendar.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
-import { duration } from "./format.ts";
+import { duration, wrap } from "./format.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { printableLine } from "./printable.ts";
 
@@ -12,7 +12,7 @@ export const logCommand = command({
   summary: "What csm did about usage limits: which conversation moved where, what waits, what failed, and why.",
   args: {
     lines: { type: "string", alias: "n", valueHint: "N", description: `how many entries, the newest last (${defaultLines})` },
-    session: { type: "string", valueHint: "ID", description: "only this conversation; the beginning of its id will do" },
+    session: { type: "string", valueHint: "ID", kind: "anywhere", description: "only this conversation; the beginning of its id will do" },
     json: { type: "boolean", description: "print JSON" },
   },
   examples: [
@@ -28,18 +28,27 @@ export const logCommand = command({
       .filter(({ session }) => session.startsWith(args.session ?? ""))
       .slice(-count);
     if (args.json === true) return app.json({ entries });
-    if (entries.length === 0) return app.out("no usage limit has been met yet");
+    if (entries.length === 0)
+      return app.out(
+        args.session === undefined
+          ? "no usage limit has been met yet"
+          : `no usage limit of session ${printableLine(args.session)} is known`,
+      );
     const now = app.sys.now();
-    app.out(entries.map((entry) => renderEntry(entry, now, (at) => renderLocalTime(at / 1000, undefined))).join("\n"));
+    app.out(entries.flatMap((entry) => renderEntry(entry, now, app.columns)).join("\n"));
   },
 });
 
-/** One line for a person: when, which conversation, what happened and why. */
-function renderEntry(entry: JournalEntry, now: number, time: (at: number) => string): string {
-  return printableLine(`${time(entry.at)}  ${entry.session.slice(0, 8)}  ${wordsOf(entry, now)}`);
+/** When, which conversation, what happened and why: one line, and more of them where the terminal is narrow. */
+function renderEntry(entry: JournalEntry, now: number, columns = Number.POSITIVE_INFINITY): string[] {
+  const head = `${renderLocalTime(entry.at / 1000, undefined)}  ${printableLine(entry.session.slice(0, 8))}  `;
+  const words = printableLine(wordsOf(entry, now));
+  const room = Math.max(20, columns - head.length);
+  return (words.length <= room ? [words] : wrap(words, room)).map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
 }
 
-function wordsOf(entry: JournalEntry, now: number): string {
+/** What happened and why. */
+export function wordsOf(entry: JournalEntry, now: number): string {
   const { from = "?", to = "?", reason } = entry;
   const word: string = entry.event;
   const why = reason === undefined ? "" : ` (${reason})`;

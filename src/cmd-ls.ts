@@ -15,7 +15,7 @@ export const lsCommand = command({
   },
   examples: [
     ["csm ls", ""],
-    ["csm ls --json | jq -r '.sessions[] | select(.state.status == \"blocked\") | .name'", "who waits for you"],
+    ["csm ls --json | jq '.sessions[] | select(.state.status == \"blocked\").name'", "who waits for you"],
   ],
   async run({ args, app }) {
     const isAll = args.all === true;

@@ -1,9 +1,9 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
-import { isoTime } from "./format.ts";
+import { isoTime, wrap } from "./format.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
-import type { Ranking } from "./scorer.ts";
+import { policies, type Ranking } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
 import { type RankOptions, rankAccounts, readUsage, type UsageReport } from "./usage.ts";
 
@@ -11,11 +11,12 @@ export const pickAccountCommand = command({
   name: "csm pick-account",
   summary: "Print the profile that should work next. Nothing when the current one should stay, or when none has room.",
   args: {
-    current: { type: "positional", required: false, description: "the profile to get away from" },
+    current: { type: "positional", required: false, kind: "profiles", description: "the profile to get away from" },
     "include-current": { type: "boolean", description: "staying is a choice too" },
     policy: {
       type: "string",
       valueHint: "POLICY",
+      values: policies,
       description: "drain (the fullest that has room), consume-first (soonest reset) or spread (least used)",
     },
     model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },
@@ -42,7 +43,7 @@ export const pickAccountCommand = command({
     const winner = ranking.winner === current ? undefined : ranking.winner;
     if (args.json === true) app.json(rankingJson(ranking, policy));
     else if (winner !== undefined) app.out(winner);
-    if (args.explain === true) for (const line of explain(ranking, policy)) app.tell(line);
+    if (args.explain === true) for (const line of explain(ranking, policy, app.columns)) app.tell(line);
     if (ranking.outcome === "all-saturated") app.tell("csm pick-account: all accounts saturated");
     if (ranking.outcome !== "no-data") return;
     app.tell(`csm pick-account: ${report.failure === undefined ? ranking.why : `usage fetch failed: ${report.failure}`}`);
@@ -60,14 +61,17 @@ async function rank(app: App, registry: Registry, options: RankOptions): Promise
   return { report: failure === undefined ? asked : { ...asked, failure }, ranking: rankAccounts(app.sys, asked, options) };
 }
 
-function explain({ winner, why, rows }: Ranking, policy: string): string[] {
+function explain({ winner, why, rows }: Ranking, policy: string, columns = Number.POSITIVE_INFINITY): string[] {
   const width = Math.max(...rows.map(({ name }) => name.length));
   const head = winner === undefined ? `nobody: ${why}` : `${winner}: ${why} (policy ${policy})`;
   return [
     head,
-    ...rows.map(
-      ({ name, state, reasons }) => `  ${name === winner ? "★" : " "} ${name.padEnd(width)}  ${state.padEnd(9)}  ${reasons.join("; ")}`,
-    ),
+    ...rows.flatMap(({ name, state, reasons }) => {
+      const head = `  ${name === winner ? "★" : " "} ${name.padEnd(width)}  ${state.padEnd(9)}  `;
+      const text = reasons.join("; ");
+      const lines = head.length + text.length <= columns ? [text] : wrap(text, Math.max(20, columns - head.length));
+      return lines.map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
+    }),
   ];
 }
 

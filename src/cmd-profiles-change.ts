@@ -11,7 +11,7 @@ const newName = { type: "positional", required: true, description: "its name: le
 export const profilesAddCommand = command({
   name: "csm profiles add",
   summary: "Add a profile and make its folder.",
-  args: { name: newName, dir: { type: "positional", required: false, description: "its folder; ~/.claude.NAME unless told" } },
+  args: { name: newName, dir: { type: "positional", required: false, description: "its folder (default: ~/.claude.NAME)" } },
   examples: [
     ["csm profiles add work", "in ~/.claude.work"],
     ["csm profiles login work", "then sign in there"],
@@ -25,14 +25,14 @@ export const profilesSetCommand = command({
   summary: "Add a profile, or give one another folder; nothing is moved.",
   args: { profile, dir: { type: "positional", required: true, description: "its folder" } },
   examples: [["csm profiles set work ~/accounts/work", ""]],
-  run: async ({ args, app }) => tell(app, await setProfile(app.sys, args.profile, args.dir)),
+  run: async ({ args, app }) => tell(app, ...(await setProfile(app.sys, args.profile, args.dir))),
 });
 
 const remove = {
   summary: "Forget a profile; its folder stays on disk.",
   args: { profile, force: { type: "boolean", description: "even the default one" } },
   run: async ({ args, app }: { args: { profile: string; force?: boolean | undefined }; app: App }) =>
-    tell(app, await removeProfile(app.sys, args.profile, args.force === true)),
+    tell(app, ...(await removeProfile(app.sys, args.profile, args.force === true))),
 } as const;
 
 export const profilesRmCommand = command({ ...remove, name: "csm profiles rm", examples: [["csm profiles rm work", ""]] });
@@ -43,7 +43,7 @@ export const profilesRenameCommand = command({
   summary: "Give a profile another name; the folder and the default stay.",
   args: { profile, name: newName },
   examples: [["csm profiles rename work office", ""]],
-  run: async ({ args, app }) => tell(app, await renameProfile(app.sys, args.profile, args.name)),
+  run: async ({ args, app }) => tell(app, ...(await renameProfile(app.sys, args.profile, args.name))),
 });
 
 export const profilesUseCommand = command({
@@ -62,9 +62,9 @@ export const profilesDirCommand = command({
   run: ({ args, app }) => {
     const registry = readRegistry(app.sys);
     const name = args.profile ?? registry.defaultName;
-    if (name === undefined)
+    if (name === undefined && registry.profiles.length === 0)
       throw new UserError(`there is no profile; claude uses ${plainDir(app.sys)}`, "add one with: csm profiles add <name>");
-    app.exact(profilePath(app.sys, requireProfile(registry, name)));
+    app.exact(name === undefined ? plainDir(app.sys) : profilePath(app.sys, requireProfile(registry, name)));
   },
 });
 

@@ -3,7 +3,7 @@ import { exitCode, SilentExit, UserError } from "./errors.ts";
 import { printableLine } from "./printable.ts";
 import { currentProfile, isPlainDir, type Profile, profilePath, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { checkDefault, type Diagnosis, diagnose, type Problem, repair } from "./profiles-doctor.ts";
-import { planShare, plugins, renderPlan, share } from "./profiles-share.ts";
+import { planShare, plugins, renderPlan, share, ssotText } from "./profiles-share.ts";
 
 const noProfiles = "csm: there is no profile; add one with: csm profiles add <name>";
 
@@ -35,6 +35,7 @@ export const profilesBootstrapCommand = command({
         app.tell(printableLine(`bootstrap [${profile.name}] FAILED: ${messageOf(error)}`));
       }
     }
+    app.tell(ssotText);
     if (failures > 0) throw new SilentExit(exitCode.failure);
   },
 });
@@ -91,6 +92,7 @@ export const profilesDoctorCommand = command({
     const isHealthy = wrongDefault === undefined && results.every(({ problems }) => problems.length === 0);
     if (args.json === true) app.json(resultsJson(app, results, wrongDefault, isHealthy));
     else app.out(renderText(app, results, wrongDefault, isHealthy).join("\n"));
+    if (args.json !== true && results.some(({ fixed }) => fixed.some((text) => text.includes("SSOT")))) app.tell(ssotText);
     if (!isHealthy) throw new SilentExit(exitCode.failure);
   },
 });

@@ -1,8 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
 import { UserError } from "./errors.ts";
 import { printable, printableLine } from "./printable.ts";
-import { profileEnv, type Registry, readRegistry, shellProfile } from "./profiles.ts";
-import { applyChange, type Change, conventionalDir, makeDir, openRegistry, renderChanges, writeFloor } from "./profiles-change.ts";
+import { type Registry, readRegistry, shellProfile } from "./profiles.ts";
+import { applyChange, type Change, conventionalDir, makeDir, openRegistry, renderChanges, tellNewDefault } from "./profiles-change.ts";
 import { type Choice, promptConfirm, promptSelect, promptText, showEnd, showNote, showProblem, showStart } from "./prompts.ts";
 
 export const profilesEditCommand = command({
@@ -20,17 +20,10 @@ export const profilesEditCommand = command({
     await openRegistry(app.sys).replace(before, after);
     for (const { dir } of after.profiles.filter((profile) => !before.profiles.some((old) => old.dir === profile.dir)))
       makeDir(app.sys, dir);
-    const failure = after.defaultName === before.defaultName ? undefined : await tellOthers(app, after);
-    if (failure !== undefined) showProblem(printableLine(failure));
     showEnd("saved");
+    for (const line of await tellNewDefault(app.sys, before, after)) app.tell(printableLine(line));
   },
 });
-
-/** Programs that no shell starts. */
-function tellOthers(app: App, { profiles, defaultName }: Registry): Promise<string | undefined> {
-  const profile = profiles.find(({ name }) => name === defaultName);
-  return writeFloor(app.sys, profile === undefined ? undefined : profileEnv(app.sys, profile).CLAUDE_CONFIG_DIR);
-}
 
 type Choose = { kind: "profile"; name: string } | { kind: "add" } | { kind: "save" } | { kind: "quit" };
 
@@ -56,7 +49,7 @@ async function editDraft(app: App, before: Registry): Promise<Registry | undefin
 }
 
 const head = ({ profiles, defaultName }: Registry): string =>
-  `${profiles.length} profile${profiles.length === 1 ? "" : "s"}, default: ${printableLine(defaultName ?? "(none)")}`;
+  `${profiles.length} profile${profiles.length === 1 ? "" : "s"}, default: ${printableLine(defaultName ?? "~/.claude")}`;
 
 function menu(app: App, draft: Registry, hasChanges: boolean): Choice<Choose>[] {
   const current = shellProfile(app.sys, draft)?.name;

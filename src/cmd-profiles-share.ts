@@ -1,8 +1,18 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { printableLine } from "./printable.ts";
-import { isPlainDir, type Profile, profilePath, readRegistry, requireProfile } from "./profiles.ts";
-import { planShare, planUnshare, renderPlan, renderUnshare, type ShareItem, share, shareItems, unshare } from "./profiles-share.ts";
+import { type Profile, plainDir, profileOfDir, profilePath, readRegistry, requireProfile } from "./profiles.ts";
+import {
+  planShare,
+  planUnshare,
+  renderPlan,
+  renderUnshare,
+  type ShareItem,
+  share,
+  shareItems,
+  ssotText,
+  unshare,
+} from "./profiles-share.ts";
 
 interface Outcome {
   profile: string;
@@ -27,7 +37,7 @@ export const profilesShareCommand = command({
   examples: [
     ["csm profiles share projects --dry-run", ""],
     ["csm profiles share --profile work --profile home skills agents", "only these two profiles"],
-    ["csm profiles share --undo settings", ""],
+    ["csm profiles share --undo projects", "each conversation goes back to the profile that it came from"],
   ],
   async run({ args, repeated, rest, app }) {
     const [isUndo, isDry] = [args.undo === true, args["dry-run"] === true];
@@ -54,16 +64,14 @@ function parseItem(word: string): ShareItem {
   );
 }
 
-/** claude's own folder is only touched when it is named. */
-function pickProfiles(app: App, names: string[] | undefined): Profile[] {
-  const registry = readRegistry(app.sys);
+/** All of them unless told, claude's own folder too where it has a name. */
+function pickProfiles({ sys, tell }: App, names: string[] | undefined): Profile[] {
+  const registry = readRegistry(sys);
   if (names !== undefined) return [...new Set(names)].map((name) => requireProfile(registry, name));
-  const plain = registry.profiles.filter((profile) => isPlainDir(app.sys, profilePath(app.sys, profile)));
-  for (const { name } of plain)
-    app.tell(`csm: left alone: '${name}' is claude's own folder; name it with --profile ${name} to share it too`);
-  const rest = registry.profiles.filter((profile) => !plain.includes(profile));
-  if (rest.length === 0) throw new UserError("there is no profile to share with", "add one with: csm profiles add <name>");
-  return rest;
+  if (registry.profiles.length === 0) throw new UserError("there is no profile to share with", "add one with: csm profiles add <name>");
+  if (sys.isDirectory(plainDir(sys)) && profileOfDir(sys, registry, plainDir(sys)) === undefined)
+    tell("csm: left alone: ~/.claude, which is no profile; csm profiles add main ~/.claude makes it one");
+  return registry.profiles;
 }
 
 interface Wish {
@@ -102,4 +110,5 @@ function report(app: App, outcomes: Outcome[], isDry: boolean, isJson: boolean):
     if (error === undefined) app.out(isDry ? `${line} (dry run)` : line);
     else app.tell(line);
   }
+  if (!isJson && outcomes.some(({ result }) => result.includes("SSOT"))) app.tell(ssotText);
 }

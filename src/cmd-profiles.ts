@@ -13,8 +13,20 @@ const list = {
 /** `csm profiles` alone lists them; its verbs are in `commands`. */
 export const profilesCommand = command({
   name: "csm profiles",
-  summary: "List and change profiles: config dirs of claude, each with its own login.",
-  ...list,
+  summary: `List, add and change profiles: your accounts of claude, each with a login of its own.
+
+claude keeps login, settings and conversations of one account in one folder, ~/.claude unless told. A profile is a name for such
+a folder: with a second one you have a second account beside the first. Nothing is ever deleted, and claude goes on starting in
+~/.claude until you choose another default.`,
+  args: list.args,
+  examples: [
+    ["csm profiles", "which there are, which one this shell is in, which one is the default"],
+    ["csm profiles add work", "a second account, in ~/.claude.work"],
+    ["csm profiles login work", "sign in there"],
+    ["csm --profile work", "start claude under it, this once"],
+    ["csm profiles use work", "start claude under it from now on"],
+    ["csm profiles add main ~/.claude", "give the account that you had a name, so that csm can change between both"],
+  ],
   run: ({ args, app }) => showList(app, args.json === true),
 });
 

@@ -15,7 +15,7 @@ export const reapCommand = command({
     "dry-run": { type: "boolean", description: "list only (as without --yes)" },
     term: { type: "boolean", description: "SIGTERM only" },
     all: { type: "boolean", description: "also of sessions that may have ended in order: you may have left these running on purpose" },
-    session: { type: "string", valueHint: "ID", description: "only of this session; the first characters of its id do" },
+    session: { type: "string", valueHint: "ID", kind: "anywhere", description: "only of this session; the first characters of its id do" },
     json: { type: "boolean", description: "print JSON" },
   },
   examples: [

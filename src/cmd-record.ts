@@ -1,6 +1,7 @@
 import { type ArgDef, type ArgsDef, defineCommand, type ParsedArgs, runCommand } from "citty";
+import type { Kind } from "./completion.ts";
 import { unknownWord, usageError } from "./errors.ts";
-import type { Paint } from "./format.ts";
+import { type Paint, wrap } from "./format.ts";
 import type { Output } from "./output.ts";
 import type { Sys } from "./sys.ts";
 
@@ -13,31 +14,43 @@ export interface App extends Output {
   columns: number | undefined;
   /** Somebody sits at stdin. */
   isInteractive: boolean;
-  /** Every command there is, for completion. */
-  commands(): Promise<LoadedCommand[]>;
 }
 
 /** A row of the table of commands and its record, where it has one; `word` as it is typed, with its verb. */
 export type LoadedCommand = { program: string; word: string; record: AnyCommand | undefined; summary?: string };
 
+/** What citty knows of an argument, and what it may be. */
+export type Argument = ArgDef & {
+  /** There are no others: help lists them, and another one is wrong usage. */
+  values?: readonly string[];
+  /** For completion alone: others are taken too. */
+  suggestions?: readonly string[];
+  /** For completion, asked for at that moment. Profiles, files and folders are told by the name and the hint. */
+  kind?: Kind;
+};
+type Arguments = Record<string, Argument>;
+
 /** A command as data: help, checks and completion come from it. */
-interface CommandRecord<T extends ArgsDef = ArgsDef> {
+interface CommandRecord<T extends Arguments = Arguments> {
   /** As it is typed: `csm ls`, `csd send`. */
   name: string;
+  /** The first line stands in lists; the others in its own help. */
   summary: string;
+  /** Behind `usage:`, a line each, where the arguments do not make it. */
+  usage?: string[];
   args: T;
   /**
    * What follows the named arguments: a prompt takes every word from its first one on, `words` are more of a kind with flags
    * among them, `claude` takes only those after `--`. `words`: what they may be.
    */
-  rest?: { kind: "prompt" | "words" | "after-dashes"; hint: string; about: string; words?: string[] };
+  rest?: { kind: "prompt" | "words" | "after-dashes"; hint: string; about: string; words?: readonly string[]; complete?: Kind };
   /** Flags that may be given more than once; `repeated` holds all their values. */
   repeatable?: string[];
   examples: [command: string, effect: string][];
   run(input: { args: ParsedArgs<T>; repeated: Partial<Record<string, string[]>>; rest: string[]; app: App }): Promise<void> | void;
 }
 
-export const command = <const T extends ArgsDef>(record: CommandRecord<T>): CommandRecord<T> => record;
+export const command = <const T extends Arguments>(record: CommandRecord<T>): CommandRecord<T> => record;
 
 // biome-ignore lint/suspicious/noExplicitAny: a table holds records of different arguments
 export type AnyCommand = CommandRecord<any>;
@@ -45,7 +58,7 @@ export type AnyCommand = CommandRecord<any>;
 /** Checks the words against the record, which citty does not, and runs it. */
 export async function runRecord(record: AnyCommand, argv: readonly string[], app: App): Promise<void> {
   const { known, rest, repeated = {}, asksHelp } = splitArguments(record, argv);
-  if (asksHelp) return app.out(renderHelp(record));
+  if (asksHelp) return app.out(renderHelp(record, { columns: app.columns }));
   const definition = defineCommand({
     args: record.args as ArgsDef,
     run: ({ args }) => record.run({ args, repeated, rest, app }),
@@ -65,9 +78,9 @@ interface SplitArguments {
 }
 
 export function splitArguments(record: AnyCommand, argv: readonly string[]): SplitArguments {
-  const positionals = Object.entries(record.args as ArgsDef).filter(([, definition]) => definition.type === "positional");
+  const positionals = positionalsOf(record);
   const known: string[] = [];
-  const seen = new Set<ArgDef>();
+  const seen = new Set<Argument>();
   const repeated: Record<string, string[]> = {};
   const more: string[] = [];
   let taken = 0;
@@ -91,7 +104,7 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
         requirePositionals(record, taken);
         return { known, rest: argv.slice(index) };
       }
-      taken++;
+      checkValue(record, ...(positionals[taken++] ?? ["", {}]), word);
       known.push(word);
       continue;
     }
@@ -108,6 +121,7 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
     const value = hasValue ? word.slice(word.indexOf("=") + 1) : argv[++index];
     if (value === undefined || value === "" || (!hasValue && value.startsWith("-")))
       throw usageError(`${record.name}: ${flag} needs a value`, `for example ${flag} ${definition.valueHint ?? "VALUE"}`);
+    checkValue(record, flag, definition, value);
     if (!hasValue) known.push(value);
     if (isRepeatable(record, flag)) repeated[flag.slice(2)] = [...(repeated[flag.slice(2)] ?? []), value];
   }
@@ -117,10 +131,13 @@ export function splitArguments(record: AnyCommand, argv: readonly string[]): Spl
 
 const isRepeatable = (record: AnyCommand, flag: string): boolean => record.repeatable?.includes(flag.slice(2)) ?? false;
 
+function checkValue(record: AnyCommand, name: string, { values }: Argument, value: string): void {
+  if (values !== undefined && !values.includes(value))
+    throw unknownWord(`${record.name}: unknown ${name.replace(/^--/, "")}`, value, values);
+}
+
 function requirePositionals(record: AnyCommand, taken: number): void {
-  const required = Object.entries(record.args as ArgsDef).filter(
-    ([, definition]) => definition.type === "positional" && definition.required !== false,
-  );
+  const required = positionalsOf(record).filter(([, definition]) => definition.required !== false);
   const missing = required[taken];
   if (missing !== undefined) throw usageError(`${record.name}: ${missing[0].toUpperCase()} is missing`, usageLine(record));
 }
@@ -131,7 +148,7 @@ function unexpected(record: AnyCommand, word: string): Error {
   return usageError(`${record.name}: unexpected word ${JSON.stringify(word)}`, hint);
 }
 
-function findFlag(record: AnyCommand, word: string): [flag: string, definition: ArgDef] {
+function findFlag(record: AnyCommand, word: string): [flag: string, definition: Argument] {
   const typed = word.split("=")[0] ?? word;
   const flags = flagsOf(record);
   const found = flags.find(([flag]) => flag === typed);
@@ -143,50 +160,98 @@ function findFlag(record: AnyCommand, word: string): [flag: string, definition: 
 }
 
 /** Every spelling of every flag. A boolean that is on by default is spelled `--no-…`. */
-export function flagsOf(record: AnyCommand): [flag: string, definition: ArgDef][] {
-  return Object.entries(record.args as ArgsDef).flatMap(([name, definition]): [string, ArgDef][] => {
+export function flagsOf(record: AnyCommand): [flag: string, definition: Argument][] {
+  return Object.entries(record.args as Arguments).flatMap(([name, definition]): [string, Argument][] => {
     if (definition.type === "positional") return [];
     const aliases = "alias" in definition && definition.alias !== undefined ? [definition.alias].flat() : [];
     const long = definition.type === "boolean" && definition.default === true ? `--no-${name}` : `--${name}`;
-    return [[long, definition], ...aliases.map((alias): [string, ArgDef] => [alias.length === 1 ? `-${alias}` : `--${alias}`, definition])];
+    return [
+      [long, definition],
+      ...aliases.map((alias): [string, Argument] => [alias.length === 1 ? `-${alias}` : `--${alias}`, definition]),
+    ];
   });
 }
 
-function usageLine(record: AnyCommand): string {
-  const positionals = Object.entries(record.args as ArgsDef).filter(([, definition]) => definition.type === "positional");
-  const words = positionals.map(([name, definition]) => (definition.required === false ? `[${name.toUpperCase()}]` : name.toUpperCase()));
+export const positionalsOf = (record: AnyCommand): [name: string, definition: Argument][] =>
+  Object.entries(record.args as Arguments).filter(([, definition]) => definition.type === "positional");
+
+/** One line for an error; the help has them all. */
+const usageLine = (record: AnyCommand): string => `usage: ${usageLines(record)[0]}`;
+
+function usageLines(record: AnyCommand): string[] {
+  if (record.usage !== undefined) return record.usage;
+  const words = positionalsOf(record).map(([name, { values, required }]) => {
+    const shown = values === undefined ? name.toUpperCase() : values.join("|");
+    return required === false ? `[${shown}]` : shown;
+  });
   const flags = flagsOf(record).length > 0 ? ["[flags]"] : [];
-  return ["usage:", record.name, ...flags, ...words, ...(record.rest === undefined ? [] : [record.rest.hint])].join(" ");
+  return [[record.name, ...flags, ...words, ...(record.rest === undefined ? [] : [record.rest.hint])].join(" ")];
 }
 
-export function renderHelp(record: AnyCommand): string {
-  const entries = Object.entries(record.args as ArgsDef);
-  const positionals = entries
-    .filter(([, definition]) => definition.type === "positional")
-    .map(([name, definition]): [string, string] => [name.toUpperCase(), definition.description ?? ""]);
+/** A terminal may be narrower; wider lines than these are hard to read. */
+const maxColumns = 80;
+
+interface HelpLayout {
+  /** Of the terminal; undefined where there is none. */
+  columns?: number | undefined;
+  /** What can stand behind the command, with what it does. */
+  verbs?: readonly [verb: string, summary: string][];
+}
+
+export function renderHelp(record: AnyCommand, { columns = maxColumns, verbs = [] }: HelpLayout = {}): string {
+  const room = Math.min(columns, maxColumns);
   const rest: [string, string][] = record.rest === undefined ? [] : [[record.rest.hint, record.rest.about]];
-  const flags = entries
+  const flags = Object.entries(record.args as Arguments)
     .filter(([, definition]) => definition.type !== "positional")
     .map(([name]): [string, string] => flagHelp(record, name));
+  const usages = [...usageLines(record), ...(verbs.length === 0 ? [] : [`${record.name} ${verbs.map(([verb]) => verb).join("|")} …`])];
   const sections = [
-    section("Arguments", [...positionals, ...rest]),
-    section("Flags", [...flags, ["-h, --help", "show this text"]]),
-    section("Examples", record.examples),
+    section(
+      "Arguments",
+      [...positionalsOf(record).map(([name, { description = "" }]): [string, string] => [name.toUpperCase(), description]), ...rest],
+      room,
+    ),
+    section(`Verbs (${record.name} VERB --help tells more)`, verbs, room),
+    section("Flags", [...flags, ["-h, --help", "show this text"]], room),
+    section("Examples", record.examples, room),
   ];
-  return `${record.summary}\n\n${usageLine(record)}\n${sections.join("")}`;
+  const usage = usages.flatMap((line, index) => wrapUsage(line, index === 0 ? "usage: " : "       ", room));
+  const about = record.summary.split("\n\n").map((part) => wrap(part.replaceAll("\n", " "), room).join("\n"));
+  return `${about.join("\n\n")}\n\n${usage.join("\n")}\n${sections.join("")}`;
+}
+
+/** Words joined by bars are parted where the line would be too long. */
+function wrapUsage(line: string, head: string, room: number): string[] {
+  if (head.length + line.length <= room) return [head + line];
+  const lines = wrap(line.replaceAll("|", "| "), room - head.length - 4).map((part) => part.replaceAll("| ", "|"));
+  return lines.map((part, index) => (index === 0 ? head : " ".repeat(head.length + 4)) + part);
 }
 
 function flagHelp(record: AnyCommand, name: string): [string, string] {
-  const spelled = flagsOf(record).filter(([, definition]) => definition === (record.args as ArgsDef)[name]);
-  const definition = (record.args as ArgsDef)[name];
+  const definition = (record.args as Arguments)[name];
+  const spelled = flagsOf(record).filter(([, other]) => other === definition);
   const short = spelled.filter(([flag]) => !flag.startsWith("--"));
   const long = spelled.filter(([flag]) => flag.startsWith("--"));
   const value = definition?.type === "boolean" ? "" : ` ${definition?.valueHint ?? "VALUE"}`;
   return [`${[...short, ...long].map(([flag]) => flag).join(", ")}${value}`, definition?.description ?? ""];
 }
 
-function section(title: string, rows: [left: string, right: string][]): string {
+/** So much of a line may be taken by what is explained; a longer one has its own line. */
+const maxLeft = 32;
+
+/** Rows in two columns that fit the terminal. */
+export function section(title: string, rows: readonly (readonly [left: string, right: string])[], room: number = maxColumns): string {
   if (rows.length === 0) return "";
-  const width = Math.max(...rows.map(([left]) => left.length));
-  return `\n${title}:\n${rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd()).join("\n")}\n`;
+  const lefts = rows.map(([left]) => left.length).filter((length) => length <= maxLeft);
+  const left = Math.max(0, ...lefts);
+  const lines = rows.flatMap((row) => renderRow(row, left, room));
+  return `\n${title}:\n${lines.join("\n")}\n`;
+}
+
+function renderRow([left, right]: readonly [string, string], width: number, room: number): string[] {
+  const rights = right === "" ? [] : wrap(right, Math.max(20, room - width - 4));
+  const indent = " ".repeat(width + 4);
+  if (left.length > width) return [`  ${left}`, ...rights.map((line) => indent + line)];
+  const [first = "", ...more] = rights;
+  return [`  ${left.padEnd(width)}  ${first}`.trimEnd(), ...more.map((line) => indent + line)];
 }

@@ -45,7 +45,7 @@ export const openCommand = command({
   name: "csm open",
   summary: "Open a session in a tmux window; with --all, those that were open at the last restart or crash (csm restore).",
   args: {
-    session: { type: "positional", required: false, description: "its id, the beginning of it, or its title" },
+    session: { type: "positional", required: false, kind: "anywhere", description: "its id, the beginning of it, or its title" },
     all: { type: "boolean", description: "all that were open when the machine went down" },
     ...flags,
   },
@@ -57,6 +57,7 @@ export const openCommand = command({
   async run({ args, app }) {
     if (args.all === true && args.session !== undefined) throw usageError("csm open: --all and a session exclude each other");
     if (args.all === true) return restore(app, args);
+    readDays(args.days);
     if (args.session === undefined) throw usageError("csm open: SESSION is missing", "usage: csm open ID|TITLE, or csm open --all");
     await openOne(app, args.session, args);
   },

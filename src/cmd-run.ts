@@ -1,5 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { runLauncher } from "./launcher.ts";
+import { limitPolicies } from "./limit.ts";
 
 /** For the help and the completion: `app` hands the words of `csm run` to the launcher as they are. */
 export const runCommandRecord = command({
@@ -21,13 +22,14 @@ export const runCommandRecord = command({
     "on-limit": {
       type: "string",
       valueHint: "POLICY",
+      values: limitPolicies,
       description: "at a usage limit: switch to another account, wait for the reset, ask, or stop (csm config: limit.policy)",
     },
     model: { type: "string", valueHint: "MODEL", description: "handed to claude, and remembered for this conversation" },
     effort: { type: "string", valueHint: "LEVEL", description: "the same" },
     "permission-mode": { type: "string", valueHint: "MODE", description: "the same" },
   },
-  rest: { kind: "prompt", hint: "[CLAUDE ARGUMENTS…]", about: "everything else is handed to claude, in its order" },
+  rest: { kind: "words", hint: "[CLAUDE ARGUMENTS…]", about: "everything else is handed to claude, in its order" },
   examples: [
     ["csm run", "a list, when this folder has conversations"],
     ["csm run -c", "go on where you were"],

@@ -1,19 +1,24 @@
 import { join } from "node:path";
 import { type App, command } from "./cmd-record.ts";
-import { UserError, usageError } from "./errors.ts";
+import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { decodeJson, isRecord } from "./json.ts";
 import { findProgram } from "./launch.ts";
 import { createLog } from "./log.ts";
-import { currentDir, profilePath, readRegistry, requireProfile } from "./profiles.ts";
+import { printableLine } from "./printable.ts";
+import { currentDir, profileDirs, profilePath, readRegistry, requireProfile } from "./profiles.ts";
 import { planSetup, planUndo, renderDiff } from "./setup.ts";
 import type { Sys } from "./sys.ts";
 
 export const setupCommand = command({
   name: "csm setup",
-  summary: "Put csm into claude's own settings of a profile: the hook that notes usage limits, and the status line that meters usage.",
+  summary: `Put csm into claude's own settings: the hook that notes usage limits, and the status line that meters usage.
+
+Only sessions that csm did not start need the hook; csm usage needs the status line. The change is shown first, and a copy of each
+file is kept. With several profiles you are asked which.`,
   args: {
-    profile: { type: "string", valueHint: "NAME", description: "the profile; the current one unless told" },
+    profile: { type: "string", valueHint: "NAME", description: "only this profile" },
+    all: { type: "boolean", description: "every profile, without asking which" },
     hook: { type: "boolean", description: "only the hook" },
     statusline: { type: "boolean", description: "only the status line; one that is there already goes on inside csm's" },
     undo: { type: "boolean", description: "take csm out again" },
@@ -22,17 +27,15 @@ export const setupCommand = command({
   },
   examples: [
     ["csm setup", "shows the change, asks, keeps a copy of the file"],
+    ["csm setup --all --yes", "all profiles at once"],
     ["csm setup --profile work --statusline --yes", ""],
     ["csm setup --undo", ""],
   ],
   async run({ args, app }) {
     const { sys } = app;
     const log = createLog(app);
-    const registry = readRegistry(sys);
-    const dir = args.profile === undefined ? currentDir(sys, registry) : profilePath(sys, requireProfile(registry, args.profile));
-    const link = join(dir, "settings.json");
-    // A link into somebody's dotfiles stays one.
-    const path = sys.realPath(link) ?? link;
+    if (args.all === true && args.profile !== undefined) throw usageError("csm setup: --all and --profile exclude each other");
+    const { chosen, others } = await chooseDirs(app, args);
     const isBoth = args.hook !== true && args.statusline !== true;
     const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true };
     const isUndo = args.undo === true;
@@ -43,9 +46,47 @@ export const setupCommand = command({
       log.info("csm: nothing was changed");
       return false;
     };
-    await changeSettings(app, { path, change, confirm, unchanged: isUndo ? `csm is not in ${path}` : `csm is in ${path} already` });
+    // Profiles may share the file, and a link into somebody's dotfiles stays one.
+    const paths = chosen.map((dir) => join(dir, "settings.json")).map((link) => sys.realPath(link) ?? link);
+    for (const path of new Set(paths))
+      await changeSettings(app, { path, change, confirm, unchanged: isUndo ? `csm is not in ${path}` : `csm is in ${path} already` });
+    if (others > 0)
+      log.info(`csm: ${others} more ${others === 1 ? "profile is" : "profiles are"} as before; csm setup --all takes them too`);
   },
 });
+
+interface Wish {
+  profile?: string | undefined;
+  all?: boolean | undefined;
+  undo?: boolean | undefined;
+  yes?: boolean | undefined;
+  "dry-run"?: boolean | undefined;
+}
+
+/** Whose settings: those that are named, else those that a person picks of all, else the current ones; and how many are left out. */
+async function chooseDirs(app: App, wish: Wish): Promise<{ chosen: string[]; others: number }> {
+  const { sys } = app;
+  const registry = readRegistry(sys);
+  if (wish.profile !== undefined) return { chosen: [profilePath(sys, requireProfile(registry, wish.profile))], others: 0 };
+  const known = profileDirs(sys, registry);
+  const current = currentDir(sys, registry);
+  if (wish.all === true) return { chosen: known.map(({ dir }) => dir), others: 0 };
+  const asks = known.length > 1 && wish.yes !== true && wish["dry-run"] !== true && app.isInteractive && sys.isTerminal(1);
+  if (!asks) return { chosen: [current], others: known.length - 1 };
+  const choices = known.map(({ name, dir }) => ({
+    value: dir,
+    label: printableLine(name ?? dir),
+    ...(name === undefined ? {} : { hint: printableLine(dir) }),
+  }));
+  const { promptMany } = await import("./prompts.ts");
+  const chosen = await promptMany(
+    `${wish.undo === true ? "Take csm out of" : "Put csm into"} which? (space: choose, enter: go)`,
+    choices,
+    true,
+  );
+  if (chosen === undefined) throw new SilentExit(exitCode.interrupted);
+  return { chosen, others: 0 };
+}
 
 interface SettingsChange {
   path: string;

@@ -1,4 +1,3 @@
-import { readPrograms } from "./cmd-completions.ts";
 import { command } from "./cmd-record.ts";
 import { unknownWord } from "./errors.ts";
 import { shellInits } from "./shell-init.ts";
@@ -7,7 +6,7 @@ export const shellInitCommand = command({
   name: "csm shell-init",
   summary: "Print what a shell's start file is to load: the function cas, completions and, if wanted, a prompt part.",
   args: {
-    shell: { type: "positional", required: true, description: "zsh, bash, fish or pwsh" },
+    shell: { type: "positional", required: true, suggestions: ["bash", "zsh", "fish", "pwsh"], description: "zsh, bash, fish or pwsh" },
     prompt: { type: "boolean", description: "show the chosen profile before the prompt" },
     completions: { type: "boolean", default: true, description: "leave the completions out" },
   },
@@ -16,10 +15,10 @@ export const shellInitCommand = command({
     ["csm shell-init fish --prompt | source", "in ~/.config/fish/config.fish"],
     ["Invoke-Expression (csm shell-init pwsh | Out-String)", "in $PROFILE"],
   ],
-  async run({ args, app }) {
+  run({ args, app }) {
     const init = shellInits[args.shell.toLowerCase()];
     if (init === undefined) throw unknownWord("no integration for", args.shell, Object.keys(shellInits));
-    const completions = args.completions ? [init.completions(await readPrograms(app))] : [];
+    const completions = args.completions ? [init.completions] : [];
     app.exact([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
   },
 });

@@ -1,5 +1,5 @@
 import { command } from "./cmd-record.ts";
-import { exitCode, UserError, unknownWord } from "./errors.ts";
+import { usageError } from "./errors.ts";
 import { mergeSidecar, parseSidecarPairs, readSidecar, type Sidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
 
 const operations = ["read", "write", "merge", "flags"];
@@ -8,8 +8,8 @@ export const sidecarCommand = command({
   name: "csm sidecar",
   summary: "Read and write what csm remembers of a conversation: the flags it is resumed with.",
   args: {
-    operation: { type: "positional", required: true, description: "read, write, merge, or flags" },
-    session: { type: "positional", required: true, description: "id of the session" },
+    operation: { type: "positional", required: true, values: operations, description: "read, write, merge, or flags" },
+    session: { type: "positional", required: true, kind: "anywhere", description: "id of the session" },
   },
   rest: { kind: "prompt", hint: "[KEY=VALUE…]", about: `of write and merge: ${sidecarKeys.join(", ")}` },
   examples: [
@@ -33,8 +33,6 @@ export const sidecarCommand = command({
         if (rest.length > 0 || operation === "write") await mergeSidecar(app.sys, session, changes);
         return;
       }
-      default:
-        throw unknownWord("csm sidecar: unknown operation", operation, operations, { exitCode: exitCode.failure });
     }
   },
 });
@@ -43,6 +41,6 @@ function parsePairs(pairs: readonly string[]): Sidecar {
   try {
     return parseSidecarPairs(pairs);
   } catch (error) {
-    throw new UserError(`csm sidecar: ${(error as Error).message}`, `the keys are ${sidecarKeys.join(", ")}`, 1, { cause: error });
+    throw usageError(`csm sidecar: ${(error as Error).message}`, `the keys are ${sidecarKeys.join(", ")}`);
   }
 }

@@ -4,7 +4,7 @@ import { createRecorder, runDashboard } from "./dashboard.ts";
 import { createDashboardState } from "./dashboard-state.ts";
 import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";
-import { UserError, unknownWord } from "./errors.ts";
+import { UserError, unknownWord, usageError } from "./errors.ts";
 import { createMonitor } from "./monitor.ts";
 import { homeDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
@@ -16,7 +16,12 @@ export const topCommand = command({
   args: {
     once: { type: "boolean", description: "print the list once and exit" },
     all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
-    theme: { type: "string", valueHint: "NAME", description: `${themeNames.join(", ")} (default: dark, or none under NO_COLOR)` },
+    theme: {
+      type: "string",
+      valueHint: "NAME",
+      values: themeNames,
+      description: `${themeNames.join(", ")} (default: dark, or none under NO_COLOR)`,
+    },
     mouse: { type: "boolean", description: "click to choose a session, wheel to move; the terminal's own selection then needs shift" },
     record: { type: "string", valueHint: "FILE", description: "also write what is shown as an asciicast" },
   },
@@ -29,6 +34,9 @@ export const topCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const home = homeDir(sys);
+    const hasTerminal = app.columns !== undefined && app.isInteractive;
+    if (args.record !== undefined && (args.once === true || !hasTerminal))
+      throw usageError("csm top: --record needs a terminal, and no --once", "what is shown there is what it records");
     (await import("./settings-schema.ts")).checkSettings(sys);
     const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: args.all === true });
     if (args.once === true) {
@@ -42,8 +50,7 @@ export const topCommand = command({
         monitor.close();
       }
     }
-    if (app.columns === undefined || !app.isInteractive)
-      throw new UserError("csm top needs a terminal", "csm top --once prints the list, csm watch follows it");
+    if (!hasTerminal) throw new UserError("csm top needs a terminal", "csm top --once prints the list, csm watch follows it");
     await runDashboard({
       sys,
       feed: monitor,

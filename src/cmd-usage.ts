@@ -4,6 +4,7 @@ import { present } from "./json.ts";
 import { statuslineDir } from "./paths.ts";
 import { printableJsonText } from "./printable.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
+import { policies } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
 import { encodeUsage, renderUsage } from "./usage-view.ts";
@@ -15,7 +16,12 @@ export const usageCommand = command({
     json: { type: "boolean", description: "print JSON" },
     fetch: { type: "boolean", default: true, description: "only what is known already: ask no hub, no command and no claude" },
     watch: { type: "boolean", description: "show it again at every change, until Ctrl-C" },
-    policy: { type: "string", valueHint: "POLICY", description: "how to choose the one with the star: drain, consume-first or spread" },
+    policy: {
+      type: "string",
+      valueHint: "POLICY",
+      values: policies,
+      description: "how to choose the one with the star: drain, consume-first or spread",
+    },
     model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },
   },
   examples: [

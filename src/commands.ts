@@ -1,11 +1,12 @@
 import type { AnyCommand } from "./cmd-record.ts";
+import type { Word } from "./completion.ts";
 
 export interface CommandRow {
   /** As it is typed. Two words are a verb of the first one, which without a verb runs by itself. */
   word: string;
   /** Where help lists it; sections stand in the order in which they first appear here. */
   section?: string;
-  /** A command's file is only read when it is called. Absent of a word that is held for a later version, or that `summary` explains. */
+  /** A command's file is only read when it is called. Absent of a word that has none, and that `summary` explains. */
   load?: () => Promise<AnyCommand>;
   summary?: string;
 }
@@ -23,12 +24,6 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "sidecar", section: "Sessions", load: async () => (await import("./cmd-sidecar.ts")).sidecarCommand },
     { word: "reap", section: "Sessions", load: async () => (await import("./cmd-reap.ts")).reapCommand },
     { word: "csd", section: "Sessions", summary: "the session driver: csm csd --help" },
-    { word: "focus" },
-    { word: "type" },
-    { word: "allow" },
-    { word: "deny" },
-    { word: "rules" },
-    { word: "tasks" },
     { word: "top", section: "Watching", load: async () => (await import("./cmd-top.ts")).topCommand },
     { word: "ls", section: "Watching", load: async () => (await import("./cmd-ls.ts")).lsCommand },
     { word: "watch", section: "Watching", load: async () => (await import("./cmd-watch.ts")).watchCommand },
@@ -62,8 +57,8 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "statusline", section: "Setting up", load: async () => (await import("./cmd-statusline.ts")).statuslineCommand },
     { word: "hook", section: "Setting up", load: async () => (await import("./cmd-hook.ts")).hookCommand },
     { word: "newuuid", section: "Setting up", load: async () => (await import("./cmd-newuuid.ts")).newuuidCommand },
-    { word: "diagnose" },
-    { word: "self-update" },
+    { word: "help", section: "Setting up", summary: "show this text, or what a command does: csm help usage" },
+    { word: "version", section: "Setting up", summary: "print the version" },
   ],
   csd: [
     { word: "spawn", section: "Commands", load: async () => (await import("./cmd-csd-spawn.ts")).spawnCommand },
@@ -94,8 +89,14 @@ export const findCommand = (program: ProgramName, word: string): CommandRow | un
 export const verbsOf = (program: ProgramName, word: string): ReadonlyMap<string, CommandRow> =>
   new Map(commands[program].flatMap((row) => (row.word.startsWith(`${word} `) ? [[row.word.slice(word.length + 1), row]] : [])));
 
-/** Every record there is, with its row; words that are only held are none. */
+/** Every row with its record, where it has one. */
 export async function loadCommands() {
   const rows = (["csm", "csd"] as const).flatMap((program) => commands[program].map((row) => ({ program, row })));
   return Promise.all(rows.map(async ({ program, row: { load, ...row } }) => ({ program, ...row, record: await load?.() })));
+}
+
+/** What can be typed: of the build, or worked out where this program runs from its source. */
+export async function readPrograms(): Promise<Word[]> {
+  const built = (await import("./completion.ts")).builtPrograms();
+  return built ?? (await import("./cmd-completions.ts")).parsePrograms(await loadCommands());
 }

@@ -1,202 +1,126 @@
-import { quoteFish, quotePwsh } from "./cas-shell.ts";
-import { groupsOf, type Program, placesOf, repliesOf, type Word } from "./completion.ts";
-import { quotePosix } from "./format.ts";
-
-const topFlags = ["--help", "--version"];
-
-export const completionShells: Readonly<Record<string, (programs: Program[]) => string>> = Object.assign(
-  Object.create(null) as Record<string, (programs: Program[]) => string>,
-  { bash: renderBash, zsh: renderZshFile, fish: renderFish, pwsh: renderPwsh, powershell: renderPwsh },
-);
+/**
+ * What a shell loads. All of them ask `csm completions --complete =CURRENT WORDS…` at each Tab, so they stay true when csm is
+ * replaced, and what they are told is text and nothing else. The `=` keeps an empty word a word in every PowerShell.
+ */
 
 /**
- * Names never pass through `compgen -W`, which would expand them: a session may be called `$(…)`. They come one a line, and
- * `csm completions --names` leaves out those that a shell would read as more than a word.
+ * readline takes `--profile=work` for three words. What a word is shows in the list alone, which Tab Tab asks for: elsewhere it
+ * would be typed.
  */
-export function renderBash(programs: Program[]): string {
-  return [bashNames, ...programs.map(bashFunction), ...programs.map(({ name }) => `complete -o default -F _${name} ${name}\n`)].join("\n");
+export const bashCompletion = `__csm_paths() {
+  local path
+  compopt -o filenames 2>/dev/null
+  while IFS= read -r path; do COMPREPLY+=("$path"); done < <(compgen "$1" -- "$2")
 }
-
-const bashNames = `__csm_names() {
-  local name
-  while IFS= read -r name; do
-    if [[ $name == "$2"* ]]; then COMPREPLY+=("$name"); fi
-  done < <(command csm completions --names "$1" 2>/dev/null)
-}
-`;
-
-function bashFunction(program: Program): string {
-  const { name, words } = program;
-  const places = placesOf(program);
-  const cases = places.map(
-    ({ path, word }) =>
-      `    ${quotePosix(path.join(" "))}) words=${quotePosix(repliesOf(word).join(" "))} kinds=${quotePosix(word.names.join(" "))} ;;`,
-  );
-  const values = places.flatMap(({ path, word }) =>
-    word.flags
-      .filter(({ takesValue }) => takesValue)
-      .map(({ flag, names }) => `    ${quotePosix([...path, flag].join(" "))}) words='' kinds=${quotePosix(names ?? "")} ;;`),
-  );
-  return `_${name}() {
-  local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} place="" words="" kinds="" kind
+__csm_complete() {
+  local word line current value tab=$'\\t' count=0
+  local -a words=("$1") lines=()
+  for word in "\${COMP_WORDS[@]:1:COMP_CWORD}"; do
+    if [[ $count -gt 0 && ( $word == '=' || \${words[count]} == --*= ) ]]; then
+      words[count]+=$word
+    else
+      count=$((count + 1))
+      words[count]=$word
+    fi
+  done
+  current=\${words[count]} value=$current
+  if [[ $current != "\${COMP_WORDS[COMP_CWORD]}" ]]; then value=\${current#*=}; fi
+  unset 'words[count]'
   COMPREPLY=()
-  if [ "$COMP_CWORD" -gt 1 ]; then place=\${COMP_WORDS[1]}; fi
-  case "$place" in
-    ${bashPattern(groupsOf(program))}) if [ "$COMP_CWORD" -gt 2 ]; then place="$place \${COMP_WORDS[2]}"; fi ;;
-  esac
-  case "$place" in
-    '') words=${quotePosix([...words.map(({ word }) => word), ...topFlags].join(" "))} ;;
-${cases.join("\n")}
-  esac
-  case "$place $previous" in
-${[...values, "    *) ;;"].join("\n")}
-  esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
-  for kind in $kinds; do __csm_names "$kind" "$current"; done
+  while IFS= read -r line; do
+    case $line in
+      :files) __csm_paths -f "$value" ;;
+      :folders) __csm_paths -d "$value" ;;
+      *) lines+=("\${line:\${#current}-\${#value}}") ;;
+    esac
+  done < <(command csm completions --complete "=$current" "\${words[@]}" 2>/dev/null)
+  for line in \${lines[@]+"\${lines[@]}"}; do
+    word=\${line%%"$tab"*}
+    if [[ \${COMP_TYPE-} == 63 && \${#lines[@]} -gt 1 && $line == *"$tab"* ]]; then
+      printf -v word '%-24s  %s' "$word" "\${line#*"$tab"}"
+      word=\${word:0:\${COLUMNS:-80}-4}
+    fi
+    COMPREPLY+=("$word")
+  done
 }
+_csm() { __csm_complete csm; }
+_csd() { __csm_complete csd; }
+_cas() { __csm_complete cas; }
+for __csm_program in csm csd cas; do
+  complete -o nosort -F "_$__csm_program" "$__csm_program" 2>/dev/null || complete -F "_$__csm_program" "$__csm_program"
+done
+unset __csm_program
 `;
-}
 
-const bashPattern = (words: string[]): string => (words.length === 0 ? "'/'" : words.join(" | "));
+export const zshCompletion = `_csm_complete() {
+  local line word tab=$'\\t'
+  local -a found shown
+  for line in "\${(@f)$(command csm completions --complete "=$PREFIX" $1 "\${(@Q)words[2,CURRENT-1]}" 2>/dev/null)}"; do
+    case $line in
+      '') ;;
+      :files) _files ;;
+      :folders) _files -/ ;;
+      *)
+        word=\${line%%$tab*}
+        found+=("$word")
+        if (( $#word < 24 )) && [[ $line == *$tab* ]]; then word=\${(r:24:)word}; fi
+        if [[ $line == *$tab* ]]; then word+="  \${line#*$tab}"; fi
+        shown+=("\${word[1,COLUMNS-1]}") ;;
+    esac
+  done
+  if (( $#found )); then
+    if [[ "$found" == "$shown" ]]; then compadd -V csm -a found; else compadd -V csm -l -d shown -a found; fi
+  fi
+}
+_csm_words() { _csm_complete csm }
+_csd_words() { _csm_complete csd }
+_cas_words() { _csm_complete cas }
+`;
 
 /** The file that zsh finds in its `fpath` as `_csm`. */
-function renderZshFile(programs: Program[]): string {
-  const cases = programs.map(({ name }) => `  ${name}) _${name}_words ;;`);
-  return `#compdef ${programs.map(({ name }) => name).join(" ")}\n\n${renderZsh(programs)}\ncase $service in\n${cases.join("\n")}\nesac\n`;
-}
+const zshFile = `#compdef csm csd\n\n${zshCompletion}\n_csm_complete $service\n`;
 
-/** Functions `_<program>_words` to be given to `compdef`. */
-export const renderZsh = (programs: Program[]): string => [zshNames, ...programs.map(zshFunction)].join("\n");
-
-const zshNames = `_csm_names() {
-  local -a names
-  names=(\${(f)"$(command csm completions --names $1 2>/dev/null)"})
-  compadd -a names
-}
-`;
-
-function zshFunction(program: Program): string {
-  const { name } = program;
-  const cases = placesOf(program).flatMap(({ path, word }) => [
-    ...word.flags
-      .filter(({ takesValue }) => takesValue)
-      .map(
-        ({ flag, names }) =>
-          `    ${quotePosix([...path, flag].join(" "))}) ${names === undefined ? "_files" : `_csm_names ${names}`}; return ;;`,
-      ),
-  ]);
-  const places = placesOf(program).map(({ path, word }) => `    ${quotePosix(path.join(" "))}) ${zshReplies(word)} ;;`);
-  return `_${name}_words() {
-  local place=''
-  local -a described
-  if (( CURRENT == 2 )); then
-    described=(
-${program.words.map((word) => `      ${zshDescribed(word.word, word.summary)}`).join("\n")}
-    )
-    _describe command described
-    return
-  fi
-  place=$words[2]
-  case $place in
-    ${bashPattern(groupsOf(program))}) if (( CURRENT > 3 )); then place="$place $words[3]"; fi ;;
-  esac
-  case "$place $words[CURRENT-1]" in
-${[...cases, "    *) ;;"].join("\n")}
-  esac
-  case $place in
-${places.join("\n")}
-    *) _files ;;
-  esac
-}
-`;
-}
-
-function zshReplies({ verbs, choices, flags, names }: Word): string {
-  const described = [
-    ...verbs.map(({ word, summary }) => zshDescribed(word, summary)),
-    ...choices.map((choice) => zshDescribed(choice, "")),
-  ];
-  return [
-    ...(described.length > 0 ? [`described=(${described.join(" ")}); _describe word described`] : []),
-    ...names.map((kind) => `_csm_names ${kind}`),
-    `described=(${flags.map(({ flag, summary }) => zshDescribed(flag, summary)).join(" ")}); _describe -o flag described`,
-  ].join("; ");
-}
-
-const zshDescribed = (word: string, summary: string): string =>
-  quotePosix(`${word.replaceAll(":", "\\:")}${summary === "" ? "" : `:${summary.replaceAll(":", "\\:")}`}`);
-
-export function renderFish(programs: Program[]): string {
-  return `${fishPlaces}\n${programs.flatMap(fishLines).join("\n")}\n`;
-}
-
-/** `__csm_at A B`: the words A B have been typed, and maybe more; `__csm_after A`: A has, and the next word is being typed. */
-const fishPlaces = `function __csm_at
+export const fishCompletion = `function __csm_complete
   set -l typed (commandline -opc)
-  set -l last (math (count $argv) + 1)
-  test (count $typed) -ge $last; and test "$typed[1..$last]" = "$(string join ' ' -- $typed[1] $argv)"
+  set -l current (commandline -ct)
+  for line in (command csm completions --complete "=$current" $argv[1] $typed[2..-1] 2>/dev/null)
+    switch $line
+      case ':files'
+        __fish_complete_path $current
+      case ':folders'
+        __fish_complete_directories $current ''
+      case '*'
+        echo $line
+    end
+  end
 end
-function __csm_after
-  set -l typed (commandline -opc)
-  set -l last (math (count $argv) + 1)
-  test (count $typed) -eq $last; and test "$typed" = "$(string join ' ' -- $typed[1] $argv)"
-end
+${["csm", "csd", "cas"].map((program) => `complete -c ${program} -f -k -a '(__csm_complete ${program})'`).join("\n")}
 `;
 
-function fishLines(program: Program): string[] {
-  const { name, words } = program;
-  const line = (condition: string, rest: string) => `complete -c ${name} -n ${quoteFish(condition)} ${rest}`;
-  const first = words.map(({ word, summary }) => line("__fish_use_subcommand", `-f -a ${word} -d ${quoteFish(summary)}`));
-  const places = placesOf(program).flatMap(({ path, word }) => {
-    const at = `__csm_at ${path.join(" ")}`;
-    const hasNoVerb = word.verbs.length > 0 ? `__csm_after ${path.join(" ")}` : at;
-    return [
-      ...word.verbs.map((verb) => line(hasNoVerb, `-f -a ${verb.word} -d ${quoteFish(verb.summary)}`)),
-      ...(word.choices.length > 0 ? [line(at, `-f -a ${quoteFish(word.choices.join(" "))}`)] : []),
-      ...word.names.map((kind) => line(at, `-f -a '(command csm completions --names ${kind} 2>/dev/null)'`)),
-      ...word.flags.map(({ flag, summary, takesValue, names }) => {
-        const spelling = flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`;
-        const value = names !== undefined ? ` -x -a '(command csm completions --names ${names} 2>/dev/null)'` : takesValue ? " -r" : "";
-        return line(hasNoVerb, `${spelling}${value}${summary === "" ? "" : ` -d ${quoteFish(summary)}`}`);
-      }),
-    ];
-  });
-  return [...first, ...places];
-}
-
-export function renderPwsh(programs: Program[]): string {
-  return programs
-    .map((program) => {
-      const places = placesOf(program);
-      const list = (words: readonly string[]) => `@(${words.map(quotePwsh).join(", ")})`;
-      const row = (key: string, words: readonly string[], kinds: readonly string[]) =>
-        `    ${quotePwsh(key)} = @{ words = ${list(words)}; kinds = ${list(kinds)} }`;
-      const rows = [
-        row("", [...program.words.map(({ word }) => word), ...topFlags], []),
-        ...places.map(({ path, word }) => row(path.join(" "), repliesOf(word), word.names)),
-        ...places.flatMap(({ path, word }) =>
-          word.flags
-            .filter(({ takesValue }) => takesValue)
-            .map(({ flag, names }) => row([...path, flag].join(" "), [], names === undefined ? [] : [names])),
-        ),
-      ];
-      return `Register-ArgumentCompleter -Native -CommandName ${program.name} -ScriptBlock {
-  param($wordToComplete, $commandAst, $cursorPosition)
-  $places = @{
-${rows.join("\n")}
+export const pwshCompletion = ["csm", "csd", "cas"]
+  .map(
+    (program) => `Register-ArgumentCompleter ${program === "cas" ? "" : "-Native "}-CommandName ${program} -ScriptBlock {
+  ${program === "cas" ? "param($commandName, $parameterName, $wordToComplete, $commandAst)" : "param($wordToComplete, $commandAst, $cursorPosition)"}
+  $typed = @($commandAst.CommandElements | Select-Object -Skip 1 | ForEach-Object { $_.ToString() })
+  if ($wordToComplete -ne '' -and $typed.Count -gt 0) { $typed = @($typed | Select-Object -SkipLast 1) }
+  foreach ($line in @(& csm completions --complete "=$wordToComplete" ${program} @typed 2>$null)) {
+    if ($line -eq ':files' -or $line -eq ':folders') {
+      [System.Management.Automation.CompletionCompleters]::CompleteFilename($wordToComplete)
+    } elseif ($line) {
+      $word, $about = $line -split "\`t", 2
+      if (-not $about) { $about = $word }
+      [System.Management.Automation.CompletionResult]::new($word, $word, 'ParameterValue', $about)
+    }
   }
-  $typed = @($commandAst.CommandElements | ForEach-Object { $_.ToString() })
-  if ($wordToComplete -ne '' -and $typed.Count -gt 1) { $typed = @($typed[0..($typed.Count - 2)]) }
-  $place = if ($typed.Count -gt 1) { $typed[1] } else { '' }
-  if ($typed.Count -gt 2 -and ${list(groupsOf(program))} -ccontains $place) { $place = "$place $($typed[2])" }
-  $value = "$place $($typed[-1])"
-  if ($typed.Count -gt 2 -and $places.ContainsKey($value)) { $place = $value }
-  $found = $places[$place]
-  if ($null -eq $found) { return }
-  $names = @($found.kinds | ForEach-Object { & csm completions --names $_ 2>$null })
-  @($found.words) + $names | Where-Object { $_ -and $_.StartsWith($wordToComplete) } | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
 }
-`;
-    })
-    .join("\n");
-}
+`,
+  )
+  .join("\n");
+
+export const completionShells: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
+  bash: bashCompletion,
+  zsh: zshFile,
+  fish: fishCompletion,
+  pwsh: pwshCompletion,
+  powershell: pwshCompletion,
+});

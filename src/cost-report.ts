@@ -48,6 +48,8 @@ export interface ReportOptions {
   /** First and last day, included. */
   since?: string;
   until?: string;
+  /** The moment where it is no whole day, epoch ms; true to a quarter of an hour. */
+  sinceAt?: number;
   profile?: string;
 }
 
@@ -72,6 +74,7 @@ export function createReport({ models, cells, spends }: Merged, origins: readonl
   const isWanted = ({ quarter, file }: Cell) =>
     (options.profile === undefined || origins[file]?.profile === options.profile) &&
     (options.since === undefined || dayOf(quarter) >= options.since) &&
+    (options.sinceAt === undefined || (quarter + 1) * quarterMs > options.sinceAt) &&
     (options.until === undefined || dayOf(quarter) <= options.until);
   const wanted = cells.filter(isWanted);
   const blockOf = options.grouping === "block" ? findBlocks(wanted) : () => 0;

@@ -23,6 +23,8 @@ interface Look {
   home: string;
   /** Name of the program in the corner. */
   title?: string;
+  /** Lines below it. */
+  banner?: readonly string[];
 }
 
 interface Line {
@@ -33,7 +35,8 @@ interface Line {
 /** The whole screen as lines that are never wider than it. */
 export function renderDashboard(state: DashboardState, look: Look): Frame {
   const { columns, rows } = look;
-  const top = [renderTitle(state, look)];
+  const banner = (look.banner ?? []).map((line) => ` ${look.theme.paint("dim", fit(printableLine(line), columns - 2))}`);
+  const top = [renderTitle(state, look), ...banner];
   const bottom = renderBottom(state, look);
   const room = Math.max(1, rows - top.length - bottom.length);
   const { lines: body, maxScroll } =

@@ -44,6 +44,8 @@ export interface DashboardOptions {
   theme: Theme;
   home: string;
   title?: string;
+  /** Lines below the title, asked for at each picture. */
+  banner?: () => readonly string[];
   hasMouse?: boolean;
   /** Is told everything that is drawn. */
   record?: (text: string, size: { columns: number; rows: number }) => void;
@@ -115,7 +117,7 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
       ...size,
       theme: options.theme,
       home: options.home,
-      ...present({ title: options.title }),
+      ...present({ title: options.title, banner: options.banner?.() }),
     });
     state = { ...state, scroll: Math.min(state.scroll, frame.maxScroll) };
     terminal.draw(frame.lines);

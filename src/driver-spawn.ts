@@ -9,7 +9,7 @@ import { checkName, type Driven, defaultName } from "./driven.ts";
 import { type Driver, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
 import { readRecord, takeName } from "./driver-names.ts";
-import { exitCode, UserError, unknownWord } from "./errors.ts";
+import { UserError, unknownWord, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
 import { createLaunch, findClaude } from "./launch.ts";
@@ -75,7 +75,7 @@ function choosePosture(options: SpawnOptions): Posture {
     throw new UserError("conflicting permission flags", "give one of --permission-mode, --auto-accept, --bypass-permissions, --yolo");
   const mode = options.permissionMode ?? (options.isAutoAccept ? "acceptEdits" : options.isBypass ? "bypassPermissions" : null);
   if (mode !== null && !modes.includes(mode))
-    throw new UserError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${modes.join(", ")}`);
+    throw usageError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${modes.join(", ")}`);
   return { mode, isYolo: options.isYolo === true };
 }
 
@@ -164,13 +164,13 @@ async function startSession(driver: Driver, wanted: Wanted, args: string[], opti
 function findBackend(name: string): Backend {
   const backend = Object.hasOwn(backends, name) ? backends[name] : undefined;
   if (backend !== undefined) return backend;
-  throw unknownWord("unknown backend", name, Object.keys(backends), { exitCode: exitCode.failure });
+  throw unknownWord("unknown backend", name, Object.keys(backends));
 }
 
 function chooseNames(sys: Sys, options: SpawnOptions, cwd: string): { sessionId: string; name: string } {
   const sessionId = options.resumeId ?? options.sessionId ?? sys.randomId();
   if (!isSessionId(sessionId))
-    throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
+    throw usageError(`invalid session id ${JSON.stringify(sessionId)}`, "it must be a UUID: csm newuuid makes one");
   const name = options.name ?? defaultName(cwd, sessionId);
   checkName(name);
   return { sessionId, name };

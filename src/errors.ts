@@ -56,6 +56,9 @@ function nearestWord(word: string, known: readonly string[]): string | undefined
   return best;
 }
 
+/** One letter too many, too few or another one, or two neighbours in each other's place. */
+export const isSlip = (typed: string, word: string): boolean => editDistance(typed, word) === 1;
+
 /** Insertions, deletions, substitutions and swaps of neighbours that turn `a` into `b`. */
 function editDistance(a: string, b: string): number {
   let beforeLast: number[] = [];

@@ -18,6 +18,9 @@ export function fit(text: string, columns: number): string {
 
 const plain = /^[\x20-\x7e]*$/;
 
+/** Broken at blanks into lines of at most `columns`; a longer word stays whole. Lines that are there stay apart. */
+export const wrap = (text: string, columns: number): string[] => Bun.wrapAnsi(text, columns, { hard: false, trim: true }).split("\n");
+
 /** Cut in the middle of a path, keeping its end, which tells folders apart. */
 export function fitPath(path: string, columns: number): string {
   if (width(path) <= columns) return path;
@@ -71,13 +74,16 @@ export interface Column {
 export function table(columns: Column[], rows: string[][], maxWidth?: number): string[] {
   const cells = [columns.map((column) => column.title), ...rows.map((row) => row.map(printableLine))];
   const widths = columns.map((_, index) => Math.max(...cells.map((row) => width(row[index] ?? ""))));
-  if (maxWidth !== undefined) shrink(widths, columns, maxWidth);
+  if (maxWidth !== undefined) {
+    shrink(widths, columns, maxWidth);
+    clip(widths, maxWidth);
+  }
   return cells.map((row, line) =>
     row
       .map((cell, index) => {
         const columnWidth = widths[index] ?? 0;
         const column = columns[index];
-        const text = (column?.fit ?? fit)(cell, columnWidth);
+        const text = columnWidth === 0 ? "" : (column?.fit ?? fit)(cell, columnWidth);
         const painted = line === 0 ? text : (column?.paint?.(text, line - 1) ?? text);
         return painted + " ".repeat(Math.max(0, columnWidth - width(text)));
       })
@@ -95,6 +101,15 @@ function shrink(widths: number[], columns: Column[], maxWidth: number): void {
     const taken = Math.min(excess, columnWidth - minWidth);
     widths[index] = columnWidth - taken;
     excess -= taken;
+  }
+}
+
+/** Where even the least is too wide, what stands furthest to the right goes first: a row is one line. */
+function clip(widths: number[], maxWidth: number): void {
+  let room = maxWidth;
+  for (const [index, columnWidth] of widths.entries()) {
+    widths[index] = Math.max(0, Math.min(columnWidth, room));
+    room -= columnWidth + 2;
   }
 }
 

@@ -13,9 +13,9 @@ import type { Sys } from "./sys.ts";
  * Runs as a hook: notes the event, and holds a permission request open until csd answers it or its dialog is gone. The
  * result is what claude is told; undefined says nothing, so that the dialog stays.
  */
-export async function runHook(sys: Sys): Promise<string | undefined> {
+export async function runHook(sys: Sys, text: string): Promise<string | undefined> {
   const dir = sys.env[channelVariable];
-  const input = parseHookInput(await sys.readInput());
+  const input = parseHookInput(text);
   if (dir === undefined || input === undefined) return undefined;
   const channel = openChannel(sys, dir);
   if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input);

@@ -1,5 +1,5 @@
 import { isSessionId } from "./claude-session.ts";
-import { UserError } from "./errors.ts";
+import { usageError } from "./errors.ts";
 import type { LimitPolicy } from "./limit.ts";
 import { isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
 
@@ -63,11 +63,11 @@ export function chooseSession(options: LaunchOptions, hasConversations: boolean,
   const { sessionId, resume } = options;
   if (sessionId !== undefined) {
     if (!isSessionId(sessionId))
-      throw new UserError(`invalid session id ${JSON.stringify(sessionId)}`, "use a UUID, such as csm newuuid prints");
+      throw usageError(`invalid session id ${JSON.stringify(sessionId)}`, "use a UUID, such as csm newuuid prints");
     return { kind: "id", sessionId };
   }
   if (typeof resume === "object") {
-    if (resume.named.trim() === "") throw new UserError("--resume names nothing", "csm -r alone lists the conversations of this folder");
+    if (resume.named.trim() === "") throw usageError("--resume names nothing", "csm -r alone lists the conversations of this folder");
     return { kind: "named", word: resume.named };
   }
   if (!hasConversations) return { kind: "new" };

@@ -24,18 +24,40 @@ export async function runLimitHook(sys: Sys, text: string, dir: string): Promise
   if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
   if (sys.env.CLAUDE_AUTO_SWITCH === "0") return undefined;
   const limit = await limitOf(sys, input);
-  if (limit === undefined) return undefined;
-  const journal = (await import("./journal.ts")).openJournal(sys);
-  if (isTold(journal.read(), input.sessionId, limit)) return undefined;
-  const [{ recordLimit }, { planNotification }] = await Promise.all([import("./usage.ts"), import("./notify.ts")]);
-  recordLimit(sys, dir, limit.window, limit.resetsAt, limit.at);
+  if (limit === undefined || !(await noteLimit(sys, dir, input.sessionId, limit))) return undefined;
+  const { planNotification } = await import("./notify.ts");
   const owner = await findOwner(sys, dir);
   const from = owner?.name ?? basename(dir);
-  const { at, window, resetsAt } = limit;
-  journal.append({ at, event: "limit", session: input.sessionId, from, window, ...present({ resets_at: resetsAt }) });
   const target = isLeaving(input) ? undefined : await findBest(sys, owner?.name ?? "");
   const body = `[${from}] hit its usage limit${wayOn(input, target)}`;
   return JSON.stringify({ terminalSequence: planNotification(sys.platform, sys.env, "limit detected", body).sequence });
+}
+
+/** The same of a session that csd drives, from csd's own hook, which says nothing to claude. */
+export async function noteFailure(sys: Sys, text: string): Promise<void> {
+  const input = parseHookInput(text);
+  // A session that csm manages has the same hook.
+  if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return;
+  const limit = await limitOf(sys, input);
+  if (limit !== undefined) await noteLimit(sys, configDir(sys), input.sessionId, limit);
+}
+
+/** In the ledger of usage and in the log, once, however many have met it; false where it stood there. */
+async function noteLimit(sys: Sys, dir: string, sessionId: string, limit: Pick<Limit, "at" | "window" | "resetsAt">): Promise<boolean> {
+  const [{ openJournal }, { withLock }, { recordLimit }] = await Promise.all([
+    import("./journal.ts"),
+    import("./store.ts"),
+    import("./usage.ts"),
+  ]);
+  return withLock(sys, "limit-note", async () => {
+    const journal = openJournal(sys);
+    if (isTold(journal.read(), sessionId, limit)) return false;
+    const { at, window, resetsAt } = limit;
+    recordLimit(sys, dir, window, resetsAt, at);
+    const from = (await findOwner(sys, dir))?.name ?? basename(dir);
+    journal.append({ at, event: "limit", session: sessionId, from, window, ...present({ resets_at: resetsAt }) });
+    return true;
+  });
 }
 
 async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
@@ -46,7 +68,7 @@ async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
 }
 
 /** The same limit has been told of this session: the hooks of one turn's end are several. */
-const isTold = (journal: readonly JournalEntry[], sessionId: string, limit: Limit): boolean =>
+const isTold = (journal: readonly JournalEntry[], sessionId: string, limit: Pick<Limit, "at" | "resetsAt">): boolean =>
   journal.some(
     ({ event, session, at, resets_at: resetsAt }) =>
       event === "limit" && session === sessionId && (resetsAt === undefined ? limit.at - at < maxAgeMs : resetsAt === limit.resetsAt),

@@ -58,7 +58,7 @@ interface RegistryStore {
   add(profile: Profile): Promise<Registry>;
   /** Adds it or changes its folder; the result tells the folder it had. */
   set(profile: Profile): Promise<string | undefined>;
-  /** Returns what was removed; the default one only with `isForced`. The folder stays. */
+  /** Returns what was removed; the default one only with `isForced`, or where claude's own folder merely loses its name. */
   remove(name: string, isForced?: boolean): Promise<Profile>;
   rename(from: string, to: string): Promise<Profile>;
   /** In an empty registry any valid name may become the default, as in the older tool. */
@@ -99,7 +99,7 @@ export function openRegistry(sys: Sys): RegistryStore {
     remove: (name, isForced = false) =>
       locked(async (registry) => {
         const profile = requireProfile(registry, name);
-        if (registry.defaultName === name && !isForced) throw defaultStays(name);
+        if (registry.defaultName === name && !isForced && !isPlainDir(sys, profilePath(sys, profile))) throw defaultStays(name);
         await profiles.update((all) => all.filter((known) => known.name !== name));
         if (defaultName.read() === name) defaultName.remove();
         return profile;
@@ -110,7 +110,7 @@ export function openRegistry(sys: Sys): RegistryStore {
         checkProfileName(to);
         refuseKnownName(registry, to);
         // Both names are there while the default moves: ended in between, it still leads to the same folder.
-        if (registry.defaultName === from) {
+        if (defaultName.read() === from) {
           await profiles.update((all) => [...all, profile]);
           defaultName.write(to);
         }
@@ -135,6 +135,8 @@ export function openRegistry(sys: Sys): RegistryStore {
           else defaultName.write(name);
         }
         await profiles.update(() => after.profiles);
+        // Its folder may no longer be the one that needs no word of anybody.
+        if (name !== undefined && pickDefault(sys, after.profiles).defaultName !== name) defaultName.write(name);
       }),
   };
 }
@@ -199,53 +201,81 @@ export async function addProfile(sys: Sys, name: string, typedDir?: string): Pro
   checkProfileName(name);
   const dir = typedDir === undefined ? conventionalDir(sys, name) : parseProfileDir(sys, typedDir);
   const registry = openRegistry(sys);
-  const before = registry.read();
-  if (findProfile(before, name) === undefined) makeDir(sys, dir);
-  await registry.add({ name, dir });
-  return [`added profile '${name}' → ${dir}`, ...(before.profiles.length === 0 ? adviseFirst(sys, name, dir) : [])];
+  if (findProfile(registry.read(), name) === undefined) makeDir(sys, dir);
+  return withDefault(sys, async () => {
+    await registry.add({ name, dir });
+    return [`added profile '${name}' → ${dir}`, ...adviseNew(sys, name)];
+  });
 }
 
-/** The first profile becomes the default: whoever worked in claude's own folder so far would seem to be logged out. */
-const adviseFirst = (sys: Sys, name: string, dir: string): string[] =>
-  isPlainDir(sys, dir) || !sys.isDirectory(plainDir(sys))
-    ? []
-    : [`csm starts claude in '${name}' from now on; what you had in ${plainDir(sys)} stays in reach with: csm profiles add main ~/.claude`];
+/** Nobody has chosen a default yet: whoever adds a profile learns where csm starts claude, and how to change it. */
+function adviseNew(sys: Sys, name: string): string[] {
+  if (readRegistry(sys).defaultName !== undefined) return [];
+  return [`csm goes on starting claude in ${plainDir(sys)}; to start it in '${name}': csm profiles use ${name}`];
+}
 
 /** Adds it or changes its folder; what lies in the old folder stays there. */
-export async function setProfile(sys: Sys, name: string, typedDir: string): Promise<string> {
+export async function setProfile(sys: Sys, name: string, typedDir: string): Promise<string[]> {
   const dir = parseProfileDir(sys, typedDir);
   const registry = openRegistry(sys);
   if (findProfile(registry.read(), name) === undefined) checkProfileName(name);
   makeDir(sys, dir);
-  const old = await registry.set({ name, dir });
-  return `set profile '${name}' → ${dir}${old === undefined || old === dir ? "" : ` (was ${old})`}`;
+  return withDefault(sys, async () => {
+    const old = await registry.set({ name, dir });
+    const was = old === undefined || old === dir ? "" : ` (was ${old})`;
+    return [`set profile '${name}' → ${dir}${was}`, ...(old === undefined ? adviseNew(sys, name) : [])];
+  });
 }
 
-export async function removeProfile(sys: Sys, name: string, isForced: boolean): Promise<string> {
-  const { dir } = await openRegistry(sys).remove(name, isForced);
-  return `removed profile '${name}' (dir retained on disk: ${dir})`;
-}
+export const removeProfile = (sys: Sys, name: string, isForced: boolean): Promise<string[]> =>
+  withDefault(sys, async () => {
+    const { dir } = await openRegistry(sys).remove(name, isForced);
+    return [`removed profile '${name}' (dir retained on disk: ${dir})`];
+  });
 
-export async function renameProfile(sys: Sys, from: string, to: string): Promise<string> {
-  const { dir } = await openRegistry(sys).rename(from, to);
-  return `renamed profile '${from}' to '${to}' (same folder: ${dir})`;
-}
+export const renameProfile = (sys: Sys, from: string, to: string): Promise<string[]> =>
+  withDefault(sys, async () => {
+    const { dir } = await openRegistry(sys).rename(from, to);
+    return [`renamed profile '${from}' to '${to}' (same folder: ${dir})`];
+  });
 
 /** The default of new shells and of csm; the lines tell, and warn where programs outside the shell could not be told. */
 export async function useProfile(sys: Sys, name: string): Promise<string[]> {
   await openRegistry(sys).setDefault(name);
-  const profile = knownOrConventional(sys, name);
-  const failure = await writeFloor(sys, profileEnv(sys, profile).CLAUDE_CONFIG_DIR);
+  return [...(await tellDefault(sys, readRegistry(sys))), "a shell that has chosen a profile keeps it until: cas resync"];
+}
+
+/** What a change says, and what became of the default by it: that never changes in silence. */
+async function withDefault(sys: Sys, change: () => Promise<string[]>): Promise<string[]> {
+  const before = readRegistry(sys);
+  const lines = await change();
+  return [...lines, ...(await tellNewDefault(sys, before, readRegistry(sys)))];
+}
+
+/** Empty where the default is what it was, in name and folder. */
+export async function tellNewDefault(sys: Sys, before: Registry, after: Registry): Promise<string[]> {
+  const [old, now] = [before, after].map((registry) => ({ name: registry.defaultName, dir: defaultDirOf(sys, registry) }));
+  return old?.name === now?.name && old?.dir === now?.dir ? [] : tellDefault(sys, after);
+}
+
+async function tellDefault(sys: Sys, registry: Registry): Promise<string[]> {
+  const { defaultName } = registry;
+  const profile = defaultName === undefined ? undefined : knownOrConventional(sys, defaultName, registry);
+  const failure = await writeFloor(sys, profile === undefined ? undefined : profileEnv(sys, profile).CLAUDE_CONFIG_DIR);
   return [
-    `global default → ${name} (${profilePath(sys, profile)})`,
-    "a shell that has chosen a profile keeps it until: cas resync",
+    profile === undefined
+      ? `global default → ${plainDir(sys)} (claude's own folder)`
+      : `global default → ${profile.name} (${profilePath(sys, profile)})`,
     ...(failure === undefined ? [] : [`warning: ${failure}`]),
   ];
 }
 
+const defaultDirOf = (sys: Sys, registry: Registry): string =>
+  registry.defaultName === undefined ? plainDir(sys) : profilePath(sys, knownOrConventional(sys, registry.defaultName, registry));
+
 /** In an empty registry a name means its conventional folder, as in the older tool. */
-export function knownOrConventional(sys: Sys, name: string): Profile {
-  const known = findProfile(readRegistry(sys), name);
+export function knownOrConventional(sys: Sys, name: string, registry: Registry = readRegistry(sys)): Profile {
+  const known = findProfile(registry, name);
   if (known !== undefined) return known;
   checkProfileName(name);
   return { name, dir: conventionalDir(sys, name) };
@@ -281,7 +311,8 @@ export function applyChange(sys: Sys, draft: Registry, change: Change): Registry
       };
       checkNewName(draft, change.name);
       checkNewDir(sys, draft, profile);
-      return { profiles: sorted([...profiles, profile]), defaultName: defaultName ?? change.name };
+      const isPlain = isPlainDir(sys, profilePath(sys, profile));
+      return { profiles: sorted([...profiles, profile]), defaultName: defaultName ?? (isPlain ? change.name : undefined) };
     }
     case "rename": {
       if (change.to === change.name) return draft;
@@ -298,10 +329,12 @@ export function applyChange(sys: Sys, draft: Registry, change: Change): Registry
     }
     case "default":
       return { profiles, defaultName: change.name };
-    case "remove":
-      if (defaultName === change.name && profiles.length > 1)
+    case "remove": {
+      const isDefault = defaultName === change.name;
+      if (isDefault && profiles.length > 1 && !isPlainDir(sys, profilePath(sys, { dir: dirOf(draft, change.name) })))
         throw new UserError(`'${change.name}' is the default profile`, "make another one the default first");
-      return { profiles: profiles.filter(({ name }) => name !== change.name), defaultName: profiles.length > 1 ? defaultName : undefined };
+      return { profiles: profiles.filter(({ name }) => name !== change.name), defaultName: isDefault ? undefined : defaultName };
+    }
   }
 }
 

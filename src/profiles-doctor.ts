@@ -85,9 +85,10 @@ export async function repair(sys: Sys, { profile, problems }: Diagnosis): Promis
 export function checkDefault(sys: Sys, registry: Registry): Problem | undefined {
   const token = openDefaultName(sys).read();
   if (token === "" || token === registry.defaultName) return undefined;
+  const instead = registry.defaultName === undefined ? "claude's own folder" : `'${registry.defaultName}'`;
   return {
     code: "default",
-    text: `the default ${JSON.stringify(token)} is not registered, so it is '${registry.defaultName}'; choose one with: csm profiles use NAME`,
+    text: `the default ${JSON.stringify(token)} is not registered, so it is ${instead}; choose one with: csm profiles use NAME`,
     isFixable: false,
   };
 }

@@ -1,9 +1,10 @@
 import { basename, dirname, join, resolve } from "node:path";
 import { UserError } from "./errors.ts";
-import { homeDir, sessionFilePath } from "./paths.ts";
-import { profileDirs } from "./profiles.ts";
+import { isRecord } from "./json.ts";
+import { csmDir, homeDir, sessionFilePath } from "./paths.ts";
+import { profileDirs, realDir } from "./profiles.ts";
 import { readSessions } from "./sessions.ts";
-import { withLock } from "./store.ts";
+import { openStore, type Store, withLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /** A part of a config dir that profiles may share. Whatever is not in the table (logins, `.claude.json`, `sessions/` …) never is. */
@@ -72,6 +73,9 @@ function freeBackup(sys: Sys, path: string): string {
   throw new UserError(`${path} has ${maxBackups} backups already`, "remove some of them");
 }
 
+/** For a person who reads one of these phrases. */
+export const ssotText = "(shared SSOT, single source of truth: the one folder in ~/.claude.shared that all of these profiles use)";
+
 /** In the words of the older tool. */
 export function renderPlan(plan: SharePlan): string {
   switch (plan.kind) {
@@ -109,6 +113,7 @@ async function shareOnce(sys: Sys, dir: string, item: ShareItem): Promise<string
   finishUnshare(sys, join(dir, item.entry));
   const plan = planShare(sys, dir, item);
   if (plan.kind === "linked") return renderPlan(plan);
+  if (plan.kind === "seed" || plan.kind === "merge") await noteOwner(sys, dir, item, plan);
   if (plan.kind !== "link") await refuseLive(sys, dir, item);
   const path = join(dir, item.entry);
   const store = storePath(sys, item);
@@ -124,6 +129,79 @@ async function shareOnce(sys: Sys, dir: string, item: ShareItem): Promise<string
   const rest =
     kept.length === 0 || plan.kind !== "merge" ? "" : `; the store has its own ${listSome(kept)}, so yours went to ${plan.backup}`;
   return `${renderPlan(plan)}${rest}`;
+}
+
+/** Where what is shared came from, by real config dir: what a profile brought goes back to it, and to nobody else. */
+interface Origin {
+  /** Below the store. */
+  entries: string[];
+  /** Of its own folder, with what the store had as well. */
+  backups: string[];
+}
+
+const openOrigins = (sys: Sys, item: ShareItem): Store<Record<string, Origin>> =>
+  openStore<Record<string, Origin>>(sys, {
+    path: join(csmDir(sys), `shared-${item.entry}.json`),
+    name: `shared-${item.entry}`,
+    empty: {},
+    decode: (text) => {
+      const value: unknown = JSON.parse(text);
+      if (!isRecord(value)) throw new Error("not an object of folders");
+      return value as Record<string, Origin>;
+    },
+  });
+
+/** Before anything moves: ended in between, an undo still knows. */
+async function noteOwner(sys: Sys, dir: string, item: ShareItem, plan: SharePlan): Promise<void> {
+  if (item.isLive !== true) return;
+  const [own, store] = [join(dir, item.entry), storePath(sys, item)];
+  // A store that is not there yet takes the whole folder, and so each conversation of each project.
+  const moving = plan.kind === "seed" ? listBelow(sys, own) : listMoving(sys, own, store);
+  const backup = plan.kind === "merge" ? [plan.backup] : [];
+  const key = realDir(sys, dir);
+  await openOrigins(sys, item).update((all) => {
+    const { entries = [], backups = [] } = all[key] ?? {};
+    return { ...all, [key]: { entries: [...new Set([...entries, ...moving])], backups: [...new Set([...backups, ...backup])] } };
+  });
+}
+
+const listBelow = (sys: Sys, dir: string): string[] =>
+  sys.list(dir).flatMap((name) => {
+    const inner = sys.entryKind(join(dir, name)) === "folder" ? sys.list(join(dir, name)) : [];
+    return inner.length === 0 ? [name] : inner.map((entry) => join(name, entry));
+  });
+
+/** What `mergeInto` would move. */
+function listMoving(sys: Sys, from: string, store: string, below = ""): string[] {
+  return sys.list(from).flatMap((name) => {
+    const [own, shared, shown] = [join(from, name), join(store, name), join(below, name)];
+    const there = sys.entryKind(shared);
+    if (there === undefined)
+      return below === "" && sys.entryKind(own) === "folder" ? listBelow(sys, own).map((entry) => join(name, entry)) : [shown];
+    return there === "folder" && sys.entryKind(own) === "folder" ? listMoving(sys, own, shared, shown) : [];
+  });
+}
+
+/** Gives a folder that is no link any more what it brought, and what it had set aside for sharing. Once more does nothing. */
+async function giveBack(sys: Sys, dir: string, item: ShareItem): Promise<void> {
+  const origins = openOrigins(sys, item);
+  const key = realDir(sys, dir);
+  const origin = origins.read()[key];
+  const path = join(dir, item.entry);
+  if (origin === undefined || sys.entryKind(path) === "link") return;
+  const store = storePath(sys, item);
+  for (const entry of origin.entries) {
+    if (sys.entryKind(join(store, entry)) === undefined || sys.entryKind(join(path, entry)) !== undefined) continue;
+    sys.makePrivateDir(dirname(join(path, entry)));
+    move(sys, join(store, entry), join(path, entry));
+    sys.removeEmptyDir(dirname(join(store, entry)));
+  }
+  for (const backup of origin.backups) {
+    if (sys.entryKind(backup) !== "folder") continue;
+    mergeInto(sys, backup, path);
+    sys.removeEmptyDir(backup);
+  }
+  await origins.update(({ [key]: _, ...others }) => others);
 }
 
 const listSome = (names: string[]): string =>
@@ -200,8 +278,10 @@ type UnsharePlan =
   | { kind: "own" }
   /** The store becomes its own again: nobody else uses it. */
   | { kind: "take-back" }
-  /** Others go on using the store. */
+  /** Others go on using the store, in which everything is as much its own as theirs. */
   | { kind: "copy" }
+  /** The same, where each profile takes with it what it brought. */
+  | { kind: "part" }
   /** What it had before it was shared. */
   | { kind: "restore"; backup: string };
 
@@ -211,13 +291,17 @@ export function planUnshare(sys: Sys, dir: string, item: ShareItem): UnsharePlan
   if (sys.entryKind(path) !== "link" || !leadsTo(sys, path, store)) return { kind: "own" };
   const backup = item.kind === "file" ? newestBackup(sys, path) : undefined;
   if (backup !== undefined) return { kind: "restore", backup };
-  const mine = sys.realPath(dir) ?? dir;
-  const others = profileDirs(sys).filter((other) => (sys.realPath(other.dir) ?? other.dir) !== mine);
-  const isUsed = others.some(
-    (other) => sys.entryKind(join(other.dir, item.entry)) === "link" && leadsTo(sys, join(other.dir, item.entry), store),
-  );
-  return { kind: isUsed || sys.entryKind(store) === undefined ? "copy" : "take-back" };
+  const isUsed = sharersOf(sys, item).some((other) => realDir(sys, other) !== realDir(sys, dir));
+  if (!isUsed && sys.entryKind(store) !== undefined) return { kind: "take-back" };
+  return { kind: item.isLive === true && Object.hasOwn(openOrigins(sys, item).read(), realDir(sys, dir)) ? "part" : "copy" };
 }
+
+/** Config dirs whose own one is a link to the store. */
+const sharersOf = (sys: Sys, item: ShareItem): string[] =>
+  profileDirs(sys).flatMap(({ dir }) => {
+    const link = join(dir, item.entry);
+    return sys.entryKind(link) === "link" && leadsTo(sys, link, storePath(sys, item)) ? [dir] : [];
+  });
 
 function newestBackup(sys: Sys, path: string): string | undefined {
   const prefix = `${basename(path)}.bak`;
@@ -239,6 +323,8 @@ export function renderUnshare(plan: UnsharePlan): string {
       return "its own again; nobody else used the shared one";
     case "copy":
       return "its own again, a copy of the shared one";
+    case "part":
+      return "its own again, with what it brought; what began since stays with those that go on sharing";
     case "restore":
       return `its own again, from ${plan.backup}`;
   }
@@ -247,27 +333,35 @@ export function renderUnshare(plan: UnsharePlan): string {
 /** Gives the profile its own again; the store stays for the others. Ended at any point, the next run goes on from there. */
 export function unshare(sys: Sys, dir: string, item: ShareItem): Promise<string> {
   return withLock(sys, "share", async () => {
-    const path = join(dir, item.entry);
-    if (finishUnshare(sys, path)) return "its own again, as an earlier run began";
-    const plan = planUnshare(sys, dir, item);
-    if (plan.kind === "own") return renderUnshare(plan);
-    await refuseLive(sys, dir, item);
-    // A file takes the place of the link in one step.
-    if (plan.kind === "restore") move(sys, plan.backup, path);
-    else {
-      prepareOwn(sys, item, plan.kind, path);
-      sys.removeLink(path);
-      move(sys, ownPath(path), path);
-    }
-    return renderUnshare(plan);
+    const done = await unshareOnce(sys, dir, item);
+    if (item.isLive === true) await giveBack(sys, dir, item);
+    return done;
   });
 }
 
-/** The store moves there, or a copy, which is whole before the link goes. */
-function prepareOwn(sys: Sys, item: ShareItem, kind: "take-back" | "copy", path: string): void {
+async function unshareOnce(sys: Sys, dir: string, item: ShareItem): Promise<string> {
+  const path = join(dir, item.entry);
+  if (finishUnshare(sys, path)) return "its own again, as an earlier run began";
+  const plan = planUnshare(sys, dir, item);
+  if (plan.kind === "own") return renderUnshare(plan);
+  // What leaves the store must not be open in a session of those that go on sharing.
+  for (const sharer of plan.kind === "part" ? sharersOf(sys, item) : [dir]) await refuseLive(sys, sharer, item);
+  // A file takes the place of the link in one step.
+  if (plan.kind === "restore") move(sys, plan.backup, path);
+  else {
+    prepareOwn(sys, item, plan.kind, path);
+    sys.removeLink(path);
+    move(sys, ownPath(path), path);
+  }
+  return renderUnshare(plan);
+}
+
+/** The store moves there, or a copy, which is whole before the link goes, or a folder for what it brought. */
+function prepareOwn(sys: Sys, item: ShareItem, kind: "take-back" | "copy" | "part", path: string): void {
   const [own, store] = [ownPath(path), storePath(sys, item)];
   sys.remove(own);
-  if (kind === "take-back") move(sys, store, own);
+  if (kind === "part") sys.makePrivateDir(own);
+  else if (kind === "take-back") move(sys, store, own);
   else if (sys.entryKind(store) !== undefined) sys.copy(store, own);
   else if (item.kind === "folder") sys.makePrivateDir(own);
   else sys.createPrivate(own, "{}\n");

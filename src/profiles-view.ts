@@ -8,15 +8,17 @@ const nameColumns = 12;
 /** What `csm profiles`, `cas` and `cas status` print; other programs read it, so it has no colour and a fixed shape. */
 export function renderProfiles(sys: Sys, registry: Registry): string[] {
   const shown = registry.defaultName === undefined ? undefined : findProfile(registry, registry.defaultName);
-  const fallback = registry.defaultName === undefined ? "(none — no default profile set)" : `${registry.defaultName} (not registered)`;
+  const fallback =
+    registry.defaultName === undefined
+      ? "(none — no default profile set: csm starts claude in ~/.claude)"
+      : `${registry.defaultName} (not registered)`;
   const current = shellProfile(sys, registry);
   const head = [
     `current shell:  ${describeShell(sys, current)}`,
     `global default: ${shown === undefined ? printableLine(fallback) : `${printableLine(shown.name)} (${printableLine(shown.dir)})`}`,
     "available:",
   ];
-  if (registry.profiles.length === 0)
-    return [...head, "  (profiles.json absent — CAS/pick features disabled)", "  add the first one with: csm profiles add <name>"];
+  if (registry.profiles.length === 0) return [...head, ...noProfiles];
   const rows = registry.profiles.map((profile) => {
     const mark = `${profile.name === current?.name ? "*" : " "}${profile.name === registry.defaultName ? "d" : " "}`;
     return `  ${mark} ${printableLine(profile.name).padEnd(nameColumns)} ${printableLine(profile.dir)}`;
@@ -24,10 +26,17 @@ export function renderProfiles(sys: Sys, registry: Registry): string[] {
   return [...head, ...rows, "(legend: * = current shell, d = global default)"];
 }
 
+/** The first line is the older tool's; the others say it to a person. */
+const noProfiles = [
+  "  (profiles.json absent — CAS/pick features disabled)",
+  "  the one account is that of ~/.claude: there is nothing to switch between",
+  "  add the first profile with: csm profiles add <name>",
+];
+
 function describeShell(sys: Sys, current: Profile | undefined): string {
   const isSet = (sys.env.CLAUDE_CONFIG_DIR ?? "") !== "";
   if (current !== undefined) return `${printableLine(current.name)} (${printableLine(isSet ? configDir(sys) : profilePath(sys, current))})`;
-  return isSet ? `unknown (${printableLine(configDir(sys))})` : "unset (CLAUDE_CONFIG_DIR is not set: csm takes the global default)";
+  return isSet ? `unknown (${printableLine(configDir(sys))})` : "unset (csm takes the global default)";
 }
 
 /** The public contract of `csm profiles list --json`. */

@@ -16,7 +16,10 @@ export interface Profile {
 export interface Registry {
   /** In byte order of their names. */
   profiles: Profile[];
-  /** Registered, except in an empty registry, where the older tool lets any word stand. */
+  /**
+   * What somebody chose, else the name of `~/.claude`; undefined where that has none: it stays the default until somebody says
+   * otherwise. Registered, except in an empty registry, where the older tool lets any word stand.
+   */
   defaultName: string | undefined;
 }
 
@@ -38,7 +41,7 @@ export function readRegistryOrNone(sys: Sys): Registry {
 export function pickDefault(sys: Sys, profiles: Profile[]): Registry {
   const token = openDefaultName(sys).read();
   const isUsable = token !== "" && (profiles.length === 0 || profiles.some(({ name }) => name === token));
-  return { profiles, defaultName: isUsable ? token : profiles[0]?.name };
+  return { profiles, defaultName: isUsable ? token : profileOfDir(sys, { profiles, defaultName: undefined }, plainDir(sys))?.name };
 }
 
 export const findProfile = (registry: Registry, name: string): Profile | undefined =>

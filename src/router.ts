@@ -19,6 +19,12 @@ export async function decideRoute(invokedAs: string, args: readonly string[]): P
   if (first === "--version" || first === "-V") return { to: "version" };
   if (first === "--help" || first === "-h") return { to: "help" };
   if (first === "csd") return { to: "csd", args: rest };
+  if (rest.length === 0 && first === "version") return { to: "version" };
+  if (rest.length === 0 && first === "help") return { to: "help" };
+  // `csm help mcp` is claude's.
+  const [about = "", ...more] = rest;
+  if (first === "help" && more.length === 0 && about === "csd") return { to: "csd", args: ["--help"] };
+  if (first === "help" && more.length === 0 && (await isOwnWord(about))) return { to: "csm", word: about, args: ["--help"] };
   return first !== undefined && (await isOwnWord(first)) ? { to: "csm", word: first, args: rest } : { to: "claude", args: [...args] };
 }
 
@@ -27,4 +33,29 @@ const hotWords = ["statusline", "hook"];
 
 /** csm's own words hold at the first place only, and none may be a command of claude. */
 const isOwnWord = async (word: string): Promise<boolean> =>
-  hotWords.includes(word) || (!word.startsWith("-") && (await import("./commands.ts")).findCommand("csm", word) !== undefined);
+  hotWords.includes(word) || (!word.startsWith("-") && (await import("./commands.ts")).findCommand("csm", word)?.load !== undefined);
+
+/** What people call some of our words. */
+const otherNames: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
+  list: "ls",
+  status: "ls",
+  sessions: "ls",
+});
+
+/**
+ * Our word that a lone word was most likely meant to be: one that is missing a letter, has one too many, another one, or two in each
+ * other's place. Undefined for words of claude, and for all that may be a prompt.
+ */
+export async function findMeant(args: readonly string[]): Promise<string | undefined> {
+  const [word = "", ...rest] = args;
+  if (rest.length > 0 || !/^[a-z][a-z-]+$/i.test(word)) return undefined;
+  const [{ commands }, { isManagement }, { isSlip }] = await Promise.all([
+    import("./commands.ts"),
+    import("./run-options.ts"),
+    import("./errors.ts"),
+  ]);
+  const typed = word.toLowerCase();
+  if (isManagement([typed])) return undefined;
+  const own = commands.csm.flatMap((row) => (row.word.includes(" ") ? [] : [row.word]));
+  return otherNames[typed] ?? own.find((known) => known === typed) ?? own.find((known) => isSlip(typed, known));
+}

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readProcesses } from "./process.ts";
@@ -94,13 +94,41 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     sys,
     run,
     async close() {
-      const pids = [...listSessionPids(sys, configDir), ...(await panePids(run))];
+      const dirs = [configDir, spareDir(configDir)];
+      const pids = [...dirs.flatMap((each) => listSessionPids(sys, each)), ...(await panePids(run))];
       await run(["tmux", "-u", "kill-server"]).catch(() => undefined);
       await waitForEnd(sys, pids);
       await stub.stop();
       rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** The profiles of `addAccounts`: claude's own folder, and another. */
+export const sandboxAccounts = ["main", "spare"] as const;
+export const spareDir = (configDir: string): string => `${configDir}.spare`;
+
+/**
+ * Two accounts between which csm can switch. Requests tell the stub whose they are in `x-profile`, and the status line of both meters
+ * what they use. Before the first session starts: the files are claude's from then on.
+ */
+export function addAccounts({ home, configDir }: Pick<Sandbox, "home" | "configDir">, csmCommand: string): void {
+  const registryDir = join(home, ".config", "claude-as");
+  for (const dir of [configDir, spareDir(configDir), registryDir]) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const [main, spare] = sandboxAccounts;
+  writeFileSync(join(registryDir, "profiles.json"), JSON.stringify({ [main]: configDir, [spare]: spareDir(configDir) }));
+  copyFileSync(join(home, ".claude.json"), join(spareDir(configDir), ".claude.json"));
+  for (const [name, dir] of [
+    [main, configDir],
+    [spare, spareDir(configDir)],
+  ] as const)
+    writeFileSync(
+      join(dir, "settings.json"),
+      JSON.stringify({
+        env: { ANTHROPIC_CUSTOM_HEADERS: `x-profile: ${name}` },
+        statusLine: { type: "command", command: `${csmCommand} statusline` },
+      }),
+    );
 }
 
 async function panePids(run: (argv: readonly string[]) => Promise<RunResult>): Promise<number[]> {

@@ -1,6 +1,6 @@
 import { en } from "zod/locales";
 import { z } from "zod/mini";
-import { exitCode, UserError, unknownWord } from "./errors.ts";
+import { unknownWord, usageError } from "./errors.ts";
 import { decodeJson, isRecord, parseJson } from "./json.ts";
 import { configPath } from "./paths.ts";
 import { type Check, pathOf, type Row, readAt, settings } from "./settings.ts";
@@ -107,7 +107,7 @@ export function findSetting(typed: string): Found {
     const path = matchKey(key, typed);
     if (path !== undefined) return { key, row: settings[key], path };
   }
-  throw unknownWord("csm config: unknown key", typed, keys, { exitCode: exitCode.failure });
+  throw unknownWord("csm config: unknown key", typed, keys, { otherwise: "csm config keys lists them" });
 }
 
 /** Model names hold dots: what stands for any word takes all between its neighbours. */
@@ -133,13 +133,13 @@ export function withValue(config: Config, [word = "", ...rest]: readonly string[
 /** Typed words as the value of a key. */
 export function parseSetting({ key, row: { check }, path }: Found, words: readonly string[]): unknown {
   if (check.kind === "words") return [...words];
-  if (words.length !== 1) throw new UserError(`csm config: ${key} takes one value`, `for example csm config set ${key} VALUE`);
+  if (words.length !== 1) throw usageError(`csm config: ${key} takes one value`, `for example csm config set ${key} VALUE`);
   const [text = ""] = words;
   const value = check.kind === "number" ? parseNumber(text) : check.kind === "rates" ? parseJson(text) : text;
   try {
     return readAt(parseConfig(withValue({}, path, value ?? text)), path);
   } catch (error) {
-    throw new UserError(`csm config: ${(error as Error).message}`, `${JSON.stringify(text)} was given`);
+    throw usageError(`csm config: ${(error as Error).message}`, `${JSON.stringify(text)} was given`);
   }
 }
 

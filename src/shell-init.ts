@@ -1,12 +1,11 @@
 import { casVerbs } from "./cas.ts";
-import type { Program } from "./completion.ts";
-import { renderBash, renderFish, renderPwsh, renderZsh } from "./completion-scripts.ts";
+import { bashCompletion, fishCompletion, pwshCompletion, zshCompletion } from "./completion-scripts.ts";
 
 /** The whole integration of one shell, to be sourced. */
 interface ShellInit {
   /** `cas NAME`, `cas -`, `cas -g NAME`, `cas status` … */
   cas: string;
-  completions(programs: Program[]): string;
+  completions: string;
   /** Shows the chosen profile before the prompt. */
   prompt: string;
 }
@@ -14,7 +13,6 @@ interface ShellInit {
 /** Words that print for people: nothing of them is evaluated. */
 const printing = ["status", "--help", "-h", "help", ...casVerbs];
 const caseWords = ["''", ...printing].join(" | ");
-const choosing = ["-", "-g", "resync"];
 
 /**
  * The function keeps the profile before the last switch in two variables of the shell, where an empty one means unset. What
@@ -41,33 +39,14 @@ ${shell === "zsh" ? "  emulate -L zsh\n" : ""}  case "\${1-}" in
 }
 `;
 
-const bashCompletion = `_cas() {
-  local current=\${COMP_WORDS[COMP_CWORD]}
-  COMPREPLY=()
-  case "$COMP_CWORD:\${COMP_WORDS[1]}" in
-    1:*) COMPREPLY=($(compgen -W "${[...choosing, ...printing].join(" ")}" -- "$current")); __csm_names profiles "$current" ;;
-    2:-g | 2:use | 2:rm | 2:remove | 2:set) __csm_names profiles "$current" ;;
-  esac
-}
-complete -F _cas cas
-`;
-
-const zshCompletion = `_cas_words() {
-  if (( CURRENT == 2 )); then
-    compadd -- ${[...choosing, ...printing].join(" ")}
-    _csm_names profiles
-  elif [[ $words[2] == (-g|use|rm|remove|set) && CURRENT -eq 3 ]]; then
-    _csm_names profiles
-  fi
-}
-_csm_register() {
+/** Before compinit has run there is nobody to tell: the first prompt is soon enough. */
+const zshRegister = `_csm_register() {
   (( \${+functions[add-zsh-hook]} )) && add-zsh-hook -d precmd _csm_register
   (( \${+functions[compdef]} )) || return 0
   compdef _csm_words csm
   compdef _csd_words csd
   compdef _cas_words cas
 }
-# Before compinit has run there is nobody to tell: the first prompt is soon enough.
 if (( \${+functions[compdef]} )); then
   _csm_register
 else
@@ -141,14 +120,6 @@ const fishCas = `function cas --description 'switch the profile of this shell'
 end
 `;
 
-const fishCompletion = `complete -c cas -f
-complete -c cas -n '__csm_after' -a '${[...choosing, ...printing].join(" ")}'
-complete -c cas -n '__csm_after' -a '(command csm completions --names profiles 2>/dev/null)'
-${["-g", "use", "rm", "remove", "set"]
-  .map((word) => `complete -c cas -n '__csm_after ${word}' -a '(command csm completions --names profiles 2>/dev/null)'`)
-  .join("\n")}
-`;
-
 const fishPrompt = `function __cas_label
   test -n "$CLAUDE_CONFIG_DIR$CSM_PROFILE"; or return
   if test "$__cas_seen" != "$CLAUDE_CONFIG_DIR:$CSM_PROFILE"
@@ -192,12 +163,6 @@ const pwshCas = `function global:cas {
 }
 `;
 
-const pwshCompletion = `Register-ArgumentCompleter -CommandName cas -ScriptBlock {
-  param($commandName, $parameterName, $wordToComplete)
-  ${pwshList([...choosing, ...printing])} + @(& csm completions --names profiles 2>$null) | Where-Object { $_ -and $_.StartsWith($wordToComplete) } | ForEach-Object { [System.Management.Automation.CompletionResult]::new($_) }
-}
-`;
-
 const pwshPrompt = `if (-not (Test-Path Function:__cas_plain_prompt)) {
   Copy-Item Function:prompt Function:global:__cas_plain_prompt
   function global:prompt {
@@ -216,12 +181,12 @@ const pwshPrompt = `if (-not (Test-Path Function:__cas_plain_prompt)) {
 }
 `;
 
-const pwsh: ShellInit = { cas: pwshCas, completions: (programs) => `${renderPwsh(programs)}\n${pwshCompletion}`, prompt: pwshPrompt };
+const pwsh: ShellInit = { cas: pwshCas, completions: pwshCompletion, prompt: pwshPrompt };
 
 export const shellInits: Readonly<Record<string, ShellInit>> = Object.assign(Object.create(null) as Record<string, ShellInit>, {
-  zsh: { cas: posixCas("zsh"), completions: (programs: Program[]) => `${renderZsh(programs)}\n${zshCompletion}`, prompt: zshPrompt },
-  bash: { cas: posixCas("bash"), completions: (programs: Program[]) => `${renderBash(programs)}\n${bashCompletion}`, prompt: bashPrompt },
-  fish: { cas: fishCas, completions: (programs: Program[]) => `${renderFish(programs)}\n${fishCompletion}`, prompt: fishPrompt },
+  zsh: { cas: posixCas("zsh"), completions: `${zshCompletion}${zshRegister}`, prompt: zshPrompt },
+  bash: { cas: posixCas("bash"), completions: bashCompletion, prompt: bashPrompt },
+  fish: { cas: fishCas, completions: fishCompletion, prompt: fishPrompt },
   pwsh,
   powershell: pwsh,
 });

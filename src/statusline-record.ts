@@ -23,6 +23,13 @@ export function recordStatusline(text: string, template: string | undefined, pla
   return renderSample(place, sample, template ?? defaultTemplate, plain);
 }
 
+/** The registered name of the folder that claude uses here, such as of a default profile added as `~/.claude`. */
+export function currentName(): string | undefined {
+  const place: Place = { env: process.env, homeDir: homeOf(process.env), platform: process.platform };
+  const name = profileName(place, configDir(place));
+  return name !== undefined && /^[\w.-]+$/.test(name) ? name : undefined;
+}
+
 const homeOf = (env: NodeJS.ProcessEnv): string | undefined => (process.platform !== "win32" && env.HOME) || homedir() || undefined;
 
 function renderSample(place: Place, sample: StatuslineSample, template: string, plain: string): string {

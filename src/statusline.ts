@@ -1,12 +1,12 @@
 import { hostname } from "node:os";
 
 /**
- * `profile@host`, or `host` alone without a named profile. `hostname` is the machine's full name. Loads no package: Claude
- * Code runs it at every repaint.
+ * `profile@host`, or `host` alone without a named profile. `hostname` is the machine's full name; `registered` the name of a
+ * folder that does not tell it itself. Loads no package: Claude Code runs it at every repaint.
  */
-export function renderStatusline(env: Readonly<Record<string, string | undefined>>, hostname: string): string {
+export function renderStatusline(env: Readonly<Record<string, string | undefined>>, hostname: string, registered?: string): string {
   const host = replaceOnce(hostname.split(".")[0] ?? "", env.CSM_HOST_REPLACE ?? "");
-  const label = isShown(env.IS_PERSONAL_MACHINE) ? profileLabel(env.CLAUDE_CONFIG_DIR ?? "") : undefined;
+  const label = isShown(env.IS_PERSONAL_MACHINE) ? (profileLabel(env.CLAUDE_CONFIG_DIR ?? "") ?? registered) : undefined;
   return label === undefined ? host : `${label}@${host}`;
 }
 
@@ -32,7 +32,8 @@ function replaceOnce(host: string, rule: string): string {
 
 /**
  * `csm statusline`, which Claude Code runs at every repaint: it loads no package and no database, waits for nothing, and
- * whatever fails it still says something. So it is an OS file of its own. Without input not even `node:fs` is loaded (+0.7 ms).
+ * whatever fails it still says something. So it is an OS file of its own. Without input, in a folder that tells its profile, not
+ * even `node:fs` is loaded (+0.7 ms).
  */
 export async function runStatusline(args: readonly string[]): Promise<void> {
   const plain = renderStatusline(process.env, hostname());
@@ -40,7 +41,7 @@ export async function runStatusline(args: readonly string[]): Promise<void> {
     const { template, wrapped, problem } = readArguments(args);
     if (problem !== undefined) await tell(problem);
     const text = await readStdin();
-    if (text.trim() === "" && wrapped === undefined) return write(1, `${plain}\n`);
+    if (text.trim() === "" && wrapped === undefined) return write(1, `${await renderPrompt(plain)}\n`);
     const { recordStatusline, runWrapped } = await import("./statusline-record.ts");
     const line = recordStatusline(text, template, plain) ?? plain;
     if (wrapped === undefined) return write(1, `${line}\n`);
@@ -51,6 +52,12 @@ export async function runStatusline(args: readonly string[]): Promise<void> {
     // A status line that fails would be blank: the plain one stands in for it.
     await write(1, `${plain}\n`);
   }
+}
+
+/** In a shell prompt, a folder that does not tell its profile itself is looked up. */
+async function renderPrompt(plain: string): Promise<string> {
+  if (profileLabel(process.env.CLAUDE_CONFIG_DIR ?? "") !== undefined) return plain;
+  return renderStatusline(process.env, hostname(), (await import("./statusline-record.ts")).currentName());
 }
 
 const tell = async (problem: string) => write(2, `csm statusline: ${(await import("./printable.ts")).printableLine(problem)}\n`);

@@ -66,9 +66,13 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
     stdin.off("data", keys.take);
     stdout.off("resize", onResize);
     process.off("exit", close);
-    stdin.setRawMode(false);
     stdin.pause();
-    write(`${hasMouse ? mouseOff : ""}${leaveWords}`);
+    try {
+      stdin.setRawMode(false);
+      write(`${hasMouse ? mouseOff : ""}${leaveWords}`);
+    } catch {
+      // The terminal has gone: there is nothing to give back.
+    }
   };
   open();
   return {

@@ -1,5 +1,5 @@
 import type { UsageWindow } from "./claude-usage.ts";
-import { duration, fit, isoTime, type Paint, type Style, width } from "./format.ts";
+import { duration, fit, isoTime, type Paint, type Style, width, wrap } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import { effectiveWindow } from "./scorer.ts";
@@ -19,7 +19,7 @@ export interface ViewOptions {
 const nearPercent = 95;
 const highPercent = 75;
 
-const disabledText = "usage metering disabled — make `csm statusline` claude's statusLine, or set CSM_USAGE_CMD or CLAUDE_USAGE_URL";
+const disabledText = "usage metering disabled — csm setup turns it on; or set CSM_USAGE_CMD or CLAUDE_USAGE_URL";
 const noProfilesText = "(no profiles configured — `csm profiles add <name>`)";
 const unavailableText = "usage metering unavailable — no source has answered";
 
@@ -37,7 +37,12 @@ export function renderUsage(report: UsageReport, options: ViewOptions): string[]
     ...(hasRegistry || report.foreign.length > 0 ? [] : [noProfilesText]),
     ...(report.isConfigured && !isKnown ? [`${unavailableText}${report.failure === undefined ? "" : `: ${report.failure}`}`] : []),
   ];
-  return [...warnings.map((line) => paint("yellow", line)), ...(rows.length === 0 ? [] : renderRows(rows, options)), ...ends];
+  const fill = (line: string) => (options.columns === undefined ? [line] : wrap(line, options.columns));
+  return [
+    ...warnings.flatMap(fill).map((line) => paint("yellow", line)),
+    ...(rows.length === 0 ? [] : renderRows(rows, options)),
+    ...ends.flatMap(fill),
+  ];
 }
 
 /** A folder that is no profile is only worth a row when something is known of it. */
@@ -67,18 +72,21 @@ interface Row {
   notes: string[];
 }
 
-type UsageStatus = "ok" | "near_limit" | "errored" | "no_data";
+type UsageStatus = "ok" | "near_limit" | "at_limit" | "errored" | "no_data";
 
 function statusOf(windows: readonly (UsageWindow | undefined)[], error: string | undefined): UsageStatus {
   if (error !== undefined) return "errored";
   const known = windows.filter((window) => window !== undefined);
   if (known.length === 0) return "no_data";
-  return known.some(({ usedPercent }) => usedPercent >= nearPercent) ? "near_limit" : "ok";
+  // As it is shown: "100%" beside "near" would contradict itself.
+  const fullest = Math.round(Math.max(...known.map(({ usedPercent }) => usedPercent)));
+  return fullest >= 100 ? "at_limit" : fullest >= nearPercent ? "near_limit" : "ok";
 }
 
 const statusWords: Record<UsageStatus, [text: string, style: Style | undefined]> = {
   ok: ["ok", "green"],
-  near_limit: ["⚠ near-limit", "red"],
+  near_limit: ["⚠ near-limit", "yellow"],
+  at_limit: ["✖ at its limit", "red"],
   errored: ["✖ errored", "red"],
   no_data: ["· no data", "dim"],
 };

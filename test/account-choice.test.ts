@@ -1,8 +1,12 @@
-import { expect, test } from "bun:test";
-import { createAccountRows, pickInitial } from "../src/account-choice.ts";
+import { afterEach, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chooseAccount, createAccountRows, pickInitial } from "../src/account-choice.ts";
 import { type Candidate, scoreCandidates } from "../src/scorer.ts";
 import { defaultsOf } from "../src/settings.ts";
-import type { ProfileUsage, UsageReport } from "../src/usage.ts";
+import { createSys, type Sys } from "../src/sys.ts";
+import { type ProfileUsage, recordUsage, type UsageReport } from "../src/usage.ts";
 
 const now = Date.parse("2026-06-01T10:00:00Z");
 const HOUR = 3_600_000;
@@ -76,4 +80,59 @@ test.each<[rule: string, profiles: ProfileUsage[], current: string | undefined, 
   ["a current one that is not registered leaves it at the first row", [profile("a"), profile("b")], "x", undefined],
 ])("%s", (_, profiles, current, initial) => {
   expect(pickInitial(rank(profiles, current), current)).toBe(initial as never);
+});
+
+describe("an automatic choice on stale data says so", () => {
+  const homes: string[] = [];
+  afterEach(() => {
+    for (const home of homes.splice(0)) rmSync(home, { recursive: true, force: true });
+  });
+
+  /** Two profiles of which something was known so long ago; what is said on stderr, and who is chosen. */
+  async function choose(ageMs: number, env: Record<string, string> = {}) {
+    const home = mkdtempSync(join(tmpdir(), "csm-choice-"));
+    homes.push(home);
+    let said = "";
+    const sys: Sys = {
+      ...createSys({ HOME: home, ...env }),
+      write: (_, text) => {
+        said += text;
+        return true;
+      },
+    };
+    const profiles = ["a", "b"].map((name) => ({ name, dir: join(home, `.claude.${name}`) }));
+    for (const [index, { dir }] of profiles.entries())
+      recordUsage(sys, dir, { seven_day: { usedPercent: 10 + index * 40, resetsAt: sys.now() + 48 * HOUR } }, "limit", sys.now() - ageMs);
+    const [current] = profiles;
+    const registry = { profiles, defaultName: "a" };
+    const chosen = await chooseAccount(sys, { registry, current, hasTerminal: false, asks: false });
+    return [chosen?.name, said];
+  }
+
+  test.each<[rule: string, ageMs: number, env: Record<string, string>, name: string, said: string]>([
+    ["fresh data needs no word", 60_000, {}, "b", "csm: auto-pick → b (the fullest week that has room)\n"],
+    [
+      "too old to decide: the current one is kept, and it is said why",
+      3 * HOUR,
+      {},
+      "a",
+      "csm: warning: the newest usage data is 3h old — keeping current profile (a)\n",
+    ],
+    [
+      "any age may decide, and is told",
+      3 * HOUR,
+      { CLAUDE_USAGE_MAX_AGE: "0" },
+      "b",
+      "csm: auto-pick → b (the fullest week that has room; by data that is 3h old)\n",
+    ],
+  ])("%s", async (_, ageMs, env, name, said) => {
+    expect(await choose(ageMs, env)).toEqual([name, said]);
+  });
+});
+
+test("stale data: the cursor stands on the recommendation where a person is asked", () => {
+  const stale = [profile("a", 5, 20, { age: 3 * HOUR, isCurrent: true }), profile("b", 5, 60, { age: 3 * HOUR })];
+  const rows = createAccountRows(reportOf(stale), rank(stale, "a"));
+  expect(rows[0]?.label).toBe("★ b          session 5%   week 60%   (read 3h ago)");
+  expect(pickInitial(rank(stale, "a"), "a")).toBe("b");
 });

@@ -220,7 +220,6 @@ async function run(record: AnyCommand, argv: string[]) {
     paint: createPaint(false),
     columns: undefined,
     isInteractive: false,
-    commands: async () => [],
   };
   await runRecord(record, argv, app);
   return { out, calls: [...calls] };

@@ -85,7 +85,8 @@ test.each<[rule: string, rows: string[][], maxWidth: number | undefined, lines: 
     24,
     ["NAME      STATE    CWD", "billing…  idle     …ling", "日本      blocked  /x"],
   ],
-  ["a column without a least width never shrinks", rows, 1, ["NAME  STATE    CWD", "bil…  idle     …ling", "日本  blocked  /x"]],
+  ["a column without a least width is cut last", rows, 18, ["NAME  STATE    CWD", "bil…  idle     …ng", "日本  blocked  /x"]],
+  ["a row is never wider than the terminal", rows, 12, ["NAME  STATE", "bil…  idle", "日本  block…"]],
   ["hostile cells are one printable line", [["a\u001b[31mb\nc", "x\ty", "\u202ez"]], undefined, ["NAME  STATE  CWD", "ab c  x y    z"]],
   ["a short row leaves no blanks behind", [["a"]], undefined, ["NAME  STATE  CWD", "a"]],
 ])("table: %s", (_, cells, maxWidth, lines) => {

@@ -22,11 +22,7 @@ const rungs: [name: string, files: string][] = [
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
      session-file sessions tail store tmux git claim state-folder statusline-record statusline output agents`,
   ],
-  [
-    "profiles and settings",
-    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor completion completion-scripts
-     settings settings-schema cas shell-init`,
-  ],
+  ["profiles and settings", `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema cas`],
   [
     "sessions",
     `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
@@ -43,7 +39,7 @@ const rungs: [name: string, files: string][] = [
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
-    `cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait

@@ -1,6 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import type { Registry } from "../src/profiles.ts";
-import { applyChange, type Change, renderChanges, writeFloor } from "../src/profiles-change.ts";
+import {
+  addProfile,
+  applyChange,
+  type Change,
+  removeProfile,
+  renameProfile,
+  renderChanges,
+  setProfile,
+  useProfile,
+  writeFloor,
+} from "../src/profiles-change.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const before: Registry = {
@@ -52,9 +62,101 @@ test.each<[rule: string, change: Change, message: string]>([
   ["removing the default of several", { kind: "remove", name: "alpha" }, "'alpha' is the default profile"],
 ])("refuses %s", (_, change, message) => expect(() => apply(change)).toThrow(message));
 
-test("the first profile becomes the default", () => {
-  const draft = applyChange(createFakeSys(), { profiles: [], defaultName: undefined }, { kind: "add", name: "one", dir: "" });
-  expect(draft.defaultName).toBe("one");
+const none: Registry = { profiles: [], defaultName: undefined };
+
+test.each<[rule: string, dir: string, defaultName: string | undefined]>([
+  ["the first profile does not become the default", "", undefined],
+  ["~/.claude, which is it, only gets a name", "~/.claude", "one"],
+])("%s", (_, dir, defaultName) => {
+  expect(applyChange(createFakeSys(), none, { kind: "add", name: "one", dir }).defaultName).toBe(defaultName as never);
+});
+
+describe("the default changes by somebody's word alone, and never in silence", () => {
+  const stored = (profiles: object, token?: string) =>
+    createFakeSys({
+      files: {
+        // The folders that are made.
+        ...Object.fromEntries(
+          ["/new", "/home/dev/.claude", "/home/dev/.claude.work", "/home/dev/.claude.aaa"].map((dir) => [`${dir}/x`, ""]),
+        ),
+        "/home/dev/.claude.json": "{}",
+        "/home/dev/.config/claude-as/profiles.json": JSON.stringify(profiles),
+        ...(token === undefined ? {} : { "/home/dev/.config/claude-as/default": token }),
+      },
+    });
+  const two = { alpha: "/a", zeta: "/z" };
+  const plain = "global default → /home/dev/.claude (claude's own folder)";
+
+  test.each<[rule: string, sys: ReturnType<typeof stored>, change: (sys: ReturnType<typeof stored>) => Promise<string[]>, lines: string[]]>(
+    [
+      [
+        "the very first one",
+        stored({}),
+        (sys) => addProfile(sys, "work"),
+        [
+          "added profile 'work' → /home/dev/.claude.work",
+          "csm goes on starting claude in /home/dev/.claude; to start it in 'work': csm profiles use work",
+        ],
+      ],
+      ["one that sorts first", stored(two, "zeta"), (sys) => addProfile(sys, "aaa"), ["added profile 'aaa' → /home/dev/.claude.aaa"]],
+      [
+        "a name for claude's own folder",
+        stored(two),
+        (sys) => addProfile(sys, "main", "~/.claude"),
+        ["added profile 'main' → /home/dev/.claude", "global default → main (/home/dev/.claude)"],
+      ],
+      [
+        "another folder for the default",
+        stored(two, "zeta"),
+        (sys) => setProfile(sys, "zeta", "/new"),
+        ["set profile 'zeta' → /new (was /z)", "global default → zeta (/new)"],
+      ],
+      [
+        "claude's own folder gets another one's name",
+        stored({ main: "~/.claude" }),
+        (sys) => setProfile(sys, "main", "/new"),
+        ["set profile 'main' → /new (was ~/.claude)", plain],
+      ],
+      [
+        "another one gone",
+        stored(two, "zeta"),
+        (sys) => removeProfile(sys, "alpha", false),
+        ["removed profile 'alpha' (dir retained on disk: /a)"],
+      ],
+      [
+        "the default gone",
+        stored(two, "zeta"),
+        (sys) => removeProfile(sys, "zeta", true),
+        ["removed profile 'zeta' (dir retained on disk: /z)", plain],
+      ],
+      [
+        "the default gone, claude's own folder has a name",
+        stored({ ...two, main: "~/.claude" }, "zeta"),
+        (sys) => removeProfile(sys, "zeta", true),
+        ["removed profile 'zeta' (dir retained on disk: /z)", "global default → main (/home/dev/.claude)"],
+      ],
+      [
+        "another name for the default",
+        stored(two, "zeta"),
+        (sys) => renameProfile(sys, "zeta", "omega"),
+        ["renamed profile 'zeta' to 'omega' (same folder: /z)", "global default → omega (/z)"],
+      ],
+      [
+        "another name for another one",
+        stored(two, "zeta"),
+        (sys) => renameProfile(sys, "alpha", "beta"),
+        ["renamed profile 'alpha' to 'beta' (same folder: /a)"],
+      ],
+      [
+        "chosen",
+        stored(two),
+        (sys) => useProfile(sys, "alpha"),
+        ["global default → alpha (/a)", "a shell that has chosen a profile keeps it until: cas resync"],
+      ],
+    ],
+  )("%s", async (_, sys, change, lines) => {
+    expect(await change(sys)).toEqual(lines);
+  });
 });
 
 describe("the profile outside the shell", () => {

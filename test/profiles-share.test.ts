@@ -167,6 +167,52 @@ test("undo: a copy while others use the store, and the store itself for the last
   expect(await unshare(box.sys, box.b, skills)).toBe("not shared");
 });
 
+/** Where each conversation lies, links not followed. */
+const placesOf = (home: string, name: string): string[] =>
+  walk(home)
+    .filter((path) => path.endsWith(`${name}.jsonl`))
+    .map((path) => path.slice(home.length + 1));
+
+test("undo of projects: each conversation is where it was before, once, whatever was shared with whom", async () => {
+  const box = createHome({
+    ".claude.a/projects/-w/a1.jsonl": "a1",
+    ".claude.a/projects/-w/a1/subagents/x.jsonl": "x of a1",
+    ".claude.a/projects/-w/same.jsonl": "same of a",
+    ".claude.b/projects/-w/b1.jsonl": "b1",
+    ".claude.b/projects/-w/same.jsonl": "same of b",
+    ".claude.b/projects/-v/b2.jsonl": "b2",
+  });
+  const before = [...walk(box.home)].sort();
+  const texts = box.texts();
+  const projects = find("projects");
+  for (const dir of [box.a, box.b]) await share(box.sys, dir, projects);
+  writeFileSync(join(box.a, "projects/-w/a1.jsonl"), "a1, and on under b");
+  writeFileSync(join(box.b, "projects/-w/since.jsonl"), "since");
+  expect(planUnshare(box.sys, box.a, projects)).toEqual({ kind: "part" });
+  await unshare(box.sys, box.a, projects);
+  expect(box.read(".claude.a/projects/-w/a1.jsonl")).toBe("a1, and on under b");
+  expect(box.read(".claude.b/projects/-w/b1.jsonl")).toBe("b1");
+  expect(box.read(".claude.b/projects/-w/a1.jsonl")).toBeUndefined();
+  await unshare(box.sys, box.b, projects);
+  expect([...walk(box.home)].sort()).toEqual([...before, join(box.b, "projects/-w/since.jsonl")].sort());
+  expect(placesOf(box.home, "since")).toEqual([".claude.b/projects/-w/since.jsonl"]);
+  expect(box.texts()).toEqual([...texts.filter((text) => text !== "a1"), "a1, and on under b", "since"].sort());
+  expect(await unshare(box.sys, box.b, projects)).toBe("not shared");
+  // And around again.
+  for (const dir of [box.b, box.a]) await share(box.sys, dir, projects);
+  for (const dir of [box.b, box.a]) await unshare(box.sys, dir, projects);
+  expect([...walk(box.home)].sort()).toEqual([...before, join(box.b, "projects/-w/since.jsonl")].sort());
+});
+
+test("undo of projects leaves those alone that a live session of another profile may have open", async () => {
+  const box = createHome({ ".claude.a/projects/-w/1.jsonl": "a1", ".claude.b/projects/-w/2.jsonl": "b2" });
+  for (const dir of [box.a, box.b]) await share(box.sys, dir, find("projects"));
+  mkdirSync(join(box.b, "sessions"));
+  writeFileSync(join(box.b, `sessions/${process.pid}.json`), live(ownStart()));
+  await expect(unshare(box.sys, box.a, find("projects"))).rejects.toThrow(`${box.b} has 1 live session`);
+  expect(box.read(".claude.b/projects/-w/1.jsonl")).toBe("a1");
+});
+
 test("undo gives back the settings that a profile had of its own", async () => {
   const box = createHome({ ".claude.a/settings.json": "a", ".claude.b/settings.json": "b" });
   await share(box.sys, box.a, find("settings"));

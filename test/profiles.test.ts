@@ -17,9 +17,12 @@ test.each([
   ["no file", undefined, undefined, [], undefined],
   ["an empty object", {}, undefined, [], undefined],
   ["an empty registry and a token", {}, "custom\n", [], "custom"],
-  ["two, sorted, the first is the default", two, undefined, ["alpha", "zeta"], "alpha"],
+  ["two, sorted, none is the default before somebody says so", two, undefined, ["alpha", "zeta"], undefined],
+  ["that of ~/.claude is", { ...two, main: "~/.claude" }, undefined, ["alpha", "main", "zeta"], "main"],
+  ["by any spelling", { a: "/a", main: "/home/dev/.claude/" }, undefined, ["a", "main"], "main"],
+  ["until another one is chosen", { ...two, main: "~/.claude" }, "zeta", ["alpha", "main", "zeta"], "zeta"],
   ["a default with blanks around it", two, "  zeta  \n", ["alpha", "zeta"], "zeta"],
-  ["a default nobody has", two, "gone", ["alpha", "zeta"], "alpha"],
+  ["a default nobody has", two, "gone", ["alpha", "zeta"], undefined],
   [
     "names that JavaScript would take for its own",
     '{"__proto__":"/a","constructor":"/b"}',
@@ -27,7 +30,7 @@ test.each([
     ["__proto__", "constructor"],
     "constructor",
   ],
-  ["names of digits, in byte order", { 9: "/a", 10: "/b" }, undefined, ["10", "9"], "10"],
+  ["names of digits, in byte order", { 9: "/a", 10: "/b" }, "10", ["10", "9"], "10"],
 ] as const)("reads %s", (_, profiles, token, names, defaultName) => {
   const registry = readRegistry(open(profiles, token).sys);
   expect(registry.profiles.map(({ name }) => name)).toEqual([...names]);
@@ -66,7 +69,6 @@ const changes: [string, (registry: ReturnType<typeof openRegistry>) => Promise<u
     "is the folder of profile 'alpha'",
   ],
   ["a new name with a slash", (r) => r.set({ name: "a/b", dir: "/new" }), 'invalid profile name "a/b"'],
-  ["removing the default", (r) => r.remove("alpha"), "'alpha' is the default profile"],
   ["removing what is not there", (r) => r.remove("x"), "unknown profile 'x' — available: alpha, zeta"],
   ["renaming to a name that is there", (r) => r.rename("alpha", "zeta"), "profile 'zeta' already exists"],
   ["renaming to itself", (r) => r.rename("alpha", "alpha"), "profile 'alpha' already exists"],
@@ -99,6 +101,18 @@ test("renaming the default takes the default along", async () => {
     ],
     defaultName: "omega",
   });
+});
+
+test("the default is removed by force alone", async () => {
+  const { registry, token } = open(two, "alpha\n");
+  await expect(registry.remove("alpha")).rejects.toThrow("'alpha' is the default profile");
+  expect(token()).toBe("alpha\n");
+});
+
+test("~/.claude loses its name without force: it stays the default", async () => {
+  const { sys, registry } = open({ ...two, main: "~/.claude" }, "main\n");
+  await registry.remove("main");
+  expect(readRegistry(sys).defaultName).toBeUndefined();
 });
 
 test("renaming another one leaves the default file alone", async () => {
@@ -166,7 +180,7 @@ test.each([
   ["a profile that no variable can name", { main: "~/.claude", work: "/w" }, { CSM_PROFILE: "main" }, "main", "/home/dev/.claude"],
   ["the variable before the name", { main: "~/.claude", work: "/w" }, { CSM_PROFILE: "main", CLAUDE_CONFIG_DIR: "/w" }, "work", "/w"],
 ] as const)("the current profile: %s", (_, profiles, env, name, dir) => {
-  const { sys } = open(profiles, undefined, env as unknown as Record<string, string>);
+  const { sys } = open(profiles, "alpha", env as unknown as Record<string, string>);
   const registry = readRegistry(sys);
   expect(currentProfile(sys, registry)?.name).toBe(name);
   expect(currentDir(sys, registry)).toBe(dir);

@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
 import { commands } from "../src/commands.ts";
-import { decideRoute, type Route } from "../src/router.ts";
+import { decideRoute, findMeant, type Route } from "../src/router.ts";
 
 const csm = (word: string, ...args: string[]): Route => ({ to: "csm", word, args });
 const csd = (...args: string[]): Route => ({ to: "csd", args });
 const claude = (...args: string[]): Route => ({ to: "claude", args });
 
 const words =
-  "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost rules tasks " +
-  "focus type allow deny open restore log setup shell-init diagnose hub demo csd self-update";
+  "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost " +
+  "open restore log setup shell-init hub demo csd help version";
 
 const reservedWords = commands.csm.flatMap(({ word }) => (word.includes(" ") ? [] : [word]));
 
@@ -17,13 +17,16 @@ test("the reserved words are these, once each", () => {
   expect(new Set(reservedWords).size).toBe(reservedWords.length);
 });
 
-test.each(reservedWords.filter((word) => word !== "csd"))("csm %s is csm's own, with all that follows", async (word) => {
-  expect(await decideRoute("csm", [word, "--help", "--", "x"])).toEqual(csm(word, "--help", "--", "x"));
-});
+test.each(reservedWords.filter((word) => !["csd", "help", "version"].includes(word)))(
+  "csm %s is csm's own, with all that follows",
+  async (word) => {
+    expect(await decideRoute("csm", [word, "--help", "--", "x"])).toEqual(csm(word, "--help", "--", "x"));
+  },
+);
 
 /** Words of claude, now or lately; `csm doctor` must reach it. */
 const claudeWords =
-  "agents attach auth auto-mode daemon doctor gateway help import install kill logs mcp plugin plugins project remote-control respawn rm " +
+  "agents attach auth auto-mode daemon doctor gateway import install kill logs mcp plugin plugins project remote-control respawn rm " +
   "self-hosted-runner setup-token stop ultrareview update";
 
 test.each(claudeWords.split(" "))("csm %s goes to claude", async (word) => {
@@ -46,6 +49,14 @@ test.each<[rule: string, args: string[], route: Route]>([
   ["-V first", ["-V"], { to: "version" }],
   ["--help first", ["--help"], { to: "help" }],
   ["-h first", ["-h", "x"], { to: "help" }],
+  ["help alone", ["help"], { to: "help" }],
+  ["version alone", ["version"], { to: "version" }],
+  ["help on one of ours", ["help", "usage"], csm("usage", "--help")],
+  ["help on the driver", ["help", "csd"], csd("--help")],
+  ["help on one of claude's", ["help", "mcp"], claude("help", "mcp")],
+  ["a prompt that begins with help", ["help", "me", "now"], claude("help", "me", "now")],
+  ["a prompt that begins with version", ["version", "2"], claude("version", "2")],
+  ["a word that has no command yet", ["rules"], claude("rules")],
   ["-v is claude's", ["-v"], claude("-v")],
   ["--version later is claude's", ["x", "--version"], claude("x", "--version")],
   ["--help later is claude's", ["mcp", "--help"], claude("mcp", "--help")],
@@ -89,4 +100,37 @@ test("the caller's arguments are copied", async () => {
   const route = await decideRoute("csm", args);
   args.push("x");
   expect(route).toEqual(claude("--continue"));
+});
+
+test.each<[args: string[], meant: string | undefined]>([
+  [["usge"], "usage"],
+  [["usagee"], "usage"],
+  [["uasge"], "usage"],
+  [["usafe"], "usage"],
+  [["Usage"], "usage"],
+  [["LS"], "ls"],
+  [["sl"], "ls"],
+  [["list"], "ls"],
+  [["hlep"], "help"],
+  [["verson"], "version"],
+  [["csdd"], "csd"],
+  [["pick-acount"], "pick-account"],
+  // Two slips, a word of claude, more words, no word at all.
+  [["usg"], undefined],
+  [["fix"], undefined],
+  [["logs"], undefined],
+  [["update"], undefined],
+  [["setup-token"], undefined],
+  [["hello"], undefined],
+  [["usge", "now"], undefined],
+  [["s"], undefined],
+  [["-ls"], undefined],
+  [["l's"], undefined],
+  [["fix the tests"], undefined],
+  [["toString"], undefined],
+  [["constructor"], undefined],
+  [[""], undefined],
+  [[], undefined],
+])("%j may mean %p", async (args, meant) => {
+  expect(await findMeant(args)).toBe(meant as never);
 });

@@ -111,7 +111,7 @@ test.each<[rule: string, report: UsageReport, hasRegistry: boolean, lines: strin
     reportOf([]),
     false,
     [
-      "usage metering disabled — make `csm statusline` claude's statusLine, or set CSM_USAGE_CMD or CLAUDE_USAGE_URL",
+      "usage metering disabled — csm setup turns it on; or set CSM_USAGE_CMD or CLAUDE_USAGE_URL",
       "(no profiles configured — `csm profiles add <name>`)",
     ],
   ],

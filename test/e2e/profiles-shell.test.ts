@@ -174,7 +174,7 @@ describe.each(["zsh", "bash"] as const)("the older tool's one line in %s", (shel
   });
 
   test("what prints for people is not evaluated", async () => {
-    register({ home: "/tmp/$(touch pwned)" });
+    register({ home: "/tmp/$(touch pwned)" }, "home");
     const result = await run(shell, [shim, "cas status", "cas list; echo $?"].join("\n"));
     expect(result.lines).toContain("  d home         /tmp/$(touch pwned)".replace("  d", "   d"));
     expect(result.stderr).toContain("list prints nothing to evaluate");
@@ -221,12 +221,12 @@ describe("the words of the shells' machine interface", () => {
       ">&2 printf '%s\\n' 'cas: unknown profile '\\''--nope'\\'' — available: home'; false\n",
     ],
     ["list has nothing to evaluate", ["--eval", "--shell", "zsh", "--", "list"], 1, ""],
-    ["no shell", ["--eval", "home"], 1, ""],
-    ["an unknown shell", ["--eval", "--shell", "tcsh", "home"], 1, ""],
+    ["no shell", ["--eval", "home"], 2, ""],
+    ["an unknown shell", ["--eval", "--shell", "tcsh", "home"], 2, ""],
     ["a profile without --eval", ["home"], 1, ""],
     ["the default folder wins over everything", ["--eval", "--print-default-dir", "x"], 0, "/tmp/home\n"],
   ])("%s", async (_, args, code, stdout) => {
-    register({ home: "/tmp/home" });
+    register({ home: "/tmp/home" }, "home");
     const result = await cas(...args);
     expect([result.code, result.stdout]).toEqual([code, stdout]);
   });
@@ -283,6 +283,30 @@ describe("completion", () => {
     const all = await complete("csm", "profiles", "rm", "");
     expect(all.filter((word) => /[$( ]/.test(word))).toEqual([]);
     expect(existsSync(pwned())).toBe(false);
+    // Files of the folder are offered where a file belongs, and nowhere else.
+    expect(await complete("csm", "profiles", "add", "")).toEqual([]);
+    expect(await complete("csm", "fo")).toEqual([]);
+    expect(await complete("csm", "top", "--record", ".claude.js")).toEqual([".claude.json"]);
+    expect(await complete("csm", "--pro")).toEqual(["--profile"]);
+    expect(await complete("csm", "--profile", "w")).toEqual(["work"]);
+    expect(await complete("csm", "cost", "da")).toEqual(["daily"]);
+    expect(await complete("csm", "run", "--permission-mode", "ac")).toEqual(["acceptEdits"]);
+    expect(await complete("csm", "config", "set", "limit.p")).toEqual(["limit.policy"]);
+  });
+
+  test.each([
+    ["bash", bash],
+    ["fish", fish],
+  ] as const)("%s completes conversations of this folder", async (_, complete) => {
+    const folder = join(at.box.home, ".claude/projects", at.box.home.replace(/[^A-Za-z0-9]/g, "-"));
+    mkdirSync(folder, { recursive: true });
+    const id = "3f2a1b4c-0000-4000-8000-000000000001";
+    const line = { type: "user", sessionId: id, cwd: at.box.home, message: { role: "user", content: "fix\tthe $(touch pwned)" } };
+    writeFileSync(join(folder, `${id}.jsonl`), `${JSON.stringify(line)}\n`);
+    expect(await complete("csm", "-r", "3f")).toEqual(["3f2a1b4c"]);
+    expect((await at.box.csm(["completions", "--complete", "=3f", "csm", "-r"])).stdout).toBe("3f2a1b4c\tfix the $(touch pwned)\n");
+    expect(existsSync(pwned())).toBe(false);
+    rmSync(folder, { recursive: true });
   });
 
   test("sessions are completed by name", async () => {

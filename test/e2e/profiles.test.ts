@@ -23,11 +23,12 @@ const reset = () => {
 
 describe("without a registry", () => {
   const hint = "csm: there is no profile; add one with: csm profiles add <name>\n";
-  const list = `current shell:  unset (CLAUDE_CONFIG_DIR is not set: csm takes the global default)
-global default: (none — no default profile set)
+  const list = `current shell:  unset (csm takes the global default)
+global default: (none — no default profile set: csm starts claude in ~/.claude)
 available:
   (profiles.json absent — CAS/pick features disabled)
-  add the first one with: csm profiles add <name>
+  the one account is that of ~/.claude: there is nothing to switch between
+  add the first profile with: csm profiles add <name>
 `;
 
   test.each([
@@ -60,16 +61,26 @@ test("a day with profiles: add, use, set, rename, rm", async () => {
       "profiles add zeta",
       0,
       "",
-      "added profile 'zeta' → $H/.claude.zeta\ncsm starts claude in 'zeta' from now on; what you had in $H/.claude stays in reach with: csm profiles add main ~/.claude\n",
+      "added profile 'zeta' → $H/.claude.zeta\ncsm goes on starting claude in $H/.claude; to start it in 'zeta': csm profiles use zeta\n",
     ],
-    ["profiles add alpha ~/a", 0, "", "added profile 'alpha' → $H/a\n"],
+    [
+      "profiles add alpha ~/a",
+      0,
+      "",
+      "added profile 'alpha' → $H/a\ncsm goes on starting claude in $H/.claude; to start it in 'alpha': csm profiles use alpha\n",
+    ],
     ["profiles add alpha", 1, "", "csm: profile 'alpha' already exists; change its folder with: csm profiles set alpha DIR\n"],
     ["profiles add twin ~/a/", 1, "", "csm: $H/a is the folder of profile 'alpha'; two profiles cannot share one folder\n"],
-    ["profiles dir", 0, "$H/a\n", ""],
+    ["profiles dir", 0, "$H/.claude\n", ""],
     ["profiles use zeta", 0, "", "global default → zeta ($H/.claude.zeta)\na shell that has chosen a profile keeps it until: cas resync\n"],
     ["profiles dir", 0, "$H/.claude.zeta\n", ""],
     ["profiles set alpha ~/b", 0, "", "set profile 'alpha' → $H/b (was $H/a)\n"],
-    ["profiles rename zeta omega", 0, "", "renamed profile 'zeta' to 'omega' (same folder: $H/.claude.zeta)\n"],
+    [
+      "profiles rename zeta omega",
+      0,
+      "",
+      "renamed profile 'zeta' to 'omega' (same folder: $H/.claude.zeta)\nglobal default → omega ($H/.claude.zeta)\n",
+    ],
     ["profiles dir", 0, "$H/.claude.zeta\n", ""],
     ["profiles rm alpha", 0, "", "removed profile 'alpha' (dir retained on disk: $H/b)\n"],
     [
@@ -95,6 +106,7 @@ test("a day with profiles: add, use, set, rename, rm", async () => {
 test("list and doctor in JSON, for this shell's profile", async () => {
   reset();
   await csm("profiles add home");
+  await csm("profiles use home");
   await csm("profiles add work");
   rmSync(join(at.box.home, ".claude.home"), { recursive: true });
   const list = JSON.parse((await csm("profiles --json", { CLAUDE_CONFIG_DIR: join(at.box.home, ".claude.work") })).stdout) as Json;
@@ -133,8 +145,13 @@ test("list and doctor in JSON, for this shell's profile", async () => {
   });
   writeFileSync(join(claudeAs(), "default"), "gone\n");
   const lost = await csm("profiles doctor");
-  expect([lost.code, lost.stdout]).toEqual([1, expect.stringContaining("✗ the default \"gone\" is not registered, so it is 'home'")]);
+  expect([lost.code, lost.stdout]).toEqual([
+    1,
+    expect.stringContaining('✗ the default "gone" is not registered, so it is claude\'s own folder'),
+  ]);
 });
+
+const ssot = "(shared SSOT, single source of truth: the one folder in ~/.claude.shared that all of these profiles use)\n";
 
 test("bootstrap shares plugins when asked, and never moves claude's own folder unnamed", async () => {
   reset();
@@ -149,7 +166,7 @@ test("bootstrap shares plugins when asked, and never moves claude's own folder u
     code: 0,
     stdout:
       "bootstrap [a] $H/.claude.a → seeded shared SSOT and linked\nbootstrap [b] $H/.claude.b → backed up to $H/.claude.b/plugins.bak and linked\n",
-    stderr: "csm: left alone: 'main' is claude's own folder; name it to share its plugins\n",
+    stderr: `csm: left alone: 'main' is claude's own folder; name it to share its plugins\n${ssot}`,
   });
   expect((await csm("profiles bootstrap", { CLAUDE_CONFIG_DIR: join(at.box.home, ".claude") })).code).toBe(1);
   expect(lstatSync(join(at.box.home, ".claude/plugins")).isDirectory()).toBe(true);
@@ -253,13 +270,14 @@ describe("the real claude and what is shared", () => {
     const pid = Number.parseInt(readdirSync(sessions).find((name) => name.endsWith(".json")) ?? "", 10);
     await tmux("kill-session", "-t", "=live");
     await until("its end", () => !at.box.sys.signal(pid, 0));
-    expect(await csm("profiles share projects")).toMatchObject({ code: 0, stderr: "" });
+    expect(await csm("profiles share projects")).toMatchObject({ code: 0 });
   });
 });
 
 test("edit adds, shows the result, and saves it", async () => {
   reset();
   await csm("profiles add home");
+  await csm("profiles use home");
   const tmux = (...args: string[]) => at.box.run(["tmux", "-u", ...args]);
   await tmux("new-session", "-d", "-s", "edit", "-x", "100", "-y", "40", `${csmPath} profiles edit; sleep 60`);
   const screen = async () => (await tmux("capture-pane", "-p", "-t", "=edit:")).stdout;

@@ -48,7 +48,7 @@ test.each<[rule: string, registry: string | undefined]>([
   const [stdout, stderr, code] = await csm("usage");
   expect([stderr, code]).toEqual(["", 0]);
   expect(stdout).toBe(
-    "usage metering disabled — make `csm statusline` claude's statusLine, or set CSM_USAGE_CMD or CLAUDE_USAGE_URL\n(no profiles configured — `csm profiles add <name>`)\n",
+    "usage metering disabled — csm setup turns it on; or set CSM_USAGE_CMD or CLAUDE_USAGE_URL\n(no profiles configured — `csm profiles add <name>`)\n",
   );
   expect(JSON.parse(String((await csm("usage --json"))[0]))).toMatchObject({
     configured: false,
