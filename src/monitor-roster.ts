@@ -96,7 +96,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
         ? table
         : await readProcesses(sys, [...new Set(pids)]).catch(() => fallBack());
       lastProcesses = processes;
-      const drivenByPid = new Map(tracked.flatMap((driven) => (isLive(processes, driven) ? [[driven.pid ?? 0, driven]] : [])));
+      const drivenByPid = new Map(tracked.flatMap((driven) => (isLive(sys, processes, driven) ? [[driven.pid ?? 0, driven]] : [])));
       const entries = files.map(({ file, dir: profile }) =>
         placeFile(sys, { file, profile }, { processes, table, drivenByPid, isForeign: sessionFiles.isElsewhere }),
       );
@@ -110,8 +110,8 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   };
 }
 
-const isLive = (processes: ReadonlyMap<number, ProcessStart>, driven: Driven): boolean =>
-  driven.pid !== undefined && isRecorded(processes.get(driven.pid), driven);
+const isLive = (sys: Sys, processes: ReadonlyMap<number, ProcessStart>, driven: Driven): boolean =>
+  driven.pid !== undefined && isRecorded(sys, processes.get(driven.pid), driven);
 
 interface Known {
   processes: ReadonlyMap<number, ProcessStart>;

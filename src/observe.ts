@@ -289,7 +289,7 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[]): Pr
   );
   for (const { target, observer } of followed) {
     const owner = target.pid === 0 ? await findProcess(sys, target) : processes.get(target.pid);
-    if (owner === undefined || !isRecorded(owner, target.driven)) await observer.take({ isAlive: false });
+    if (!isRecorded(sys, owner, target.driven)) await observer.take({ isAlive: false });
     else {
       const session = await readSessionOf(sys, target.configDir, owner);
       const { configDir, driven, channel } = target;
