@@ -1,4 +1,4 @@
-import { type Choice, planAnswers, type Wish } from "./answer.ts";
+import { type Choice, chooseOption, planAnswers, type Wish } from "./answer.ts";
 import type { Call, Decision } from "./claude-calls.ts";
 import { gateFingerprint, type ScreenGate } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
@@ -7,7 +7,7 @@ import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
 import { type Answered, answerByKeys, fillForm, refuseByKeys, sweepKey } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
-import { type Expectation, requireExpected } from "./gate-expect.ts";
+import { type Expectation, requireExpected, requireNarrow } from "./gate-expect.ts";
 import { findGates, type Gate, type GateCall } from "./gates.ts";
 import { present } from "./json.ts";
 import { isSettled, readSignals } from "./observe.ts";
@@ -32,6 +32,8 @@ export interface ReplyOptions extends Expectation {
   gate?: string;
   /** Goes to the model with a refusal; the turn goes on then. */
   reason?: string;
+  /** An option may be taken that allows more than this one request. */
+  isWide?: boolean;
 }
 
 /**
@@ -45,6 +47,7 @@ export async function answerGate(driver: Driver, target: Target, wish: Wish, opt
   if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
     return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, options.reason));
   const dialog = requireDialog(target, gate);
+  if ("option" in wish) requireNarrow(dialog, chooseOption(dialog, wish), options, options.isWide === true);
   const confirm = startConfirming(driver, target, gate, signals);
   const { reason } = options;
   const answered =
