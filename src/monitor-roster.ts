@@ -9,7 +9,7 @@ import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProces
 import type { Whereabouts } from "./session.ts";
 import { isOwner } from "./session-file.ts";
 import { openSessionFiles } from "./sessions.ts";
-import type { Sys } from "./sys.ts";
+import { isPast, type Sys } from "./sys.ts";
 
 export interface Profile {
   name: string | undefined;
@@ -56,7 +56,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
 
   const readDriven = (): Driven[] => {
     const modifiedAt = sys.modifiedAt(drivenDir(sys));
-    if (cached === undefined || cached.modifiedAt !== modifiedAt || sys.now() - cached.readAt > drivenEveryMs)
+    if (cached === undefined || cached.modifiedAt !== modifiedAt || isPast(sys, cached.readAt, drivenEveryMs))
       cached = { readAt: sys.now(), modifiedAt, list: store.list().records };
     return cached.list;
   };
@@ -72,7 +72,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
     if (lastProcesses === undefined) throw new UserError("the list of processes cannot be read", "is ps installed and on PATH?");
     return lastProcesses;
   };
-  const isScanDue = () => scanned === undefined || sys.now() - scanned.at >= scanEveryMs;
+  const isScanDue = () => scanned === undefined || isPast(sys, scanned.at, scanEveryMs);
 
   return {
     async table() {

@@ -4,6 +4,7 @@ import { UserError } from "./errors.ts";
 import { parseRecord } from "./json.ts";
 import { lockDir } from "./paths.ts";
 import { type Sys, until } from "./sys.ts";
+import { createLineBuffer, createTail } from "./tail.ts";
 
 const lockTimeoutMs = 30_000;
 const stepMs = 10;
@@ -140,6 +141,8 @@ export interface Log<T> {
   append(entry: T): void;
   /** Oldest first, of the end of the file; lines that are torn or of another kind are passed over. */
   read(): T[];
+  /** Each call of the result reads what has come since the one before; the first, since now. */
+  follow(): () => T[];
 }
 
 interface LogOptions {
@@ -152,16 +155,25 @@ interface LogOptions {
 }
 
 export function openLog<T>(sys: Sys, { path, readBytes, maxBytes, isEntry }: LogOptions): Log<T> {
+  const parse = (lines: readonly string[]): T[] =>
+    lines.flatMap((line) => {
+      const fields = parseRecord(line);
+      return fields !== undefined && isEntry(fields) ? [fields as T] : [];
+    });
   return {
     append(entry) {
       if (maxBytes !== undefined && (sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
       sys.appendPrivate(path, `${JSON.stringify(entry)}\n`);
     },
-    read: () =>
-      (sys.readTail(path, readBytes)?.lines ?? []).flatMap((line) => {
-        const fields = parseRecord(line);
-        return fields !== undefined && isEntry(fields) ? [fields as T] : [];
-      }),
+    read: () => parse(sys.readTail(path, readBytes)?.lines ?? []),
+    follow() {
+      const tail = createTail(sys, path, createLineBuffer(true), sys.identify(path)?.size ?? 0);
+      return () => {
+        const lines: string[] = [];
+        tail.poll({ onLines: (bytes) => lines.push(...bytes.toString().split("\n")), onRestart() {} });
+        return parse(lines);
+      };
+    },
   };
 }
 
