@@ -76,9 +76,45 @@ export async function measureGates(box: Sandbox, csd: Csd, csdPath: string, coun
   return latencies;
 }
 
-async function waitUntilShown(box: Sandbox): Promise<number> {
+/** Wall times of `csd approve`, by the hook that holds the gate or by keys, each beside that of a `csd state` at the same gate. */
+export async function measureAnswers(
+  box: Sandbox,
+  csdPath: string,
+  by: "hook" | "keys",
+  count: number,
+): Promise<Record<"a" | "b", number[]>> {
+  const name = `answer-${by}`;
+  const call = async (args: string[]) => {
+    const startedAt = performance.now();
+    const { code, stdout, stderr } = await box.run([csdPath, ...args]);
+    if (code !== 0) throw new Error(`csd ${args.join(" ")} ended with code ${code}: ${stderr.trim()}`);
+    return { ms: performance.now() - startedAt, told: JSON.parse(stdout) as Record<string, unknown> };
+  };
+  const { told: spawned } = await call(["spawn", "--name", name, "--cwd", box.folder(name), "--permission-mode", "manual"]);
+  const steps = Array.from({ length: count }, (_, index) => [bash(`touch a${index} && rm -f x`), say("Done.")]).flat();
+  box.stub.script(String(spawned.session_id), steps);
+  const times: Record<"a" | "b", number[]> = { a: [], b: [] };
+  try {
+    while (times.a.length < count) {
+      await call(["send", name, "Go"]);
+      await waitUntilShown(box, name);
+      // A person takes longer, and a fresh dialog takes no keys.
+      await Bun.sleep(700);
+      times.b.push((await call(["state", name])).ms);
+      const { ms, told } = await call(["approve", name, ...(by === "keys" ? ["--option", "1"] : [])]);
+      if (told.channel !== by) throw new Error(`answered by ${told.channel}`);
+      times.a.push(ms);
+      await call(["wait", name, "--until", "idle_done"]);
+    }
+  } finally {
+    await box.run([csdPath, "kill", name]);
+  }
+  return times;
+}
+
+async function waitUntilShown(box: Sandbox, name = "gates"): Promise<number> {
   for (;;) {
-    const screen = await box.run(["tmux", "-u", "capture-pane", "-p", "-t", "=gates:"]);
+    const screen = await box.run(["tmux", "-u", "capture-pane", "-p", "-t", `=${name}:`]);
     if (screen.stdout.includes("Do you want to proceed?")) return performance.now();
   }
 }

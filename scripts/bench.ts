@@ -12,7 +12,7 @@ import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { createCostRows } from "./bench-cost.ts";
-import { measureGates, measureHooks, startCrowd } from "./bench-load.ts";
+import { measureAnswers, measureGates, measureHooks, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
@@ -28,6 +28,8 @@ interface Row {
   measure?: () => Promise<number[]>;
   /** `measure` gives bytes. */
   isBytes?: boolean;
+  /** Measures both sides by itself, in milliseconds, one of each for a pair. */
+  measurePairs?: () => Promise<Record<"a" | "b", number[]>>;
   prepare?: () => Promise<unknown>;
   a: string[];
   b: string[];
@@ -178,6 +180,10 @@ function createRows(bench: Bench): Row[] {
       a: [],
       b: [],
     },
+    ...(["hook", "keys"] as const).map((by) => ({
+      ...{ name: `approve-${by}`, what: `csd approve by ${by} : csd state at the same gate`, limit: by === "hook" ? 2.5 : 8, a: [], b: [] },
+      measurePairs: () => measureAnswers(bench.box, csd, by, 15),
+    })),
     {
       ...{ name: "hook", what: "csm hook at the end of a turn, transcript of 95 MB", limit: 15, a: [], b: [] },
       measure: () => measureHooks(bench.box, csm, 30),
@@ -322,7 +328,8 @@ async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result>
         },
       };
     }
-    const measured = isSize ? compareSizes(row) : await compareTimes(bench, row, runs);
+    const pairs = await row.measurePairs?.();
+    const measured = isSize ? compareSizes(row) : pairs === undefined ? await compareTimes(bench, row, runs) : comparePairs(pairs);
     const isOver = limit !== undefined && (isSize ? measured.difference : measured.ratio) > limit;
     return { ...result, measured: { ...measured, isOver } };
   } catch (error) {
@@ -338,6 +345,12 @@ async function measureRow(bench: Bench, row: Row, runs: number): Promise<Result>
 function compareSizes(row: Row) {
   const [a, b] = [statSync(row.a[0] ?? "").size, statSync(row.b[0] ?? "").size];
   return { a: { value: a }, b: { value: b }, ratio: a / b, difference: a - b };
+}
+
+function comparePairs({ a, b }: Record<"a" | "b", number[]>) {
+  const pairs = a.map((ms, index) => [ms, b[index] ?? Number.NaN] as const);
+  const [ratio, difference] = [median(pairs.map(([ours, other]) => ours / other)), median(pairs.map(([ours, other]) => ours - other))];
+  return { a: { value: median(a) }, b: { value: median(b) }, ratio, difference };
 }
 
 async function compareTimes(bench: Bench, row: Row, runs: number) {

@@ -88,6 +88,17 @@ const stepMs = 40;
 /** What a session may be on its way to the state that is waited for. */
 const onTheWay: ReadonlySet<unknown> = new Set(["working", "spawning"]);
 
+const gateStatuses: ReadonlySet<unknown> = new Set(["blocked", "plan_ready"]);
+const isId = (id: unknown): boolean => typeof id === "string" && /^[0-9a-f]{10}$/.test(id);
+/** One gate, and all of the state is about it. */
+const isOneGate =
+  ({ gate_id, tool, input }: Json) =>
+  (gates: unknown): boolean => {
+    const [gate, ...others] = (Array.isArray(gates) ? gates : []) as Json[];
+    const isTold = tool === undefined || (gate?.tool === tool && Bun.deepEquals(gate.input, input));
+    return gate?.gate_id === gate_id && gate?.shown === true && isTold && others.length === 0;
+  };
+
 export interface StageOptions {
   version: string;
   box: Sandbox;
@@ -99,6 +110,7 @@ export function createStage({ version, box, csdPath, name }: StageOptions): Stag
   const calls: string[] = [];
   const screens: string[] = [];
   let reached: unknown;
+  let gateId: unknown;
   let isLeaving = false;
   const tmux = (...args: string[]) => box.run(["tmux", "-u", ...args]);
 
@@ -145,9 +157,9 @@ export function createStage({ version, box, csdPath, name }: StageOptions): Stag
         const state = await csd(["state", name], "not read");
         if (state.status === status) {
           screens.push(await screen());
-          [reached, isLeaving] = [status, false];
+          [reached, isLeaving, gateId] = [status, false, state.gate_id];
           requireOnTheWay(claimed, status);
-          await requireRead(state, right);
+          await requireRead(state, gateStatuses.has(status) ? { gate_id: isId, gates: isOneGate(state), ...right } : right);
           return state;
         }
         if (!onTheWay.has(state.status) && !(isLeaving && state.status === reached)) claimed.push(state);
@@ -157,7 +169,7 @@ export function createStage({ version, box, csdPath, name }: StageOptions): Stag
     },
     async approve(args = [], right = {}) {
       const answered = await csd(["approve", name, ...args], "not answered");
-      requireRight("wrong answer", answered, right);
+      requireRight("wrong answer", answered, { gate_id: gateId, ...right });
       return answered;
     },
     tryCsd,

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createActions } from "../src/actions.ts";
-import { gateOf } from "../src/dashboard-state.ts";
+import { gateOf, isGateUp } from "../src/dashboard-state.ts";
 import { isRecord } from "../src/json.ts";
 import { createMonitor } from "../src/monitor.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
@@ -76,7 +76,7 @@ async function runSeries(options: RoundsOptions, report: RoundsReport, hasHooks:
       try {
         await createRound(box, options, { name, random, report, trace, hasHooks }).run();
       } catch (error) {
-        trace.push(String(error instanceof Error ? error.message : error));
+        trace.push(String(error instanceof Error ? error.message : error), await describeSession(box, options.csdPath, name));
         report.wrong.push(`round ${name} (seed ${options.seed}): ${trace.join("\n    ")}`);
       }
       report.rounds++;
@@ -86,6 +86,14 @@ async function runSeries(options: RoundsOptions, report: RoundsReport, hasHooks:
   } finally {
     await box.close();
   }
+}
+
+/** For the report of a round that went wrong: what csd says, what stands on the screen, and the end of the transcript. */
+async function describeSession(box: Sandbox, csdPath: string, name: string): Promise<string> {
+  const { stdout: state } = await box.run([csdPath, "state", name]);
+  const { stdout: screen } = await box.run(["tmux", "-u", "capture-pane", "-p", "-t", `=${name}:`]);
+  const { stdout: lines } = await box.run([csdPath, "tail", name, "--json", "-n", "6"]);
+  return [state, screen.replace(/\n{2,}/g, "\n"), ...lines.split("\n").map((line) => line.slice(0, 500))].join("\n");
 }
 
 interface Round {
@@ -151,13 +159,16 @@ function createRound(box: Sandbox, options: RoundsOptions, { name, random, repor
       const wanted = verb.startsWith("deny") || verb.startsWith("d ") ? "refused" : "allowed";
       // Before the answer: the file may be there before the verb returns.
       decided.set(file, wanted);
-      await carryOut(verb, gate);
+      if ((await carryOut(verb, gate)) === "overtaken") {
+        decided.delete(file);
+        return void trace.push("overtaken");
+      }
     }
     report.answers++;
     stale.push(gate.gate_id);
     requireNothingElse(trace.at(-1) ?? "");
   };
-  const carryOut = async (verb: string, gate: ListedGate) => {
+  const carryOut = async (verb: string, gate: ListedGate): Promise<"overtaken" | undefined> => {
     if (verb.endsWith("dashboard")) return answerInDashboard(box, name, gate.gate_id, verb.startsWith("d ") ? "refuse" : "allow-once");
     const args =
       verb === "deny with a reason" ? ["deny", name, "--reason", "not this one"] : verb === "deny" ? ["deny", name] : ["approve", name];
@@ -165,6 +176,7 @@ function createRound(box: Sandbox, options: RoundsOptions, { name, random, repor
     const told = await csd(...args, "--gate", gate.gate_id, ...option);
     const isRight = told.gate_id === gate.gate_id && told.meaning === (verb.startsWith("deny") ? "refuse" : "allow-once");
     if (!isRight) throw new Error(`${verb} told ${JSON.stringify(told)}`);
+    return undefined;
   };
   return {
     async run() {
@@ -212,21 +224,30 @@ const fileOf = (text: string): string | undefined => /touch (r\d\.txt)/.exec(tex
 
 const verbs = ["approve", "deny with a reason", "deny", "a in the dashboard", "d in the dashboard", "approve by number"];
 
-function pickVerb({ shown }: ListedGate, random: (below: number) => number, gates: readonly ListedGate[]): string {
-  const isFirst = gates[0]?.shown === true && shown;
-  // The dashboard and numbers are for the gate that is shown.
-  const fitting = verbs.filter((verb) => shown || !verb.endsWith("number")).filter((verb) => isFirst || !verb.endsWith("dashboard"));
+function pickVerb({ shown, gate_id: id }: ListedGate, random: (below: number) => number, gates: readonly ListedGate[]): string {
+  // Numbers are for the dialog that is shown, the dashboard for the gate that is listed first, whether it is shown or held.
+  const fitting = verbs
+    .filter((verb) => shown || !verb.endsWith("number"))
+    .filter((verb) => gates[0]?.gate_id === id || !verb.endsWith("dashboard"));
   return fitting[random(fitting.length)] ?? "approve";
 }
 
-async function answerInDashboard(box: Sandbox, name: string, gateId: string, wish: "allow-once" | "refuse"): Promise<void> {
+/** A gate that has come since may be the one that the dashboard shows: a person looks again then. */
+async function answerInDashboard(
+  box: Sandbox,
+  name: string,
+  gateId: string,
+  wish: "allow-once" | "refuse",
+): Promise<"overtaken" | undefined> {
   const monitor = createMonitor(box.sys);
   try {
     const session = (await monitor.readSettled()).sessions.find(({ driver }) => driver === name);
     if (session === undefined) throw new Error(`the dashboard does not show ${name}`);
     const shown = gateOf(session);
+    if (shown !== gateId && isGateUp(session, gateId)) return "overtaken";
     if (shown !== gateId) throw new Error(`the dashboard shows ${shown}, csd ${gateId}: ${JSON.stringify(session.verdict)}`);
     await createActions(box.sys, monitor).act(wish === "refuse" ? "deny" : "allow", session, {}, shown);
+    return undefined;
   } finally {
     monitor.close();
   }

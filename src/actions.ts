@@ -144,17 +144,17 @@ export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "
   };
 }
 
-/** Reads the gate again; returns the id of the one that was shown. */
+/** Reads the gates again; returns the id of the one that was shown, which another may have overtaken on the screen. */
 async function confirmGate(
   monitor: Pick<Monitor, "readSettled">,
   session: LiveSession,
   shownGate: string | undefined,
 ): Promise<string | undefined> {
-  const { gateIdOf, gateOf } = await import("./dashboard-state.ts");
+  const { gateIdOf, gateOf, isGateUp } = await import("./dashboard-state.ts");
   const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
-  if (shownGate === undefined || now === undefined || gateOf(now) !== shownGate)
-    throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
-  return gateIdOf(now);
+  if (shownGate !== undefined && now !== undefined && gateOf(now) === shownGate) return gateIdOf(now);
+  if (shownGate !== undefined && now !== undefined && isGateUp(now, shownGate)) return shownGate;
+  throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
 }
 
 function findProcess(sys: Sys, session: LiveSession): Subjects["process"] {

@@ -1,4 +1,6 @@
 import { join } from "node:path";
+import { spellCall } from "./claude-calls.ts";
+import { isPlanTool } from "./claude-gate.ts";
 import type { GateCall } from "./gates.ts";
 import { hasShape, parseRecord, present, shape } from "./json.ts";
 import { runDir } from "./paths.ts";
@@ -16,10 +18,12 @@ export interface Channel {
   dir: string;
   /** Times are epoch ms; the newest last. Bounded: only the end of the file is read. */
   readEvents(): Promise<ChannelEvent[]>;
+  /** What hooks tell from now on, by its place: a clock can be set back. */
+  followEvents(): () => ChannelEvent[];
   append(event: ChannelEvent): void;
   /** Requests whose hook still waits, oldest first. */
   readGates(): Promise<HeldGate[]>;
-  /** For the hook: shows that it waits. */
+  /** For the hook: shows that it waits, and for what, whoever has changed or removed its file meanwhile. */
   hold(gate: HeldGate): void;
   release(id: string): void;
 }
@@ -38,9 +42,11 @@ export interface ChannelEvent {
   /** Type of the sub-agent that asks. */
   agent?: string;
   agent_id?: string;
-  /** Of a PermissionRequest: the id under which its hook holds it, and what it asks, in one word. */
+  /** The id under which a hook holds a request; what it asks, in one word, beside a PermissionRequest. */
   request?: string;
   print?: string;
+  /** Claude's own stamp of the status that it showed at that time: what it shows under another one came after. */
+  status_at?: number;
 }
 
 /** A permission request whose hook waits for an answer while the dialog is on screen. */
@@ -60,7 +66,7 @@ export interface HeldGate {
 
 const eventKinds = {
   ...({ session_id: "string", prompt_id: "string", prompt_hash: "string", text: "string", background: "texts", error: "string" } as const),
-  ...({ tool: "string", agent: "string", agent_id: "id", request: "id", print: "string" } as const),
+  ...({ tool: "string", agent: "string", agent_id: "id", request: "id", print: "string", status_at: "time" } as const),
 };
 
 const tailBytes = 256 * 1024;
@@ -87,6 +93,7 @@ export function openChannel(sys: Sys, dir: string): Channel {
   return {
     dir,
     readEvents: async () => events.read(),
+    followEvents: events.follow,
     append: events.append,
     async readGates() {
       const alive: HeldGate[] = [];
@@ -96,7 +103,9 @@ export function openChannel(sys: Sys, dir: string): Channel {
       }
       return alive.sort((a, b) => a.at - b.at);
     },
-    hold: (gate) => gates.write(gate.id, gate),
+    hold(gate) {
+      if (sys.readText(join(gatesDir(dir), `${gate.id}.json`)) !== JSON.stringify(gate)) gates.write(gate.id, gate);
+    },
     release: (id) => gates.remove(id),
   };
 }
@@ -111,25 +120,45 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
   return {
     ...present({
       last: told[events.findLast(({ event }) => Object.hasOwn(told, event))?.event ?? ""],
-      promptAt: prompt?.at,
-      answeredAt: answered?.at,
+      prompt: prompt === undefined ? undefined : { at: prompt.at, ...present({ statusAt: prompt.status_at }) },
+      answered:
+        answered === undefined ? undefined : { at: answered.at, ...present({ statusAt: answered.status_at, request: answered.request }) },
     }),
-    gates: gates.map(toCall),
+    gates: listHeld(events, gates),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
     ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
   };
 }
 
+/**
+ * Those that say what their hooks asked, by the place of the asking. A file that says something else by now was changed by somebody:
+ * its hook writes it anew, and refuses an answer to another request than its own.
+ */
+function listHeld(events: readonly ChannelEvent[], gates: readonly HeldGate[]): GateCall[] {
+  const placeOf = ({ id }: HeldGate): number =>
+    events.findLastIndex(({ event, request }) => event === "PermissionRequest" && request === id);
+  return gates
+    .map((gate) => ({ call: toCall(gate), place: placeOf(gate) }))
+    .filter(({ call, place }) => (events[place]?.print ?? printOf(call)) === printOf(call))
+    .sort((a, b) => a.place - b.place)
+    .map(({ call }) => call);
+}
+
 /** Thread, tool and input of a request in one word: equal whether a hook tells them or a transcript. */
 export const printOf = ({ tool, input, agent }: Pick<GateCall, "tool" | "input" | "agent">): string =>
-  new Bun.CryptoHasher("sha256").update(JSON.stringify([agent?.id ?? agent?.type ?? "", tool, input])).digest("hex");
+  new Bun.CryptoHasher("sha256").update(`${agent?.id ?? agent?.type ?? ""} ${spellCall(tool, input)}`).digest("hex");
 
-/** Once its hook has let go, a sub-agent's request is told by its transcript: it stays the same gate. */
+/** Once its hook has let go, or is dead, a request is told by the transcript of its thread: it stays the same gate. */
 export function nameCalls(calls: readonly GateCall[], events: readonly ChannelEvent[]): GateCall[] {
+  const asked = events.filter(({ event }) => event === "PermissionRequest");
+  if (asked.length === 0) return [...calls];
   return calls.map((call) => {
-    const print = printOf(call);
-    const asked = events.findLast((event) => event.event === "PermissionRequest" && event.print === print);
-    return { ...call, request: asked?.request ?? call.request };
+    // Claude adds the plan to the call that its hooks see.
+    const own = isPlanTool(call.tool) ? undefined : printOf(call);
+    const isOwn = ({ tool, agent_id, print }: ChannelEvent) =>
+      own === undefined ? tool === call.tool && agent_id === call.agent?.id : print === own;
+    const request = asked.findLast(isOwn)?.request;
+    return request === undefined ? call : { ...call, request, isTold: true };
   });
 }
 

@@ -20,6 +20,20 @@ export interface Decision {
   answers?: Record<string, string>;
 }
 
+/**
+ * A call in one word, whoever tells it: hooks and transcripts order its fields otherwise, and only one of them fills in what is false
+ * unless told (2.1.329: Edit, AskUserQuestion). What a tool of others means by a field is its own affair.
+ */
+export function spellCall(tool: string, input: Record<string, unknown>): string {
+  const isOwn = !tool.startsWith("mcp__");
+  const order = (_: string, value: unknown): unknown => {
+    if (!isRecord(value)) return value;
+    const fields = Object.entries(value).filter(([, field]) => !(isOwn && field === false));
+    return Object.fromEntries(fields.sort(([a], [b]) => (a < b ? -1 : 1)));
+  };
+  return JSON.stringify([tool, input], order);
+}
+
 const marker = /"tool_use"|"tool_result"|"hook_permission_decision"/;
 
 /** The calls in these lines, oldest first, whatever thread wrote them: a sub-agent has a file of its own. */

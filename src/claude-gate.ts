@@ -117,6 +117,10 @@ const optionFingerprint = ({ number, label, meaning }: MenuOption): string => {
 /** `[ ] lint`, `[✔] lint` */
 export const checkbox = /^\[.\] /;
 
+/** 2.0.70 spells it small. */
+const planTool = /^(?:ExitPlanMode|exit_plan_mode)$/;
+export const isPlanTool = (tool: string): boolean => planTool.test(tool);
+
 /** Which tool a dialog's header belongs to. */
 const headerTools: [header: RegExp, tool: RegExp][] = [
   [/^Bash command/, /^Bash$/],
@@ -126,7 +130,7 @@ const headerTools: [header: RegExp, tool: RegExp][] = [
   [/^Read file/, /^Read$/],
   [/^Fetch/, /^WebFetch$/],
   [/^Tool use/, /^mcp__/],
-  [/^Ready to code\?/, /^(?:ExitPlanMode|exit_plan_mode)$/],
+  [/^Ready to code\?/, planTool],
 ];
 
 const toolsOf = ({ header }: ScreenGate): RegExp | undefined => headerTools.find(([pattern]) => pattern.test(header))?.[1];
@@ -143,7 +147,7 @@ interface ShownCall {
 /** The dialog shows this call: its kind, and what runs, whole. Wraps and their marks are passed over. */
 export function isShown({ tool, input }: ShownCall, gate: ScreenGate): boolean {
   if (gate.kind === "question") return tool === "AskUserQuestion" && asksThis(input, gate);
-  if (gate.kind === "plan") return /^(?:ExitPlanMode|exit_plan_mode)$/.test(tool);
+  if (gate.kind === "plan") return isPlanTool(tool);
   if (gate.kind !== "permission" && gate.kind !== "dialog") return false;
   const fitting = toolsOf(gate);
   if (fitting !== undefined && !fitting.test(tool)) return false;
@@ -158,6 +162,19 @@ export function isShown({ tool, input }: ShownCall, gate: ScreenGate): boolean {
 }
 
 const maxNeedle = 60;
+
+/** How much of a call the dialog shows: folders of its path, and the begin of each other field. */
+export function countShown({ input }: ShownCall, gate: ScreenGate): number {
+  const text = squeeze(`${gate.header}${gate.body}${gate.question}`);
+  const beginOf = (value: unknown): string =>
+    squeeze(typeof value === "string" ? (value.trim().split("\n")[0] ?? "") : JSON.stringify(value));
+  const names = Object.values(input).flatMap((value) =>
+    value === (input.file_path ?? input.notebook_path) ? String(value).split(/[/\\]/) : [],
+  );
+  const hidden = names.findLastIndex((_, at) => !text.includes(squeeze(names.slice(at).join("/"))));
+  const begins = Object.values(input).map((value) => beginOf(value).slice(0, maxNeedle));
+  return names.length - 1 - hidden + begins.filter((begin) => begin !== "" && text.includes(begin)).length;
+}
 
 /** Without wraps and the marks of wrapped lines; what a terminal may draw otherwise than it was written is left out too. */
 const squeeze = (text: string): string => text.replace(/[\s│\p{C}]+/gu, "");

@@ -39,12 +39,11 @@ export interface Turn {
   at: number;
 }
 
-/** When claude put a prompt into its queue, as its transcript tells it: epoch ms, with the text. */
-export function parseQueued(line: string): { at: number; text: string } | undefined {
+/** The prompt that claude has put into its queue, as its transcript tells it. */
+export function parseQueued(line: string): string | undefined {
   if (!line.startsWith('{"type":"queue-operation"')) return undefined;
-  const { operation, content, timestamp } = shape(parseRecord(line) ?? {}, { operation: "string", content: "string", timestamp: "string" });
-  const at = parseTime(timestamp) ?? 0;
-  return operation === "enqueue" && content !== undefined && at > 0 ? { at, text: content } : undefined;
+  const { operation, content } = shape(parseRecord(line) ?? {}, { operation: "string", content: "string" });
+  return operation === "enqueue" ? content : undefined;
 }
 
 const marker = /"type":\s?"(?:user|assistant|system)"/;

@@ -17,7 +17,7 @@ const expectFlags = {
   expect: {
     type: "string",
     valueHint: "TEXT",
-    description: "refuse unless this is what it asks for: command, path, host; once for each part of a compound command",
+    description: "refuse unless this runs: command, path, host, tool; once for each part of a command, or FIELD=VALUE of a tool",
   },
   contains: { type: "string", valueHint: "TEXT", description: "refuse unless this stands in it; anything may stand beside it" },
 } as const;
@@ -35,6 +35,7 @@ export const approveCommand = command({
       valueHint: "N",
       description: "take option N as `csd state` lists it (default: the one that allows this once)",
     },
+    widen: { type: "boolean", description: "with --option: also one that allows more than this request (another mode, don't ask again)" },
     ...gateFlag,
     ...expectFlags,
   },
@@ -43,13 +44,17 @@ export const approveCommand = command({
     ["csd approve fix", 'allow once; never "don\'t ask again", never another mode'],
     ["csd approve fix --expect 'npm test'", "only if that is all that it asks for"],
     ["csd approve fix --gate 3f9c0a1b2d", "that one, when several are up"],
-    ["csd approve fix --option 2", "take the second option, whatever it means"],
+    ["csd approve fix --option 4", "the fourth option, unless it allows more than this request"],
+    ["csd approve fix --option 2 --widen", "the second one, whatever it means"],
   ],
   async run({ args, repeated, app }) {
     const option = args.option === undefined ? undefined : wholeNumber("--option", args.option);
     const driver = createDriver(app.sys);
     const target = await findLive(driver, args.session);
-    printAnswer(app, await verbs.allow.run(driver, target, { ...expected(args.gate, repeated), ...present({ option }) }));
+    if (args.widen === true && option === undefined)
+      throw usageError("csd approve: --widen goes with --option", "without it nothing is widened");
+    const input = { ...expected(args.gate, repeated), ...present({ option, isWide: args.widen }) };
+    printAnswer(app, await verbs.allow.run(driver, target, input));
   },
 });
 

@@ -153,6 +153,10 @@ export const selectedSession = (state: DashboardState): LiveSession | undefined 
 export const gateIdOf = ({ verdict }: Pick<LiveSession, "verdict">): string | undefined =>
   "gate_id" in verdict && verdict.status !== "limited" ? verdict.gate_id : undefined;
 
+/** It is one of those that are up, whether the state is about it or not. */
+export const isGateUp = ({ verdict }: Pick<LiveSession, "verdict">, id: string): boolean =>
+  "gates" in verdict && verdict.gates?.some(({ gate_id }) => gate_id === id) === true;
+
 /** Equal only for the same request of the same gate. */
 export function gateOf(session: LiveSession): string | undefined {
   const { verdict } = session;

@@ -54,24 +54,29 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
   if (options.label !== undefined && squeeze(labelOf(chosen)) !== squeeze(options.label)) throw changed();
   if ((chosen.meaning === "free-text") !== (options.text !== undefined))
     throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
-  for (let attempt = 0; attempt < maxTries; attempt++) {
-    const reading = attempt === 0 ? await readGate(driver, target) : await readAfterKey(driver, target, first);
-    if (attempt === 0) requireSame(first, reading);
-    else if (isAnswered(first, reading)) break;
-    await pressOption(driver, target, first, chosen);
-    // Never again: the number would be written into the field.
-    if (options.text !== undefined) {
-      await waitForCursor(driver, target, gate.options.indexOf(chosen));
-      await writeText(driver, target, options.text);
-      await submitText(driver, target, first);
-      break;
+  let digit: string | undefined;
+  try {
+    for (let attempt = 0; attempt < maxTries; attempt++) {
+      const reading = attempt === 0 ? await readGate(driver, target) : await readAfterKey(driver, target, first);
+      if (attempt === 0) requireSame(first, reading);
+      else if (isAnswered(first, reading)) break;
+      digit = await pressOption(driver, target, first, chosen);
+      // Never again: the number would be written into the field.
+      if (options.text !== undefined) {
+        await waitForCursor(driver, target, gate.options.indexOf(chosen));
+        await writeText(driver, target, options.text);
+        await submitText(driver, target, first);
+        break;
+      }
+      if (await waitForAnswer(driver, target, first)) break;
+      if (attempt === maxTries - 1)
+        throw new UserError(
+          `the ${gate.kind} gate of session "${target.name}" did not react to option "${chosen.label}"`,
+          "look at the pane",
+        );
     }
-    if (await waitForAnswer(driver, target, first)) break;
-    if (attempt === maxTries - 1)
-      throw new UserError(
-        `the ${gate.kind} gate of session "${target.name}" did not react to option "${chosen.label}"`,
-        "look at the pane",
-      );
+  } finally {
+    if (digit !== undefined) await sweepKey(driver, target, gate, new RegExp(`^${digit}$`));
   }
   return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
 }
@@ -159,7 +164,8 @@ async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
     if (!reading.hasProcess || !isExpected) return { ...reading, screen: {} };
     if (reading.screen.gate !== undefined) {
       painted ||= sys.now();
-      const since = reading.session?.statusUpdatedAt ?? painted;
+      // A stamp of the future was made before the clock was set back.
+      const since = Math.min(reading.session?.statusUpdatedAt ?? painted, painted);
       if (sys.now() - since >= keyDelayMs) return reading;
     } else if (reading.session === undefined && reading.screen.input !== undefined) return reading;
     if (sys.now() > deadline) return reading;
@@ -228,13 +234,18 @@ async function readAfterKey(driver: Driver, target: Target, first: Reading): Pro
   throw new UserError(`a key was sent to session "${target.name}", and its gate neither went nor stayed`, "look at the pane");
 }
 
-async function pressOption(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
+/** The digit, where one was pressed. */
+async function pressOption(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<string | undefined> {
   const gate = first.screen.gate as ScreenGate;
   const plan = planKeys(gate, chosen);
   if (plan === undefined) throw new UserError(`the cursor of the ${gate.kind} gate is not visible`, "answer it in the pane");
-  if ("digit" in plan) return target.tmux.keys(target.pane, [plan.digit]);
+  if ("digit" in plan) {
+    await target.tmux.keys(target.pane, [plan.digit]);
+    return plan.digit;
+  }
   await moveCursor(driver, target, first, chosen);
   await target.tmux.keys(target.pane, ["Enter"]);
+  return undefined;
 }
 
 /** A key that has not moved the cursor after this time was lost. */
@@ -286,12 +297,16 @@ export async function fillForm(driver: Driver, target: Target, parts: readonly P
   if (first?.kind !== "question")
     throw new UserError(`no question is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
   requireMeant(first, dialog);
-  for (const index of parts.keys()) {
-    await goTo(driver, target, parts, index);
-    await fillPart(driver, target, parts, index);
+  try {
+    for (const index of parts.keys()) {
+      await goTo(driver, target, parts, index);
+      await fillPart(driver, target, parts, index);
+    }
+    await goTo(driver, target, parts, parts.length);
+    await submitForm(driver, target, parts);
+  } finally {
+    await sweepKey(driver, target, first);
   }
-  await goTo(driver, target, parts, parts.length);
-  await submitForm(driver, target, parts);
   return first;
 }
 
@@ -443,10 +458,18 @@ async function waitForField(driver: Driver, target: Target, first: Reading): Pro
   throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");
 }
 
-const sweepTimeoutMs = 500;
+/** The screen shows a dialog so long after it was answered, at most; and a digit that it has not taken so long after that. */
+const repaintMs = 1000;
+const strayMs = 90;
 
-/** Takes back a key that came too late for its gate: alone in the input row it is nobody's draft. */
-export async function sweepKey(driver: Driver, target: Target, key: string): Promise<void> {
-  const isStray = async () => (await readGate(driver, target)).screen.input === key;
-  if (await waitUntil(driver, sweepTimeoutMs, isStray)) await target.tmux.keys(target.pane, ["BSpace"]);
+/** Takes back a digit that came too late, as a person was faster: alone in the input row it is nobody's draft. */
+async function sweepKey(driver: Driver, target: Target, answered: ScreenGate, digit = /^\d$/): Promise<void> {
+  const isUp = ({ gate }: Screen) => gate !== undefined && gateFingerprint(gate) === gateFingerprint(answered);
+  await waitUntil(driver, repaintMs, async () => !isUp((await readGate(driver, target)).screen));
+  const isOver = async () => {
+    const { gate, input = "" } = (await readGate(driver, target)).screen;
+    return gate !== undefined ? "next" : digit.test(input) ? "stray" : undefined;
+  };
+  const found = await until(driver.sys, driver.sys.now() + strayMs, stepMs, isOver);
+  if (found === "stray") await target.tmux.keys(target.pane, ["BSpace"]);
 }

@@ -1,8 +1,8 @@
 import { checkName, type Driven } from "./driven.ts";
-import { type Driver, trackedTarget } from "./driver.ts";
+import { type Driver, isRecorded, trackedTarget } from "./driver.ts";
 import { forgetName, readRecord, waitForRecord } from "./driver-names.ts";
 import { UserError } from "./errors.ts";
-import { isSameProcess, type ProcessStart, readProcess, startTime } from "./process.ts";
+import { isSameProcess, type ProcessStart, readProcess } from "./process.ts";
 import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
@@ -28,16 +28,10 @@ export async function killSession(driver: Driver, name: string): Promise<void> {
   await forgetName(driver, name, driven);
 }
 
-/** A record is written within seconds of the start of its process. */
-const startToleranceMs = 60_000;
-
 /** The process that the record means, while it lives, and no later one with its number. */
 async function readRecorded(sys: Sys, driven: Driven): Promise<ProcessStart | undefined> {
   const owner = driven.pid === undefined ? undefined : await readProcess(sys, driven.pid);
-  if (owner === undefined) return undefined;
-  if (driven.process_start !== undefined) return owner.start === driven.process_start ? owner : undefined;
-  const startedAt = owner.startedAt ?? startTime(sys, owner.start) ?? 0;
-  return Math.abs(startedAt - driven.created * 1000) < startToleranceMs ? owner : undefined;
+  return isRecorded(sys, owner, driven) ? owner : undefined;
 }
 
 /** Claude's process, when tmux has closed the session that it is in. */

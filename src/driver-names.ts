@@ -33,7 +33,7 @@ async function isLive({ sys, store }: Driver, name: string): Promise<boolean> {
     const pane = await createTmux(sys).pane(`=${name.replaceAll(".", "_")}:`);
     return pane !== undefined && !pane.isDead;
   }
-  return tracked?.pid !== undefined && isRecorded(await readProcess(sys, tracked.pid), tracked);
+  return tracked?.pid !== undefined && isRecorded(sys, await readProcess(sys, tracked.pid), tracked);
 }
 
 const recordMs = 5000;

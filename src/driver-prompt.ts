@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { hashPrompt } from "./channel.ts";
+import { type ChannelEvent, hashPrompt } from "./channel.ts";
 import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { parseQueued, readNewestTurn } from "./claude-transcript.ts";
@@ -15,7 +15,7 @@ import { pasteable, typeable, withoutDim } from "./sanitize.ts";
 import { decideStatus } from "./status.ts";
 import { isAtWork } from "./statuses.ts";
 import { waitForLock } from "./store.ts";
-import { until } from "./sys.ts";
+import { isPast, until } from "./sys.ts";
 
 const editorTimeoutMs = 10_000;
 const echoTimeoutMs = 20_000;
@@ -159,13 +159,14 @@ export async function sendPrompt(driver: Driver, target: Target, given: string, 
     await typePrompt(driver, target, prompt);
     if (options.isDraft === true) return { attempts: 1, receipt: "typed" };
     const before = await readView(driver, target);
+    const readNew = target.channel?.followEvents();
     for (let attempt = 1; attempt <= retries; attempt++) {
       // A gate that came up meanwhile would take the Enter for its own.
       requireIdle(target, await readView(driver, target), options.isQueued === true);
       // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
       if (prompt.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
       await target.tmux.keys(target.pane, ["Enter"]);
-      const receipt = await waitForReceipt(driver, target, before, prompt);
+      const receipt = await waitForReceipt(driver, target, before, prompt, readNew);
       if (receipt === undefined) continue;
       if (receipt.receipt === "turn_started") await waitUntilBusy(driver, target, before);
       return { attempts: attempt, ...receipt };
@@ -181,7 +182,8 @@ export async function sendPrompt(driver: Driver, target: Target, given: string, 
 
 /** What the session shows of its input. */
 interface View {
-  at: number;
+  /** Bytes of the transcript: what it tells from there on is news. */
+  size: number;
   session: SessionFile | undefined;
   /** Undefined when there is no input row. */
   input: string | undefined;
@@ -193,14 +195,14 @@ interface View {
 }
 
 async function readView(driver: Driver, target: Target): Promise<View> {
-  const at = driver.sys.now();
   const { session, capture } = await look(driver, target, true);
   if (capture === undefined) throw notAlive(target);
   const screen = parseStyled(capture.text);
   const path = findTranscript(driver.sys, target, session);
   const turn = path === undefined ? undefined : readNewestTurn((bytes) => driver.sys.readTail(path, bytes));
   const isBusy = session?.status === undefined ? screen.isBusy === true : session.status === "busy";
-  return { at, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptId: turn?.prompt?.uuid };
+  const size = path === undefined ? 0 : (driver.sys.identify(path)?.size ?? 0);
+  return { size, session, input: screen.input, hasGate: screen.gate !== undefined, isBusy, promptId: turn?.prompt?.uuid };
 }
 
 async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean): Promise<void> {
@@ -215,7 +217,7 @@ async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean)
       draftSince ??= sys.now();
       const draft = JSON.stringify(view.input.slice(0, 60));
       // What was just submitted stands there for a moment more.
-      const hasJustTaken = sys.now() - (await lastPromptAt(target)) < slowRepaintMs;
+      const hasJustTaken = !isPast(sys, await lastPromptAt(target), slowRepaintMs);
       if (sys.now() - draftSince > (hasJustTaken ? slowRepaintMs : repaintMs))
         throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, "submit or clear it in the pane");
     }
@@ -247,14 +249,22 @@ const slashCommand = /^\s*\/[A-Za-z][\w:-]*(?:\s|$)/;
 const lostEnterMs = 5000;
 
 /** Undefined when the text still stands in the input row. */
-async function waitForReceipt(driver: Driver, target: Target, before: View, prompt: string): Promise<Omit<Sent, "attempts"> | undefined> {
+async function waitForReceipt(
+  driver: Driver,
+  target: Target,
+  before: View,
+  prompt: string,
+  readNew: () => ChannelEvent[] = () => [],
+): Promise<Omit<Sent, "attempts"> | undefined> {
   const { sys } = driver;
   const pressedAt = sys.now();
   const timeoutMs = prompt.length > slowCharacters ? slowTimeoutMs : submitTimeoutMs;
   const wasBusy = before.isBusy;
+  const hash = hashPrompt(prompt);
   const untoldMs = slashCommand.test(prompt) ? localCommandMs : takenMs;
   while (sys.now() - pressedAt < timeoutMs) {
-    const told = await findPromptEvent(target, before.at, prompt);
+    // The hook has told this very prompt.
+    const told = readNew().findLast((event) => event.event === "UserPromptSubmit" && event.prompt_hash === hash);
     if (told !== undefined) return { receipt: wasBusy ? "accepted" : "turn_started", ...present({ promptId: told.prompt_id }) };
     if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
     const now = await readView(driver, target);
@@ -271,16 +281,13 @@ async function waitForReceipt(driver: Driver, target: Target, before: View, prom
   return undefined;
 }
 
-const queueTailBytes = 64 * 1024;
-
 /** The transcript tells that claude has put this very prompt into its queue: the receipt where no hook runs. */
 async function isQueuedIn({ sys }: Driver, target: Target, before: View, prompt: string): Promise<boolean> {
   const path = findTranscript(sys, target, before.session);
-  const lines = path === undefined ? [] : (sys.readTail(path, queueTailBytes + 8 * prompt.length)?.lines ?? []);
-  return lines.some((line) => {
-    const queued = parseQueued(line);
-    return queued !== undefined && queued.at >= before.at && queued.text.includes(prompt.trim());
-  });
+  const size = path === undefined ? 0 : (sys.identify(path)?.size ?? 0);
+  // One byte more, which ends the line before.
+  const lines = path === undefined || size <= before.size ? [] : (sys.readTail(path, size - before.size + 1)?.lines ?? []);
+  return lines.some((line) => parseQueued(line)?.includes(prompt.trim()) === true);
 }
 
 /** The hook tells 25 ms before the status does, longer on a busy machine; a prompt that the user's own hook refused never gets one. */
@@ -297,13 +304,6 @@ async function waitUntilBusy(driver: Driver, target: Target, before: View): Prom
 /** When the newest prompt was taken; 0 when none was told. */
 const lastPromptAt = async (target: Target): Promise<number> =>
   (await target.channel?.readEvents())?.findLast(({ event }) => event === "UserPromptSubmit")?.at ?? 0;
-
-/** The hook has told this very prompt. */
-async function findPromptEvent(target: Target, since: number, prompt: string) {
-  const hash = hashPrompt(prompt);
-  const events = (await target.channel?.readEvents()) ?? [];
-  return events.findLast((event) => event.event === "UserPromptSubmit" && event.at >= since && event.prompt_hash === hash);
-}
 
 const reactMs = 2000;
 const maxTries = 3;

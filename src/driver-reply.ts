@@ -1,13 +1,13 @@
-import { type Choice, planAnswers, type Wish } from "./answer.ts";
+import { type Choice, chooseOption, planAnswers, type Wish } from "./answer.ts";
 import type { Call, Decision } from "./claude-calls.ts";
 import { gateFingerprint, type ScreenGate } from "./claude-gate.ts";
 import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
-import { type Answered, answerByKeys, fillForm, refuseByKeys, sweepKey } from "./driver-keys.ts";
+import { type Answered, answerByKeys, fillForm, refuseByKeys } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
-import { type Expectation, requireExpected } from "./gate-expect.ts";
+import { type Expectation, requireExpected, requireNarrow } from "./gate-expect.ts";
 import { findGates, type Gate, type GateCall } from "./gates.ts";
 import { present } from "./json.ts";
 import { isSettled, readSignals } from "./observe.ts";
@@ -32,6 +32,8 @@ export interface ReplyOptions extends Expectation {
   gate?: string;
   /** Goes to the model with a refusal; the turn goes on then. */
   reason?: string;
+  /** An option may be taken that allows more than this one request. */
+  isWide?: boolean;
 }
 
 /**
@@ -45,6 +47,7 @@ export async function answerGate(driver: Driver, target: Target, wish: Wish, opt
   if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
     return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, options.reason));
   const dialog = requireDialog(target, gate);
+  if ("option" in wish) requireNarrow(dialog, chooseOption(dialog, wish), options, options.isWide === true);
   const confirm = startConfirming(driver, target, gate, signals);
   const { reason } = options;
   const answered =
@@ -75,7 +78,12 @@ export async function answerQuestions(
 ): Promise<Answer> {
   const { gate, signals } = await pickGate(driver, target, options, { noun: "question" });
   const { call, id } = gate;
-  if (gate.kind !== "question" || call?.tool !== "AskUserQuestion") throw noneUp(target, "question");
+  if (gate.kind !== "question") throw noneUp(target, "question");
+  if (call?.tool !== "AskUserQuestion")
+    throw new UserError(
+      `what session "${target.name}" asks is not known; nothing was chosen`,
+      `choose by number: csd approve ${target.name} --option N`,
+    );
   requireExpected(gate, options);
   const { answers, single, parts } = planAnswers(call.input, choices, text);
   if (isByHook(driver.sys, gate)) return replyToHeld(driver, target, { gate, call, signals }, { reply: "answers", answers });
@@ -201,7 +209,11 @@ async function readShown(driver: Driver, target: Target): Promise<string | undef
 
 async function handOver(driver: Driver, target: Target, { gate, call, signals }: Held, reply: GateReply): Promise<void> {
   const receipt = await (await import("./reply.ts")).sendReply(driver.sys, call, reply);
-  if (receipt.is === "refused") throw new UserError(`the hook of session "${target.name}" did not take the answer: ${receipt.why}`);
+  if (receipt.is === "refused")
+    throw new UserError(
+      `the hook of session "${target.name}" did not take the answer: ${receipt.why}; nothing was chosen`,
+      gate.dialog === undefined ? `csd attach ${target.name} shows its pane` : "answer with keys: --option N, as csd state lists it",
+    );
   if (receipt.is === "gone") throw answeredElsewhere(target, await readDecision(driver, target, gate, signals));
 }
 
@@ -239,13 +251,13 @@ function startConfirming(
   return async (answer, goesOn = false) => {
     const isAllowed = allowing.has(answer.meaning);
     const now = await waitForStatus(driver, target, signals.session, gate);
-    if (follow === undefined) return;
     // A refusal without a word ends the turn at once; claude was never seen busy in between (2.1.329).
     if (isMain && now === (isAllowed ? "busy" : "idle") && !goesOn && answer.gate !== "question") return;
-    const decision = await waitForDecision(sys, follow, decisionTimeoutMs);
-    if (decision === undefined || isSameDecision(decision, answer, isAllowed)) return;
-    if (answer.channel === "keys" && answer.option !== undefined) await sweepKey(driver, target, String(answer.option));
-    throw answeredElsewhere(target, decision);
+    const decision = follow === undefined ? undefined : await waitForDecision(sys, follow, decisionTimeoutMs);
+    if (decision !== undefined && !isSameDecision(decision, answer, isAllowed)) throw answeredElsewhere(target, decision);
+    if (decision !== undefined || now !== "unmoved") return;
+    const hint = `csd state ${target.name} shows what it does`;
+    throw new UserError(`claude has not said that it took the answer to gate ${gate.id} of session "${target.name}"`, hint);
   };
 }
 
@@ -275,13 +287,13 @@ async function readDecision(driver: Driver, target: Target, gate: Gate, signals:
   return follow === undefined ? undefined : waitForDecision(driver.sys, follow, lateDecisionMs);
 }
 
-/** Claude's status once it has moved on from this gate; at once where the gate's dialog was not the one that is up. */
+/** Claude's status once it has moved on from this gate, if it does; undefined where the gate's dialog was not the one that is up. */
 async function waitForStatus(driver: Driver, target: Target, before: SessionFile | undefined, gate: Gate): Promise<string | undefined> {
   const { sys } = driver;
   if (before?.status !== "waiting" || gate.dialog === undefined) return undefined;
   const shown = gateFingerprint(gate.dialog);
   let lookAt = sys.now() + rowMs;
-  return until(sys, sys.now() + takeTimeoutMs, stepMs, async () => {
+  const moved = await until(sys, sys.now() + takeTimeoutMs, stepMs, async () => {
     const now = await readOwnSession(driver, target);
     if (now?.status !== "waiting" || now.statusUpdatedAt !== before.statusUpdatedAt) return now?.status ?? "gone";
     if (sys.now() < lookAt) return undefined;
@@ -290,6 +302,7 @@ async function waitForStatus(driver: Driver, target: Target, before: SessionFile
     const next = await readShown(driver, target);
     return next !== undefined && next !== shown ? "waiting" : undefined;
   });
+  return moved ?? "unmoved";
 }
 
 const rowMs = 100;

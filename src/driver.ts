@@ -4,7 +4,7 @@ import { checkName, createDrivenStore, type Driven } from "./driven.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { configDir } from "./paths.ts";
-import { type ProcessStart, readProcess } from "./process.ts";
+import { hasStartedAbout, type ProcessStart, readProcess } from "./process.ts";
 import { readSessionOf } from "./session-file.ts";
 import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -66,7 +66,7 @@ export async function findLive(driver: Driver, name: string): Promise<Target & {
   const pane = await target.tmux.pane(target.pane);
   if (pane === undefined || !isPaneOf(pane, driven)) {
     if (driven === undefined) throw unknownSession(name);
-    const lives = driven?.pid !== undefined && isRecorded(await readProcess(sys, driven.pid), driven);
+    const lives = driven?.pid !== undefined && isRecorded(sys, await readProcess(sys, driven.pid), driven);
     const hint = lives
       ? `tmux has lost it, and its process ${driven.pid} still runs: csd kill ${name} ends it`
       : `csd kill ${name} forgets it`;
@@ -82,8 +82,12 @@ export const isPaneOf = (pane: Pane, driven: Driven | undefined): boolean =>
   (driven?.server_pid === undefined || pane.serverPid === driven.server_pid);
 
 /** The process that csd remembers, not a later one with its number. */
-export const isRecorded = (owner: ProcessStart | undefined, driven: Driven | undefined): boolean =>
-  owner !== undefined && (driven?.process_start === undefined || owner.start === driven.process_start);
+export function isRecorded(sys: Sys, owner: ProcessStart | undefined, driven: Driven | undefined): owner is ProcessStart {
+  // The older csd notes no number that could have gone to another one.
+  if (owner === undefined || driven?.pid === undefined) return owner !== undefined;
+  if (driven.process_start !== undefined) return owner.start === driven.process_start;
+  return hasStartedAbout(sys, owner, driven.created * 1000) === true;
+}
 
 export async function readOwnSession({ sys }: Driver, target: Target): Promise<SessionFile | undefined> {
   const owner = await readProcess(sys, target.pid);

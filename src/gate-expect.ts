@@ -1,10 +1,17 @@
+import { describeOptions } from "./answer.ts";
+import type { MenuOption, ScreenGate } from "./claude-gate.ts";
 import { UserError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 import type { Gate } from "./gates.ts";
+import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 
 /** What the caller says that a gate asks for. */
 export interface Expectation {
-  /** Whole texts: the command, path, address or host; of a compound command each part must be among them. */
+  /**
+   * Whole texts: the command, path, address or host; of a compound command each part must be among them, and of any other tool its
+   * name and each of its fields.
+   */
   expect?: readonly string[];
   /** Must stand somewhere in what runs; anything may stand beside it. */
   contains?: readonly string[];
@@ -16,28 +23,62 @@ export function requireExpected(gate: Gate, { expect = [], contains = [] }: Expe
   const subject = describeSubject(gate);
   if (subject === undefined)
     throw new UserError("what the gate asks for is not known; nothing was chosen", "answer it without --expect, or in the pane");
-  const { wholes, parts, text } = subject;
-  const isExpected = expect.length === 0 || wholes.some((whole) => expect.includes(whole)) || parts?.every((part) => expect.includes(part));
+  const { wholes, parts, fields = [], text } = subject;
+  const isNamed = (said: string): boolean => expect.includes(said);
+  const isExpected = expect.length === 0 || ((wholes.some(isNamed) || parts?.every(isNamed) === true) && fields.every(isNamed));
   const missing = contains.find((wanted) => !text.includes(wanted));
-  if (isExpected === true && missing === undefined) return;
+  if (isExpected && missing === undefined) return;
   throw new UserError(
     missing === undefined
       ? `the gate is not for ${expect.map((wanted) => JSON.stringify(wanted)).join(" and ")}; nothing was chosen`
       : `the gate does not contain ${JSON.stringify(missing)}; nothing was chosen`,
-    `it is for: ${printableLine(wholes.join(" · ")).slice(0, 200)}`,
+    describeExpected(subject),
+  );
+}
+
+const maxShown = 400;
+
+/** As it would have to be expected. */
+function describeExpected({ wholes: [whole], parts = [], fields = [] }: Subject): string {
+  const say = (texts: readonly string[]) => texts.map((text) => `--expect ${quotePosix(text)}`).join(" ");
+  const ways = [...(whole === undefined ? [] : [[whole, ...fields]]), ...(parts.length > 1 ? [[...parts, ...fields]] : [])];
+  return printableLine(`it is for: ${ways.map(say).join(", or part by part: ")}`).slice(0, maxShown);
+}
+
+const widening: ReadonlySet<string> = new Set(["mode-switch", "allow-always"]);
+
+/** An option that allows more than this one request is for those who say that they mean it, or what they mean. */
+export function requireNarrow(
+  gate: ScreenGate,
+  { label, meaning, number }: MenuOption,
+  { expect = [] }: Expectation,
+  isWide: boolean,
+): void {
+  // What nobody can read in a gate of a tool may allow anything.
+  const isWidening = widening.has(meaning) || (meaning === "unknown" && (gate.kind === "permission" || gate.kind === "plan"));
+  if (!isWidening || isWide || expect.length > 0) return;
+  throw new UserError(
+    `option ${number ?? gate.options.findIndex((option) => option.label === label) + 1} ${JSON.stringify(label)} ${
+      meaning === "unknown" ? "may allow" : "allows"
+    } more than this one request; nothing was chosen`,
+    `say so with --widen, or what it is for with --expect; it offers: ${describeOptions(gate)}`,
   );
 }
 
 interface Subject {
-  /** Each of them names all of it. */
+  /** Each of them names all of it, but the fields. */
   wholes: string[];
   /** What it consists of, where that can be told apart for certain. */
   parts?: string[];
+  /** What else decides what runs, as `field=value`. */
+  fields?: string[];
   /** Where a substring is looked for. */
   text: string;
 }
 
 const pathTools = /^(?:Read|Write|Edit|MultiEdit|NotebookEdit|NotebookRead)$/;
+/** They change neither what runs nor where; a field that is not among them may: `dangerouslyDisableSandbox` (2.1.329). */
+const plainFields: ReadonlySet<string> = new Set(["command", "description", "timeout", "run_in_background"]);
 
 function describeSubject({ kind, call, dialog }: Gate): Subject | undefined {
   // A startup dialog is claude's own text, with the folder or the key in a line of its own.
@@ -46,27 +87,34 @@ function describeSubject({ kind, call, dialog }: Gate): Subject | undefined {
       ? undefined
       : { wholes: dialog.body.split("\n").map((line) => line.trim()), text: dialog.body };
   const { tool, input } = call;
-  const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
-  if (tool === "Bash" || tool === "PowerShell") {
-    const command = textOf(input.command);
-    const parts = tool === "Bash" ? splitCommand(command) : undefined;
-    return { wholes: [command.trim()], text: withoutRemarks(command), ...(parts === undefined ? {} : { parts }) };
-  }
-  if (pathTools.test(tool)) return named(textOf(input.file_path ?? input.notebook_path));
+  if (tool === "Bash" || tool === "PowerShell") return describeCommand(tool, input);
+  if (pathTools.test(tool)) return named(textOf(input.file_path ?? input.notebook_path), tool);
   if (tool === "WebFetch") {
-    const host = URL.canParse(textOf(input.url)) ? [new URL(textOf(input.url)).host] : [];
-    return { wholes: [textOf(input.url), ...host], text: textOf(input.url) };
+    const url = textOf(input.url);
+    return { ...named(url, tool), wholes: [url, `${tool}(${url})`, ...(URL.canParse(url) ? [new URL(url).host] : [])] };
   }
-  if (kind === "plan") return named(textOf(input.plan));
+  if (kind === "plan") return { wholes: [textOf(input.plan)], text: textOf(input.plan) };
   if (kind === "question") {
     const asked = Array.isArray(input.questions) ? (input.questions as { question?: unknown }[]) : [];
     const questions = asked.map(({ question }) => textOf(question));
     return { wholes: questions.length === 1 ? questions : [], parts: questions, text: questions.join("\n") };
   }
-  return named(tool);
+  const fields = Object.entries(input).map(fieldOf);
+  return { wholes: [tool], fields, text: [tool, ...fields].join("\n") };
 }
 
-const named = (text: string): Subject => ({ wholes: [text], text });
+const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+const fieldOf = ([name, value]: [string, unknown]): string => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`;
+
+/** In the words of claude's own rules too, which name the tool: `Read(/etc/hosts)`. */
+const named = (text: string, tool: string): Subject => ({ wholes: [text, `${tool}(${text})`], text });
+
+function describeCommand(tool: string, input: Record<string, unknown>): Subject {
+  const command = textOf(input.command);
+  const fields = Object.entries(input).filter(([name, value]) => !plainFields.has(name) && value !== false && value !== null);
+  const parts = tool === "Bash" ? splitCommand(command) : undefined;
+  return { ...named(command.trim(), tool), fields: fields.map(fieldOf), text: withoutRemarks(command), ...present({ parts }) };
+}
 
 /** Words that make of the parts something else than a list. */
 const keywords = /^(?:!|\{|\}|if|then|else|elif|fi|for|while|until|do|done|case|esac|select|function|time|coproc|\[\[)(?:\s|$)/;

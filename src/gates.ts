@@ -1,4 +1,14 @@
-import { type GateKind, gateFingerprint, isOfHeader, isShown, type ScreenGate, startupKinds } from "./claude-gate.ts";
+import { spellCall } from "./claude-calls.ts";
+import {
+  countShown,
+  type GateKind,
+  gateFingerprint,
+  isOfHeader,
+  isPlanTool,
+  isShown,
+  type ScreenGate,
+  startupKinds,
+} from "./claude-gate.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import type { Turn } from "./claude-transcript.ts";
@@ -14,6 +24,8 @@ export interface GateCall {
   /** The sub-agent that asks; absent for the main thread. */
   agent?: AgentRef;
   isHeld: boolean;
+  /** A hook has told of it, whatever became of the hook. */
+  isTold?: boolean;
   /** Where its hook takes a reply. */
   socket?: string;
 }
@@ -43,8 +55,10 @@ export interface GateSignals {
   turn?: Turn;
   /** Requests that hooks hold, oldest first. */
   held?: readonly GateCall[];
-  /** A hook has answered the main thread since the status last changed. */
-  isAnswered?: boolean;
+  /** The request of the main thread that a hook has answered under the status that is still shown. */
+  answered?: string;
+  /** Calls of the main thread that have no result, under the names that hooks gave them; as the turn tells them where no hook did. */
+  mainCalls?: readonly GateCall[];
   /** Calls of running sub-agents that have no result, where the dialog may be one of theirs. */
   agentCalls?: readonly GateCall[];
   /** The transcript holds the result of the call before this gate. */
@@ -62,11 +76,11 @@ export function findGates(signals: GateSignals): Gate[] {
 
 function readShown(signals: GateSignals, dialog: ScreenGate): Gate | undefined {
   const { session, held = [] } = signals;
-  const known = startupKinds.has(dialog.kind) && session === undefined ? [] : held.filter((call) => fits(call, dialog));
+  const known = startupKinds.has(dialog.kind) && session === undefined ? [] : findFitting(held, dialog);
   const told = known.length > 0 ? known : findTold(signals, dialog);
   const [call] = told;
-  // Its hook has answered, and the screen shows the time before.
-  if (signals.isAnswered === true && call?.isHeld !== true && dialog.agent === undefined) return undefined;
+  // The screen shows the time before.
+  if (dialog.agent === undefined && isAnswered(signals, call)) return undefined;
   const isAlike = told.length > 1 ? true : undefined;
   if (call !== undefined) return { ...describeGate(signals, call), kind: dialog.kind, dialog, ...present({ isAlike }) };
   const place = `${session?.statusUpdatedAt ?? ""} ${dialog.position?.index ?? 1}`;
@@ -74,17 +88,32 @@ function readShown(signals: GateSignals, dialog: ScreenGate): Gate | undefined {
   return { id, kind: dialog.kind, dialog };
 }
 
+/** Its hook has answered, and claude has not moved on yet; a call that nothing tells of by now is the one that was answered. */
+const isAnswered = ({ answered }: GateSignals, call: GateCall | undefined): boolean =>
+  answered !== undefined && call?.isHeld !== true && (call === undefined || call.request === answered);
+
+/** The calls of the main thread that have no result. */
+export const openCalls = (turn: Turn | undefined): GateCall[] =>
+  (turn?.pendingTools ?? []).map(({ id, name, input }) => ({ request: id, tool: name, input, isHeld: false }));
+
 /** The call that no hook holds and whose dialog is up, from the transcripts. */
-function findTold({ turn, agentCalls = [], isCaughtUp }: GateSignals, dialog: ScreenGate): GateCall[] {
-  const main = (turn?.pendingTools ?? []).map(({ id, name, input }): GateCall => ({ request: id, tool: name, input, isHeld: false }));
+function findTold({ turn, mainCalls: main = openCalls(turn), agentCalls = [], isCaughtUp }: GateSignals, dialog: ScreenGate): GateCall[] {
   const open = dialog.agent !== undefined ? agentCalls : dialog.isCut === true ? [...main, ...agentCalls] : main;
-  const shown = open.filter((call) => fits(call, dialog));
+  const shown = findFitting(open, dialog);
   // Of several calls of one message the first is asked first.
   if (shown.length > 0) return dialog.agent === undefined && dialog.isCut !== true ? shown.slice(0, 1) : shown;
   // Its name is cut off, its header is not: it is the only one of its kind that the main thread can ask about.
   const isNameless = dialog.agent === undefined && dialog.isCut !== true && /^↑ \d+ more lines?$/m.test(dialog.body);
   const fitting = isNameless && isCaughtUp === true ? main.filter(({ tool }) => isOfHeader(tool, dialog)) : [];
   return fitting.length === 1 ? fitting : [];
+}
+
+/** Those that the dialog may be about: of several, the ones that it shows most of. */
+function findFitting(calls: readonly GateCall[], dialog: ScreenGate): GateCall[] {
+  const fitting = calls.filter((call) => fits(call, dialog));
+  if (fitting.length < 2) return fitting;
+  const counts = fitting.map((call) => countShown(call, dialog));
+  return fitting.filter((_, index) => counts[index] === Math.max(...counts));
 }
 
 function fits(call: GateCall, dialog: ScreenGate): boolean {
@@ -98,14 +127,13 @@ const isType = ({ agent }: GateCall, type: string): boolean => agent?.type === u
 
 /** Outside tmux nobody sees a dialog: a call of the main thread is its subject only where no other thread can be the one that asks. */
 function findUnseen(signals: GateSignals): Gate | undefined {
-  const { session, turn, held = [], agentCalls = [] } = signals;
+  const { session, turn, mainCalls = openCalls(turn), held = [], agentCalls = [] } = signals;
   const [first] = held;
   if (first !== undefined) return describeGate(signals, first);
   if (session?.status !== "waiting") return undefined;
   const isTool = session?.waitingFor !== "dialog open" && agentCalls.length === 0;
-  const tool = isTool ? turn?.pendingTools.find(({ name }) => name !== "Agent" && name !== "Task") : undefined;
-  const call = tool === undefined ? undefined : { request: tool.id, tool: tool.name, input: tool.input, isHeld: false };
-  if (signals.isAnswered === true) return undefined;
+  const call = isTool ? mainCalls.find(({ tool }) => tool !== "Agent" && tool !== "Task") : undefined;
+  if (isAnswered(signals, call)) return undefined;
   if (call !== undefined) return describeGate(signals, call);
   const kind = waitingKinds[session?.waitingFor ?? ""] ?? "dialog";
   return { id: gateId(signals, undefined, `${session?.statusUpdatedAt ?? ""}`, kind), kind };
@@ -114,8 +142,9 @@ function findUnseen(signals: GateSignals): Gate | undefined {
 const waitingKinds: Partial<Record<string, GateKind>> = { "permission prompt": "permission", "input needed": "question" };
 
 function describeGate(signals: GateSignals, call: GateCall): Gate {
-  const kind = call.tool === "AskUserQuestion" ? "question" : /^(?:ExitPlanMode|exit_plan_mode)$/.test(call.tool) ? "plan" : "permission";
-  return { id: gateId(signals, call.agent, call.request, [call.tool, call.input]), kind, call };
+  const kind = call.tool === "AskUserQuestion" ? "question" : isPlanTool(call.tool) ? "plan" : "permission";
+  // The plan is told by hooks alone; its request is enough.
+  return { id: gateId(signals, call.agent, call.request, kind === "plan" ? call.tool : spellCall(call.tool, call.input)), kind, call };
 }
 
 /** Session, thread, request and what runs. */

@@ -6,8 +6,8 @@ import { present } from "./json.ts";
 import { configDir, sessionsDir } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { channelVariable } from "./program.ts";
-import { readSessionFile } from "./session-file.ts";
-import type { Sys } from "./sys.ts";
+import { readSessionFile, readSessionOf } from "./session-file.ts";
+import { isPast, type Sys } from "./sys.ts";
 
 /**
  * Runs as a hook: notes the event, and holds a permission request open until csd answers it or its dialog is gone. The
@@ -18,9 +18,16 @@ export async function runHook(sys: Sys, text: string): Promise<string | undefine
   const input = parseHookInput(text);
   if (dir === undefined || input === undefined) return undefined;
   const channel = openChannel(sys, dir);
-  if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input);
-  channel.append(toEvent(sys.now(), input));
+  const driven = createDrivenStore(sys).read(basename(dir));
+  if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input, driven);
+  const statusAt = input.event === "UserPromptSubmit" && driven !== undefined ? await readStatusAt(sys, driven) : undefined;
+  channel.append({ ...toEvent(sys.now(), input), ...present({ status_at: statusAt }) });
   return undefined;
+}
+
+async function readStatusAt(sys: Sys, { pid = 0, config_dir: dir = configDir(sys) }: Driven): Promise<number | undefined> {
+  const owner = await readProcess(sys, pid);
+  return owner === undefined ? undefined : (await readSessionOf(sys, dir, owner))?.statusUpdatedAt;
 }
 
 /** A last answer longer than this is read from the transcript. */
@@ -46,7 +53,13 @@ const pollMs = 1000;
 /** A dialog is up about 0.1 s after its hook; without one by now, somebody else has answered. */
 const dialogTimeoutMs = 10_000;
 
-async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookInput): Promise<string | undefined> {
+async function holdRequest(
+  sys: Sys,
+  dir: string,
+  channel: Channel,
+  input: HookInput,
+  driven: Driven | undefined,
+): Promise<string | undefined> {
   const own = await readProcess(sys, sys.pid);
   const request = {
     id: sys.randomId(),
@@ -58,7 +71,6 @@ async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookI
   };
   const call = toCall(request);
   channel.append({ ...toEvent(request.at, input), request: request.id, print: printOf(call) });
-  const driven = createDrivenStore(sys).read(basename(dir));
   if (driven?.pid === undefined) return undefined;
   const { createCallWatch, threadDir } = await import("./thread-calls.ts");
   const { serveReply } = await import("./reply.ts");
@@ -73,15 +85,16 @@ async function holdRequest(sys: Sys, dir: string, channel: Channel, input: HookI
     channel.release(gate.id);
   });
   try {
-    channel.hold(gate);
     for (;;) {
       if (isDecided() || (await isOver())) return undefined;
       const reply = replies?.take();
       if (reply !== undefined) {
-        const { agent, agent_id } = gate;
-        note(channel, { at: sys.now(), event: "csd.replied", text: gate.id, ...present({ agent, agent_id }) });
+        const { id: request, agent, agent_id } = gate;
+        const noted = present({ agent, agent_id, status_at: await readStatusAt(sys, driven) });
+        note(channel, { at: sys.now(), event: "csd.replied", request, ...noted });
         return await reply;
       }
+      channel.hold(gate);
       await Promise.race([watch.next(pollMs), ...(replies === undefined ? [] : [replies.next()])]);
     }
   } finally {
@@ -113,6 +126,7 @@ function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, gate: Hel
   const isMain = gate.agent === undefined && gate.agent_id === undefined;
   let hasWaited = false;
   let askedAt = gate.at;
+  let status: { stamp: number | undefined; seenAt: number; isFirst: boolean } | undefined;
   /** A thread asks one thing at a time, and a turn that has ended has no open request. */
   const isPassed = async () => {
     const events = await channel.readEvents();
@@ -123,9 +137,8 @@ function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, gate: Hel
   };
   /** Claude shows the dialog of a sub-agent only when its hooks have ended (2.1.329): one who looks on must not wait for it. */
   const isToBeShown = async () => {
-    const now = sys.now();
-    if (isMain || now - gate.at < patienceMs || now - askedAt < attachedEveryMs || driven.pane === undefined) return false;
-    askedAt = now;
+    if (isMain || !isPast(sys, gate.at, patienceMs) || !isPast(sys, askedAt, attachedEveryMs) || driven.pane === undefined) return false;
+    askedAt = sys.now();
     return (await import("./tmux.ts")).createTmux(sys, driven.socket).isAttached(driven.pane);
   };
   return async () => {
@@ -133,12 +146,14 @@ function createDialogWatch(sys: Sys, driven: Driven, channel: Channel, gate: Hel
     const file = readSessionFile(sys, dir, pid)?.file;
     // A torn read says nothing; versions before 2.1.158 publish no status.
     if (file?.status === undefined) return false;
-    const since = file.statusUpdatedAt ?? 0;
+    // By what is seen here: the clock may have been set back since claude has stamped it.
+    if (status === undefined || status.stamp !== file.statusUpdatedAt)
+      status = { stamp: file.statusUpdatedAt, seenAt: sys.now(), isFirst: status === undefined };
     if (file.status === "waiting") hasWaited = true;
     // Nothing runs and nothing asks.
-    if ((file.status === "idle" || file.status === "shell") && since > gate.at) return true;
+    if ((file.status === "idle" || file.status === "shell") && !status.isFirst) return true;
     if (!isMain || file.status === "waiting") return false;
-    return hasWaited ? sys.now() - since > busyMs : sys.now() - gate.at > dialogTimeoutMs;
+    return hasWaited ? isPast(sys, status.seenAt, busyMs) : isPast(sys, gate.at, dialogTimeoutMs);
   };
 }
 

@@ -71,7 +71,9 @@ async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
 const isTold = (journal: readonly JournalEntry[], sessionId: string, limit: Pick<Limit, "at" | "resetsAt">): boolean =>
   journal.some(
     ({ event, session, at, resets_at: resetsAt }) =>
-      event === "limit" && session === sessionId && (resetsAt === undefined ? limit.at - at < maxAgeMs : resetsAt === limit.resetsAt),
+      event === "limit" &&
+      session === sessionId &&
+      (resetsAt === undefined ? Math.abs(limit.at - at) < maxAgeMs : resetsAt === limit.resetsAt),
   );
 
 /** Leaving on purpose: nobody wants to be called back. */

@@ -10,7 +10,7 @@ import type { Entry } from "./monitor-roster.ts";
 import { createObserver, quietGateMs, type TurnReader } from "./observe.ts";
 import { type Agent, addEvents, createWork, kindOfSession, type LiveSession, unknownFormat, type Work } from "./session.ts";
 import type { Verdict } from "./status.ts";
-import type { Sys } from "./sys.ts";
+import { isPast, type Sys } from "./sys.ts";
 import { createTail, type LineBuffer, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
 
@@ -153,7 +153,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     async take(entry) {
       if (entry.driven !== tracker.entry.driven || target === undefined)
         target = entry.driven === undefined ? undefined : trackedTarget(sys, entry.driven);
-      const isQuiet = isAtRest(entry, tracker.entry, sys.now()) && sys.now() - polledAt < restMs;
+      const isQuiet = isAtRest(sys, entry, tracker.entry) && !isPast(sys, polledAt, restMs);
       tracker.entry = entry;
       const { isAlive, file: session, driven, profile } = entry;
       const startedAt = session?.startedAt ?? entry.startedAt ?? (driven?.created ?? 0) * 1000;
@@ -216,8 +216,8 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
 }
 
 /** Idle for a while, and its file says nothing new: its transcript stands still. One whose status is published moves that first. */
-const isAtRest = ({ file }: Entry, before: Entry, now: number): boolean =>
-  file !== undefined && file === before.file && file.status === "idle" && now - (file.statusUpdatedAt ?? now) > restMs;
+const isAtRest = (sys: Sys, { file }: Entry, before: Entry): boolean =>
+  file !== undefined && file === before.file && file.status === "idle" && isPast(sys, file.statusUpdatedAt ?? sys.now(), restMs);
 
 function describeUnknown(entry: Entry, follower: Follower | undefined): string | undefined {
   const { file, where } = entry;

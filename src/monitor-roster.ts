@@ -9,7 +9,7 @@ import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProces
 import type { Whereabouts } from "./session.ts";
 import { isOwner } from "./session-file.ts";
 import { openSessionFiles } from "./sessions.ts";
-import type { Sys } from "./sys.ts";
+import { isPast, type Sys } from "./sys.ts";
 
 export interface Profile {
   name: string | undefined;
@@ -56,7 +56,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
 
   const readDriven = (): Driven[] => {
     const modifiedAt = sys.modifiedAt(drivenDir(sys));
-    if (cached === undefined || cached.modifiedAt !== modifiedAt || sys.now() - cached.readAt > drivenEveryMs)
+    if (cached === undefined || cached.modifiedAt !== modifiedAt || isPast(sys, cached.readAt, drivenEveryMs))
       cached = { readAt: sys.now(), modifiedAt, list: store.list().records };
     return cached.list;
   };
@@ -72,7 +72,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
     if (lastProcesses === undefined) throw new UserError("the list of processes cannot be read", "is ps installed and on PATH?");
     return lastProcesses;
   };
-  const isScanDue = () => scanned === undefined || sys.now() - scanned.at >= scanEveryMs;
+  const isScanDue = () => scanned === undefined || isPast(sys, scanned.at, scanEveryMs);
 
   return {
     async table() {
@@ -96,7 +96,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
         ? table
         : await readProcesses(sys, [...new Set(pids)]).catch(() => fallBack());
       lastProcesses = processes;
-      const drivenByPid = new Map(tracked.flatMap((driven) => (isLive(processes, driven) ? [[driven.pid ?? 0, driven]] : [])));
+      const drivenByPid = new Map(tracked.flatMap((driven) => (isLive(sys, processes, driven) ? [[driven.pid ?? 0, driven]] : [])));
       const entries = files.map(({ file, dir: profile }) =>
         placeFile(sys, { file, profile }, { processes, table, drivenByPid, isForeign: sessionFiles.isElsewhere }),
       );
@@ -110,8 +110,8 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   };
 }
 
-const isLive = (processes: ReadonlyMap<number, ProcessStart>, driven: Driven): boolean =>
-  driven.pid !== undefined && isRecorded(processes.get(driven.pid), driven);
+const isLive = (sys: Sys, processes: ReadonlyMap<number, ProcessStart>, driven: Driven): boolean =>
+  driven.pid !== undefined && isRecorded(sys, processes.get(driven.pid), driven);
 
 interface Known {
   processes: ReadonlyMap<number, ProcessStart>;

@@ -9,9 +9,9 @@ import { drivenDir, sessionsDir } from "./paths.ts";
 import { profileDirs } from "./profiles.ts";
 import type { LiveSession } from "./session.ts";
 import type { Settings } from "./settings.ts";
-import { type Sys, until } from "./sys.ts";
+import { isPast, type Sys, until } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
-import type { Pane } from "./tmux.ts";
+import { createAsk, type Pane } from "./tmux.ts";
 import type { Feed, Wakeup } from "./watch.ts";
 
 /** Every session of every profile, kept up to date: a look costs what is new. */
@@ -57,7 +57,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   const readProfiles = options.profiles ?? (() => profileDirs(sys));
   let profiles: { at: number; list: Profile[] } | undefined;
   const roster = createRoster(sys, () => {
-    if (profiles === undefined || sys.now() - profiles.at >= profilesEveryMs) profiles = { at: sys.now(), list: readProfiles() };
+    if (profiles === undefined || isPast(sys, profiles.at, profilesEveryMs)) profiles = { at: sys.now(), list: readProfiles() };
     return profiles.list;
   });
   let settings: Settings | undefined;
@@ -129,7 +129,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       wakeup ??= (await import("./watch.ts")).createWakeup(sys);
       await wakeup.next(folders(), isUnsettled ? Math.min(unsettledMs, timeoutMs) : timeoutMs);
       // A session that streams writes many times a second: one look is for all of it.
-      const restMs = shortestGapMs - (sys.now() - readAt);
+      const restMs = shortestGapMs - Math.abs(sys.now() - readAt);
       if (restMs > 0) await sys.sleep(restMs);
     },
     findPane: ({ key, pid }) => findPane(sys, pid, trackers.get(key)?.entry.driven?.socket),
@@ -140,15 +140,16 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
 /** Shows the trackers their screens. */
 function createScreenReader(sys: Sys, roster: Pick<Roster, "table">) {
   const soughtAt = new WeakMap<Tracker, number>();
+  const ask = createAsk(sys);
   /** One call per tmux server, and only when a session has a screen to read whose pane is not known yet. */
   const locate = async (wanted: Tracker[]) => {
-    const isDue = (tracker: Tracker) => sys.now() - (soughtAt.get(tracker) ?? Number.NEGATIVE_INFINITY) >= seekEveryMs;
+    const isDue = (tracker: Tracker) => isPast(sys, soughtAt.get(tracker) ?? Number.NEGATIVE_INFINITY, seekEveryMs);
     const lost = wanted.filter((tracker) => tracker.pane === undefined && canHavePane(tracker.entry) && isDue(tracker));
     if (lost.length === 0) return;
     for (const tracker of lost) soughtAt.set(tracker, sys.now());
     const sockets = lost.flatMap((tracker) => tracker.entry.driven?.socket ?? []);
     const pids = lost.map((tracker) => tracker.entry.pid);
-    const panes = await findPanes(sys, await roster.table(), pids, sockets);
+    const panes = await findPanes(sys, await roster.table(), pids, sockets, ask);
     for (const tracker of lost) tracker.pane = panes.get(tracker.entry.pid);
   };
   return {
@@ -158,11 +159,10 @@ function createScreenReader(sys: Sys, roster: Pick<Roster, "table">) {
       if (seen.length === 0) return;
       const panes = seen.map(({ pane }) => pane);
       const { parseScreen } = await import("./claude-screen.ts");
-      // A server may go away between two looks.
-      const captures = await captureScreens(sys, panes, true);
+      const captures = await captureScreens(panes, ask);
       for (const [index, { tracker, pane }] of seen.entries()) {
         const capture = captures[index];
-        const isSame = capture !== undefined && !capture.pane.isDead && capture.pane.pid === pane.pid;
+        const isSame = typeof capture === "object" && !capture.pane.isDead && capture.pane.pid === pane.pid;
         if (!isSame) tracker.pane = undefined;
         tracker.show(isSame ? parseScreen(capture.text) : undefined);
       }

@@ -5,7 +5,7 @@ import type { SessionFile } from "./claude-session.ts";
 import { readNewestTurn, type Turn } from "./claude-transcript.ts";
 import type { Driven } from "./driven.ts";
 import { type Driver, isPaneOf, isRecorded, type Target, trackedTarget } from "./driver.ts";
-import { needsAgentCalls } from "./gates.ts";
+import { needsAgentCalls, openCalls } from "./gates.ts";
 import { present } from "./json.ts";
 import { findTranscript } from "./paths.ts";
 import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
@@ -21,10 +21,10 @@ import {
   type Signals,
   type Verdict,
 } from "./status.ts";
-import { type Sys, until } from "./sys.ts";
+import { isPast, type Sys, until } from "./sys.ts";
 import { coarseMs, stateOf } from "./sys-files.ts";
 import { createAgentCallReader } from "./thread-calls.ts";
-import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { type Ask, createAsk, createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
 interface Seen extends Pick<Partial<Target>, "configDir" | "driven" | "channel"> {
@@ -91,7 +91,7 @@ interface Observer {
 
 /** Claude paints a dialog up to 0.5 s after its status says `waiting`, and writes a transcript line up to 0.1 s late. */
 export const settleMs = 1500;
-/** Without a status nothing but transcript and screen can agree, and a busy machine writes and paints late. */
+/** Without a status nothing but transcript and screen can agree, and a busy machine writes, paints and starts hooks late. */
 const slowSettleMs = 4000;
 export const settleStepMs = 40;
 /** So long an unpainted gate of an unknown kind may stay unsaid where no pane is. */
@@ -118,7 +118,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
     const id = session?.sessionId ?? driven?.session_id;
     if (id === undefined || configDir === undefined) return;
     if (turns === undefined || !turns.path.endsWith(`${id}.jsonl`)) {
-      const isDue = sys.now() - searchedAt >= searchEveryMs;
+      const isDue = isPast(sys, searchedAt, searchEveryMs);
       const path = findTranscript(sys, { configDir, ...present({ driven }) }, session, isDue);
       if (path === undefined && isDue) searchedAt = sys.now();
       turns = path === undefined ? undefined : openTranscript(path);
@@ -136,7 +136,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
     const key = `${needsScreen(session)} ${told} ${gatesAt}`;
     // A gate whose hook has died keeps its file: as long as one is held, ask again.
     if (hooks?.key === key && !hooks.isFresh && !isHolding(hooks.signals)) return;
-    const isFresh = sys.now() - (gatesAt ?? 0) <= coarseMs;
+    const isFresh = !isPast(sys, gatesAt ?? 0, coarseMs + 1);
     const events = told === undefined ? [] : await channel.readEvents();
     hooks = { key, isFresh, events, signals: toSignals(events, await channel.readGates()) };
   };
@@ -152,7 +152,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
     }),
   });
   const readAgentCalls = createAgentCallReader(sys);
-  const signals = (): Signals => withAgents(readSeen(), turns?.path, readAgentCalls, hooks?.events);
+  const signals = (): Signals => withCalls(readSeen(), turns?.path, readAgentCalls, hooks?.events);
   return {
     async take(next, isAtRest = false) {
       seen = next;
@@ -166,7 +166,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       if (isAlive === false || !needsScreen(session)) return false;
       if (screen === undefined || screen.of !== screenKey()) return true;
       const isUnpainted = session?.status === "waiting" && screen.screen?.gate === undefined && ageOf(session, sys.now()) < settleMs;
-      return sys.now() - screen.at >= (isUnpainted ? settleStepMs : screenMaxAgeMs);
+      return isPast(sys, screen.at, isUnpainted ? settleStepMs : screenMaxAgeMs);
     },
     show(current) {
       screen = { of: screenKey(), at: sys.now(), screen: current };
@@ -203,14 +203,16 @@ const needsScreen = (session: SessionFile | undefined): boolean =>
 
 const ageOf = (session: SessionFile | undefined, now: number): number => now - (session?.statusUpdatedAt ?? 0);
 
-/** The gate may be a sub-agent's that nothing but its own transcript tells. */
-function withAgents(
-  signals: Signals,
+/** At a gate: the open calls of the threads, which hold what no hook tells; the gate may be a sub-agent's. */
+function withCalls(
+  seen: Signals,
   transcript: string | undefined,
   read: ReturnType<typeof createAgentCallReader>,
   events: readonly ChannelEvent[] = [],
 ): Signals {
-  if (transcript === undefined || !signals.isAlive || !needsAgentCalls(gateSignals(signals))) return signals;
+  if (!seen.isAlive || !needsScreen(seen.session)) return seen;
+  const signals = events.length === 0 ? seen : { ...seen, mainCalls: nameCalls(openCalls(seen.turn), events) };
+  if (transcript === undefined || !needsAgentCalls(gateSignals(signals))) return signals;
   return { ...signals, agentCalls: nameCalls(read(transcript), events) };
 }
 
@@ -227,15 +229,18 @@ export function isSettled(signals: Signals, { hasPane = true, isHeldEnough = fal
     const isTold = isHeld || (turn?.pendingTools.length ?? 0) > 0 || session.waitingFor === "dialog open";
     return isTold || ageOf(session, now) >= quietGateMs;
   }
-  // The dialog can be painted before its hook has started, and before the transcript has the call.
-  const isUntold = isGateUntold(signals) && now - (session?.statusUpdatedAt ?? now) < settleMs;
-  return !isUntold && !isTranscriptLate(signals) && !isPaneUnsettled(signals);
+  return !isCallLate(signals) && !isTranscriptLate(signals) && !isPaneUnsettled(signals);
 }
 
+/** The dialog can be painted before its hook has started, and before the transcript has the call. */
+const isCallLate = (signals: Signals): boolean =>
+  isGateUntold(signals) && signals.now - (signals.session?.statusUpdatedAt ?? signals.now) < slowSettleMs;
+
 /** `isGivenUp`: what was to come does not. `isSaid`: the state before would be a lie by now. */
-function judgeWait({ session, now }: Signals, unsettledSince: number | undefined, gateMs = settleMs) {
+function judgeWait(signals: Signals, unsettledSince: number | undefined, gateMs = settleMs) {
+  const { session, now } = signals;
   if (unsettledSince === undefined) return { isGivenUp: true, isSaid: true };
-  const limitMs = session?.version === undefined ? slowSettleMs : settleMs;
+  const limitMs = session?.version === undefined || isCallLate(signals) ? slowSettleMs : settleMs;
   // A clock that stands elsewhere must not make it wait for ever.
   const waitedMs = now - Math.min(session?.statusUpdatedAt ?? unsettledSince, unsettledSince);
   return {
@@ -282,14 +287,15 @@ export interface Followed {
 export const follow = ({ sys }: Driver, target: Target): Followed => ({ target, observer: createObserver(sys) });
 
 /** Looks at these sessions: one question for their processes, one call per tmux server that has screens to read. */
-export async function lookAt({ sys }: Driver, followed: readonly Followed[]): Promise<void> {
+export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask: Ask = askOnce(sys)): Promise<void> {
   const processes = await readProcesses(
     sys,
     followed.flatMap(({ target }) => (target.pid === 0 ? [] : target.pid)),
   );
   for (const { target, observer } of followed) {
-    const owner = target.pid === 0 ? await findProcess(sys, target) : processes.get(target.pid);
-    if (owner === undefined || !isRecorded(owner, target.driven)) await observer.take({ isAlive: false });
+    const owner = target.pid === 0 ? await findProcess(sys, target, ask) : processes.get(target.pid);
+    if (owner === "unknown") await observer.take({ isAlive: undefined });
+    else if (!isRecorded(sys, owner, target.driven)) await observer.take({ isAlive: false });
     else {
       const session = await readSessionOf(sys, target.configDir, owner);
       const { configDir, driven, channel } = target;
@@ -301,44 +307,52 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[]): Pr
   if (shown.length === 0) return;
   const { parseScreen } = await import("./claude-screen.ts");
   const screens = await captureScreens(
-    sys,
     shown.map(({ target }) => ({ socketPath: target.tmux.socketPath, paneId: target.pane })),
+    ask,
   );
   for (const [index, { target, observer }] of shown.entries()) {
     const capture = screens[index];
-    if (capture === undefined || !isPaneOf(capture.pane, target.driven)) await observer.take({ isAlive: false });
+    if (capture === undefined) observer.show(undefined);
+    else if (capture === "gone" || !isPaneOf(capture.pane, target.driven)) await observer.take({ isAlive: false });
     else observer.show(parseScreen(capture.text));
   }
 }
 
 /** The file of the older csd knows no pid: tmux does. */
-async function findProcess(sys: Sys, target: Target): Promise<ProcessStart | undefined> {
-  const pane = await target.tmux.pane(target.pane);
-  return pane === undefined || pane.isDead ? undefined : readProcess(sys, pane.pid);
+async function findProcess(sys: Sys, { tmux, pane }: Target, ask: Ask): Promise<ProcessStart | "unknown" | undefined> {
+  const found = await ask(tmux.socketPath, async ({ pane: find }) => ({ pane: await find(pane) }));
+  if (found === undefined) return "unknown";
+  return found.pane === undefined || found.pane.isDead ? undefined : readProcess(sys, found.pane.pid);
 }
+
+/** For one session alone: without its server nothing can be said. */
+const askOnce =
+  (sys: Sys): Ask =>
+  (socketPath, question) =>
+    question(createTmux(sys, socketPath));
 
 interface Capture {
   pane: Pane;
   text: string;
 }
 
-/** The panes and what stands in them, in the order asked for; undefined for those that are gone. */
+/** The panes and what stands in them, in the order asked for; undefined where a server does not say. */
 export async function captureScreens(
-  sys: Sys,
   panes: readonly { socketPath: string | undefined; paneId: string }[],
-  isTolerant = false,
-): Promise<(Capture | undefined)[]> {
-  const found = new Map<string, Capture>();
-  const keyOf = (socketPath: string | undefined, paneId: string) => `${socketPath} ${paneId}`;
-  for (const [socketPath, group] of Map.groupBy(panes, (pane) => pane.socketPath)) {
-    const read = captureOn(
-      createTmux(sys, socketPath),
-      group.map(({ paneId }) => paneId),
-    );
-    for (const [paneId, capture] of await (isTolerant ? read.catch(() => new Map<string, Capture>()) : read))
-      found.set(keyOf(socketPath, paneId), capture);
-  }
-  return panes.map(({ socketPath, paneId }) => found.get(keyOf(socketPath, paneId)));
+  ask: Ask,
+): Promise<(Capture | "gone" | undefined)[]> {
+  const servers = [...Map.groupBy(panes, ({ socketPath }) => socketPath)];
+  const captures = await Promise.all(
+    servers.map(async ([socketPath, group]) => {
+      const ids = group.map(({ paneId }) => paneId);
+      return [socketPath, await ask(socketPath, (tmux) => captureOn(tmux, ids))] as const;
+    }),
+  );
+  const found = new Map(captures);
+  return panes.map(({ socketPath, paneId }) => {
+    const server = found.get(socketPath);
+    return server === undefined ? undefined : (server.get(paneId) ?? "gone");
+  });
 }
 
 /** One call for one pane, and for a name of the older csd; two for any number of ids. */
@@ -360,11 +374,11 @@ export async function readSignals(driver: Driver, target: Target): Promise<Signa
 }
 
 /** The verdicts, each once its signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
-async function readVerdicts(driver: Driver, targets: readonly Target[]): Promise<Verdict[]> {
+async function readVerdicts(driver: Driver, targets: readonly Target[], ask?: Ask): Promise<Verdict[]> {
   const all = targets.map((target) => follow(driver, target));
   const verdicts = new Map<Followed, Verdict>();
   for (let open = all; open.length > 0; ) {
-    await lookAt(driver, open);
+    await lookAt(driver, open, ask);
     open = open.filter((one) => {
       const { verdict, isSettled } = one.observer.judge();
       if (isSettled) verdicts.set(one, verdict);
@@ -388,6 +402,7 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
   const verdicts = await readVerdicts(
     driver,
     tracked.map((driven) => trackedTarget(driver.sys, driven)),
+    createAsk(driver.sys),
   );
   return { sessions: tracked.map((driven, index) => ({ driven, verdict: verdicts[index] as Verdict })), broken };
 }

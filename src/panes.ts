@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { runProgram } from "./launch.ts";
 import { ancestors, type ProcessTable, readProcessTable } from "./process-table.ts";
 import type { Sys } from "./sys.ts";
-import { createTmux, type Pane } from "./tmux.ts";
+import { type Ask, createAsk, type Pane } from "./tmux.ts";
 
 /**
  * The pane that each of these processes runs in, whatever server it belongs to: the one whose program is the process or an
@@ -13,10 +13,11 @@ export async function findPanes(
   table: ProcessTable,
   pids: readonly number[],
   sockets: readonly string[] = [],
+  ask: Ask = createAsk(sys),
 ): Promise<Map<number, Pane>> {
-  const panes = new Map<number, Pane>();
-  for (const socket of new Set([...sockets, ...listSockets(sys)]))
-    for (const pane of await listPanes(sys, socket)) if (!pane.isDead) panes.set(pane.pid, pane);
+  // Nothing comes where tmux is missing, or something else stands at such a place: the session is shown without its pane.
+  const lists = await Promise.all([...new Set([...sockets, ...listSockets(sys)])].map((socket) => ask(socket, (tmux) => tmux.list())));
+  const panes = new Map(lists.flatMap((list = []) => list.flatMap((pane) => (pane.isDead ? [] : [[pane.pid, pane]]))));
   return new Map(
     pids.flatMap((pid) => {
       const holder = panes.size === 0 ? undefined : ancestors(table, pid).find((ancestor) => panes.has(ancestor));
@@ -36,15 +37,6 @@ function listSockets(sys: Sys): string[] {
   const own = sys.env.TMUX?.split(",")[0];
   const dir = join(sys.env.TMUX_TMPDIR || "/tmp", `tmux-${sys.uid}`);
   return [...(own === undefined || own === "" ? [] : [own]), ...sys.list(dir).map((name) => join(dir, name))];
-}
-
-async function listPanes(sys: Sys, socket: string): Promise<Pane[]> {
-  try {
-    return await createTmux(sys, socket).list();
-  } catch {
-    // No tmux on this machine, or something else at this place: the session is shown without its pane.
-    return [];
-  }
 }
 
 /** A call of tmux that shows a pane in this terminal. */

@@ -78,6 +78,16 @@ export function startTime(sys: Pick<Sys, "readText">, start: string): number | u
   return bootedAt === undefined ? undefined : bootedAt + Number(start) * tickMs;
 }
 
+/** Whoever notes a process does so within seconds of its start, by another clock. */
+const noteToleranceMs = 60_000;
+export const isNearStart = (notedAt: number, startedAt: number): boolean => Math.abs(notedAt - startedAt) < noteToleranceMs;
+
+/** May a note of this time be about this process? For notes that do not hold its exact start; undefined where the system tells none. */
+export function hasStartedAbout(sys: Pick<Sys, "readText">, owner: ProcessStart, notedAt: number): boolean | undefined {
+  const startedAt = owner.startedAt ?? startTime(sys, owner.start);
+  return startedAt === undefined ? undefined : isNearStart(notedAt, startedAt);
+}
+
 /** Two readings of one process: equal where the system counts ticks, and near each other where two of its tools tell times. */
 export const nearMs = 2000;
 export function isSameProcess(a: ProcessStart, b: ProcessStart): boolean {

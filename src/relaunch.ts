@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { openChannel } from "./channel.ts";
+import { type ChannelEvent, openChannel } from "./channel.ts";
 import { startForeground } from "./foreground.ts";
 import { present } from "./json.ts";
 import { rememberEnd, rememberLaunch } from "./launch-record.ts";
@@ -23,9 +23,10 @@ export async function runManaged(sys: Sys, launch: ManagedLaunch, seat: Seat): P
   try {
     for (let next: Next = { seat, args: [...launch.args] }; ; ) {
       const plan = planManaged(sys, { ...launch, args: next.args }, channelDir);
+      const readNew = openChannel(sys, channelDir).followEvents();
       const child = startForeground({ ...plan, env: { ...plan.env, ...envOf(sys, launch, next.seat) } });
       await remember(sys, launch, child.pid, next);
-      const step = await watchSession({ sys, launch, seat: next.seat, child, notes }, channelDir, next.pending);
+      const step = await watchSession({ sys, launch, seat: next.seat, child, notes }, { dir: channelDir, readNew }, next.pending);
       if ("next" in step) {
         next = step.next;
         continue;
@@ -50,11 +51,13 @@ function remember(sys: Sys, { registry, cwd }: ManagedLaunch, pid: number, { sea
 }
 
 /** Until claude ends by itself, or has been ended to go on elsewhere. */
-async function watchSession(managed: Managed, channelDir: string, first?: Pending): Promise<{ next: Next } | { exitCode: number }> {
+async function watchSession(
+  managed: Managed,
+  told: { dir: string; readNew: () => ChannelEvent[] },
+  first?: Pending,
+): Promise<{ next: Next } | { exitCode: number }> {
   const { sys, child } = managed;
-  const channel = openChannel(sys, channelDir);
-  const watch = sys.watch([channelDir]);
-  let seenAt = sys.now() - 1;
+  const watch = sys.watch([told.dir]);
   let pending = first;
   let exitCode: number | undefined;
   const exited = child.exited.then((code) => {
@@ -64,9 +67,7 @@ async function watchSession(managed: Managed, channelDir: string, first?: Pendin
     for (;;) {
       await Promise.race([exited, watch.next(Math.max(1, Math.min(safetyPollMs, (pending?.at ?? Number.POSITIVE_INFINITY) - sys.now())))]);
       if (exitCode !== undefined) return { exitCode };
-      const events = (await channel.readEvents()).filter(({ at }) => at > seenAt);
-      seenAt = events.at(-1)?.at ?? seenAt;
-      const decision = decideWatch(events, pending, sys.now());
+      const decision = decideWatch(told.readNew(), pending, sys.now());
       pending = decision.pending;
       for (const failure of decision.ofAgents) await noteAgentLimit(managed, failure);
       const { step } = decision;

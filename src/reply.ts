@@ -93,6 +93,7 @@ const replyTimeoutMs = 5000;
 
 export async function sendReply(sys: Sys, call: GateCall, reply: GateReply): Promise<Receipt> {
   const answer = await askLine(sys, call.socket ?? "", JSON.stringify({ print: requestPrint(call), reply }), replyTimeoutMs);
+  if (answer === "silent") return { is: "refused", why: `it has not answered for ${replyTimeoutMs / 1000} s` };
   const fields = parseRecord(answer?.line);
   if (fields?.ok === true) return { is: "taken" };
   return typeof fields?.why === "string" ? { is: "refused", why: fields.why } : { is: "gone" };
@@ -118,7 +119,7 @@ export async function servePrompt(sys: Sys, session: Served, prompt: string): Pr
 /** For the editor: the prompt that a csd outside of the session offers; undefined when there is none. */
 export async function fetchPrompt(sys: Sys, session: Served, path: string): Promise<string | undefined> {
   const answer = await askLine(sys, path, "{}", replyTimeoutMs);
-  if (answer === undefined) return undefined;
+  if (answer === undefined || answer === "silent") return undefined;
   const why = await judgePeer(sys, answer.peer, session);
   if (why !== undefined) {
     refuse(sys, session, "prompt", why, answer.peer);

@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import { present } from "./json.ts";
 import type { Boot, LaunchRecord } from "./launch-record.ts";
+import { isNearStart } from "./process.ts";
 import type { FoundSession } from "./sessions.ts";
 
 /** A conversation that was open when its claude, or the machine, went down. */
@@ -82,13 +83,11 @@ export function planRestore(input: RestoreInput): RestorePlan {
 /** `claude -p` is a single question, and claude's own daemon looks after its background sessions. */
 const isConversation = ({ entrypoint, kind }: FoundSession["file"]): boolean => entrypoint !== "sdk-cli" && kind !== "bg";
 
-const startToleranceMs = 60_000;
-
 /** Versions before 2.1.158 tell no start of their process; times must do. */
 function isSameRun(record: LaunchRecord, { file, configDir }: FoundSession): boolean {
   if (record.pid !== file.pid || record.configDir !== configDir) return false;
   if (file.procStart !== undefined && file.procStart === record.start) return true;
-  return file.startedAt !== undefined && Math.abs(file.startedAt - record.startedAt) < startToleranceMs;
+  return file.startedAt !== undefined && isNearStart(file.startedAt, record.startedAt);
 }
 
 function runOfFile({ file, configDir, profile, liveness }: FoundSession, record: LaunchRecord | undefined, { boot }: RestoreInput): Run {

@@ -167,7 +167,7 @@ async function respawn(sys: Sys, session: Resumable, driven: Driven): Promise<Ou
   const driver = createDriver({ ...sys, env: { ...sys.env, ...env } });
   // A dialog of its start may be up, and claude's own file not there yet.
   const now = readRecord(driver.store, driven.name);
-  if (now?.pid !== undefined && now.session_id === session.sessionId && isRecorded(await readProcess(sys, now.pid), now))
+  if (now?.pid !== undefined && now.session_id === session.sessionId && isRecorded(sys, await readProcess(sys, now.pid), now))
     return { outcome: "open already", pid: now.pid };
   const spawned = await spawnSession(driver, options);
   await rememberDriven(sys, session, spawned.driven);

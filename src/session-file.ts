@@ -1,7 +1,7 @@
 import { parseSessionFile, type SessionFile } from "./claude-session.ts";
 import { present } from "./json.ts";
 import { sessionFilePath } from "./paths.ts";
-import { type ProcessStart, startTime } from "./process.ts";
+import { hasStartedAbout, type ProcessStart } from "./process.ts";
 import type { Sys } from "./sys.ts";
 
 /** What stands in the file of this process; undefined without one, and no `file` while it is torn: claude rewrites it in place. */
@@ -29,14 +29,10 @@ export async function readSessionOf(sys: Sys, configDirPath: string, owner: Proc
   return undefined;
 }
 
-/** A session file is written within seconds of its process's start; clocks are read a little apart. */
-const startToleranceMs = 60_000;
-
 /** Does this live process own this session file? A file that `kill -9` left behind may carry a number in new use. */
 export function isOwner(sys: Pick<Sys, "readText">, owner: ProcessStart | undefined, file: SessionFile): boolean {
   if (owner === undefined || owner.pid !== file.pid) return false;
   if (owner.start === "") return true;
   if (owner.startedAt === undefined && file.procStart !== undefined) return file.procStart === owner.start;
-  const startedAt = owner.startedAt ?? startTime(sys, owner.start);
-  return file.startedAt === undefined || startedAt === undefined || Math.abs(file.startedAt - startedAt) < startToleranceMs;
+  return file.startedAt !== undefined && hasStartedAbout(sys, owner, file.startedAt) !== false;
 }

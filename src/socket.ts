@@ -119,14 +119,14 @@ interface LineAnswer {
   peer: Peer | undefined;
 }
 
-/** Undefined when nobody answers there, or in time. */
-export async function askLine(sys: Sys, path: string, line: string, timeoutMs: number): Promise<LineAnswer | undefined> {
+/** Undefined when nobody is there; `silent` when whoever is there does not answer in time. */
+export async function askLine(sys: Sys, path: string, line: string, timeoutMs: number): Promise<LineAnswer | "silent" | undefined> {
   const read = await openPeerReader(sys);
   if (read === undefined || !isAbsolute(path)) return undefined;
   return new Promise((resolve) => {
     let peer: Peer | undefined;
-    const timer = setTimeout(() => finish(), timeoutMs);
-    const finish = (answer?: LineAnswer) => {
+    const timer = setTimeout(() => finish("silent"), timeoutMs);
+    const finish = (answer?: LineAnswer | "silent") => {
       clearTimeout(timer);
       resolve(answer);
     };

@@ -17,6 +17,8 @@ export interface Signals {
   turn?: Turn;
   /** Only of a session that csd started. */
   hooks?: HookSignals;
+  /** Calls of the main thread without a result, under the names that hooks gave them. */
+  mainCalls?: readonly GateCall[];
   /** Calls of running sub-agents without a result; only where the gate may be one of theirs. */
   agentCalls?: readonly GateCall[];
 }
@@ -25,14 +27,20 @@ export interface Signals {
 export interface HookSignals {
   /** Which one spoke last about the main turn. */
   last?: "prompt" | "stop" | "failure";
-  promptAt?: number;
+  prompt?: Noted;
   /** The turn ended; `background` names what still runs. */
   stop?: { at: number; text: string; background: string[] };
   failure?: { at: number; error: string };
   /** Requests that are held open, oldest first. */
   gates?: readonly GateCall[];
-  /** When a hook last answered for the main thread. */
-  answeredAt?: number;
+  /** What a hook last answered for the main thread. */
+  answered?: Noted & { request?: string };
+}
+
+/** Something that a hook has noted, and claude's stamp of the status that it showed then. */
+interface Noted {
+  at: number;
+  statusAt?: number;
 }
 
 export type Source = "process" | "session-file" | "hook" | "transcript" | "pane";
@@ -173,7 +181,7 @@ function turnVerdict(signals: Signals, evidence: Evidence, running: string[] = [
   const { turn, hooks, now } = signals;
   const background = running.length > 0 ? { background: hooks?.stop?.background.length ? hooks.stop.background : running } : {};
   if (hooks !== undefined && isTurnUnderWay(signals))
-    return { status: "working", tools: [], ...read("hook", now - (hooks.promptAt ?? now)) };
+    return { status: "working", tools: [], ...read("hook", now - (hooks.prompt?.at ?? now)) };
   // The hook comes 40 ms before the status and up to 0.3 s before the transcript.
   if (hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at))
     return endVerdict(hooks.stop.text, "finished", background, read("hook", now - hooks.stop.at));
@@ -195,12 +203,13 @@ function errorVerdict(turn: Turn, { limit, class: error }: ApiError, evidence: E
 /** The status follows the hook of a prompt within this time; none follows to one that was stamped by another clock, or refused. */
 const beginMs = 15_000;
 
-/** The prompt hook has run and the status still tells of the time before it: the turn begins. */
+/** The prompt hook has run and the status is still the one of that time: the turn begins. */
 const isTurnUnderWay = ({ session, hooks, now }: Signals): boolean =>
-  hooks?.promptAt !== undefined &&
-  hooks.last === "prompt" &&
-  Math.abs(now - hooks.promptAt) < beginMs &&
-  (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY) < hooks.promptAt;
+  hooks?.prompt !== undefined && hooks.last === "prompt" && Math.abs(now - hooks.prompt.at) < beginMs && isStill(session, hooks.prompt);
+
+/** Claude shows the very status that it showed when this was noted. By its stamp, as the clock may have been set back since. */
+const isStill = (session: SessionFile | undefined, { statusAt }: Noted): boolean =>
+  statusAt !== undefined && session?.statusUpdatedAt === statusAt;
 
 /** The hooks have told the end of a turn that the transcript does not hold yet. */
 export const isTranscriptBehind = ({ turn, hooks }: Signals): boolean =>
@@ -232,20 +241,20 @@ export function isTranscriptLate({ session, turn, hooks, now }: Signals): boolea
   // means that they are switched off.
   if (hooks !== undefined && (hooks.last === "stop" || (hooks.last === undefined && !hasBegun(turn)))) return false;
   // The notice of an interruption is stamped with the key, up to 0.2 s before the status.
-  const isInterrupted = turn?.end === "interrupted" && turn.at >= Math.max(since - transcriptLagMs, hooks?.promptAt ?? 0);
+  const isInterrupted = turn?.end === "interrupted" && turn.at >= Math.max(since - transcriptLagMs, hooks?.prompt?.at ?? 0);
   return !isInterrupted && isBehind(turn, since);
 }
 
 // --- gates -------------------------------------------------------------------------------------------------------
 
 /** What is known of the gates; an answer counts until claude's status has moved on from it. */
-export function gateSignals({ session, screen, turn, hooks, agentCalls, now }: Signals): GateSignals {
+export function gateSignals({ session, screen, turn, hooks, mainCalls, agentCalls, now }: Signals): GateSignals {
   const since = session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY;
   const isWaiting = session?.status === undefined || session.status === "waiting" || session.status === "other";
   // While claude works only sub-agents wait: it shows their dialogs when their hooks have ended (2.1.329).
   const held = isWaiting ? hooks?.gates : hooks?.gates?.filter(({ agent }) => agent !== undefined);
-  const isAnswered = hooks?.answeredAt !== undefined && hooks.answeredAt > since;
-  return present({ session, screen, turn, held, isAnswered, agentCalls, isCaughtUp: now - since >= resultLagMs });
+  const answered = hooks?.answered !== undefined && isStill(session, hooks.answered) ? hooks.answered.request : undefined;
+  return present({ session, screen, turn, mainCalls, held, answered, agentCalls, isCaughtUp: now - since >= resultLagMs });
 }
 
 /** By this time after a gate came up the transcript holds the result of the call before it. */
@@ -283,7 +292,7 @@ function gateVerdict(signals: Signals, evidence: Evidence): Verdict {
   const gates = findGates(gateSignals(signals));
   const [gate] = gates;
   // Its hook has answered, and claude has not said yet that it goes on.
-  if (gate === undefined) return { status: "working", tools: [], ...read("hook", now - (hooks?.answeredAt ?? now)) };
+  if (gate === undefined) return { status: "working", tools: [], ...read("hook", now - (hooks?.answered?.at ?? now)) };
   const { call, dialog } = gate;
   const isTold = session?.status !== "waiting" && call?.isHeld === true;
   const common = { ...identify(gate), gates: gates.map(listGate), ...(isTold ? read("hook", now - (call.at ?? now)) : evidence) };
@@ -339,5 +348,11 @@ const choice = (option: MenuOption, index: number): Choice => ({
   meaning: option.meaning,
 });
 
-/** A gate's dialog is on the screen, and nothing tells yet which call it asks about. */
-export const isGateUntold = (signals: Signals): boolean => isUntold(gateSignals(signals));
+/** A gate's dialog is on the screen, and nothing tells yet which call it asks about, or the hook that will hold it is on its way. */
+export function isGateUntold(signals: Signals): boolean {
+  const known = gateSignals(signals);
+  if (isUntold(known)) return true;
+  const [gate] = findGates(known);
+  // Hooks run in this session: one has told of a turn.
+  return signals.hooks?.last !== undefined && gate?.call !== undefined && !gate.call.isHeld && gate.call.isTold !== true;
+}

@@ -4,6 +4,7 @@ import { UserError } from "./errors.ts";
 import { hasShape, type Kind, parseRecord, withoutWrong } from "./json.ts";
 import { lockDir } from "./paths.ts";
 import { type Sys, until } from "./sys.ts";
+import { createLineBuffer, createTail } from "./tail.ts";
 
 const lockTimeoutMs = 30_000;
 const stepMs = 10;
@@ -148,6 +149,8 @@ export interface Log<T> {
   append(entry: T): void;
   /** Oldest first, of the end of the file; lines that are torn or of another kind are passed over, and so is a field of another kind. */
   read(): T[];
+  /** Each call of the result reads what has come since the one before; the first, since now. */
+  follow(): () => T[];
 }
 
 interface LogOptions {
@@ -162,6 +165,11 @@ interface LogOptions {
 }
 
 export function openLog<T>(sys: Sys, { path, readBytes, maxBytes, required, optional }: LogOptions): Log<T> {
+  const parse = (lines: readonly string[]): T[] =>
+    lines.flatMap((line) => {
+      const fields = parseRecord(line);
+      return hasShape(fields, required) ? [withoutWrong(fields, optional) as T] : [];
+    });
   return {
     append(entry) {
       if (maxBytes !== undefined && (sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
@@ -171,11 +179,15 @@ export function openLog<T>(sys: Sys, { path, readBytes, maxBytes, required, opti
       const isTorn = size > 0 && sys.readInto(path, size - 1, last) === 1 && last[0] !== newline;
       sys.appendPrivate(path, `${isTorn ? "\n" : ""}${JSON.stringify(entry)}\n`);
     },
-    read: () =>
-      (sys.readTail(path, readBytes)?.lines ?? []).flatMap((line) => {
-        const fields = parseRecord(line);
-        return hasShape(fields, required) ? [withoutWrong(fields, optional) as T] : [];
-      }),
+    read: () => parse(sys.readTail(path, readBytes)?.lines ?? []),
+    follow() {
+      const tail = createTail(sys, path, createLineBuffer(true), sys.identify(path)?.size ?? 0);
+      return () => {
+        const lines: string[] = [];
+        tail.poll({ onLines: (bytes) => lines.push(...bytes.toString().split("\n")), onRestart() {} });
+        return parse(lines);
+      };
+    },
   };
 }
 

@@ -54,13 +54,21 @@ export async function until<T>(
   stepMs: number,
   look: () => T | undefined | Promise<T | undefined>,
 ): Promise<T | undefined> {
-  for (;;) {
-    const isLast = sys.now() >= deadlineAt;
+  let leftMs = deadlineAt - sys.now();
+  for (let seenAt = sys.now(); ; ) {
+    const now = sys.now();
+    // A clock that is set back meanwhile must not make it wait for so much longer.
+    leftMs -= Math.max(0, now - seenAt);
+    seenAt = now;
+    const isLast = leftMs <= 0;
     const found = await look();
     if (found !== undefined || isLast) return found;
     await sys.sleep(stepMs);
   }
 }
+
+/** So long ago, or more; what was noted in the future was noted before the clock was set back. */
+export const isPast = (sys: Pick<Sys, "now">, notedAt: number, ms: number): boolean => Math.abs(sys.now() - notedAt) >= ms;
 
 /** The one door to the operating system. */
 export interface Sys extends LinkFiles {
@@ -190,6 +198,8 @@ function readHome(env: Readonly<Record<string, string | undefined>>): string | u
 }
 
 const openOutputMs = 2000;
+/** Whoever keeps the output of a program open that had to be ended is the one that kept it waiting. */
+const endedOutputMs = 50;
 
 async function run(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
   const child = Bun.spawn([...argv], {
@@ -203,7 +213,10 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<R
   const texts = Promise.all([child.stdout.text(), child.stderr.text()]);
   await child.exited;
   // A grandchild may keep the output open for ever: what was to come of this program is there.
-  const [stdout, stderr] = await Promise.race([texts, Bun.sleep(openOutputMs).then(() => ["", ""] as const)]);
+  const [stdout, stderr] = await Promise.race([
+    texts,
+    Bun.sleep(child.exitCode === null ? endedOutputMs : openOutputMs).then(() => ["", ""] as const),
+  ]);
   return { argv, code: child.exitCode, stdout, stderr };
 }
 

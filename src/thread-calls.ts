@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { agentsDir, agentTranscript, createAgentReader } from "./agents.ts";
-import { type Call, type Decision, parseCalls } from "./claude-calls.ts";
+import { type Call, type Decision, parseCalls, spellCall } from "./claude-calls.ts";
+import { isPlanTool } from "./claude-gate.ts";
 import type { HookInput } from "./claude-hooks.ts";
 import type { GateCall } from "./gates.ts";
 import { isPathWord, present } from "./json.ts";
@@ -78,8 +79,9 @@ interface Wanted {
  */
 export function createCallFollower(sys: Sys, path: string, wanted: Wanted, isPast = false): () => Call | undefined {
   // claude adds the plan to the call that its hooks see.
-  const isPlan = wanted.tool === "ExitPlanMode";
-  const isEqual = ({ tool, input }: Call): boolean => tool === wanted.tool && (isPlan || Bun.deepEquals(input, wanted.input));
+  const isPlan = isPlanTool(wanted.tool);
+  const spelling = spellCall(wanted.tool, wanted.input);
+  const isEqual = ({ tool, input }: Call): boolean => tool === wanted.tool && (isPlan || spellCall(tool, input) === spelling);
   const before = new Set(isPast ? [] : readCalls(sys, path).flatMap((call) => (isEqual(call) && call.isOver ? call.id : [])));
   let seen = "";
   let own: Call | undefined;

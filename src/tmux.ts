@@ -106,19 +106,26 @@ const lineOfPane = new RegExp(
   `^${["(\\$\\d+)", "(.*)", "(%\\d+)", "(\\d*)", "(\\d+)", "(\\d*)", "(\\d*)", "(\\d+)", "(.*)"].join(separator)}$`,
 );
 
-export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, socketPath?: string): Tmux {
-  const call = async (args: readonly string[], input?: string): Promise<RunResult> => {
+/** A server answers within milliseconds, on a busy machine within a second; one that is stopped never does. */
+const answerTimeoutMs = 3000;
+/** One that is started first reads what its user has configured. */
+const startTimeoutMs = 6000;
+
+type TmuxSys = Pick<Sys, "run" | "platform" | "randomId">;
+
+export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
+  const call = async (args: readonly string[], input?: string, timeoutMs = answerTimeoutMs): Promise<RunResult> => {
     // -u: without it, under LC_ALL=C, tmux 3.3a turns the separator into `_`.
     const argv = ["tmux", "-u", ...(socketPath === undefined ? [] : ["-S", socketPath]), ...args];
     try {
-      return await sys.run(argv, present({ input }));
+      return await sys.run(argv, { timeoutMs, ...present({ input }) });
     } catch (error) {
       throw new UserError("tmux is not installed or not on PATH", installHint(sys.platform), 1, { cause: error });
     }
   };
   const must = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await call(args, input);
-    if (result.code !== 0) throw tmuxError(result);
+    if (result.code !== 0) throw tmuxError(result, socketPath);
     return result.stdout;
   };
   /** Undefined when what was asked for is not there. */
@@ -126,7 +133,7 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     const result = await call(args);
     if (result.code === 0) return result.stdout;
     if (isAbsence(result)) return undefined;
-    throw tmuxError(result);
+    throw tmuxError(result, socketPath);
   };
 
   const list = async (): Promise<Pane[]> => parsePanes((await find(["list-panes", "-a", "-F", format])) ?? "");
@@ -136,13 +143,11 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
     readVersion: async () => (await must(["-V"])).trim(),
     async create({ name, cwd, width, height, argv }) {
       const size = ["-x", String(width), "-y", String(height)];
-      const result = await call([
-        ...["new-session", "-d", "-P", "-F", format, "-s", name, ...size, "-c", escapeFolder(cwd), ...argv],
-        ...[";", "set-option", "-p", "remain-on-exit", "on"],
-      ]);
+      const start = ["new-session", "-d", "-P", "-F", format, "-s", name, ...size, "-c", escapeFolder(cwd), ...argv];
+      const result = await call([...start, ";", "set-option", "-p", "remain-on-exit", "on"], undefined, startTimeoutMs);
       if (/duplicate session/.test(result.stderr))
         throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
-      if (result.code !== 0) throw tmuxError(result);
+      if (result.code !== 0) throw tmuxError(result, socketPath);
       return onlyPane(result.stdout);
     },
     async openWindow({ name, cwd, argv }) {
@@ -170,7 +175,7 @@ export function createTmux(sys: Pick<Sys, "run" | "platform" | "randomId">, sock
       const commands = panes.flatMap(({ paneId }) => ["display-message", "-p", mark, ";", "capture-pane", "-p", "-t", paneId, ";"]);
       const result = await call(commands.slice(0, -1));
       // A pane that has gone since ends the sequence; those before it are read.
-      if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result);
+      if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result, socketPath);
       const screens = result.stdout.split(`${mark}\n`).slice(1, result.code === 0 ? undefined : -1);
       return new Map(
         screens.flatMap((text, index) => (panes[index] === undefined ? [] : [[panes[index].paneId, { pane: panes[index], text }]])),
@@ -221,10 +226,39 @@ const isAbsence = (result: RunResult): boolean =>
     result.stderr,
   );
 
-function tmuxError(result: RunResult): UserError {
-  const command = result.argv.find((word) => /^[a-z]+-[a-z]+$/.test(word)) ?? "tmux";
-  const reason = result.code === null ? "it did not answer in time" : result.stderr.trim() || `exit code ${result.code}`;
-  return new UserError(`tmux command failed: ${command}: ${reason}`);
+function tmuxError({ argv, code, stderr }: RunResult, socketPath: string | undefined): UserError {
+  const command = argv.find((word) => /^[a-z]+-[a-z]+$/.test(word)) ?? "tmux";
+  const message = `tmux command failed: ${command}: ${code === null ? "it did not answer in time" : stderr.trim() || `exit code ${code}`}`;
+  return new UserError(message, code === null ? `is the server at ${socketPath ?? "the usual socket"} stopped?` : undefined);
+}
+
+/** Puts a question to a server; undefined where it fails, and while the server does not answer. */
+export type Ask = <T>(socketPath: string | undefined, question: (tmux: Tmux) => Promise<T>) => Promise<T | undefined>;
+
+/** Longer than any server takes that answers at all, unless the machine is very busy: then it is heard at the next look. */
+const momentMs = 1000;
+
+/** For whoever looks at several servers again and again: one that is stopped holds nobody up, and is not waited for a second time. */
+export function createAsk(sys: TmuxSys): Ask {
+  const silent = new Set<string | undefined>();
+  const open = new Set<string | undefined>();
+  return async (socketPath, question) => {
+    if (open.has(socketPath)) return undefined;
+    open.add(socketPath);
+    const answer = question(createTmux(sys, socketPath))
+      .finally(() => open.delete(socketPath))
+      .then((told) => {
+        silent.delete(socketPath);
+        return { told };
+      })
+      .catch(() => ({ told: undefined }));
+    const patience = Promise.withResolvers<undefined>();
+    const timer = setTimeout(patience.resolve, silent.has(socketPath) ? 0 : momentMs, undefined);
+    const first = await Promise.race([answer, patience.promise]);
+    clearTimeout(timer);
+    if (first === undefined) silent.add(socketPath);
+    return first?.told;
+  };
 }
 
 const installCommands: Partial<Record<NodeJS.Platform, string>> = {

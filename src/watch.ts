@@ -6,6 +6,7 @@ import { drivenDir, sessionsDir } from "./paths.ts";
 import type { Status, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
+import { createAsk } from "./tmux.ts";
 
 /** Where sessions come from, again and again: the monitor, the sessions of csd, or a script. */
 export interface Feed<S = Watched> {
@@ -122,6 +123,7 @@ export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">): Wakeup {
 function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEnough = false): Feed {
   const { sys } = driver;
   const wakeup = createWakeup(sys);
+  const ask = createAsk(sys);
   let followed = new Map<string, Followed>();
   let isUnsettled = false;
   return {
@@ -134,7 +136,7 @@ function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEno
           return [target.name, isSame && before !== undefined ? { ...before, target } : follow(driver, target)];
         }),
       );
-      await lookAt(driver, [...followed.values()]);
+      await lookAt(driver, [...followed.values()], ask);
       const judged = [...followed].map(([name, { observer }]) => ({ name, ...observer.judge({ isHeldEnough }) }));
       isUnsettled = judged.some(({ isSettled }) => !isSettled);
       const told = judged.filter(({ isProvisional }) => !isProvisional);

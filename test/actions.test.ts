@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { createActions, type InputOf, type VerbName } from "../src/actions.ts";
 import { gateOf } from "../src/dashboard-state.ts";
 import type { LiveSession } from "../src/session.ts";
+import type { ListedGate } from "../src/status.ts";
 import type { Pane } from "../src/tmux.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
@@ -75,6 +76,15 @@ test("no gate is answered that nobody was shown", async () => {
 
 test("the gate that was shown is answered in its pane", async () => {
   expect(await act("allow", gate, {}).outcome).toMatch(/"-S","\/tmp\/own".*"capture-pane"/);
+});
+
+test("the gate that was shown is answered also when that of another thread has overtaken it", async () => {
+  const listed = (...ids: string[]) => ids.map((gate_id) => ({ gate_id }) as ListedGate);
+  const at = (...ids: string[]): LiveSession =>
+    ({ ...gate, driver: "fix", verdict: { ...gate.verdict, gate_id: ids[0], gates: listed(...ids) } }) as LiveSession;
+  const given = (...ids: string[]) => ({ now: at(...ids), files });
+  expect(await act("allow", at("g1"), {}, given("g2", "g1")).outcome).toMatch(/"-S","\/tmp\/csd".*"list-panes"/);
+  expect(await act("allow", at("g1"), {}, given("g2")).outcome).toBe("the gate has changed since it was shown: nothing was answered");
 });
 
 test("stop ends the process that was shown, and no later one with its number", async () => {

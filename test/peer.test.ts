@@ -60,9 +60,13 @@ test("each end of a socket learns who the other one is, and a long line arrives 
   const server = await serveLines(sys, async (line, peer) => ({ line: JSON.stringify([line.length, peer, long]) }));
   const answer = await askLine(sys, server?.path ?? "", long, 10_000);
   const own = { pid: process.pid, uid: process.getuid?.() ?? 0 };
-  expect(JSON.parse(answer?.line ?? "")).toEqual([long.length, own, long]);
-  expect(answer?.peer).toEqual(own);
+  if (typeof answer !== "object") throw new Error(`it is ${answer}`);
+  expect(JSON.parse(answer.line)).toEqual([long.length, own, long]);
+  expect(answer.peer).toEqual(own);
   server?.close();
   expect(await askLine(sys, server?.path ?? "", "x", 1000)).toBeUndefined();
+  const silent = await serveLines(sys, () => new Promise(() => {}));
+  expect(await askLine(sys, silent?.path ?? "", "x", 50)).toBe("silent");
+  silent?.close();
   expect(sys.entryKind(server?.path ?? "")).toBeUndefined();
 });

@@ -35,13 +35,13 @@ test.each<[rule: string, owner: ProcessStart | undefined, file: SessionFile, isO
   ["a reused number", { pid: 7, start: "99999" }, file, false],
   ["before 2.1.158 the file has no start, but a time: it fits", { pid: 7, start: "84997" }, { ...oldFile, startedAt: 850_000 }, true],
   ["a process that began later has the number of an old file", { pid: 7, start: "84997" }, { ...oldFile, startedAt: 780_000 }, false],
-  ["neither start nor time: the number must do", { pid: 7, start: "84997" }, oldFile, true],
+  ["neither start nor time: the number alone is nobody's", { pid: 7, start: "84997" }, oldFile, false],
   ["where the system tells times, they are compared: the same", { pid: 7, start: "Fri", startedAt: 1_000_000 }, file, true],
   ["the file is some seconds younger", { pid: 7, start: "Fri", startedAt: 1_000_000 - 59_999 }, file, true],
   ["a minute is too much", { pid: 7, start: "Fri", startedAt: 1_000_000 - 60_000 }, file, false],
   ["a process younger than the file by more is another", { pid: 7, start: "Fri", startedAt: 1_000_000 + 60_000 }, file, false],
   ["where the system hides the start, it lives, and that must do", { pid: 7, start: "" }, file, true],
-  ["a file without time", { pid: 7, start: "Fri", startedAt: 5 }, oldFile, true],
+  ["a file without time", { pid: 7, start: "Fri", startedAt: 5 }, oldFile, false],
 ])("owner: %s", (_, owner, session, isOwned) => {
   expect(isOwner(createFakeSys({ files: { "/proc/stat": "cpu 1\nbtime 0\n" } }), owner, session)).toBe(isOwned);
 });

@@ -185,4 +185,15 @@ describe("a log", () => {
     bounded.log.append({ n: 3 });
     expect([numbers.read().length, bounded.log.read().length]).toEqual([2, 3]);
   });
+
+  test("followed by place: what was there is passed over, then each line comes once, whatever stands in it", () => {
+    const { sys, log: numbers } = openNumbers('{"n":9}\n');
+    const readNew = numbers.follow();
+    expect(readNew()).toEqual([]);
+    for (const n of [5, 5, 1]) numbers.append({ n });
+    expect([readNew(), readNew()]).toEqual([[{ n: 5 }, { n: 5 }, { n: 1 }], []]);
+    sys.files.set(log, '{"n":2}\n');
+    expect(readNew()).toEqual([{ n: 2 }]);
+    expect(openNumbers().log.follow()()).toEqual([]);
+  });
 });

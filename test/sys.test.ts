@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { until } from "../src/sys.ts";
+import { isPast, until } from "../src/sys.ts";
 
 test.each([
   ["at once", 0, 100, "found", 0],
@@ -16,4 +16,36 @@ test.each([
   };
   expect(await until(sys, deadlineAt, 10, () => (looked++ < looks ? undefined : ("found" as const)))).toBe(answer);
   expect(clock).toBe(endsAt);
+});
+
+test("a clock that is set back by an hour meanwhile holds until up for no longer, and its jump forward ends it", async () => {
+  for (const [jumpMs, looks] of [
+    [-3_600_000, 5],
+    [3_600_000, 2],
+  ] as const) {
+    let [clock, looked] = [0, 0];
+    const sys = {
+      now: () => clock,
+      sleep: async (ms: number) => {
+        clock += looked === 1 ? jumpMs : ms;
+      },
+    };
+    expect(
+      await until(sys, 25, 10, () => {
+        looked++;
+        return undefined;
+      }),
+    ).toBeUndefined();
+    expect(looked).toBe(looks);
+  }
+});
+
+test.each([
+  [50, 50, true],
+  [49, 50, false],
+  // Noted before the clock was set back.
+  [-3_600_000, 50, true],
+  [Number.POSITIVE_INFINITY, 50, true],
+])("%p ms after it was noted, %p ms are past: %p", (ageMs, ms, past) => {
+  expect(isPast({ now: () => 0 }, -ageMs, ms)).toBe(past);
 });

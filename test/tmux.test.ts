@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { createTmux, type Pane, type Tmux } from "../src/tmux.ts";
+import { createAsk, createTmux, type Pane, type Tmux } from "../src/tmux.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
 
 const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";
@@ -33,7 +33,10 @@ async function run<T>(
   socketPath?: string,
 ) {
   const sys = createFakeSys();
-  for (const [argv, result, input] of commands) sys.expectRun(["tmux", "-u", ...argv], result, input === undefined ? {} : { input });
+  for (const [argv, result, input] of commands) {
+    const timeoutMs = argv.includes("new-session") ? 6000 : 3000;
+    sys.expectRun(["tmux", "-u", ...argv], result, { timeoutMs, ...(input === undefined ? {} : { input }) });
+  }
   try {
     return await call(createTmux(sys, socketPath));
   } finally {
@@ -93,7 +96,12 @@ describe("create", () => {
       undefined,
     ],
     ["a failure without words", failed("", 7), "tmux command failed: new-session: exit code 7", undefined],
-    ["no answer in time", tooLate, "tmux command failed: new-session: it did not answer in time", undefined],
+    [
+      "no answer in time",
+      tooLate,
+      "tmux command failed: new-session: it did not answer in time",
+      "is the server at the usual socket stopped?",
+    ],
   ])("fails: %s", async (_, result, message, hint) => {
     const call = run([[argv("fix", "/app"), result]], (tmux) => tmux.create(session));
     await expect(call).rejects.toThrow(expect.objectContaining({ name: "UserError", message, hint }));
@@ -337,5 +345,49 @@ describe("captureAll", () => {
   test.each(errors)("an error: %s", async (_, result, reason) => {
     const call = run([[allPanes, result]], (tmux) => tmux.captureAll(["%1"]));
     await expect(call).rejects.toThrow(`tmux command failed: list-panes: ${reason}`);
+  });
+});
+
+describe("several servers", () => {
+  const answering = (sockets: readonly string[]) => {
+    const asked: string[] = [];
+    const answers = new Map<string, () => void>();
+    const sys = {
+      ...createFakeSys(),
+      run(argv: readonly string[]) {
+        const socket = argv[3] ?? "";
+        asked.push(socket);
+        const result = { argv, code: 0, stdout: `${line}\n`, stderr: "" };
+        if (!sockets.includes(socket)) return Promise.resolve(result);
+        const { promise, resolve } = Promise.withResolvers<typeof result>();
+        answers.set(socket, () => resolve(result));
+        return promise;
+      },
+    };
+    return { ask: createAsk(sys), asked, answer: (socket: string) => answers.get(socket)?.() };
+  };
+
+  test("one that is silent holds nobody up, is asked once at a time, and is heard again when it answers", async () => {
+    const { ask, asked, answer } = answering(["/hung"]);
+    const panes = (socket: string) => ask(socket, (tmux) => tmux.list());
+    const look = () => Promise.all([panes("/hung"), panes("/well")]);
+    expect(await look()).toEqual([undefined, [pane]]);
+    expect(await look()).toEqual([undefined, [pane]]);
+    expect(asked.filter((socket) => socket === "/hung")).toHaveLength(1);
+    answer("/hung");
+    await Bun.sleep(1);
+    expect(await panes("/hung")).toBeUndefined();
+    answer("/hung");
+    await Bun.sleep(1);
+    const heard = panes("/hung");
+    answer("/hung");
+    expect(await heard).toEqual([pane]);
+  });
+
+  test("one that is gone is no reason to fail", async () => {
+    const sys = createFakeSys();
+    sys.expectRun(["tmux", "-u", "-S", "/x", "list-panes", "-a", "-F", format], denied);
+    expect(await createAsk(sys)("/x", (tmux) => tmux.list())).toBeUndefined();
+    expect(await createAsk(sys)("/y", (tmux) => tmux.list())).toBeUndefined();
   });
 });

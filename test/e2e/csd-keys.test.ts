@@ -2,8 +2,20 @@ import { beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { chmod, copyFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ask, bash, hold, type ModelRequest, plan, type Question, type Step, say } from "../../src/stub-script.ts";
-import { csdPath, type Json, until, useBox } from "./harness.ts";
+import {
+  ask,
+  bash,
+  hold,
+  type ModelRequest,
+  plan,
+  type Question,
+  type Reply,
+  type Step,
+  say,
+  type ToolCall,
+  useTools,
+} from "../../src/stub-script.ts";
+import { csdPath, csmPath, type Json, threads, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
 
@@ -165,6 +177,116 @@ describe("without hooks", () => {
     await gateUp("boxes", [ask(checks), say("unreached")], "awaiting_answer");
     expect((await meanings("boxes")).at(-1)).toBe("submit Submit");
   });
+});
+
+describe("gates of several threads, and of a person at the pane", () => {
+  test("three in a row are answered in csm top one by one, each as it is shown", async () => {
+    const { box } = sandbox;
+    const agents = [1, 2, 3];
+    const spawned = await box.spawn("lineup", []);
+    const launch = agents.map(
+      (n): ToolCall => ["Agent", { description: `a${n}`, prompt: `AGENT-${n} go`, subagent_type: "general-purpose" }],
+    );
+    const scripts = agents.map((n): [string, Reply[]] => [`AGENT-${n}`, [bash(`touch r${n}.txt && rm -f x`, "npm test"), say("Over.")]]);
+    box.stub.script(
+      String(spawned.session_id),
+      threads({ "MAIN go": [useTools(launch), say("Under way.")], ...Object.fromEntries(scripts) }),
+    );
+    await box.send("lineup", "MAIN go");
+    await until("three in a row", async () => (await box.state("lineup")).gate_count === 3);
+    await box.run(["tmux", "-u", "new-session", "-d", "-s", "top", "-x", "160", "-y", "50", csmPath, "top"]);
+    const shows = (what: string, pattern: RegExp) =>
+      until(
+        what,
+        async () => pattern.test(await box.screen("top")),
+        () => box.screen("top"),
+      );
+    // The others are somebody else's.
+    for (const keys of [["/"], ["-l", "lineup"], ["Enter"]]) await box.keys("top", ...keys);
+    const verdicts = new Map<string, boolean>();
+    for (const [index, isAllowed] of [true, false, true].entries()) {
+      const state = await until("the next gate", async () => {
+        const now = await box.state("lineup");
+        return now.gate_index === index + 1 && now;
+      });
+      const file = /r\d\.txt/.exec(String((state.input as Json).command))?.[0] ?? "";
+      // The description names another thing.
+      await shows(`the gate of ${file}`, new RegExp(`touch ${file} && rm -f x`));
+      await box.keys("top", isAllowed ? "a" : "d");
+      await shows("the question", isAllowed ? /Allow this once for lineup\?/ : /Refuse[^\n]* lineup\?/i);
+      await box.keys("top", "y");
+      verdicts.set(file, isAllowed);
+      if (index < 2)
+        await until(
+          "the next one",
+          async () => (await box.state("lineup")).gate_index === index + 2,
+          () => box.screen("top"),
+        );
+    }
+    await box.reach("lineup", "idle_done");
+    expect([...verdicts].map(([file]) => file).sort()).toEqual(["r1.txt", "r2.txt", "r3.txt"]);
+    for (const [file, isAllowed] of verdicts) expect([file, existsSync(join(box.home, "work/lineup", file))]).toEqual([file, isAllowed]);
+    await box.run(["tmux", "-u", "kill-session", "-t", "=top"]);
+  });
+
+  test("a dialog that is taller than the pane is refused, and then allowed", async () => {
+    const { box } = sandbox;
+    const command = (file: string) => `touch ${file} && rm -f x\n${Array.from({ length: 80 }, (_, n) => `true line ${n}`).join("\n")}`;
+    await box.spawn("tall", [bash(command("no.txt")), bash(command("yes.txt")), say("Done.")]);
+    await box.send("tall", "Go");
+    const first = await box.reach("tall", "blocked");
+    expect(first).toMatchObject({ tool: "Bash", input: { command: command("no.txt") } });
+    expect(await box.csd(["deny", "tall", "--reason", "not this one"])).toMatchObject({
+      chosen: "No",
+      gate_id: first.gate_id,
+      channel: "keys",
+    });
+    const second = await until("the second gate", async () => {
+      const now = await box.state("tall");
+      return now.status === "blocked" && now.gate_id !== first.gate_id && now;
+    });
+    expect(second).toMatchObject({ tool: "Bash", input: { command: command("yes.txt") } });
+    expect(await box.csd(["approve", "tall", "--expect", command("yes.txt")])).toMatchObject({ chosen: "Yes", gate_id: second.gate_id });
+    expect(await box.reach("tall", "idle_done")).toMatchObject({ text: "Done." });
+    expect(["no.txt", "yes.txt"].map((file) => existsSync(join(box.home, "work/tall", file)))).toEqual([false, true]);
+  });
+
+  test.each([
+    ["No", "4", 0],
+    ["No", "4", 20],
+    ["No", "4", 45],
+    ["Yes", "1", 10],
+    ["Yes", "1", 35],
+  ])(
+    "a person answers %s with %s, %p ms after csd has begun: what was decided is told, and no digit stays",
+    async (said, digit, leadMs) => {
+      const { box } = sandbox;
+      const name = `race-${said}-${leadMs}`;
+      await box.spawn(name, [bash("touch made.txt && rm -f x"), say("Done.")]);
+      await box.send(name, "Go");
+      await box.reach(name, "blocked");
+      await takesKeys(name);
+      const [told] = await Promise.all([box.tryCsd(["approve", name]), Bun.sleep(leadMs).then(() => box.keys(name, digit))]);
+      await box.reach(name, "idle_done");
+      const hasRun = existsSync(join(box.home, "work", name, "made.txt"));
+      // Refused, or too late to be told apart from an approval.
+      if (told.code === 0) expect([JSON.parse(told.stdout).chosen, hasRun]).toEqual(["Yes", true]);
+      else
+        expect([errorOf(told.stderr), said === "Yes" || !hasRun]).toEqual([
+          expect.stringMatching(/nothing was chosen|answered at the pane|no gate is up/),
+          true,
+        ]);
+      // A draft would be refused.
+      await box.send(name, "Next");
+      await box.reach(name, "idle_done");
+      expect(
+        box.stub
+          .prompts(String(JSON.parse(readFileSync(join(box.home, `.local/state/csd/sessions/${name}.json`), "utf8")).session_id))
+          .at(-1),
+      ).toBe("Next");
+      await box.csd(["kill", name]);
+    },
+  );
 });
 
 describe("the editor key does nothing", () => {

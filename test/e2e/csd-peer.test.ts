@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderGateReply } from "../../src/claude-hooks.ts";
 import { bash, say, useTool } from "../../src/stub-script.ts";
-import { type Box, csdPath, root, until, useBox } from "./harness.ts";
+import { type Box, csdPath, type Json, root, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
 const stateDir = (box: Box) => join(box.home, ".local/state/csd");
@@ -15,7 +15,7 @@ const audit = (box: Box): string => {
 const heldGate = (box: Box, name: string) =>
   until("a held gate", () => readdirSync(gatesDir(box, name)).find((file) => file.endsWith(".json")));
 
-test("a forged reply file runs nothing, nor does a gate that was changed on disk; the person's answer does", async () => {
+test("a forged reply file runs nothing, nor does a gate that was changed on disk, which stays the one it is", async () => {
   const { box } = sandbox;
   await box.spawn("forged", [bash("touch real.txt && rm -f x"), say("Done.")]);
   await box.send("forged", "Go");
@@ -24,14 +24,25 @@ test("a forged reply file runs nothing, nor does a gate that was changed on disk
   const text = readFileSync(file, "utf8");
   const gate = JSON.parse(text);
   writeFileSync(file.replace(/\.json$/, ".reply"), renderGateReply({ command: "touch evil.txt" }, { reply: "allow" }));
-  writeFileSync(file, JSON.stringify({ ...gate, input: { command: "touch evil.txt" } }));
-  const result = await box.tryCsd(["approve", "forged"]);
-  // What the file says now is on no screen: beside the dialog it would be a second gate.
-  expect([result.code, JSON.parse(result.stderr).error]).toEqual([1, '2 gates are up in session "forged"; nothing was chosen']);
-  expect(await box.state("forged")).toMatchObject({ status: "blocked" });
+  const { gate_id: id } = await box.state("forged");
+  const change = (fields: object) => writeFileSync(file, JSON.stringify({ ...gate, ...fields }));
+  const changes = [
+    () => change({ input: { command: "touch evil.txt" } }),
+    () => change({ tool: "Read" }),
+    () => change({ agent: "Explore", agent_id: "a1" }),
+    () => writeFileSync(file, "null"),
+    () => rmSync(file),
+  ];
+  for (const make of changes) {
+    make();
+    const state = await box.state("forged");
+    expect([state.gate_id, (state.gates as Json[]).length, (state.input as Json).command]).toEqual([id, 1, "touch real.txt && rm -f x"]);
+    // Its hook sets it right.
+    await until("the gate as it was", () => existsSync(file) && readFileSync(file, "utf8") === text);
+  }
   expect(["real.txt", "evil.txt"].filter((name) => existsSync(join(box.home, "work/forged", name)))).toEqual([]);
-  writeFileSync(file, text);
-  expect(await box.csd(["approve", "forged"])).toMatchObject({ chosen: "Yes", channel: "hook" });
+  changes[0]?.();
+  expect(await box.csd(["approve", "forged", "--gate", String(id)])).toMatchObject({ chosen: "Yes", gate_id: id });
   expect(await box.reach("forged", "idle_done")).toMatchObject({ text: "Done." });
   expect(existsSync(join(box.home, "work/forged/real.txt"))).toBe(true);
   expect(existsSync(join(box.home, "work/forged/evil.txt"))).toBe(false);
@@ -115,4 +126,42 @@ test("claude's tools may not touch csd's folder, in no mode, and other files as 
   expect(readFileSync(free, "utf8")).toBe("1");
   const said = JSON.stringify(box.stub.requests.at(-1)?.body.messages);
   expect(said.match(/denied by your permission settings/g)?.length).toBe(2);
+});
+
+test("a hook that is killed, or stopped, leaves one gate with its id, which is answered by keys", async () => {
+  const { box } = sandbox;
+  const holder = (name: string) =>
+    JSON.parse(readFileSync(join(gatesDir(box, name), String(readdirSync(gatesDir(box, name))[0])), "utf8")).pid;
+  const listed = async (name: string) => {
+    const { sessions } = JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: Json[] };
+    const { state } = sessions.find((session) => session.name === name) as { state: Json };
+    return [state.status, state.gate_id];
+  };
+  for (const [name, signal] of [
+    ["killed", "SIGKILL"],
+    ["stopped", "SIGSTOP"],
+  ] as const) {
+    await box.spawn(name, [bash("touch made.txt && rm -f x"), say("Done.")]);
+    await box.send(name, "Go");
+    const before = await box.reach(name, "blocked");
+    await heldGate(box, name);
+    const pid = holder(name);
+    process.kill(pid, signal);
+    const after = await box.state(name);
+    expect([after.status, after.gate_id, after.tool, (after.gates as Json[]).length]).toEqual(["blocked", before.gate_id, "Bash", 1]);
+    expect(await listed(name)).toEqual(["blocked", before.gate_id]);
+    if (signal === "SIGSTOP") {
+      const refused = await box.tryCsd(["approve", name]);
+      expect([refused.code, JSON.parse(refused.stderr).error]).toEqual([
+        1,
+        `the hook of session "${name}" did not take the answer: it has not answered for 5 s; nothing was chosen`,
+      ]);
+      expect(await box.state(name)).toMatchObject({ status: "blocked", gate_id: before.gate_id });
+    }
+    const option = signal === "SIGSTOP" ? ["--option", "1"] : [];
+    expect(await box.csd(["approve", name, ...option])).toMatchObject({ gate_id: before.gate_id, chosen: "Yes", channel: "keys" });
+    expect(await box.reach(name, "idle_done")).toMatchObject({ text: "Done." });
+    expect(existsSync(join(box.home, "work", name, "made.txt"))).toBe(true);
+    if (signal === "SIGSTOP") process.kill(pid, "SIGCONT");
+  }
 });

@@ -111,13 +111,19 @@ describe("which gate is answered", () => {
     expect(existsSync(join(box.home, "work/swap/second.txt"))).toBe(false);
   });
 
-  test("widening is only chosen by number, and keys do it", async () => {
+  test("widening is only chosen by number, by who says so, and keys do it", async () => {
     const { box } = sandbox;
     await box.spawn("widen", [bash("touch a.txt && rm -f x"), say("Done.")]);
     await box.send("widen", "Go");
     const state = await box.reach("widen", "blocked");
     const option = (state.choices as { option: number; meaning: string }[]).find(({ meaning }) => meaning === "mode-switch")?.option;
-    expect(await box.csd(["approve", "widen", "--option", String(option)])).toMatchObject({
+    expect(await errorOf(box, ["approve", "widen", "--option", String(option)])).toMatch(
+      /^option 3 "Yes, and .*auto mode.*" allows more than this one request; nothing was chosen$/,
+    );
+    expect(await errorOf(box, ["approve", "widen", "--option", String(option), "--contains", "touch"])).toContain("more than this one");
+    expect((await box.tryCsd(["approve", "widen", "--widen"])).code).toBe(2);
+    expect(await box.state("widen")).toMatchObject({ status: "blocked", gate_id: state.gate_id });
+    expect(await box.csd(["approve", "widen", "--option", String(option), "--widen"])).toMatchObject({
       option,
       meaning: "mode-switch",
       channel: "keys",

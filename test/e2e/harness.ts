@@ -2,7 +2,7 @@ import { afterAll, beforeAll, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { findCheckoutClaude } from "../../scripts/claude.ts";
 import { createSandbox, type Sandbox, type SandboxOptions } from "../../src/sandbox.ts";
-import type { Step } from "../../src/stub-script.ts";
+import { type Reply, type Step, say } from "../../src/stub-script.ts";
 import type { RunOptions, RunResult } from "../../src/sys.ts";
 
 export const root = join(import.meta.dir, "../..");
@@ -102,3 +102,12 @@ export function useBox(options: Partial<SandboxOptions> = {}): { readonly box: B
     },
   };
 }
+
+/** What each thread of a session is answered, by a word of its first prompt, and by how often it has been answered. */
+export const threads = (scripts: Record<string, Reply[]>): Step[] =>
+  Array.from({ length: 60 }, () => ({ body }) => {
+    const messages = body.messages as { role: string }[];
+    const first = JSON.stringify(messages[0]);
+    const script = Object.entries(scripts).findLast(([word]) => first.includes(word))?.[1] ?? [];
+    return script[messages.filter(({ role }) => role === "assistant").length] ?? say("Over.");
+  });
