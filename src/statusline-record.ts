@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { parseRecord } from "./json.ts";
@@ -6,7 +6,6 @@ import { configDir, profilesPath, statuslineDir } from "./paths.ts";
 import { mergeSample, parseStatuslineInput, type StatuslineSample } from "./statusline-sample.ts";
 import { defaultTemplate, placeholderValues, renderTemplate } from "./statusline-template.ts";
 import type { Bounded } from "./sys-bounded.ts";
-import { readText } from "./sys-files.ts";
 
 type Place = Parameters<typeof configDir>[0];
 
@@ -44,7 +43,7 @@ function renderSample(place: Place, sample: StatuslineSample, template: string, 
 
 /** As registered; the folder's name tells it where it follows the convention. */
 function profileName(place: Place, dir: string): string | undefined {
-  const profiles = parseRecord(readText(profilesPath(place))) ?? {};
+  const profiles = parseRecord(readIfThere(profilesPath(place))) ?? {};
   const wanted = dir.replace(/\/+$/, "");
   return Object.keys(profiles).find((name) => typeof profiles[name] === "string" && expand(place, profiles[name]) === wanted);
 }
@@ -55,7 +54,7 @@ const expand = (place: Place, dir: string): string => (dir.startsWith("~/") ? `$
 function keep(dir: string, sample: StatuslineSample): void {
   if (sample.sessionId === "") return;
   const path = join(dir, `${sample.sessionId}.json`);
-  const text = mergeSample(sample, readText(path));
+  const text = mergeSample(sample, readIfThere(path));
   if (text === undefined) return;
   const temporary = `${path}.${process.pid}.tmp`;
   const file = openForWriting(dir, temporary);
@@ -85,6 +84,15 @@ function openForWriting(dir: string, path: string): number {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     return openSync(path, "w", 0o600);
   }
+}
+
+/** No registry and no sample is near this. */
+const mostBytes = 1_000_000;
+
+/** Regular and bounded, as `readText` has it, which takes longer to load than all the rest. */
+function readIfThere(path: string): string | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat?.isFile() === true && stat.size <= mostBytes ? readFileSync(path, "utf8") : undefined;
 }
 
 const wrapTimeoutMs = 5000;
