@@ -77,7 +77,9 @@ test("who needs somebody, who has come to rest, whose turn or dialog is open", (
   expect(statuses.filter((status) => isAtRest({ status } as Verdict)).join(" ")).toBe(
     "awaiting_answer plan_ready blocked idle_done limited failed dead",
   );
-  expect(of(isAtWork)).toBe("thinking; Bash, Read; subagent; question; retry 3/10 in 13s; plan to read; asks Bash; asks permission; asks trust");
+  expect(of(isAtWork)).toBe(
+    "thinking; Bash, Read; subagent; question; retry 3/10 in 13s; plan to read; asks Bash; asks permission; asks trust",
+  );
   expect(isAtWork({ status: "limited", choices: [] } as never)).toBe(true);
 });
 
