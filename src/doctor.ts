@@ -20,8 +20,7 @@ import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { csdDir } from "./paths.ts";
-import { readRows } from "./process-ps.ts";
-import { ancestors, readProcessTable } from "./process-table.ts";
+import { ancestors, type Place, readPlace, readProcessTable } from "./process-table.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
 import { type RunResult, type Sys, until } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
@@ -143,7 +142,7 @@ async function findOutside(box: Sandbox, claudePath: string): Promise<string | u
   const script = `{ (head -c 4194304 /dev/zero &); exec sh -c '${note}' "$1" "$3" --version; } | sh -c '${note}' "$2" sleep 10`;
   const running = box.run(["sh", "-c", script, "sh", ...notes, claudePath], { timeoutMs: 2 * lookTimeoutMs });
   const readPid = (path: string) => Number(sys.readText(path) ?? 0);
-  let last: { pid: number; home?: string; configDir?: string } | undefined;
+  let last: (Place & { pid: number }) | undefined;
   let since = sys.now();
   let chain: number[] = [];
   try {
@@ -165,17 +164,7 @@ async function findOutside(box: Sandbox, claudePath: string): Promise<string | u
   return judgePlace(box, last);
 }
 
-/** Where the environment of this process has claude work; nothing where it cannot be seen. */
-async function readPlace(sys: Sys, pid: number): Promise<{ home?: string; configDir?: string }> {
-  const environment =
-    sys.platform === "linux"
-      ? (sys.readText(`/proc/${pid}/environ`) ?? "").split("\0")
-      : ((await readRows(sys, { hasCommand: false, hasEnvironment: true })).find((row) => row.pid === pid)?.environment ?? []);
-  const value = (name: string) => environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
-  return present({ home: value("HOME"), configDir: value("CLAUDE_CONFIG_DIR") });
-}
-
-function judgePlace(box: Sandbox, place: { home?: string; configDir?: string } | undefined): string | undefined {
+function judgePlace(box: Sandbox, place: Place | undefined): string | undefined {
   const why = "it would work outside the sandbox, so nothing was tried";
   if (place?.home === undefined) return `the claude that this wrapper starts has no HOME that can be seen: ${why}`;
   if (place.home !== box.home) return `its wrapper sets HOME=${place.home}: ${why}`;

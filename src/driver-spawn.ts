@@ -17,7 +17,7 @@ import { createLaunch, findClaude } from "./launch.ts";
 import { configDir, csdDir, transcriptPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
-import { ancestors, readProcessTable } from "./process-table.ts";
+import { ancestors, readPlace, readProcessTable } from "./process-table.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
 import { addHooks } from "./relaunch-plan.ts";
 import { choosesSession, isForClaude } from "./run-options.ts";
@@ -289,13 +289,13 @@ async function waitForStart(driver: Driver, driven: Driven, tmux: Tmux, { accept
     const { session, capture } = await look(driver, target);
     if (session?.status !== undefined) return known;
     if (capture === undefined) throw await readStartFailure(driver, tmux, driven, isBypass);
-    const wrapped = session === undefined ? await findWrapped(sys, driven) : undefined;
-    if (wrapped !== undefined && known === driven) {
+    const screen = parseScreen(capture.text);
+    const wrapped = session === undefined && screen.input !== undefined && known === driven ? await findWrapped(sys, driven) : undefined;
+    if (wrapped !== undefined) {
       known = { ...driven, ...wrapped };
       driver.store.write(known.name, known);
       continue;
     }
-    const screen = parseScreen(capture.text);
     // Versions before 2.1.158 publish no status: the input row says that they are ready. The others write their file about when
     // they paint it, on a busy machine later.
     if (screen.input === undefined) inputSince = undefined;
@@ -311,17 +311,23 @@ async function waitForStart(driver: Driver, driven: Driven, tmux: Tmux, { accept
   return known;
 }
 
-/** A wrapper that stays, as sudo does, is what tmux sees in the pane: claude is the process below it that has our session. */
-async function findWrapped(sys: Sys, { pid, session_id, config_dir }: Driven): Promise<Partial<Driven> | undefined> {
-  if (pid === undefined || config_dir === undefined) return undefined;
-  for (const candidate of listSessionPids(sys, config_dir)) {
-    const file = readSessionFile(sys, config_dir, candidate)?.file;
-    if (candidate === pid || file?.sessionId !== session_id) continue;
-    const owner = await readProcess(sys, candidate);
-    if (owner === undefined || !isOwner(sys, owner, file)) continue;
-    const isBelow = [...ancestors(await readProcessTable(sys), candidate)].includes(pid);
-    if (isBelow) return { pid: candidate, process_start: owner.start, pane_pid: pid };
-  }
+/**
+ * Claude behind a wrapper: one that stays, as sudo does, is what tmux sees in the pane, and any may have chosen another config dir.
+ * Claude is the process in the pane, or below it, that has our session. Undefined where nothing is otherwise than csd knows.
+ */
+async function findWrapped(sys: Sys, { pid, session_id, config_dir = "", cwd }: Driven): Promise<Partial<Driven> | undefined> {
+  if (pid === undefined) return undefined;
+  const table = await readProcessTable(sys);
+  const inPane = [...table.keys()].filter((candidate) => [...ancestors(table, candidate)].includes(pid));
+  const places = await Promise.all(inPane.map((candidate) => readPlace(sys, candidate)));
+  const told = places.map(({ home, configDir: dir }) => dir ?? (home === undefined ? config_dir : join(home, ".claude")));
+  for (const dir of new Set([config_dir, ...told]))
+    for (const candidate of listSessionPids(sys, dir)) {
+      const file = inPane.includes(candidate) ? readSessionFile(sys, dir, candidate)?.file : undefined;
+      if (file?.sessionId !== session_id || !isOwner(sys, table.get(candidate), file)) continue;
+      const claude = candidate === pid ? {} : { pid: candidate, process_start: table.get(candidate)?.start ?? "", pane_pid: pid };
+      return { ...claude, ...(dir === config_dir ? {} : { config_dir: dir, jsonl_path: transcriptPath(dir, cwd, session_id) }) };
+    }
   return undefined;
 }
 

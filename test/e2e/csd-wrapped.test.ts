@@ -22,6 +22,9 @@ function wrap(box: Box, name: string, body: string): Record<string, string> {
   return { ...box.env, CLAUDE_SMART_CLAUDE_BIN: path };
 }
 
+/** Somebody has used claude there before. */
+const ownDir = 'export CLAUDE_CONFIG_DIR="$HOME/.claude-own"; mkdir -p "$CLAUDE_CONFIG_DIR"; cp "$HOME/.claude.json" "$CLAUDE_CONFIG_DIR"';
+
 /** Only the editor key brings it whole: a paste would run it, and turn the tab into blanks. */
 const hardPrompt = "!first\tline\nand a second";
 
@@ -30,6 +33,7 @@ describe("a wrapper that", () => {
     ["clears the environment and becomes claude (env -i)", (claude) => `exec ${claude}`],
     ["clears it and stays (sudo, op run)", (claude) => `${claude}\nexit $?`],
     ["stays, two shells deep", (claude) => `sh -c '"$0" "$@"; exit $?' ${claude.replace(/ "\$@"$/, "")} "$@"; exit $?`],
+    ["has a config dir of its own", (claude) => `${ownDir}; ${claude.replace("env -i", "env")}`],
     ["clears where csd keeps its state", (claude) => `exec ${claude}`, { XDG_STATE_HOME: "state" }],
   ])("%s: prompts are whole, gates answered by hook, and nothing is left", async (what, body, extra = {}) => {
     const { box } = sandbox;
