@@ -1,6 +1,6 @@
 import type { Choice, Wish } from "./answer.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
-import { createDriver, type Driver, type Target, trackedTarget } from "./driver.ts";
+import { createDriver, type Driver, readOwnSession, type Target, trackedTarget } from "./driver.ts";
 import type { SendOptions } from "./driver-prompt.ts";
 import type { Answer, QuestionOptions, ReplyOptions } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
@@ -47,6 +47,32 @@ const outside = <Need extends "gate" | "keyboard", Input, Result>(
   },
 });
 
+/**
+ * What is sent to a session that stands at a form of one question answers it, as it does where claude asks in its text. Undefined
+ * where no form is up.
+ */
+async function answerForm(driver: Driver, target: Target, prompt: string, { isDraft }: SendOptions): Promise<Answer | undefined> {
+  const session = await readOwnSession(driver, target);
+  if (session?.status !== undefined && session.status !== "waiting") return undefined;
+  const verdict = await (await import("./observe.ts")).readState(driver, target);
+  if (verdict.status !== "awaiting_answer" || verdict.gate !== "question") return undefined;
+  const questions = Array.isArray(verdict.questions) ? (verdict.questions as { options?: { label?: unknown }[] }[]) : [];
+  const { name } = target;
+  if (questions.length > 1)
+    throw new UserError(
+      `session "${name}" asks ${questions.length} questions; nothing was sent`,
+      `csd answer ${name} takes one answer for each`,
+    );
+  if (isDraft === true) throw new UserError(`session "${name}" asks a question; nothing was typed`, `csd answer ${name} answers it`);
+  const text = prompt.trim();
+  if (text === "") throw new UserError("empty prompt", "give the text to send");
+  const labels = questions[0]?.options?.map(({ label }) => String(label)) ?? [];
+  const choice = labels.find((label) => label.toLowerCase() === text.toLowerCase());
+  const { answerQuestions } = await import("./driver-reply.ts");
+  const options = present({ gate: verdict.gate_id, text: choice === undefined ? text : undefined });
+  return answerQuestions(driver, target, choice === undefined ? [] : [choice], options);
+}
+
 const answerWords = (name: string, { chosen }: Answer): string => `${name}: ${chosen}`;
 
 /** All that csd's commands and the dashboard can do to a session. */
@@ -73,9 +99,23 @@ export const verbs = {
   }),
   send: outside("send to", {
     needs: "keyboard",
-    run: async (driver, target, { prompt, ...options }: SendOptions & { prompt: string }) =>
-      (await import("./driver-prompt.ts")).sendPrompt(driver, target, prompt, options),
+    async run(driver, target, { prompt, ...options }: SendOptions & { prompt: string }) {
+      const answer = await answerForm(driver, target, prompt, options);
+      if (answer !== undefined) return { attempts: 1, receipt: "accepted" as const, answer };
+      return { answer, ...(await (await import("./driver-prompt.ts")).sendPrompt(driver, target, prompt, options)) };
+    },
     words: (name, { receipt }) => `${name} has the message (${receipt})`,
+  }),
+  submit: outside("submit to", {
+    needs: "keyboard",
+    run: async (driver, target, options: Omit<SendOptions, "isDraft">) =>
+      (await import("./driver-prompt.ts")).submitDraft(driver, target, options),
+    words: (name, { receipt }) => `${name} has its draft (${receipt})`,
+  }),
+  clear: outside("clear", {
+    needs: "keyboard",
+    run: async (driver, target, _: object) => (await import("./driver-prompt.ts")).removeDraft(driver, target),
+    words: (name, wasThere) => (wasThere ? `${name}: the draft is gone` : `${name}: no draft`),
   }),
   interrupt: outside("interrupt", {
     needs: "keyboard",
@@ -90,6 +130,7 @@ export const verbs = {
       if (owner === undefined || stranger.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${name} has ended already`);
       // claude removes its session file and ends with 143.
       driver.sys.signal(stranger.pid, "SIGTERM");
+      return { isKnown: true, isEnded: true };
     },
     words: (name) => `${name} is told to end`,
   }),

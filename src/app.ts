@@ -166,11 +166,7 @@ function report(sys: Sys, route: Route, error: unknown): number {
   const { tell } = createOutput(sys);
   if (error instanceof SilentExit) return error.exitCode;
   if (error instanceof UserError) {
-    const text =
-      route.to === "csd"
-        ? printableJson({ error: error.message, ...present({ hint: error.hint }) }, 0)
-        : `${error.message.startsWith("csm ") ? "" : "csm: "}${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`;
-    tell(text);
+    tell(describeError(sys, route, error));
     return error.exitCode;
   }
   const system = error as NodeJS.ErrnoException;
@@ -186,4 +182,11 @@ function report(sys: Sys, route: Route, error: unknown): number {
     `csm: this is a bug in version ${buildVersion}; please report it with what follows\n${error instanceof Error ? error.stack : String(error)}`,
   );
   return exitCode.bug;
+}
+
+/** csd is called by scripts, which get one line of JSON; a person at a terminal gets words, as from csm. */
+function describeError(sys: Sys, { to }: Route, { message, hint }: Pick<UserError, "message" | "hint">): string {
+  if (to === "csd" && !sys.isTerminal(2)) return printableJson({ error: message, ...present({ hint }) }, 0);
+  const program = /^cs[md][ :]/.test(message) ? "" : `${to === "csd" ? "csd" : "csm"}: `;
+  return `${program}${message}${hint === undefined ? "" : `; ${hint}`}`;
 }

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { spellCall } from "./claude-calls.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import type { GateCall } from "./gates.ts";
@@ -72,6 +72,8 @@ const eventKinds = {
 const tailBytes = 256 * 1024;
 
 export const channelDir = (sys: Sys, name: string): string => join(runDir(sys), name);
+/** Where the record of a channel's session stands, whatever HOME a wrapper has given the hooks: `<csd>/run/<name>`, `<csd>/sessions`. */
+export const recordsDir = (dir: string): string => join(dirname(dirname(dir)), "sessions");
 export const gatesDir = (dir: string): string => join(dir, "gates");
 /** Where a change tells that something has happened, or that a request is held. */
 export const channelFolders = (channel: Channel | undefined): string[] =>

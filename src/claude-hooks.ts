@@ -56,33 +56,51 @@ const holdSeconds = 86_400;
 /** What csm has to hear of a session that it may carry over to another account. */
 export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
 
-/**
- * The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. Claude's tools are kept
- * out of the private folders, and out of its sandbox with them.
- */
-export function renderHookSettings(command: string, events: readonly string[] = wantedEvents, privateDirs: readonly string[] = []): string {
+interface HookSettings {
+  events?: readonly string[];
+  /** Claude's tools are kept out of these folders, and out of its sandbox with them. */
+  privateDirs?: readonly string[];
+  /** For claude itself, its editor, its hooks and its tools, whatever environment a wrapper leaves it. */
+  env?: Readonly<Record<string, string>>;
+}
+
+/** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
+export function renderHookSettings(command: string, { events = wantedEvents, privateDirs = [], env = {} }: HookSettings = {}): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
   ];
-  const deny = privateDirs.flatMap((dir) => ["Read", "Edit", "Write"].map((tool) => `${tool}(/${escapePattern(dir)}/**)`));
-  const permissions = deny.length === 0 ? {} : { permissions: { deny } };
-  return JSON.stringify({ hooks: Object.fromEntries(events.map((event) => [event, entry(event)])), ...permissions });
+  // Edit is for every tool that writes files; 2.1.329 warns in each session of a rule for Write, which matches nothing.
+  const deny = privateDirs.flatMap((dir) => ["Read", "Edit"].map((tool) => `${tool}(/${escapePattern(dir)}/**)`));
+  return JSON.stringify({
+    hooks: Object.fromEntries(events.map((event) => [event, entry(event)])),
+    ...(deny.length === 0 ? {} : { permissions: { deny } }),
+    ...(Object.keys(env).length === 0 ? {} : { env }),
+  });
 }
 
 /** A rule is a pattern of gitignore, in which two slashes begin a path of the file system. */
 const escapePattern = (path: string): string => path.replace(/[\\*?[\]!#]/g, "\\$&");
 
 /** The same beside settings that the user gave on the command line, as only one `--settings` counts. Undefined when theirs are no object. */
-export function addHookSettings(own: string, hooks: string): string | undefined {
+export function addHookSettings(own: string, ours: string): string | undefined {
   const settings = parseRecord(own);
   // claude will say what is wrong with them.
   if (settings === undefined) return undefined;
+  const added = JSON.parse(ours) as { hooks: Record<string, unknown[]>; permissions?: { deny: string[] }; env?: Record<string, string> };
   const theirs = isRecord(settings.hooks) ? settings.hooks : {};
-  const merged: Record<string, unknown> = { ...theirs };
-  for (const [event, entries] of Object.entries((JSON.parse(hooks) as { hooks: Record<string, unknown[]> }).hooks))
-    merged[event] = [...(Array.isArray(theirs[event]) ? (theirs[event] as unknown[]) : []), ...entries];
-  return JSON.stringify({ ...settings, hooks: merged });
+  const hooks: Record<string, unknown> = { ...theirs };
+  for (const [event, entries] of Object.entries(added.hooks)) hooks[event] = [...listOf(theirs[event]), ...entries];
+  const permissions = isRecord(settings.permissions) ? settings.permissions : {};
+  const { deny } = added.permissions ?? {};
+  return JSON.stringify({
+    ...settings,
+    hooks,
+    ...(deny === undefined ? {} : { permissions: { ...permissions, deny: [...listOf(permissions.deny), ...deny] } }),
+    ...(added.env === undefined ? {} : { env: { ...(isRecord(settings.env) ? settings.env : {}), ...added.env } }),
+  });
 }
+
+const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 
 /** What to say to a permission request. */
 export type GateReply =
@@ -92,6 +110,9 @@ export type GateReply =
   /** By question text: a label, labels joined by ", ", or free text. */
   | { reply: "answers"; answers: Record<string, string> };
 
+/** What claude writes of a refusal without a reason. */
+export const plainRefusal = "The user refused this request.";
+
 /** What a PermissionRequest hook prints to answer its dialog. */
 export function renderGateReply(toolInput: Record<string, unknown>, reply: GateReply): string {
   const decide = (decision: object) => JSON.stringify({ hookSpecificOutput: { hookEventName: "PermissionRequest", decision } });
@@ -99,6 +120,6 @@ export function renderGateReply(toolInput: Record<string, unknown>, reply: GateR
     // ExitPlanMode ignores a bare allow; the input as it was changes nothing for the others.
     return decide({ behavior: "allow", updatedInput: toolInput });
   if (reply.reply === "answers") return decide({ behavior: "allow", updatedInput: { ...toolInput, answers: reply.answers } });
-  if (reply.message === undefined) return decide({ behavior: "deny", message: "The user refused this request.", interrupt: true });
+  if (reply.message === undefined) return decide({ behavior: "deny", message: plainRefusal, interrupt: true });
   return decide({ behavior: "deny", message: reply.message });
 }

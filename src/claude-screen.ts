@@ -1,3 +1,4 @@
+import type { Retry } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 /**
  * Reads a captured Claude Code screen (`capture-pane -p`): the dialog that is up, with its options and what each of
@@ -13,6 +14,8 @@ export interface Screen {
   input?: string;
   /** Above an input row claude turns its spinner: a turn runs. */
   isBusy?: boolean;
+  /** In the place of the spinner: the API has failed, and is asked again. */
+  retry?: Retry;
 }
 
 const rule = /^\s*[─▔]{8,}/;
@@ -38,8 +41,11 @@ export function parseScreen(text: string, content = text): Screen {
   // A dialog replaces the input row, so a menu above one is conversation.
   if (inputAt !== undefined) {
     const first = (drafts[inputAt] ?? "").replace(/^[❯>][\u00a0 ]?/, "");
-    const isBusy = hasSpinner(lines.slice(0, inputAt));
-    return { input: [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd(), ...(isBusy ? { isBusy } : {}) };
+    const above = readAbove(lines.slice(0, inputAt));
+    const isBusy = above.some((line) => spinner.test(line));
+    const retry = parseRetry(above.join(" "));
+    const input = [first, ...readDraft(lines, drafts, inputAt + 1)].join("\n").trimEnd();
+    return { input, ...(isBusy || retry !== undefined ? { isBusy: true } : {}), ...present({ retry }) };
   }
   const cutAt = lines.findLastIndex((line) => cutInput.test(line));
   if (cutAt >= 0)
@@ -53,11 +59,24 @@ export function parseScreen(text: string, content = text): Screen {
 }
 
 /** Only the paragraph next to the input row counts: the spinner, and a tip below it. */
-function hasSpinner(above: string[]): boolean {
-  let index = above.length - 1;
-  while (index >= 0 && (above[index] === "" || rule.test(above[index] ?? ""))) index--;
-  for (; index >= 0 && above[index] !== ""; index--) if (spinner.test(above[index] ?? "")) return true;
-  return false;
+function readAbove(above: string[]): string[] {
+  let end = above.length;
+  while (end > 0 && (above[end - 1] === "" || rule.test(above[end - 1] ?? ""))) end--;
+  return above.slice(above.lastIndexOf("", end - 1) + 1, end);
+}
+
+/**
+ * `✻ 500 Internal server error · retrying in 2s · attempt 3/10` (2.1.204 to 2.1.329; it wraps in a narrow pane), and two more of
+ * 2.1.329: `No response from the API after 1m · retrying, waiting up to 2m · …`, `Auto mode check unavailable · next try in 5s · …`.
+ */
+const retryLine =
+  /^[·✢✳✶✻✽*] (\S.*?) · (?:retrying|next try)(?: once)?(?:…| in (?:(\d+)m ?)?(?:(\d+)s)?|, waiting up to [^·]+?)(?: · attempt (\d+)\/(\d+)|$)/i;
+
+function parseRetry(text: string): Retry | undefined {
+  const [, error, minutes = "0", seconds = "0", attempt = "1", maxAttempts = "1"] = retryLine.exec(text.replace(/\s+/g, " ")) ?? [];
+  if (error === undefined) return undefined;
+  const waitMs = (Number(minutes) * 60 + Number(seconds)) * 1000;
+  return { attempt: Number(attempt), maxAttempts: Number(maxAttempts), waitMs, error };
 }
 
 /** Lines of the draft, which are indented by two, up to the closing rule. */

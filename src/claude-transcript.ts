@@ -1,15 +1,29 @@
-import { isRecord, parseRecord, parseTime, shape } from "./json.ts";
+import { hasShape, isRecord, parseRecord, parseTime, shape } from "./json.ts";
 
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
 export type TranscriptEvent =
   | { kind: "prompt"; at: number; uuid: string; text: string }
   | { kind: "text"; at: number; messageId: string; text: string; model: string; stopReason?: string }
   | { kind: "tool"; at: number; messageId: string; toolUse: ToolUse; model: string; stopReason?: string }
-  /** `text` only of an error: its beginning. */
-  | { kind: "result"; at: number; toolUseId: string; isError: boolean; text?: string }
+  /** `text` only of an error: its beginning, or the reason of a refusal. */
+  | { kind: "result"; at: number; toolUseId: string; isError: boolean; isRefused?: true; text?: string }
   | { kind: "interrupt"; at: number }
   | { kind: "error"; at: number; error: ApiError }
+  /** A prompt came into the queue of a running turn, or left it: for a turn of its own, or into this one or back to its writer. */
+  | { kind: "queue"; at: number; change: "came" | "starts" | "left" }
+  | ({ kind: "retry"; at: number } & Retry)
   | { kind: "turn-end"; at: number };
+
+/** A request to the API that failed and is sent again. */
+export interface Retry {
+  /** The one that comes next. */
+  attempt: number;
+  maxAttempts: number;
+  /** Until then; 0 while it is under way. */
+  waitMs: number;
+  /** `529 Overloaded`, `Connection refused — …`. */
+  error: string;
+}
 
 export interface ToolUse {
   id: string;
@@ -35,6 +49,10 @@ export interface Turn {
   stopReason?: string;
   end?: "finished" | "interrupted" | "failed";
   error?: ApiError;
+  /** Prompts in claude's queue, whose turns have not begun; absent when there is none. */
+  queued?: number;
+  /** Nothing has come since. Written by 2.0.70 to 2.1.158; later versions only show it. */
+  retry?: Retry & { at: number };
   /** Time of the newest event, epoch ms; 0 when there is none. */
   at: number;
 }
@@ -46,7 +64,7 @@ export function parseQueued(line: string): string | undefined {
   return operation === "enqueue" ? content : undefined;
 }
 
-const marker = /"type":\s?"(?:user|assistant|system)"/;
+const marker = /"type":\s?"(?:user|assistant|system|queue-operation)"/;
 
 /** The events of one line; empty for noise, side chains, torn lines and everything this version does not know. */
 export function parseTranscriptLine(line: string): TranscriptEvent[] {
@@ -56,7 +74,8 @@ export function parseTranscriptLine(line: string): TranscriptEvent[] {
   const entry = parseRecord(line);
   if (entry === undefined || entry.isSidechain === true) return [];
   const time = parseTime(entry.timestamp) ?? 0;
-  if (entry.type === "system") return entry.subtype === "turn_duration" ? [{ kind: "turn-end", at: time }] : [];
+  if (entry.type === "queue-operation") return [{ kind: "queue", at: time, change: queueChanges[String(entry.operation)] ?? "left" }];
+  if (entry.type === "system") return entry.subtype === "turn_duration" ? [{ kind: "turn-end", at: time }] : retryEvents(entry, time);
   const message = isRecord(entry.message) ? entry.message : {};
   if (entry.type === "assistant")
     return entry.isApiErrorMessage === true
@@ -64,6 +83,22 @@ export function parseTranscriptLine(line: string): TranscriptEvent[] {
       : assistantEvents(message, time);
   if (entry.type === "user") return userEvents(entry, message, time);
   return [];
+}
+
+const queueChanges: Readonly<Record<string, "came" | "starts">> = { enqueue: "came", dequeue: "starts" };
+
+function retryEvents(entry: Record<string, unknown>, at: number): TranscriptEvent[] {
+  const fields = { retryAttempt: "number", maxRetries: "number", retryInMs: "number", error: "record" } as const;
+  if (entry.subtype !== "api_error" || !hasShape(entry, fields)) return [];
+  const { retryAttempt: attempt, maxRetries: maxAttempts, retryInMs, error } = entry;
+  return [{ kind: "retry", at, attempt, maxAttempts, waitMs: Math.round(retryInMs), error: describeApi(error) }];
+}
+
+/** 2.1.158 has words for people, older versions what the API has answered. */
+function describeApi({ formatted, status, error, message }: Record<string, unknown>): string {
+  if (typeof formatted === "string") return formatted;
+  const inner = isRecord(error) && isRecord(error.error) ? error.error.message : message;
+  return [status, inner].filter((part) => typeof part === "string" || typeof part === "number").join(" ") || "API error";
 }
 
 function assistantEvents(message: Record<string, unknown>, at: number): TranscriptEvent[] {
@@ -95,7 +130,7 @@ function userEvents(entry: Record<string, unknown>, message: Record<string, unkn
         kind: "result",
         at,
         toolUseId: block.tool_use_id,
-        ...(block.is_error === true ? { isError: true, text: resultText(block.content) } : { isError: false }),
+        ...(block.is_error === true ? { isError: true, ...describeFailure(entry, block.content) } : { isError: false }),
       });
     else if (block.type === "text" && typeof block.text === "string") {
       if (block.text.startsWith("[Request interrupted by user")) events.push({ kind: "interrupt", at });
@@ -107,11 +142,18 @@ function userEvents(entry: Record<string, unknown>, message: Record<string, unkn
 
 const maxErrorText = 300;
 
-const resultText = (content: unknown): string =>
-  contentBlocks(content)
+/** What claude writes for "No" in every version, with the reason behind it; the message of a hook stands alone. */
+const noReason = "refused";
+const refusal = /^The user doesn't want to (?:proceed with this tool use|take this action)[\s\S]*?(?:the user said:\n|$)/;
+
+function describeFailure({ permissionDecision }: Record<string, unknown>, content: unknown): { text: string; isRefused?: true } {
+  const whole = contentBlocks(content)
     .map((block) => (typeof block.text === "string" ? block.text : ""))
-    .join(" ")
-    .slice(0, maxErrorText);
+    .join(" ");
+  const isRefused = refusal.test(whole) || (isRecord(permissionDecision) && permissionDecision.decision === "reject");
+  const reason = whole.replace(refusal, "").slice(0, maxErrorText);
+  return isRefused ? { text: reason || noReason, isRefused } : { text: reason };
+}
 
 /** Lines that Claude Code writes about its own slash commands and summaries; no turn belongs to them. */
 const isLocal = (entry: Record<string, unknown>, text: string): boolean =>
@@ -155,10 +197,10 @@ export const parseLines = (lines: readonly string[]): TranscriptEvent[] => lines
 const latePromptMs = 2000;
 
 /** Fast replies of 2.1.158 reach the file up to 0.2 s before the prompt that they answer, which is put before them. */
-function withPromptsFirst(events: readonly TranscriptEvent[]): readonly TranscriptEvent[] {
+function withPromptsFirst<E extends TranscriptEvent>(events: readonly E[]): readonly E[] {
   const isLate = ({ kind, at }: TranscriptEvent, index: number) => kind === "prompt" && at < (events[index - 1]?.at ?? 0);
   if (!events.some(isLate)) return events;
-  const ordered: TranscriptEvent[] = [];
+  const ordered: E[] = [];
   for (const event of events) ordered.splice(event.kind === "prompt" ? placeOf(event.at, ordered) : ordered.length, 0, event);
   return ordered;
 }
@@ -173,8 +215,9 @@ function placeOf(promptAt: number, events: readonly TranscriptEvent[]): number {
 
 /** The newest turn, by the order of the lines: their times say nothing when a clock was set back. */
 export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
-  const events = withPromptsFirst(parsed);
-  const turn: Turn = { pendingTools: [], text: "", at: 0 };
+  const events = withPromptsFirst(parsed.filter((event) => event.kind !== "queue"));
+  const queued = countQueued(parsed);
+  const turn: Turn = { pendingTools: [], text: "", at: 0, ...(queued === 0 ? {} : { queued }) };
   let messageId: string | undefined;
   const startMessage = (id: string) => {
     if (id === messageId) return;
@@ -185,6 +228,12 @@ export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
   };
   for (const event of events) {
     turn.at = event.at;
+    delete turn.retry;
+    if (event.kind === "retry") {
+      const { kind: _, ...retry } = event;
+      turn.retry = retry;
+      continue;
+    }
     if (event.kind === "turn-end") {
       turn.end ??= "finished";
       continue;
@@ -217,6 +266,25 @@ export function decideTurn(parsed: readonly TranscriptEvent[]): Turn {
     }
   }
   return turn;
+}
+
+/** Of these the first tells that a turn has begun: the prompt's own line comes before claude's status says so. */
+const answering: ReadonlySet<TranscriptEvent["kind"]> = new Set(["text", "tool", "error", "interrupt"]);
+
+/**
+ * One that left for a turn of its own counts until that has begun. The beginning of the file may be cut off, and with it what a
+ * prompt that leaves has come by.
+ */
+function countQueued(events: readonly TranscriptEvent[]): number {
+  let waiting = 0;
+  let starting = 0;
+  for (const event of events) {
+    if (answering.has(event.kind)) starting = 0;
+    if (event.kind !== "queue") continue;
+    waiting = Math.max(0, waiting + (event.change === "came" ? 1 : -1));
+    if (event.change === "starts") starting = 1;
+  }
+  return waiting + starting;
 }
 
 const firstEndBytes = 16 * 1024;

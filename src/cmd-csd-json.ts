@@ -48,25 +48,36 @@ export const spawnFlags = {
   "permission-mode": { type: "string", valueHint: "MODE", description: "plan, acceptEdits, auto, bypassPermissions, manual, dontAsk" },
   "auto-accept": { type: "boolean", description: "same as --permission-mode acceptEdits" },
   "bypass-permissions": { type: "boolean", description: "same as --permission-mode bypassPermissions" },
-  yolo: { type: "boolean", description: "start claude with --dangerously-skip-permissions, and accept the trust dialog" },
+  yolo: {
+    type: "boolean",
+    description: "start claude with --dangerously-skip-permissions, and accept its warning and the trust dialog (claude refuses root)",
+  },
+  profile: { type: "string", valueHint: "NAME", description: "profile to start it under (default: that of this shell)" },
+  model: { type: "string", valueHint: "MODEL", description: "model, as claude takes it: an alias such as opus, or a full name" },
+  effort: { type: "string", valueHint: "LEVEL", description: "effort, as claude takes it" },
+  "add-dir": { type: "string", valueHint: "DIR", description: "one more folder that it may work in; may be given several times" },
 } as const;
 
-interface SpawnArgs {
-  cwd?: string | undefined;
-  "session-id"?: string | undefined;
-  "permission-mode"?: string | undefined;
-  "auto-accept"?: boolean | undefined;
-  "bypass-permissions"?: boolean | undefined;
-  yolo?: boolean | undefined;
-}
+/** Of `spawnFlags`. */
+export const repeatableSpawnFlags = ["add-dir"];
 
-export const spawnOptions = (args: SpawnArgs): SpawnOptions => ({
+type SpawnArgs = {
+  [flag in keyof typeof spawnFlags]?: ((typeof spawnFlags)[flag]["type"] extends "boolean" ? boolean : string) | undefined;
+};
+
+/** `claudeArgs`: claude's own flags, which stood behind `--`. */
+export const spawnOptions = (args: SpawnArgs, addDirs: readonly string[] = [], claudeArgs: readonly string[] = []): SpawnOptions => ({
   ...given("cwd", args.cwd),
   ...given("sessionId", args["session-id"]),
   ...given("permissionMode", args["permission-mode"]),
   isAutoAccept: args["auto-accept"] === true,
   isBypass: args["bypass-permissions"] === true,
   isYolo: args.yolo === true,
+  ...given("profile", args.profile),
+  ...given("model", args.model),
+  ...given("effort", args.effort),
+  addDirs,
+  claudeArgs,
 });
 
 /** An object with the key, or without it where the flag was not given. */

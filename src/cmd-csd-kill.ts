@@ -1,15 +1,19 @@
 import { verbs } from "./actions.ts";
 import { printJson } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver } from "./driver.ts";
+import { createDriver, unknownSession } from "./driver.ts";
 
 export const killCommand = command({
   name: "csd kill",
-  summary: "End a session and forget it; the conversation stays and can be resumed. Fine when it is gone already.",
+  summary: "End a session and forget it; the conversation stays and can be resumed. Code 1 for a name that nothing has.",
   args: { session: { type: "positional", required: true, description: "name of the session" } },
-  examples: [["csd kill fix", ""]],
+  examples: [
+    ["csd kill fix", '`"killed": false` where it had ended by itself'],
+    ["csd kill fix || true", "also where it may never have been there"],
+  ],
   async run({ args, app }) {
-    await verbs.stop.run(createDriver(app.sys), { name: args.session }, {});
-    printJson(app, { ok: true });
+    const { isKnown, isEnded } = await verbs.stop.run(createDriver(app.sys), { name: args.session }, {});
+    printJson(app, { ok: isKnown, killed: isEnded });
+    if (!isKnown) throw unknownSession(args.session);
   },
 });

@@ -2,6 +2,7 @@ import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { type Driven, publicDriven } from "./driven.ts";
 import { createDriver } from "./driver.ts";
+import { type Column, fitPath, table } from "./format.ts";
 import { readAll } from "./observe.ts";
 
 export const psCommand = command({
@@ -34,9 +35,15 @@ export const psCommand = command({
     }
     if (sessions.length === 0) return app.out("no tracked sessions");
     const rows = sessions.map(({ driven, verdict }) => [driven.name, String(verdict.status !== "dead"), verdict.status, driven.cwd]);
-    // The widths of the older csd, which scripts cut by.
-    const line = ([name = "", alive = "", status = "", cwd = ""]: string[]) =>
-      `${name.padEnd(28)} ${alive.padEnd(6)} ${status.padEnd(14)} ${cwd}`;
-    app.out([["NAME", "ALIVE", "STATUS", "CWD"], ...rows].map(line).join("\n"));
+    app.out(table(app.columns === undefined ? scriptColumns : columns, rows, app.columns).join("\n"));
   },
 });
+
+const columns: Column[] = [
+  { title: "NAME", minWidth: 20 },
+  { title: "ALIVE" },
+  { title: "STATUS" },
+  { title: "CWD", minWidth: 20, fit: fitPath },
+];
+/** At least as wide as those of the older csd, which scripts cut by. */
+const scriptColumns: Column[] = [{ title: "NAME".padEnd(27) }, { title: "ALIVE" }, { title: "STATUS".padEnd(13) }, { title: "CWD" }];

@@ -1,13 +1,14 @@
 import { verbs } from "./actions.ts";
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
-import { command } from "./cmd-record.ts";
+import { type App, command } from "./cmd-record.ts";
 import { createDriver, findLive } from "./driver.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 
 export const sendCommand = command({
   name: "csd send",
-  summary: "Type a prompt into an idle session and submit it once. Refused while a gate is up, a turn runs or a draft stands.",
+  summary:
+    "Type a prompt into an idle session and submit it once; at a question form of one part it is the answer. Refused at other gates, while a turn runs or a draft stands.",
   args: {
     session: { type: "positional", required: true, description: "name of the session" },
     submit: { type: "boolean", default: true, description: "leave the text in the input row" },
@@ -31,11 +32,39 @@ export const sendCommand = command({
       isQueued: args.queue === true,
       retries,
     });
-    printJson(app, {
-      ok: true,
-      attempts: sent.attempts,
-      receipt: sent.receipt,
-      ...present({ prompt_id: sent.promptId }),
-    });
+    printSent(app, sent);
   },
 });
+
+export const submitCommand = command({
+  name: "csd submit",
+  summary: "Submit the draft that stands in the input row, as `csd send --no-submit` or somebody at the pane has left it.",
+  args: {
+    session: { type: "positional", required: true, description: "name of the session" },
+    queue: { type: "boolean", description: "while a turn runs, let claude queue it instead of refusing it" },
+    retries: { type: "string", valueHint: "N", default: "5", description: "how often Enter is tried (default: 5)" },
+  },
+  examples: [["csd send fix --no-submit Look at this && csd attach fix && csd submit fix", "after a look at it"]],
+  async run({ args, app }) {
+    const driver = createDriver(app.sys);
+    const retries = wholeNumber("--retries", args.retries);
+    printSent(app, await verbs.submit.run(driver, await findLive(driver, args.session), { isQueued: args.queue === true, retries }));
+  },
+});
+
+export const clearCommand = command({
+  name: "csd clear",
+  summary: "Take away the draft that stands in the input row. Fine when there is none; the conversation stays.",
+  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  examples: [["csd clear fix", ""]],
+  async run({ args, app }) {
+    const driver = createDriver(app.sys);
+    printJson(app, { ok: true, cleared: await verbs.clear.run(driver, await findLive(driver, args.session), {}) });
+  },
+});
+
+type Sent = Awaited<ReturnType<typeof verbs.submit.run>> & Partial<Awaited<ReturnType<typeof verbs.send.run>>>;
+
+function printSent(app: App, { attempts, receipt, promptId, answer }: Sent): void {
+  printJson(app, { ok: true, attempts, receipt, ...present({ prompt_id: promptId }), ...answer });
+}

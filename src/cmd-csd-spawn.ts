@@ -1,5 +1,5 @@
 import { verbs } from "./actions.ts";
-import { given, printJson, spawnFlags, spawnOptions } from "./cmd-csd-json.ts";
+import { given, printJson, repeatableSpawnFlags, spawnFlags, spawnOptions } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { publicDriven } from "./driven.ts";
 import { createDriver } from "./driver.ts";
@@ -14,13 +14,16 @@ export const spawnCommand = command({
     trust: { type: "boolean", description: "accept the folder trust dialog" },
     backend: { type: "string", valueHint: "NAME", description: "program to drive (default: claude)" },
   },
+  repeatable: repeatableSpawnFlags,
+  rest: { kind: "after-dashes", hint: "[-- CLAUDE FLAGS…]", about: "flags of claude's own, as they are" },
   examples: [
     ["csd spawn --trust --name fix --permission-mode manual", "a session that asks before it changes anything"],
     ["csd spawn --cwd ~/app | jq -r .name", "start in another folder and keep the name"],
+    ["csd spawn --profile work --model opus -- --mcp-config tools.json", "another account, and flags that only claude knows"],
   ],
-  async run({ args, app }) {
+  async run({ args, repeated, rest, app }) {
     const { driven, warning } = await verbs.new.run(createDriver(app.sys), undefined, {
-      ...spawnOptions(args),
+      ...spawnOptions(args, repeated["add-dir"], rest),
       ...given("name", args.name),
       ...given("backend", args.backend),
       isTrusted: args.trust === true,

@@ -63,6 +63,8 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
   csd: [
     { word: "spawn", section: "Commands", load: async () => (await import("./cmd-csd-spawn.ts")).spawnCommand },
     { word: "send", section: "Commands", load: async () => (await import("./cmd-csd-send.ts")).sendCommand },
+    { word: "submit", section: "Commands", load: async () => (await import("./cmd-csd-send.ts")).submitCommand },
+    { word: "clear", section: "Commands", load: async () => (await import("./cmd-csd-send.ts")).clearCommand },
     { word: "state", section: "Commands", load: async () => (await import("./cmd-csd-state.ts")).stateCommand },
     { word: "approve", section: "Commands", load: async () => (await import("./cmd-csd-answer.ts")).approveCommand },
     { word: "deny", section: "Commands", load: async () => (await import("./cmd-csd-answer.ts")).denyCommand },

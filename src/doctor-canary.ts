@@ -171,12 +171,16 @@ export function pollTranscript(probe: Probe, answer: string): Promise<Transcript
 
 const statuslineDir = ({ box }: Canary): string => join(box.dir, "statusline");
 
-/** The user's statusLine setting of the sandbox keeps what it is given, one file for each run. */
-export function installStatusline(canary: Canary): void {
-  const { sys, configDir } = canary.box;
+/**
+ * The user's settings of the sandbox: its statusLine keeps what it is given, one file for each run, and a claude behind a wrapper
+ * that clears the environment gets the sandbox's.
+ */
+export function installSettings(canary: Canary): void {
+  const { sys, configDir, env } = canary.box;
   sys.makePrivateDir(statuslineDir(canary));
   const command = `cat > '${statuslineDir(canary)}'/$$.json`;
-  sys.writePrivate(join(configDir, "settings.json"), JSON.stringify({ statusLine: { type: "command", command } }));
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => /^(?:ANTHROPIC|CLAUDE|DISABLE)_/.test(name)));
+  sys.writePrivate(join(configDir, "settings.json"), JSON.stringify({ statusLine: { type: "command", command }, env: own }));
 }
 
 /** The fullest input of the session's statusLine, as soon as it is `isRight`; of another session where there is none. */

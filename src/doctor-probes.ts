@@ -7,7 +7,7 @@ import {
   giveUpEditor,
   hasFile,
   hasReceived,
-  installStatusline,
+  installSettings,
   type Json,
   leave,
   type Probe,
@@ -56,7 +56,7 @@ interface Seen {
 
 /** Three sessions at once: one takes turns, one asks at gates, one starts in a folder that nobody trusts. */
 export async function runProbes(canary: Canary): Promise<void> {
-  installStatusline(canary);
+  installSettings(canary);
   const seen: Seen = { status: {}, waitingFor: {}, answers: {} };
   const turnSignals: Signal[] = [
     "session_file",

@@ -20,8 +20,9 @@ import { exitCode, SilentExit } from "./errors.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { csdDir } from "./paths.ts";
-import { createSandbox } from "./sandbox.ts";
-import type { RunResult, Sys } from "./sys.ts";
+import { ancestors, type Place, readPlace, readProcessTable } from "./process-table.ts";
+import { createSandbox, type Sandbox } from "./sandbox.ts";
+import { type RunResult, type Sys, until } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 
 /** What `csd doctor --json` prints; keys in this order. */
@@ -33,6 +34,8 @@ export interface Diagnosis {
   /** In the order of `signals`. */
   checks: Check[];
   verdict: Trust;
+  /** Why nothing was tried; absent when it was. */
+  not_examined?: string;
 }
 
 /** Nobody waits longer for a claude that does not answer. */
@@ -51,10 +54,10 @@ export async function runDoctor(sys: Sys, onCheck: (check: Check) => void): Prom
   };
   tell("tmux", judgeTmux(tmux));
   tell("state_folder", checkStateFolder(sys));
-  const [version] = await Promise.all([checkVersion(sys, claude, tell), runInSandbox(sys, claude, tell)]);
-  for (const signal of signals) tell(signal, absent("it was not reached"));
+  const [version, notExamined] = await Promise.all([checkVersion(sys, claude, tell), runInSandbox(sys, claude, tell)]);
+  for (const signal of signals) tell(signal, absent(notExamined ?? "it was not reached"));
   const sorted = signals.flatMap((signal) => checks.get(signal) ?? []);
-  return { claude, ...present({ version }), tmux, checks: sorted, verdict: worstOf(sorted) };
+  return { claude, ...present({ version }), tmux, checks: sorted, verdict: worstOf(sorted), ...present({ not_examined: notExamined }) };
 }
 
 function checkStateFolder(sys: Sys): Finding {
@@ -89,7 +92,8 @@ function judgeVersion(claude: string, result: RunResult | Error | undefined, ver
   return result.code === 0 ? trusted(`${version}, ${claude}`) : degraded(`${version}, ${claude}; --version does not end well`);
 }
 
-async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<void> {
+/** The result says why it was not examined. */
+async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<string | undefined> {
   const box = await createSandbox({ claudePath, path: sys.env.PATH });
   let interruption: Promise<void> | undefined;
   const tellUnlessEnding: Tell = (signal, finding) => (interruption === undefined ? tell(signal, finding) : undefined);
@@ -105,8 +109,10 @@ async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<v
     interruption = box.close();
     return interruption;
   });
+  let outside: string | undefined;
   try {
-    await runProbes(canary);
+    outside = await findOutside(box, claudePath);
+    if (outside === undefined) await runProbes(canary);
   } catch (error) {
     // Its sessions and its folder were taken away: what failed since means nothing.
     if (interruption === undefined) throw error;
@@ -115,10 +121,61 @@ async function runInSandbox(sys: Sys, claudePath: string, tell: Tell): Promise<v
     await (interruption ?? box.close());
   }
   if (interruption !== undefined) throw new SilentExit(exitCode.interrupted);
+  return outside;
 }
 
-/** Nothing is kept of a claude without a version, nor where nothing can be kept. */
-export async function rememberDiagnosis(sys: Sys, { claude, version, checks }: Diagnosis): Promise<boolean> {
+const lookMs = 50;
+const stillMs = 1000;
+const lookTimeoutMs = 5000;
+
+/**
+ * Why this claude would work in files of the user's: a wrapper may give it another HOME. Read from the environment that it has
+ * when it is to print its version, which touches nothing; a pipe that is full holds it there.
+ */
+async function findOutside(box: Sandbox, claudePath: string): Promise<string | undefined> {
+  const { sys } = box;
+  // Claude itself takes the environment as it is.
+  if (/[/\\](?:@anthropic-ai[/\\]claude-code|claude[/\\]versions)/.test(sys.realPath(claudePath) ?? "")) return undefined;
+  const notes = [join(box.dir, "version.pid"), join(box.dir, "reader.pid")];
+  const note = `echo $$ > "$0"; exec "$@"`;
+  // What fills the pipe is nobody's child: only claude is to be found below the first number.
+  const script = `{ (head -c 4194304 /dev/zero &); exec sh -c '${note}' "$1" "$3" --version; } | sh -c '${note}' "$2" sleep 10`;
+  const running = box.run(["sh", "-c", script, "sh", ...notes, claudePath], { timeoutMs: 2 * lookTimeoutMs });
+  const readPid = (path: string) => Number(sys.readText(path) ?? 0);
+  let last: (Place & { pid: number }) | undefined;
+  let since = sys.now();
+  let chain: number[] = [];
+  try {
+    await until(sys, sys.now() + lookTimeoutMs, lookMs, async () => {
+      const table = await readProcessTable(sys);
+      const first = readPid(notes[0] ?? "");
+      const now = first === 0 ? [] : [...table.keys()].filter((pid) => [...ancestors(table, pid)].includes(first));
+      if (now.length === 0) return last === undefined ? undefined : true;
+      chain = now;
+      const leaf = chain.findLast((pid) => !chain.some((other) => table.get(other)?.ppid === pid)) ?? first;
+      const told = { pid: leaf, ...(await readPlace(sys, leaf)) };
+      if (JSON.stringify(told) !== JSON.stringify(last)) [last, since] = [told, sys.now()];
+      return sys.now() - since >= stillMs ? true : undefined;
+    });
+  } finally {
+    for (const pid of [...chain, readPid(notes[1] ?? "")]) if (pid > 0) sys.signal(pid, "SIGKILL");
+    await running.catch(() => undefined);
+  }
+  return judgePlace(box, last);
+}
+
+function judgePlace(box: Sandbox, place: Place | undefined): string | undefined {
+  const why = "it would work outside the sandbox, so nothing was tried";
+  if (place?.home === undefined) return `the claude that this wrapper starts has no HOME that can be seen: ${why}`;
+  if (place.home !== box.home) return `its wrapper sets HOME=${place.home}: ${why}`;
+  if (place.configDir !== undefined && !place.configDir.startsWith(`${box.dir}/`))
+    return `its wrapper sets CLAUDE_CONFIG_DIR=${place.configDir}: ${why}`;
+  return undefined;
+}
+
+/** Nothing is kept of a claude that was not tried, or has no version, nor where nothing can be kept. */
+export async function rememberDiagnosis(sys: Sys, { claude, version, checks, not_examined }: Diagnosis): Promise<boolean> {
+  if (not_examined !== undefined) return false;
   if (version === undefined || checks.some(({ signal, verdict }) => signal === "state_folder" && verdict !== "trusted")) return false;
   const untrusted = checks
     .filter(({ gates, verdict }) => gates && verdict !== "trusted")

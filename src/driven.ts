@@ -30,6 +30,8 @@ export interface Driven {
   pane?: string;
   /** Of claude itself: it replaces the launcher in the pane. */
   pid?: number;
+  /** Of what runs in the pane, where that is a wrapper which stays around claude. */
+  pane_pid?: number;
   process_start?: string;
   /** Claude's editor key calls csd. */
   has_editor?: boolean;
@@ -37,7 +39,7 @@ export interface Driven {
 
 const texts = ["name", "session_id", "cwd", "backend", "jsonl_path"] as const;
 const optionalTexts = ["backend_version", "backend_path", "config_dir", "socket", "tmux_session", "pane", "process_start"] as const;
-const optionalPids = ["server_pid", "pid"] as const;
+const optionalPids = ["server_pid", "pid", "pane_pid"] as const;
 const words = ["name", "session_id"] as const;
 const tmuxIds = { tmux_session: /^\$\d{1,10}$/, pane: /^%\d{1,10}$/ };
 
@@ -96,8 +98,7 @@ export function defaultName(cwd: string, sessionId: string): string {
 }
 
 /** By the session's name; broken ones are named, not fatal. */
-export function createDrivenStore(sys: Sys): Records<Driven> {
-  const dir = drivenDir(sys);
+export function createDrivenStore(sys: Sys, dir: string = drivenDir(sys)): Records<Driven> {
   // Who uses no csd is not told of a folder that it would not use.
   if (sys.isDirectory(dir)) requireOwnFolder(sys, dir);
   return openRecords<Driven>(sys, {

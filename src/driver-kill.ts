@@ -1,6 +1,6 @@
 import { checkName, type Driven } from "./driven.ts";
-import { type Driver, isRecorded, trackedTarget } from "./driver.ts";
-import { forgetName, readRecord, waitForRecord } from "./driver-names.ts";
+import { type Driver, isRecorded, panePid, trackedTarget } from "./driver.ts";
+import { forgetName, hasRecord, readRecord, waitForRecord } from "./driver-names.ts";
 import { UserError } from "./errors.ts";
 import { isSameProcess, type ProcessStart, readProcess } from "./process.ts";
 import { type Sys, until } from "./sys.ts";
@@ -9,11 +9,18 @@ import { createTmux, type Pane } from "./tmux.ts";
 const endTimeoutMs = 5000;
 const stepMs = 20;
 
+interface Killed {
+  /** csd has a record of the name, or tmux a session. */
+  isKnown: boolean;
+  /** Something of it was still there to be ended. */
+  isEnded: boolean;
+}
+
 /**
  * Ends exactly this session, waits until its process is gone, and forgets it; where that fails the record stays. A name that
  * nothing has is no error.
  */
-export async function killSession(driver: Driver, name: string): Promise<void> {
+export async function killSession(driver: Driver, name: string): Promise<Killed> {
   checkName(name);
   const { sys, store } = driver;
   await waitForRecord(driver, name);
@@ -24,8 +31,11 @@ export async function killSession(driver: Driver, name: string): Promise<void> {
   // tmux may be gone or hang, and its socket be removed: what the record says of the process is enough.
   const shown = await (driven?.pid === undefined ? closing : closing.catch(() => undefined));
   if (recorded !== undefined && shown === undefined) sys.signal(recorded.pid, "SIGHUP");
-  for (const owner of [shown, recorded]) if (owner !== undefined) await waitForEnd(sys, name, owner);
+  const ended = [shown, recorded].filter((owner) => owner !== undefined);
+  for (const owner of ended) await waitForEnd(sys, name, owner);
+  const isKnown = ended.length > 0 || hasRecord(store, name);
   await forgetName(driver, name, driven);
+  return { isKnown, isEnded: ended.length > 0 };
 }
 
 /** The process that the record means, while it lives, and no later one with its number. */
@@ -46,7 +56,7 @@ async function closePane(sys: Sys, name: string, driven: Driven | undefined): Pr
 
 /** A pane id that a later server gave to somebody else is not ours to end. */
 const isMeant = (pane: Pane, driven: Driven | undefined): boolean =>
-  (driven?.server_pid === undefined || driven.server_pid === pane.serverPid) && (driven?.pid === undefined || driven.pid === pane.pid);
+  (driven?.server_pid === undefined || driven.server_pid === pane.serverPid) && (driven?.pid === undefined || panePid(driven) === pane.pid);
 
 /** claude writes its last lines on SIGHUP; a process that ignores it is killed. */
 async function waitForEnd(sys: Sys, name: string, owner: ProcessStart): Promise<void> {

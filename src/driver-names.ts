@@ -68,3 +68,13 @@ export function readRecord(store: Records<Driven>, name: string): Driven | undef
     return undefined;
   }
 }
+
+/** Also when it is broken. */
+export function hasRecord(store: Records<Driven>, name: string): boolean {
+  try {
+    return store.read(name) !== undefined;
+  } catch {
+    // There is one, and it cannot be read.
+    return true;
+  }
+}

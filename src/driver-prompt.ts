@@ -4,18 +4,21 @@ import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { parseQueued, readNewestTurn } from "./claude-transcript.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
-import { requestPath } from "./editor-run.ts";
+import { readRecord } from "./driver-names.ts";
+import { draftName, failedRequest, requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { readSignals } from "./observe.ts";
 import { findTranscript } from "./paths.ts";
 import { printable } from "./printable.ts";
-import { readProcess } from "./process.ts";
+import { type ProcessStart, readProcess } from "./process.ts";
+import { ancestors, readProcessTable } from "./process-table.ts";
+import { editorWord } from "./program.ts";
 import { pasteable, typeable, withoutDim } from "./sanitize.ts";
 import { decideStatus } from "./status.ts";
 import { isAtWork } from "./statuses.ts";
 import { waitForLock } from "./store.ts";
-import { isPast, until } from "./sys.ts";
+import { isPast, type Sys, until } from "./sys.ts";
 
 const editorTimeoutMs = 10_000;
 const echoTimeoutMs = 20_000;
@@ -33,26 +36,36 @@ async function typePrompt(driver: Driver, target: Target, prompt: string): Promi
 /** Claude, or tmux with the pane, has gone. */
 const notAlive = ({ name }: Target): UserError => new UserError(`session "${name}" is not alive`, `csd kill ${name} forgets it`);
 
-/** False when the key did nothing, the row is empty as before, and a paste loses nothing of the text; or where no socket can be had. */
+/** False where claude's editor key does not lead to csd, and a paste loses nothing of the text; or where no socket can be had. */
 async function typeByEditor(driver: Driver, target: Target, prompt: string, dir: string): Promise<boolean> {
   const { sys } = driver;
   const { servePrompt } = await import("./reply.ts");
   const offer = await servePrompt(sys, { name: target.name, claudePid: target.pid, channelDir: dir }, prompt);
   if (offer === undefined) return false;
+  const pressedAt = sys.now();
+  let lookedAt = pressedAt;
+  const readOutcome = async () => {
+    const request = sys.readText(requestPath(dir));
+    if (offer.isFetched() && request === undefined) return "fetched";
+    if (request === failedRequest) return "failed";
+    if ((await readProcess(sys, target.pid)) === undefined) throw notAlive(target);
+    if (offer.isFetched() || sys.now() - lookedAt < otherEditorMs) return undefined;
+    lookedAt = sys.now();
+    return (await isOtherEditor(driver, target)) ? "other" : undefined;
+  };
   try {
     sys.writePrivate(requestPath(dir), offer.path);
     await target.tmux.keys(target.pane, ["C-g"]);
-    const isDone = async () => {
-      if (offer.isFetched() && sys.readText(requestPath(dir)) === undefined) return true;
-      if ((await readProcess(sys, target.pid)) === undefined) throw notAlive(target);
-      return undefined;
-    };
-    if ((await until(sys, sys.now() + editorTimeoutMs, stepMs, isDone)) === undefined) {
-      // The request stays: an editor that comes late then changes nothing.
-      if (isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
+    const outcome = await until(sys, pressedAt + editorTimeoutMs, stepMs, readOutcome);
+    // The request stays: an editor that comes late then changes nothing.
+    if (outcome !== "fetched") {
+      if (outcome === "other") await leaveEditor(driver, target);
+      forgetEditor(driver, target);
+      const isUnused = outcome === "failed" || !offer.isFetched();
+      if (isUnused && isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
       throw new UserError(
         `session "${target.name}" did not fetch the prompt with its editor key`,
-        "look at the pane; nothing was submitted",
+        isWholeAsPaste(prompt) ? "look at the pane; nothing was submitted" : "a paste would change this one; nothing was submitted",
       );
     }
   } finally {
@@ -62,12 +75,58 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
   return true;
 }
 
+/** A busy machine takes this long to start csd as the editor. */
+const otherEditorMs = 700;
+
+/** The user's settings, or a wrapper, have the key open another program; or one has written into the row that was empty. */
+async function isOtherEditor(driver: Driver, target: Target): Promise<boolean> {
+  if ((await listEditors(driver.sys, target)).length > 0) return true;
+  const { capture } = await look(driver, target, true);
+  return (parseStyled(capture?.text ?? "").input ?? "") !== "";
+}
+
+/** What claude runs on the draft of its row, and is not csd. */
+async function listEditors(sys: Sys, { pid }: Target): Promise<ProcessStart[]> {
+  const table = await readProcessTable(sys, ["command"]);
+  const isEditor = ({ pid: candidate, command }: { pid: number; command: string }) =>
+    command.includes(draftName) && !command.includes(editorWord) && candidate !== pid && [...ancestors(table, candidate)].includes(pid);
+  return [...table.values()].filter(isEditor);
+}
+
+const leaveTimeoutMs = 5000;
+
+/** Ends the editor that our key has opened, and takes away what it has left in the row. */
+async function leaveEditor(driver: Driver, target: Target): Promise<void> {
+  const { sys } = driver;
+  for (const name of ["SIGTERM", "SIGKILL"] as const) {
+    for (const { pid } of await listEditors(sys, target)) sys.signal(pid, name);
+    const isLeft = async () => ((await listEditors(sys, target)).length === 0 ? true : undefined);
+    if (await until(sys, sys.now() + leaveTimeoutMs, stepMs * 2, isLeft)) break;
+  }
+  await until(sys, sys.now() + leaveTimeoutMs, stepMs * 2, async () => {
+    const { capture } = await look(driver, target, true);
+    return parseStyled(capture?.text ?? "").input === undefined ? undefined : true;
+  });
+  await clearDraft(driver, target);
+}
+
+/** From here on prompts are pasted. */
+function forgetEditor({ store }: Driver, { name, pid }: Target): void {
+  const driven = readRecord(store, name);
+  if (driven?.pid === pid) store.write(name, { ...driven, has_editor: false });
+}
+
 /** A paste turns tabs into blanks, drops what a terminal would take for a key, and runs what begins with `!`. */
 const isWholeAsPaste = (prompt: string): boolean => pasteable(prompt) === prompt && !/^\s*!|\t|\n$/.test(prompt);
 
+/** Claude paints its row again some moments after an editor has ended. */
 async function isRowEmpty(driver: Driver, target: Target): Promise<boolean> {
-  const { capture, session } = await look(driver, target, true);
-  return session?.status !== "waiting" && parseStyled(capture?.text ?? "").input === "";
+  const { sys } = driver;
+  const isEmpty = async () => {
+    const { capture, session } = await look(driver, target, true);
+    return (session?.status !== "waiting" && parseStyled(capture?.text ?? "").input === "") || undefined;
+  };
+  return (await until(sys, sys.now() + leaveTimeoutMs, stepMs * 2, isEmpty)) === true;
 }
 
 async function typeByPaste(driver: Driver, target: Target, prompt: string): Promise<void> {
@@ -150,7 +209,6 @@ const stepMs = 25;
  * somebody's draft stands in the input row. Returns when claude has told that it took the prompt.
  */
 export async function sendPrompt(driver: Driver, target: Target, given: string, options: SendOptions = {}): Promise<Sent> {
-  const retries = options.retries ?? 5;
   const prompt = typeable(given);
   if (prompt.trim() === "") throw new UserError("empty prompt", "give the text to send");
   const releaseLock = await takeSendLock(driver, target);
@@ -158,27 +216,64 @@ export async function sendPrompt(driver: Driver, target: Target, given: string, 
     await waitUntilReady(driver, target, options.isQueued === true);
     await typePrompt(driver, target, prompt);
     if (options.isDraft === true) return { attempts: 1, receipt: "typed" };
-    const before = await readView(driver, target);
-    const readNew = target.channel?.followEvents();
-    for (let attempt = 1; attempt <= retries; attempt++) {
-      // A gate that came up meanwhile would take the Enter for its own.
-      requireIdle(target, await readView(driver, target), options.isQueued === true);
-      // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
-      if (prompt.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
-      await target.tmux.keys(target.pane, ["Enter"]);
-      const receipt = await waitForReceipt(driver, target, before, prompt, readNew);
-      if (receipt === undefined) continue;
-      if (receipt.receipt === "turn_started") await waitUntilBusy(driver, target, before);
-      return { attempts: attempt, ...receipt };
-    }
-    throw new UserError(
-      `prompt not accepted by the TUI after ${retries} attempts`,
-      `the text stands in the input row of session "${target.name}"`,
-    );
+    return await submitRow(driver, target, options, prompt);
   } finally {
     releaseLock();
   }
 }
+
+/** Submits the draft that stands in the input row, whoever wrote it. */
+export async function submitDraft(driver: Driver, target: Target, options: Omit<SendOptions, "isDraft"> = {}): Promise<Sent> {
+  const releaseLock = await takeSendLock(driver, target);
+  try {
+    const view = await readView(driver, target);
+    requireIdle(target, view, options.isQueued === true);
+    if ((view.input ?? "") === "") throw new UserError(`session "${target.name}" holds no draft`, `csd send ${target.name} types a prompt`);
+    return await submitRow(driver, target, options);
+  } finally {
+    releaseLock();
+  }
+}
+
+/** Takes the draft out of the input row, whoever wrote it; false when there is none. */
+export async function removeDraft(driver: Driver, target: Target): Promise<boolean> {
+  const releaseLock = await takeSendLock(driver, target);
+  try {
+    const view = await readView(driver, target);
+    requireIdle(target, view, true);
+    if (view.input === undefined) throw noInputRow(target);
+    if (view.input === "") return false;
+    await clearDraft(driver, target);
+    return true;
+  } finally {
+    releaseLock();
+  }
+}
+
+/** Presses Enter until claude has told that it took what stands in the row: this prompt, or whatever it is. */
+async function submitRow(driver: Driver, target: Target, { retries = 5, isQueued = false }: SendOptions, prompt?: string): Promise<Sent> {
+  const before = await readView(driver, target);
+  const readNew = target.channel?.followEvents();
+  const text = prompt ?? before.input ?? "";
+  for (let attempt = 1; attempt <= retries; attempt++) {
+    // A gate that came up meanwhile would take the Enter for its own.
+    requireIdle(target, await readView(driver, target), isQueued);
+    // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
+    if (text.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
+    await target.tmux.keys(target.pane, ["Enter"]);
+    const receipt = await waitForReceipt(driver, target, before, { text, isExact: prompt !== undefined }, readNew);
+    if (receipt === undefined) continue;
+    if (receipt.receipt === "turn_started") await waitUntilBusy(driver, target, before);
+    return { attempts: attempt, ...receipt };
+  }
+  throw new UserError(
+    `prompt not accepted by the TUI after ${retries} attempts`,
+    `the text stands in the input row of session "${target.name}"`,
+  );
+}
+
+const noInputRow = ({ name }: Target): UserError =>
+  new UserError(`session "${name}" shows no input row`, `csd state ${name} shows what it does`);
 
 /** What the session shows of its input. */
 interface View {
@@ -219,13 +314,14 @@ async function waitUntilReady(driver: Driver, target: Target, isQueued: boolean)
       // What was just submitted stands there for a moment more.
       const hasJustTaken = !isPast(sys, await lastPromptAt(target), slowRepaintMs);
       if (sys.now() - draftSince > (hasJustTaken ? slowRepaintMs : repaintMs))
-        throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, "submit or clear it in the pane");
+        throw new UserError(`session "${target.name}" holds a draft: ${draft}; nothing was typed`, draftHint(target));
     }
-    if (sys.now() > deadline)
-      throw new UserError(`session "${target.name}" shows no input row`, `csd state ${target.name} shows what it does`);
+    if (sys.now() > deadline) throw noInputRow(target);
     await sys.sleep(stepMs * 2);
   }
 }
+
+const draftHint = ({ name }: Target): string => `csd submit ${name} sends it, csd clear ${name} takes it away`;
 
 /** Versions before 2.1.158 publish no status: there the input row alone says that claude is ready. */
 const hasStarted = (session: SessionFile | undefined): boolean => session?.status !== undefined || session?.version === undefined;
@@ -248,25 +344,33 @@ const slashCommand = /^\s*\/[A-Za-z][\w:-]*(?:\s|$)/;
 /** An Enter that did nothing for so long was lost. Not sooner: a second one could meet the gate that the first has led to. */
 const lostEnterMs = 5000;
 
+interface Submitted {
+  /** As it is known: of a draft of others only what the row shows. */
+  text: string;
+  isExact: boolean;
+}
+
 /** Undefined when the text still stands in the input row. */
 async function waitForReceipt(
   driver: Driver,
   target: Target,
   before: View,
-  prompt: string,
+  submitted: Submitted,
   readNew: () => ChannelEvent[] = () => [],
 ): Promise<Omit<Sent, "attempts"> | undefined> {
   const { sys } = driver;
   const pressedAt = sys.now();
-  const timeoutMs = prompt.length > slowCharacters ? slowTimeoutMs : submitTimeoutMs;
+  const isLong = submitted.text.length > slowCharacters;
+  const timeoutMs = isLong ? slowTimeoutMs : submitTimeoutMs;
   const wasBusy = before.isBusy;
-  const hash = hashPrompt(prompt);
-  const untoldMs = slashCommand.test(prompt) ? localCommandMs : takenMs;
+  const hash = hashPrompt(submitted.text);
+  const untoldMs = slashCommand.test(submitted.text) ? localCommandMs : takenMs;
   while (sys.now() - pressedAt < timeoutMs) {
-    // The hook has told this very prompt.
-    const told = readNew().findLast((event) => event.event === "UserPromptSubmit" && event.prompt_hash === hash);
+    const isTold = ({ event, prompt_hash }: ChannelEvent) => event === "UserPromptSubmit" && (!submitted.isExact || prompt_hash === hash);
+    const told = readNew().findLast(isTold);
+    if (told !== undefined && wasBusy) await waitUntilQueued(driver, target, before, submitted);
     if (told !== undefined) return { receipt: wasBusy ? "accepted" : "turn_started", ...present({ promptId: told.prompt_id }) };
-    if (wasBusy && (await isQueuedIn(driver, target, before, prompt))) return { receipt: "accepted" };
+    if (wasBusy && isQueuedIn(driver, target, before, submitted)) return { receipt: "accepted" };
     const now = await readView(driver, target);
     if (now.promptId !== undefined && now.promptId !== before.promptId) return { receipt: wasBusy ? "accepted" : "turn_started" };
     const waitedMs = sys.now() - pressedAt;
@@ -275,19 +379,34 @@ async function waitForReceipt(
     // At rest, or in a panel that it opened: a slash command. A status that says busy will be followed by the prompt's hook.
     if (isEmpty && waitedMs > untoldMs && (isStill || now.session?.status === "waiting")) return { receipt: "typed" };
     if (isEmpty && waitedMs > 2 * untoldMs && now.session?.status === "idle") return { receipt: "typed" };
-    if (!isEmpty && isStill && waitedMs > lostEnterMs && prompt.length <= slowCharacters) return undefined;
+    if (!isEmpty && isStill && waitedMs > lostEnterMs && !isLong) return undefined;
     await sys.sleep(stepMs);
   }
   return undefined;
 }
 
 /** The transcript tells that claude has put this very prompt into its queue: the receipt where no hook runs. */
-async function isQueuedIn({ sys }: Driver, target: Target, before: View, prompt: string): Promise<boolean> {
+function isQueuedIn({ sys }: Driver, target: Target, before: View, { text, isExact }: Submitted): boolean {
   const path = findTranscript(sys, target, before.session);
   const size = path === undefined ? 0 : (sys.identify(path)?.size ?? 0);
   // One byte more, which ends the line before.
   const lines = path === undefined || size <= before.size ? [] : (sys.readTail(path, size - before.size + 1)?.lines ?? []);
-  return lines.some((line) => parseQueued(line)?.includes(prompt.trim()) === true);
+  return lines.some((line) => {
+    const queued = parseQueued(line);
+    return queued !== undefined && (!isExact || queued.includes(text.trim()));
+  });
+}
+
+/** A line of the transcript comes up to 0.35 s after the hook (2.1.329). */
+const queueLineMs = 1000;
+
+/** Whoever waits for the session's rest must find the prompt in the queue, or its turn begun. */
+async function waitUntilQueued(driver: Driver, target: Target, before: View, submitted: Submitted): Promise<void> {
+  const { sys } = driver;
+  await until(sys, sys.now() + queueLineMs, stepMs, async () => {
+    if (isQueuedIn(driver, target, before, submitted)) return true;
+    return (await readView(driver, target)).promptId === before.promptId ? undefined : true;
+  });
 }
 
 /** The hook tells 25 ms before the status does, longer on a busy machine; a prompt that the user's own hook refused never gets one. */
@@ -331,12 +450,24 @@ async function waitUntilStopped(driver: Driver, target: Target): Promise<boolean
 
 const settleMs = 400;
 
-/** An Esc before the first word of the answer puts the prompt back; one Ctrl-C empties a row that is not empty (2.1.329). */
+/** A press takes a line or a line break away; several that claude reads at once count as one. */
+const killTimeoutMs = 15_000;
+
+/**
+ * An Esc before the first word of the answer puts the prompt back. One Ctrl-C empties a row that is not empty; while a turn runs it
+ * would end that, and Ctrl-U takes the lines one by one (2.1.329).
+ */
 async function clearDraft(driver: Driver, target: Target): Promise<void> {
   const { sys } = driver;
-  const hasDraft = async () => {
-    const { capture } = await look(driver, target, true);
-    return (parseStyled(capture?.text ?? "").input ?? "") !== "" || undefined;
+  const readDraft = async () => parseStyled((await look(driver, target, true)).capture?.text ?? "").input ?? "";
+  if (!(await until(sys, sys.now() + settleMs, stepMs * 2, async () => ((await readDraft()) === "" ? undefined : true)))) return;
+  const { isBusy } = await readView(driver, target);
+  if (!isBusy) await target.tmux.keys(target.pane, ["C-c"]);
+  const isGone = async () => {
+    if ((await readDraft()) === "") return true;
+    if (isBusy) await target.tmux.keys(target.pane, ["C-u"]);
+    return undefined;
   };
-  if (await until(sys, sys.now() + settleMs, stepMs * 2, hasDraft)) await target.tmux.keys(target.pane, ["C-c"]);
+  if (await until(sys, sys.now() + (isBusy ? killTimeoutMs : reactMs), stepMs * 2, isGone)) return;
+  throw new UserError(`the draft in session "${target.name}" did not go`, "look at the pane");
 }

@@ -11,7 +11,7 @@ import { waitForStatus } from "./watch.ts";
 
 interface RunOptions {
   prompt: string;
-  /** Use this session and leave it; otherwise one is started for the run. */
+  /** Use this session and leave it; otherwise one is started for the run, and ended however the run ends. */
   session?: string;
   spawn: SpawnOptions;
   /** Keep the session that was started. */
@@ -21,51 +21,59 @@ interface RunOptions {
   timeoutMs: number;
 }
 
-/** How a run ended; keys in the order in which they are printed. */
-export type RunOutcome =
-  | { status: "done"; text: string; session_id: string; session?: string; outcome?: string }
-  | { status: "awaiting_answer"; question: string; session: string; session_id: string; questions?: unknown }
-  | {
-      status: "gated";
-      gate: string;
-      prompt: string;
-      options: string[];
-      session: string;
-      session_id: string;
-      tool?: string;
-      input?: unknown;
-    }
-  | { status: "timed_out"; waited_secs: number; session: string; session_id: string }
-  | { status: "limited"; text: string; window: string; resets_at: number | null; session: string; session_id: string }
-  | { status: "failed"; text: string; error: string; session: string; session_id: string };
+/** Of the session; its name only while it is still there. */
+interface Ids {
+  session?: string;
+  session_id: string;
+}
 
-/** Asks once and returns with the answer, or with what stands in its way. A session of its own is gone afterwards when it is done. */
+/** How a run ended; keys in the order in which they are printed. */
+export type RunOutcome = Ids &
+  (
+    | { status: "done"; text: string; outcome?: string }
+    | { status: "awaiting_answer"; question: string; questions?: unknown }
+    | { status: "gated"; gate: string; prompt: string; options: string[]; tool?: string; input?: unknown }
+    | { status: "timed_out"; waited_secs: number }
+    | { status: "limited"; text: string; window: string; resets_at: number | null }
+    | { status: "failed"; text: string; error: string }
+  );
+
+/** Asks once and returns with the answer, or with what stands in its way. */
 export async function runPrompt(driver: Driver, options: RunOptions): Promise<RunOutcome> {
   if (options.prompt.trim() === "") throw new UserError("empty prompt", "give the text, or pipe it in");
-  const isOwn = options.session === undefined;
-  const name = options.session ?? (await spawnSession(driver, { ...options.spawn, isTrusted: true })).driven.name;
+  if (options.session !== undefined) return drive(driver, await findLive(driver, options.session), options);
+  const { name } = (await spawnSession(driver, { ...options.spawn, isTrusted: true })).driven;
+  if (options.isKept) return drive(driver, await findLive(driver, name), options);
+  let ending: Promise<unknown> | undefined;
+  const end = async () => {
+    ending ??= killSession(driver, name);
+    await ending;
+  };
+  const stopListening = driver.sys.onInterrupt(end);
   try {
-    const outcome = await drive(driver, await findLive(driver, name), options);
-    if (!isOwn || outcome.status !== "done") return outcome;
-    if (options.isKept) return outcome;
-    await killSession(driver, name);
-    const { session: _, ...gone } = outcome;
-    return gone;
-  } catch (error) {
-    if (isOwn) await killSession(driver, name);
-    throw error;
+    const { session: _, ...outcome } = await drive(driver, await findLive(driver, name), options);
+    return outcome;
+  } finally {
+    await end();
+    stopListening();
   }
 }
 
 async function drive(driver: Driver, target: Target, options: RunOptions): Promise<RunOutcome> {
   const { sys } = driver;
+  let startedAt = sys.now();
+  const timedOut = (): RunOutcome => ({
+    status: "timed_out",
+    waited_secs: Math.floor((sys.now() - startedAt) / 1000),
+    ...keptIds(target),
+  });
   // A turn of somebody else's is let to its end; its gates are not ours to answer.
-  const before = (await waitForStatus(driver, target, isAtRest, options.timeoutMs)).verdict;
-  const standing = isGate(before) ? toOutcome(target, before) : undefined;
-  if (standing !== undefined) return standing;
+  const before = await waitForStatus(driver, target, isAtRest, options.timeoutMs);
+  if (!before.isWanted) return timedOut();
+  if (isGate(before.verdict)) return toOutcome(target, before.verdict);
   const sent = await sendPrompt(driver, target, options.prompt);
   if (sent.receipt === "typed") return { status: "done", text: "", ...ids(target) };
-  const startedAt = sys.now();
+  startedAt = sys.now();
   for (;;) {
     const left = options.timeoutMs - (sys.now() - startedAt);
     const { verdict, isWanted } = await waitForStatus(driver, target, isAtRest, left);
@@ -74,8 +82,7 @@ async function drive(driver: Driver, target: Target, options: RunOptions): Promi
       continue;
     }
     if (verdict.status === "dead") throw new UserError(`session "${target.name}" is not alive`, "it ended while it worked");
-    if (isWanted) return toOutcome(target, verdict);
-    return { status: "timed_out", waited_secs: Math.floor((sys.now() - startedAt) / 1000), ...keptIds(target) };
+    return isWanted ? toOutcome(target, verdict) : timedOut();
   }
 }
 

@@ -1,5 +1,6 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { channelDir } from "./channel.ts";
+import type { GateKind } from "./claude-gate.ts";
 import { renderHookSettings } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
@@ -16,7 +17,12 @@ import { createLaunch, findClaude } from "./launch.ts";
 import { configDir, csdDir, transcriptPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
+import { ancestors, readPlace, readProcessTable } from "./process-table.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
+import { addHooks } from "./relaunch-plan.ts";
+import { choosesSession, isForClaude } from "./run-options.ts";
+import { isOwner, readSessionFile } from "./session-file.ts";
+import { listSessionPids } from "./sessions.ts";
 import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Tmux } from "./tmux.ts";
@@ -32,14 +38,22 @@ export interface SpawnOptions {
   isAutoAccept?: boolean;
   isBypass?: boolean;
   isYolo?: boolean;
-  /** Accept the folder trust dialog. */
+  /** Accept the folder trust dialog, and that of a further folder. */
   isTrusted?: boolean;
+  /** Name of the profile to start it under. */
+  profile?: string;
+  model?: string;
+  effort?: string;
+  /** Further folders to work in. */
+  addDirs?: readonly string[];
+  /** Flags of claude's own. */
+  claudeArgs?: readonly string[];
 }
 
 /** A program that csd can drive; another one is another row. */
 interface Backend {
   find(sys: Sys): string;
-  args(conversation: Conversation, posture: Posture, settings: string): string[];
+  args(conversation: Conversation, posture: Posture, own: readonly string[]): string[];
 }
 
 interface Conversation {
@@ -50,12 +64,12 @@ interface Conversation {
 const backends: Record<string, Backend> = {
   claude: {
     find: findClaude,
-    args: ({ id, isResumed }, { mode, isYolo }, settings) => [
+    args: ({ id, isResumed }, { mode, isYolo }, own) => [
       ...[isResumed ? "--resume" : "--session-id", id],
       // Versions before 2.1.204 know `manual` only as `default`, and all take that.
       ...(mode === null ? [] : ["--permission-mode", mode === "manual" ? "default" : mode]),
       ...(isYolo ? ["--dangerously-skip-permissions"] : []),
-      ...["--settings", settings],
+      ...own,
     ],
   },
 };
@@ -97,37 +111,74 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const posture = choosePosture(options);
   const cwd = resolveFolder(sys, options.cwd ?? sys.cwd);
   const { sessionId, name } = chooseNames(sys, options, cwd);
-  const path = backend.find(sys);
-  const config = configDir(sys);
+  const seat = await chooseSeat(sys, options.profile);
+  const path = backend.find(seat);
+  const config = configDir(seat);
   const jsonlPath = transcriptPath(config, cwd, sessionId);
   if (options.resumeId !== undefined && sys.modifiedAt(jsonlPath) === undefined)
     throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
-  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, undefined, privateDirs(sys));
-  const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, settings);
+  const environment = channelEnv(sys, channelDir(sys, name));
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { privateDirs: privateDirs(sys), env: environment });
+  const own = addHooks(ownFlags(sys, options), hooks, (file) => sys.readText(resolve(cwd, file)));
+  const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, own);
   const release = await takeName(driver, name);
   try {
     const wanted = {
       ...{ name, session_id: sessionId, cwd, backend: backendName, backend_path: path, jsonl_path: jsonlPath },
-      ...{ permission_mode: posture.mode, config_dir: config },
+      ...{ permission_mode: posture.mode, config_dir: config, has_editor: "VISUAL" in environment },
     };
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
-    return await startSession(driver, wanted, args, { isTrusted: options.isTrusted === true || posture.isYolo, isBypass });
+    const accepted = acceptedGates({ ...options, isTrusted: options.isTrusted === true || posture.isYolo });
+    return await startSession(driver, wanted, { args, environment, env: seat.env, isBypass, accepted });
   } finally {
     release();
   }
 }
 
+/** The same system with the environment of the profile. */
+async function chooseSeat(sys: Sys, name: string | undefined): Promise<Sys> {
+  if (name === undefined) return sys;
+  const { profileEnv, readRegistry, requireProfile } = await import("./profiles.ts");
+  return { ...sys, env: { ...sys.env, ...profileEnv(sys, requireProfile(readRegistry(sys), name)) } };
+}
+
+/** Which conversation, what it may do and how it speaks to csd is csd's affair, and a session has no one to print to. */
+function ownFlags(sys: Sys, { model, effort, addDirs = [], claudeArgs = [] }: SpawnOptions): string[] {
+  const [first = "-"] = claudeArgs;
+  if (!first.startsWith("-")) throw usageError(`csd: unexpected word ${JSON.stringify(first)} behind --`, "only flags of claude go there");
+  const isRefused = (word: string) => isForClaude([word]) || choosesSession([word]) || choosesMode(word);
+  const refused = claudeArgs.find((word) => word.startsWith("-") && isRefused(word));
+  if (refused !== undefined)
+    throw usageError(
+      `csd: ${refused} cannot be handed to claude`,
+      "csd chooses the conversation and the mode by flags of its own: see --help",
+    );
+  return [
+    ...(model === undefined ? [] : ["--model", model]),
+    ...(effort === undefined ? [] : ["--effort", effort]),
+    ...addDirs.flatMap((dir) => ["--add-dir", resolveFolder(sys, resolve(sys.cwd, dir))]),
+    ...claudeArgs,
+  ];
+}
+
+const choosesMode = (word: string): boolean => /^--(?:permission-mode|dangerously-skip-permissions|fork-session)(?:=|$)/.test(word);
+
+/** The startup dialogs that the caller has answered by a flag. */
+const acceptedGates = ({ isTrusted, isYolo }: SpawnOptions): GateKind[] => [
+  ...(isTrusted === true ? (["trust", "add-dir"] as const) : []),
+  ...(isYolo === true ? (["bypass"] as const) : []),
+];
+
 type Wanted = Omit<Driven, "created"> & { backend_path: string };
 
 /** The name is ours. */
-async function startSession(driver: Driver, wanted: Wanted, args: string[], options: StartOptions): Promise<Spawned> {
+async function startSession(driver: Driver, wanted: Wanted, options: StartOptions): Promise<Spawned> {
   const { sys, store } = driver;
   const { name, cwd, backend_path: path } = wanted;
   const version = readVersion(sys, path);
   const tmux = createTmux(sys);
   const channel = openChannelDir(sys, name);
-  const environment = channelEnv(sys, channel);
-  const launch = createLaunch(sys, path, args, cwd, environment);
+  const launch = createLaunch({ ...sys, env: options.env }, path, options.args, cwd, options.environment);
   const undo: (() => Promise<void> | void)[] = [() => sys.remove(launch.filePath), () => sys.remove(channel)];
   const undoAll = async () => {
     for (const step of undo.reverse()) await step();
@@ -141,14 +192,13 @@ async function startSession(driver: Driver, wanted: Wanted, args: string[], opti
       ...{ ...wanted, created: Math.floor(sys.now() / 1000) },
       ...{ socket: pane.socketPath, server_pid: pane.serverPid, tmux_session: pane.sessionId, pane: pane.paneId, pid: pane.pid },
       ...present({ process_start: owner?.start }),
-      has_editor: "VISUAL" in environment,
     };
     store.write(name, driven);
     undo.push(() => store.remove(name));
-    await waitForStart(driver, driven, createTmux(sys, pane.socketPath), options);
+    const started = await waitForStart(driver, driven, createTmux(sys, pane.socketPath), options);
     const backendVersion = await version;
-    const complete = { ...driven, ...present({ backend_version: backendVersion }) };
-    if (readRecord(store, name)?.pid !== driven.pid) throw new UserError(`session "${name}" was ended while it started`);
+    const complete = { ...started, ...present({ backend_version: backendVersion }) };
+    if (readRecord(store, name)?.tmux_session !== driven.tmux_session) throw new UserError(`session "${name}" was ended while it started`);
     store.write(name, complete);
     await tmux.setRemain(pane.paneId, false);
     const examination = readExamination(sys, backendVersion, path);
@@ -219,33 +269,66 @@ const startStepMs = 50;
 const noFileMs = 1500;
 
 interface StartOptions {
-  isTrusted: boolean;
+  args: string[];
+  /** Of the profile. */
+  env: Sys["env"];
+  /** What the session must know of csd. */
+  environment: Record<string, string>;
   isBypass: boolean;
+  accepted: readonly GateKind[];
 }
 
 /** Until claude is idle or asks something that is not ours to answer. A slow start is no failure: `state` tells it. */
-async function waitForStart(driver: Driver, driven: Driven, tmux: Tmux, { isTrusted, isBypass }: StartOptions): Promise<void> {
+async function waitForStart(driver: Driver, driven: Driven, tmux: Tmux, { accepted, isBypass }: StartOptions): Promise<Driven> {
   const { sys } = driver;
-  const target = { ...trackedTarget(sys, driven), tmux };
+  let known = driven;
   const deadline = sys.now() + startTimeoutMs;
   let inputSince: number | undefined;
   while (sys.now() < deadline) {
+    const target = { ...trackedTarget(sys, known), tmux };
     const { session, capture } = await look(driver, target);
-    if (session?.status !== undefined) return;
+    if (session?.status !== undefined) return known;
     if (capture === undefined) throw await readStartFailure(driver, tmux, driven, isBypass);
     const screen = parseScreen(capture.text);
+    const wrapped = session === undefined && screen.input !== undefined && known === driven ? await findWrapped(sys, driven) : undefined;
+    if (wrapped !== undefined) {
+      known = { ...driven, ...wrapped };
+      driver.store.write(known.name, known);
+      continue;
+    }
     // Versions before 2.1.158 publish no status: the input row says that they are ready. The others write their file about when
     // they paint it, on a busy machine later.
     if (screen.input === undefined) inputSince = undefined;
     else inputSince ??= sys.now();
-    if (inputSince !== undefined && session?.version === undefined && sys.now() - inputSince > noFileMs) return;
-    if (screen.gate?.kind === "trust" && isTrusted) {
+    if (inputSince !== undefined && session?.version === undefined && sys.now() - inputSince > noFileMs) return known;
+    if (screen.gate !== undefined && accepted.includes(screen.gate.kind)) {
       await answerByKeys(driver, target, { meaning: "allow-once" });
       continue;
     }
-    if (screen.gate !== undefined) return;
+    if (screen.gate !== undefined) return known;
     await sys.sleep(startStepMs);
   }
+  return known;
+}
+
+/**
+ * Claude behind a wrapper: one that stays, as sudo does, is what tmux sees in the pane, and any may have chosen another config dir.
+ * Claude is the process in the pane, or below it, that has our session. Undefined where nothing is otherwise than csd knows.
+ */
+async function findWrapped(sys: Sys, { pid, session_id, config_dir = "", cwd }: Driven): Promise<Partial<Driven> | undefined> {
+  if (pid === undefined) return undefined;
+  const table = await readProcessTable(sys);
+  const inPane = [...table.keys()].filter((candidate) => [...ancestors(table, candidate)].includes(pid));
+  const places = await Promise.all(inPane.map((candidate) => readPlace(sys, candidate)));
+  const told = places.map(({ home, configDir: dir }) => dir ?? (home === undefined ? config_dir : join(home, ".claude")));
+  for (const dir of new Set([config_dir, ...told]))
+    for (const candidate of listSessionPids(sys, dir)) {
+      const file = inPane.includes(candidate) ? readSessionFile(sys, dir, candidate)?.file : undefined;
+      if (file?.sessionId !== session_id || !isOwner(sys, table.get(candidate), file)) continue;
+      const claude = candidate === pid ? {} : { pid: candidate, process_start: table.get(candidate)?.start ?? "", pane_pid: pid };
+      return { ...claude, ...(dir === config_dir ? {} : { config_dir: dir, jsonl_path: transcriptPath(dir, cwd, session_id) }) };
+    }
+  return undefined;
 }
 
 const lastWordsMs = 2000;

@@ -31,7 +31,7 @@ export interface Driver {
 
 export const createDriver = (sys: Sys): Driver => ({ sys, store: createDrivenStore(sys) });
 
-const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csd ps lists the sessions");
+export const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csd ps lists the sessions");
 
 /** The tracked session of this name. */
 export function findTracked({ sys, store }: Driver, name: string): Target {
@@ -72,13 +72,16 @@ export async function findLive(driver: Driver, name: string): Promise<Target & {
       : `csd kill ${name} forgets it`;
     throw new UserError(`session "${name}" is not alive`, hint);
   }
-  return { ...target, pane: pane.paneId, pid: pane.pid, livePane: pane };
+  return { ...target, pane: pane.paneId, pid: driven?.pid ?? pane.pid, livePane: pane };
 }
+
+/** What tmux sees in the pane: claude, or a wrapper around it. */
+export const panePid = ({ pane_pid, pid }: Driven): number | undefined => pane_pid ?? pid;
 
 /** A restarted server hands out the same pane ids again. */
 export const isPaneOf = (pane: Pane, driven: Driven | undefined): boolean =>
   !pane.isDead &&
-  (driven?.pid === undefined || pane.pid === driven.pid) &&
+  (driven?.pid === undefined || pane.pid === panePid(driven)) &&
   (driven?.server_pid === undefined || pane.serverPid === driven.server_pid);
 
 /** The process that csd remembers, not a later one with its number. */

@@ -47,7 +47,9 @@ function judgeOne({ verdict, since, work, note, meter }: Watched, now: number, l
     add("error-loop", true, `${work.failedInRow} calls failed one after another, the last of ${work.failingTool}`);
   const quietMs = now - Math.max(since, work.at);
   // A tool that runs long is no stall: builds and tests take their time.
-  if (verdict.status === "working" && verdict.tools.length === 0 && verdict.background === undefined && quietMs >= limits.stalledMs)
+  const isMute = verdict.status === "working" && verdict.tools.length === 0 && verdict.background === undefined;
+  // Nor is an API that fails: the state says so.
+  if (isMute && verdict.retry === undefined && quietMs >= limits.stalledMs)
     add("stalled", true, `works, runs no tool, and has written nothing for ${Math.floor(quietMs / 60_000)} min`);
   const used = meter?.contextPercent;
   if (used !== undefined && used >= limits.contextWarnPercent)

@@ -1,5 +1,15 @@
 import { basename } from "node:path";
-import { type Channel, type ChannelEvent, gatesDir, type HeldGate, hashPrompt, openChannel, printOf, toCall } from "./channel.ts";
+import {
+  type Channel,
+  type ChannelEvent,
+  gatesDir,
+  type HeldGate,
+  hashPrompt,
+  openChannel,
+  printOf,
+  recordsDir,
+  toCall,
+} from "./channel.ts";
 import { type HookInput, parseHookInput } from "./claude-hooks.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
@@ -18,7 +28,7 @@ export async function runHook(sys: Sys, text: string): Promise<string | undefine
   const input = parseHookInput(text);
   if (dir === undefined || input === undefined) return undefined;
   const channel = openChannel(sys, dir);
-  const driven = createDrivenStore(sys).read(basename(dir));
+  const driven = createDrivenStore(sys, recordsDir(dir)).read(basename(dir));
   if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input, driven);
   const statusAt = input.event === "UserPromptSubmit" && driven !== undefined ? await readStatusAt(sys, driven) : undefined;
   channel.append({ ...toEvent(sys.now(), input), ...present({ status_at: statusAt }) });

@@ -18,6 +18,7 @@ import {
   isPaneUnsettled,
   isTranscriptBehind,
   isTranscriptLate,
+  mayBeRetrying,
   type Signals,
   type Verdict,
 } from "./status.ts";
@@ -80,6 +81,8 @@ interface Observer {
   take(seen: Seen, isAtRest?: boolean): Promise<void>;
   /** The screen has to be read before the next verdict. */
   wantsScreen(): boolean;
+  /** The verdict rests on it: without a pane there is no session. */
+  needsScreen(): boolean;
   show(screen: Screen | undefined): void;
   signals(): Signals;
   judge(patience?: Patience): Judgement;
@@ -96,6 +99,9 @@ const slowSettleMs = 4000;
 export const settleStepMs = 40;
 /** So long an unpainted gate of an unknown kind may stay unsaid where no pane is. */
 export const quietGateMs = 400;
+
+/** Claude counts the seconds to its next try. */
+const retryAgeMs = 1000;
 
 export function createObserver(sys: Sys, options: ObserverOptions = {}): Observer {
   const { openTranscript = (path: string) => createTurnReader(sys, path), searchEveryMs = 0, screenMaxAgeMs = settleStepMs } = options;
@@ -148,11 +154,11 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       session: seen.session,
       turn: turns?.turn,
       hooks: hooks?.signals,
-      screen: screen?.of === screenKey() ? screen.screen : undefined,
+      ...(screen?.of === screenKey() ? { screen: screen.screen, screenAt: screen.at } : {}),
     }),
   });
   const readAgentCalls = createAgentCallReader(sys);
-  const signals = (): Signals => withCalls(readSeen(), turns?.path, readAgentCalls, hooks?.events);
+  const signals = (): Signals => withCalls(withCurrentScreen(readSeen()), turns?.path, readAgentCalls, hooks?.events);
   return {
     async take(next, isAtRest = false) {
       seen = next;
@@ -162,12 +168,11 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       await readHooks();
     },
     wantsScreen() {
-      const { session, isAlive } = seen;
-      if (isAlive === false || !needsScreen(session)) return false;
+      if (seen.isAlive === false || !(needsScreen(seen.session) || mayBeRetrying(readSeen()))) return false;
       if (screen === undefined || screen.of !== screenKey()) return true;
-      const isUnpainted = session?.status === "waiting" && screen.screen?.gate === undefined && ageOf(session, sys.now()) < settleMs;
-      return isPast(sys, screen.at, isUnpainted ? settleStepMs : screenMaxAgeMs);
+      return isPast(sys, screen.at, maxAgeOf(screen.screen, seen.session, sys.now(), screenMaxAgeMs));
     },
+    needsScreen: () => needsScreen(seen.session),
     show(current) {
       screen = { of: screenKey(), at: sys.now(), screen: current };
     },
@@ -200,6 +205,19 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
 /** The screen is the only source of startup dialogs and of the options of a gate. */
 const needsScreen = (session: SessionFile | undefined): boolean =>
   session?.status === undefined || session.status === "waiting" || session.status === "other";
+
+/** Of a session at work the screen says something only while nothing else is said. */
+function withCurrentScreen({ screen, screenAt, ...others }: Signals): Signals {
+  const counts = needsScreen(others.session) || mayBeRetrying(others);
+  return counts ? { ...others, ...present({ screen, screenAt }) } : others;
+}
+
+/** So long a screen that was read stands for what is shown. */
+function maxAgeOf(screen: Screen | undefined, session: SessionFile | undefined, now: number, usualMs: number): number {
+  if (!needsScreen(session)) return Math.max(retryAgeMs, usualMs);
+  const isUnpainted = session?.status === "waiting" && screen?.gate === undefined && ageOf(session, now) < settleMs;
+  return isUnpainted ? settleStepMs : usualMs;
+}
 
 const ageOf = (session: SessionFile | undefined, now: number): number => now - (session?.statusUpdatedAt ?? 0);
 
@@ -308,13 +326,14 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask
   const { parseScreen } = await import("./claude-screen.ts");
   const screens = await captureScreens(
     shown.map(({ target }) => ({ socketPath: target.tmux.socketPath, paneId: target.pane })),
-    ask,
+    shown.some(({ observer }) => observer.needsScreen()) ? ask : (...question) => ask(...question).catch(() => undefined),
   );
   for (const [index, { target, observer }] of shown.entries()) {
     const capture = screens[index];
     if (capture === undefined) observer.show(undefined);
-    else if (capture === "gone" || !isPaneOf(capture.pane, target.driven)) await observer.take({ isAlive: false });
-    else observer.show(parseScreen(capture.text));
+    else if (capture !== "gone" && isPaneOf(capture.pane, target.driven)) observer.show(parseScreen(capture.text));
+    else if (observer.needsScreen()) await observer.take({ isAlive: false });
+    else observer.show(undefined);
   }
 }
 

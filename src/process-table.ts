@@ -77,6 +77,25 @@ export function readIdentity(sys: Sys, pid: number): { uid?: number; ownPid?: nu
   return present({ uid: number(/^Uid:\s+(\d+)/m), ownPid: number(/^NSpid:.*?(\d+)\s*$/m) });
 }
 
+/** Where the environment of a process has claude keep its files. */
+export interface Place {
+  home?: string;
+  /** `CLAUDE_CONFIG_DIR`, which counts before HOME. */
+  configDir?: string;
+}
+
+/** Nothing where it cannot be seen. */
+export async function readPlace(sys: Sys, pid: number): Promise<Place> {
+  const environment = sys.platform === "linux" ? (sys.readText(`/proc/${pid}/environ`) ?? "").split("\0") : await readOther(sys, pid);
+  const value = (name: string) => environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  return present({ home: value("HOME"), configDir: value("CLAUDE_CONFIG_DIR") });
+}
+
+async function readOther(sys: Sys, pid: number): Promise<string[]> {
+  const rows = await (await import("./process-ps.ts")).readRows(sys, { hasCommand: false, hasEnvironment: true });
+  return rows.find((row) => row.pid === pid)?.environment ?? [];
+}
+
 function scanProc(sys: Sys, has: Has): ProcessRow[] {
   const bootedAt = has("startedAt") ? (readBootTime(sys) ?? Number.NaN) : undefined;
   const ownSpace = has("marks") ? sys.realPath("/proc/self/ns/pid") : undefined;

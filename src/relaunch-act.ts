@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { ChannelEvent } from "./channel.ts";
 import { limitEvents, renderHookSettings } from "./claude-hooks.ts";
 import { type FlagTable, isTrusted, parseFlagTable, planResume } from "./claude-program.ts";
@@ -14,7 +14,7 @@ import { tell } from "./output.ts";
 import { findTranscript, lockDir } from "./paths.ts";
 import { claudeJsonPath, findProfile, profilePath, type Registry } from "./profiles.ts";
 import { channelVariable, hookWord } from "./program.ts";
-import { addHooks, decideAnswer, ownSettings, type Pending, pickRoom, planQuestion, readHistory, trustedFirst } from "./relaunch-plan.ts";
+import { addHooks, decideAnswer, type Pending, pickRoom, planQuestion, readHistory, trustedFirst } from "./relaunch-plan.ts";
 import { waitForLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -33,19 +33,11 @@ export interface ManagedLaunch {
 
 /** The same launch with our hooks in it. */
 export function planManaged(sys: Sys, { path, prefix, args, cwd }: ManagedLaunch, channelDir: string) {
-  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, limitEvents);
-  const own = ownSettings(args);
-  return {
-    name: "claude",
-    path,
-    args: [...prefix, ...addHooks(args, hooks, own === undefined ? undefined : readSettings(sys, cwd, own))],
-    cwd,
-    env: { ...sys.env, [channelVariable]: channelDir, [managedVariable]: String(sys.pid) },
-  };
+  const own = { [channelVariable]: channelDir, [managedVariable]: String(sys.pid) };
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { events: limitEvents, env: own });
+  const words = addHooks(args, hooks, (file) => sys.readText(resolve(cwd, file)));
+  return { name: "claude", path, args: [...prefix, ...words], cwd, env: { ...sys.env, ...own } };
 }
-
-const readSettings = (sys: Sys, cwd: string, value: string): string | undefined =>
-  value.trimStart().startsWith("{") ? value : sys.readText(value.startsWith("/") ? value : `${cwd}/${value}`);
 
 const helpTimeoutMs = 10_000;
 

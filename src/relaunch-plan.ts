@@ -109,12 +109,14 @@ export function decideAnswer(answer: string, others: readonly string[], limit: L
   return { do: "resume", resumeAt: Math.max(now, limit.resetsAt) + afterResetMs };
 }
 
-/** The value of the user's own `--settings`: JSON, or the path of a file. */
-export const ownSettings = (args: readonly string[]): string | undefined => flagValue(args, "--settings");
-
-/** The same words with our hooks in them; without them when the user's own settings cannot be read together with ours. */
-export function addHooks(args: readonly string[], hooks: string, ownText: string | undefined): string[] {
-  const settings = ownSettings(args) === undefined ? hooks : addHookSettings(ownText ?? "", hooks);
+/**
+ * The same words with our settings in them, beside the user's own `--settings`, which are JSON or the path of a file; without
+ * ours when the two cannot be read together.
+ */
+export function addHooks(args: readonly string[], hooks: string, readFile: (path: string) => string | undefined): string[] {
+  const own = flagValue(args, "--settings");
+  const text = own?.trimStart().startsWith("{") === false ? readFile(own) : own;
+  const settings = own === undefined ? hooks : addHookSettings(text ?? "", hooks);
   return settings === undefined ? [...args] : ["--settings", settings, ...withoutSettings(args)];
 }
 

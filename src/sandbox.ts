@@ -2,7 +2,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readProcesses } from "./process.ts";
-import { listSessionPids } from "./sessions.ts";
+import { readSessions } from "./sessions.ts";
 import { createModelStub, type ModelStub } from "./stub.ts";
 import type { Step } from "./stub-script.ts";
 import { createSys, type RunOptions, type RunResult, type Sys } from "./sys.ts";
@@ -94,8 +94,10 @@ export async function createSandbox(options: SandboxOptions): Promise<Sandbox> {
     sys,
     run,
     async close() {
-      const dirs = [configDir, spareDir(configDir)];
-      const pids = [...dirs.flatMap((each) => listSessionPids(sys, each)), ...(await panePids(run))];
+      // A number of another pid namespace would be somebody else's here.
+      const dirs = [configDir, spareDir(configDir)].map((dir) => ({ dir, name: undefined }));
+      const live = (await readSessions(sys, dirs)).filter(({ liveness }) => liveness === "live");
+      const pids = [...live.map(({ file }) => file.pid), ...(await panePids(run))];
       await run(["tmux", "-u", "kill-server"]).catch(() => undefined);
       await waitForEnd(sys, pids);
       await stub.stop();

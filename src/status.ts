@@ -1,7 +1,7 @@
 import { type GateKind, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { type ApiError, asksQuestion, type Turn } from "./claude-transcript.ts";
+import { type ApiError, asksQuestion, type Retry, type Turn } from "./claude-transcript.ts";
 import { findGates, type Gate, type GateCall, type GateSignals, isGateUntold as isUntold } from "./gates.ts";
 import { present } from "./json.ts";
 
@@ -14,6 +14,8 @@ export interface Signals {
   startedAt?: number;
   session?: SessionFile;
   screen?: Screen;
+  /** When it was read; absent where it is not known. */
+  screenAt?: number;
   turn?: Turn;
   /** Only of a session that csd started. */
   hooks?: HookSignals;
@@ -76,7 +78,7 @@ type Asked = Identified & Evidence;
 export type Verdict = Evidence &
   (
     | { status: "spawning" | "dead" | "unknown" }
-    | { status: "working"; tools: string[]; background?: string[] }
+    | { status: "working"; tools: string[]; background?: string[]; retry?: RetryState }
     | ({
         status: "awaiting_answer";
         question: string;
@@ -108,6 +110,14 @@ export type Verdict = Evidence &
       }
     | { status: "failed"; text: string; error: string }
   );
+
+/** The API has failed, and is asked again: so often, next in so long. */
+interface RetryState {
+  attempt: number;
+  max_attempts: number;
+  wait_ms: number;
+  error: string;
+}
 
 export type Status = Verdict["status"];
 
@@ -168,20 +178,39 @@ export const isPaneUnsettled = ({ isAlive, session, screen, turn }: Signals): bo
   hasBegun(turn) &&
   (screen?.input === undefined || isTurnOpen(turn));
 
-function workingVerdict({ session, turn, hooks }: Signals, evidence: Evidence): Verdict {
+function workingVerdict(signals: Signals, evidence: Evidence): Verdict {
+  const { session, turn, hooks } = signals;
   const tools = turn?.pendingTools.map((tool) => tool.name) ?? [];
   // The main turn is over and the session is busy all the same: a sub-agent runs on.
   const isTurnOver = turn?.end === "finished" && turn.at >= (session?.statusUpdatedAt ?? Number.POSITIVE_INFINITY);
   const isMainOver = hooks === undefined ? isTurnOver : hooks.last === "stop";
   const running = hooks?.stop?.background.length ? hooks.stop.background : ["subagent"];
-  return { status: "working", tools, ...(isMainOver ? { background: running } : {}), ...evidence };
+  return { status: "working", tools, ...(isMainOver ? { background: running } : {}), ...present({ retry: retryOf(signals) }), ...evidence };
 }
+
+function retryOf({ turn, screen, screenAt, now }: Signals): RetryState | undefined {
+  const shown: (Retry & { at: number }) | undefined = screen?.retry && { ...screen.retry, at: screenAt ?? now };
+  const retry = shown ?? turn?.retry;
+  if (retry === undefined) return undefined;
+  const { attempt, maxAttempts, waitMs, at, error } = retry;
+  return { attempt, max_attempts: maxAttempts, wait_ms: Math.max(0, at + waitMs - now), error };
+}
+
+/** A request that is sent again is seen on the screen alone, and nothing else is written meanwhile (2.1.329). */
+const quietMs = 2000;
+
+/** The API is being asked, and has not said a word for a while. */
+export const mayBeRetrying = ({ session, turn, now }: Signals): boolean =>
+  session?.status === "busy" &&
+  (turn?.pendingTools.length ?? 0) === 0 &&
+  now - Math.max(session.statusUpdatedAt ?? 0, turn?.at ?? 0) >= quietMs;
 
 function turnVerdict(signals: Signals, evidence: Evidence, running: string[] = []): Verdict {
   const { turn, hooks, now } = signals;
   const background = running.length > 0 ? { background: hooks?.stop?.background.length ? hooks.stop.background : running } : {};
   if (hooks !== undefined && isTurnUnderWay(signals))
     return { status: "working", tools: [], ...read("hook", now - (hooks.prompt?.at ?? now)) };
+  if (isTurnQueued(signals)) return { status: "working", tools: [], ...read("transcript", now - (turn?.at ?? now)) };
   // The hook comes 40 ms before the status and up to 0.3 s before the transcript.
   if (hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at))
     return endVerdict(hooks.stop.text, "finished", background, read("hook", now - hooks.stop.at));
@@ -210,6 +239,15 @@ const isTurnUnderWay = ({ session, hooks, now }: Signals): boolean =>
 /** Claude shows the very status that it showed when this was noted. By its stamp, as the clock may have been set back since. */
 const isStill = (session: SessionFile | undefined, { statusAt }: Noted): boolean =>
   statusAt !== undefined && session?.statusUpdatedAt === statusAt;
+
+/** claude takes a prompt out of its queue within moments after the turn that held it up. */
+const queuedMs = 5000;
+
+/** A turn has ended, and a prompt waits in the queue: its turn comes next. Not after Esc, which gives it back to its writer. */
+const isTurnQueued = ({ session, turn, hooks, now }: Signals): boolean =>
+  turn?.queued !== undefined &&
+  turn.end !== "interrupted" &&
+  Math.abs(now - Math.max(turn.at, hooks?.stop?.at ?? 0, session?.statusUpdatedAt ?? 0)) < queuedMs;
 
 /** The hooks have told the end of a turn that the transcript does not hold yet. */
 export const isTranscriptBehind = ({ turn, hooks }: Signals): boolean =>

@@ -46,7 +46,10 @@ const rows: { [S in Status]: StatusRow<S> } = {
     role: "working",
     rank: "working",
     isAtWork: () => true,
-    words: ({ tools, background }) => (background ?? tools).join(", ") || "thinking",
+    words: ({ tools, background, retry }) =>
+      retry === undefined
+        ? (background ?? tools).join(", ") || "thinking"
+        : `retry ${retry.attempt}/${retry.max_attempts} in ${duration(retry.wait_ms)}`,
   },
   awaiting_answer: {
     ...needsYou,

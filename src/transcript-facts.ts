@@ -1,3 +1,4 @@
+import { plainRefusal } from "./claude-hooks.ts";
 import { parseTranscriptLine, type TranscriptEvent } from "./claude-transcript.ts";
 import { parseRecord, parseTime } from "./json.ts";
 import { printable, printableLine } from "./printable.ts";
@@ -193,6 +194,8 @@ function renderEvent(event: TranscriptEvent): string {
       return printable(event.text);
     case "tool":
       return `* ${event.toolUse.name} ${printableLine(describeInput(event.toolUse.input)).slice(0, 160)}`;
+    case "result":
+      return event.isError ? renderFailure(event) : "";
     case "interrupt":
       return "! interrupted";
     case "error":
@@ -200,6 +203,12 @@ function renderEvent(event: TranscriptEvent): string {
     default:
       return "";
   }
+}
+
+function renderFailure({ text = "", isRefused }: Extract<TranscriptEvent, { kind: "result" }>): string {
+  const line = printableLine(text).trim();
+  if (isRefused !== true) return `! ${line.slice(0, 160)}`;
+  return line === "refused" || line === plainRefusal ? "! refused" : `! refused: ${line}`;
 }
 
 const describeInput = (input: Record<string, unknown>): string => {

@@ -50,7 +50,10 @@ const progress = new Set([
 ]);
 
 const describeState = ({ verdict, sessionId, name }: Watched): string =>
-  JSON.stringify([sessionId, name, Object.entries(verdict).filter(([key]) => !progress.has(key))]);
+  // Each try is a change, the countdown to it is none.
+  JSON.stringify([sessionId, name, Object.entries(verdict).filter(([key]) => !progress.has(key))], (key, value) =>
+    key === "wait_ms" ? undefined : value,
+  );
 
 /** Tells the changes from one look to the next; the first look tells of everything. */
 export function createComparison<S extends Watched>(): (sessions: readonly S[]) => Change<S>[] {

@@ -410,6 +410,36 @@ describe("the same gate", () => {
 
 const edge = "─".repeat(40);
 
+test.each<[rule: string, above: string, retry: object | undefined]>([
+  [
+    "2.1.329",
+    "❯ Go\n\n✻ 529 Overloaded · retrying in 13s · attempt 4/10\n  ⎿  If it persists, check your gateway.\n",
+    { attempt: 4, maxAttempts: 10, waitMs: 13_000, error: "529 Overloaded" },
+  ],
+  ["2.1.259", "✶ API error · Retrying in 1s · attempt 1/10\n", { attempt: 1, maxAttempts: 10, waitMs: 1000, error: "API error" }],
+  ["under way", "· API error · retrying… · attempt 2/10\n", { attempt: 2, maxAttempts: 10, waitMs: 0, error: "API error" }],
+  ["minutes", "✻ API error · retrying in 1m 4s · attempt 9/10\n", { attempt: 9, maxAttempts: 10, waitMs: 64_000, error: "API error" }],
+  [
+    "wrapped in a narrow pane",
+    "✻ Connection refused — a firewall or proxy may be blocking it (ECONNREFUSED) ·\n  retrying in 16s · attempt 6/10\n",
+    {
+      ...{ attempt: 6, maxAttempts: 10, waitMs: 16_000 },
+      error: "Connection refused — a firewall or proxy may be blocking it (ECONNREFUSED)",
+    },
+  ],
+  [
+    "no answer at all",
+    "✻ No response from the API after 1m · retrying, waiting up to 2m · attempt 2/3\n",
+    { attempt: 2, maxAttempts: 3, waitMs: 0, error: "No response from the API after 1m" },
+  ],
+  ["a text of the model", "● ✻ API error · retrying in 1s · attempt 1/10\n", undefined],
+  ["one that has scrolled up", "✻ API error · retrying in 1s · attempt 1/10\n\n● Done.\n", undefined],
+  ["a spinner", "✻ Elucidating… (esc to interrupt)\n", undefined],
+])("a request that is sent again: %s", (_, above, retry) => {
+  const screen = parseScreen(`${above}\n${edge}\n❯\u00a0\n${edge}\n  ? for shortcuts\n`);
+  expect([screen.retry, screen.isBusy === true]).toEqual([retry as never, retry !== undefined || above.includes("Elucid")]);
+});
+
 test.each<[rule: string, above: string, row: string, isBusy: boolean]>([
   ["2.0.70 spins above its input row", "> Do it\n\n✻ Elucidating… (esc to interrupt)\n", "> ", true],
   ["with a tip below the spinner", "  ⎿  Running…\n\n✻ Unfurling… (esc to interrupt)\n  ⎿  Tip: Run /terminal-setup\n", "> ", true],

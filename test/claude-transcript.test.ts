@@ -180,6 +180,14 @@ const answer = (id: string, isError = false) => ({
   ...(isError ? { is_error: true } : {}),
   content: "x",
 });
+const refused = "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was a file edit, not written).";
+const apiError = (second: number, error: Fields, more: Fields = {}) =>
+  JSON.stringify({
+    ...{ type: "system", subtype: "api_error", level: "error", error, retryInMs: 1207.2, retryAttempt: 2, maxRetries: 10 },
+    ...{ timestamp: at(second), ...more },
+  });
+const queue = (second: number, operation: string) =>
+  JSON.stringify({ type: "queue-operation", operation, timestamp: at(second), sessionId: "s", content: "Go on" });
 const done = (second: number) => JSON.stringify({ type: "system", subtype: "turn_duration", timestamp: at(second) });
 const failure = (second: number, message: string, more: Fields = {}) =>
   assistant(second, `e${second}`, [text(message)], "stop_sequence", { isApiErrorMessage: true, ...more });
@@ -225,6 +233,38 @@ describe("events of one line", () => {
     ],
     ["a result", user(1, [answer("t")]), [{ kind: "result", at: time(1), toolUseId: "t", isError: false }]],
     ["a rejected one", user(1, [answer("t", true)]), [{ kind: "result", at: time(1), toolUseId: "t", isError: true, text: "x" }]],
+    [
+      "a refusal with its reason, however long what claude says before it",
+      user(1, [{ ...answer("t", true), content: `${refused} To tell you how to proceed, the user said:\nuse mv instead` }]),
+      [{ kind: "result", at: time(1), toolUseId: "t", isError: true, isRefused: true, text: "use mv instead" }],
+    ],
+    [
+      "one without",
+      user(1, [{ ...answer("t", true), content: `${refused} STOP what you are doing and wait.` }]),
+      [{ kind: "result", at: time(1), toolUseId: "t", isError: true, isRefused: true, text: "refused" }],
+    ],
+    [
+      "one by a hook",
+      user(1, [answer("t", true)], { permissionDecision: { decision: "reject", source: "hook" } }),
+      [{ kind: "result", at: time(1), toolUseId: "t", isError: true, isRefused: true, text: "x" }],
+    ],
+    [
+      "a request that is sent again, in words for people (2.1.158)",
+      apiError(1, { status: 529, formatted: "529 Overloaded" }),
+      [{ kind: "retry", at: time(1), attempt: 2, maxAttempts: 10, waitMs: 1207, error: "529 Overloaded" }],
+    ],
+    [
+      "and as the API said it (2.0.70, 2.1.86)",
+      apiError(1, { status: 529, error: { type: "error", error: { type: "overloaded_error", message: "Overloaded" } } }),
+      [{ kind: "retry", at: time(1), attempt: 2, maxAttempts: 10, waitMs: 1207, error: "529 Overloaded" }],
+    ],
+    [
+      "an error that says nothing",
+      apiError(1, {}),
+      [{ kind: "retry", at: time(1), attempt: 2, maxAttempts: 10, waitMs: 1207, error: "API error" }],
+    ],
+    ["nothing is said of when it is sent again", apiError(1, {}, { retryInMs: null }), []],
+    ["a prompt comes into the queue", queue(1, "enqueue"), [{ kind: "queue", at: time(1), change: "came" }]],
     ["an interruption", user(1, [text("[Request interrupted by user]")]), [{ kind: "interrupt", at: time(1) }]],
     ["an interruption of a tool", user(1, [text("[Request interrupted by user for tool use]")]), [{ kind: "interrupt", at: time(1) }]],
     ["the end of a turn", done(1), [{ kind: "turn-end", at: time(1) }]],
@@ -427,6 +467,31 @@ describe("the newest turn", () => {
   ])("%s", (_, lines, turn) => {
     expect(decideTurn(parseLines(lines))).toEqual(turn);
   });
+});
+
+test.each<[rule: string, lines: string[], queued: number | undefined]>([
+  ["none", [], undefined],
+  ["one waits, also when the turn has ended", [queue(4, "enqueue"), done(5)], 1],
+  ["two wait", [queue(4, "enqueue"), queue(4, "enqueue")], 2],
+  ["its turn is to begin, and its line is late", [queue(4, "enqueue"), done(5), queue(5, "dequeue")], 1],
+  ["its line is there, and no answer", [queue(4, "enqueue"), queue(5, "dequeue"), done(5), user(6, "Go on")], 1],
+  ["its turn has begun", [queue(4, "enqueue"), queue(5, "dequeue"), user(6, "Go on"), assistant(7, "m2", [text("First.")])], undefined],
+  ["taken into the running turn", [queue(4, "enqueue"), queue(5, "remove")], undefined],
+  ["back to its writer", [queue(4, "enqueue"), queue(4, "enqueue"), queue(5, "popAll")], 1],
+  ["came before what is read of the file", [queue(4, "remove"), queue(5, "enqueue")], 1],
+])("prompts in the queue: %s", (_, lines, queued) => {
+  const turn = decideTurn(parseLines([user(1, "one"), assistant(2, "m1", [text("First.")]), ...lines]));
+  expect(turn.queued).toEqual(queued as number);
+  expect([turn.text === "First." || turn.prompt?.text === "Go on", turn.at >= time(2)]).toEqual([true, true]);
+});
+
+test("a request that is sent again is told until something comes", () => {
+  const lines = [user(1, "one"), apiError(2, { formatted: "529 Overloaded" })];
+  const retry = { at: time(2), attempt: 2, maxAttempts: 10, waitMs: 1207, error: "529 Overloaded" };
+  expect(decideTurn(parseLines(lines))).toEqual({
+    ...{ prompt: { text: "one", uuid: "u1", at: time(1) }, pendingTools: [], text: "", at: time(2), retry },
+  });
+  expect(decideTurn(parseLines([...lines, assistant(3, "m", [text("At last.")])])).retry).toBeUndefined();
 });
 
 test.each<[rule: string, lines: string[], isWhole: boolean]>([

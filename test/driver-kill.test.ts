@@ -49,7 +49,7 @@ async function kill({ record: told = driven, start, run = tmux.gone ?? {}, ignor
     },
   };
   const outcome = await killSession(createDriver(sys), "fix").then(
-    () => "ok",
+    ({ isKnown, isEnded }) => (isKnown ? `ok, ${isEnded ? "ended" : "nothing ran"}` : "ok, unknown"),
     (error: Error) => error.message,
   );
   return { outcome, signals, isKept: fake.files.has(record) };
@@ -58,7 +58,7 @@ async function kill({ record: told = driven, start, run = tmux.gone ?? {}, ignor
 test.each([...Object.entries(tmux), ["not installed", new Error("ENOENT")] as const])(
   "the recorded process is ended where tmux is %s",
   async (_, run) => {
-    expect(await kill({ start: 70, run })).toEqual({ outcome: "ok", signals: ["7 SIGHUP"], isKept: false });
+    expect(await kill({ start: 70, run })).toEqual({ outcome: "ok, ended", signals: ["7 SIGHUP"], isKept: false });
   },
 );
 
@@ -74,7 +74,9 @@ test.each<[rule: string, given: Given, signals: string[]]>([
   ["nobody knows the name", { record: "" }, []],
   ["its record is broken, and tmux has nothing of that name", { record: "{" }, []],
 ])("csd kill: %s", async (_, given, signals) => {
-  expect(await kill(given)).toEqual({ outcome: "ok", signals, isKept: false });
+  const isUnknown = given.record === "";
+  const outcome = isUnknown ? "ok, unknown" : `ok, ${signals.length > 0 ? "ended" : "nothing ran"}`;
+  expect(await kill(given)).toEqual({ outcome, signals, isKept: false });
 });
 
 test("what does not end at all is told, and stays on record", async () => {

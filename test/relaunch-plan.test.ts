@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { renderHookSettings } from "../src/claude-hooks.ts";
 import type { Limit } from "../src/limit.ts";
 import {
   addHooks,
@@ -133,16 +134,34 @@ describe("our hooks among the user's words", () => {
     ["in front", ["--model", "x", "go"], undefined, ["--model", "x", "go"]],
     ["in the place of the user's own", ["--settings", "s.json", "go"], '{"model":"x"}', ["go"]],
     ["joined", ["--settings=s.json", "go"], '{"model":"x"}', ["go"]],
+    ["JSON on the command line", ["--settings", '{"model":"x"}', "go"], undefined, ["go"]],
     ["what stands behind -- is a prompt", ["--", "--settings", "x"], undefined, ["--", "--settings", "x"]],
     ["settings that cannot be read stay alone", ["--settings", "s.json"], undefined, "untouched"],
     ["nor when they are torn", ["--settings", "s.json"], "{", "untouched"],
   ])("%s", (_, args, own, rest) => {
-    const [flag, settings = "", ...others] = addHooks(args, hooks, own);
-    if (rest === "untouched") expect(addHooks(args, hooks, own)).toEqual(args);
+    const [flag, settings = "", ...others] = addHooks(args, hooks, () => own);
+    if (rest === "untouched") expect(addHooks(args, hooks, () => own)).toEqual(args);
     else {
       expect([flag, others]).toEqual(["--settings", rest]);
       expect(JSON.parse(settings)).toMatchObject(JSON.parse(hooks));
       if (own !== undefined) expect(JSON.parse(settings)).toMatchObject(JSON.parse(own));
     }
   });
+});
+
+test("rules and environment of both count, and ours come last", () => {
+  const ours = renderHookSettings("csd", { events: ["Stop"], privateDirs: ["/s"], env: { A: "ours", C: "c" } });
+  const own = {
+    env: { A: "theirs", B: "b" },
+    permissions: { allow: ["X"], deny: ["WebFetch"] },
+    hooks: { Stop: [{ hooks: [] }] },
+    model: "m",
+  };
+  const [, settings = ""] = addHooks(["--settings", JSON.stringify(own)], ours, () => undefined);
+  const merged = JSON.parse(settings) as { hooks: { Stop: unknown[] } };
+  expect(merged).toMatchObject({
+    ...{ env: { A: "ours", B: "b", C: "c" }, model: "m" },
+    permissions: { allow: ["X"], deny: ["WebFetch", "Read(//s/**)", "Edit(//s/**)"] },
+  });
+  expect(merged.hooks.Stop.length).toBe(2);
 });

@@ -39,12 +39,15 @@ function signalsOf(folder: string, afterMs = 100, pane = "pane.txt"): Signals {
   };
 }
 
+const retryFacts = (retry: (Verdict & { status: "working" })["retry"]): string[] =>
+  retry === undefined ? [] : [`${retry.attempt}/${retry.max_attempts} in ${retry.wait_ms}: ${retry.error.slice(0, 30)}`];
+
 /** The telling parts of a verdict on one line. */
 function facts(verdict: Verdict): string {
   const background = "background" in verdict && verdict.background !== undefined ? ` +${verdict.background}` : "";
   switch (verdict.status) {
     case "working":
-      return ["working", ...verdict.tools].join(" ") + background;
+      return ["working", ...verdict.tools, ...retryFacts(verdict.retry)].join(" ") + background;
     case "idle_done":
       return `idle_done ${verdict.outcome}${background}: ${verdict.text.slice(0, 40)}`;
     case "awaiting_answer":
@@ -80,9 +83,9 @@ describe("captures, 100 ms after their status changed", () => {
     ["claude-2.1.329/ans-esc", "idle_done interrupted: Working."],
     ["claude-2.1.329/ans-no-amend", "idle_done finished: Done."],
     ["claude-2.1.329/ans-tab", "blocked permission: Bash touch gate-x.txt && rm -f zz"],
-    ["claude-2.1.329/api-401", "working"],
-    ["claude-2.1.329/api-429", "working"],
-    ["claude-2.1.329/api-500", "working"],
+    ["claude-2.1.329/api-401", "working 3/10 in 1000: 401 invalid x-api-key"],
+    ["claude-2.1.329/api-429", "working 1/10 in 1000: API error"],
+    ["claude-2.1.329/api-500", "working 3/10 in 2000: 500 Internal server error"],
     ["claude-2.1.329/api-529", "failed server_error"],
     ["claude-2.1.329/ask-chat-about-this", "idle_done finished: Done."],
     ["claude-2.1.329/ask-escape", "idle_done interrupted: Working."],
@@ -142,7 +145,7 @@ describe("captures, 100 ms after their status changed", () => {
     ["claude-2.1.329/limit-weekly", "limited seven_day 1795431255000"],
     ["claude-2.1.329/narrow-gate-bash", "blocked permission: Bash touch narrow-marker.txt && rm -f narrow-stale.txt"],
     ["claude-2.1.329/narrow-plan", "plan_ready plan-this-in-a-federated-sphinx.md: # Add a health check endpoint"],
-    ["claude-2.1.329/network-down", "working"],
+    ["claude-2.1.329/network-down", "working 4/10 in 2000: Connection refused — a firewal"],
     ["claude-2.1.329/no-auth", "idle_done none: "],
     ["claude-2.1.329/plan-approve-1", "plan_ready plan-a-health-check-moonlit-koala.md: # Add a health check endpoint"],
     ["claude-2.1.329/plan-approve-2", "plan_ready plan-a-health-check-radiant-anchor.md: # Add a health check endpoint"],
@@ -561,6 +564,23 @@ describe("signals made by hand", () => {
       "busy: open calls",
       { session: session({ status: "busy" }), turn: turn({ pendingTools: [tool("Read"), tool("Bash")] }) },
       { status: "working", tools: ["Read", "Bash"], ...fromFile },
+    ],
+    [
+      "busy, and the screen tells of a request that is sent again: the wait goes on since it was read",
+      {
+        session: session({ status: "busy" }),
+        screen: { input: "", isBusy: true, retry: { attempt: 3, maxAttempts: 10, waitMs: 5000, error: "529 Overloaded" } },
+        screenAt: now - 2000,
+      },
+      { status: "working", tools: [], retry: { attempt: 3, max_attempts: 10, wait_ms: 3000, error: "529 Overloaded" }, ...fromFile },
+    ],
+    [
+      "busy, and the transcript tells of it; its time is over",
+      {
+        session: session({ status: "busy" }),
+        turn: turn({ retry: { at: now - 6000, attempt: 1, maxAttempts: 10, waitMs: 500, error: "529 Overloaded" } }),
+      },
+      { status: "working", tools: [], retry: { attempt: 1, max_attempts: 10, wait_ms: 0, error: "529 Overloaded" }, ...fromFile },
     ],
     ["busy without a transcript", { session: session({ status: "busy" }) }, { status: "working", tools: [], ...fromFile }],
     [

@@ -17,6 +17,10 @@ const cases: Case[] = [
   ["Bash, Read", { status: "working", tools: ["Bash", "Read"] }],
   ["subagent", { status: "working", tools: ["Agent"], background: ["subagent"] }],
   ["question", { status: "awaiting_answer", question: "Which?", gate: "question" }],
+  [
+    "retry 3/10 in 13s",
+    { status: "working", tools: [], retry: { attempt: 3, max_attempts: 10, wait_ms: 13_000, error: "529 Overloaded" } },
+  ],
   ["asks you", { status: "awaiting_answer", question: "Shall I go on?" }],
   ["plan to read", { status: "plan_ready", plan: "", plan_file: null, options: [], choices: [] }],
   ["asks Bash", { status: "blocked", gate: "permission", tool: "Bash", prompt: "", options: [], choices: [] }],
@@ -73,7 +77,9 @@ test("who needs somebody, who has come to rest, whose turn or dialog is open", (
   expect(statuses.filter((status) => isAtRest({ status } as Verdict)).join(" ")).toBe(
     "awaiting_answer plan_ready blocked idle_done limited failed dead",
   );
-  expect(of(isAtWork)).toBe("thinking; Bash, Read; subagent; question; plan to read; asks Bash; asks permission; asks trust");
+  expect(of(isAtWork)).toBe(
+    "thinking; Bash, Read; subagent; question; retry 3/10 in 13s; plan to read; asks Bash; asks permission; asks trust",
+  );
   expect(isAtWork({ status: "limited", choices: [] } as never)).toBe(true);
 });
 

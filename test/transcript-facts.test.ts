@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { labelOf, readFacts, type TranscriptFacts } from "../src/transcript-facts.ts";
+import { labelOf, readFacts, renderTranscript, type TranscriptFacts } from "../src/transcript-facts.ts";
 
 const user = (content: unknown, more: Record<string, unknown> = {}) => ({
   ...{ parentUuid: null, isSidechain: false, type: "user", message: { role: "user", content } },
@@ -144,4 +144,22 @@ test.each(transcripts)("the search of bytes finds in %s what a parse of each lin
   expect(facts.customTitle).toBe(lastOf("customTitle", ["custom-title"]) as string);
   expect(facts.lastPrompt).toBe(lastOf("lastPrompt", ["last-prompt"]) as string);
   expect(facts.permissionMode).toBe(lastOf("permissionMode", ["permission-mode", "user"]) as string);
+});
+
+test.each<[rule: string, content: string, decision: string | undefined, shown: string]>([
+  [
+    "a refusal with its reason",
+    "The user doesn't want to proceed with this tool use. X the user said:\nuse mv\ninstead",
+    "reject",
+    "! refused: use mv instead",
+  ],
+  ["one without", "The user doesn't want to proceed with this tool use. STOP what you are doing.", undefined, "! refused"],
+  ["one of csd's with a reason", "use the staging database", "reject", "! refused: use the staging database"],
+  ["one of csd's without", "The user refused this request.", "reject", "! refused"],
+  ["a command that failed", "exit code 1\nno such file", undefined, "! exit code 1 no such file"],
+  ["hostile text", "\u001b[2Jgone", "reject", "! refused: gone"],
+])("csd tail shows %s", (_, content, decision, shown) => {
+  const block = { type: "tool_result", tool_use_id: "t", is_error: true, content };
+  const line = user([block], decision === undefined ? {} : { permissionDecision: { decision, source: "hook" } });
+  expect(renderTranscript(JSON.stringify(line))).toBe(shown);
 });

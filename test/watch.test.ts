@@ -125,6 +125,8 @@ const brief = (event: SessionEvent) => `${event.event} ${event.session} ${event.
 
 test("events: a snapshot of each, one whose signals do not agree yet later than the others; changes; what is forgotten is gone", async () => {
   const sys = fleet(tracked("a", 7), tracked("b", 8));
+  // Whether its API fails is looked for on the screen of a session that works on without a word; there is none here.
+  sys.run = async (argv) => ({ argv, code: 1, stdout: "", stderr: "no server running on /tmp/csd" });
   says(sys, 7, "busy");
   // Just idle, and no transcript tells yet how its turn ended.
   says(sys, 8, "idle");

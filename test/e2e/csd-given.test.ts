@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fail, hold, plan, say } from "../../src/stub-script.ts";
+import { bash, fail, hold, plan, say } from "../../src/stub-script.ts";
 import { claudePath, csdPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
@@ -22,7 +22,7 @@ describe("names never address another session", () => {
     for (const name of names) await box.send(name, `Who is ${name}?`);
     for (const name of names) expect(await box.reach(name, "idle_done")).toMatchObject({ text: `I am ${name}.` });
     for (const name of names) expect(box.stub.prompts(idOf(name))).toEqual([`Who is ${name}?`]);
-    expect(await box.csd(["kill", "zz"])).toEqual({ ok: true });
+    expect(await box.csd(["kill", "zz"])).toEqual({ ok: true, killed: true });
     expect(await box.state("zz9")).toMatchObject({ status: "idle_done" });
     for (const name of names) await box.csd(["kill", name]);
   });
@@ -77,6 +77,36 @@ describe("spawn", () => {
     expect(await box.state("other")).toMatchObject({ status: "dead", marker_warning: warning });
     expect((await box.csd(["ps", "--json"])).sessions).toContainEqual(expect.objectContaining({ name: "other", marker_warning: warning }));
     await box.csd(["kill", "other"]);
+  });
+});
+
+describe("startup dialogs that a flag has answered", () => {
+  // Without this claude refuses to skip permissions for root.
+  const permitted = useBox({ env: { IS_SANDBOX: "1" } });
+
+  test("--yolo goes through the trust dialog and the warning of bypass mode; --bypass-permissions stops at the warning", async () => {
+    const { box } = permitted;
+    const cwd = (name: string) => box.folder(name, false);
+    await box.csd(["spawn", "--name", "warned", "--cwd", cwd("warned"), "--bypass-permissions", "--trust"]);
+    expect(await box.state("warned")).toMatchObject({ status: "blocked", gate: "bypass" });
+    await box.csd(["kill", "warned"]);
+    const spawned = await box.csd(["spawn", "--name", "free", "--cwd", cwd("free"), "--yolo"]);
+    expect(await box.state("free")).toMatchObject({ status: "idle_done", outcome: "none" });
+    box.stub.script(String(spawned.session_id), [bash("touch a && rm -f b"), say("Unasked.")]);
+    await box.send("free", "Go");
+    expect(await box.csd(["wait", "free", "--timeout", "20"])).toMatchObject({ status: "idle_done", text: "Unasked." });
+    await box.csd(["kill", "free"]);
+  });
+
+  test("--trust covers a further folder too", async () => {
+    const { box } = permitted;
+    const more = ["--add-dir", box.folder("further", false)];
+    await box.csd(["spawn", "--name", "asked", "--cwd", box.folder("asked"), ...more]);
+    expect(await box.state("asked")).toMatchObject({ status: "blocked", gate: "add-dir" });
+    await box.csd(["kill", "asked"]);
+    await box.csd(["spawn", "--name", "covered", "--cwd", box.folder("covered"), "--trust", ...more]);
+    expect(await box.state("covered")).toMatchObject({ status: "idle_done", outcome: "none" });
+    await box.csd(["kill", "covered"]);
   });
 });
 
@@ -168,23 +198,40 @@ describe("run", () => {
     box.stub.scriptAny([fail(400, "prompt is too long: 300000 tokens > 200000 maximum")]);
     const failed = await box.tryCsd(["run", "--json", "--cwd", box.folder("fails"), "go"]);
     expect([failed.code, (JSON.parse(failed.stdout) as Json).status]).toEqual([6, "failed"]);
-    await box.csd(["kill", String((JSON.parse(failed.stdout) as Json).session)]);
+    expect(await leftOf("fails")).toEqual([]);
   });
 
-  test("Ctrl-C leaves its session alive and listed", async () => {
+  /** Sessions of csd and of tmux whose name holds this word. */
+  const leftOf = async (word: string): Promise<string[]> => {
+    const { sessions } = (await sandbox.box.csd(["ps", "--json"])) as { sessions: { name: string }[] };
+    const panes = (await sandbox.box.run(["tmux", "list-sessions", "-F", "#{session_name}"])).stdout.split("\n");
+    return [...sessions.map(({ name }) => name), ...panes].filter((name) => name.includes(word));
+  };
+
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s ends its session with it; with --keep it stays", async (signal) => {
     const { box } = sandbox;
-    box.stub.scriptAny([hold("long")]);
-    const child = Bun.spawn([csdPath, "run", "--cwd", box.folder("left"), "--session-id", "cccccccc-0000-4000-8000-00000000000c", "go"], {
-      env: box.env,
-      cwd: box.home,
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    await until("it works", async () => (await box.tryCsd(["state", "csd-left-cccccccc"])).stdout.includes("working"));
-    child.kill("SIGINT");
-    expect(await child.exited).not.toBe(0);
-    expect(await box.state("csd-left-cccccccc")).toMatchObject({ status: "working" });
-    await box.csd(["kill", "csd-left-cccccccc"]);
+    for (const flags of [[], ["--keep"]]) {
+      const folder = `left-${signal}${flags.join("")}`;
+      box.stub.scriptAny([hold("long")]);
+      const argv = [csdPath, "run", ...flags, "--cwd", box.folder(folder), "go"];
+      const child = Bun.spawn(argv, { env: box.env, cwd: box.home, stdout: "ignore", stderr: "ignore" });
+      const [name = ""] = await until("its session", async () => {
+        const found = await leftOf(folder);
+        return found.length > 0 && (await box.tryCsd(["state", found[0] ?? ""])).stdout.includes('"working"') ? found : undefined;
+      });
+      child.kill(signal);
+      expect(await child.exited).not.toBe(0);
+      const left = await leftOf(folder);
+      expect(new Set(left)).toEqual(new Set(flags.length === 0 ? [] : [name]));
+      if (flags.length > 0) await box.csd(["kill", name]);
+    }
+  });
+
+  test("a reader of its answer that has gone leaves no session behind", async () => {
+    const { box } = sandbox;
+    box.stub.scriptAny([say("Nobody reads this.")]);
+    await box.run(["bash", "-c", `'${csdPath}' run --cwd '${box.folder("unread")}' go | true; wait`]);
+    await until("it is gone", async () => (await leftOf("unread")).length === 0);
   });
 });
 

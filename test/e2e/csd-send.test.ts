@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hold, say } from "../../src/stub-script.ts";
-import { type Box, type Json, until, useBox } from "./harness.ts";
+import { ask, bash, hold, type Question, say } from "../../src/stub-script.ts";
+import { type Box, csdPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
 const errorOf = (stderr: string) => (JSON.parse(stderr) as { error: string }).error;
@@ -120,6 +120,52 @@ describe("where a prompt does not belong", () => {
     expect(await box.state("nosubmit")).toMatchObject({ outcome: "none" });
   });
 
+  test("wait after send --queue waits for the turn of the queued prompt", async () => {
+    const { box } = sandbox;
+    for (let round = 0; round < 3; round++) {
+      const name = `queue${round}`;
+      const spawned = await box.spawn(name, [hold("first"), say("second")]);
+      await box.send(name, "One");
+      await box.reach(name, "working");
+      expect(await box.csd(["send", name, "--queue", "Two"])).toMatchObject({ receipt: "accepted" });
+      const waiting = box.csd(["wait", name, "--until", "idle_done", "--timeout", "30"]);
+      await Bun.sleep(100 * round);
+      box.stub.release(String(spawned.session_id));
+      expect(await waiting).toMatchObject({ status: "idle_done", text: "second" });
+      await box.csd(["kill", name]);
+    }
+  });
+
+  test("submit sends the draft that stands in the row, clear takes it away; without one the first is refused, the second fine", async () => {
+    const { box } = sandbox;
+    const spawned = await box.spawn("drafts", [say("One."), hold("Two."), say("Three.")]);
+    const refused = await box.tryCsd(["submit", "drafts"]);
+    expect([refused.code, errorOf(refused.stderr)]).toEqual([1, 'session "drafts" holds no draft']);
+    expect(await box.csd(["clear", "drafts"])).toEqual({ ok: true, cleared: false });
+    const text = `${"line of a draft\n".repeat(12)}!ends\there \\`;
+    await box.csd(["send", "drafts", "--no-submit", "-"], { input: text });
+    const hint = (JSON.parse((await box.tryCsd(["send", "drafts", "mine"])).stderr) as { hint: string }).hint;
+    expect(hint).toBe("csd submit drafts sends it, csd clear drafts takes it away");
+    expect(await box.csd(["submit", "drafts"])).toMatchObject({ ok: true, attempts: 1, receipt: "turn_started" });
+    await box.reach("drafts", "idle_done");
+    expect(box.stub.prompts(String(spawned.session_id))).toEqual([text]);
+    await box.csd(["send", "drafts", "--no-submit", "-"], { input: text });
+    expect(await box.csd(["clear", "drafts"])).toEqual({ ok: true, cleared: true });
+    await box.keys("drafts", "-l", "by hand");
+    await until("the draft shows", async () => (await box.screen("drafts")).includes("❯\u00a0by hand"));
+    expect(await box.csd(["submit", "drafts"])).toMatchObject({ receipt: "turn_started" });
+    await box.reach("drafts", "working");
+    await box.csd(["send", "drafts", "--queue", "--no-submit", "later"]);
+    expect(errorOf((await box.tryCsd(["submit", "drafts"])).stderr)).toBe('session "drafts" is working; nothing was submitted');
+    expect(await box.csd(["clear", "drafts"])).toEqual({ ok: true, cleared: true });
+    expect(await box.state("drafts")).toMatchObject({ status: "working" });
+    await box.csd(["send", "drafts", "--queue", "--no-submit", "later"]);
+    expect(await box.csd(["submit", "drafts", "--queue"])).toMatchObject({ receipt: "accepted" });
+    box.stub.release(String(spawned.session_id));
+    expect(await box.csd(["wait", "drafts", "--until", "idle_done", "--timeout", "20"])).toMatchObject({ text: "Three." });
+    await box.csd(["kill", "drafts"]);
+  });
+
   test("a slash command is claude's: typed, no turn", async () => {
     const { box } = sandbox;
     await box.spawn("slash", [say("before")]);
@@ -151,6 +197,71 @@ describe("where a prompt does not belong", () => {
     const { box } = sandbox;
     await box.spawn("empty", []);
     for (const prompt of ["", "  ", "\n"]) expect(errorOf((await box.tryCsd(["send", "empty", "--", prompt])).stderr)).toBe("empty prompt");
+  });
+});
+
+describe("at a question form", () => {
+  const options = ["src", "test"].map((label) => ({ label, description: `the ${label} one` }));
+  const folder = { question: "Which folder?", header: "Folder", options };
+  const answered = (box: Box) => JSON.stringify(box.stub.requests.at(-1)?.body.messages);
+
+  test.each<[what: string, question: Question, text: string, isHeld: boolean, answer: string]>([
+    ["own words, through the hook", folder, "neither: make docs", true, "neither: make docs"],
+    ["a label, through the hook", folder, "TEST", true, "test"],
+    ["own words, with keys", folder, "neither: make docs", false, "neither: make docs"],
+    ["a label, with keys", folder, "test", false, "test"],
+    ["several choices, through the hook", { ...folder, multiSelect: true }, "both of them", true, "both of them"],
+  ])("of one part the text is the answer: %s", async (what, question, text, isHeld, answer) => {
+    const { box } = sandbox;
+    const name = `form-${what.replace(/\W+/g, "-")}`;
+    const cwd = box.folder(name);
+    mkdirSync(join(cwd, ".claude"));
+    if (!isHeld) writeFileSync(join(cwd, ".claude/settings.json"), JSON.stringify({ disableAllHooks: true }));
+    await box.spawn(name, [ask(question), say("Thanks.")]);
+    await box.send(name, "Ask me");
+    await box.reach(name, "awaiting_answer");
+    const sent = await box.csd(["send", name, text]);
+    const channel = isHeld ? "hook" : "keys";
+    expect(sent).toMatchObject({ ok: true, attempts: 1, receipt: "accepted", gate: "question", chosen: answer, channel });
+    expect(await box.csd(["wait", name, "--until", "idle_done", "--timeout", "20"])).toMatchObject({ text: "Thanks." });
+    expect(answered(box)).toContain(`\\"Which folder?\\"=\\"${answer}\\"`);
+    await box.csd(["kill", name]);
+  });
+
+  test("of several parts, and with --no-submit, it is refused and names csd answer; nothing is typed", async () => {
+    const { box } = sandbox;
+    await box.spawn("parts", [ask(folder, { ...folder, question: "And which tests?", header: "Tests" }), say("Thanks.")]);
+    await box.send("parts", "Ask me");
+    await box.reach("parts", "awaiting_answer");
+    const refused = await box.tryCsd(["send", "parts", "src"]);
+    expect([refused.code, JSON.parse(refused.stderr)]).toEqual([
+      1,
+      { error: 'session "parts" asks 2 questions; nothing was sent', hint: "csd answer parts takes one answer for each" },
+    ]);
+    expect(await box.state("parts")).toMatchObject({ status: "awaiting_answer" });
+    await box.csd(["answer", "parts", "--choice", "src", "--choice", "test"]);
+    await box.reach("parts", "idle_done");
+    await box.csd(["kill", "parts"]);
+  });
+
+  test("the loop that the older tool documents goes through a form, a text and a gate", async () => {
+    const { box } = sandbox;
+    const spawned = await box.spawn("formloop", [ask(folder), bash("touch done.txt && rm -f x"), say("Shall I go on?"), say("Finished.")]);
+    const script = `
+      csd send formloop Do it >/dev/null
+      while :; do
+        status=$(csd state formloop | sed -n 's/^  "status": "\\(.*\\)",$/\\1/p')
+        case $status in
+          awaiting_answer) echo asked; csd send formloop yes >/dev/null || exit 1 ;;
+          plan_ready|blocked) csd approve formloop >/dev/null ;;
+          idle_done|dead) echo $status; break ;;
+          *) sleep 0.2 ;;
+        esac
+      done`;
+    const env = { ...box.env, PATH: `${join(csdPath, "..")}:${box.env.PATH}` };
+    expect((await box.run(["bash", "-c", script], { env })).stdout).toBe("asked\nasked\nidle_done\n");
+    expect(box.stub.prompts(String(spawned.session_id))).toEqual(["Do it", "yes"]);
+    await box.csd(["kill", "formloop"]);
   });
 });
 

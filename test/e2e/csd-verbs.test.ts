@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseStat } from "../../src/process.ts";
-import { ask, bash, fail, hold, limit, plan, say, useTools } from "../../src/stub-script.ts";
+import { ask, bash, fail, hold, limit, plan, type Step, say, useTools } from "../../src/stub-script.ts";
 import { type Box, csdPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
@@ -290,6 +290,30 @@ describe("how turns end", () => {
     expect(await box.reach("apierror", "failed")).toMatchObject({ error: "invalid_request" });
   });
 
+  test("an API that is asked again is told with count, wait and reason, by state, ls and events, and gone with the answer", async () => {
+    const { box } = sandbox;
+    await box.spawn("again", [fail(500, "the stub is tired", 5), say("At last.")]);
+    const events = Bun.spawn([csdPath, "events", "again"], { env: box.env, cwd: box.home, stdout: "pipe" });
+    await box.send("again", "Go");
+    const retry = await until("a third try", async () => {
+      const state = await box.state("again");
+      const { attempt = 0 } = (state.retry ?? {}) as { attempt?: number };
+      return state.status === "working" && attempt >= 3 ? state.retry : undefined;
+    });
+    expect(retry).toMatchObject({ max_attempts: 10, wait_ms: expect.any(Number), error: "500 the stub is tired" });
+    expect((await box.csm(["ls"])).stdout).toMatch(/again +retry \d\/10 in \d+s/);
+    expect(await box.csd(["wait", "again", "--until", "idle_done", "--timeout", "60"])).toMatchObject({ text: "At last." });
+    expect(Object.keys(await box.state("again"))).not.toContain("retry");
+    events.kill();
+    const told = (await events.stdout.text())
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { new: string; state: Json });
+    expect(told.filter(({ state }) => state.retry !== undefined).every((event) => event.new === "working")).toBe(true);
+    expect(told.some(({ state }) => (state.retry as Json | undefined)?.error === "500 the stub is tired")).toBe(true);
+    await box.csd(["kill", "again"]);
+  });
+
   test("a turn that is cut off by the token limit is truncated", async () => {
     const { box } = sandbox;
     await box.spawn(
@@ -347,25 +371,25 @@ describe("run", () => {
     );
   });
 
-  test("stops at a gate with code 4, at a question with 3, after the time with 2, and keeps the session", async () => {
+  test.each<[how: string, code: number, steps: Step[], args: string[], outcome: Json]>([
+    ["at a gate", 4, [bash("touch a && rm -f b")], ["--permission-mode", "manual"], { status: "gated", gate: "permission", tool: "Bash" }],
+    ["at a question", 3, [say("Which one?")], [], { status: "awaiting_answer", question: "Which one?" }],
+    ["when the time is over", 124, [hold("slow")], ["--timeout", "1"], { status: "timed_out" }],
+  ])("stops %s with code %i, and ends its session, unless it is to be kept", async (how, code, steps, args, outcome) => {
     const { box } = sandbox;
-    box.stub.scriptAny([bash("touch a && rm -f b")]);
-    const gated = await box.tryCsd(["run", "--json", "--permission-mode", "manual", "--cwd", box.folder("run3"), "go"]);
-    expect([gated.code, JSON.parse(gated.stdout)]).toEqual([
-      4,
-      expect.objectContaining({ status: "gated", gate: "permission", tool: "Bash" }),
-    ]);
-    const again = await box.tryCsd(["run", "--session", (JSON.parse(gated.stdout) as Json).session as string, "more"]);
-    expect([again.code, again.stdout]).toEqual([4, ""]);
-    box.stub.scriptAny([say("Which one?")]);
-    const asks = await box.tryCsd(["run", "--json", "--cwd", box.folder("run4"), "go"]);
-    expect([asks.code, JSON.parse(asks.stdout)]).toEqual([
-      3,
-      expect.objectContaining({ status: "awaiting_answer", question: "Which one?" }),
-    ]);
-    box.stub.scriptAny([hold("slow")]);
-    const late = await box.tryCsd(["run", "--timeout", "1", "--cwd", box.folder("run5"), "go"]);
-    expect([late.code, late.stdout, (JSON.parse(late.stderr) as Json).status]).toEqual([2, "", "timed_out"]);
+    const folder = how.replaceAll(" ", "-");
+    const run = ["run", "--cwd", box.folder(folder), ...args];
+    box.stub.scriptAny([...steps]);
+    const ended = await box.tryCsd([...run, "--json", "go"]);
+    expect([ended.code, JSON.parse(ended.stdout)]).toEqual([code, expect.objectContaining(outcome)]);
+    expect(Object.keys(JSON.parse(ended.stdout))).not.toContain("session");
+    expect(JSON.stringify(await box.csd(["ps", "--json"]))).not.toContain(folder);
+    box.stub.scriptAny([...steps]);
+    const kept = await box.tryCsd([...run, "--keep", "go"]);
+    expect([kept.code, kept.stdout, kept.stderr.trim().split("\n").length]).toEqual([code, "", 1]);
+    const { session } = JSON.parse(kept.stderr) as { session: string };
+    if (code === 4) expect((await box.tryCsd(["run", "--session", session, "more"])).code).toBe(4);
+    expect(await box.csd(["kill", session])).toEqual({ ok: true, killed: true });
   });
 
   test("--approve-plan goes on after the plan", async () => {
@@ -403,6 +427,23 @@ describe("tail, logs, attach", () => {
     await until("the answer is in the transcript", async () => (await box.tryCsd(["tail", "talk"])).stdout.includes("Bye."));
     await box.csd(["kill", "talk"]);
     expect(await following.stdout.text()).toBe("> Hi\n  you\nHello there\n> Ciao\nBye.\n");
+  });
+
+  test("tail shows what was refused, and why", async () => {
+    const { box } = sandbox;
+    await box.spawn("refusals", [bash("touch a && rm -f b"), say("Well."), bash("touch c && rm -f d"), say("Well.")]);
+    await box.send("refusals", "Go");
+    await box.reach("refusals", "blocked");
+    await box.csd(["deny", "refusals", "--reason", "use the staging\ndatabase"]);
+    await box.reach("refusals", "idle_done");
+    await box.send("refusals", "Again");
+    await box.reach("refusals", "blocked");
+    await box.csd(["deny", "refusals"]);
+    await box.reach("refusals", "idle_done");
+    const lines = (await box.tryCsd(["tail", "refusals"])).stdout.split("\n");
+    expect(lines).toContain("! refused: use the staging database");
+    expect(lines).toContain("! refused");
+    await box.csd(["kill", "refusals"]);
   });
 
   test("attach shows the session in this terminal", async () => {
@@ -460,7 +501,7 @@ describe("faults", () => {
     await box.run(["tmux", "kill-server"], { env });
     expect(await box.reach("orphan", "dead")).toMatchObject({ source: "process" });
     expect(await errorOf(box, ["send", "orphan", "hi"])).toBe('session "orphan" is not alive');
-    expect(await box.csd(["kill", "orphan"])).toEqual({ ok: true });
+    expect(await box.csd(["kill", "orphan"])).toEqual({ ok: true, killed: false });
   });
 
   test("where only the socket of tmux has gone claude works on: send says so, and kill ends it", async () => {
@@ -473,7 +514,7 @@ describe("faults", () => {
     const failed = await box.tryCsd(["send", "lost", "hi"]);
     expect(JSON.parse(failed.stderr).hint).toBe(`tmux has lost it, and its process ${pid} still runs: csd kill lost ends it`);
     expect(box.sys.signal(Number(pid), 0)).toBe(true);
-    expect(await box.csd(["kill", "lost"])).toEqual({ ok: true });
+    expect(await box.csd(["kill", "lost"])).toEqual({ ok: true, killed: true });
     expect(parseStat(box.sys.readText(`/proc/${pid}/stat`) ?? "")).toBeUndefined();
   });
 
@@ -497,7 +538,7 @@ describe("faults", () => {
     expect(await box.state("older")).toMatchObject({ status: "idle_done", outcome: "none" });
     expect(await box.send("older", "Go")).toMatchObject({ ok: true });
     expect(await box.reach("older", "idle_done")).toMatchObject({ text: "Fine." });
-    expect(await box.csd(["kill", "older"])).toEqual({ ok: true });
+    expect(await box.csd(["kill", "older"])).toEqual({ ok: true, killed: true });
   });
 });
 

@@ -12,6 +12,7 @@ interface Report {
   tmux: string;
   checks: Check[];
   verdict: string;
+  not_examined?: string;
 }
 
 const doctorMs = 80_000;
@@ -161,6 +162,41 @@ describe("a claude that", () => {
       const others = report.checks.filter(({ verdict }) => verdict !== "trusted").map(({ signal, verdict }) => `${signal} ${verdict}`);
       expect(others).toEqual(hooks.map((hook) => `${hook} absent`));
       expect([code, report.verdict]).toEqual([1, "absent"]);
+      await expectNothingLeft(box);
+    });
+  });
+
+  test.each([
+    ["another HOME", (real: string) => `export HOME='${real}'`, (real: string) => `its wrapper sets HOME=${real}`],
+    [
+      "another HOME to a child",
+      (real: string) => `HOME='${real}' ${claudePath} "$@"; exit`,
+      (real: string) => `its wrapper sets HOME=${real}`,
+    ],
+    [
+      "a config dir",
+      (real: string) => `export CLAUDE_CONFIG_DIR='${real}'`,
+      (real: string) => `its wrapper sets CLAUDE_CONFIG_DIR=${real}`,
+    ],
+    ["no HOME at all", () => "unset HOME", () => "the claude that this wrapper starts has no HOME that can be seen"],
+  ])("is given %s by its wrapper is not tried, nothing there is touched, and nothing is remembered", async (_, line, detail) => {
+    const real = mkdtempSync(join(tmpdir(), "real-home-"));
+    await withFake(`${line(real)}\nexec ${claudePath} "$@"`, async (box) => {
+      const { code, report } = await run(box);
+      const why = `${detail(real)}: it would work outside the sandbox, so nothing was tried`;
+      expect([code, report.verdict, report.not_examined]).toEqual([1, "absent", why]);
+      expect(report.checks.find(({ signal }) => signal === "gate.bash")?.detail).toBe(why);
+      expect([readdirSync(real), existsSync(memoryOf(box))]).toEqual([[], false]);
+      await expectNothingLeft(box);
+    });
+    rmSync(real, { recursive: true });
+  });
+
+  test("is started by a wrapper that clears the environment but for HOME is tried like any other", async () => {
+    await withFake(`exec env -i HOME="$HOME" PATH="$PATH" TERM="$TERM" ${claudePath} "$@"`, async (box) => {
+      const { code, report } = await run(box);
+      expect(report.checks.filter(({ verdict }) => verdict !== "trusted")).toEqual([]);
+      expect(code).toBe(0);
       await expectNothingLeft(box);
     });
   });

@@ -29,7 +29,7 @@ describe("odd surroundings", () => {
     expect(box.stub.prompts(String(spawned.session_id))).toEqual(["Mach es — bitte 日本"]);
     const { sessions } = JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: { name: string; cwd: string }[] };
     expect(sessions.find((session) => session.name === name)?.cwd).toBe(cwd);
-    expect(await box.csd(["kill", name])).toEqual({ ok: true });
+    expect(await box.csd(["kill", name])).toEqual({ ok: true, killed: true });
   });
 
   test("a .env and a bunfig.toml in the folder change nothing", async () => {
@@ -91,11 +91,31 @@ describe("bad input", () => {
     expect((JSON.parse(result.stderr) as { error: string }).error).toBe(message);
   });
 
-  test("killing what is not there is fine, and kills nothing with a similar name", async () => {
+  test("killing what was never there is told with code 1, and kills nothing with a similar name", async () => {
     const { box } = sandbox;
     await box.spawn("job1", []);
-    for (const name of ["job", "job11", "0", "claude", "csd"]) expect(await box.csd(["kill", name])).toEqual({ ok: true });
+    for (const name of ["job", "job11", "0", "claude", "csd"]) {
+      const { code, stdout, stderr } = await box.tryCsd(["kill", name]);
+      expect([code, JSON.parse(stdout), oneLine(stderr)]).toEqual([1, { ok: false, killed: false }, true]);
+      expect(JSON.parse(stderr)).toEqual({ error: `session "${name}" does not exist`, hint: "csd ps lists the sessions" });
+    }
     expect(await box.state("job1")).toMatchObject({ status: "idle_done" });
+    expect(await box.csd(["kill", "job1"])).toEqual({ ok: true, killed: true });
+    expect((await box.tryCsd(["kill", "job1"])).code).toBe(1);
+  });
+
+  test("at a terminal an error is words, not JSON", async () => {
+    const { box } = sandbox;
+    await box.run(["tmux", "new-session", "-d", "-s", "words", "-x", "120", "-y", "10", "sh"]);
+    await box.keys("words", `'${csdPath}' state nope; '${csdPath}' stat`, "Enter");
+    await until("both errors", async () => {
+      const screen = await box.screen("words");
+      return (
+        screen.includes('csd: session "nope" does not exist; csd ps lists the sessions\n') &&
+        screen.includes('csd: unknown command "stat"; did you mean state?\n')
+      );
+    });
+    await box.run(["tmux", "kill-session", "-t", "=words"]);
   });
 
   test("a name is taken while its session lives, and free afterwards; a dot in it works", async () => {
@@ -104,7 +124,7 @@ describe("bad input", () => {
     const again = await box.tryCsd(["spawn", "--name", "v1.2", "--cwd", box.folder("v1.2")]);
     expect([again.code, JSON.parse(again.stderr).error]).toEqual([1, 'session "v1.2" already exists']);
     expect(await box.state("v1.2")).toMatchObject({ status: "idle_done" });
-    expect(await box.csd(["kill", "v1.2"])).toEqual({ ok: true });
+    expect(await box.csd(["kill", "v1.2"])).toEqual({ ok: true, killed: true });
     await box.spawn("v1.2", []);
     await box.csd(["kill", "v1.2"]);
   });
@@ -182,12 +202,13 @@ describe("bad input", () => {
     for (const waitMs of [0, 30, 60, 120, 250]) {
       const spawning = box.tryCsd(args);
       await Bun.sleep(waitMs);
-      expect(await box.csd(["kill", "brief"])).toEqual({ ok: true });
+      const killed = await box.tryCsd(["kill", "brief"]);
+      expect(JSON.parse(killed.stdout).ok).toBe(killed.code === 0);
       const { code } = await spawning;
       const { sessions } = (await box.csd(["ps", "--json"])) as { sessions: { name: string }[] };
       // Only where the kill came before the name was taken does the session stay.
       expect(sessions.filter(({ name }) => name === "brief")).toHaveLength(code === 0 ? 1 : 0);
-      await box.csd(["kill", "brief"]);
+      await box.tryCsd(["kill", "brief"]);
     }
   });
 
