@@ -397,9 +397,11 @@ function readUsual(fields: Fields, place: Place, reader: UsageReader, scan: Scan
     return;
   }
   const usage = readFields(fields, place);
-  if (usage === undefined) return readWhole(fields.bytes, place.start, place.end, reader, scan);
-  scan.usages++;
-  reader.onUsage(usage);
+  if (usage === undefined) readWhole(fields.bytes, place.start, place.end, reader, scan);
+  else {
+    scan.usages++;
+    reader.onUsage(usage);
+  }
 }
 
 function readWhole(bytes: Buffer, start: number, end: number, reader: UsageReader, scan: Scan): void {
