@@ -47,7 +47,7 @@ export function parseQueued(line: string): string | undefined {
   return operation === "enqueue" ? content : undefined;
 }
 
-const marker = /"type":\s?"(?:user|assistant|system)"/;
+const marker = /"type"\s*:\s*"(?:user|assistant|system)"/;
 
 /** The events of one line; empty for noise, side chains, torn lines and everything this version does not know. */
 export function parseTranscriptLine(line: string): TranscriptEvent[] {
