@@ -96,7 +96,16 @@ function doubled(line: string): string {
 
 /** What was sent to the model, the conversation among it. */
 const request = (sessionId: string, content: string): string =>
-  `${JSON.stringify({ type: "api-request-blob", sessionId, blob: { messages: [{ role: "user", content }, { role: "assistant", content }] } })}\n`;
+  `${JSON.stringify({
+    type: "api-request-blob",
+    sessionId,
+    blob: {
+      messages: [
+        { role: "user", content },
+        { role: "assistant", content },
+      ],
+    },
+  })}\n`;
 
 /** With blanks in every other line, and times to the second. */
 const age = (line: string): string => {

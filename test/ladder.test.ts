@@ -8,7 +8,7 @@ const rungs: [name: string, files: string][] = [
   [
     "Claude Code's surface",
     `claude-session claude-reset claude-transcript claude-usage claude-calls claude-hooks claude-version
-     claude-program claude-tokens claude-tokens-scan claude-prices transcript-facts`,
+     claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
   ],
   [
     "decisions",
