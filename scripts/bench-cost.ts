@@ -2,6 +2,7 @@
  * The rows about csm cost: transcripts of three shapes, read by it and by the newest native ccusage, which must come to the same
  * sums. All limits are ratios: times of machines of one kind differ by half.
  */
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { installCcusage } from "./ccusage.ts";
 import { shapes, writeTranscripts } from "./usage-load.ts";
@@ -43,7 +44,12 @@ async function prepareTranscripts(
     writeTranscripts(join(dir, ".claude"), files, bytes, shape);
     await Bun.write(join(dir, "ccusage-path"), await installCcusage());
   }
-  const { totals: other } = (await read(argv.other)) as { totals: Record<string, number> };
+  // ccusage 20.0.24 passes over lines with blanks: what they come to is what the same answers come to without.
+  const twin = join(dir, "twin");
+  if (shape === "old") writeTranscripts(join(twin, ".claude"), files, bytes, "long");
+  const plain = argv.other.map((word) => (shape === "old" ? word.replaceAll(`${dir}/.claude`, `${twin}/.claude`) : word));
+  const { totals: other } = (await read(plain)) as { totals: Record<string, number> };
+  rmSync(twin, { recursive: true, force: true });
   for (const own of [argv.cold, argv.warm]) {
     const { totals } = (await read(own)) as { totals: Record<string, number> };
     const sums = [totals.input_tokens, totals.output_tokens, totals.cache_read_tokens, totals.cost_usd?.toFixed(2)];
