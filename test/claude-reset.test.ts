@@ -45,6 +45,9 @@ test.each<[rule: string, value: unknown, now: string, resetsAt: string | undefin
 test.each<[string, { window: string; resetsAt?: string } | undefined]>([
   ["You've hit your 5-hour limit · resets 11:54am (UTC)", { window: "five_hour", resetsAt: "2026-11-20T11:54:00Z" }],
   ["You've hit your session limit · resets 3pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T15:00:00Z" }],
+  // The real words of 2.1.86, 2.1.158 and 2.1.204, and of 2.0.70, at a 5-hour limit.
+  ["You've hit your session limit · resets 1:26pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T13:26:00Z" }],
+  ["5-hour limit reached · resets 1:26pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T13:26:00Z" }],
   ["You've hit your weekly limit · resets Nov 23, 10:54am (UTC)", { window: "seven_day", resetsAt: "2026-11-23T10:54:00Z" }],
   [
     "You've hit your weekly limit · resets Nov 23 at 9am (Europe/Berlin) · progress saved",
