@@ -1,6 +1,7 @@
 /** One session of one version under test, seen through the compiled csd, and what is kept for the report when it goes wrong. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findUnknownFields } from "../src/claude-fields.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import type { ModelRequest, Step } from "../src/stub-script.ts";
 import type { RunResult } from "../src/sys.ts";
@@ -62,6 +63,8 @@ export interface Evidence {
   screens: string[];
   sessionFile: string;
   transcriptTail: string[];
+  /** Of all lines: fields that this version does not know. */
+  unknownFields: string[];
 }
 
 /** 2.0.70 and 2.1.86 ask npm for a newer version and GitHub for the change log whatever they are told: nobody answers. */
@@ -217,15 +220,21 @@ function isRight(found: unknown, wanted: unknown): boolean {
 const describe = (wanted: unknown): string =>
   typeof wanted === "function" || wanted instanceof RegExp ? String(wanted) : JSON.stringify(wanted);
 
-async function readFiles(box: Sandbox, name: string, sessionId: string): Promise<Pick<Evidence, "sessionFile" | "transcriptTail">> {
+async function readFiles(
+  box: Sandbox,
+  name: string,
+  sessionId: string,
+): Promise<Pick<Evidence, "sessionFile" | "transcriptTail" | "unknownFields">> {
   const panes = await box.run(["tmux", "-u", "list-panes", "-t", `=${name}:`, "-F", "#{pane_pid}"]);
   const sessionPath = join(box.configDir, "sessions", `${panes.stdout.trim()}.json`);
   const projects = join(box.configDir, "projects");
   const slugs = existsSync(projects) ? readdirSync(projects) : [];
   const transcript = slugs.map((slug) => join(projects, slug, `${sessionId}.jsonl`)).find((path) => existsSync(path));
+  const lines = transcript === undefined ? [] : readFileSync(transcript, "utf8").split("\n");
   return {
     sessionFile: existsSync(sessionPath) ? readFileSync(sessionPath, "utf8") : "",
-    transcriptTail: transcript === undefined ? [] : readFileSync(transcript, "utf8").split("\n").filter(isTurnLine).slice(-12),
+    transcriptTail: lines.filter(isTurnLine).slice(-12),
+    unknownFields: [...new Set(lines.flatMap(findUnknownFields))],
   };
 }
 

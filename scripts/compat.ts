@@ -102,12 +102,23 @@ async function main(): Promise<void> {
   };
   await Promise.all(Array.from({ length: options.jobs }, work));
   const failures = results.filter((result) => result.fault !== undefined);
-  if (options.isJson) console.log(JSON.stringify({ versions: options.versions, results, broken }, null, 2));
+  const unknownFields = findNews(results);
+  if (options.isJson) console.log(JSON.stringify({ versions: options.versions, results, broken, unknownFields }, null, 2));
   else {
     console.log(renderTable(results, options.versions, options.chosen));
+    for (const [version, fields] of Object.entries(unknownFields))
+      console.log(`\n${version}: fields that stand in neither list of src/claude-fields.ts: ${fields.join(", ")}`);
     for (const text of [...broken, ...failures.map(renderFailure)]) console.log(`\n${text}`);
   }
   if (failures.length > 0 || broken.length > 0) process.exitCode = 1;
+}
+
+/** By version, where there are any. */
+function findNews(results: readonly Result[]): Record<string, string[]> {
+  const news: Record<string, string[]> = {};
+  for (const { version, evidence } of results)
+    if (evidence.unknownFields.length > 0) news[version] = [...new Set([...(news[version] ?? []), ...evidence.unknownFields])].sort();
+  return news;
 }
 
 interface Options {

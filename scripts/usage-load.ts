@@ -6,8 +6,15 @@ import { promptLine, toolResultLine, usageLine } from "./usage-lines.ts";
 /** Models that ccusage 20.0.24 has prices for, too. */
 const models = ["claude-opus-4-8", "claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5-20251001", "claude-fable-5-1"];
 
+/**
+ * Long answers; many short ones with requests and `toolUseResult` beside each result; and what older versions and other programs
+ * write: times without milliseconds, blanks behind colons and commas.
+ */
+export const shapes = ["long", "short", "old"] as const;
+type Shape = (typeof shapes)[number];
+
 /** The same files for the same numbers; the result is how many bytes they have. */
-export function writeTranscripts(configDir: string, files: number, bytes: number): number {
+export function writeTranscripts(configDir: string, files: number, bytes: number, shape: Shape = "long"): number {
   const random = createRandom(1);
   let written = 0;
   let before = "";
@@ -20,7 +27,7 @@ export function writeTranscripts(configDir: string, files: number, bytes: number
     const chunks = [promptLine()];
     // Every seventh session is a fork: it begins with what was said in the one before.
     if (file % 7 === 6) chunks.push(before);
-    const text = conversation(random, { file, sessionId, isSubagent, bytes: bytes / files });
+    const text = conversation(random, { file, sessionId, isSubagent, bytes: bytes / files, shape });
     before = text.slice(0, text.indexOf("\n", text.length / 5) + 1);
     const handle = openSync(path, "w");
     for (const chunk of [...chunks, text]) written += writeSync(handle, chunk);
@@ -34,17 +41,20 @@ interface Conversation {
   sessionId: string;
   isSubagent: boolean;
   bytes: number;
+  shape: Shape;
 }
 
 const minute = 60_000;
 
-function conversation(random: (below: number) => number, { file, sessionId, isSubagent, bytes }: Conversation): string {
+function conversation(random: (below: number) => number, { file, sessionId, isSubagent, bytes, shape }: Conversation): string {
   const lines: string[] = [];
   let at = Date.UTC(2026, 8, 1) + file * 7 * 60 * minute;
   let size = 0;
-  const add = (line: string) => {
-    lines.push(line);
-    size += line.length;
+  const isShort = shape === "short";
+  const add = (given: string) => {
+    lines.push(shape === "old" ? age(given) : given);
+    // As many answers as in the long shape: what it comes to is known from there.
+    size += given.length;
   };
   for (let answer = 0; size < bytes; answer++) {
     at += random(minute);
@@ -68,14 +78,40 @@ function conversation(random: (below: number) => number, { file, sessionId, isSu
         usageLine({
           ...given,
           output: block === 0 && blocks > 1 && random(4) === 0 ? 1 : output,
-          content: [{ type: "text", text: words(random, 900) }],
+          content: [{ type: "text", text: words(random, isShort ? 200 : 900) }],
         }),
       );
-    add(toolResultLine(words(random, 12_000)));
-    if (answer % 40 === 39) add(`${JSON.stringify({ type: "api-request-blob", sessionId, data: words(random, 70_000) })}\n`);
+    add(isShort ? doubled(toolResultLine(words(random, 1500))) : toolResultLine(words(random, 12_000)));
+    if (answer % (isShort ? 10 : 40) === 9) add(request(sessionId, words(random, isShort ? 20_000 : 70_000)));
   }
   return lines.join("");
 }
+
+/** As `toolUseResult` repeats what the model got. */
+function doubled(line: string): string {
+  const entry = JSON.parse(line) as { message: { content: { content: string }[] }; toolUseResult: object };
+  const stdout = entry.message.content[0]?.content;
+  return `${JSON.stringify({ ...entry, toolUseResult: { ...entry.toolUseResult, stdout, stderr: "", interrupted: false } })}\n`;
+}
+
+/** What was sent to the model, the conversation among it. */
+const request = (sessionId: string, content: string): string =>
+  `${JSON.stringify({
+    type: "api-request-blob",
+    sessionId,
+    blob: {
+      messages: [
+        { role: "user", content },
+        { role: "assistant", content },
+      ],
+    },
+  })}\n`;
+
+/** With blanks in every other line, and times to the second. */
+const age = (line: string): string => {
+  const old = line.replace(/("timestamp":"[^"]{19})\.\d+Z/g, "$1Z");
+  return old.length % 2 === 0 ? old : `${JSON.stringify(JSON.parse(old), null, 1).replace(/\n */g, " ")}\n`;
+};
 
 const text = 'the quick "brown" fox\n\tjumps over const usage = { tokens: 1 }; path/to/file.ts — done. '.repeat(900);
 const words = (random: (below: number) => number, length: number): string => text.slice(0, 50 + random(length));

@@ -8,14 +8,23 @@ import type { Ranking } from "./scorer.ts";
 import type { Sys } from "./sys.ts";
 import { rankAccounts, readUsage, type UsageReport, windowNow } from "./usage.ts";
 
+interface AccountQuestion {
+  registry: Registry;
+  current: Profile | undefined;
+  hasTerminal: boolean;
+  asks: boolean;
+  /** Its own week counts too. */
+  model: string | undefined;
+}
+
 /** The profile with room, as the scorer sees it; asked for where the user wants to be asked, or where nothing is known. */
 export async function chooseAccount(
   sys: Sys,
-  { registry, current, hasTerminal, asks }: { registry: Registry; current: Profile | undefined; hasTerminal: boolean; asks: boolean },
+  { registry, current, hasTerminal, asks, model }: AccountQuestion,
 ): Promise<Profile | undefined> {
   // Looking through all transcripts takes longer the more there are; a launch does not wait for that.
   const report = await readUsage(sys, { registry, fetches: true, looks: false, warn: (text) => tell(sys, text) });
-  const options = present({ current: current?.name });
+  const options = present({ current: current?.name, model });
   const ranking = rankAccounts(sys, report, options);
   // A person is shown what would be recommended by what is known, however old that is, and its age.
   if (asks || (ranking.outcome === "no-data" && report.isConfigured && hasTerminal))

@@ -1,5 +1,5 @@
 import { contextWindow, type PriceTable, priceUsage } from "./claude-prices.ts";
-import { allTokens, promptTokens, syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
+import { allTokens, createIdentity, partsOf, promptTokens, syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
 
 /** What a number of answers used and cost. */
 interface Spend {
@@ -45,7 +45,8 @@ export interface Tally {
 interface Entry {
   usage: UsageLine;
   isSubagent: boolean;
-  costUsd: number | undefined;
+  parts: { tokens: Tokens; costUsd: number | undefined }[];
+  costUsd: number;
 }
 
 export function createTally(table: PriceTable): Tally {
@@ -59,13 +60,13 @@ export function createTally(table: PriceTable): Tally {
     if (sign < 0) recent = recent.filter((other) => other !== entry);
     else recent.push(entry);
   };
-  const entries = createEntries<Entry>(change);
+  const entries = createEntries(change);
   return {
     add(usage, isSubagent = usage.isSidechain) {
       if (usage.model === syntheticModel) return;
-      const costUsd = priceUsage(table, usage);
-      if (costUsd === undefined && !totals.unpriced.includes(usage.model)) totals.unpriced.push(usage.model);
-      entries.add(usage, { usage, isSubagent, costUsd });
+      const parts = partsOf(usage).map((part) => ({ tokens: part, model: part.model, costUsd: priceUsage(table, part) }));
+      for (const { model, costUsd } of parts) if (costUsd === undefined && !totals.unpriced.includes(model)) totals.unpriced.push(model);
+      entries.add(usage, { usage, isSubagent, parts, costUsd: parts.reduce((sum, { costUsd = 0 }) => sum + costUsd, 0) });
       const isMain = !isSubagent && !usage.isSidechain;
       if (isMain && promptTokens(usage) > 0 && usage.at >= (newest?.at ?? 0)) newest = usage;
     },
@@ -76,32 +77,36 @@ export function createTally(table: PriceTable): Tally {
     context() {
       if (newest === undefined) return undefined;
       const { model, requestedModel = model, at } = newest;
-      const prompt = promptTokens(newest);
+      const prompt = newest.lastPromptTokens ?? promptTokens(newest);
       const window = contextWindow(table, requestedModel.endsWith("[1m]") ? requestedModel : model, prompt);
       return compacted !== undefined && compacted.at >= at ? { ...compacted, model, window } : { tokens: prompt, model, window, at };
     },
     spends(since) {
       recent = recent.filter(({ usage }) => usage.at >= since);
-      return recent.flatMap(({ usage, costUsd }) => (costUsd === undefined ? [] : [{ at: usage.at, costUsd }])).sort((a, b) => a.at - b.at);
+      const isPriced = ({ parts }: Entry) => parts.some((part) => part.costUsd !== undefined);
+      return recent
+        .filter(isPriced)
+        .map(({ usage, costUsd }) => ({ at: usage.at, costUsd }))
+        .sort((a, b) => a.at - b.at);
     },
   };
 }
 
 /**
- * Each answer once; tells what comes in and what is taken out again. In the main conversation an answer is its message id and
- * request id; in a subagent's it is the message id alone, and gives way to the main conversation, which a subagent's transcript
- * may repeat.
+ * Each answer once; tells what comes in and what is taken out again. A subagent's is its message id, and gives way to the main
+ * conversation, which a subagent's transcript may repeat.
  */
-function createEntries<T extends { usage: Tokens }>(onChange: (entry: T, sign: 1 | -1) => void) {
-  const main = new Map<number, T>();
-  const side = new Map<number, T>();
+function createEntries(onChange: (entry: Entry, sign: 1 | -1) => void) {
+  const main = new Map<number, Entry>();
+  const side = new Map<number, Entry>();
   const mainMessages = new Set<number>();
+  const identify = createIdentity();
   return {
-    add(usage: Pick<UsageLine, "key" | "messageKey" | "isSidechain">, entry: T): void {
+    add(usage: Pick<UsageLine, "key" | "messageKey" | "isSidechain">, entry: Entry): void {
       if (usage.isSidechain && mainMessages.has(usage.messageKey)) return;
-      const [entries, key] = usage.isSidechain ? [side, usage.messageKey] : [main, usage.key];
+      const [entries, key] = usage.isSidechain ? [side, usage.messageKey] : [main, identify(usage)];
       const known = entries.get(key);
-      if (known === undefined || allTokens(entry.usage) > allTokens(known.usage)) {
+      if (known === undefined || sizeOf(entry) > sizeOf(known)) {
         if (known !== undefined) onChange(known, -1);
         entries.set(key, entry);
         onChange(entry, 1);
@@ -116,6 +121,8 @@ function createEntries<T extends { usage: Tokens }>(onChange: (entry: T, sign: 1
   };
 }
 
+const sizeOf = ({ parts }: Entry): number => parts.reduce((sum, { tokens }) => sum + allTokens(tokens), 0);
+
 export function addTokens(to: Tokens, tokens: Tokens, sign: 1 | -1 = 1): void {
   to.input += sign * tokens.input;
   to.output += sign * tokens.output;
@@ -124,8 +131,8 @@ export function addTokens(to: Tokens, tokens: Tokens, sign: 1 | -1 = 1): void {
   to.cacheRead += sign * tokens.cacheRead;
 }
 
-function addSpend(spend: Spend, { usage, costUsd = 0 }: Entry, sign: 1 | -1): void {
-  addTokens(spend.tokens, usage, sign);
+function addSpend(spend: Spend, { usage, parts, costUsd }: Entry, sign: 1 | -1): void {
+  for (const { tokens } of parts) addTokens(spend.tokens, tokens, sign);
   spend.webSearches += sign * usage.webSearches;
   spend.costUsd += sign * costUsd;
   spend.messages += sign;

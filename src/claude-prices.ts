@@ -100,13 +100,23 @@ const facts: [id: string, facts: ModelFacts][] = [
   ["claude-mythos-5-2", { price: fable52, ...native }],
 ];
 
-/** Without date, cloud prefix and `[1m]`: `us.anthropic.claude-opus-5-v1:0`, `claude-haiku-4-5@20251001` and `claude-opus-5[1m]` are the models they name. */
-export const modelId = (model: string): string =>
-  model
-    .replace(/\[1m\]$/i, "")
-    .replace(/^(?:[a-z]{2,6}\.)?anthropic[./]/, "")
+/**
+ * The model that a name means, whoever writes it, as Claude Code 2.1.329 reads it: the one that it holds. So do Bedrock
+ * (`us.anthropic.claude-opus-5-v1:0`), Vertex (`claude-haiku-4-5@20251001`) and gateways (`openrouter/anthropic/claude-opus-4.5`).
+ * Another maker's name is only freed of date, version and `[1m]`.
+ */
+export function modelId(model: string): string {
+  const name = model.trim().toLowerCase();
+  const known = claudeName.exec(name);
+  if (known !== null) return known[0].replace(".", "-");
+  return name
+    .replace(/\[[12]m\]$/, "")
     .replace(/-v\d+(?::\d+)?$/, "")
     .replace(/[-@]20\d{6}$/, "");
+}
+
+/** Family and version, in the order of today's names or of generation 3; a date is no version. */
+const claudeName = /claude-(?:[a-z]+-\d{1,2}(?!\d)(?:[-.]\d{1,2}(?!\d))?|\d{1,2}(?!\d)(?:[-.]\d{1,2}(?!\d))?-[a-z]+)/;
 
 export function createPriceTable(overrides: PriceOverrides = {}): PriceTable {
   const table = new Map(facts);
@@ -129,7 +139,7 @@ export function createPriceTable(overrides: PriceOverrides = {}): PriceTable {
   };
 }
 
-/** US dollars for one answer, counted as Claude Code counts it; undefined when its model has no price. */
+/** US dollars for one part of an answer, counted as Claude Code counts it; undefined when its model has no price. */
 export function priceUsage(table: PriceTable, usage: UsageLine): number | undefined {
   if (usage.model === syntheticModel) return 0;
   const price = table(usage.model)?.price;

@@ -1,3 +1,5 @@
+import { present } from "./json.ts";
+
 /**
  * When a window resets, in any of the spellings in circulation: epoch seconds or milliseconds, ISO 8601, and what `/usage`
  * shows: `9pm`, `8:20pm`, `Jun 4 at 9pm`, each with an optional ` (Asia/Seoul)`; without a zone it is UTC.
@@ -10,6 +12,31 @@ export function parseReset(value: unknown, now: number): number | undefined {
   if (/^\d+(?:\.\d+)?$/.test(text)) return parseEpoch(Number(text));
   if (/^\d{4}-\d{2}-\d{2}/.test(text)) return parseIso(text);
   return parseSpoken(text, now);
+}
+
+/** In the wordings of 2.0.70 to 2.1.329. */
+const limitWording = /\bhit your\b.*\blimit\b|\breached your\b.*\blimit\b|usage limit|limit reached/i;
+const families = /\b(opus|sonnet|haiku|fable|mythos)\b/i;
+
+/**
+ * `You've hit your weekly limit · resets Nov 23, 10:54am (UTC)`: all that tells of a usage limit where no field does, as in the
+ * transcripts of 2.1.158 and 2.1.204. Without a reset where the words tell none; undefined for other words.
+ */
+export function parseLimitWording(text: string, now: number): { window: string; resetsAt?: number } | undefined {
+  const line = text.split("\n").find((words) => limitWording.test(words));
+  if (line === undefined) return undefined;
+  const family = families.exec(line)?.[1]?.toLowerCase();
+  const window =
+    family !== undefined
+      ? `seven_day_${family}`
+      : /\bweekly\b/i.test(line)
+        ? "seven_day"
+        : /\b(?:5-hour|session)\b/i.test(line)
+          ? "five_hour"
+          : "unknown";
+  // 2.0 and before: `Claude AI usage limit reached|1764000000`, `5-hour limit reached ∙ resets 3pm`.
+  const reset = /\|(\d{10,13})\b/.exec(line)?.[1] ?? /\bresets (?:at )?([^·∙•|]+)/.exec(line)?.[1];
+  return { window, ...present({ resetsAt: parseReset(reset?.trim().replace(/[.]$/, ""), now) }) };
 }
 
 const maxLength = 80;

@@ -1,4 +1,4 @@
-import { isRecord, parseJson, parseRecord, shape } from "./json.ts";
+import { endOfObject, isRecord, parseJson, parseRecord, present, shape } from "./json.ts";
 
 /** Tokens of one answer by kind, as Claude Code 2.1.x writes them into `message.usage`. */
 export interface Tokens {
@@ -25,27 +25,84 @@ export interface UsageLine extends Tokens {
   webSearches: number;
   isFast: boolean;
   isUsOnly: boolean;
+  /** The requests that the answer was made of, where there are several: each has its own price tier. */
+  requests?: Tokens[];
+  /** What the server asked other models meanwhile; no part of the answer's own tokens (2.1.329). */
+  advisors?: (Tokens & { model: string })[];
+  /** The prompt of the last request, where several make the whole larger than what the conversation holds. */
+  lastPromptTokens?: number;
 }
 
 export const promptTokens = (tokens: Tokens): number => tokens.input + tokens.write5m + tokens.write1h + tokens.cacheRead;
 export const allTokens = (tokens: Tokens): number => promptTokens(tokens) + tokens.output;
 
+/** What is to be paid of an answer, request by request and model by model; the first one stands for the answer. */
+export function partsOf(usage: UsageLine): UsageLine[] {
+  if (usage.requests === undefined && usage.advisors === undefined) return [usage];
+  const { requests = [usage], advisors = [] } = usage;
+  const own = requests.map((tokens, index) => ({ ...usage, ...tokensOf(tokens), ...(index === 0 ? {} : { webSearches: 0 }) }));
+  return [...own, ...advisors.map((advisor) => ({ ...usage, ...advisor, webSearches: 0, isFast: false }))];
+}
+
+const tokensOf = ({ input, output, write5m, write1h, cacheRead }: Tokens): Tokens => ({ input, output, write5m, write1h, cacheRead });
+
+/**
+ * Which answer a line belongs to, in the order of the lines. Its message id is always there and its request id is not: a line
+ * without one belongs to what else has the same message id.
+ */
+export function createIdentity(): (usage: Pick<UsageLine, "key" | "messageKey">) => number {
+  const first = new Map<number, number>();
+  /** The request that an answer turned out to have which was first seen without. */
+  const joined = new Map<number, number>();
+  return ({ key, messageKey }) => {
+    const known = first.get(messageKey);
+    if (known === undefined) first.set(messageKey, key);
+    if (known === undefined || known === key) return key;
+    if (key === messageKey) return known;
+    if (known !== messageKey) return key;
+    if (!joined.has(messageKey)) joined.set(messageKey, key);
+    return joined.get(messageKey) === key ? messageKey : key;
+  };
+}
+
 /** The line of Claude Code's errors and interruptions: no model answered, nothing was paid. */
 export const syntheticModel = "<synthetic>";
 
-/** One line, parsed as a whole: `none` when it is not about usage, `unreadable` when its usage cannot be understood. */
-export function parseUsageLine(line: string): UsageLine | "none" | "unreadable" {
-  const parsed = parseJson(line);
-  // A damaged line: what it counted is lost, and the caller says so.
-  if (parsed === undefined) return "unreadable";
-  const entry = findAnswer(parsed);
-  if (entry === undefined) return "none";
+/** All answers of one line, and how much in it looks like one and cannot be understood. */
+export function parseUsageLine(line: string): { usages: UsageLine[]; unreadable: number } {
+  const parsed = parseJson(line.replace(noise, ""));
+  const entries = (parsed === undefined ? findObjects(line) : [parsed]).map(findAnswer).filter(isRecord);
+  const usages = entries.flatMap((entry) => readAnswer(entry, line) ?? []);
+  const seeming = parsed === undefined ? Math.max(count(line, /"type"\s*:\s*"assistant"/g), count(line, /"role"\s*:\s*"assistant"/g)) : 0;
+  return { usages, unreadable: Math.max(entries.length, seeming) - usages.length };
+}
+
+/** What a crash of the machine, or another program, leaves before and behind a line. */
+const noise = /^[\uFEFF\0\s]+|[\0\s]+$/g;
+const count = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
+
+/** So many times the length of a line are looked through for what is whole in it. */
+const mostPasses = 50;
+
+/** The whole objects in a line where several were joined, or one was torn before the next: from each brace on, as far as it reaches. */
+function findObjects(line: string): unknown[] {
+  const found: unknown[] = [];
+  let passes = 0;
+  for (let from = line.indexOf("{"); from >= 0 && passes < mostPasses; ) {
+    const end = endOfObject(line, from);
+    const value = end === undefined ? undefined : parseJson(line.slice(from, end));
+    if (value !== undefined) found.push(value);
+    passes += ((end ?? line.length) - from) / line.length;
+    from = line.indexOf("{", value === undefined ? from + 1 : end);
+  }
+  return found;
+}
+
+function readAnswer(entry: Record<string, unknown>, line: string): UsageLine | undefined {
   const message = isRecord(entry.message) ? entry.message : {};
-  const usage = message.usage;
   const time = typeof entry.timestamp === "string" ? Date.parse(entry.timestamp) : Number.NaN;
-  if (!isPlausible(time)) return "unreadable";
-  if (!isRecord(usage) || typeof message.model !== "string" || message.model === "") return "unreadable";
-  return readUsage(entry, message, usage, time, line) ?? "unreadable";
+  if (!isPlausible(time) || !isRecord(message.usage) || typeof message.model !== "string" || message.model === "") return undefined;
+  return readUsage(entry, message, message.usage, time, line);
 }
 
 const [firstMoment, lastMoment] = [Date.UTC(2000, 0), Date.UTC(2200, 0)];
@@ -67,36 +124,83 @@ function readUsage(
   at: number,
   line: string,
 ): UsageLine | undefined {
-  const created = isRecord(usage.cache_creation) ? usage.cache_creation : {};
+  const tokens = readTokens(usage);
   const tools = isRecord(usage.server_tool_use) ? usage.server_tool_use : {};
-  const [input, output] = [count(usage.input_tokens), count(usage.output_tokens)];
-  const [write, hour, cacheRead] = [
-    count(usage.cache_creation_input_tokens),
-    count(created.ephemeral_1h_input_tokens),
-    count(usage.cache_read_input_tokens),
-  ];
-  const webSearches = count(tools.web_search_requests);
-  if (usage.input_tokens == null || usage.output_tokens == null) return undefined;
-  if (input === undefined || output === undefined || write === undefined || hour === undefined || cacheRead === undefined) return undefined;
-  if (webSearches === undefined) return undefined;
-  const write1h = Math.min(hour, write);
-  const messageKey = hashString(typeof message.id === "string" ? message.id : line);
+  const webSearches = toCount(tools.web_search_requests);
+  if (tokens === undefined || webSearches === undefined) return undefined;
+  const { requestId } = entry;
+  const id = [message.id, requestId, entry.uuid].find((value) => typeof value === "string" && value !== "") ?? line;
+  const messageKey = hashString(String(id));
   return {
-    key: typeof entry.requestId === "string" ? hashString(entry.requestId, messageKey) : messageKey,
+    key: typeof requestId === "string" && id !== requestId ? hashString(requestId, messageKey) : messageKey,
     messageKey,
     at,
     model: String(message.model),
     ...(typeof entry.requestedModel === "string" ? { requestedModel: entry.requestedModel } : {}),
     isSidechain: entry.isSidechain === true,
-    input,
-    output,
-    write5m: write - write1h,
-    write1h,
-    cacheRead,
+    ...tokens,
     webSearches,
     isFast: usage.speed === "fast",
     isUsOnly: usage.inference_geo === "us",
+    ...readIterations(usage, tokens),
   };
+}
+
+/** Undefined when input or output is not told, or any of it is no count. */
+function readTokens(usage: Record<string, unknown>): Tokens | undefined {
+  const created = isRecord(usage.cache_creation) ? usage.cache_creation : {};
+  const [input, output] = [toCount(usage.input_tokens), toCount(usage.output_tokens)];
+  const [write, hour, cacheRead] = [
+    toCount(usage.cache_creation_input_tokens),
+    toCount(created.ephemeral_1h_input_tokens),
+    toCount(usage.cache_read_input_tokens),
+  ];
+  if (usage.input_tokens == null || usage.output_tokens == null) return undefined;
+  if (input === undefined || output === undefined || write === undefined || hour === undefined || cacheRead === undefined) return undefined;
+  const write1h = Math.min(hour, write);
+  return { input, output, write5m: write - write1h, write1h, cacheRead };
+}
+
+/**
+ * `usage.iterations` of 2.1.329, weighed as that program does: rows `message` are the requests, counted one by one where they come
+ * to the whole; rows `advisor_message` are other models'; the last row that is the conversation's own tells what it holds.
+ */
+export function readIterations(
+  usage: Record<string, unknown>,
+  whole: Tokens,
+): Pick<UsageLine, "requests" | "advisors" | "lastPromptTokens"> {
+  const rows = Array.isArray(usage.iterations) ? usage.iterations.filter(isRecord) : [];
+  const advisors = rows.flatMap((row) => {
+    const tokens = row.type === "advisor_message" && typeof row.model === "string" ? readTokens(row) : undefined;
+    return tokens === undefined ? [] : [{ ...tokens, model: String(row.model) }];
+  });
+  const last = rows.findLast(({ type }) => type !== "advisor_message" && type !== "compaction");
+  const held = last?.type === "message" || last?.type === "fallback_message" ? readTokens(last) : undefined;
+  const lastPromptTokens = held === undefined || promptTokens(held) === 0 ? undefined : promptTokens(held);
+  return present({
+    requests: splitRequests(
+      rows.filter(({ type }) => type === "message"),
+      whole,
+    ),
+    advisors: advisors.length === 0 ? undefined : advisors,
+    lastPromptTokens: lastPromptTokens === promptTokens(whole) ? undefined : lastPromptTokens,
+  });
+}
+
+function splitRequests(rows: readonly Record<string, unknown>[], whole: Tokens): Tokens[] | undefined {
+  const requests = rows.flatMap((row) => readTokens(row) ?? []);
+  const isWhole = (kind: (tokens: Tokens) => number) => requests.reduce((sum, tokens) => sum + kind(tokens), 0) === kind(whole);
+  const kinds = [(t: Tokens) => t.input, (t: Tokens) => t.output, (t: Tokens) => t.cacheRead, (t: Tokens) => t.write5m + t.write1h];
+  if (requests.length < 2 || requests.length < rows.length || !kinds.every(isWhole)) return undefined;
+  // Rows need not say how long their writes are kept: what the whole has more of an hour is theirs, in their order.
+  let hourly = Math.max(0, whole.write1h - requests.reduce((sum, { write1h }) => sum + write1h, 0));
+  return requests.map((tokens, index) => {
+    const created = rows[index]?.cache_creation;
+    const told = isRecord(created) ? (toCount(created.ephemeral_5m_input_tokens) ?? 0) : 0;
+    const moved = Math.min(hourly, Math.max(0, tokens.write5m - told));
+    hourly -= moved;
+    return { ...tokens, write5m: tokens.write5m - moved, write1h: tokens.write1h + moved };
+  });
 }
 
 /** What a `compact_boundary` line (seen on 2.1.329) says is left of the conversation. */
@@ -105,7 +209,7 @@ export function parseCompaction(line: string): { at: number; tokens: number } | 
   const { type, timestamp, compactMetadata } = shape(parseRecord(line) ?? {}, wantedOfCompaction);
   if (type !== "system" || timestamp === undefined || compactMetadata === undefined) return undefined;
   const at = Date.parse(timestamp);
-  const tokens = count(compactMetadata.postTokens ?? Number.NaN);
+  const tokens = toCount(compactMetadata.postTokens ?? Number.NaN);
   return Number.isNaN(at) || tokens === undefined ? undefined : { at, tokens };
 }
 
@@ -114,7 +218,7 @@ const wantedOfCompaction = { type: "string", timestamp: "string", compactMetadat
 const maxCount = 1e15;
 
 /** Absent is none; what is no whole number from 0 is not understood. */
-function count(value: unknown): number | undefined {
+function toCount(value: unknown): number | undefined {
   if (value === undefined || value === null) return 0;
   return typeof value === "number" && Number.isInteger(value) && value >= 0 && value < maxCount ? value : undefined;
 }

@@ -1,3 +1,4 @@
+import { parseLimitWording } from "./claude-reset.ts";
 import { hasShape, isRecord, parseRecord, parseTime, shape } from "./json.ts";
 
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
@@ -64,7 +65,7 @@ export function parseQueued(line: string): string | undefined {
   return operation === "enqueue" ? content : undefined;
 }
 
-const marker = /"type":\s?"(?:user|assistant|system|queue-operation)"/;
+const marker = /"type"\s*:\s*"(?:user|assistant|system|queue-operation)"/;
 
 /** The events of one line; empty for noise, side chains, torn lines and everything this version does not know. */
 export function parseTranscriptLine(line: string): TranscriptEvent[] {
@@ -79,7 +80,7 @@ export function parseTranscriptLine(line: string): TranscriptEvent[] {
   const message = isRecord(entry.message) ? entry.message : {};
   if (entry.type === "assistant")
     return entry.isApiErrorMessage === true
-      ? [{ kind: "error", at: time, error: apiError(entry, message) }]
+      ? [{ kind: "error", at: time, error: apiError(entry, message, time) }]
       : assistantEvents(message, time);
   if (entry.type === "user") return userEvents(entry, message, time);
   return [];
@@ -165,7 +166,10 @@ const isLocal = (entry: Record<string, unknown>, text: string): boolean =>
 const isAutomatic = (entry: Record<string, unknown>): boolean =>
   isRecord(entry.origin) && (entry.origin.kind === "auto-continuation" || entry.origin.kind === "task-notification");
 
-function apiError(entry: Record<string, unknown>, message: Record<string, unknown>): ApiError {
+/** Classes of an error that may be a usage limit; older versions tell none. */
+const limitClasses = new Set(["rate_limit", "unknown"]);
+
+function apiError(entry: Record<string, unknown>, message: Record<string, unknown>, at: number): ApiError {
   const text = contentBlocks(message.content)
     .map((block) => (typeof block.text === "string" ? block.text : ""))
     .join("\n");
@@ -175,6 +179,9 @@ function apiError(entry: Record<string, unknown>, message: Record<string, unknow
     error.limit = { window: typeof quota.rateLimitType === "string" ? quota.rateLimitType : "unknown" };
     const { resetsAt } = shape({ resetsAt: Number(quota.resetsAt) * 1000 }, { resetsAt: "time" });
     if (typeof quota.resetsAt === "number" && resetsAt !== undefined) error.limit.resetsAt = resetsAt;
+  } else if (quota === undefined && limitClasses.has(error.class)) {
+    const worded = parseLimitWording(text, at);
+    if (worded !== undefined) error.limit = worded;
   }
   return error;
 }

@@ -1,5 +1,5 @@
 import { parseReset } from "./claude-reset.ts";
-import { isRecord, parseJson, parseRecord, present } from "./json.ts";
+import { endOfObject, isRecord, parseJson, parseRecord, present } from "./json.ts";
 
 /** A share of an allowance, of 100, and when it starts over. */
 export interface UsageWindow {
@@ -110,26 +110,11 @@ function readKey(text: string, key: string): unknown {
   const match = pattern.exec(text);
   if (match === null) return undefined;
   const from = match.index + match[0].length;
-  const to = endOfObject(text, from);
+  const to = endOfObject(text, from, maxObjectLength);
   return to === undefined ? undefined : parseJson(text.slice(from, to));
 }
 
 const maxObjectLength = 100_000;
-
-function endOfObject(text: string, from: number): number | undefined {
-  let depth = 0;
-  let isText = false;
-  for (let at = from; at < text.length && at < from + maxObjectLength; at++) {
-    const sign = text[at];
-    if (isText) {
-      if (sign === "\\") at++;
-      else if (sign === '"') isText = false;
-    } else if (sign === '"') isText = true;
-    else if (sign === "{") depth++;
-    else if (sign === "}" && --depth === 0) return at + 1;
-  }
-  return undefined;
-}
 
 /** The answer to the control request `get_usage`; a text says why it holds no windows. */
 export function parseUsageAnswer(output: string, requestId: string, now: number): Windows | string {

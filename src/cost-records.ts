@@ -1,7 +1,7 @@
 import { type PriceTable, priceUsage } from "./claude-prices.ts";
-import { syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
+import { createIdentity, partsOf, syntheticModel, type Tokens, type UsageLine } from "./claude-tokens.ts";
 
-/** One answer as a row of numbers: a hundred thousand of them are read from the cache in the time that objects take to make. */
+/** One answer as a row of numbers, with one more for each further part: a hundred thousand of them are read from the cache in the time that objects take to make. */
 const column = {
   key: 0,
   messageKey: 1,
@@ -18,7 +18,7 @@ const column = {
 } as const;
 
 const recordWidth = 11;
-const [sidechainFlag, fastFlag, usFlag] = [1, 2, 4];
+const [sidechainFlag, fastFlag, usFlag, partFlag] = [1, 2, 4, 8];
 
 /** The answers of one transcript. */
 export interface Records {
@@ -34,6 +34,10 @@ export const createRecords = (rows: Float64Array = new Float64Array(0), models: 
 });
 
 export function pushRecord(records: Records, usage: UsageLine): void {
+  for (const [index, part] of partsOf(usage).entries()) pushRow(records, part, index === 0 ? 0 : partFlag);
+}
+
+function pushRow(records: Records, usage: UsageLine, flag: number): void {
   const from = records.count++ * recordWidth;
   if (from + recordWidth > records.rows.length) {
     const larger = new Float64Array(Math.max(64 * recordWidth, records.rows.length * 2));
@@ -45,7 +49,8 @@ export function pushRecord(records: Records, usage: UsageLine): void {
   rows[from + column.messageKey] = usage.messageKey;
   rows[from + column.at] = usage.at;
   rows[from + column.model] = indexOfModel(records.models, usage.model);
-  rows[from + column.flags] = (usage.isSidechain ? sidechainFlag : 0) | (usage.isFast ? fastFlag : 0) | (usage.isUsOnly ? usFlag : 0);
+  rows[from + column.flags] =
+    flag | (usage.isSidechain ? sidechainFlag : 0) | (usage.isFast ? fastFlag : 0) | (usage.isUsOnly ? usFlag : 0);
   rows[from + column.input] = usage.input;
   rows[from + column.output] = usage.output;
   rows[from + column.write5m] = usage.write5m;
@@ -82,8 +87,7 @@ function recordAt({ rows, models }: Records, index: number): UsageLine {
   };
 }
 
-const isSidechainAt = (rows: Float64Array, index: number): boolean =>
-  ((rows[index * recordWidth + column.flags] ?? 0) & sidechainFlag) !== 0;
+const hasFlag = ({ rows }: Records, index: number, flag: number): boolean => ((rows[index * recordWidth + column.flags] ?? 0) & flag) !== 0;
 
 /** What one session used of one model in a quarter of an hour: no zone's day begins within one. */
 export interface Cell extends Tokens {
@@ -121,12 +125,15 @@ export function mergeRecords(files: readonly Records[], table: PriceTable): Merg
   const newest = newestMoment(files);
   for (const [file, records] of files.entries()) {
     const ofFile = new Map<number, Cell>();
+    let isTaken = false;
     for (let index = 0; index < records.count; index++) {
-      if (isCounted[file]?.[index] !== 1) continue;
+      const isPart = hasFlag(records, index, partFlag);
+      isTaken = isPart ? isTaken : isCounted[file]?.[index] === 1;
+      if (!isTaken) continue;
       const usage = recordAt(records, index);
       if (usage.model === syntheticModel) continue;
       const costUsd = priceUsage(table, usage);
-      addToCell(ofFile, file, indexOfModel(models, usage.model), usage, costUsd);
+      addToCell(ofFile, { file, model: indexOfModel(models, usage.model), usage, costUsd, isPart });
       if (costUsd !== undefined && usage.at > newest - spendsMs) spends.push({ at: usage.at, costUsd, file });
     }
     for (const cell of ofFile.values()) cells.push(cell);
@@ -153,10 +160,12 @@ function pickOnce(files: readonly Records[]): Uint8Array[] {
     mark(isCounted, file, index, 1);
   };
   const sides: [file: number, index: number][] = [];
-  for (const [file, { rows, count }] of files.entries())
-    for (let index = 0; index < count; index++) {
-      if (isSidechainAt(rows, index)) sides.push([file, index]);
-      else take(place.main, rows[index * recordWidth] ?? 0, file, index);
+  const identify = createIdentity();
+  for (const [file, records] of files.entries())
+    for (let index = 0; index < records.count; index++) {
+      if (hasFlag(records, index, partFlag)) continue;
+      if (hasFlag(records, index, sidechainFlag)) sides.push([file, index]);
+      else take(place.main, identify(keysAt(records, index)), file, index);
     }
   if (sides.length === 0) return isCounted;
   const mainMessages = new Set<number>();
@@ -169,6 +178,11 @@ function pickOnce(files: readonly Records[]): Uint8Array[] {
   }
   return isCounted;
 }
+
+const keysAt = ({ rows }: Records, index: number) => ({
+  key: rows[index * recordWidth] ?? 0,
+  messageKey: rows[index * recordWidth + column.messageKey] ?? 0,
+});
 
 const mark = (isCounted: readonly Uint8Array[], file: number, index: number, value: 0 | 1): void => {
   const ofFile = isCounted[file];
@@ -194,10 +208,12 @@ function findRow(offsets: readonly number[], row: number): [file: number, index:
   return [low, row - (offsets[low] ?? 0)];
 }
 
+/** All tokens of an answer with its parts. */
 function sizeAt(records: Records | undefined, index: number): number {
   let size = 0;
-  const from = index * recordWidth;
-  for (let offset: number = column.input; offset <= column.cacheRead; offset++) size += records?.rows[from + offset] ?? 0;
+  if (records === undefined) return size;
+  for (let row = index; row === index || (row < records.count && hasFlag(records, row, partFlag)); row++)
+    for (let offset: number = column.input; offset <= column.cacheRead; offset++) size += records.rows[row * recordWidth + offset] ?? 0;
   return size;
 }
 
@@ -211,7 +227,16 @@ function newestMoment(files: readonly Records[]): number {
   return newest;
 }
 
-function addToCell(cells: Map<number, Cell>, file: number, model: number, usage: UsageLine, costUsd: number | undefined): void {
+interface Part {
+  file: number;
+  model: number;
+  usage: UsageLine;
+  costUsd: number | undefined;
+  /** A further one of an answer that was counted. */
+  isPart: boolean;
+}
+
+function addToCell(cells: Map<number, Cell>, { file, model, usage, costUsd, isPart }: Part): void {
   const quarter = Math.floor(usage.at / quarterMs);
   // Quarters up to the year 2200 fit below.
   const key = model * 0x800000 + quarter;
@@ -225,7 +250,7 @@ function addToCell(cells: Map<number, Cell>, file: number, model: number, usage:
   cell.webSearches += usage.webSearches;
   cell.costUsd += costUsd ?? 0;
   cell.unpriced += costUsd === undefined ? 1 : 0;
-  cell.messages++;
+  cell.messages += isPart ? 0 : 1;
   cell.lastAt = Math.max(cell.lastAt, usage.at);
 }
 

@@ -1,4 +1,5 @@
 import { basename, join, relative, sep } from "node:path";
+import { isRunLog, isTranscript } from "./agents.ts";
 import type { PriceTable } from "./claude-prices.ts";
 import { type Cell, createRecords, filledRows, type Merged, mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
@@ -62,7 +63,7 @@ interface Sums extends Merged {
 }
 
 const schema = {
-  version: 1,
+  version: 2,
   isExpendable: true as const,
   tables: `
     CREATE TABLE file (path TEXT PRIMARY KEY, id TEXT, size INTEGER, modified_at REAL, position INTEGER, print BLOB,
@@ -236,8 +237,9 @@ function findTranscripts(sys: Sys, dirs: UsageOptions["dirs"]): Transcript[] {
   return dirs.flatMap(({ name, dir }) => {
     const projectsPath = projectsDir(dir);
     return sys.findFiles(projectsPath, ".jsonl").flatMap((path): Transcript[] => {
+      if (!isTranscript(relative(projectsPath, path).split(sep))) return [];
       const state = sys.identify(path);
-      if (state === undefined || seen.has(state.id)) return [];
+      if (state === undefined || !state.isFile || seen.has(state.id)) return [];
       seen.add(state.id);
       return [{ path, state, profile: name, projectsPath }];
     });
@@ -276,7 +278,7 @@ function sumScans(scans: readonly (FileScan | undefined)[], table: PriceTable): 
     ),
     cwds: scans.map((scan) => scan?.cwd ?? ""),
     unreadable: scans.reduce((sum, scan) => sum + (scan?.unreadable ?? 0), 0),
-    unknownFiles: scans.flatMap((scan) => (scan?.format === "unknown format" ? [scan.path] : [])),
+    unknownFiles: scans.flatMap((scan) => (scan?.format === "unknown format" && !isRunLog(scan.path) ? [scan.path] : [])),
   };
 }
 

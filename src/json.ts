@@ -41,6 +41,22 @@ export function parseJson(text: string | undefined): unknown {
   }
 }
 
+/** Behind the object that begins here; undefined when it does not end within so many characters. */
+export function endOfObject(text: string, from: number, maxLength = Number.POSITIVE_INFINITY): number | undefined {
+  let depth = 0;
+  let isText = false;
+  for (let at = from; at < text.length && at < from + maxLength; at++) {
+    const sign = text[at];
+    if (isText) {
+      if (sign === "\\") at++;
+      else if (sign === '"') isText = false;
+    } else if (sign === '"') isText = true;
+    else if (sign === "{") depth++;
+    else if (sign === "}" && --depth === 0) return at + 1;
+  }
+  return undefined;
+}
+
 /** The object in a text; undefined for everything else. */
 export function parseRecord(text: string | undefined): Record<string, unknown> | undefined {
   const value = parseJson(text);

@@ -7,7 +7,7 @@ import { rememberLaunch } from "./launch-record.ts";
 import { tell } from "./output.ts";
 import { configPath } from "./paths.ts";
 import { currentDir, currentProfile, type Registry, readRegistry, requireProfile } from "./profiles.ts";
-import { choosesSession, isForClaude } from "./run-options.ts";
+import { choosesSession, isForClaude, modelOf } from "./run-options.ts";
 import type { Sys } from "./sys.ts";
 
 /** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
@@ -54,7 +54,10 @@ async function chooseSeat(sys: Sys, registry: Registry, call: LaunchCall, hasTer
       ? requireProfile(registry, options.profile ?? "")
       : way === "keep"
         ? current
-        : await (await import("./account-choice.ts")).chooseAccount(sys, { registry, current, hasTerminal, asks: way === "ask" });
+        : await (await import("./account-choice.ts")).chooseAccount(sys, {
+            ...{ registry, current, hasTerminal, asks: way === "ask" },
+            model: modelOf(options.words, sys.env),
+          });
   // A folder that is no profile stays the environment's own.
   if (profile === undefined) return { name: undefined, dir: currentDir(sys, registry), env: sys.env, isChosen: false };
   return { ...seatOf(sys, profile), isChosen: way === "named" || options.wantsAccount || profile.name !== current?.name };

@@ -5,7 +5,7 @@ import { SilentExit } from "./errors.ts";
 import type { JournalEntry } from "./journal.ts";
 import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
-import { findLimit, readLimit } from "./limit-read.ts";
+import { findLimit, modelInUse, readLimit } from "./limit-read.ts";
 import { createOutput } from "./output.ts";
 import { configDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
@@ -28,7 +28,7 @@ export async function runLimitHook(sys: Sys, text: string, dir: string): Promise
   const { planNotification } = await import("./notify.ts");
   const owner = await findOwner(sys, dir);
   const from = owner?.name ?? basename(dir);
-  const target = isLeaving(input) ? undefined : await findBest(sys, owner?.name ?? "");
+  const target = isLeaving(input) ? undefined : await findBest(sys, owner?.name ?? "", modelInUse(sys, input.transcriptPath, limit.window));
   const body = `[${from}] hit its usage limit${wayOn(input, target)}`;
   return JSON.stringify({ terminalSequence: planNotification(sys.platform, sys.env, "limit detected", body).sequence });
 }
@@ -121,8 +121,8 @@ async function findOwner(sys: Sys, dir: string) {
   return profileOfDir(sys, readRegistryOrNone(sys), dir);
 }
 
-async function findBest(sys: Sys, current: string): Promise<string | undefined> {
+async function findBest(sys: Sys, current: string, model: string | undefined): Promise<string | undefined> {
   const { rankAccounts, readUsage } = await import("./usage.ts");
   const report = await readUsage(sys, { fetches: false });
-  return rankAccounts(sys, report, { current, includeCurrent: false, hasAgeGate: false }).winner;
+  return rankAccounts(sys, report, { current, includeCurrent: false, hasAgeGate: false, ...present({ model }) }).winner;
 }

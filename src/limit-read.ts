@@ -1,4 +1,4 @@
-import { parseReset } from "./claude-reset.ts";
+import { parseLimitWording } from "./claude-reset.ts";
 import { isSelfContinuing, readNewestTurn, type Turn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 import type { Limit } from "./limit.ts";
@@ -10,8 +10,6 @@ const stepMs = 50;
 /** The line of the error is stamped just before its hook runs. */
 const toleranceMs = 10_000;
 const tailBytes = 256 * 1024;
-/** In the wordings of 2.0.70 to 2.1.329; only for an error without structured fields. */
-const limitWording = /\bhit your\b.*\blimit\b|usage limit|limit reached/i;
 
 /** What a `StopFailure` has told. */
 interface Failure {
@@ -21,12 +19,10 @@ interface Failure {
   text?: string;
 }
 
-/** `You've hit your weekly limit · resets Nov 23, 10:54am (UTC)`: what is left where no field tells, as for a sub-agent. */
+/** What is left where there is no transcript to read, as for a sub-agent. */
 export function readWording(text: string, at: number): Limit | undefined {
-  if (!limitWording.test(text)) return undefined;
-  const resetsAt = parseReset(/\bresets (?:at )?([^·\n]+)/.exec(text)?.[1]?.trim() ?? "", at);
-  const window = /\bweekly\b/i.test(text) ? "seven_day" : /\b5-hour\b/i.test(text) ? "five_hour" : "unknown";
-  return { at, window, ...present({ resetsAt }), isSelfContinuing: false };
+  const worded = parseLimitWording(text, at);
+  return worded === undefined ? undefined : { at, ...worded, isSelfContinuing: false };
 }
 
 /** The usage limit that ended a turn; undefined for any other failure, such as a passing 429. */
@@ -46,6 +42,10 @@ export async function findLimit(sys: Sys, path: string, maxAgeMs: number): Promi
 }
 
 const readTurn = (sys: Sys, path: string): Turn | undefined => readNewestTurn((bytes) => sys.readTail(path, bytes), tailBytes);
+
+/** The model that goes on elsewhere: the newest turn's, else the one whose own week is used up. */
+export const modelInUse = (sys: Sys, path: string | undefined, window: string): string | undefined =>
+  (path === undefined ? undefined : readTurn(sys, path)?.model) ?? /^seven_day_(.+)$/.exec(window)?.[1];
 
 interface Found {
   path: string;

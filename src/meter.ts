@@ -1,6 +1,5 @@
-import { join } from "node:path";
 import { burnWindowMs, createTally, estimateBurn, type MeterReading, type Tally } from "./accounting.ts";
-import { agentsDir } from "./agents.ts";
+import { createAgentFiles, isRunLog } from "./agents.ts";
 import { createPriceTable, type PriceTable } from "./claude-prices.ts";
 import { isUnansweredTranscript, scanUsage } from "./claude-tokens-scan.ts";
 import type { Sys } from "./sys.ts";
@@ -13,14 +12,14 @@ export interface Meter {
   forget(transcriptPath: string): void;
 }
 
-type MeterSys = Pick<Sys, "identify" | "openFile" | "list" | "modifiedAt">;
+type MeterSys = Pick<Sys, "identify" | "openFile" | "list" | "modifiedAt" | "now" | "isDirectory" | "realPath">;
 
 interface Session {
   tails: Map<string, Tail>;
   tally: Tally;
   format: MeterReading["format"];
   unreadable: number;
-  subagentDirAt: number | undefined;
+  agentFiles(transcript: string): string[];
 }
 
 /** Reads each transcript once, whatever its size; a tick costs what was written since the last one. */
@@ -30,10 +29,10 @@ export function createMeter(sys: MeterSys, table: PriceTable = createPriceTable(
   return {
     update(path, now) {
       const session = sessions.get(path) ?? createSession(sys, table, path, buffer);
-      if (readSession(sys, session, path, buffer, now) === "restarted") {
+      if (readSession(sys, session, path, buffer) === "restarted") {
         const again = createSession(sys, table, path, buffer);
         sessions.set(path, again);
-        return readSession(sys, again, path, buffer, now) === "gone" ? undefined : reading(again, now);
+        return readSession(sys, again, path, buffer) === "gone" ? undefined : reading(again, now);
       }
       sessions.set(path, session);
       return sys.modifiedAt(path) === undefined ? undefined : reading(session, now);
@@ -47,12 +46,13 @@ const createSession = (sys: MeterSys, table: PriceTable, path: string, buffer: L
   tally: createTally(table),
   format: "empty",
   unreadable: 0,
-  subagentDirAt: undefined,
+  agentFiles: createAgentFiles(sys),
 });
 
 /** A file that starts over voids the whole session: which of its answers stood elsewhere too is not remembered. */
-function readSession(sys: MeterSys, session: Session, path: string, buffer: LineBuffer, now: number): "read" | "restarted" | "gone" {
-  findSubagents(sys, session, path, buffer, now);
+function readSession(sys: MeterSys, session: Session, path: string, buffer: LineBuffer): "read" | "restarted" | "gone" {
+  for (const file of session.agentFiles(path))
+    if (file.endsWith(".jsonl") && !session.tails.has(file)) session.tails.set(file, createTail(sys, file, buffer));
   let isGone = false;
   for (const [file, tail] of session.tails) {
     const growth = tail.poll(createReader(session, file !== path));
@@ -78,27 +78,11 @@ function createReader(session: Session, isSubagent: boolean): LineReader {
   };
 }
 
-const settledMs = 2000;
-
-/** `<slug>/<sessionId>/subagents/agent-*.jsonl`; looked for only when the folder has changed. */
-function findSubagents(sys: MeterSys, session: Session, path: string, buffer: LineBuffer, now: number): void {
-  const dir = agentsDir(path);
-  const changedAt = sys.modifiedAt(dir);
-  if (changedAt === undefined) return;
-  // The clock of files is coarse: a folder that changed just now may change again at the same time.
-  if (changedAt === session.subagentDirAt && now - changedAt > settledMs) return;
-  session.subagentDirAt = changedAt;
-  for (const name of sys.list(dir)) {
-    const file = join(dir, name);
-    if (name.endsWith(".jsonl") && !session.tails.has(file)) session.tails.set(file, createTail(sys, file, buffer));
-  }
-}
-
 const reading = ({ tally, format, unreadable, tails }: Session, now: number): MeterReading => ({
   format,
   totals: tally.totals(),
   context: tally.context(),
   burn: estimateBurn(tally.spends(now - burnWindowMs), now),
-  subagentCount: tails.size - 1,
+  subagentCount: [...tails.keys()].filter((file) => !isRunLog(file)).length - 1,
   unreadable,
 });

@@ -9,12 +9,13 @@ import { shareConversation } from "./handoff.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
 import { decideLimit, type Limit, type LimitPolicy, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
-import { readLimit, readWording } from "./limit-read.ts";
+import { modelInUse, readLimit, readWording } from "./limit-read.ts";
 import { tell } from "./output.ts";
 import { findTranscript, lockDir } from "./paths.ts";
 import { claudeJsonPath, findProfile, profilePath, type Registry } from "./profiles.ts";
 import { channelVariable, hookWord } from "./program.ts";
 import { addHooks, decideAnswer, type Pending, pickRoom, planQuestion, readHistory, trustedFirst } from "./relaunch-plan.ts";
+import { modelOf } from "./run-options.ts";
 import { waitForLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -142,7 +143,8 @@ async function notify({ sys, notes }: Managed, line: string): Promise<void> {
 
 async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat } = managed;
-  const candidates = settings.policy === "switch" ? await firstReachable(managed, await rankOthers(managed), sessionId, note) : [];
+  const candidates =
+    settings.policy === "switch" ? await firstReachable(managed, await rankOthers(managed, limit, sessionId), sessionId, note) : [];
   const history = readHistory(openJournal(sys).read(), sessionId, limit);
   const decision = decideLimit({ now: sys.now(), limit, settings, candidates, ...history });
   switch (decision.do) {
@@ -171,13 +173,15 @@ async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSetti
 const rankTimeoutMs = 6000;
 
 /** Other profiles that have room, best first. A dead hub must not keep a conversation waiting: then what is known decides. */
-async function rankOthers({ sys, seat, launch }: Managed): Promise<RankedSeat[]> {
+async function rankOthers(managed: Managed, limit: Limit, sessionId: string): Promise<RankedSeat[]> {
+  const { sys, seat, launch } = managed;
   const { registry } = launch;
+  const model = modelOf(launch.args, {}) ?? modelInUse(sys, transcriptOf(managed, sessionId), limit.window) ?? modelOf([], sys.env);
   const { rankAccounts, readUsage } = await import("./usage.ts");
   const known = () => readUsage(sys, { registry, fetches: false, looks: true });
   const asked = readUsage(sys, { registry, fetches: true, asks: true }).catch(known);
   const report = await Promise.race([asked, sys.sleep(rankTimeoutMs).then(known)]);
-  const { rows } = rankAccounts(sys, report, { current: seat.name, includeCurrent: false, hasAgeGate: false });
+  const { rows } = rankAccounts(sys, report, { current: seat.name, includeCurrent: false, hasAgeGate: false, ...present({ model }) });
   const accountOf = (name: string) => report.profiles.find((profile) => profile.name === name)?.account;
   const { limitPercent } = (await import("./settings.ts")).readSettings(sys).part("usage");
   const seats = pickRoom(rows, seat.name, accountOf, limitPercent).flatMap(({ name, reason }) => {
@@ -260,7 +264,7 @@ export async function goOn(managed: Managed, sessionId: string): Promise<Step> {
 
 async function askUser(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
   const { sys, seat } = managed;
-  const candidates = await rankOthers(managed);
+  const candidates = await rankOthers(managed, limit, sessionId);
   const exitCode = await endClaude(managed);
   if (exitCode !== undefined) return { exitCode };
   const names = candidates.map(({ name }) => name);

@@ -165,6 +165,17 @@ export const positionals = (words: readonly string[]): string[] =>
 export const choosesSession = (words: readonly string[]): boolean =>
   words.some((word) => /^(?:-[cr]|--continue|--resume|--session-id)(?:=|$)/.test(word));
 
+/** The model that these words ask claude for, else what the environment says; undefined where claude's own default counts. */
+export function modelOf(words: readonly string[], env: Readonly<Record<string, string | undefined>>): string | undefined {
+  const end = words.indexOf("--");
+  let model = env.ANTHROPIC_MODEL;
+  for (const [index, word] of (end < 0 ? words : words.slice(0, end)).entries()) {
+    if (word.startsWith("--model=")) model = word.slice("--model=".length);
+    else if (word === "--model") model = words[index + 1] ?? model;
+  }
+  return model === "" ? undefined : model;
+}
+
 /**
  * What says for whom claude is to run, taken out of words that are claude's for the rest: at their beginning, and `--profile`
  * wherever it stands before a `--`, unless a command of claude takes the words.

@@ -15,6 +15,7 @@ import {
   readFileSync,
   readlinkSync,
   readSync,
+  realpathSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -177,13 +178,20 @@ export function openFile(path: string): OpenFile | undefined {
 }
 
 /** Files below a folder whose names end so, in byte order; links to folders are not followed, so there is no end to miss. */
+/** At any depth; a folder that links lead to is looked into once, also where one leads back. */
 export function findFiles(dir: string, suffix: string): string[] {
   const found: string[] = [];
   const folders = [dir];
+  const linked = new Set<string>();
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const entry of attempt(() => readdirSync(folder as string, { withFileTypes: true })) ?? []) {
-      if (entry.isDirectory()) folders.push(join(folder, entry.name));
-      else if (entry.name.endsWith(suffix)) found.push(join(folder, entry.name));
+      const path = join(folder, entry.name);
+      const target = entry.isSymbolicLink() ? attempt(() => realpathSync(path)) : undefined;
+      if (entry.isDirectory()) folders.push(path);
+      else if (target !== undefined && attempt(() => statSync(target))?.isDirectory() === true) {
+        if (!linked.has(target)) folders.push(path);
+        linked.add(target);
+      } else if (entry.name.endsWith(suffix)) found.push(path);
     }
   }
   return found.sort();

@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import { parseJson } from "./json.ts";
 import type { Sys } from "./sys.ts";
 import type { FileIdentity, OpenFile } from "./sys-files.ts";
 
@@ -91,7 +92,7 @@ const printBytes = 64;
 export const isContinued = (file: OpenFile, mark: Mark): boolean =>
   file.id === mark.id && file.size >= mark.position && readMark(file, mark.position).print.equals(mark.print);
 
-export function readMark(file: OpenFile, position: number): Mark {
+function readMark(file: OpenFile, position: number): Mark {
   const bytes = Buffer.alloc(Math.min(printBytes, position));
   const count = bytes.length === 0 ? 0 : file.read(bytes, position - bytes.length);
   return { id: file.id, position, print: bytes.subarray(0, count) };
@@ -114,20 +115,28 @@ const bufferBytes = 1 << 20;
 const maxBufferBytes = 1 << 24;
 const keptBytes = 64 << 10;
 
-/** Reads to the end of the file, piece by piece. A torn last line is not handed over: it stands in `rest`, which is only good now. */
+const isEntry = (bytes: Buffer): boolean =>
+  /\}\s*$/.test(bytes.toString("latin1", bytes.length - 8)) && parseJson(bytes.toString()) !== undefined;
+
+/** Reads to the end of the file, piece by piece. A torn last line is not handed over. */
 export function readLines(
   file: OpenFile,
   buffer: LineBuffer,
   from: number,
   onLines: (lines: Buffer) => void,
-): { mark: Mark; rest: Buffer; readBytes: number } {
+): { mark: Mark; readBytes: number } {
   let [position, lineAt, kept] = [from, from, 0];
   /** Its begin was longer than what can be kept: the rest of it goes the same way. */
   let isLeftOut = false;
   for (;;) {
     const { bytes } = buffer;
     const count = file.read(bytes.subarray(kept), position);
-    if (count === 0) return { mark: readMark(file, lineAt), rest: bytes.subarray(0, kept), readBytes: position - from };
+    if (count === 0) {
+      // A last line without its newline counts when it is an entry of its own: what is cut off elsewhere is none.
+      const isWhole = isEntry(bytes.subarray(0, kept));
+      if (isWhole) onLines(bytes.subarray(0, kept));
+      return { mark: readMark(file, isWhole ? position : lineAt), readBytes: position - from };
+    }
     position += count;
     const filled = kept + count;
     const end = bytes.subarray(kept, filled).lastIndexOf(10) + kept + 1;

@@ -82,7 +82,9 @@ function readTitles(lines: Buffer): Pick<Found, "customTitle" | "aiTitle" | "age
     if (entry.type === "ai-title" && isFilled(entry.aiTitle)) found.aiTitle = entry.aiTitle;
   }
   found.agentName = lastWith(lines, needles.agentName, (entry) => (isFilled(entry.agentName) ? entry.agentName : undefined));
-  found.lastPrompt = lastWith(lines, needles.lastPrompt, (entry) => (isFilled(entry.lastPrompt) ? entry.lastPrompt : undefined));
+  found.lastPrompt = lastWith(lines, needles.lastPrompt, (entry) =>
+    isFilled(entry.lastPrompt) ? ownText(entry.lastPrompt) || undefined : undefined,
+  );
   return found;
 }
 
@@ -110,7 +112,23 @@ const resultMark = /"tool_use_id"|"tool_result"/;
 const headLength = 96;
 /** Turns that Claude Code starts by itself. */
 const automatic = /"origin":\{"kind":"(?!human")/;
-const machineText = /^\s*<(?:task-notification|system-reminder|command-message)\b/;
+/** What editors and surroundings put before a prompt, and into it (2.1.329): the person did not write it. */
+const surroundings = /<(ide_opened_file|ide_selection|ide_diagnostics)(?:\s[^>]*)?>[\s\S]*?<\/\1>\s*/g;
+const leading =
+  /^\s*<(terminal|browser|browser_instruction|post-tool-use-hook|user-memory-input|user-prompt-submit-hook|system-reminder|system_reminder)(?:\s[^>]*)?>[\s\S]*?<\/\1>\s*/;
+/** All of it is a machine's. */
+const machineText =
+  /^\s*<(?:task-notification|system-reminder|command-message|command-name|tick|fork-boilerplate|mcp-resource-update|mcp-polling-update|teammate-message|channel\s|cross-session-message|agent-message)\b/;
+
+/** What the person wrote; empty where that is nothing. */
+function ownText(text: string): string {
+  let own = text.replace(surroundings, "");
+  for (let before = ""; own !== before; ) {
+    before = own;
+    own = own.replace(leading, "");
+  }
+  return machineText.test(own) ? "" : own.trim();
+}
 
 function readPrompts(bytes: Buffer): string[] {
   const prompts: string[] = [];
@@ -120,8 +138,10 @@ function readPrompts(bytes: Buffer): string[] {
       const line = lineAt(bytes, at);
       next = line.end;
       const text = bytes.toString("utf8", line.start, line.end);
-      for (const event of parseTranscriptLine(text))
-        if (event.kind === "prompt" && !automatic.test(text) && !machineText.test(event.text)) prompts.push(event.text);
+      for (const event of parseTranscriptLine(text)) {
+        const own = event.kind === "prompt" && !automatic.test(text) ? ownText(event.text) : "";
+        if (own !== "") prompts.push(own);
+      }
     }
     at = bytes.indexOf(needles.user, next);
   }
@@ -164,8 +184,8 @@ function lastWith<T>(bytes: Buffer, needle: Buffer, read: (entry: Entry) => T | 
   return undefined;
 }
 
-/** Claude Code writes no blanks between keys and values; other tools that write transcripts may. */
-const isCompact = (bytes: Buffer): boolean => bytes.indexOf('"type": "') < 0;
+/** Claude Code writes no blanks between keys and values; other tools that write transcripts may, if only in some lines. */
+const isCompact = (bytes: Buffer): boolean => !['"type": ', '"type" ', '"type":\t', '"type"\t'].some((mark) => bytes.includes(mark));
 
 function compact(bytes: Buffer): Buffer {
   const lines: string[] = [];

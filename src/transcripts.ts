@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
 import { type Database, openCache } from "./database.ts";
-import { parseJson, present } from "./json.ts";
+import { present } from "./json.ts";
 import { indexPath, projectsDir, sharedProjectsDir, slugOf } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import type { OpenFile } from "./sys-files.ts";
-import { createLineBuffer, isContinued, type LineBuffer, type Mark, readLines, readMark } from "./tail.ts";
+import { createLineBuffer, isContinued, type LineBuffer, type Mark, readLines } from "./tail.ts";
 import { noFacts, readFacts, type TranscriptFacts } from "./transcript-facts.ts";
 
 /** A transcript on disk, not yet read. */
@@ -95,7 +95,7 @@ export interface TranscriptIndex {
 
 /** `parsed` and `seam` are the position and the print of a mark. */
 const schema = {
-  version: 1,
+  version: 2,
   tables: `CREATE TABLE transcript (
     path TEXT PRIMARY KEY, dir TEXT NOT NULL, id TEXT NOT NULL, size INTEGER NOT NULL, modified REAL NOT NULL,
     parsed INTEGER NOT NULL, seam TEXT NOT NULL, facts TEXT NOT NULL) WITHOUT ROWID;
@@ -235,10 +235,6 @@ function addLines(reading: Reading, file: OpenFile, buffer: LineBuffer): Reading
     reading.facts = facts;
     for (const prompt of prompts) reading.prompts += `${prompt.toLowerCase()}\n`;
   };
-  const { mark, rest } = readLines(file, buffer, reading.mark.position, add);
-  // A last line without its newline counts when it is an entry of its own.
-  const isWhole = parseJson(rest.toString()) !== undefined;
-  if (isWhole) add(rest);
-  reading.mark = isWhole ? readMark(file, mark.position + rest.length) : mark;
+  reading.mark = readLines(file, buffer, reading.mark.position, add).mark;
   return reading;
 }

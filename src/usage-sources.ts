@@ -183,7 +183,7 @@ function foldTranscripts({ sys, ledger, profiles }: Look): void {
 
 function readLimits(sys: Sys, path: string, account: string): Reading[] {
   const lines = sys.readTail(path, tailBytes)?.lines ?? [];
-  return parseLines(lines.filter((line) => line.includes('"quotaLimits"'))).flatMap((event) => {
+  return parseLines(lines.filter((line) => /"isApiErrorMessage"/.test(line))).flatMap((event) => {
     if (event.kind !== "error" || event.error.limit === undefined) return [];
     const windows = parseQuotaLimit(event.error.limit);
     return windows === undefined ? [] : readingsOf(account, windows, "transcript", event.at);

@@ -88,8 +88,14 @@ describe("an automatic choice on stale data says so", () => {
     for (const home of homes.splice(0)) rmSync(home, { recursive: true, force: true });
   });
 
+  /** Profile b has no room for fable. */
+  const windowsOf = (index: number, resetsAt: number) => ({
+    seven_day: { usedPercent: 10 + index * 40, resetsAt },
+    seven_day_fable: { usedPercent: index * 100, resetsAt },
+  });
+
   /** Two profiles of which something was known so long ago; what is said on stderr, and who is chosen. */
-  async function choose(ageMs: number, env: Record<string, string> = {}) {
+  async function choose(ageMs: number, env: Record<string, string> = {}, model?: string) {
     const home = mkdtempSync(join(tmpdir(), "csm-choice-"));
     homes.push(home);
     let said = "";
@@ -102,12 +108,19 @@ describe("an automatic choice on stale data says so", () => {
     };
     const profiles = ["a", "b"].map((name) => ({ name, dir: join(home, `.claude.${name}`) }));
     for (const [index, { dir }] of profiles.entries())
-      recordUsage(sys, dir, { seven_day: { usedPercent: 10 + index * 40, resetsAt: sys.now() + 48 * HOUR } }, "limit", sys.now() - ageMs);
+      recordUsage(sys, dir, windowsOf(index, sys.now() + 48 * HOUR), "limit", sys.now() - ageMs);
     const [current] = profiles;
     const registry = { profiles, defaultName: "a" };
-    const chosen = await chooseAccount(sys, { registry, current, hasTerminal: false, asks: false });
+    const chosen = await chooseAccount(sys, { registry, current, hasTerminal: false, asks: false, model });
     return [chosen?.name, said];
   }
+
+  test.each<[model: string | undefined, name: string]>([
+    [undefined, "b"],
+    ["opus", "b"],
+    ["fable", "a"],
+    ["claude-fable-5-1", "a"],
+  ])("for the model %p the account is %s", async (model, name) => expect((await choose(60_000, {}, model))[0]).toBe(name));
 
   test.each<[rule: string, ageMs: number, env: Record<string, string>, name: string, said: string]>([
     ["fresh data needs no word", 60_000, {}, "b", "csm: auto-pick → b (the fullest week that has room)\n"],

@@ -6,7 +6,7 @@ import { parseUsageLine, type UsageLine } from "../src/claude-tokens.ts";
 import { createRecords, mergeRecords, pushRecord } from "../src/cost-records.ts";
 
 const table = createPriceTable();
-const usage = (given: GivenUsage) => parseUsageLine(usageLine(given)) as UsageLine;
+const usage = (given: GivenUsage) => parseUsageLine(usageLine(given)).usages[0] as UsageLine;
 const at = (minute: number) => new Date(Date.UTC(2026, 10, 1, 10, minute)).toISOString();
 
 function ledgerOf(...lines: GivenUsage[]) {

@@ -5,7 +5,8 @@ import { parseUsageLine, type UsageLine } from "../src/claude-tokens.ts";
 
 const table = createPriceTable();
 const million = 1e6;
-const cost = (given: GivenUsage, prices = table): number | undefined => priceUsage(prices, parseUsageLine(usageLine(given)) as UsageLine);
+const cost = (given: GivenUsage, prices = table): number | undefined =>
+  priceUsage(prices, parseUsageLine(usageLine(given)).usages[0] as UsageLine);
 
 /** US dollars for a million tokens of each kind: input, output, writes for five minutes and an hour, reads. */
 test.each<[model: string, prices: number[]]>([

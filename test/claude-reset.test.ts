@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseReset } from "../src/claude-reset.ts";
+import { parseLimitWording, parseReset } from "../src/claude-reset.ts";
 
 const at = (text: string): number => Date.parse(text);
 
@@ -40,4 +40,29 @@ test.each<[rule: string, value: unknown, now: string, resetsAt: string | undefin
   expect(parsed === undefined ? undefined : new Date(parsed).toISOString()).toBe(
     resetsAt === undefined ? (undefined as never) : new Date(at(resetsAt)).toISOString(),
   );
+});
+
+test.each<[string, { window: string; resetsAt?: string } | undefined]>([
+  ["You've hit your 5-hour limit · resets 11:54am (UTC)", { window: "five_hour", resetsAt: "2026-11-20T11:54:00Z" }],
+  ["You've hit your session limit · resets 3pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T15:00:00Z" }],
+  // The real words of 2.1.86, 2.1.158 and 2.1.204, and of 2.0.70, at a 5-hour limit.
+  ["You've hit your session limit · resets 1:26pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T13:26:00Z" }],
+  ["5-hour limit reached · resets 1:26pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T13:26:00Z" }],
+  ["You've hit your weekly limit · resets Nov 23, 10:54am (UTC)", { window: "seven_day", resetsAt: "2026-11-23T10:54:00Z" }],
+  [
+    "You've hit your weekly limit · resets Nov 23 at 9am (Europe/Berlin) · progress saved",
+    { window: "seven_day", resetsAt: "2026-11-23T08:00:00Z" },
+  ],
+  ["You've reached your Fable limit · resets Nov 23, 9am (UTC)", { window: "seven_day_fable", resetsAt: "2026-11-23T09:00:00Z" }],
+  ["Opus weekly limit reached ∙ resets Nov 23, 9am (UTC)", { window: "seven_day_opus", resetsAt: "2026-11-23T09:00:00Z" }],
+  ["5-hour limit reached ∙ resets 3pm (UTC)", { window: "five_hour", resetsAt: "2026-11-20T15:00:00Z" }],
+  ["Claude AI usage limit reached|1795175648", { window: "unknown", resetsAt: "2026-11-20T11:54:08Z" }],
+  ["You've hit your 5-hour limit", { window: "five_hour" }],
+  ["You've hit your 5-hour limit · resets whenever", { window: "five_hour" }],
+  ["API Error: 429 rate_limit_error: too many requests", undefined],
+  ["Prompt is too long", undefined],
+])("the words %p are a limit: %p", (text, limit) => {
+  const now = Date.parse("2026-11-20T10:54:00Z");
+  const wanted = limit?.resetsAt === undefined ? limit : { ...limit, resetsAt: Date.parse(limit.resetsAt) };
+  expect(parseLimitWording(text, now)).toEqual(wanted as never);
 });

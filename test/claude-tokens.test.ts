@@ -22,7 +22,7 @@ function scan(text: string | Buffer) {
 }
 
 type Entry = Record<string, unknown>;
-const parse = (line: string) => parseUsageLine(line) as UsageLine;
+const parse = (line: string) => parseUsageLine(line).usages[0] as UsageLine;
 const edit = (line: string, change: (entry: Entry) => void): string => {
   const entry = JSON.parse(line);
   change(entry);
@@ -55,8 +55,7 @@ test("the fast way reads every captured line as the slow one does", () => {
   let count = 0;
   for (const bytes of transcripts) {
     const lines = bytes.toString().split("\n");
-    const slow = lines.filter((line) => line.includes('"assistant"')).map(parseUsageLine);
-    const wanted = slow.filter((usage) => typeof usage === "object");
+    const wanted = lines.filter((line) => line.includes('"assistant"')).flatMap((line) => parseUsageLine(line).usages);
     const { found, unreadable } = scan(bytes);
     count += wanted.length;
     // Blocks of one answer may be passed over as repeats.

@@ -7,8 +7,8 @@ const rungs: [name: string, files: string][] = [
   ["values", "errors program json printable sanitize format"],
   [
     "Claude Code's surface",
-    `claude-session claude-transcript claude-reset claude-usage claude-calls claude-hooks claude-version
-     claude-program claude-tokens claude-tokens-scan claude-prices transcript-facts`,
+    `claude-session claude-reset claude-transcript claude-usage claude-calls claude-hooks claude-version
+     claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
   ],
   [
     "decisions",

@@ -72,6 +72,12 @@ test.each<[rule: string, input: object, transcript: string | undefined, recorded
   ["StopFailure names the class", failure, fresh, { five_hour: full }],
   ["Stop of an older version: the transcript tells", { hook_event_name: "Stop" }, fresh, { five_hour: full }],
   [
+    "Stop of 2.1.158, which writes no quotaLimits",
+    { hook_event_name: "Stop" },
+    `${limitLine("2026-11-20T10:54:08Z", {})}\n`,
+    { five_hour: { usedPercent: 100, resetsAt: Date.parse("2026-11-20T11:54:00Z") } },
+  ],
+  [
     "without structured fields the wording tells",
     { ...failure, last_assistant_message: "You've hit your weekly limit" },
     undefined,
@@ -97,6 +103,20 @@ test.each<[rule: string, input: object | string, transcript: string | undefined,
 ])("silent for %s", async (_, input, transcript, env = {}) => {
   const { said, recorded, sys } = await run(input, { env, ...present({ transcript }) });
   expect([said, recorded, openJournal(sys).read()]).toEqual([undefined, {}, []]);
+});
+
+test.each<[rule: string, model: string, target: string]>([
+  ["another model's week does not count", "claude-opus-5", " → csm --profile home --resume"],
+  ["the model's own week is used up elsewhere too", "claude-fable-5-1", "; no other account has room"],
+])("where to go on: %s", async (_, model, target) => {
+  const windows = { seven_day: { usedPercent: 5 }, seven_day_fable: { usedPercent: 100, resetsAt: now + 86_400_000 } };
+  recordUsage(createSys({ HOME: home }), join(home, ".claude.home"), windows, "statusline", now);
+  const answer = JSON.stringify({
+    type: "assistant",
+    timestamp: "2026-11-20T10:53:00Z",
+    message: { id: "m", model, content: [{ type: "text", text: "ok" }] },
+  });
+  expect((await run(failure, { transcript: `${answer}\n${fresh}` })).said).toContain(target);
 });
 
 test.each<[rule: string, input: object, hasRoom: boolean, said: string]>([

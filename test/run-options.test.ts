@@ -4,6 +4,7 @@ import {
   findNamedSession,
   isForClaude,
   type LaunchOptions,
+  modelOf,
   parseRunOptions,
   positionals,
   splitOwnFlags,
@@ -179,4 +180,16 @@ test.each<[string, ReturnType<typeof findNamedSession>]>([
   ["-p -- -r x", undefined],
 ])("the name of a conversation in %p", (text, expected) => {
   expect(findNamedSession(words(text))).toEqual(expected as { index: number; prefix: string; named: string });
+});
+
+test.each<[string[], string | undefined, string | undefined]>([
+  [["--model", "fable"], undefined, "fable"],
+  [["--model=fable", "fix"], "opus", "fable"],
+  [["--model", "opus", "--model", "fable"], undefined, "fable"],
+  [["fix"], "opus", "opus"],
+  [["--", "--model", "fable"], undefined, undefined],
+  [["--model"], undefined, undefined],
+  [["fix"], "", undefined],
+])("%p with ANTHROPIC_MODEL=%p ask for the model %p", (words, given, model) => {
+  expect(modelOf(words, { ANTHROPIC_MODEL: given })).toBe(model as string);
 });

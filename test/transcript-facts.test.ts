@@ -163,3 +163,25 @@ test.each<[rule: string, content: string, decision: string | undefined, shown: s
   const line = user([block], decision === undefined ? {} : { permissionDecision: { decision, source: "hook" } });
   expect(renderTranscript(JSON.stringify(line))).toBe(shown);
 });
+
+describe("what surrounds a prompt is not the person's", () => {
+  const prompt = (...texts: string[]) =>
+    `${JSON.stringify({ type: "user", message: { role: "user", content: texts.map((text) => ({ type: "text", text })) }, timestamp: "2026-11-20T09:59:00.000Z" })}\n`;
+  const opened = "<ide_opened_file>The user opened the file /home/dev/app/a.ts in the IDE.</ide_opened_file>";
+  const selected = "<ide_selection>The user selected the lines 1 to 3:\n<b>x</b>\n</ide_selection>";
+  test.each<[string, string, string | undefined]>([
+    ["a block of an editor", readFileSync(join(import.meta.dir, "fixtures/cases/ide-tag-title.jsonl"), "utf8"), "rename the function"],
+    ["two blocks", prompt(opened, selected, "rename it"), "rename it"],
+    ["in one text", prompt(`${opened}\nrename it`), "rename it"],
+    ["behind the prompt", prompt(`rename it\n${selected}`), "rename it"],
+    ["a reminder and a terminal", prompt('<terminal id="1">$ ls</terminal>', "<system-reminder>x</system-reminder>rename it"), "rename it"],
+    ["nothing but an editor's", prompt(opened) + prompt("rename it"), "rename it"],
+    ["a machine's message", prompt("<task-notification>done</task-notification>") + prompt("rename it"), "rename it"],
+    ["a tag that the person wrote", prompt("<div>center me</div>"), "<div>center me</div>"],
+    ["blanks around the colons", prompt("rename it").replace('"type":"user"', '"type"\t: "user"'), "rename it"],
+    ["a tag that never ends", prompt("<ide_selection>x"), "<ide_selection>x"],
+  ])("%s", (_, lines, text) => {
+    const { facts, prompts } = readFacts(Buffer.from(lines));
+    expect([facts.firstPrompt, prompts, labelOf(facts)]).toEqual([text, [text ?? ""], text ?? ""]);
+  });
+});
