@@ -63,13 +63,27 @@ async function runChild(path: string, args: readonly string[], env: Environment)
 function rawArguments(args: readonly string[]): Buffer[] | undefined {
   if (process.platform !== "linux" || !args.some(isMangled)) return undefined;
   const words = splitWords(readFileSync("/proc/self/cmdline")).map((bytes) => ({ bytes, text: bytes.toString("utf8") }));
-  // Words of ours may stand before and among them: each mangled one is the next of our own that reads the same.
+  // Words of ours may stand before and among them: each mangled one is the next of our own that reads the same, or several as one.
   let from = 0;
   return args.map((arg) => {
-    const at = isMangled(arg) ? words.findIndex(({ text }, index) => index >= from && text === arg) : -1;
-    if (at >= 0) from = at + 1;
-    return words[at]?.bytes ?? Buffer.from(arg);
+    for (let at = from; isMangled(arg) && at < words.length; at++) {
+      const count = countJoined(words, at, arg);
+      if (count === 0) continue;
+      from = at + count;
+      return Buffer.concat(words.slice(at, from).flatMap(({ bytes }, index) => (index === 0 ? [bytes] : [Buffer.from(" "), bytes])));
+    }
+    return Buffer.from(arg);
   });
+}
+
+/** How many of these words, from this one on, read as the text with blanks between them; 0 for none. */
+function countJoined(words: readonly { text: string }[], from: number, text: string): number {
+  let joined = "";
+  for (let at = from; at < words.length && joined.length < text.length; at++) {
+    joined += `${at === from ? "" : " "}${words[at]?.text}`;
+    if (joined === text) return at - from + 1;
+  }
+  return 0;
 }
 
 const isMangled = (word: string): boolean => word.includes("\ufffd");

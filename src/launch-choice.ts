@@ -1,7 +1,7 @@
 import { isSessionId } from "./claude-session.ts";
 import { usageError } from "./errors.ts";
 import type { LimitPolicy } from "./limit.ts";
-import { isForClaude, isManagement, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
+import { hasPrompt, isForClaude, isManagement, joinPrompt, type LaunchOptions, parseRunOptions, splitOwnFlags } from "./run-options.ts";
 
 /** How the words of `csm …` are to be taken. */
 export interface LaunchCall {
@@ -21,6 +21,7 @@ export function parseCall(form: "run" | "bare", args: readonly string[], hasTerm
   const isUntouched = isForClaude(rest) || (form === "bare" && (isQuoted || !hasTerminal));
   const options = parseRunOptions(isUntouched ? own : args);
   if (isUntouched) options.words = isQuoted ? rest.slice(1) : rest;
+  else if (form === "run" && !isForClaude(options.words)) options.words = joinPrompt(options.words);
   return {
     options,
     isUntouched,
@@ -71,8 +72,10 @@ export function chooseSession(options: LaunchOptions, hasConversations: boolean,
     return { kind: "named", word: resume.named };
   }
   if (!hasConversations) return { kind: "new" };
-  if (options.isContinue && resume !== "picker" && !options.isInteractive) return { kind: "newest" };
-  return hasTerminal ? { kind: "pick" } : { kind: "new" };
+  const isAsked = resume === "picker" || options.isInteractive;
+  if (options.isContinue && !isAsked) return { kind: "newest" };
+  // A prompt that comes with no conversation begins one.
+  return hasTerminal && (isAsked || !hasPrompt(options.words)) ? { kind: "pick" } : { kind: "new" };
 }
 
 /** What becomes of a conversation that was found: one that somebody has open is never opened twice. */

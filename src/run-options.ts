@@ -161,6 +161,38 @@ export const positionals = (words: readonly string[]): string[] =>
     return !word.startsWith("-") && (!before.startsWith("-") || before.includes("=") || plainFlags.has(before));
   });
 
+/** Flags of claude 2.1.329 that take every bare word behind them. */
+const manyValues: ReadonlySet<string> = new Set(
+  "--add-dir --allowedTools --allowed-tools --betas --disallowedTools --disallowed-tools --file --mcp-config --tools".split(" "),
+);
+
+/** Where words of a prompt stand: bare ones that are no value of a flag. */
+function promptPlaces(words: readonly string[]): number[] {
+  const end = words.indexOf("--");
+  const places: number[] = [];
+  let values = 0;
+  for (const [index, word] of words.entries()) {
+    if (end >= 0 && index >= end) break;
+    if (!word.startsWith("-")) {
+      if (values === 0) places.push(index);
+      else values--;
+    } else if (manyValues.has(word)) values = Number.POSITIVE_INFINITY;
+    else values = plainFlags.has(word) || word.includes("=") ? 0 : 1;
+  }
+  return end < 0 ? places : [...places, ...words.keys().filter((index) => index > end)];
+}
+
+export const hasPrompt = (words: readonly string[]): boolean => promptPlaces(words).length > 0;
+
+/** Several bare words are one prompt: claude would take the first alone. */
+export function joinPrompt(words: readonly string[]): string[] {
+  const places = promptPlaces(words);
+  const [first] = places;
+  if (first === undefined) return [...words];
+  const prompt = places.map((at) => words[at]).join(" ");
+  return words.flatMap((word, index) => (index === first ? prompt : places.includes(index) ? [] : word));
+}
+
 /** claude chooses the session by these; ours would contradict it. */
 export const choosesSession = (words: readonly string[]): boolean =>
   words.some((word) => /^(?:-[cr]|--continue|--resume|--session-id)(?:=|$)/.test(word));
