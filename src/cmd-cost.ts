@@ -9,6 +9,9 @@ import { homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
 import { readSettings } from "./settings.ts";
+import { createLineBuffer, readEnds } from "./tail.ts";
+import { subjectOfEnds, subtitleOf } from "./transcript-facts.ts";
+import { listTranscripts } from "./transcripts.ts";
 
 export const costCommand = command({
   name: "csm cost",
@@ -50,6 +53,7 @@ export const costCommand = command({
     });
     progress.clear();
     const report = createReport(usage.sums, usage.origins, options);
+    if (options.grouping === "session") addTitles(app, report, profileDirs(sys, registry));
     const facts: CostFacts = { options, prices: { at: pricesAt, source: pricesSource }, ...usage.sums };
     if (args.json === true) app.json(toCostJson(report, facts));
     else if (args.csv === true) app.out(renderCsv(report).join("\n"));
@@ -58,6 +62,16 @@ export const costCommand = command({
     if (args.json !== true) for (const note of renderNotes(report, facts, args.csv === true)) app.tell(note);
   },
 });
+
+/** So that sessions of one folder can be told apart. */
+function addTitles({ sys }: App, { rows }: Report, dirs: readonly { dir: string }[]): void {
+  const files = new Map(listTranscripts(sys, { configDirs: dirs.map(({ dir }) => dir) }).map(({ sessionId, path }) => [sessionId, path]));
+  const buffer = createLineBuffer();
+  for (const row of rows) {
+    const path = files.get(row.key);
+    if (path !== undefined) row.title = subtitleOf(subjectOfEnds(readEnds(sys, path, buffer)), "");
+  }
+}
 
 type CostArgs = Record<"report" | "since" | "until" | "profile" | "timezone", string | undefined>;
 

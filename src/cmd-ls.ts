@@ -7,7 +7,7 @@ export const lsCommand = command({
   name: "csm ls",
   summary: "List every live Claude Code session of every profile, whoever started it.",
   args: {
-    json: { type: "boolean", description: "print JSON" },
+    json: { type: "boolean", description: "print JSON, with cost, tokens, context, and CPU and memory of the process" },
     all: {
       type: "boolean",
       description: "also session files whose process ended, and programs called claude of unknown profiles, other users and containers",
@@ -16,11 +16,13 @@ export const lsCommand = command({
   examples: [
     ["csm ls", ""],
     ["csm ls --json | jq '.sessions[] | select(.state.status == \"blocked\").name'", "who waits for you"],
+    ["csm ls --json | jq '.sessions[] | [.name, .usage.cost_usd]'", "what each has used"],
   ],
   async run({ args, app }) {
     const isAll = args.all === true;
-    const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll });
-    if (args.json === true) return app.json({ sessions: sessions.map(sessionJson) });
+    const isJson = args.json === true;
+    const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll, hasMeter: isJson, hasLoad: isJson });
+    if (isJson) return app.json({ sessions: sessions.map(sessionJson) });
     app.out(
       sessions.length === 0
         ? "no live sessions"

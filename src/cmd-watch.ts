@@ -36,6 +36,7 @@ export const watchCommand = command({
     (await import("./settings-schema.ts")).checkSettings(app.sys);
     const monitor = createMonitor(app.sys, {
       hasStrangers: args.all === true,
+      hasLoad: args.json === true,
       hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
     });
     const log = createLog(app);

@@ -26,6 +26,8 @@ export interface CostRow {
   messages: number;
   models: string[];
   lastAt: number;
+  /** Of a session: its title or its newest prompt. */
+  title?: string;
   /** Of a session. */
   origin?: FileOrigin | undefined;
   block?: Block;

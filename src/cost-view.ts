@@ -70,6 +70,13 @@ function createColumns({ grouping, calendar, now, home }: TableOptions): (compac
     fit: fitPath,
     text: ({ origin }) => (origin === undefined ? "" : shortPath(origin.project)),
   };
+  const title: Column = {
+    title: "TITLE",
+    rank: 1,
+    isLeft: true,
+    minWidth: 16,
+    text: (row) => fit(printableLine(row.title ?? ""), maxTitle),
+  };
   const last: Column = { title: "LAST", rank: 4, isLeft: true, text: (row) => (isTotal(row) ? "" : day(row.lastAt)) };
   const models: Column = {
     title: "MODELS",
@@ -93,7 +100,7 @@ function createColumns({ grouping, calendar, now, home }: TableOptions): (compac
     const count = (tokens: number) => (compact ? compactCount(tokens) : grouped(String(tokens)));
     return [
       first[grouping],
-      ...(grouping === "session" ? [project, last] : []),
+      ...(grouping === "session" ? [title, project, last] : []),
       ...(grouping === "model" ? [] : [models]),
       { title: "INPUT", rank: 5, text: ({ tokens }) => count(tokens.input) },
       { title: "OUTPUT", rank: 5, text: ({ tokens }) => count(tokens.output) },
@@ -105,6 +112,9 @@ function createColumns({ grouping, calendar, now, home }: TableOptions): (compac
     ];
   };
 }
+
+/** A longer one is cut by every terminal. */
+const maxTitle = 60;
 
 const sum = (tokens: CostRow["tokens"]): number => tokens.input + tokens.output + tokens.write5m + tokens.write1h + tokens.cacheRead;
 
@@ -202,6 +212,7 @@ const rowJson = (row: CostRow) => ({
   ...figures(row),
   models: row.models,
   last_at: isoTime(row.lastAt),
+  ...(row.title === undefined ? {} : { title: row.title }),
   ...(row.origin === undefined ? {} : { project: row.origin.project, profile: row.origin.profile ?? null }),
   ...(row.block === undefined ? {} : blockJson(row.block)),
 });

@@ -49,7 +49,7 @@ function legend(): HelpLine[] {
   const badges = Object.values(badgeRows).map(({ mark, meaning }): HelpLine => [mark, meaning]);
   return [
     ...inLines([...states], 4),
-    [Object.values(sourceMarks).join(" "), `who says so: ${Object.keys(sourceMarks).join(", ")}`],
+    [Object.values(sourceMarks).join(" "), `said by: ${Object.keys(sourceMarks).join(", ")}`],
     ...inLines(badges, 2),
     ["2▸ in SUB", "two sub-agents at work"],
   ];

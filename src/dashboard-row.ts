@@ -1,7 +1,7 @@
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, width } from "./format.ts";
 import { printable, printableLine } from "./printable.ts";
-import type { LiveSession } from "./session.ts";
+import { type LiveSession, subjectOf } from "./session.ts";
 import type { Source } from "./status.ts";
 import { needsPerson, stateWords, statusRow } from "./statuses.ts";
 
@@ -18,7 +18,7 @@ export interface Column {
 }
 
 /** Where a state comes from, in one letter; the help explains them. */
-export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x" };
+export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x", cpu: "c" };
 
 export const roleOf = ({ verdict }: LiveSession): Role => statusRow(verdict.status).role;
 
@@ -69,6 +69,7 @@ const columns: Column[] = [
     cell: (session, now) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)],
   },
   { title: "NAME", width: 14, maxWidth: 30, drop: 0, cell: (session) => ["text", session.name] },
+  { title: "TITLE", width: 16, maxWidth: 60, drop: 1, cell: (session) => ["dim", subjectOf(session)] },
   {
     title: "",
     width: 3,

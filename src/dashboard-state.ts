@@ -19,6 +19,7 @@ const ranks: [rank: Rank, title: string][] = [
   ["attention", "needs you"],
   ["working", "working"],
   ["idle", "idle"],
+  ["unknown", "not known"],
   ["finished", "finished"],
 ];
 

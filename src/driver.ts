@@ -10,18 +10,24 @@ import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
-/** A session as it is addressed: by its pane, never by a bare name. */
-export interface Target {
+/** A session as it is looked at. */
+export interface Address {
   name: string;
-  /** Undefined for a tmux session that csd did not start. */
+  /** Undefined for one that csd did not start. */
   driven?: Driven;
   tmux: Tmux;
-  /** Pane id, or `=name:` where only the name is known. */
-  pane: string;
+  /** Undefined where only its own terminal shows it. */
+  pane?: string;
   pid: number;
   configDir: string;
   /** Only of a session that this csd started. */
   channel?: Channel;
+}
+
+/** A session as it is typed into: by its pane, never by a bare name. */
+export interface Target extends Address {
+  /** Pane id, or `=name:` where only the name is known. */
+  pane: string;
 }
 
 export interface Driver {
@@ -31,7 +37,7 @@ export interface Driver {
 
 export const createDriver = (sys: Sys): Driver => ({ sys, store: createDrivenStore(sys) });
 
-export const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csd ps lists the sessions");
+export const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csm ls lists the sessions");
 
 /** The tracked session of this name. */
 export function findTracked({ sys, store }: Driver, name: string): Target {
@@ -92,9 +98,9 @@ export function isRecorded(sys: Sys, owner: ProcessStart | undefined, driven: Dr
   return hasStartedAbout(sys, owner, driven.created * 1000) === true;
 }
 
-export async function readOwnSession({ sys }: Driver, target: Target): Promise<SessionFile | undefined> {
+export async function readOwnSession({ sys }: Driver, target: Address): Promise<SessionFile | undefined> {
   const owner = await readProcess(sys, target.pid);
-  return owner === undefined ? undefined : readSessionOf(sys, target.configDir, owner);
+  return owner === undefined ? undefined : readSessionOf(sys, target.configDir, owner, target.driven?.session_id);
 }
 
 /** One look at a live session: claude's own statement, and the screen. Undefined parts are not there, or not any more. */
@@ -104,7 +110,7 @@ export async function look(
   hasStyle = false,
 ): Promise<{ session?: SessionFile; capture?: { pane: Pane; text: string } }> {
   const owner = await readProcess(sys, target.pid);
-  const session = owner === undefined ? undefined : await readSessionOf(sys, target.configDir, owner);
+  const session = owner === undefined ? undefined : await readSessionOf(sys, target.configDir, owner, target.driven?.session_id);
   const capture = owner === undefined ? undefined : await target.tmux.capture(target.pane, hasStyle);
   return {
     ...present({ session }),

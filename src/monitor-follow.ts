@@ -6,19 +6,23 @@ import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, typ
 import { type Target, trackedTarget } from "./driver.ts";
 import type { Checkout } from "./git.ts";
 import { present } from "./json.ts";
-import type { Entry } from "./monitor-roster.ts";
+import { awayNote, type Entry, nameOf } from "./monitor-roster.ts";
 import { createObserver, quietGateMs, type TurnReader } from "./observe.ts";
+import { createLoadReader } from "./process.ts";
 import { type Agent, addEvents, createWork, kindOfSession, type LiveSession, unknownFormat, type Work } from "./session.ts";
 import type { Verdict } from "./status.ts";
 import { isPast, type Sys } from "./sys.ts";
-import { createTail, type LineBuffer, type Tail } from "./tail.ts";
+import { createTail, type LineBuffer, readEnds, type Tail } from "./tail.ts";
 import type { Pane } from "./tmux.ts";
+import { readSubject, subjectOfEnds, type TranscriptFacts } from "./transcript-facts.ts";
 
 /** What a growing transcript tells; a look reads the bytes that are new and no others. */
 interface Follower extends TurnReader {
   turn: Turn | undefined;
   /** From where reading began: a long transcript is read from its end. */
   work: Work;
+  /** Titles and prompts; both ends are read when they are first asked for. */
+  subject(): TranscriptFacts;
   /** Lines were read and none was of a known form. */
   isUnknownFormat: boolean;
   read(): boolean;
@@ -32,13 +36,16 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
   let events: TranscriptEvent[] = [];
   let open = new Map<string, string>();
   let [lines, known] = [0, 0];
+  let subject: TranscriptFacts | undefined;
 
   const reset = () => {
     [events, open, lines, known] = [[], new Map(), 0, 0];
     follower.work = createWork();
     follower.turn = undefined;
+    subject = undefined;
   };
   const takeLines = (bytes: Buffer) => {
+    if (subject !== undefined) subject = readSubject(bytes, subject);
     for (let from = 0; from < bytes.length; ) {
       const end = bytes.indexOf(10, from);
       if (end < 0) break;
@@ -70,6 +77,10 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
     turn: undefined,
     work: createWork(),
     isUnknownFormat: false,
+    subject() {
+      subject ??= subjectOfEnds(readEnds(sys, path, buffer));
+      return subject;
+    },
     read() {
       if (tail === undefined) {
         const file = sys.identify(path);
@@ -114,6 +125,9 @@ export interface Tracker {
   show(screen: Screen | undefined): void;
   /** The last look found something new in the transcript. */
   hasGrown(): boolean;
+  readLoad: ReturnType<typeof createLoadReader>;
+  /** What its transcript says of itself. */
+  subject(): TranscriptFacts | undefined;
   /** The transcript that is followed. */
   transcript(): string | undefined;
   /** Folders in which a change tells of this session. */
@@ -130,6 +144,7 @@ export interface Shared {
   /** Only used during a read. */
   lines: LineBuffer;
   checkout(cwd: string): Checkout | undefined;
+  bootedAt(): number | undefined;
   /** So much of a transcript's end is read at first. */
   historyBytes: number;
 }
@@ -168,6 +183,8 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     },
     show: observer.show,
     hasGrown: observer.hasGrown,
+    readLoad: createLoadReader(sys, shared.bootedAt),
+    subject: () => follower?.subject(),
     transcript: observer.transcript,
     folders() {
       const path = observer.transcript();
@@ -187,7 +204,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     const note = describeUnknown(tracker.entry, follower);
     return defined({
       key,
-      name: driven?.name ?? file?.name ?? sessionId?.slice(0, 8) ?? `pid ${pid}`,
+      name: nameOf(tracker.entry),
       verdict,
       since,
       cwd,
@@ -220,12 +237,10 @@ const isAtRest = (sys: Sys, { file }: Entry, before: Entry): boolean =>
   file !== undefined && file === before.file && file.status === "idle" && isPast(sys, file.statusUpdatedAt ?? sys.now(), restMs);
 
 function describeUnknown(entry: Entry, follower: Follower | undefined): string | undefined {
-  const { file, where } = entry;
-  const says = file?.status === undefined ? "" : `; its file says ${file.status}`;
-  if (entry.isAlive === undefined) return `its process is on another machine or in a container that cannot be seen from here${says}`;
+  const { file } = entry;
   if (entry.isAlive === false) return "its process ended without removing its session file";
-  if (where === "container") return "runs in a container";
-  if (where === "other-user") return "belongs to another user";
+  const away = awayNote(entry);
+  if (away !== undefined) return away;
   if (file === undefined && entry.driven === undefined)
     return "has no session file in a known profile: it starts, or its profile is unknown";
   if (file?.status === "other") return "reports a status that this version does not know";

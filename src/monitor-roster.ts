@@ -7,7 +7,7 @@ import { configDir, drivenDir } from "./paths.ts";
 import { type ProcessStart, readProcesses, startTime } from "./process.ts";
 import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProcessTable } from "./process-table.ts";
 import type { Whereabouts } from "./session.ts";
-import { isOwner } from "./session-file.ts";
+import { isOwner, withConversation } from "./session-file.ts";
 import { openSessionFiles } from "./sessions.ts";
 import { isPast, type Sys } from "./sys.ts";
 
@@ -33,6 +33,19 @@ export interface Entry {
   /** Epoch ms, where no file tells it. */
   startedAt?: number;
   cwd?: string;
+}
+
+/** The name under which lists show it. */
+export function nameOf({ driven, file, pid }: Entry): string {
+  return driven?.name ?? file?.name ?? (file?.sessionId ?? driven?.session_id)?.slice(0, 8) ?? `pid ${pid}`;
+}
+
+/** What keeps this program away from it; undefined for an ordinary process of this user on this machine. */
+export function awayNote({ isAlive, where, file }: Entry): string | undefined {
+  const says = file?.status === undefined ? "" : `; its file says ${file.status}`;
+  if (isAlive === undefined) return `its process is on another machine or in a container that cannot be seen from here${says}`;
+  if (where === "container") return "runs in a container";
+  return where === "other-user" ? "belongs to another user" : undefined;
 }
 
 /** Reads who is there; what has not changed since the last call is not parsed again. */
@@ -126,7 +139,8 @@ function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Pr
   const common = { pid: file.pid, file, profile };
   if (isOwner(sys, owner, file) && !known.isForeign(file)) {
     const driven = known.drivenByPid.get(file.pid);
-    return { key: `${file.pid}:${owner?.start}`, ...common, isAlive: true, ...present({ driven }) };
+    const own = withConversation(sys, profile.dir, file, driven?.session_id);
+    return { key: `${file.pid}:${owner?.start}`, ...common, file: own, isAlive: true, ...present({ driven }) };
   }
   const inside = findContained(sys, known.table, file);
   if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };

@@ -6,6 +6,7 @@ import { createRoster, type Entry, type Profile, type Roster } from "./monitor-r
 import { captureScreens, settleMs, settleStepMs } from "./observe.ts";
 import { findPane, findPanes } from "./panes.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
+import { createBootReader } from "./process.ts";
 import { profileDirs } from "./profiles.ts";
 import type { LiveSession } from "./session.ts";
 import type { Settings } from "./settings.ts";
@@ -42,6 +43,10 @@ export interface MonitorOptions {
   hasStrangers?: boolean;
   /** Also what each session has used; the first look reads whole transcripts for it. */
   hasMeter?: boolean;
+  /** Also what its process takes of the machine. */
+  hasLoad?: boolean;
+  /** One look, and the program ends: what was counted is kept for the next one. */
+  isOnce?: boolean;
 }
 
 const profilesEveryMs = 10_000;
@@ -66,7 +71,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   const shared: Shared = {
     lines: createLineBuffer(),
     checkout: createCheckoutReader(sys),
-    historyBytes: options.hasMeter === true ? topHistoryBytes : listHistoryBytes,
+    bootedAt: createBootReader(sys),
+    historyBytes: options.hasMeter === true && options.isOnce !== true ? topHistoryBytes : listHistoryBytes,
   };
   const trackers = new Map<string, Tracker>();
   let wakeup: Wakeup | undefined;
@@ -88,7 +94,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   };
   const readOnce = async (): Promise<Look> => {
     settings ??= (await import("./settings.ts")).readSettings(sys);
-    if (options.hasMeter === true) gauge ??= await openGauge(sys, settings);
+    if (options.hasMeter === true) gauge ??= await openGauge(sys, settings, options.isOnce === true);
     await follow(await roster.read());
     await screens.read([...trackers.values()].filter((tracker) => tracker.needsCapture));
     const live = [...trackers.values()].filter(({ entry }) => options.hasDead === true || entry.isAlive !== false);
@@ -99,6 +105,8 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     isUnsettled = described.some((one) => !one.isSettled);
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
     for (const session of sessions) gauge?.measure(session, trackers.get(session.key)?.hasGrown() === true);
+    for (const session of sessions) addSubject(session, trackers.get(session.key));
+    if (options.hasLoad === true) for (const session of sessions) await addLoad(session, trackers.get(session.key));
     const badges = judgeHealth(sessions, sys.now(), settings.part("dashboard"));
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
     return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
@@ -133,8 +141,24 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       if (restMs > 0) await sys.sleep(restMs);
     },
     findPane: ({ key, pid }) => findPane(sys, pid, trackers.get(key)?.entry.driven?.socket),
-    close: () => wakeup?.close(),
+    close() {
+      wakeup?.close();
+      gauge?.close();
+    },
   };
+}
+
+/** Unless it is known from the look before. */
+function addSubject(session: LiveSession, tracker: Tracker | undefined): void {
+  const facts = session.facts ?? tracker?.subject();
+  if (facts !== undefined) session.facts = facts;
+}
+
+/** Nothing is known of one that has ended, or runs where its number means another process. */
+async function addLoad(session: LiveSession, tracker: Tracker | undefined): Promise<void> {
+  if (tracker === undefined || tracker.entry.isAlive !== true) return;
+  const load = await tracker.readLoad(session.pid);
+  if (load !== undefined) session.load = load;
 }
 
 /** Shows the trackers their screens. */
@@ -171,12 +195,12 @@ function createScreenReader(sys: Sys, roster: Pick<Roster, "table">) {
 }
 
 /** Only who asks what sessions have used loads what it takes to count. */
-const openGauge = async (sys: Sys, settings: Settings): Promise<Gauge> =>
-  (await import("./monitor-gauge.ts")).createGauge(sys, settings.prices());
+const openGauge = async (sys: Sys, settings: Settings, isOnce: boolean): Promise<Gauge> =>
+  (await import("./monitor-gauge.ts")).createGauge(sys, settings.prices(), isOnce);
 
 /** One look at everything, as soon as its signals agree. */
 export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<Look> {
-  const monitor = createMonitor(sys, options);
+  const monitor = createMonitor(sys, { ...options, isOnce: true });
   try {
     return await monitor.readSettled();
   } finally {

@@ -4,11 +4,11 @@ import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { readNewestTurn, type Turn } from "./claude-transcript.ts";
 import type { Driven } from "./driven.ts";
-import { type Driver, isPaneOf, isRecorded, type Target, trackedTarget } from "./driver.ts";
+import { type Address, type Driver, isPaneOf, isRecorded, trackedTarget } from "./driver.ts";
 import { needsAgentCalls, openCalls } from "./gates.ts";
 import { present } from "./json.ts";
 import { findTranscript } from "./paths.ts";
-import { type ProcessStart, readProcess, readProcesses } from "./process.ts";
+import { createLoadReader, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { readSessionOf } from "./session-file.ts";
 import {
   decideStatus,
@@ -28,7 +28,7 @@ import { createAgentCallReader } from "./thread-calls.ts";
 import { type Ask, createAsk, createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
-interface Seen extends Pick<Partial<Target>, "configDir" | "driven" | "channel"> {
+interface Seen extends Pick<Partial<Address>, "configDir" | "driven" | "channel"> {
   /** Undefined where that cannot be known from here. */
   isAlive: boolean | undefined;
   /** Epoch ms. */
@@ -114,11 +114,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
   let last: { verdict: Verdict; since: number; key: string } | undefined;
   let unsettledSince: number | undefined;
 
-  /** Another state, another conversation or another request that is held is another screen. */
-  const screenKey = () => {
-    const { session } = seen;
-    return `${session?.status} ${session?.statusUpdatedAt} ${session?.sessionId} ${hooks?.signals.gates?.map(({ request }) => request)}`;
-  };
+  const screenKey = () => keyOfScreen(seen.session, hooks?.signals);
   const followTranscript = async () => {
     const { session, driven, configDir } = seen;
     const id = session?.sessionId ?? driven?.session_id;
@@ -155,8 +151,10 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       turn: turns?.turn,
       hooks: hooks?.signals,
       ...(screen?.of === screenKey() ? { screen: screen.screen, screenAt: screen.at } : {}),
+      cpuPercent: cpu.percent(),
     }),
   });
+  const cpu = createCpuReader(sys);
   const readAgentCalls = createAgentCallReader(sys);
   const signals = (): Signals => withCalls(withCurrentScreen(readSeen()), turns?.path, readAgentCalls, hooks?.events);
   return {
@@ -166,6 +164,7 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
       if (seen.isAlive === false || isAtRest) return;
       await followTranscript();
       await readHooks();
+      await cpu.read(seen.session, screen?.screen !== undefined);
     },
     wantsScreen() {
       if (seen.isAlive === false || !(needsScreen(seen.session) || mayBeRetrying(readSeen()))) return false;
@@ -199,6 +198,24 @@ export function createObserver(sys: Sys, options: ObserverOptions = {}): Observe
     },
     transcript: () => turns?.path,
     hasGrown: () => grew,
+  };
+}
+
+/** Another state, another conversation or another request that is held is another screen. */
+const keyOfScreen = (session: SessionFile | undefined, hooks: HookSignals | undefined): string =>
+  `${session?.status} ${session?.statusUpdatedAt} ${session?.sessionId} ${hooks?.gates?.map(({ request }) => request)}`;
+
+/** The last resort, where neither a status nor a screen tells; undefined elsewhere, and until it was measured often enough. */
+function createCpuReader(sys: Sys) {
+  const readLoad = createLoadReader(sys);
+  let percent: number | undefined;
+  return {
+    percent: () => percent,
+    async read(session: SessionFile | undefined, hasScreen: boolean) {
+      const isNeeded = session !== undefined && session.status === undefined && session.version === undefined && !hasScreen;
+      const load = isNeeded ? await readLoad(session.pid) : undefined;
+      percent = load?.isRecent === true ? load.cpuPercent : undefined;
+    },
   };
 }
 
@@ -296,13 +313,13 @@ function createTurnReader(sys: Sys, path: string): TurnReader {
 
 // --- the sessions of csd -----------------------------------------------------------------------------------------
 
-/** One session of csd, as it is followed. */
+/** One session that csd looks at. */
 export interface Followed {
-  target: Target;
+  target: Address;
   observer: Observer;
 }
 
-export const follow = ({ sys }: Driver, target: Target): Followed => ({ target, observer: createObserver(sys) });
+export const follow = ({ sys }: Driver, target: Address): Followed => ({ target, observer: createObserver(sys) });
 
 /** Looks at these sessions: one question for their processes, one call per tmux server that has screens to read. */
 export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask: Ask = askOnce(sys)): Promise<void> {
@@ -315,17 +332,19 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask
     if (owner === "unknown") await observer.take({ isAlive: undefined });
     else if (!isRecorded(sys, owner, target.driven)) await observer.take({ isAlive: false });
     else {
-      const session = await readSessionOf(sys, target.configDir, owner);
+      const session = await readSessionOf(sys, target.configDir, owner, target.driven?.session_id);
       const { configDir, driven, channel } = target;
-      const startedAt = (driven?.created ?? 0) * 1000;
-      await observer.take({ isAlive: true, startedAt, configDir, ...present({ session, driven, channel }) });
+      const startedAt = driven === undefined ? session?.startedAt : driven.created * 1000;
+      await observer.take({ isAlive: true, configDir, ...present({ startedAt, session, driven, channel }) });
     }
   }
-  const shown = followed.filter(({ observer }) => observer.wantsScreen());
+  const shown = followed.flatMap(({ target, observer }) =>
+    target.pane !== undefined && observer.wantsScreen() ? { target, observer, pane: target.pane } : [],
+  );
   if (shown.length === 0) return;
   const { parseScreen } = await import("./claude-screen.ts");
   const screens = await captureScreens(
-    shown.map(({ target }) => ({ socketPath: target.tmux.socketPath, paneId: target.pane })),
+    shown.map(({ target, pane }) => ({ socketPath: target.tmux.socketPath, paneId: pane })),
     shown.some(({ observer }) => observer.needsScreen()) ? ask : (...question) => ask(...question).catch(() => undefined),
   );
   for (const [index, { target, observer }] of shown.entries()) {
@@ -338,8 +357,9 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask
 }
 
 /** The file of the older csd knows no pid: tmux does. */
-async function findProcess(sys: Sys, { tmux, pane }: Target, ask: Ask): Promise<ProcessStart | "unknown" | undefined> {
-  const found = await ask(tmux.socketPath, async ({ pane: find }) => ({ pane: await find(pane) }));
+async function findProcess(sys: Sys, { tmux, pane: known }: Address, ask: Ask): Promise<ProcessStart | "unknown" | undefined> {
+  if (known === undefined) return undefined;
+  const found = await ask(tmux.socketPath, async ({ pane: find }) => ({ pane: await find(known) }));
   if (found === undefined) return "unknown";
   return found.pane === undefined || found.pane.isDead ? undefined : readProcess(sys, found.pane.pid);
 }
@@ -386,20 +406,20 @@ async function captureOn(tmux: Tmux, targets: readonly string[]): Promise<Map<st
 }
 
 /** Everything known of a session now. The screen is only captured where no cheaper signal settles the state. */
-export async function readSignals(driver: Driver, target: Target): Promise<Signals> {
+export async function readSignals(driver: Driver, target: Address): Promise<Signals> {
   const followed = follow(driver, target);
   await lookAt(driver, [followed]);
   return followed.observer.signals();
 }
 
 /** The verdicts, each once its signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
-async function readVerdicts(driver: Driver, targets: readonly Target[], ask?: Ask): Promise<Verdict[]> {
+async function readVerdicts(driver: Driver, targets: readonly Address[], ask?: Ask): Promise<Verdict[]> {
   const all = targets.map((target) => follow(driver, target));
   const verdicts = new Map<Followed, Verdict>();
   for (let open = all; open.length > 0; ) {
     await lookAt(driver, open, ask);
     open = open.filter((one) => {
-      const { verdict, isSettled } = one.observer.judge();
+      const { verdict, isSettled } = one.observer.judge({ hasPane: one.target.pane !== undefined });
       if (isSettled) verdicts.set(one, verdict);
       return !isSettled;
     });
@@ -408,7 +428,7 @@ async function readVerdicts(driver: Driver, targets: readonly Target[], ask?: As
   return all.map((one) => verdicts.get(one) as Verdict);
 }
 
-export const readState = async (driver: Driver, target: Target): Promise<Verdict> => (await readVerdicts(driver, [target]))[0] as Verdict;
+export const readState = async (driver: Driver, target: Address): Promise<Verdict> => (await readVerdicts(driver, [target]))[0] as Verdict;
 
 interface ListedSession {
   driven: Driven;
@@ -427,7 +447,7 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
 }
 
 /** Until the transcript holds what the hooks have told; at most a moment. */
-export async function settleTranscript(driver: Driver, target: Target): Promise<void> {
+export async function settleTranscript(driver: Driver, target: Address): Promise<void> {
   const { sys } = driver;
   const followed = follow(driver, target);
   await until(sys, sys.now() + settleMs, settleStepMs, async () => {

@@ -51,6 +51,17 @@ async function askPs(sys: Sys, pids: readonly number[]): Promise<Start[]> {
   });
 }
 
+/** What one process has used so far; undefined on Windows, and where it has ended. */
+export async function readUsed(sys: Sys, pid: number): Promise<{ cpuMs: number; memoryBytes: number; startedAt: number } | undefined> {
+  if (sys.platform === "win32") return undefined;
+  const [line = ""] = await runPs(sys, [], ["time", "rss", "lstart"], ["-p", String(pid)]);
+  const match = /^\s*(?:(\d+)-)?(?:(\d+):)?(\d+):([\d.]+)\s+(\d+)\s+(.+?)\s*$/.exec(line);
+  if (match === null) return undefined;
+  const [, days = "0", hours = "0", minutes = "0", seconds = "0", kilobytes, start = ""] = match;
+  const cpuMs = (((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds)) * 1000;
+  return { cpuMs, memoryBytes: Number(kilobytes) * 1024, startedAt: Date.parse(start) };
+}
+
 async function scanPs(sys: Sys, { hasCommand, hasEnvironment }: Wish): Promise<Row[]> {
   // First what identifies a process: a number in new use by the next call then meets the start of its earlier owner.
   const lines = await runPs(sys, ["-axww"], ["pid", "ppid", "pgid", "tpgid", "tty", "stat", "lstart", "comm"]);

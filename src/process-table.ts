@@ -105,7 +105,7 @@ function scanProc(sys: Sys, has: Has): ProcessRow[] {
     const space = ownSpace === undefined ? undefined : sys.realPath(`/proc/${name}/ns/pid`);
     // Unreadable is another user's, and so are its marks.
     if (space !== undefined && space !== ownSpace) return [];
-    const { isStopped: _, ...row } = stat;
+    const { isStopped: _, cpuMs: __, ...row } = stat;
     const words = (file: string) => (sys.readText(`/proc/${name}/${file}`) ?? "").split("\0").filter((word) => word !== "");
     return [
       {

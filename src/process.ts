@@ -44,6 +44,8 @@ interface ProcessStat {
   /** Its group has the keyboard of its terminal: a stopped program or one behind another has not. */
   isForeground: boolean;
   start: string;
+  /** Time on a processor since its start. */
+  cpuMs: number;
 }
 
 /** Undefined for a zombie and a cut text. */
@@ -60,8 +62,71 @@ export function parseStat(text: string): ProcessStat | undefined {
     hasTerminal: terminal !== "0",
     isForeground: foreground === group,
     start,
+    cpuMs: (Number(rest[5]) + Number(rest[6])) * tickMs,
   };
 }
+
+/** What a process takes of the machine. */
+interface Load {
+  /** Of one processor, so 100 and more where it uses several: the mean of the time that `overMs` tells. */
+  cpuPercent: number;
+  overMs: number;
+  /** Over the last samples; else over its whole life. */
+  isRecent: boolean;
+  memoryBytes: number;
+}
+
+const sampleMs = 300;
+const sampleCount = 3;
+
+/** The time of the boot, read once; Linux only. */
+export function createBootReader(sys: Sys): () => number | undefined {
+  let boot: { at: number | undefined } | undefined;
+  return () => {
+    boot ??= { at: readBootTime(sys) };
+    return boot.at;
+  };
+}
+
+/** Reads the load of one process again and again; one reading alone can only tell of its whole life, three more of now. */
+export function createLoadReader(sys: Sys, bootedAt = createBootReader(sys)): (pid: number) => Promise<Load | undefined> {
+  let samples: { at: number; cpuMs: number }[] = [];
+  return async (pid) => {
+    const used = await readUsed(sys, pid, bootedAt);
+    if (used === undefined) return undefined;
+    const now = sys.now();
+    const { cpuMs, memoryBytes, startedAt } = used;
+    // Another process has the number now.
+    if (cpuMs < (samples.at(-1)?.cpuMs ?? 0)) samples = [];
+    if (now - (samples.at(-1)?.at ?? 0) >= sampleMs) samples = [...samples.slice(-sampleCount), { at: now, cpuMs }];
+    const [first] = samples;
+    const isRecent = first !== undefined && samples.length > sampleCount;
+    const from = isRecent ? first : { at: startedAt, cpuMs: 0 };
+    const overMs = Math.max(1, now - from.at);
+    return { cpuPercent: ((cpuMs - from.cpuMs) / overMs) * 100, overMs, isRecent, memoryBytes };
+  };
+}
+
+interface Used {
+  cpuMs: number;
+  memoryBytes: number;
+  /** Epoch ms. */
+  startedAt: number;
+}
+
+async function readUsed(sys: Sys, pid: number, bootedAt: () => number | undefined): Promise<Used | undefined> {
+  if (sys.platform !== "linux") return (await import("./process-ps.ts")).readUsed(sys, pid);
+  const stat = parseStat(sys.readText(`/proc/${pid}/stat`) ?? "");
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(sys.readText(`/proc/${pid}/status`) ?? "")?.[1];
+  if (stat === undefined || kilobytes === undefined) return undefined;
+  const boot = bootedAt();
+  const startedAt = boot === undefined ? sys.now() : boot + Number(stat.start) * tickMs;
+  return { cpuMs: stat.cpuMs, memoryBytes: Number(kilobytes) * 1024, startedAt };
+}
+
+/** The words that a process of this user was called with; Linux only. */
+export const readArguments = (sys: Pick<Sys, "readText">, pid: number): string[] =>
+  (sys.readText(`/proc/${pid}/cmdline`) ?? "").split("\0").filter((word) => word !== "");
 
 /** When the machine was started, epoch ms true to a second; Linux only. */
 export function readBootTime(sys: Pick<Sys, "readText">): number | undefined {

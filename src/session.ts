@@ -1,10 +1,12 @@
 import type { MeterReading } from "./accounting.ts";
 import type { SessionFile } from "./claude-session.ts";
 import type { TranscriptEvent } from "./claude-transcript.ts";
-import { type Column, duration, fitPath, type Paint, type Style, table } from "./format.ts";
+import { type Column, duration, fit, fitPath, type Paint, type Style, table, width } from "./format.ts";
 import { present } from "./json.ts";
+import { printableLine } from "./printable.ts";
 import type { Verdict } from "./status.ts";
 import { type StateRole, stateWords, statusRow } from "./statuses.ts";
+import { noFacts, subtitleOf, type TranscriptFacts } from "./transcript-facts.ts";
 
 /** A sub-agent of a session, as its own file tells (2.1.329). */
 export interface Agent {
@@ -52,11 +54,17 @@ export interface LiveSession {
   worktree?: string;
   branch?: string;
   transcript?: string;
+  /** Titles and prompts, as the two ends of the transcript tell them. */
+  facts?: TranscriptFacts;
   agents: Agent[];
   work: Work;
   meter?: Meter;
+  load?: Load;
   badges: Badge[];
 }
+
+/** What tells it from others of its folder: its title or its newest prompt; empty where neither says more than its name. */
+export const subjectOf = ({ facts = noFacts, name }: Pick<LiveSession, "facts" | "name">): string => subtitleOf(facts, name);
 
 /** A remark on a session that a person should see. */
 export interface Badge {
@@ -66,6 +74,14 @@ export interface Badge {
   mark: string;
   /** What was seen, in words. */
   text: string;
+}
+
+/** What its process takes of the machine. */
+interface Load {
+  /** Of one processor, the mean of the time that `overMs` tells. */
+  cpuPercent: number;
+  overMs: number;
+  memoryBytes: number;
 }
 
 /** What a session has used. Absent parts are not known, or have no price. */
@@ -119,7 +135,7 @@ export function toMeter({ totals, context, burn }: MeterReading): Meter {
 }
 
 /** A session as `csm ls --json` and `csm watch --json` print it: keys are only ever added. */
-export const sessionJson = ({ verdict, work, meter, ...session }: LiveSession) => ({
+export const sessionJson = ({ verdict, work, meter, load, facts = noFacts, ...session }: LiveSession) => ({
   name: session.name,
   state: verdict,
   since: session.since,
@@ -141,6 +157,8 @@ export const sessionJson = ({ verdict, work, meter, ...session }: LiveSession) =
   worktree: session.worktree ?? null,
   branch: session.branch ?? null,
   transcript: session.transcript ?? null,
+  title: facts.customTitle ?? facts.aiTitle ?? null,
+  last_prompt: (facts.lastPrompt ?? facts.firstPrompt)?.slice(0, maxPrompt) ?? null,
   agents: session.agents.map((agent) => ({
     id: agent.id,
     type: agent.type,
@@ -164,7 +182,16 @@ export const sessionJson = ({ verdict, work, meter, ...session }: LiveSession) =
           burn_usd_per_hour: meter.burnUsdPerHour ?? null,
         },
       }),
+  ...(load === undefined
+    ? {}
+    : { process: { cpu_percent: round(load.cpuPercent), cpu_over_ms: Math.round(load.overMs), memory_bytes: load.memoryBytes } }),
 });
+
+/** Its beginning: prompts of a megabyte are pasted. */
+const maxPrompt = 500;
+
+/** To a tenth: more would be noise. */
+const round = (percent: number): number => Math.round(percent * 10) / 10;
 
 export interface TableOptions {
   now: number;
@@ -188,28 +215,61 @@ const roleStyles: Record<StateRole, Style> = {
 /** A table as wide as the terminal; the state carries the colour. */
 export function renderSessions(sessions: LiveSession[], { now, home, paint, columns: maxWidth }: TableOptions): string[] {
   const verdicts = sessions.map((session) => session.verdict);
-  const columns: Column[] = [
-    { title: "NAME", minWidth: 8 },
-    { title: "STATE", paint: (text, row) => paint(roleStyles[statusRow(verdicts[row]?.status ?? "unknown").role], text) },
-    { title: "SINCE" },
-    { title: "CWD", minWidth: 8, fit: fitPath },
-    { title: "MODEL", minWidth: 5 },
-    { title: "SESSION" },
-    { title: "PID" },
-    { title: "SOURCE", minWidth: 7 },
+  const columns: ListColumn[] = [
+    { title: "NAME", minWidth: 10, drop: 0, text: ({ name }) => name },
+    {
+      title: "STATE",
+      minWidth: 8,
+      drop: 0,
+      paint: (text, row) => paint(roleStyles[statusRow(verdicts[row]?.status ?? "unknown").role], text),
+      text: ({ verdict }) => stateWords(verdict, now),
+    },
+    { title: "SINCE", drop: 0, text: ({ since }) => duration(now - since) },
+    { title: "AGE", drop: 3, text: ({ startedAt }) => (startedAt === undefined ? "" : duration(now - startedAt)) },
+    { title: "TITLE", minWidth: 28, drop: 0, text: (session) => fit(printableLine(subjectOf(session)), maxTitle) },
+    {
+      ...{ title: "CWD", minWidth: 8, fit: fitPath, drop: 1 },
+      text: ({ cwd }) => (cwd.startsWith(`${home}/`) ? `~${cwd.slice(home.length)}` : cwd),
+    },
+    { title: "MODEL", minWidth: 5, drop: 4, text: ({ model }) => (model ?? "-").replace(/^claude-/, "") },
+    { title: "SESSION", drop: 2, text: ({ sessionId }) => sessionId?.slice(0, 8) ?? "-" },
+    { title: "PID", drop: 5, text: ({ pid }) => String(pid) },
+    { title: "SOURCE", minWidth: 7, drop: 6, text: ({ verdict }) => verdict.source },
   ];
-  const rows = sessions.map((session) => [
-    session.name,
-    stateWords(session.verdict, now),
-    duration(now - session.since),
-    session.cwd.startsWith(`${home}/`) ? `~${session.cwd.slice(home.length)}` : session.cwd,
-    (session.model ?? "-").replace(/^claude-/, ""),
-    session.sessionId?.slice(0, 8) ?? "-",
-    String(session.pid),
-    session.verdict.source,
-  ]);
-  const [title = "", ...lines] = table(columns, rows, maxWidth);
+  const shown = chooseColumns(columns, sessions, maxWidth);
+  const rows = sessions.map((session) => shown.map(({ text }) => text(session)));
+  const [title = "", ...lines] = table(shown, rows, maxWidth);
   return [paint("bold", title), ...lines];
+}
+
+interface ListColumn extends Column {
+  /** The higher, the sooner it leaves a narrow terminal; 0 stays. */
+  drop: number;
+  text(session: LiveSession): string;
+}
+
+/** A longer one is cut by every terminal. */
+const maxTitle = 60;
+
+/** Those that say something, and find room when each is as narrow as it may be. */
+function chooseColumns(
+  columns: readonly ListColumn[],
+  sessions: readonly LiveSession[],
+  maxWidth = Number.POSITIVE_INFINITY,
+): ListColumn[] {
+  const least = new Map(
+    columns.map((column) => {
+      const natural = Math.max(column.title.length, ...sessions.map((session) => width(printableLine(column.text(session)))));
+      return [column, Math.min(natural, column.minWidth ?? natural)];
+    }),
+  );
+  let shown = columns.filter(({ text }) => sessions.some((session) => text(session) !== ""));
+  const total = () => shown.reduce((sum, column) => sum + (least.get(column) ?? 0) + 2, -2);
+  while (total() > maxWidth && shown.some(({ drop }) => drop > 0)) {
+    const last = Math.max(...shown.map(({ drop }) => drop));
+    shown = shown.filter(({ drop }) => drop < last);
+  }
+  return shown;
 }
 
 /** What a session has done, counted from the lines of its transcript that were read. */

@@ -2,7 +2,7 @@ import type { SessionFile } from "./claude-session.ts";
 import { present } from "./json.ts";
 import { sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcesses } from "./process.ts";
-import { isOwner, readSessionFile, tornReadMs, tornReads } from "./session-file.ts";
+import { isOwner, readSessionFile, tornReadMs, tornReads, withConversation } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
 import { coarseMs, stateOf } from "./sys-files.ts";
 
@@ -83,7 +83,7 @@ export function openSessionFiles(sys: Sys): SessionFiles {
         for (const pid of listSessionPids(sys, dir.dir)) {
           const path = sessionFilePath(dir.dir, pid);
           const { file, isTorn } = read(path, dir.dir, pid);
-          if (file !== undefined) found.push({ file, dir });
+          if (file !== undefined) found.push({ file: withConversation(sys, dir.dir, file), dir });
           hasTorn ||= isTorn;
           paths.add(path);
         }

@@ -21,6 +21,8 @@ export interface Signals {
   hooks?: HookSignals;
   /** Calls of the main thread without a result, under the names that hooks gave them. */
   mainCalls?: readonly GateCall[];
+  /** Share of one processor, of the last three samples; only where neither a status nor a screen is there. */
+  cpuPercent?: number;
   /** Calls of running sub-agents without a result; only where the gate may be one of theirs. */
   agentCalls?: readonly GateCall[];
 }
@@ -45,7 +47,8 @@ interface Noted {
   statusAt?: number;
 }
 
-export type Source = "process" | "session-file" | "hook" | "transcript" | "pane";
+/** `cpu`: the last resort, where no status is published and no pane is seen. */
+export type Source = "process" | "session-file" | "hook" | "transcript" | "pane" | "cpu";
 
 export interface Choice {
   option: number;
@@ -146,7 +149,10 @@ export function decideStatus(signals: Signals): Verdict {
   }
   // Versions before 2.1.158 publish no status, and no version shows a startup dialog in its session file.
   if (screen?.gate !== undefined && (session === undefined || session.version === undefined)) return gateVerdict(signals, read("pane"));
-  if (session?.version === undefined && (screen?.input !== undefined || hasBegun(signals.turn))) return paneVerdict(signals);
+  if (session?.version === undefined && screen === undefined && signals.cpuPercent !== undefined && hasBegun(signals.turn))
+    return loadVerdict(signals, signals.turn, signals.cpuPercent);
+  if (session?.version === undefined && screen !== undefined && (screen.input !== undefined || hasBegun(signals.turn)))
+    return paneVerdict(signals);
   const ageMs = now - (signals.startedAt ?? now);
   return { status: ageMs < spawningMs ? "spawning" : "unknown", ...read("process", ageMs) };
 }
@@ -162,6 +168,23 @@ function paneVerdict(signals: Signals): Verdict {
   return turnVerdict(signals, isTurnOpen(turn) ? read("pane") : told);
 }
 
+/** An idle claude needs less (2.1.86: 1 to 3 %). */
+const busyPercent = 5;
+/** A call that has no result by then, with a process at rest, may wait at a gate as well as run. */
+const callMs = 5000;
+/** So long the model may take to begin its answer. */
+const answerMs = 120_000;
+
+/** Neither a status nor a screen: the end of the transcript, its age, and whether the process works. What these leave open is unknown. */
+function loadVerdict(signals: Signals, turn: Turn, cpuPercent: number): Verdict {
+  const ageMs = signals.now - turn.at;
+  const evidence = read("cpu", ageMs);
+  if (cpuPercent > busyPercent) return workingVerdict(signals, evidence);
+  if (!isTurnOpen(turn)) return turnVerdict(signals, evidence);
+  const isUnderWay = ageMs < (turn.pendingTools.length > 0 ? callMs : answerMs);
+  return isUnderWay ? workingVerdict(signals, evidence) : { status: "unknown", ...evidence };
+}
+
 const hasBegun = (turn: Turn | undefined): turn is Turn => turn !== undefined && turn.at > 0;
 
 /** The transcript holds no end of the turn; 2.0.70 writes none of an answer that comes slowly. */
@@ -169,14 +192,14 @@ const isTurnOpen = (turn: Turn | undefined): boolean =>
   hasBegun(turn) && turn.end === undefined && (turn.stopReason === undefined || turn.stopReason === "tool_use");
 
 /** No status is published, and screen and transcript disagree, as they do for a moment while a turn begins or ends. */
-export const isPaneUnsettled = ({ isAlive, session, screen, turn }: Signals): boolean =>
+export const isPaneUnsettled = ({ isAlive, session, screen, turn, cpuPercent }: Signals): boolean =>
   isAlive &&
   session?.status === undefined &&
   session?.version === undefined &&
   screen?.gate === undefined &&
   screen?.isBusy !== true &&
   hasBegun(turn) &&
-  (screen?.input === undefined || isTurnOpen(turn));
+  (screen === undefined ? cpuPercent === undefined : screen.input === undefined || isTurnOpen(turn));
 
 function workingVerdict(signals: Signals, evidence: Evidence): Verdict {
   const { session, turn, hooks } = signals;

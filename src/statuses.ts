@@ -2,7 +2,7 @@ import { duration } from "./format.ts";
 import type { Outcome, Status, Verdict } from "./status.ts";
 
 /** Where a list puts a session; `attention`: somebody has to do something. */
-export type Rank = "attention" | "working" | "idle" | "finished";
+export type Rank = "attention" | "working" | "idle" | "unknown" | "finished";
 
 /** What a state looks like; each theme of the dashboard, and `csm ls`, has one style for it. */
 export type StateRole = "attention" | "working" | "idle" | "limited" | "failed" | "unknown" | "ended";
@@ -88,7 +88,7 @@ const rows: { [S in Status]: StatusRow<S> } = {
     words: ({ error }) => `failed: ${error}`,
   },
   dead: { mark: "×", meaning: "ended", role: "ended", rank: "finished", isAtRest: true, words: () => "ended" },
-  unknown: { mark: "?", meaning: "not known", role: "unknown", rank: "idle", words: () => "unknown" },
+  unknown: { mark: "?", meaning: "not known", role: "unknown", rank: "unknown", words: () => "unknown" },
 };
 
 export const statuses = Object.keys(rows) as Status[];

@@ -165,3 +165,20 @@ function makeRoom(buffer: LineBuffer, kept: number): number {
   bytes.copyWithin(keptBytes, kept - keptBytes, kept);
   return 2 * keptBytes;
 }
+
+const endBytes = 64 * 1024;
+
+/** Both ends of a file, in whole lines but for a last one without its newline; the first may be all of it. Only good until the next read. */
+export function readEnds(sys: Pick<Sys, "openFile">, path: string, { bytes }: LineBuffer): { head: Buffer; tail: Buffer } {
+  const file = sys.openFile(path);
+  if (file === undefined) return { head: bytes.subarray(0, 0), tail: bytes.subarray(0, 0) };
+  try {
+    const head = bytes.subarray(0, file.read(bytes.subarray(0, endBytes), 0));
+    if (file.size <= endBytes) return { head, tail: bytes.subarray(0, 0) };
+    const room = bytes.subarray(endBytes, 2 * endBytes);
+    const tail = room.subarray(0, file.read(room, Math.max(head.length, file.size - endBytes)));
+    return { head: head.subarray(0, head.lastIndexOf(10) + 1), tail: tail.subarray(tail.indexOf(10) + 1) };
+  } finally {
+    file.close();
+  }
+}

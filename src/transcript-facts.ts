@@ -22,15 +22,37 @@ export interface TranscriptFacts {
   startedAt?: number;
   /** Prompts that a person wrote. */
   turns: number;
+  /** `cli`, or what started it: `sdk-cli` for `claude -p`. */
+  entrypoint?: string;
+  /** It holds a conversation, not snapshots, titles and the like alone. */
+  hasEntries?: boolean;
+  /** claude takes it for the side chain of a sub-agent. */
+  isSideChain?: boolean;
+  /** Of a team of agents, which resumes its members itself. */
+  teamName?: string;
+  /** It went on in a background session. */
+  isMovedOn?: boolean;
 }
 
 export const noFacts: TranscriptFacts = { turns: 0 };
 
+const scripted: ReadonlySet<string> = new Set(["sdk-cli", "sdk-ts", "sdk-py"]);
+
 /**
- * Adds what these whole lines say to what the lines before them said. The bytes are searched first and only lines that matter are
- * parsed: a transcript of 1 MB costs less than 1 ms, so that none needs to be guessed from a part of it.
+ * A person's conversation that can be resumed, as `claude -c` chooses (2.1.329): no script's by its first entrypoint, none without
+ * an entry, none with a side chain in its first 64 KB, none of a team, none that went on in the background.
  */
-export function readFacts(bytes: Buffer, before: TranscriptFacts = noFacts): { facts: TranscriptFacts; prompts: string[] } {
+export const isPersonal = ({ hasEntries, entrypoint = "", isSideChain, teamName, isMovedOn }: TranscriptFacts): boolean =>
+  hasEntries === true && !scripted.has(entrypoint) && isSideChain !== true && teamName === undefined && isMovedOn !== true;
+
+/** So much of its begin claude reads to judge a transcript. */
+const headBytes = 64 * 1024;
+
+/**
+ * Adds what these whole lines say to what the lines before them said; `at` is their place in the file. The bytes are searched first
+ * and only lines that matter are parsed: a transcript of 1 MB costs less than 1 ms, so that none needs to be guessed from a part.
+ */
+export function readFacts(bytes: Buffer, before: TranscriptFacts = noFacts, at = 0): { facts: TranscriptFacts; prompts: string[] } {
   const lines = isCompact(bytes) ? bytes : compact(bytes);
   const prompts = readPrompts(lines);
   const found: Found = {
@@ -40,6 +62,14 @@ export function readFacts(bytes: Buffer, before: TranscriptFacts = noFacts): { f
     firstPrompt: before.firstPrompt ?? prompts[0],
     cwd: before.cwd ?? firstWith(lines, needles.cwd, (entry) => (isFilled(entry.cwd) ? entry.cwd : undefined)),
     startedAt: before.startedAt ?? firstWith(lines, needles.timestamp, readTime),
+    entrypoint:
+      before.entrypoint ?? firstWith(lines, needles.entrypoint, (entry) => (isFilled(entry.entrypoint) ? entry.entrypoint : undefined)),
+    teamName:
+      before.teamName ??
+      (at < headBytes ? firstWith(lines, needles.teamName, (entry) => (isFilled(entry.teamName) ? entry.teamName : undefined)) : undefined),
+    hasEntries: before.hasEntries ?? (entryNeedles.some((needle) => lines.includes(needle)) || undefined),
+    isSideChain: before.isSideChain ?? (lines.subarray(0, Math.max(0, headBytes - at)).includes(needles.sideChain) || undefined),
+    isMovedOn: readMovedOn(lines, before.isMovedOn === true),
   };
   const present = Object.entries(found).filter(([, value]) => value !== undefined);
   return { facts: { ...before, ...Object.fromEntries(present), turns: before.turns + prompts.length }, prompts };
@@ -47,9 +77,35 @@ export function readFacts(bytes: Buffer, before: TranscriptFacts = noFacts): { f
 
 type Found = { [key in Exclude<keyof TranscriptFacts, "turns">]?: TranscriptFacts[key] | undefined };
 
+/** Titles and the newest prompt alone, added to what was known: some microseconds, for a list of many sessions. */
+export function readSubject(bytes: Buffer, before: TranscriptFacts = noFacts): TranscriptFacts {
+  const lines = isCompact(bytes) ? bytes : compact(bytes);
+  const found: Found = readTitles(lines);
+  // claude's own record of it comes late.
+  found.lastPrompt = newestPrompt(lines) ?? found.lastPrompt;
+  return { ...before, ...Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) };
+}
+
+/** The same of the two ends of a transcript: claude repeats its titles near the end, and looks for them nowhere else (2.1.329). */
+export function subjectOfEnds({ head, tail }: { head: Buffer; tail: Buffer }): TranscriptFacts {
+  const newest = readSubject(tail);
+  const isTold = newest.lastPrompt !== undefined && (newest.customTitle ?? newest.aiTitle) !== undefined;
+  return isTold ? newest : { ...readSubject(head), ...newest };
+}
+
 /** What stands for a conversation in a list; empty before its first prompt. */
 export const titleOf = (facts: TranscriptFacts): string =>
   facts.customTitle ?? facts.aiTitle ?? facts.lastPrompt ?? facts.firstPrompt ?? facts.agentName ?? "";
+
+/** What tells a conversation from others where its name is shown already; empty where nothing does. */
+export const subtitleOf = ({ lastPrompt, ...facts }: TranscriptFacts, name: string): string =>
+  ([facts.customTitle, facts.aiTitle, lastPrompt, facts.firstPrompt].find((text) => text !== undefined && text !== name) ?? "").slice(
+    0,
+    maxSubtitle,
+  );
+
+/** Prompts of a megabyte are pasted. */
+const maxSubtitle = 200;
 
 const labelLength = 80;
 
@@ -71,7 +127,23 @@ const needles = {
   user: Buffer.from('"type":"user"'),
   cwd: Buffer.from('"cwd":"'),
   timestamp: Buffer.from('"timestamp":"'),
+  entrypoint: Buffer.from('"entrypoint":"'),
+  teamName: Buffer.from('"teamName":"'),
+  parentUuid: Buffer.from('"parentUuid":'),
+  sideChain: Buffer.from('"isSidechain":true'),
+  movedOn: Buffer.from('"type":"continued-in"'),
 };
+
+/** claude looks for the first one alone; each of its own entries has it. */
+const entryNeedles = [needles.parentUuid, needles.user, needles.assistant];
+
+/** Undefined where these lines say nothing of it; what is written after the note goes on here. */
+function readMovedOn(lines: Buffer, wasMoved: boolean): boolean | undefined {
+  const movedAt = lines.lastIndexOf(needles.movedOn);
+  const saidAt = Math.max(lines.lastIndexOf(needles.user), lines.lastIndexOf(needles.assistant));
+  if (movedAt > saidAt) return true;
+  return wasMoved && saidAt >= 0 ? false : undefined;
+}
 
 const isFilled = (value: unknown): value is string => typeof value === "string" && value !== "";
 
@@ -137,16 +209,29 @@ function readPrompts(bytes: Buffer): string[] {
     if (!isResult(bytes, next)) {
       const line = lineAt(bytes, at);
       next = line.end;
-      const text = bytes.toString("utf8", line.start, line.end);
-      for (const event of parseTranscriptLine(text)) {
-        const own = event.kind === "prompt" && !automatic.test(text) ? ownText(event.text) : "";
-        if (own !== "") prompts.push(own);
-      }
+      prompts.push(...promptsOf(bytes.toString("utf8", line.start, line.end)));
     }
     at = bytes.indexOf(needles.user, next);
   }
   return prompts;
 }
+
+function newestPrompt(bytes: Buffer): string | undefined {
+  for (let at = bytes.lastIndexOf(needles.user); at >= 0; ) {
+    const { start, end } = lineAt(bytes, at);
+    const prompt = isResult(bytes, at + needles.user.length) ? undefined : promptsOf(bytes.toString("utf8", start, end)).at(-1);
+    if (prompt !== undefined || start === 0) return prompt;
+    at = bytes.lastIndexOf(needles.user, start - 1);
+  }
+  return undefined;
+}
+
+/** Those that a person wrote. */
+const promptsOf = (line: string): string[] =>
+  parseTranscriptLine(line).flatMap((event) => {
+    const own = event.kind === "prompt" && !automatic.test(line) ? ownText(event.text) : "";
+    return own === "" ? [] : [own];
+  });
 
 function lineAt(bytes: Buffer, at: number): { start: number; end: number } {
   const end = bytes.indexOf(10, at);

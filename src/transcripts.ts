@@ -230,8 +230,10 @@ function readTranscript(sys: Sys, file: TranscriptFile, before: Entry | undefine
 const markOf = ({ id, parsed, seam }: Entry): Mark => ({ id, position: parsed, print: Buffer.from(seam, "latin1") });
 
 function addLines(reading: Reading, file: OpenFile, buffer: LineBuffer): Reading {
+  let at = reading.mark.position;
   const add = (lines: Buffer) => {
-    const { facts, prompts } = readFacts(lines, reading.facts);
+    const { facts, prompts } = readFacts(lines, reading.facts, at);
+    at += lines.length;
     reading.facts = facts;
     for (const prompt of prompts) reading.prompts += `${prompt.toLowerCase()}\n`;
   };

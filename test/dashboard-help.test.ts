@@ -51,7 +51,7 @@ test("the help page", () => {
      MARKS
       ◌ ● ▲ ○        starts, works, needs you, idle
       ◷ ✖ × ?        at a limit, failed, ended, not known
-      h f t p x      who says so: hook, session-file, transcript, pane, process
+      h f t p x c    said by: hook, session-file, transcript, pane, process, cpu
       ⚔ ⋈            edits the same file as another, edits in the same checkout
       ⧉ ↻            two processes in one conversation, calls fail in a row
       ⧖ ◔            stalled, context nearly full

@@ -27,7 +27,7 @@ const rungs: [name: string, files: string][] = [
     "sessions",
     `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
      driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
-     hook-run driver-prompt driver-reply driver-run`,
+     hook-run driver-prompt driver-reply driver-run monitor-roster`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
@@ -35,7 +35,7 @@ const rungs: [name: string, files: string][] = [
     `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "cost-scan cost-worker cost monitor-roster monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
+  ["watching", "cost-scan cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",

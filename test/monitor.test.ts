@@ -280,3 +280,41 @@ test("a transcript of an unknown format is told as such, and has no numbers", as
     ["unknown-format"],
   ]);
 });
+
+const ago = (ms: number) => new Date(now - ms).toISOString();
+const line = (fields: object) => `${JSON.stringify(fields)}\n`;
+const asked = line({ type: "user", timestamp: ago(60_000), message: { role: "user", content: "Go" } });
+const called = line({
+  ...{ type: "assistant", timestamp: ago(50_000) },
+  message: {
+    id: "m",
+    role: "assistant",
+    model: "x",
+    stop_reason: "tool_use",
+    content: [{ type: "tool_use", id: "t", name: "Bash", input: {} }],
+  },
+});
+
+test.each<[rule: string, transcript: string, cpuPercent: number, seen: string]>([
+  ["its turn is over, and nothing works", asked + assistant(now - 50_000, "Done."), 2, "idle_done cpu"],
+  ["its process works", asked + assistant(now - 50_000, "Done."), 20, "working cpu"],
+  ["the model is silent", asked, 2, "working cpu"],
+  ["a call without a result: running or at a gate, nobody can tell", asked + called, 2, "unknown cpu"],
+  ["a call, and its process works", asked + called, 20, "working cpu"],
+  ["nothing was ever said", "", 2, "unknown process"],
+])("2.1.86 outside tmux, which publishes no status: %s", async (_, transcript, cpuPercent, seen) => {
+  const { version: _v, status: _s, procStart: _p, statusUpdatedAt: _u, ...old } = JSON.parse(file(7, 70)) as Record<string, unknown>;
+  const sys = fake({
+    [`${config}/sessions/7.json`]: JSON.stringify({ ...old, startedAt: now - 120_000 }),
+    [`${config}/projects/-w/id-7.jsonl`]: transcript,
+    "/proc/7/status": "VmRSS:\t 1000 kB\n",
+  });
+  const { readText } = sys;
+  sys.readText = (path) => {
+    const ticks = Math.round(((sys.now() - now) * cpuPercent) / 1000);
+    return path === "/proc/7/stat" ? stat(7, 70).replace(" 5 6 7 8 20 ", ` ${ticks} 0 7 8 20 `) : readText(path);
+  };
+  const [session] = await look(sys, { hasLoad: true });
+  expect(`${session?.verdict.status} ${session?.verdict.source}`).toBe(seen);
+  expect(session?.load?.memoryBytes).toBe(1_024_000);
+});

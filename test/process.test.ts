@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test";
-import { isSameProcess, type ProcessStart, readProcess, readProcesses } from "../src/process.ts";
+import { describe, expect, test } from "bun:test";
+import { createLoadReader, isSameProcess, type ProcessStart, readArguments, readProcess, readProcesses } from "../src/process.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 /** Field 22 is the start; 20 and 21 must not be taken for it. */
@@ -107,4 +107,72 @@ test.each<[rule: string, a: ProcessStart, b: ProcessStart, isSame: boolean]>([
   ["times too far apart", { pid: 7, start: "a", startedAt: 1000 }, { pid: 7, start: "a", startedAt: 3001 }, false],
 ])("same process: %s", (_, a, b, isSame) => {
   expect(isSameProcess(a, b)).toBe(isSame);
+});
+
+describe("what a process takes of the machine", () => {
+  const boot = 1_000_000_000;
+  /** Fields 14 and 15 are its time on a processor, in hundredths of a second. */
+  const used = (ticks: number) => ({
+    "/proc/stat": `btime ${boot}\n`,
+    "/proc/7/stat": `7 (claude) S 1 7 7 34816 7 4194304 1 2 3 4 ${ticks - 1} 1 7 8 20 0 19 21 100 123456 789\n`,
+    "/proc/7/status": "Name:\tclaude\nVmRSS:\t   2048 kB\n",
+  });
+
+  test("one reading tells of its whole life, three more of now", async () => {
+    // It was started a second after the boot, 100 s ago.
+    const sys = createFakeSys({ files: used(1000), now: boot * 1000 + 101_000 });
+    const read = createLoadReader(sys);
+    const put = (ticks: number) => {
+      for (const [path, text] of Object.entries(used(ticks))) sys.files.set(path, text);
+    };
+    expect(await read(7)).toEqual({ cpuPercent: 10, overMs: 100_000, isRecent: false, memoryBytes: 2_097_152 });
+    for (const ticks of [1003, 1006]) {
+      await sys.sleep(300);
+      put(ticks);
+      expect((await read(7))?.isRecent).toBe(false);
+    }
+    await sys.sleep(400);
+    put(1050);
+    expect(await read(7)).toEqual({ cpuPercent: 50, overMs: 1000, isRecent: true, memoryBytes: 2_097_152 });
+    // What was long ago no longer counts.
+    for (let step = 0; step < 3; step++) {
+      await sys.sleep(300);
+      await read(7);
+    }
+    expect(await read(7)).toMatchObject({ cpuPercent: 0, overMs: 900, isRecent: true });
+  });
+
+  test("another process with its number begins anew", async () => {
+    const sys = createFakeSys({ files: used(1000), now: boot * 1000 + 101_000 });
+    const read = createLoadReader(sys);
+    for (let step = 0; step < 4; step++) {
+      await read(7);
+      await sys.sleep(300);
+    }
+    for (const [path, text] of Object.entries(used(5))) sys.files.set(path, text);
+    expect((await read(7))?.isRecent).toBe(false);
+  });
+
+  test("one that has ended takes nothing", async () => {
+    expect(await createLoadReader(createFakeSys({}))(7)).toBeUndefined();
+  });
+
+  test.each([
+    ["0:01.50   2048 Fri Nov 20 12:06:01 2026", 1500],
+    ["  01:02:03   2048 Fri Nov 20 12:06:01 2026", 3_723_000],
+    ["2-01:02:03 2048 Fri Nov 20 12:06:01 2026", 176_523_000],
+  ])("ps: %p", async (line, cpuMs) => {
+    const startedAt = new Date(2026, 10, 20, 12, 6, 1).getTime();
+    const sys = createFakeSys({ platform: "darwin", now: startedAt + 10 * cpuMs });
+    sys.expectRun(["ps", "-o", "time=", "-o", "rss=", "-o", "lstart=", "-p", "7"], { stdout: `${line}\n` });
+    expect(await createLoadReader(sys)(7)).toEqual({ cpuPercent: 10, overMs: 10 * cpuMs, isRecent: false, memoryBytes: 2_097_152 });
+  });
+
+  test("the words it was called with", () => {
+    expect(readArguments(createFakeSys({ files: { "/proc/7/cmdline": "claude\0--resume\0x y\0" } }), 7)).toEqual([
+      "claude",
+      "--resume",
+      "x y",
+    ]);
+  });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { SessionFile } from "../src/claude-session.ts";
 import type { ProcessStart } from "../src/process.ts";
-import { isOwner, readSessionFile, readSessionOf } from "../src/session-file.ts";
+import { isOwner, readSessionFile, readSessionOf, withConversation } from "../src/session-file.ts";
 import { isElsewhere, openSessionFiles, readLiveOwners, readSessions } from "../src/sessions.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -75,6 +75,47 @@ describe("the file of one process", () => {
   ])("%s", (_, text, read) => {
     expect(readSessionFile(createFakeSys({ files: text === undefined ? {} : { [path]: text } }), "/c", 100)).toEqual(read as never);
   });
+
+  const resumed = "99999999-0000-4000-8000-000000000009";
+  const third = "77777777-0000-4000-8000-000000000007";
+  const began = Date.UTC(2026, 10, 20, 12);
+  /** A conversation that began so long before the process, and was written to so long after its start. */
+  const said = (beforeMs: number) => `${JSON.stringify({ type: "user", timestamp: new Date(began - beforeMs).toISOString() })}\n`;
+  type Case = { words?: string; started?: string; old?: string[]; written?: string[]; young?: string[]; others?: string[] };
+
+  test.each<[rule: string, given: Case, found: string]>([
+    ["the conversation that it resumed", { words: `claude --resume ${resumed}`, old: [resumed] }, resumed],
+    ["the same, joined", { words: `node cli.js --resume=${resumed} --verbose`, old: [resumed] }, resumed],
+    ["the same, short", { words: `claude -r ${resumed}`, old: [resumed] }, resumed],
+    ["a copy has its own", { words: `claude --resume ${resumed} --fork-session`, old: [resumed] }, id],
+    ["one that it has begun since", { words: `claude --resume ${resumed}`, old: [resumed, id] }, id],
+    ["a conversation that is not there", { words: `claude --resume ${resumed}` }, id],
+    ["a title", { words: "claude --resume login", old: [resumed] }, id],
+    ["csd knows with which it was started", { words: "claude", started: resumed, old: [resumed] }, resumed],
+    ["its title hides the arguments: what was written since its start", { words: "claude", old: [third], written: [resumed] }, resumed],
+    ["not one that began since", { words: "claude", young: [resumed] }, id],
+    ["not one that another session has", { words: "claude", written: [resumed], others: [resumed] }, id],
+    ["not one of two", { words: "claude", written: [resumed, third] }, id],
+    ["not where another one has begun since, as after /clear", { words: "claude", written: [resumed], young: [third] }, id],
+    ["nothing was written", { words: "claude", old: [resumed] }, id],
+  ])(
+    "2.1.86 names another id than the transcript: %s",
+    async (_, { words = "", started, old = [], written = [], young = [], others = [] }, found) => {
+      const sys = createFakeSys({ now: began - 1000 });
+      const put = (of: string, text: string) => sys.overwrite(`/c/projects/-w/${of}.jsonl`, text);
+      for (const of of old) put(of, said(5000));
+      await sys.sleep(3000);
+      for (const of of written) put(of, said(5000));
+      for (const of of young) put(of, said(-500));
+      for (const [index, sessionId] of others.entries())
+        sys.overwrite(`/c/sessions/20${index}.json`, JSON.stringify({ pid: 200 + index, sessionId }));
+      sys.overwrite("/proc/100/cmdline", words.replaceAll(" ", "\0"));
+      const file = { pid: 100, sessionId: id, cwd: "/w", startedAt: began };
+      expect(withConversation(sys, "/c", file, started).sessionId).toBe(found);
+      // Later versions say it themselves.
+      expect(withConversation(sys, "/c", { ...file, procStart: "1" }, started).sessionId).toBe(id);
+    },
+  );
 
   test.each<[rule: string, texts: (string | undefined)[], found: string | undefined]>([
     ["whole at once", [session()], id],

@@ -256,6 +256,7 @@ const yesNo = {
 const none = { options: [], choices: [] };
 const fromFile = { source: "session-file", age_ms: 1000 } as const;
 const fromPane = { source: "pane", age_ms: 0 } as const;
+const fromCpu = { source: "cpu", age_ms: 500 } as const;
 const fromLines = { source: "transcript", age_ms: 500 } as const;
 const subject = "Bash command\nList it\nls -l";
 const questions = [{ question: "Which one?", header: "One", options: [] }, { question: "How deep?" }];
@@ -769,6 +770,41 @@ describe("signals made by hand", () => {
       "2.1.86: neither gate nor input row",
       { startedAt: now - 90_000, session: oldSession, screen: {}, turn: finished("Done.") },
       { status: "unknown", ...fromPane },
+    ],
+    [
+      "2.1.86 outside tmux: its process works",
+      { session: oldSession, cpuPercent: 5.1, turn: turn({ end: "finished", text: "Done." }) },
+      { status: "working", tools: [], ...fromCpu },
+    ],
+    [
+      "2.1.86 outside tmux: the turn is over, and nothing works",
+      { session: oldSession, cpuPercent: 5, turn: turn({ end: "finished", text: "Done.", stopReason: "end_turn" }) },
+      { status: "idle_done", text: "Done.", outcome: "finished", ...fromCpu },
+    ],
+    [
+      "2.1.86 outside tmux: a prompt, and the model is still silent",
+      { session: oldSession, cpuPercent: 1, turn: turn({ at: now - 100_000 }) },
+      { status: "working", tools: [], source: "cpu", age_ms: 100_000 },
+    ],
+    [
+      "2.1.86 outside tmux: silent for too long",
+      { session: oldSession, cpuPercent: 1, turn: turn({ at: now - 130_000 }) },
+      { status: "unknown", source: "cpu", age_ms: 130_000 },
+    ],
+    [
+      "2.1.86 outside tmux: a call that has just begun",
+      { session: oldSession, cpuPercent: 1, turn: turn({ at: now - 4000, stopReason: "tool_use", pendingTools: [tool("Bash")] }) },
+      { status: "working", tools: ["Bash"], source: "cpu", age_ms: 4000 },
+    ],
+    [
+      "2.1.86 outside tmux: a call without a result may wait at a gate: never idle, never said to work",
+      { session: oldSession, cpuPercent: 1, turn: turn({ at: now - 6000, stopReason: "tool_use", pendingTools: [tool("Bash")] }) },
+      { status: "unknown", source: "cpu", age_ms: 6000 },
+    ],
+    [
+      "2.1.86 outside tmux: as long as the process was not measured",
+      { startedAt: now - 90_000, session: oldSession, turn: turn({ end: "finished", text: "Done." }) },
+      { status: "unknown", source: "process", age_ms: 90_000 },
     ],
     [
       "2.1.86: no screen and no turn, long after the start",

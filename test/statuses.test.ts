@@ -91,9 +91,24 @@ test("whoever can be helped at once stands before an error, and that before a li
   expect(sections.map(({ kind, sessions }) => [kind, ...sessions.map(({ name }) => name)].join(" "))).toEqual([
     "attention blocked failed limited",
     "working working",
-    "idle unknown",
+    "unknown unknown",
     "finished dead",
   ]);
+});
+
+test.each<[columns: number | undefined, head: string]>([
+  [undefined, "NAME SINCE STATE AGE TITLE CWD MODEL SESSION PID SOURCE"],
+  [150, "NAME SINCE STATE AGE TITLE CWD MODEL SESSION PID SOURCE"],
+  [80, "NAME SINCE STATE TITLE CWD SESSION"],
+  [60, "NAME SINCE STATE TITLE"],
+])("ls tells sessions of one folder apart in %p columns", (columns, head) => {
+  const facts = { turns: 1, customTitle: "app-1f", lastPrompt: `Repair the ${"very ".repeat(20)}long login\u001b[2J` };
+  const one = session("app-1f", { status: "blocked", gate: "permission", tool: "Bash" } as never, { facts, startedAt: testNow - 90_000 });
+  const lines = renderSessions([one], { now: testNow, home: "/home/dev", paint: createPaint(false), columns });
+  expect(lines[0]?.split(/ +/).toSorted()).toEqual(head.split(" ").toSorted());
+  expect(lines[1]).toContain("Repair the very ver");
+  for (const line of lines) expect(line.length).toBeLessThanOrEqual(columns ?? 200);
+  expect(sessionJson(one)).toMatchObject({ title: "app-1f", last_prompt: facts.lastPrompt });
 });
 
 test("ls paints the state and nothing else, whatever a session is called", () => {

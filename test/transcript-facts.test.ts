@@ -1,7 +1,17 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { labelOf, readFacts, renderTranscript, type TranscriptFacts } from "../src/transcript-facts.ts";
+import {
+  isPersonal,
+  labelOf,
+  noFacts,
+  readFacts,
+  readSubject,
+  renderTranscript,
+  subjectOfEnds,
+  subtitleOf,
+  type TranscriptFacts,
+} from "../src/transcript-facts.ts";
 
 const user = (content: unknown, more: Record<string, unknown> = {}) => ({
   ...{ parentUuid: null, isSidechain: false, type: "user", message: { role: "user", content } },
@@ -103,6 +113,73 @@ describe("what a transcript says of itself", () => {
       expect([...first.prompts, ...second.prompts]).toEqual(["one", "two"]);
     }
   });
+});
+
+describe("whose conversation it is", () => {
+  const said = user("hi", { entrypoint: "cli" });
+  test.each<[rule: string, entries: unknown[], isTaken: boolean]>([
+    ["a person's", [mode("auto"), said, answer("m")], true],
+    ["a prompt without an answer", [said], true],
+    ["an early version's, which names no entrypoint", [user("hi")], true],
+    ["claude -p", [user("hi", { entrypoint: "sdk-cli" }), answer("m")], false],
+    ["claude -p that a person went on with", [user("hi", { entrypoint: "sdk-cli" }), said], false],
+    ["a person's that a script went on with", [said, user("hi", { entrypoint: "sdk-cli" })], true],
+    [
+      "snapshots, titles and bridges",
+      [{ type: "file-history-snapshot" }, custom("x"), { type: "bridge-session" }, { type: "summary" }],
+      false,
+    ],
+    ["nothing", [], false],
+    ["a side chain", [user("hi", { isSidechain: true })], false],
+    ["one within the first 64 KB", [said, answer("m", { isSidechain: true })], false],
+    ["one behind them", [user("x".repeat(70_000)), answer("m", { isSidechain: true })], true],
+    ["a member of a team", [user("hi", { teamName: "crew" })], false],
+    ["gone on in the background", [said, { type: "continued-in", continuedInSessionId: "x" }], false],
+    ["and here again", [said, { type: "continued-in", continuedInSessionId: "x" }, answer("m")], true],
+    ["what a text quotes", [user(JSON.stringify({ isSidechain: true, entrypoint: "sdk-cli" }), { entrypoint: "cli" })], true],
+  ])("%s", (_, entries, isTaken) => {
+    const bytes = toBytes(entries);
+    expect(isPersonal(readFacts(bytes).facts)).toBe(isTaken);
+    // A line at a time.
+    let [facts, at] = [noFacts, 0];
+    for (const entry of entries) {
+      const line = toBytes([entry]);
+      facts = readFacts(line, facts, at).facts;
+      at += line.length;
+    }
+    expect(isPersonal(facts)).toBe(isTaken);
+  });
+});
+
+test.each<[rule: string, entries: unknown[], expected: Partial<TranscriptFacts>]>([
+  [
+    "titles, and the newest prompt",
+    [ai("a"), custom("c"), user("one"), user("two"), result("r")],
+    { aiTitle: "a", customTitle: "c", lastPrompt: "two" },
+  ],
+  ["claude's own record of it is older", [last("one"), user("two")], { lastPrompt: "two" }],
+  ["it is all there is", [last("one"), answer("m")], { lastPrompt: "one" }],
+  [
+    "what claude writes itself is no prompt",
+    [user("mine"), user("<task-notification>x"), user("x", { isMeta: true })],
+    { lastPrompt: "mine" },
+  ],
+  ["entries with blanks", [spaced(custom("t")), spaced(user("hello"))], { customTitle: "t", lastPrompt: "hello" }],
+  ["nothing", [], {}],
+])("what a list shows of it: %s", (_, entries, expected) => {
+  expect(readSubject(toBytes(entries))).toEqual({ turns: 0, ...expected });
+  // A long transcript is known by its two ends.
+  const [head, tail] = [toBytes(entries.slice(0, 2)), toBytes(entries.slice(2))];
+  expect(subjectOfEnds({ head, tail })).toEqual({ turns: 0, ...expected });
+});
+
+describe("what tells it from others of its folder", () => {
+  test.each<[rule: string, facts: Partial<TranscriptFacts>, expected: string]>([
+    ["its title", { customTitle: "c", aiTitle: "a", lastPrompt: "l" }, "c"],
+    ["its name is shown already", { customTitle: "name", aiTitle: "a", lastPrompt: "l" }, "a"],
+    ["the newest prompt", { customTitle: "name", lastPrompt: "l", firstPrompt: "f" }, "l"],
+    ["nothing", { customTitle: "name" }, ""],
+  ])("%s", (_, facts, expected) => expect(subtitleOf({ turns: 0, ...facts }, "name")).toBe(expected));
 });
 
 describe("the label", () => {
