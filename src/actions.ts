@@ -9,9 +9,9 @@ import { present } from "./json.ts";
 import type { Monitor } from "./monitor.ts";
 import { planShow, type Show } from "./panes.ts";
 import { readProcess } from "./process.ts";
+import { requireOwn, targetOf } from "./resolve.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
-import { createTmux, type Pane } from "./tmux.ts";
 
 /**
  * What a verb acts on: the session that has a gate up, that can be typed into, or that runs (a
@@ -204,22 +204,12 @@ function findProcess(sys: Sys, session: LiveSession): Subjects["process"] {
   return driven === undefined ? { name: session.name, stranger: session } : { name: driven.name };
 }
 
-function requireOwn(session: LiveSession): void {
-  if (session.where !== undefined) throw new UserError(`${session.name}: ${session.note ?? session.where}`, "this program leaves it alone");
-}
-
 /** How a session can be typed into: csd's record of it, or its pane, where it surely is the one that has the keyboard. */
 async function findTarget(sys: Sys, monitor: Pick<Monitor, "findPane">, session: LiveSession): Promise<Target> {
   requireOwn(session);
   const driven = readDriven(sys, session);
   if (driven !== undefined) return trackedTarget(sys, driven);
-  if (session.kind !== "interactive") throw new UserError(`${session.name} is a ${session.kind} session: nobody can type into it`);
-  const pane = await monitor.findPane(session);
-  if (pane === undefined || session.configDir === undefined)
-    throw new UserError(`${session.name} runs in no tmux pane of yours`, "answer it in its own terminal");
-  const row = (await (await import("./process-table.ts")).readProcessTable(sys)).get(session.pid);
-  if (row?.isForeground !== true) throw new UserError(`${session.name} has not the keyboard of its pane`, "go to its pane (enter) and see");
-  return paneTarget(sys, session, pane);
+  return targetOf(sys, session, await monitor.findPane(session));
 }
 
 /** csd's record of this very process: a name may have gone to another session meanwhile. */
@@ -227,11 +217,3 @@ function readDriven(sys: Sys, { driver, pid }: LiveSession): Driven | undefined 
   const driven = driver === undefined ? undefined : createDrivenStore(sys).read(driver);
   return driven?.pid === pid ? driven : undefined;
 }
-
-const paneTarget = (sys: Sys, session: LiveSession, pane: Pane): Target => ({
-  name: session.name,
-  tmux: createTmux(sys, pane.socketPath),
-  pane: pane.paneId,
-  pid: session.pid,
-  configDir: session.configDir ?? "",
-});

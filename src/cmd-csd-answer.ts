@@ -1,9 +1,10 @@
 import { verbs } from "./actions.ts";
 import { printAnswer, printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findLive } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
+import { resolveTarget } from "./resolve.ts";
 
 const gateFlag = {
   gate: {
@@ -50,7 +51,7 @@ export const approveCommand = command({
   async run({ args, repeated, app }) {
     const option = args.option === undefined ? undefined : wholeNumber("--option", args.option);
     const driver = createDriver(app.sys);
-    const target = await findLive(driver, args.session);
+    const target = await resolveTarget(driver, args.session);
     if (args.widen === true && option === undefined)
       throw usageError("csd approve: --widen goes with --option", "without it nothing is widened");
     const input = { ...expected(args.gate, repeated), ...present({ option, isWide: args.widen }) };
@@ -74,7 +75,7 @@ export const denyCommand = command({
   ],
   async run({ args, repeated, app }) {
     const driver = createDriver(app.sys);
-    const target = await findLive(driver, args.session);
+    const target = await resolveTarget(driver, args.session);
     printAnswer(app, await verbs.deny.run(driver, target, { ...expected(args.gate, repeated), ...present({ reason: args.reason }) }));
   },
 });
@@ -105,7 +106,7 @@ export const answerCommand = command({
     if (choices.length === 0 && args.text === undefined) throw usageError("csd answer: nothing to answer with", "give --choice or --text");
     const driver = createDriver(app.sys);
     const input = { choices, ...expected(args.gate, repeated), ...present({ text: args.text }) };
-    printAnswer(app, await verbs.answer.run(driver, await findLive(driver, args.session), input));
+    printAnswer(app, await verbs.answer.run(driver, await resolveTarget(driver, args.session), input));
   },
 });
 
@@ -116,6 +117,6 @@ export const interruptCommand = command({
   examples: [["csd interrupt fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
-    printJson(app, { ok: true, interrupted: await verbs.interrupt.run(driver, await findLive(driver, args.session), {}) });
+    printJson(app, { ok: true, interrupted: await verbs.interrupt.run(driver, await resolveTarget(driver, args.session), {}) });
   },
 });

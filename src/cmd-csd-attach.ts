@@ -1,7 +1,8 @@
 import { command } from "./cmd-record.ts";
-import { createDriver, findLive } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { SilentExit, UserError } from "./errors.ts";
 import { showPane } from "./panes.ts";
+import { resolveTarget } from "./resolve.ts";
 
 export const attachCommand = command({
   name: "csd attach",
@@ -10,7 +11,7 @@ export const attachCommand = command({
   examples: [["csd attach fix", ""]],
   async run({ args, app }) {
     const { sys } = app;
-    const { livePane } = await findLive(createDriver(sys), args.session);
+    const { livePane } = await resolveTarget(createDriver(sys), args.session);
     if (!app.isInteractive) throw new UserError("csd attach needs a terminal", `csd tail ${args.session} prints the conversation`);
     throw new SilentExit(await showPane(sys, livePane));
   },

@@ -2,6 +2,7 @@ import { verbs } from "./actions.ts";
 import { printJson } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver, unknownSession } from "./driver.ts";
+import { resolveProcess } from "./resolve.ts";
 
 export const killCommand = command({
   name: "csd kill",
@@ -12,7 +13,8 @@ export const killCommand = command({
     ["csd kill fix || true", "also where it may never have been there"],
   ],
   async run({ args, app }) {
-    const { isKnown, isEnded } = await verbs.stop.run(createDriver(app.sys), { name: args.session }, {});
+    const driver = createDriver(app.sys);
+    const { isKnown, isEnded } = await verbs.stop.run(driver, await resolveProcess(driver, args.session), {});
     printJson(app, { ok: isKnown, killed: isEnded });
     if (!isKnown) throw unknownSession(args.session);
   },

@@ -6,6 +6,7 @@ import { type RunOutcome, runPrompt } from "./driver-run.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { findClaude } from "./launch.ts";
 import { printableJson } from "./printable.ts";
+import { resolveTarget } from "./resolve.ts";
 import type { Sys } from "./sys.ts";
 
 /** What scripts branch on. */
@@ -19,7 +20,11 @@ export const runCsdCommand = command({
   summary: "Ask once and print the answer: starts a session, sends, waits, and ends the session, however that went.",
   args: {
     ...spawnFlags,
-    resume: { type: "string", valueHint: "UUID", description: "go on with this conversation of the folder" },
+    resume: {
+      type: "string",
+      valueHint: "WHICH",
+      description: "go on with this conversation of the folder: its id, the beginning of it, or its title",
+    },
     session: { type: "string", valueHint: "NAME", description: "use this running session, and leave it running" },
     keep: { type: "boolean", description: "keep the session that was started, also at a question, a gate or an error" },
     timeout: {
@@ -62,10 +67,12 @@ export const runCsdCommand = command({
     }
     if (args.resume !== undefined && args["session-id"] !== undefined) refuseBeside("--resume", ["session-id"]);
     const seconds = wholeNumber("--timeout", args.timeout);
-    const outcome = await runPrompt(createDriver(app.sys), {
+    const driver = createDriver(app.sys);
+    const resumeId = args.resume === undefined ? undefined : await (await import("./candidates.ts")).resolveSessionId(app.sys, args.resume);
+    const outcome = await runPrompt(driver, {
       prompt,
-      ...given("session", args.session),
-      spawn: { ...spawnOptions(args, repeated["add-dir"], claudeArgs), ...given("resumeId", args.resume) },
+      ...given("session", args.session === undefined ? undefined : await resolveTarget(driver, args.session)),
+      spawn: { ...spawnOptions(args, repeated["add-dir"], claudeArgs), ...given("resumeId", resumeId) },
       isKept: args.keep === true,
       isPlanApproved: args["approve-plan"] === true,
       timeoutMs: seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000,

@@ -1,9 +1,10 @@
 import { verbs } from "./actions.ts";
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { type App, command } from "./cmd-record.ts";
-import { createDriver, findLive } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
+import { resolveTarget } from "./resolve.ts";
 
 export const sendCommand = command({
   name: "csd send",
@@ -24,7 +25,7 @@ export const sendCommand = command({
     if (rest.length === 0) throw usageError("csd send: PROMPT is missing", "usage: csd send SESSION PROMPT…");
     const retries = wholeNumber("--retries", args.retries);
     const driver = createDriver(app.sys);
-    const target = await findLive(driver, args.session);
+    const target = await resolveTarget(driver, args.session);
     const prompt = rest.length === 1 && rest[0] === "-" ? await app.sys.readInput() : rest.join(" ");
     const sent = await verbs.send.run(driver, target, {
       prompt,

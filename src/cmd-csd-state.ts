@@ -1,7 +1,8 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { readState } from "./observe.ts";
+import { resolveAddress } from "./resolve.ts";
 
 export const stateCommand = command({
   name: "csd state",
@@ -10,7 +11,7 @@ export const stateCommand = command({
   examples: [["csd state fix | jq -r .status", "one word; csd wait --help has them all"]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
-    const target = findTracked(driver, args.session);
+    const target = await resolveAddress(driver, args.session);
     const verdict = await readState(driver, target);
     printJson(app, { ...verdict, ...(target.driven === undefined ? {} : warningOf(app, target.driven)) });
   },

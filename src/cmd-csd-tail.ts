@@ -1,12 +1,13 @@
 import type { ChannelEvent } from "./channel.ts";
 import { wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked, readOwnSession } from "./driver.ts";
+import { createDriver, readOwnSession } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { isoTime } from "./format.ts";
 import { settleTranscript } from "./observe.ts";
 import { findTranscript } from "./paths.ts";
 import { printableLine } from "./printable.ts";
+import { resolveAddress } from "./resolve.ts";
 import { followLines } from "./tail.ts";
 import { renderTranscript } from "./transcript-facts.ts";
 
@@ -28,7 +29,7 @@ export const tailCommand = command({
     const { sys } = app;
     const count = wholeNumber("--lines", args.lines);
     const driver = createDriver(sys);
-    const target = findTracked(driver, args.session);
+    const target = await resolveAddress(driver, args.session);
     await settleTranscript(driver, target);
     const path = findTranscript(sys, target, await readOwnSession(driver, target));
     if (path === undefined) throw new UserError(`session "${args.session}" has no transcript yet`, "it is written with the first prompt");
@@ -48,8 +49,13 @@ export const logsCommand = command({
   },
   examples: [["csd logs fix", ""]],
   async run({ args, app }) {
-    const target = findTracked(createDriver(app.sys), args.session);
-    const events = (await target.channel?.readEvents()) ?? [];
+    const { name, driven, channel } = await resolveAddress(createDriver(app.sys), args.session);
+    if (driven === undefined)
+      throw new UserError(
+        `session "${name}" tells csd nothing: it has no hooks of csd, which did not start it`,
+        "csd tail prints its conversation",
+      );
+    const events = (await channel?.readEvents()) ?? [];
     const lines = events.map((event) => (args.json === true ? JSON.stringify(event) : renderEvent(event)));
     app.out(lines.length === 0 ? "no events yet" : lines.join("\n"));
   },

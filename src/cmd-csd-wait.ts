@@ -1,7 +1,8 @@
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
-import { createDriver, findTracked } from "./driver.ts";
+import { createDriver } from "./driver.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
+import { resolveAddress } from "./resolve.ts";
 import type { Status } from "./status.ts";
 import { statuses, statusRow } from "./statuses.ts";
 import { streamEvents, waitForStatus } from "./watch.ts";
@@ -32,7 +33,7 @@ export const waitCommand = command({
     const wanted = args.until === undefined ? restStatuses : parseStates(args.until);
     const seconds = args.timeout === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--timeout", args.timeout);
     const driver = createDriver(app.sys);
-    const target = findTracked(driver, args.session);
+    const target = await resolveAddress(driver, args.session);
     const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => wanted.includes(status), seconds * 1000);
     if (isWanted) return printJson(app, verdict);
     if (verdict.status === "dead") throw new UserError(`session "${args.session}" is not alive`, `csd kill ${args.session} forgets it`);
@@ -64,8 +65,9 @@ export const eventsCommand = command({
   ],
   async run({ rest, app }) {
     const driver = createDriver(app.sys);
-    for (const name of rest) findTracked(driver, name);
-    await streamEvents(driver, rest.length === 0 ? undefined : rest, (event) => {
+    const chosen = [];
+    for (const word of rest) chosen.push(await resolveAddress(driver, word));
+    await streamEvents(driver, rest.length === 0 ? undefined : chosen, (event) => {
       app.json(event, 0);
       return true;
     });

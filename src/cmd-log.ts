@@ -1,4 +1,5 @@
 import { renderLocalTime } from "./calendar.ts";
+import { resolveSessionId } from "./candidates.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { duration, wrap } from "./format.ts";
@@ -12,21 +13,26 @@ export const logCommand = command({
   summary: "What csm did about usage limits: which conversation moved where, what waits, what failed, and why.",
   args: {
     lines: { type: "string", alias: "n", valueHint: "N", description: `how many entries, the newest last (${defaultLines})` },
-    session: { type: "string", valueHint: "ID", kind: "anywhere", description: "only this conversation; the beginning of its id will do" },
+    session: {
+      type: "string",
+      valueHint: "WHICH",
+      kind: "anywhere",
+      description: "only this conversation: its id or the beginning of it, its title or its name",
+    },
     json: { type: "boolean", description: "print JSON" },
   },
   examples: [
     ["csm log", ""],
     ["csm log --session 3dd65871 --json", ""],
   ],
-  run({ args, app }) {
+  async run({ args, app }) {
     const count = args.lines === undefined ? defaultLines : Number(args.lines);
     if (!Number.isInteger(count) || count < 1)
       throw usageError(`csm log: --lines must be a whole number, not ${JSON.stringify(args.lines)}`);
-    const entries = openJournal(app.sys)
-      .read()
-      .filter(({ session }) => session.startsWith(args.session ?? ""))
-      .slice(-count);
+    const all = openJournal(app.sys).read();
+    const known = all.map(({ session }) => session);
+    const wanted = args.session === undefined ? undefined : await resolveSessionId(app.sys, args.session, known);
+    const entries = all.filter(({ session }) => wanted === undefined || session === wanted).slice(-count);
     if (args.json === true) return app.json({ entries });
     if (entries.length === 0)
       return app.out(

@@ -1,3 +1,4 @@
+import { resolveSessionId } from "./candidates.ts";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table } from "./format.ts";
@@ -15,7 +16,12 @@ export const reapCommand = command({
     "dry-run": { type: "boolean", description: "list only (as without --yes)" },
     term: { type: "boolean", description: "SIGTERM only" },
     all: { type: "boolean", description: "also of sessions that may have ended in order: you may have left these running on purpose" },
-    session: { type: "string", valueHint: "ID", kind: "anywhere", description: "only of this session; the first characters of its id do" },
+    session: {
+      type: "string",
+      valueHint: "WHICH",
+      kind: "anywhere",
+      description: "only of this session: its id or the beginning of it, its title or its name",
+    },
     json: { type: "boolean", description: "print JSON" },
   },
   examples: [
@@ -46,7 +52,9 @@ async function findOrphans({ sys }: App, { all, session }: Scope): Promise<{ orp
   const processes = [...(await readProcessTable(sys, reapColumns)).values()];
   const sessions = await readSessionsForReap(sys, await readSessions(sys, profileDirs(sys)), processes);
   const found = planReap({ table: processes, ownPid: sys.pid, ...sessions });
-  const wanted = found.filter(({ sessionId }) => session === undefined || sessionId?.startsWith(session));
+  const known = found.flatMap(({ sessionId }) => sessionId ?? []);
+  const chosen = session === undefined ? undefined : await resolveSessionId(sys, session, known);
+  const wanted = found.filter(({ sessionId }) => chosen === undefined || sessionId === chosen);
   const orphans = wanted.filter(({ isCrash }) => all === true || isCrash);
   return { orphans, hidden: wanted.length - orphans.length };
 }

@@ -1,14 +1,15 @@
+import { resolveConversations } from "./candidates.ts";
 import type { FlagTable } from "./claude-program.ts";
 import { type App, command } from "./cmd-record.ts";
-import { findConversation, unknownConversation } from "./conversations.ts";
+import { ambiguous, unknownConversation } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table } from "./format.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
-import { showPane } from "./panes.ts";
-import { homeDir } from "./paths.ts";
+import { findPane, showPane } from "./panes.ts";
+import { findTranscript, homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs } from "./profiles.ts";
 import { readFlagTable } from "./relaunch-act.ts";
@@ -16,8 +17,9 @@ import { type Outcome, openDriven, openSession, type Resumable, readRestorePlan,
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { readSessions } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
+import { createLineBuffer, readEnds } from "./tail.ts";
 import { createTmux } from "./tmux.ts";
-import { titleOf } from "./transcript-facts.ts";
+import { subjectOfEnds, subtitleOf, titleOf } from "./transcript-facts.ts";
 import { type Conversation, openTranscriptIndex } from "./transcripts.ts";
 
 const flags = {
@@ -45,7 +47,12 @@ export const openCommand = command({
   name: "csm open",
   summary: "Open a session in a tmux window; with --all, those that were open at the last restart or crash (csm restore).",
   args: {
-    session: { type: "positional", required: false, kind: "anywhere", description: "its id, the beginning of it, or its title" },
+    session: {
+      type: "positional",
+      required: false,
+      kind: "anywhere",
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
     all: { type: "boolean", description: "all that were open when the machine went down" },
     ...flags,
   },
@@ -58,7 +65,7 @@ export const openCommand = command({
     if (args.all === true && args.session !== undefined) throw usageError("csm open: --all and a session exclude each other");
     if (args.all === true) return restore(app, args);
     readDays(args.days);
-    if (args.session === undefined) throw usageError("csm open: SESSION is missing", "usage: csm open ID|TITLE, or csm open --all");
+    if (args.session === undefined) throw usageError("csm open: SESSION is missing", "usage: csm open NAME|ID|TITLE, or csm open --all");
     await openOne(app, args.session, args);
   },
 });
@@ -85,7 +92,7 @@ async function restore(app: App, args: Flags): Promise<void> {
   if (args.json !== true) reportPlan(app, plan);
   const chosen = args["dry-run"] === true ? [] : await choose(app, args, plan.lost);
   const outcomes = await openAll(app, chosen, args.json === true);
-  if (args.json === true) app.json(toJson(plan, outcomes));
+  if (args.json === true) app.json(toJson(sys, plan, outcomes));
   if ([...outcomes.values()].some(({ outcome }) => outcome === "failed")) throw new SilentExit(exitCode.failure);
 }
 
@@ -105,7 +112,10 @@ async function choose({ sys, isInteractive, tell }: App, args: Flags, lost: Lost
     return [];
   }
   const { promptMany } = await import("./prompts.ts");
-  const choices = lost.map((one) => ({ value: one, label: printableLine(labelOf(one)), hint: shortPath(sys, one.cwd) }));
+  const choices = lost.map((one) => {
+    const label = [labelOf(one), titleFor(sys, one)].map(printableLine).filter((text) => text !== "");
+    return { value: one, label: label.join("  "), hint: shortPath(sys, one.cwd) };
+  });
   const chosen = await promptMany("Bring back (space: choose, enter: go)", choices, true);
   if (chosen === undefined) throw new SilentExit(exitCode.interrupted);
   return chosen;
@@ -149,10 +159,11 @@ function outcomeWords(outcome: Outcome): string {
 
 const columns: Column[] = [
   { title: "NAME", minWidth: 12 },
+  { title: "TITLE", minWidth: 12 },
   { title: "FOLDER", minWidth: 8, fit: fitPath },
   { title: "PROFILE" },
   { title: "SEEN" },
-  { title: "WHY" },
+  { title: "WHY", minWidth: 9 },
   { title: "FLAGS", minWidth: 8 },
 ];
 
@@ -161,6 +172,7 @@ const whyWords = { restarted: "machine restarted", killed: "claude was killed" }
 function reportPlan({ sys, out, tell, paint, columns: width }: App, { lost, skipped, elsewhere }: RestorePlan): void {
   const rows = lost.map((one) => [
     labelOf(one),
+    titleFor(sys, one),
     shortPath(sys, one.cwd),
     one.profile ?? "-",
     `${duration(sys.now() - one.lastSeenAt)} ago`,
@@ -182,13 +194,22 @@ function notes(skipped: readonly Skipped[], elsewhere: number): string[] {
   ];
 }
 
+/** What tells it from others of its folder; empty where it says nothing that its name does not. */
+function titleFor(sys: Sys, one: Lost): string {
+  const path = findTranscript(sys, { configDir: one.configDir }, one);
+  return path === undefined ? "" : subtitleOf(subjectOfEnds(readEnds(sys, path, createLineBuffer())), labelOf(one));
+}
+
 const shortPath = (sys: Sys, path: string): string => (path.startsWith(`${homeDir(sys)}/`) ? `~${path.slice(homeDir(sys).length)}` : path);
 
-function toJson({ lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
-  const common = ({ sessionId, cwd, configDir, profile, name, args, lastSeenAt, why }: Lost) => ({
-    ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null, name: name ?? null, args: args ?? null },
-    ...{ last_seen_at: lastSeenAt, why },
-  });
+function toJson(sys: Sys, { lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
+  const common = (one: Lost) => {
+    const { sessionId, cwd, configDir, profile, name, args, lastSeenAt, why } = one;
+    return {
+      ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null, name: name ?? null, args: args ?? null },
+      ...{ last_seen_at: lastSeenAt, why, title: titleFor(sys, one) || null },
+    };
+  };
   const result = (outcome: Outcome | undefined) => {
     if (outcome === undefined) return {};
     const tmux = "pane" in outcome ? { tmux_session: outcome.pane.sessionName } : {};
@@ -203,13 +224,12 @@ function toJson({ lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap
 
 async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const { sys } = app;
-  const conversation = readNamed(sys, wanted);
+  const { conversation, open } = await readNamed(sys, wanted);
+  if (conversation === undefined) return showOpen(app, args, wanted, open?.pid ?? 0);
   const label = printableLine(titleOf(conversation.facts)) || conversation.sessionId.slice(0, 8);
-  const isOpen = (pid: number) =>
-    new UserError(`${JSON.stringify(label)} is open already, in process ${pid}`, "csm ls shows it; one conversation is never opened twice");
   const found = await readSessions(sys, profileDirs(sys));
   const live = found.find(({ liveness, file }) => liveness === "live" && file.sessionId === conversation.sessionId);
-  if (live !== undefined) throw isOpen(live.file.pid);
+  if (live !== undefined) return showOpen(app, args, label, live.file.pid);
   const session = toResumable(sys, conversation);
   const known = await readFlags(app);
   if (args.print === true || args["dry-run"] === true) return app.out(renderCommand(sys, session, known));
@@ -217,20 +237,34 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
   const outcome = await openSession(sys, session, known, { kind: isInside ? "window" : "session", name: chooseTmuxName(session, taken) });
   if (outcome.outcome === "failed") throw new UserError(`cannot open ${JSON.stringify(label)}: ${outcome.reason}`);
-  if (outcome.outcome === "open already") throw isOpen(outcome.pid);
+  if (outcome.outcome === "open already") return showOpen(app, args, label, outcome.pid);
   if (args.json === true) app.json({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName });
   else app.tell(`${label}: ${outcomeWords(outcome)}`);
   if (isInside || args.json === true || !app.isInteractive || !sys.isTerminal(1)) return;
   throw new SilentExit(await showPane(sys, outcome.pane));
 }
 
-function readNamed(sys: Sys, word: string): Conversation {
+/** One conversation is never opened twice: its pane comes to this terminal, where there are both. */
+async function showOpen({ sys, isInteractive }: App, args: Flags, label: string, pid: number): Promise<never> {
+  const isTold = args.print === true || args["dry-run"] === true || args.json === true;
+  const pane = isTold || !isInteractive || !sys.isTerminal(1) ? undefined : await findPane(sys, pid);
+  if (pane !== undefined) throw new SilentExit(await showPane(sys, pane));
+  throw new UserError(
+    `${JSON.stringify(label)} is open already, in process ${pid}`,
+    "csm ls shows it; one conversation is never opened twice",
+  );
+}
+
+/** `open`: it runs, and has no conversation yet. */
+async function readNamed(sys: Sys, word: string): Promise<{ conversation?: Conversation; open?: { pid: number } }> {
   const configDirs = profileDirs(sys).map(({ dir }) => dir);
   const index = openTranscriptIndex(sys);
   try {
-    const found = findConversation(sys, index, configDirs, word);
-    if (found === undefined) throw unknownConversation(word);
-    return found;
+    const { conversations, open } = await resolveConversations(sys, index, configDirs, word);
+    const [conversation, ...others] = conversations;
+    if (others.length > 0) throw ambiguous(word, conversations, "conversations");
+    if (conversation === undefined && open === undefined) throw unknownConversation(word);
+    return present({ conversation, open });
   } finally {
     index.close();
   }

@@ -1,3 +1,4 @@
+import { resolveSessionId } from "./candidates.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { mergeSidecar, parseSidecarPairs, readSidecar, type Sidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
@@ -9,14 +10,20 @@ export const sidecarCommand = command({
   summary: "Read and write what csm remembers of a conversation: the flags it is resumed with.",
   args: {
     operation: { type: "positional", required: true, values: operations, description: "read, write, merge, or flags" },
-    session: { type: "positional", required: true, kind: "anywhere", description: "id of the session" },
+    session: {
+      type: "positional",
+      required: true,
+      kind: "anywhere",
+      description: "its id or the beginning of it, its title, or its name as csm ls shows it",
+    },
   },
   rest: { kind: "prompt", hint: "[KEY=VALUE…]", about: `of write and merge: ${sidecarKeys.join(", ")}` },
   examples: [
     ["csm sidecar merge 3f2a1b4c-0000-4000-8000-000000000001 model=opus effort=high", ""],
     ["csm sidecar flags 3f2a1b4c-0000-4000-8000-000000000001", "--model opus, --effort high: one pair a line"],
   ],
-  async run({ args: { operation, session }, rest, app }) {
+  async run({ args: { operation, session: word }, rest, app }) {
+    const session = await resolveSessionId(app.sys, word);
     switch (operation) {
       case "read":
         return app.json(readSidecar(app.sys, session), 0);

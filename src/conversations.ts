@@ -2,13 +2,14 @@ import { isAbsolute, join } from "node:path";
 import { type OffsetAt, parseZone, renderLocalTime } from "./calendar.ts";
 import { isSessionId } from "./claude-session.ts";
 import { UserError } from "./errors.ts";
+import { fit } from "./format.ts";
 import { listWorktrees } from "./git.ts";
 import { slugOf } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
 import type { LiveOwner } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
-import { labelOf, titleOf } from "./transcript-facts.ts";
+import { isPersonal, labelOf, noFacts, type TranscriptFacts, titleOf } from "./transcript-facts.ts";
 import { type Conversation, listTranscripts, openTranscriptIndex, type TranscriptFile, type TranscriptIndex } from "./transcripts.ts";
 
 /** The transcripts of a folder and of its git worktrees, or of every folder. */
@@ -37,17 +38,19 @@ function isOthers({ folder, facts }: Conversation): boolean {
   return folder !== undefined && facts.cwd !== undefined && facts.cwd !== folder && slugOf(facts.cwd) === slugOf(folder);
 }
 
-/** The newest conversation that nobody has open. */
-export const pickNewestFree = <T extends Pick<Conversation, "sessionId">>(
-  conversations: readonly T[],
-  owners: ReadonlyMap<string, LiveOwner>,
-): T | undefined => conversations.find(({ sessionId }) => !owners.has(sessionId));
+/** A person's newest conversation that nobody has open; one that is not read yet may be any. */
+export const pickNewestFree = <T extends Titled>(conversations: readonly T[], owners: ReadonlyMap<string, LiveOwner>): T | undefined =>
+  conversations.find(({ sessionId, facts }) => !owners.has(sessionId) && (facts === noFacts || isPersonal(facts)));
 
 /** Every conversation of a folder, newest first; of all folders where none is given. */
 export function listConversations(sys: Sys, folder: string | undefined) {
   const dirs = profileDirs(sys, readRegistryOrNone(sys));
   const configDirs = dirs.map(({ dir }) => dir);
-  const files = listFolderTranscripts(sys, configDirs, folder === undefined ? undefined : realFolder(sys, folder));
+  const real = folder === undefined ? undefined : realFolder(sys, folder);
+  const files = listFolderTranscripts(sys, configDirs, real);
+  // A folder that has gone may still have conversations.
+  if (files.length === 0 && real !== undefined && !sys.isDirectory(real))
+    throw new UserError(`no such folder: ${real}`, "csm scan --all lists the conversations of every folder");
   const index = openTranscriptIndex(sys);
   const conversations = readConversations(index, files);
   index.close();
@@ -60,31 +63,43 @@ export function readConversations(index: TranscriptIndex, files: readonly Transc
   return selectConversations([...known, ...(unread.length === 0 ? [] : index.read(unread))]);
 }
 
-/**
- * The conversation that a word of a person means: of this folder and its worktrees, else of any folder. Undefined where it means
- * none; throws where it means several.
- */
-export function findConversation(sys: Sys, index: TranscriptIndex, configDirs: readonly string[], word: string): Conversation | undefined {
+/** The conversations that a word can mean, newest first: of this folder and its worktrees, else of any folder. */
+export function findConversations(sys: Sys, index: TranscriptIndex, configDirs: readonly string[], word: string): Conversation[] {
   for (const folder of [sys.realPath(sys.cwd) ?? sys.cwd, undefined]) {
     const files = listFolderTranscripts(sys, configDirs, folder);
     // An id stands in the name of its file: the others need not be read.
-    const wanted = isSessionId(word) ? files.filter(({ sessionId }) => sessionId === word.toLowerCase()) : files;
-    const found = matchConversations(readConversations(index, wanted), word);
-    if (found.length > 1) throw ambiguous(word, found);
-    if (found[0] !== undefined) return found[0];
+    const wanted = isSessionId(word) ? files.filter(({ sessionId }) => sessionId.toLowerCase() === word.toLowerCase()) : files;
+    const found = matchNames(readConversations(index, wanted), word);
+    if (found.length > 0) return found;
   }
-  return undefined;
+  return [];
 }
 
 export const unknownConversation = (word: string): UserError =>
   new UserError(`no conversation is called ${JSON.stringify(word)}`, "csm scan --all lists them");
 
-const maxListed = 5;
+const maxListed = 20;
 
-function ambiguous(word: string, found: readonly Titled[]): UserError {
-  const listed = found.slice(0, maxListed).map(({ sessionId }) => sessionId);
-  const rest = found.length > maxListed ? ` and ${found.length - maxListed} more` : "";
-  return new UserError(`${JSON.stringify(word)} names ${found.length} conversations`, `give one of ${listed.join(" ")}${rest}`);
+/** Names the candidates, so that one of them can be told apart and given. */
+export function ambiguous(word: string, found: readonly Named[], noun: "conversations" | "sessions"): UserError {
+  const label = ({ facts, names = [] }: Named) =>
+    [...new Set([...names.slice(0, 1), titleOf(facts).slice(0, maxLabel)].map(printableLine))].filter((text) => text !== "").join("  ");
+  const listed = found.slice(0, maxListed).map((one) => {
+    const words = [one.sessionId, fit(label(one), labelColumns)].filter((text) => text !== "");
+    return `  ${words.join("  ")}`;
+  });
+  const rest = found.length > maxListed ? [`  and ${found.length - maxListed} more`] : [];
+  return new UserError(`${JSON.stringify(word)} names ${found.length} ${noun}`, ["give one of", ...listed, ...rest].join("\n"));
+}
+
+const labelColumns = 60;
+
+/** What a word is compared with. */
+export interface Named {
+  sessionId: string;
+  /** Of the process that has it open: as lists print it, csd's, tmux's. */
+  names?: readonly string[];
+  facts: TranscriptFacts;
 }
 
 type Titled = Pick<Conversation, "sessionId" | "facts">;
@@ -95,32 +110,38 @@ const minPrefix = 4;
 const maxLabel = 1000;
 
 /**
- * Those of these, newest first, that a word means; several where it is ambiguous. The first that applies: a whole id; a title as it
- * was typed; the beginning of an id; what lists show, in any case; its beginning; a part of it. Of equal titles the newest counts.
+ * Those of these that a word means; several where it is ambiguous. The first that applies: a whole id; a name or a title as it was
+ * typed; the beginning of an id; what lists show, in any case; its beginning; a part of it. `whole` leaves the last two out, `name`
+ * the titles too.
  */
-export function matchConversations<T extends Titled>(conversations: readonly T[], word: string): T[] {
+export function matchNames<T extends Named>(all: readonly T[], word: string, how: "name" | "whole" | "part" = "part"): T[] {
   const lower = word.trim().toLowerCase();
   if (lower === "") return [];
-  if (isSessionId(lower)) return conversations.filter(({ sessionId }) => sessionId === lower);
-  const isIdLike = lower.length >= minPrefix && /^[0-9a-f-]+$/.test(lower);
+  if (isSessionId(lower)) return all.filter(({ sessionId }) => sessionId.toLowerCase() === lower);
   const labels = new Map<T, string>();
   const labelFor = (one: T) => {
     const label = labels.get(one) ?? printableLine(titleOf(one.facts).slice(0, maxLabel)).toLowerCase();
     labels.set(one, label);
     return label;
   };
-  const newest = (isMeant: (one: T) => boolean) => conversations.find(isMeant);
-  const equal = newest(({ facts }) => (facts.customTitle ?? facts.agentName) === word) ?? newest(({ facts }) => facts.aiTitle === word);
-  if (equal !== undefined) return [equal];
-  const byId = isIdLike ? conversations.filter(({ sessionId }) => sessionId.startsWith(lower)) : [];
-  if (byId.length > 0) return byId;
-  const shown = newest((one) => labelFor(one) === lower);
-  if (shown !== undefined) return [shown];
-  const begun = conversations.filter((one) => labelFor(one).startsWith(lower));
-  return begun.length > 0 ? begun : conversations.filter((one) => labelFor(one).includes(lower));
+  const isIdLike = lower.length >= minPrefix && /^[0-9a-f-]+$/.test(lower);
+  const ranks: [how: "name" | "whole" | "part", isMeant: (one: T) => boolean][] = [
+    ["name", ({ names }) => names?.includes(word) === true],
+    ["whole", ({ facts }) => (facts.customTitle ?? facts.agentName) === word],
+    ["whole", ({ facts }) => facts.aiTitle === word],
+    ["name", ({ sessionId }) => isIdLike && sessionId.toLowerCase().startsWith(lower)],
+    ["whole", (one) => labelFor(one) === lower],
+    ["part", (one) => labelFor(one).startsWith(lower)],
+    ["part", (one) => labelFor(one).includes(lower)],
+  ];
+  const wanted = { name: ["name"], whole: ["name", "whole"], part: ["name", "whole", "part"] }[how];
+  for (const [rank, isMeant] of ranks) {
+    const found = wanted.includes(rank) ? all.filter(isMeant) : [];
+    if (found.length > 0) return found;
+  }
+  return [];
 }
 
-/** A folder that has gone may still have conversations. */
 function realFolder(sys: Sys, typed: string): string {
   const path = isAbsolute(typed) ? join(typed) : join(sys.cwd, typed);
   return sys.realPath(path) ?? path.replace(/(.)\/+$/, "$1");

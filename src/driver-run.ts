@@ -12,7 +12,7 @@ import { waitForStatus } from "./watch.ts";
 interface RunOptions {
   prompt: string;
   /** Use this session and leave it; otherwise one is started for the run, and ended however the run ends. */
-  session?: string;
+  session?: Target;
   spawn: SpawnOptions;
   /** Keep the session that was started. */
   isKept: boolean;
@@ -41,7 +41,7 @@ export type RunOutcome = Ids &
 /** Asks once and returns with the answer, or with what stands in its way. */
 export async function runPrompt(driver: Driver, options: RunOptions): Promise<RunOutcome> {
   if (options.prompt.trim() === "") throw new UserError("empty prompt", "give the text, or pipe it in");
-  if (options.session !== undefined) return drive(driver, await findLive(driver, options.session), options);
+  if (options.session !== undefined) return drive(driver, options.session, options);
   const { name } = (await spawnSession(driver, { ...options.spawn, isTrusted: true })).driven;
   if (options.isKept) return drive(driver, await findLive(driver, name), options);
   let ending: Promise<unknown> | undefined;

@@ -6,7 +6,7 @@ import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
-import { checkName, type Driven, defaultName } from "./driven.ts";
+import { checkName, createDrivenStore, type Driven, defaultName } from "./driven.ts";
 import { type Driver, look, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
 import { readRecord, takeName } from "./driver-names.ts";
@@ -18,11 +18,12 @@ import { configDir, csdDir, transcriptPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import { ancestors, readPlace, readProcessTable } from "./process-table.ts";
+import { profileDirs, readRegistryOrNone } from "./profiles.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
 import { addHooks } from "./relaunch-plan.ts";
 import { choosesSession, isForClaude } from "./run-options.ts";
 import { isOwner, readSessionFile } from "./session-file.ts";
-import { listSessionPids } from "./sessions.ts";
+import { listSessionPids, readLiveOwners } from "./sessions.ts";
 import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
 import { createTmux, type Tmux } from "./tmux.ts";
@@ -115,8 +116,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const path = backend.find(seat);
   const config = configDir(seat);
   const jsonlPath = transcriptPath(config, cwd, sessionId);
-  if (options.resumeId !== undefined && sys.modifiedAt(jsonlPath) === undefined)
-    throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
+  await checkConversation(sys, { id: sessionId, isResumed: options.resumeId !== undefined }, config, jsonlPath);
   const environment = channelEnv(sys, channelDir(sys, name));
   const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { privateDirs: privateDirs(sys), env: environment });
   const own = addHooks(ownFlags(sys, options), hooks, (file) => sys.readText(resolve(cwd, file)));
@@ -209,6 +209,28 @@ async function startSession(driver: Driver, wanted: Wanted, options: StartOption
   } finally {
     stopListening();
   }
+}
+
+/**
+ * One conversation is never opened twice, and what claude would say of the id at its start is said here: tmux loses such words
+ * (3.3a). An id counts as used where this folder has its transcript (2.1.329).
+ */
+async function checkConversation(sys: Sys, { id, isResumed }: Conversation, config: string, jsonlPath: string): Promise<void> {
+  const isThere = sys.modifiedAt(jsonlPath) !== undefined;
+  if (isResumed && !isThere)
+    throw new UserError(`no transcript at ${jsonlPath}`, "a conversation is resumed in the folder it belongs to: --cwd");
+  const dirs = [config, ...profileDirs(sys, readRegistryOrNone(sys)).map(({ dir }) => dir)];
+  const file = (await readLiveOwners(sys, [...new Set(dirs)])).get(id)?.file;
+  const driven =
+    file &&
+    createDrivenStore(sys)
+      .list()
+      .records.find(({ pid }) => pid === file.pid);
+  const asks = `csd run --session ${driven?.name ?? file?.name ?? id} asks there`;
+  if (isResumed && file !== undefined) throw new UserError(`conversation ${id} is open in process ${file.pid}`, asks);
+  if (isResumed || (!isThere && file === undefined)) return;
+  const goesOn = `csd run --resume ${id} goes on with it; without --session-id a new one is made`;
+  throw new UserError(`Session ID ${id} is already in use`, file === undefined ? goesOn : asks);
 }
 
 function findBackend(name: string): Backend {

@@ -25,6 +25,8 @@ export interface SessionPick {
   home: string;
   /** A prompt was given: it is most likely meant for a new session. */
   hasPrompt: boolean;
+  /** The word that names all of `files`: nothing else is to be chosen. */
+  word?: string;
   paint: Paint;
 }
 
@@ -89,8 +91,15 @@ function createList(pick: SessionPick) {
   let attach: Attach | undefined;
   const find = (rowId: string): Conversation | undefined =>
     rowId === continueId ? pickNewestFree(conversations, owners) : conversations.find(({ sessionId }) => sessionId === rowId);
+  const readUntil = (isEnough: () => boolean) => {
+    const before = sys.now();
+    while (waiting.length > 0 && sys.now() - before < sliceMs && !isEnough()) known.push(...index.read(waiting.splice(0, sliceFiles)));
+    conversations = select(known, waiting);
+  };
   const refresh = async () => {
     owners = await readLiveOwners(sys, pick.configDirs);
+    // Enter takes the newest at once: which one that is has to be known first.
+    readUntil(() => pickNewestFree(select(known, waiting), owners)?.facts !== noFacts);
   };
   const ask = async (rowId: string) => {
     // Opened elsewhere while one was reading the list.
@@ -104,12 +113,13 @@ function createList(pick: SessionPick) {
   };
   const source: PickerSource = {
     title: `csm  ${fromHome(printableLine(sys.cwd), pick.home)}`,
-    hint: "type to filter by title and prompts",
+    hint:
+      pick.word === undefined
+        ? "type to filter by title and prompts"
+        : `several are called ${printableLine(pick.word)}; type to filter them`,
     rows: () => renderRows(pick, renderSession, conversations, owners, waiting.length),
     readMore() {
-      const before = sys.now();
-      while (waiting.length > 0 && sys.now() - before < sliceMs) known.push(...index.read(waiting.splice(0, sliceFiles)));
-      conversations = select(known, waiting);
+      readUntil(() => false);
       return waiting.length > 0;
     },
     refresh,
@@ -181,8 +191,9 @@ function renderRows(
   owners: ReadonlyMap<string, LiveOwner>,
   unread: number,
 ) {
-  const free = pickNewestFree(conversations, owners);
   const sessions = conversations.map((conversation) => render(conversation, owners.has(conversation.sessionId)));
+  if (pick.word !== undefined) return { rows: sessions };
+  const free = pickNewestFree(conversations, owners);
   const actions: PickerRow[] = [{ id: newId, cells: [], title: "+ new session", search: "new session" }];
   if (free !== undefined) {
     const { title, cells } = render(free, false);

@@ -1,12 +1,6 @@
+import { resolveConversations } from "./candidates.ts";
 import { isSessionId } from "./claude-session.ts";
-import {
-  findConversation,
-  listFolderTranscripts,
-  matchConversations,
-  pickNewestFree,
-  readConversations,
-  unknownConversation,
-} from "./conversations.ts";
+import { ambiguous, listFolderTranscripts, matchNames, pickNewestFree, readConversations, unknownConversation } from "./conversations.ts";
 import { exitCode, SilentExit, UserError } from "./errors.ts";
 import { createPaint } from "./format.ts";
 import { present } from "./json.ts";
@@ -17,7 +11,7 @@ import { tell } from "./output.ts";
 import { showPane } from "./panes.ts";
 import { homeDir } from "./paths.ts";
 import { type Profile, profileDirs, profileEnv, profilePath, type Registry } from "./profiles.ts";
-import { findNamedSession, type LaunchOptions, positionals } from "./run-options.ts";
+import { findNamedSession, hasPrompt, type LaunchOptions } from "./run-options.ts";
 import { readLiveOwners } from "./sessions.ts";
 import { mergeSidecar, readSidecar, sidecarFlags } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
@@ -81,8 +75,9 @@ export function withWholeId(sys: Sys, registry: Registry, words: readonly string
   if (found === undefined || isSessionId(found.named)) return [...words];
   const index = openTranscriptIndex(sys);
   try {
-    const [conversation, ...others] = matchConversations(readConversations(index, listHere(sys, registry)), found.named);
-    if (conversation === undefined || others.length > 0) return [...words];
+    const [conversation, ...others] = matchNames(readConversations(index, listHere(sys, registry)), found.named);
+    if (conversation === undefined) return [...words];
+    if (others.length > 0) throw ambiguous(found.named, [conversation, ...others], "conversations");
     return words.with(found.index, found.prefix + conversation.sessionId);
   } finally {
     index.close();
@@ -114,7 +109,7 @@ async function resolveSession(desk: Desk): Promise<Opening> {
   const names = new Map(dirs.flatMap(({ dir, name }) => (name === undefined ? [] : [[dir, name]])));
   const pick: SessionPick = {
     ...{ sys, index, files, configDirs, profileNames: names, home: homeDir(sys) },
-    hasPrompt: positionals(options.words).length > 0,
+    hasPrompt: hasPrompt(options.words),
     paint: createPaint((sys.env.NO_COLOR ?? "") === "" && sys.env.TERM !== "dumb"),
   };
   try {
@@ -124,11 +119,14 @@ async function resolveSession(desk: Desk): Promise<Opening> {
       const conversation = pickNewestFree(readConversations(index, files), owners);
       return conversation === undefined ? { kind: "new" } : { kind: "resume", conversation };
     }
-    const conversation =
-      choice.kind === "named"
-        ? findConversation(sys, index, configDirs, choice.word)
-        : matchConversations(readConversations(index, files), choice.sessionId)[0];
-    if (conversation === undefined) return openUnknown(choice);
+    const word = choice.kind === "named" ? choice.word : choice.sessionId;
+    const { conversations, open } = await findNamed(desk, pick, choice);
+    const [conversation, ...others] = conversations;
+    if (conversation === undefined) return openUnknown(choice, open);
+    if (others.length > 0) {
+      if (!hasTerminal) throw ambiguous(word, conversations, "conversations");
+      return await pickSession({ ...pick, files: conversations, word });
+    }
     const { sessionId } = conversation;
     const owner = owners.get(sessionId);
     const way = chooseOpening(owner !== undefined, options.words.includes("--fork-session"), hasTerminal);
@@ -143,8 +141,19 @@ async function resolveSession(desk: Desk): Promise<Opening> {
   }
 }
 
+type NamedChoice = { kind: "id"; sessionId: string } | { kind: "named"; word: string };
+type Found = Awaited<ReturnType<typeof resolveConversations>>;
+
+/** An id that is to be new is looked for in this folder only, as claude does. */
+async function findNamed({ sys }: Desk, { index, files, configDirs }: SessionPick, choice: NamedChoice): Promise<Found> {
+  if (choice.kind === "named") return resolveConversations(sys, index, configDirs, choice.word);
+  return { conversations: matchNames(readConversations(index, files), choice.sessionId) };
+}
+
 /** A new id is made; what else is no id names nothing. */
-function openUnknown(choice: { kind: "id"; sessionId: string } | { kind: "named"; word: string }): Opening {
+function openUnknown(choice: NamedChoice, open: Found["open"]): Opening {
+  if (open !== undefined)
+    throw new UserError(`${open.name} is open in process ${open.pid}, and has no conversation yet`, `csd attach ${open.name} shows it`);
   if (choice.kind === "id") return { kind: "create", sessionId: choice.sessionId };
   if (isSessionId(choice.word)) return { kind: "unseen", sessionId: choice.word };
   throw unknownConversation(choice.word);

@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import { channelFolders } from "./channel.ts";
-import { type Driver, type Target, trackedTarget } from "./driver.ts";
+import { type Address, type Driver, trackedTarget } from "./driver.ts";
 import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
 import type { Status, Verdict } from "./status.ts";
@@ -123,7 +123,7 @@ export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">): Wakeup {
 // --- the sessions of csd -----------------------------------------------------------------------------------------
 
 /** These sessions of csd, each with its verdict as soon as its signals agree: one that waits for that holds up no other. */
-function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEnough = false): Feed {
+function createDrivenFeed(driver: Driver, readTargets: () => Address[], isHeldEnough = false): Feed {
   const { sys } = driver;
   const wakeup = createWakeup(sys);
   const ask = createAsk(sys);
@@ -140,7 +140,10 @@ function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEno
         }),
       );
       await lookAt(driver, [...followed.values()], ask);
-      const judged = [...followed].map(([name, { observer }]) => ({ name, ...observer.judge({ isHeldEnough }) }));
+      const judged = [...followed].map(([name, { target, observer }]) => ({
+        name,
+        ...observer.judge({ isHeldEnough, hasPane: target.pane !== undefined }),
+      }));
       isUnsettled = judged.some(({ isSettled }) => !isSettled);
       const told = judged.filter(({ isProvisional }) => !isProvisional);
       return { sessions: told.map(({ name, verdict }) => ({ key: name, name, verdict })) };
@@ -159,7 +162,7 @@ function createDrivenFeed(driver: Driver, readTargets: () => Target[], isHeldEno
 /** The state as soon as it is one of these; undefined when the time is over first. `dead` always ends the wait. */
 export async function waitForStatus(
   driver: Driver,
-  target: Target,
+  target: Address,
   isWanted: (verdict: Verdict) => boolean,
   timeoutMs: number,
 ): Promise<{ verdict: Verdict; isWanted: boolean }> {
@@ -185,21 +188,25 @@ export type SessionEvent =
   | { event: "gone"; at: number; session: string; old: Status | null; new: null };
 
 /**
- * Every change of the state of these sessions, or of all that are tracked, beginning with a snapshot of each. A gate that
+ * Every change of the state of these sessions, or of all that csd started, beginning with a snapshot of each. A gate that
  * follows another is a change too. Ends when `emit` returns false.
  */
 export async function streamEvents(
   driver: Driver,
-  names: readonly string[] | undefined,
+  chosen: readonly Address[] | undefined,
   emit: (event: SessionEvent) => boolean,
 ): Promise<void> {
   const { sys, store } = driver;
   sys.makePrivateDir(drivenDir(sys));
-  const readTargets = () =>
-    store
+  const names = chosen?.flatMap(({ driven }) => driven?.name ?? []);
+  const others = chosen?.filter(({ driven }) => driven === undefined) ?? [];
+  const readTargets = () => [
+    ...store
       .list()
       .records.filter(({ name }) => names?.includes(name) !== false)
-      .map((driven) => trackedTarget(sys, driven));
+      .map((driven) => trackedTarget(sys, driven)),
+    ...others,
+  ];
   // A gate that its hook has told need not be painted to be told on.
   const feed = createDrivenFeed(driver, readTargets, true);
   try {

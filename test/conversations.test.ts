@@ -2,14 +2,18 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findConversation, matchConversations } from "../src/conversations.ts";
+import { ambiguous, findConversations, matchNames, pickNewestFree } from "../src/conversations.ts";
 import { slugOf } from "../src/paths.ts";
 import { createSys } from "../src/sys.ts";
 import type { TranscriptFacts } from "../src/transcript-facts.ts";
 import { openTranscriptIndex } from "../src/transcripts.ts";
 
 const id = (start: string) => `${start}${"00000000-0000-4000-8000-000000000000".slice(start.length)}`;
-const conversation = (start: string, facts: Partial<TranscriptFacts>) => ({ sessionId: id(start), facts: { turns: 1, ...facts } });
+const conversation = (start: string, facts: Partial<TranscriptFacts>, names: string[] = []) => ({
+  sessionId: id(start),
+  names,
+  facts: { turns: 1, ...facts },
+});
 
 /** Newest first. */
 const all = [
@@ -25,6 +29,9 @@ const all = [
   conversation("5555", { customTitle: "deadbeef" }),
   conversation("deadbeef", { customTitle: "Other" }),
   conversation("6666", {}),
+  conversation("7777", { customTitle: "app-30" }),
+  conversation("8888", { aiTitle: "Something else" }, ["app-30", "work", "work:@1.%4"]),
+  conversation("9999", {}, ["work"]),
 ];
 
 test.each<[rule: string, word: string, found: string[]]>([
@@ -33,8 +40,11 @@ test.each<[rule: string, word: string, found: string[]]>([
   ["an id that is not here", id("12345678"), []],
   ["a title as it was typed", "Fix login", ["3f2a1b4c"]],
   ["the same in capitals is another one", "FIX LOGIN", ["33330000"]],
-  ["in other letters: the newest", "fix LOGIN", ["3f2a1b4c"]],
-  ["of two with one title the newest", "release", ["3f2a9999"]],
+  ["in other letters: both", "fix LOGIN", ["3f2a1b4c", "33330000"]],
+  ["two with one title", "release", ["3f2a9999", "dddd0000"]],
+  ["the name of a session before another one's title", "app-30", ["88880000"]],
+  ["a tmux session with two of them", "work", ["88880000", "99990000"]],
+  ["one pane of it", "work:@1.%4", ["88880000"]],
   ["a title that claude made up", "Explain the build", ["abcd1234"]],
   ["also where a person gave another", "Make a release", ["3f2a9999"]],
   ["the name of an agent", "nightly", ["44440000"]],
@@ -53,7 +63,48 @@ test.each<[rule: string, word: string, found: string[]]>([
   ["a word that names nothing", "nothing", []],
   ["no word", " ", []],
 ])("%s: %p", (_, word, found) => {
-  expect(matchConversations(all, word).map(({ sessionId }) => sessionId.slice(0, 8))).toEqual(found);
+  expect(matchNames(all, word).map(({ sessionId }) => sessionId.slice(0, 8))).toEqual(found);
+});
+
+test.each<["name" | "whole", word: string, found: string[]]>([
+  ["whole", "write tests", ["22220000"]],
+  ["whole", "write", []],
+  ["whole", "tests", []],
+  ["name", "Write tests", []],
+  ["name", "3f2a1", ["3f2a1b4c"]],
+  ["name", "app-30", ["88880000"]],
+])("what types or ends takes no part of a title (%s): %p", (how, word, found) => {
+  expect(matchNames(all, word, how).map(({ sessionId }) => sessionId.slice(0, 8))).toEqual(found);
+});
+
+test("candidates are named with what tells them apart", () => {
+  const found = [...matchNames(all, "work"), ...matchNames(all, "fix login")];
+  expect(ambiguous("x\u001b[2J", found, "sessions")).toMatchObject({
+    message: '"x\\u001b[2J" names 4 sessions',
+    hint: [
+      "give one of",
+      `  ${id("8888")}  app-30  Something else`,
+      `  ${id("9999")}  work`,
+      `  ${id("3f2a1b4c")}  Fix login`,
+      `  ${id("3333")}  FIX LOGIN`,
+    ].join("\n"),
+  });
+});
+
+test.each<[rule: string, facts: Partial<TranscriptFacts>, isTaken: boolean]>([
+  ["a person's", { entrypoint: "cli" }, true],
+  ["an early version's, which says nothing", {}, true],
+  ["one of an editor", { entrypoint: "claude-vscode" }, true],
+  ["a script's", { entrypoint: "sdk-cli" }, false],
+  ["one of an SDK", { entrypoint: "sdk-py" }, false],
+  ["titles and snapshots alone", { hasEntries: false }, false],
+  ["a side chain", { isSideChain: true }, false],
+  ["of a team", { teamName: "crew" }, false],
+  ["gone on in the background", { isMovedOn: true }, false],
+])("-c: %s", (_, facts, isTaken) => {
+  const newest = { sessionId: id("aaaa"), facts: { turns: 1, hasEntries: true, ...facts } as TranscriptFacts };
+  const older = { sessionId: id("bbbb"), facts: { turns: 1, hasEntries: true } };
+  expect(pickNewestFree([newest, older], new Map())?.sessionId).toBe(isTaken ? newest.sessionId : older.sessionId);
 });
 
 describe("this folder comes first", () => {
@@ -83,24 +134,20 @@ describe("this folder comes first", () => {
     const sys = { ...createSys({ HOME: root }), cwd: here };
     const index = openTranscriptIndex(sys);
     try {
-      return findConversation(sys, index, [configDir], word)?.sessionId.slice(0, 8);
+      return findConversations(sys, index, [configDir], word).map(({ sessionId }) => sessionId.slice(0, 8));
     } finally {
       index.close();
     }
   };
 
   test.each([
-    ["a beginning here before a whole title elsewhere", "login", "aaaa1111"],
-    ["elsewhere where nothing here is meant", "release", "bbbb2222"],
-    ["an id of elsewhere", id("bbbb3333"), "bbbb3333"],
-    ["the beginning of one", "bbbb3", "bbbb3333"],
-    ["nothing anywhere", "nope", undefined],
-  ])("%s: %p", (_, word, found) => expect(find(word)).toBe(found as string));
-
-  test.each([
-    ["tests", '"tests" names 2 conversations', `give one of ${id("aaaa3333")} ${id("aaaa2222")}`],
-    ["bbbb", '"bbbb" names 3 conversations', `give one of ${id("bbbb3333")} ${id("bbbb2222")} ${id("bbbb1111")}`],
-  ])("ambiguous: %p", (word, message, hint) => {
-    expect(() => find(word)).toThrow(expect.objectContaining({ message, hint }));
-  });
+    ["a beginning here before a whole title elsewhere", "login", ["aaaa1111"]],
+    ["elsewhere where nothing here is meant", "release", ["bbbb2222"]],
+    ["an id of elsewhere", id("bbbb3333"), ["bbbb3333"]],
+    ["in capitals", id("bbbb3333").toUpperCase(), ["bbbb3333"]],
+    ["the beginning of one", "bbbb3", ["bbbb3333"]],
+    ["nothing anywhere", "nope", []],
+    ["several, newest first", "tests", ["aaaa3333", "aaaa2222"]],
+    ["several of elsewhere", "bbbb", ["bbbb3333", "bbbb2222", "bbbb1111"]],
+  ])("%s: %p", (_, word, found) => expect(find(word)).toEqual(found));
 });

@@ -27,7 +27,7 @@ const rungs: [name: string, files: string][] = [
     "sessions",
     `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
      driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
-     hook-run driver-prompt driver-reply driver-run monitor-roster`,
+     hook-run driver-prompt driver-reply driver-run monitor-roster candidates resolve`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
@@ -75,6 +75,11 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["writing to stdout and stderr", /\bsys\.write\(/, "output notify"],
   ["the process table", /\["ps",|\/proc\/(?:\$\{\w+\}\/)?stat\b/, "process-ps process process-table foreground"],
   ["session files", /\bparseSessionFile\(/, "claude-session session-file"],
+  [
+    "a session by the word for it",
+    /\b(?:findTracked|findLive|findConversations)\(/,
+    "resolve candidates conversations driver driver-run doctor-canary",
+  ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
   ["zod", /from "zod/, "settings-schema"],
   ["the schema of settings other than by import()", /from "\.\/settings-schema\.ts"/, ""],

@@ -167,7 +167,8 @@ test("events of the sessions that are named", async () => {
   says(sys, 7, "busy");
   says(sys, 8, "busy");
   const told: string[] = [];
-  await streamEvents(createDriver(sys), ["b"], (event) => {
+  const driver = createDriver(sys);
+  await streamEvents(driver, [findTracked(driver, "b")], (event) => {
     told.push(brief(event));
     return false;
   });

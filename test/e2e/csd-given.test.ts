@@ -45,6 +45,23 @@ describe("spawn", () => {
       expect(await errorOf(["spawn", "--name", "braced", "--session-id", form])).toBe(`invalid session id "${form}"`);
   });
 
+  test("an id that a conversation has is told in claude's own words, and nothing is started", async () => {
+    const { box } = sandbox;
+    const spawned = await box.spawn("used", [say("Taken.")]);
+    await box.send("used", "Hello");
+    await box.reach("used", "idle_done");
+    const args = ["spawn", "--name", "again", "--cwd", box.folder("used"), "--session-id", String(spawned.session_id)];
+    expect(await errorOf(args)).toBe(`Session ID ${spawned.session_id} is already in use`);
+    // Also where no transcript tells it, as in another folder: one conversation is not opened twice.
+    expect(await errorOf(args.with(args.indexOf("--cwd") + 1, box.folder("elsewhere")))).toBe(
+      `Session ID ${spawned.session_id} is already in use`,
+    );
+    await box.csd(["kill", "used"]);
+    expect(await errorOf(args)).toBe(`Session ID ${spawned.session_id} is already in use`);
+    const own = await box.run([claudePath, "--session-id", String(spawned.session_id), "-p", "x"], { cwd: box.folder("used") });
+    expect(own.stderr).toContain(`Session ID ${spawned.session_id} is already in use`);
+  });
+
   test("a relative XDG_STATE_HOME counts as unset", async () => {
     const { box } = sandbox;
     await box.csd(["spawn", "--name", "relative", "--cwd", box.folder("relative")], { env: { ...box.env, XDG_STATE_HOME: "state" } });
@@ -110,6 +127,109 @@ describe("startup dialogs that a flag has answered", () => {
   });
 });
 
+describe("a session that csd did not start", () => {
+  const size = ["-x", "120", "-y", "40"];
+  const start = (name: string, args: string[]) =>
+    sandbox.box.run(["tmux", "-u", "new-session", "-d", "-s", name, ...size, "-c", sandbox.box.folder(`own-${name}`), claudePath, ...args]);
+  const mode = ["--permission-mode", "manual"];
+
+  test("is driven in its tmux pane by each name that csm ls shows, by its id and its title", async () => {
+    const { box } = sandbox;
+    const id = "abcd1234-0000-4000-8000-00000000000d";
+    box.stub.script(id, [
+      say("Hello."),
+      bash("touch x && rm -f y"),
+      say("Made."),
+      bash("rm -rf z && touch z"),
+      say("Refused."),
+      hold("On and on"),
+    ]);
+    await start("alien", ["--session-id", id, ...mode]);
+    const listed = await until("it is listed", async () => {
+      const { sessions } = JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: (Json & { state: Json })[] };
+      return sessions.find(({ session_id, state }) => session_id === id && state.status === "idle_done");
+    });
+    const name = String(listed.name);
+    expect(name).toMatch(/^own-alien-/);
+    for (const word of [name, id, id.toUpperCase(), id.slice(0, 8), "alien", String(listed.tmux)])
+      expect([word, (await box.state(word)).status]).toEqual([word, "idle_done"]);
+    expect(await box.send(name, "Greet me")).toMatchObject({ ok: true });
+    expect(await box.csd(["wait", name, "--until", "idle_done", "--timeout", "20"])).toMatchObject({ text: "Hello." });
+    expect(await box.state("greet me")).toMatchObject({ status: "idle_done" });
+    expect((await box.tryCsd(["tail", name])).stdout).toBe("> Greet me\nHello.\n");
+
+    await box.send("alien", "Make it");
+    expect(await box.reach(id.slice(0, 8), "blocked")).toMatchObject({ tool: "Bash" });
+    // What is up is read again, and nothing is answered for another one.
+    expect((await box.tryCsd(["approve", name, "--expect", "something else"])).code).toBe(1);
+    expect(await box.csd(["approve", name, "--expect", "touch x && rm -f y"])).toMatchObject({ ok: true });
+    expect(await box.reach(name, "idle_done")).toMatchObject({ text: "Made." });
+    await box.send(name, "And this");
+    await box.reach(name, "blocked");
+    expect(await box.csd(["deny", name, "--reason", "not that"])).toMatchObject({ ok: true });
+    expect(await box.reach(name, "idle_done")).toMatchObject({ text: "Refused." });
+    await box.send(name, "Go on");
+    await box.reach(name, "working");
+    expect(await box.csd(["interrupt", name])).toEqual({ ok: true, interrupted: true });
+    expect(await box.reach(name, "idle_done")).toMatchObject({ outcome: "interrupted" });
+
+    const logs = JSON.parse((await box.tryCsd(["logs", name])).stderr) as Json;
+    expect(logs.error).toBe(`session "${name}" tells csd nothing: it has no hooks of csd, which did not start it`);
+    const names = (await box.csm(["completions", "--names", "sessions"])).stdout.split("\n");
+    expect(names).toContain(name);
+    expect(await box.csd(["kill", name])).toMatchObject({ ok: true });
+    await until("it has ended", async () => !(await box.csm(["ls"])).stdout.includes(name));
+  });
+
+  test("a word that means two is an error that names them, and nothing is typed", async () => {
+    const { box } = sandbox;
+    // Two panes of one tmux session: 2.1.329 lets no two sessions have one name.
+    await start("twins", ["--name", "elder", ...mode]);
+    await box.run([
+      "tmux",
+      "-u",
+      "split-window",
+      "-d",
+      "-t",
+      "=twins:",
+      "-c",
+      box.folder("own-twins"),
+      claudePath,
+      "--name",
+      "younger",
+      ...mode,
+    ]);
+    await until("both are listed", async () => ((await box.csm(["ls"])).stdout.match(/^(?:elder|younger) /gm) ?? []).length === 2);
+    const refused = JSON.parse((await box.tryCsd(["send", "twins", "hello"])).stderr) as Json;
+    expect(refused.error).toBe('"twins" names 2 sessions');
+    expect(String(refused.hint)).toMatch(/^give one of\n {2}[0-9a-f-]{36} {2}(?:elder|younger)\n {2}[0-9a-f-]{36} {2}(?:elder|younger)$/);
+    const screens = await box.run(["tmux", "-u", "list-panes", "-t", "=twins:", "-F", "#{pane_id}"]);
+    for (const pane of screens.stdout.trim().split("\n"))
+      expect((await box.run(["tmux", "-u", "capture-pane", "-p", "-t", pane])).stdout).not.toContain("hello");
+    await box.run(["tmux", "-u", "kill-session", "-t", "=twins"]);
+  });
+
+  test("outside tmux it is looked at, and what cannot be done is said before anything is typed", async () => {
+    const { box } = sandbox;
+    const cwd = box.folder("plain");
+    const child = Bun.spawn([claudePath, "--name", "plain one", ...mode], {
+      cwd,
+      env: box.env,
+      terminal: { cols: 100, rows: 30, data() {} },
+    });
+    await until("it is idle", async () => (await box.tryCsd(["state", "plain one"])).stdout.includes('"idle_done"'));
+    for (const args of [
+      ["send", "plain one", "hello"],
+      ["interrupt", "plain one"],
+      ["approve", "plain one"],
+      ["attach", "plain one"],
+    ])
+      expect(await errorOf(args)).toBe("plain one runs in no tmux pane of yours");
+    child.kill("SIGTERM");
+    await child.exited;
+  });
+});
+
 describe("odd prompts", () => {
   test("without a letter, already on the screen, or with the end of a paste in it: each exactly once", async () => {
     const { box } = sandbox;
@@ -157,7 +277,10 @@ describe("run", () => {
     const held = Bun.spawn([csdPath, "run", "--session", String(read.session), "words"], options);
     expect(await held.stdout.text()).toBe("Words.\n");
     expect(box.stub.prompts(String(read.session_id)).at(-1)).toBe("words");
-    expect(await errorOf(["run", "--cwd", cwd, "--resume", String(read.session_id), "x"])).toContain("already exists");
+    // Open already: never a second time, and the words say where to ask.
+    const refused = JSON.parse((await box.tryCsd(["run", "--cwd", cwd, "--resume", String(read.session_id), "x"])).stderr) as Json;
+    expect(refused.error).toMatch(new RegExp(`^conversation ${read.session_id} is open in process \\d+$`));
+    expect(refused.hint).toBe(`csd run --session ${read.session} asks there`);
     await box.csd(["kill", String(read.session)]);
   });
 

@@ -86,7 +86,7 @@ test("after kill -9 of all claudes and of tmux both conversations come back, wit
   expect(lost.map(({ session_id }) => session_id).sort()).toEqual([one.sessionId, two.sessionId].sort());
   expect(lost.find(({ session_id }) => session_id === one.sessionId)).toMatchObject({ cwd: one.cwd, why: "killed", profile: null });
   const list = await box.csm(["restore"]);
-  expect(list.stdout.split("\n")[0]).toMatch(/^NAME +FOLDER +PROFILE +SEEN +WHY +FLAGS$/);
+  expect(list.stdout.split("\n")[0]).toMatch(/^NAME +TITLE +FOLDER +PROFILE +SEEN +WHY +FLAGS$/);
   expect(list.stderr).toContain("nothing was opened; csm restore --yes brings them back");
   expect((await box.csm(["restore", "--print"])).stdout).toContain(
     `cd ${one.cwd} && csm --resume ${one.sessionId} --permission-mode plan --add-dir ${extra}\n`,

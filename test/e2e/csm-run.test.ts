@@ -105,7 +105,8 @@ describe("words that are not csm's go to claude untouched", () => {
     expect(await words(["run", "--model", "opus", "--effort=high", "--", "--continue", "--", "x"])).toBe(
       "--model|opus|--effort|high|--continue|--|x|",
     );
-    expect(await words(["run", "fix", "it", "--now"])).toBe("fix|it|--now|");
+    expect(await words(["run", "fix", "it", "--now"])).toBe("fix it|--now|");
+    expect(await words(["fix", "it", "--now"])).toBe("fix|it|--now|");
     expect(await words([])).toBe("|");
     expect(await words(["--model", "opus"])).toBe("--model|opus|");
     expect(await words(["run", "--permission-mode", "plan"])).toBe("--permission-mode|plan|");
@@ -230,7 +231,13 @@ describe("csm ls", () => {
     expect(listed).toMatchObject({ name: "nightly", pid, model: "claude-opus-5-5", entrypoint: "cli", driver: null, version: "2.1.329" });
     expect(listed.state).toMatchObject({ status: "blocked", tool: "Bash", source: "session-file" });
     const table = (await box.csm(["ls"])).stdout;
-    expect(table.split("\n")[0]).toMatch(/^NAME +STATE +SINCE +CWD +MODEL +SESSION +PID +SOURCE$/);
-    expect(table).toMatch(/^nightly +asks Bash +\d+s +~\/work\/foreign +opus-5-5 +[0-9a-f]{8} +\d+ +session-file$/m);
+    expect(table.split("\n")[0]).toMatch(/^NAME +STATE +SINCE +AGE +TITLE +CWD +MODEL +SESSION +PID +SOURCE$/);
+    expect(table).toMatch(/^nightly +asks Bash +\d+s +\d+s +make it +~\/work\/foreign +opus-5-5 +[0-9a-f]{8} +\d+ +session-file$/m);
+    // What it used, and what its process takes, as csm watch --json tells it.
+    expect(listed).toMatchObject({ title: "nightly", last_prompt: "make it", usage: { source: "transcript", partly_unpriced: false } });
+    const { usage, process } = listed as { usage: Record<string, number>; process: Record<string, number> };
+    for (const value of [usage.cost_usd, usage.tokens, usage.context_tokens, process.cpu_percent, process.cpu_over_ms])
+      expect(value).toBeGreaterThan(0);
+    expect(process.memory_bytes).toBeGreaterThan(10_000_000);
   });
 });

@@ -27,6 +27,17 @@ function putTranscript(box: Box, cwd: string, sessionId: string, entries: (objec
   return path;
 }
 
+/** A prompt and its answer as 2.1.329 writes them, so that it can go on from there. */
+function realTurn(cwd: string, sessionId: string, text: string, more: object = {}): object[] {
+  const common = { isSidechain: false, userType: "external", entrypoint: "cli", cwd, sessionId, version: "2.1.329", ...more };
+  const [asked, said] = [`${sessionId.slice(0, -2)}a1`, `${sessionId.slice(0, -2)}a2`];
+  const time = "2026-11-20T10:00:00.000Z";
+  return [
+    { parentUuid: null, type: "user", message: { role: "user", content: text }, uuid: asked, timestamp: time, ...common },
+    { parentUuid: asked, ...answer(`answer to ${text}`), uuid: said, timestamp: time, ...common },
+  ];
+}
+
 /** A program in claude's place that tells what it was started with, in a file. */
 function fakeClaude(box: Box): { env: Record<string, string>; started(): string | undefined } {
   const path = join(box.dir, "fake-claude");
@@ -124,10 +135,15 @@ describe("conversations of the real claude", () => {
   test("csm -c goes on in the newest that nobody has open; /rename gives a name to find it by", async () => {
     const { box } = sandbox;
     const cwd = box.folder("newest");
-    box.stub.scriptAny([say("one"), say("two")]);
-    await box.csm(["-p", "First conversation"], { cwd });
-    await box.csm(["-p", "Second conversation"], { cwd });
-    const [newest = "", older = ""] = (await box.csm(["scan"], { cwd })).stdout.split("\n").map((row) => row.split("\t")[0] ?? "");
+    const [newest, older] = [id("00ee0002"), id("00ee0001")];
+    for (const [sessionId, ago] of [
+      [older, 900],
+      [newest, 800],
+    ] as const)
+      putTranscript(box, cwd, sessionId, realTurn(cwd, sessionId, "Hello"), ago);
+    box.stub.scriptAny([say("one")]);
+    // A script's, and newer.
+    await box.csm(["-p", "Of a script"], { cwd });
     const type = await openShell(box, "newest", cwd);
     await type(`'${csmPath}' -c`);
     await until("the newest runs", async () =>
@@ -136,6 +152,8 @@ describe("conversations of the real claude", () => {
     await box.keys("newest", "-l", "/rename billing worker");
     await box.keys("newest", "Enter");
     await until("renamed", async () => (await box.csm(["scan"], { cwd })).stdout.includes("\tbilling worker"));
+    const { stdout: listed } = await box.csm(["ls"], { cwd });
+    expect(listed).toMatch(/^billing worker .* Hello .*~\/work\/newest/m);
     const { env, started } = fakeClaude(box);
     await box.csm(["run", "-c"], { cwd, env: { ...box.env, ...env } });
     expect(started()?.split("\n")[0]).toBe(`--resume|${older}|`);
@@ -202,14 +220,38 @@ describe("the list", () => {
     await shows(box, "ends", "still 42");
   });
 
-  test("a first prompt is meant for a new conversation", async () => {
+  test("a prompt alone begins a conversation, without the list; several words of csm run are one prompt", async () => {
     const { box } = sandbox;
     const { env, started } = fakeClaude(box);
     const type = await openShell(box, "prompt", box.folder("list"), env);
     await type(`'${csmPath}' 'fix it'`);
-    await shows(box, "prompt", /❯ \+ new session/);
-    await box.keys("prompt", "Enter");
     expect(await until("started", started)).toStartWith("fix it|\n");
+    fakeClaude(box);
+    await type(`'${csmPath}' run mend the tests --verbose`);
+    expect(await until("started again", started)).toStartWith("mend the tests|--verbose|\n");
+    fakeClaude(box);
+    await type(`'${csmPath}' run -c and the docs`);
+    expect(await until("gone on", started)).toMatch(/^--resume\|[0-9a-f-]{36}\|and the docs\|/);
+  });
+
+  test("a word that names several opens the list of those, and nothing else is in it", async () => {
+    const { box } = sandbox;
+    const { env, started } = fakeClaude(box);
+    const type = await openShell(box, "several", box.folder("list"), env);
+    await type(`'${csmPath}' -r 'Task 4'`);
+    // Task 4, and Task 40: the one that was meant whole is alone.
+    expect(await until("started", started)).toStartWith(`--resume|${id("aaaa0004")}|`);
+    fakeClaude(box);
+    await type(`'${csmPath}' -r 'Task 3' --verbose`.replace("Task 3", "task 3"));
+    expect(await until("started again", started)).toStartWith(`--resume|${id("aaaa0003")}|`);
+    fakeClaude(box);
+    await type(`'${csmPath}' -r 'Task' --verbose`);
+    const screen = await shows(box, "several", /several are called Task/);
+    expect(screen).not.toMatch(/new session|continue:|Web work/);
+    await box.keys("several", "-l", "33");
+    await shows(box, "several", /1 of 40[\s\S]*❯ .*Task 33/);
+    await box.keys("several", "Enter");
+    expect(await until("chosen", started)).toStartWith(`--resume|${id("aaaa0033")}|--verbose|`);
   });
 
   test("a screen of 40x10 still shows the row under the cursor", async () => {
@@ -307,7 +349,8 @@ test("bytes that are not UTF-8 reach claude among words of ours", async () => {
     env: { ...box.env, ...env },
   });
   const bytes = readFileSync(join(box.dir, "started"));
-  expect(bytes.includes(Buffer.from([0x61, 0xff, 0x62, 0x7c, 0xfe, 0x7c]))).toBe(true);
+  // Two words of one prompt.
+  expect(bytes.includes(Buffer.from([0x61, 0xff, 0x62, 0x20, 0xfe, 0x7c]))).toBe(true);
   expect(started()).toStartWith(`--resume|${id("fade0001")}|`);
 });
 
@@ -401,12 +444,76 @@ test("a word means the same to csm run -r and to csm open", async () => {
     ["login", "aaaa1111"],
     ["form", "aaaa1111"],
     ["Write tests", "aaaa3333"],
-    ["WRITE tests", "aaaa3333"],
+    ["write DOCS", "aaaa2222"],
     ["write TESTS", "aaaa4444"],
     ["release", "bbbb2222"],
-    ["write", `csm: "write" names 3 conversations; give one of ${id("aaaa3333")} ${id("aaaa2222")} ${id("aaaa4444")}\n`],
-    ["bbbb", `csm: "bbbb" names 2 conversations; give one of ${id("bbbb2222")} ${id("bbbb1111")}\n`],
+    [
+      "write",
+      `csm: "write" names 3 conversations; give one of\n  ${id("aaaa3333")}  Write tests\n  ${id("aaaa2222")}  Write docs\n  ${id("aaaa4444")}  write TESTS\n`,
+    ],
+    ["bbbb", `csm: "bbbb" names 2 conversations; give one of\n  ${id("bbbb2222")}  Release\n  ${id("bbbb1111")}  login\n`],
     ["nope", 'csm: no conversation is called "nope"; csm scan --all lists them\n'],
   ] as const)
     expect([word, await byRun(word), await byOpen(word)]).toEqual([word, expected, expected]);
+});
+
+describe("csm -c goes on where claude -c would (2.1.329)", () => {
+  const title = { type: "custom-title", customTitle: "Newest" };
+  test.each<[rule: string, newest: (cwd: string, sessionId: string) => object[], isTaken: boolean]>([
+    ["a person's", (cwd, sessionId) => realTurn(cwd, sessionId, "Hi"), true],
+    ["an editor's", (cwd, sessionId) => realTurn(cwd, sessionId, "Hi", { entrypoint: "claude-vscode" }), true],
+    ["a script's", (cwd, sessionId) => realTurn(cwd, sessionId, "Hi", { entrypoint: "sdk-cli" }), false],
+    ["an SDK's", (cwd, sessionId) => realTurn(cwd, sessionId, "Hi", { entrypoint: "sdk-ts" }), false],
+    [
+      "a script's that a person went on with",
+      (cwd, sessionId) => [...realTurn(cwd, sessionId, "Hi", { entrypoint: "sdk-cli" }), ...realTurn(cwd, sessionId, "And?")],
+      false,
+    ],
+    ["snapshots alone", () => [{ type: "file-history-snapshot", messageId: "m", snapshot: {}, isSnapshotUpdate: false }], false],
+    ["a title alone", (_, sessionId) => [{ ...title, sessionId }], false],
+    ["a summary alone", () => [{ type: "summary", summary: "S", leafUuid: "u" }], false],
+    ["a bridge alone", (_, sessionId) => [{ type: "bridge-session", sessionId, bridgeSessionId: "b" }], false],
+    ["a side chain alone", (cwd, sessionId) => realTurn(cwd, sessionId, "Hi", { isSidechain: true }), false],
+    [
+      "a side chain behind a conversation",
+      (cwd, sessionId) => [...realTurn(cwd, sessionId, "Hi"), ...realTurn(cwd, sessionId, "Sub", { isSidechain: true })],
+      false,
+    ],
+    ["a member of a team", (cwd, sessionId) => realTurn(cwd, sessionId, "Hi", { teamName: "crew" }), false],
+  ])("%s", async (rule, newest, isTaken) => {
+    const { box } = sandbox;
+    const name = rule.replace(/[^a-z]/g, "");
+    const cwd = box.folder(`c-${name}`);
+    // Another test's session may still be about to end.
+    const [older, other] = [crypto.randomUUID(), crypto.randomUUID()];
+    putTranscript(box, cwd, older, realTurn(cwd, older, "Older"), 5000);
+    putTranscript(box, cwd, other, newest(cwd, other), 100);
+    const expected = isTaken ? other : older;
+    const { env, started } = fakeClaude(box);
+    await box.csm(["run", "-c"], { cwd, env: { ...box.env, ...env } });
+    expect(started()?.split("\n")[0]).toBe(`--resume|${expected}|`);
+    const size = ["-x", "100", "-y", "30"];
+    await box.run(["tmux", "-u", "new-session", "-d", "-s", name, ...size, "-c", cwd, String(box.env.CLAUDE_SMART_CLAUDE_BIN), "-c"]);
+    await until("claude goes on", async () => (await live(box)).some(({ session_id }) => session_id === expected));
+    await box.run(["tmux", "-u", "kill-session", "-t", `=${name}`]);
+  });
+});
+
+test("csm scan says of a folder that it is not there, and still lists what one that has gone holds", async () => {
+  const { box } = sandbox;
+  for (const args of [
+    ["scan", "nowhere"],
+    ["scan", "nowhere", "--json"],
+  ]) {
+    const missing = await box.csm(args);
+    expect([missing.code, missing.stdout, missing.stderr]).toEqual([
+      1,
+      "",
+      `csm: no such folder: ${join(box.home, "nowhere")}; csm scan --all lists the conversations of every folder\n`,
+    ]);
+  }
+  const gone = join(box.home, "gone");
+  putTranscript(box, gone, id("90e00001"), [prompt("Was here", gone)]);
+  expect((await box.csm(["scan", "gone"])).stdout).toContain("\tWas here");
+  expect((await box.csm(["scan"], { cwd: box.folder("empty") })).code).toBe(0);
 });

@@ -315,7 +315,7 @@ describe("completion", () => {
     for (const name of ["fix-it", "$(touch pwned)", "other"]) writeFileSync(join(dir, `${name}.json`), "{}");
     expect(await bash("csd", "send", "f")).toEqual(["fix-it"]);
     expect(await fish("csd", "send", "f")).toEqual(["fix-it"]);
-    expect((await at.box.csm(["completions", "--names", "driven"])).stdout).toBe("fix-it\nother\n");
+    expect((await at.box.csm(["completions", "--names", "sessions"])).stdout).toBe("fix-it\nother\n");
     expect((await at.box.csm(["completions", "--names", "nonsense"])).stdout.trim()).toBe("");
     rmSync(dir, { recursive: true });
     expect(existsSync(pwned())).toBe(false);

@@ -1,0 +1,67 @@
+import type { Candidate, Whom } from "./candidates.ts";
+import { type Address, type Driver, findLive, findTracked, type Target, trackedTarget, unknownSession } from "./driver.ts";
+import { UserError } from "./errors.ts";
+import { isPathWord, present } from "./json.ts";
+import type { Sys } from "./sys.ts";
+import { createTmux, type Pane } from "./tmux.ts";
+
+/**
+ * What a word for a session means to a command that looks, types or ends. csd's own name comes first and costs no look at anything
+ * else, as scripts rely on it; then whatever the lists show.
+ */
+
+type Meant = Pick<Candidate, "driven" | "live" | "pane">;
+
+/** The session that is meant, whatever becomes of it: to look, not to type. */
+export async function resolveAddress(driver: Driver, word: string): Promise<Address> {
+  const { driven, live, pane } = (await findSession(driver, word)) ?? {};
+  if (driven !== undefined) return trackedTarget(driver.sys, driven);
+  // Says what is wrong with the word.
+  if (live === undefined) return findTracked(driver, refuseTitle(word));
+  const { name, pid, configDir = "" } = requireOwn(live);
+  return { name, pid, configDir, tmux: createTmux(driver.sys, pane?.socketPath), ...present({ pane: pane?.paneId }) };
+}
+
+/** The session that is meant, where it can be typed into; else why it cannot. */
+export async function resolveTarget(driver: Driver, word: string): Promise<Target & { livePane: Pane }> {
+  const { driven, live, pane } = (await findSession(driver, word)) ?? {};
+  if (driven !== undefined) return findLive(driver, driven.name);
+  // A tmux session of this name may hold a claude of which no file tells.
+  return live === undefined ? findLive(driver, refuseTitle(word)) : targetOf(driver.sys, live, pane);
+}
+
+/** The process that is to end, by a name or an id; a name that means nothing stays: it may be that of a session that has gone. */
+export async function resolveProcess(driver: Driver, word: string): Promise<{ name: string; stranger?: { pid: number; key: string } }> {
+  const { records, broken } = driver.store.list((name) => name === word);
+  if (records.length + broken.length > 0) return { name: word };
+  const { driven, live } = (await findSession(driver, word, "name")) ?? {};
+  if (driven !== undefined || live === undefined) return { name: driven?.name ?? word };
+  return { name: live.name, stranger: requireOwn(live) };
+}
+
+async function findSession(driver: Driver, word: string, how?: "name"): Promise<Meant | undefined> {
+  const driven = isPathWord(word) ? driver.store.read(word) : undefined;
+  return driven === undefined ? (await import("./candidates.ts")).findCandidate(driver, word, how) : { driven };
+}
+
+/** Several words can only be a title: no name of csd's has blanks. */
+function refuseTitle(word: string): string {
+  if (/\S\s+\S/.test(word)) throw unknownSession(word);
+  return word;
+}
+
+export function requireOwn<T extends Pick<Whom, "name" | "where" | "note">>(session: T): T {
+  if (session.where === undefined) return session;
+  throw new UserError(`${session.name}: ${session.note ?? session.where}`, "this program leaves it alone");
+}
+
+/** How a session that csd did not start can be typed into: its pane, where it surely is the one that has the keyboard. */
+export async function targetOf(sys: Sys, session: Whom, pane: Pane | undefined): Promise<Target & { livePane: Pane }> {
+  const { name, pid, kind, configDir } = requireOwn(session);
+  if (kind !== "interactive") throw new UserError(`${name} is a ${kind} session: nobody can type into it`);
+  if (pane === undefined || configDir === undefined)
+    throw new UserError(`${name} runs in no tmux pane of yours`, "answer it in its own terminal");
+  const row = (await (await import("./process-table.ts")).readProcessTable(sys)).get(pid);
+  if (row?.isForeground !== true) throw new UserError(`${name} has not the keyboard of its pane`, "go to its pane and see");
+  return { name, tmux: createTmux(sys, pane.socketPath), pane: pane.paneId, pid, configDir, livePane: pane };
+}
