@@ -70,12 +70,16 @@ export async function planSession(desk: Desk, program: LaunchProgram): Promise<S
  * The words of a call that claude gets untouched, with the whole id where the beginning of one or a title stood. What names
  * nothing here stays: claude has its own ways to find a conversation.
  */
-export function withWholeId(sys: Sys, registry: Registry, words: readonly string[]): string[] {
+export async function withWholeId(sys: Sys, registry: Registry, words: readonly string[]): Promise<string[]> {
   const found = findNamedSession(words);
   if (found === undefined || isSessionId(found.named)) return [...words];
   const index = openTranscriptIndex(sys);
   try {
-    const [conversation, ...others] = matchNames(readConversations(index, listHere(sys, registry)), found.named);
+    const here = new Set(listHere(sys, registry).map(({ path }) => path));
+    const configDirs = profileDirs(sys, registry).map(({ dir }) => dir);
+    const { conversations } = await resolveConversations(sys, index, configDirs, found.named);
+    // claude looks in this folder only.
+    const [conversation, ...others] = conversations.filter(({ path }) => here.has(path));
     if (conversation === undefined) return [...words];
     if (others.length > 0) throw ambiguous(found.named, [conversation, ...others], "conversations");
     return words.with(found.index, found.prefix + conversation.sessionId);

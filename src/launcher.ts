@@ -18,7 +18,7 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
   const isClaudes = call.isUntouched || isForClaude(options.words);
   const registry = readAccounts(sys, isClaudes && options.profile === undefined);
   await checkConfig(sys, isClaudes);
-  if (call.mayNameSession) options.words = withWholeId(sys, registry, options.words);
+  if (call.mayNameSession) options.words = await withWholeId(sys, registry, options.words);
   const seat = await chooseSeat(sys, registry, call, hasTerminal);
   const program = await findLaunchProgram(sys);
   const launch =
