@@ -30,7 +30,11 @@ export const approveCommand = command({
   name: "csd approve",
   summary: "Answer the gate that is up: allow this one request, or take the option that is named.",
   args: {
-    session: { type: "positional", required: true, description: "name of the session" },
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
     option: {
       type: "string",
       valueHint: "N",
@@ -63,7 +67,11 @@ export const denyCommand = command({
   name: "csd deny",
   summary: "Refuse the request of the gate that is up. With a reason the model reads it and goes on; without one the turn ends.",
   args: {
-    session: { type: "positional", required: true, description: "name of the session" },
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
     reason: { type: "string", valueHint: "TEXT", description: "what the model is told" },
     ...gateFlag,
     ...expectFlags,
@@ -84,7 +92,11 @@ export const answerCommand = command({
   name: "csd answer",
   summary: "Answer the question that claude asks: one or several, with one or several choices, or with a text.",
   args: {
-    session: { type: "positional", required: true, description: "name of the session" },
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
     choice: {
       type: "string",
       valueHint: "CHOICE",
@@ -113,7 +125,13 @@ export const answerCommand = command({
 export const interruptCommand = command({
   name: "csd interrupt",
   summary: "Stop the turn that runs, or close the gate that is up, as Esc does. Fine when nothing runs.",
-  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  args: {
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
+  },
   examples: [["csd interrupt fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);

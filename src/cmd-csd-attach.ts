@@ -7,7 +7,13 @@ import { resolveTarget } from "./resolve.ts";
 export const attachCommand = command({
   name: "csd attach",
   summary: "Show a session in this terminal, to look and to type; tmux's own key (ctrl-b d) leaves it running.",
-  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  args: {
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
+  },
   examples: [["csd attach fix", ""]],
   async run({ args, app }) {
     const { sys } = app;

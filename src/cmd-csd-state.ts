@@ -7,7 +7,13 @@ import { resolveAddress } from "./resolve.ts";
 export const stateCommand = command({
   name: "csd state",
   summary: "Print what a session does, from which signal that is known, and how old the signal is.",
-  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  args: {
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
+  },
   examples: [["csd state fix | jq -r .status", "one word; csd wait --help has them all"]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);

@@ -13,7 +13,11 @@ export const waitCommand = command({
   name: "csd wait",
   summary: "Wait until a session is in one of these states, and print it. Reacts to claude's own signals; it does not poll.",
   args: {
-    session: { type: "positional", required: true, description: "name of the session" },
+    session: {
+      type: "positional",
+      required: true,
+      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+    },
     until: {
       type: "string",
       valueHint: "STATE[,STATE]",

@@ -7,12 +7,12 @@ export const runCommandRecord = command({
   name: "csm run",
   summary: "Start claude here, in this terminal, in a new conversation or one that you choose. csm alone does the same.",
   args: {
-    continue: { type: "boolean", alias: "c", description: "the newest conversation that nobody has open" },
+    continue: { type: "boolean", alias: "c", description: "your newest conversation that nobody has open; no script's" },
     resume: {
       type: "string",
       alias: "r",
       valueHint: "[WHICH]",
-      description: "by id, beginning of an id, or title; alone: choose from a list",
+      description: "by id, beginning of an id, title, or name as csm ls shows it; alone: choose from a list",
     },
     "session-id": { type: "string", valueHint: "UUID", description: "a new conversation with this id" },
     interactive: { type: "boolean", alias: "i", description: "choose the profile and the conversation" },
