@@ -49,7 +49,7 @@ export const submitCommand = command({
   async run({ args, app }) {
     const driver = createDriver(app.sys);
     const retries = wholeNumber("--retries", args.retries);
-    printSent(app, await verbs.submit.run(driver, await findLive(driver, args.session), { isQueued: args.queue === true, retries }));
+    printSent(app, await verbs.submit.run(driver, await resolveTarget(driver, args.session), { isQueued: args.queue === true, retries }));
   },
 });
 
@@ -60,7 +60,7 @@ export const clearCommand = command({
   examples: [["csd clear fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
-    printJson(app, { ok: true, cleared: await verbs.clear.run(driver, await findLive(driver, args.session), {}) });
+    printJson(app, { ok: true, cleared: await verbs.clear.run(driver, await resolveTarget(driver, args.session), {}) });
   },
 });
 
