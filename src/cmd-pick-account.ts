@@ -16,7 +16,7 @@ export const pickAccountCommand = command({
     policy: {
       type: "string",
       valueHint: "POLICY",
-      values: policies,
+      suggestions: policies,
       description: "drain (the fullest that has room), consume-first (soonest reset) or spread (least used)",
     },
     model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },

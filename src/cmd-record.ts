@@ -133,7 +133,7 @@ const isRepeatable = (record: AnyCommand, flag: string): boolean => record.repea
 
 function checkValue(record: AnyCommand, name: string, { values }: Argument, value: string): void {
   if (values !== undefined && !values.includes(value))
-    throw unknownWord(`${record.name}: unknown ${name.replace(/^--/, "")}`, value, values);
+    throw unknownWord(`${record.name}: unknown ${name.replace(/^--/, "")}`, value, values, { otherwise: `known: ${values.join(", ")}` });
 }
 
 function requirePositionals(record: AnyCommand, taken: number): void {

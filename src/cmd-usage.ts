@@ -19,7 +19,7 @@ export const usageCommand = command({
     policy: {
       type: "string",
       valueHint: "POLICY",
-      values: policies,
+      suggestions: policies,
       description: "how to choose the one with the star: drain, consume-first or spread",
     },
     model: { type: "string", valueHint: "MODEL", description: "count the weekly windows of this model too, such as opus" },

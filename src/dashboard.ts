@@ -53,6 +53,8 @@ export interface DashboardOptions {
 
 /** Without a file event everything is looked at again after this time. */
 const safetyPollMs = 2000;
+/** So long the first picture waits for the first look. */
+const firstLookMs = 3000;
 /** Ages are counted in seconds. */
 const clockMs = 1000;
 
@@ -100,16 +102,20 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
     else
       void carryOut(effect, { options, terminal, find: (key) => state.sessions.find((session) => session.key === key), told }).catch(fail);
   };
+  const { promise: firstLook, resolve: seen } = Promise.withResolvers<void>();
   // One after another: the next look begins when this one has been drawn or passed over.
   const follow = async () => {
     while (isOpen) {
       const { sessions, hidden = 0 } = await feed.read();
       dispatch({ kind: "sessions", sessions, hidden, now: sys.now() });
+      seen();
       terminal.wake();
       await feed.next(safetyPollMs);
     }
   };
   const following = follow().catch(fail);
+  // An empty list before anybody has looked would say that there is nothing.
+  await Promise.race([firstLook, following, sys.sleep(firstLookMs)]);
   while (isOpen) {
     const size = { columns: terminal.columns(), rows: terminal.rows() };
     dispatch({ kind: "time", now: sys.now() });

@@ -7,7 +7,7 @@ const maxColumns = 80;
 
 export async function renderCsmHelp(columns = maxColumns): Promise<string> {
   const room = Math.min(columns, maxColumns);
-  return `${fill("csm starts and watches Claude Code sessions, on the account that has room; csd drives them from scripts.", room)}
+  return `${fill("csm starts and watches Claude Code sessions; csd drives them from scripts.", room)}
 
 ${csmUsages.flatMap(([typed, does], index) => usageLines(typed, does, index === 0, room)).join("\n")}
 ${await renderSections("csm", room)}${section("Flags", [...topFlags, ["-c, -r, --profile, …", "of a start of claude: csm run --help lists them"]], room)}`;

@@ -20,7 +20,7 @@ export async function decideRoute(invokedAs: string, args: readonly string[]): P
   if (first === "--help" || first === "-h") return { to: "help" };
   if (first === "csd") return { to: "csd", args: rest };
   if (rest.length === 0 && first === "version") return { to: "version" };
-  if (rest.length === 0 && first === "help") return { to: "help" };
+  if (first === "help" && (rest.length === 0 || (rest.length === 1 && /^(?:help|version)$/.test(rest[0] ?? "")))) return { to: "help" };
   // `csm help mcp` is claude's.
   const [about = "", ...more] = rest;
   if (first === "help" && more.length === 0 && about === "csd") return { to: "csd", args: ["--help"] };

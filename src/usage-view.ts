@@ -72,29 +72,35 @@ interface Row {
   notes: string[];
 }
 
-type UsageStatus = "ok" | "near_limit" | "at_limit" | "errored" | "no_data";
+/** Words of the older tool, whose `near_limit` holds for full windows too. */
+type UsageStatus = "ok" | "near_limit" | "errored" | "no_data";
+type Used = readonly (UsageWindow | undefined)[];
 
-function statusOf(windows: readonly (UsageWindow | undefined)[], error: string | undefined): UsageStatus {
+function statusOf(windows: Used, error: string | undefined): UsageStatus {
   if (error !== undefined) return "errored";
   const known = windows.filter((window) => window !== undefined);
   if (known.length === 0) return "no_data";
-  // As it is shown: "100%" beside "near" would contradict itself.
-  const fullest = Math.round(Math.max(...known.map(({ usedPercent }) => usedPercent)));
-  return fullest >= 100 ? "at_limit" : fullest >= nearPercent ? "near_limit" : "ok";
+  return known.some(({ usedPercent }) => usedPercent >= nearPercent) ? "near_limit" : "ok";
 }
 
 const statusWords: Record<UsageStatus, [text: string, style: Style | undefined]> = {
   ok: ["ok", "green"],
   near_limit: ["⚠ near-limit", "yellow"],
-  at_limit: ["✖ at its limit", "red"],
   errored: ["✖ errored", "red"],
   no_data: ["· no data", "dim"],
 };
 
+/** As it is shown: "100%" beside "near" would contradict itself. */
+const isAtLimit = (windows: Used): boolean => windows.some((window) => window !== undefined && Math.round(window.usedPercent) >= 100);
+
+function wordOf(windows: Used, error: string | undefined): [text: string, style: Style | undefined] {
+  const status = statusOf(windows, error);
+  return status === "near_limit" && isAtLimit(windows) ? ["✖ at its limit", "red"] : statusWords[status];
+}
+
 function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOptions): Row {
   const windows = new Map([...profile.windows].map(([name, reading]) => [name, effectiveWindow(reading, now)]));
-  const status = statusOf([...windows.values()], profile.error);
-  const [word, style] = statusWords[status];
+  const [word, style] = wordOf([...windows.values()], profile.error);
   const newest = newestOf([...profile.windows.values()]);
   const models = [...windows].filter(([name]) => name !== "five_hour" && name !== "seven_day");
   return {
@@ -115,7 +121,7 @@ function profileRow(profile: ProfileUsage, now: number, { recommended }: ViewOpt
 
 function foreignRow({ name, windows, at, error }: UsageReport["foreign"][number], now: number): Row {
   const [session, week] = [effectiveWindow(windows.five_hour, now), effectiveWindow(windows.seven_day, now)];
-  const [word, style] = statusWords[statusOf([session, week], error)];
+  const [word, style] = wordOf([session, week], error);
   const status = error === undefined ? word : printableLine(`${word}: ${error}`);
   return {
     mark: " ",
@@ -249,6 +255,7 @@ function encodeProfile(profile: Encodable, now: number) {
     const used = windows.get(name)?.now?.usedPercent;
     return used === undefined ? null : Math.round(used);
   };
+  const used = [...windows.values()].map((window) => window.now);
   const reset = windows.get("five_hour")?.now?.resetsAt ?? windows.get("seven_day")?.now?.resetsAt;
   return {
     registered: profile.isRegistered,
@@ -256,10 +263,8 @@ function encodeProfile(profile: Encodable, now: number) {
     week_all_pct: percentOf("seven_day"),
     week_sonnet_pct: percentOf("seven_day_sonnet"),
     resets: isoTime(reset),
-    status: statusOf(
-      [...windows.values()].map((window) => window.now),
-      profile.error,
-    ),
+    status: statusOf(used, profile.error),
+    at_limit: isAtLimit(used),
     error: profile.error ?? null,
     current: profile.isCurrent ?? false,
     disabled: profile.isDisabled ?? false,

@@ -51,6 +51,7 @@ test.each<[rule: string, args: string[], route: Route]>([
   ["-h first", ["-h", "x"], { to: "help" }],
   ["help alone", ["help"], { to: "help" }],
   ["version alone", ["version"], { to: "version" }],
+  ["help on itself", ["help", "help"], { to: "help" }],
   ["help on one of ours", ["help", "usage"], csm("usage", "--help")],
   ["help on the driver", ["help", "csd"], csd("--help")],
   ["help on one of claude's", ["help", "mcp"], claude("help", "mcp")],

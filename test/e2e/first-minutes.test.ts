@@ -23,9 +23,11 @@ const removeProfiles = () => rmSync(join(at.box.home, ".config"), { recursive: t
 async function openShell(name: string) {
   const { box } = at;
   const tmux = (...args: string[]) => box.run(["tmux", "-u", ...args]);
-  const csmDir = join(import.meta.dir, "../../dist");
-  const env = ["-e", `PATH=${csmDir}:${box.env.PATH}`, "-e", `CLAUDE_SMART_CLAUDE_BIN=${fakeClaude()}`];
-  await tmux("new-session", "-d", "-s", name, "-x", "80", "-y", "24", "-c", box.folder(name), ...env, "bash --norc --noprofile -i");
+  // tmux takes PATH from whoever calls it, and nothing else.
+  const path = `${join(import.meta.dir, "../../dist")}:${box.env.PATH}`;
+  const words = ["new-session", "-d", "-s", name, "-x", "80", "-y", "24", "-c", box.folder(name)];
+  const env = ["-e", `CLAUDE_SMART_CLAUDE_BIN=${fakeClaude()}`];
+  await box.run(["tmux", "-u", ...words, ...env, "bash --norc --noprofile -i"], { env: { ...box.env, PATH: path } });
   const shows = (text: string) =>
     until(
       `${name} shows ${text}`,
@@ -99,6 +101,6 @@ test("a limit that a session of csd meets is in the log and in the usage", async
   });
   expect(log).toEqual([expect.objectContaining({ event: "limit", window: "five_hour" })]);
   const usage = JSON.parse((await at.box.csm(["usage", "--json"])).stdout) as { profiles: Record<string, Json> };
-  expect(Object.values(usage.profiles).map(({ status, session_pct: used }) => [status, used])).toContainEqual(["at_limit", 100]);
+  expect(Object.values(usage.profiles).map(({ at_limit: status, session_pct: used }) => [status, used])).toContainEqual([true, 100]);
   await at.box.csd(["kill", "limited"]);
 });

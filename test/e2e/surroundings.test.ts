@@ -62,7 +62,7 @@ describe("bad input", () => {
     ["a name that no conversation has", ["run", "-r", "nope"], 1, 'csm: no conversation is called "nope"; csm scan --all lists them'],
     ["a flag without its value", ["run", "--model"], 2, "csm run: --model needs a value; for example --model MODEL"],
     ["a value where none belongs", ["ls", "--json=yes"], 2, "csm ls: --json takes no value"],
-    ["a wrong value", ["config", "nope"], 2, 'csm config: unknown verb "nope"; one of: show, get, set, unset, keys, check'],
+    ["a wrong value", ["config", "nope"], 2, 'csm config: unknown verb "nope"; known: show, get, set, unset, keys, check'],
   ])("csm, %s: one line, code 2", async (_, args, code, message) => {
     const result = await sandbox.box.csm(args);
     expect([result.code, result.stdout]).toEqual([code, ""]);
@@ -133,7 +133,7 @@ describe("bad input", () => {
     const { box } = sandbox;
     const script = `for i in 1 2 3 4 5; do '${csmPath}' --help; '${csmPath}' completions bash; '${csdPath}' ps --json; done 2>err | head -1; cat err`;
     expect((await box.run(["bash", "-c", script])).stdout).toBe(
-      "csm starts and watches Claude Code sessions, on the account that has room; csd drives them from scripts.\n",
+      "csm starts and watches Claude Code sessions; csd drives them from scripts.\n",
     );
     const closed = await box.run(["bash", "-c", `'${csmPath}' --help >&-; echo $?`]);
     expect([closed.stdout, closed.stderr]).toEqual(["0\n", ""]);
