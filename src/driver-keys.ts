@@ -55,11 +55,13 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
   if ((chosen.meaning === "free-text") !== (options.text !== undefined))
     throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
   let digit: string | undefined;
+  let pressedAt = 0;
   try {
     for (let attempt = 0; attempt < maxTries; attempt++) {
       const reading = attempt === 0 ? await readGate(driver, target) : await readAfterKey(driver, target, first);
       if (attempt === 0) requireSame(first, reading);
       else if (isAnswered(first, reading)) break;
+      pressedAt = driver.sys.now();
       digit = await pressOption(driver, target, first, chosen);
       // Never again: the number would be written into the field.
       if (options.text !== undefined) {
@@ -76,7 +78,7 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
         );
     }
   } finally {
-    if (digit !== undefined) await sweepKey(driver, target, gate, new RegExp(`^${digit}$`));
+    if (digit !== undefined) await sweepKey(driver, target, gate, { digit, pressedAt });
   }
   return { gate, chosen, option: gate.options.indexOf(chosen) + 1 };
 }
@@ -305,7 +307,7 @@ export async function fillForm(driver: Driver, target: Target, parts: readonly P
     await goTo(driver, target, parts, parts.length);
     await submitForm(driver, target, parts);
   } finally {
-    await sweepKey(driver, target, first);
+    await sweepKey(driver, target, first, { pressedAt: driver.sys.now() });
   }
   return first;
 }
@@ -458,18 +460,31 @@ async function waitForField(driver: Driver, target: Target, first: Reading): Pro
   throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");
 }
 
-/** The screen shows a dialog so long after it was answered, at most; and a digit that it has not taken so long after that. */
+/** The screen shows a dialog so long after it was answered, at most; and a digit that it has not taken at least so long after that. */
 const repaintMs = 1000;
 const strayMs = 90;
 
-/** Takes back a digit that came too late, as a person was faster: alone in the input row it is nobody's draft. */
-async function sweepKey(driver: Driver, target: Target, answered: ScreenGate, digit = /^\d$/): Promise<void> {
+interface Pressed {
+  /** Any, unless told. */
+  digit?: string;
+  /** Unknown where another answer is known to have won: then it is waited for as long as it may take. */
+  pressedAt?: number;
+}
+
+/**
+ * Takes back a digit that came too late, as a person was faster: alone in the input row it is nobody's draft. A busy machine paints it
+ * as late as it has painted the end of the dialog.
+ */
+export async function sweepKey(driver: Driver, target: Target, answered: ScreenGate, { digit, pressedAt }: Pressed): Promise<void> {
+  const { sys } = driver;
+  const isOurs = (input: string): boolean => (digit === undefined ? /^\d$/.test(input) : input === digit);
   const isUp = ({ gate }: Screen) => gate !== undefined && gateFingerprint(gate) === gateFingerprint(answered);
   await waitUntil(driver, repaintMs, async () => !isUp((await readGate(driver, target)).screen));
   const isOver = async () => {
     const { gate, input = "" } = (await readGate(driver, target)).screen;
-    return gate !== undefined ? "next" : digit.test(input) ? "stray" : undefined;
+    return gate !== undefined ? "next" : isOurs(input) ? "stray" : undefined;
   };
-  const found = await until(driver.sys, driver.sys.now() + strayMs, stepMs, isOver);
+  const lateMs = pressedAt === undefined ? repaintMs : Math.min(repaintMs, Math.max(strayMs, 2 * (sys.now() - pressedAt)));
+  const found = await until(sys, sys.now() + lateMs, stepMs, isOver);
   if (found === "stray") await target.tmux.keys(target.pane, ["BSpace"]);
 }

@@ -5,7 +5,7 @@ import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
-import { type Answered, answerByKeys, fillForm, refuseByKeys } from "./driver-keys.ts";
+import { type Answered, answerByKeys, fillForm, refuseByKeys, sweepKey } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
 import { type Expectation, requireExpected, requireNarrow } from "./gate-expect.ts";
 import { findGates, type Gate, type GateCall } from "./gates.ts";
@@ -254,7 +254,12 @@ function startConfirming(
     // A refusal without a word ends the turn at once; claude was never seen busy in between (2.1.329).
     if (isMain && now === (isAllowed ? "busy" : "idle") && !goesOn && answer.gate !== "question") return;
     const decision = follow === undefined ? undefined : await waitForDecision(sys, follow, decisionTimeoutMs);
-    if (decision !== undefined && !isSameDecision(decision, answer, isAllowed)) throw answeredElsewhere(target, decision);
+    if (decision !== undefined && !isSameDecision(decision, answer, isAllowed)) {
+      const { dialog } = gate;
+      if (answer.channel === "keys" && dialog !== undefined)
+        await sweepKey(driver, target, dialog, present({ digit: answer.option?.toString() }));
+      throw answeredElsewhere(target, decision);
+    }
     if (decision !== undefined || now !== "unmoved") return;
     const hint = `csd state ${target.name} shows what it does`;
     throw new UserError(`claude has not said that it took the answer to gate ${gate.id} of session "${target.name}"`, hint);
