@@ -498,7 +498,11 @@ describe("faults", () => {
     const env = { ...box.env, TMUX_TMPDIR: join(box.dir, "other") };
     await box.run(["mkdir", "-p", env.TMUX_TMPDIR]);
     await box.csd(["spawn", "--name", "orphan", "--cwd", box.folder("orphan")], { env });
+    const record = join(box.home, ".local/state/csd/sessions/orphan.json");
+    const { pid } = JSON.parse(readFileSync(record, "utf8")) as { pid: number };
     await box.run(["tmux", "kill-server"], { env });
+    // Claude takes its time to end, and a kill before that would end it.
+    await until("claude has ended", () => !existsSync(`/proc/${pid}`));
     expect(await box.reach("orphan", "dead")).toMatchObject({ source: "process" });
     expect(await errorOf(box, ["send", "orphan", "hi"])).toBe('session "orphan" is not alive');
     expect(await box.csd(["kill", "orphan"])).toEqual({ ok: true, killed: false });
