@@ -2,7 +2,7 @@ import { chooseOption, describeOptions, type Part, planKeys, type Wish } from ".
 import { checkbox, gateFingerprint, type MenuOption, type ScreenGate } from "./claude-gate.ts";
 import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { type Driver, look, type Target } from "./driver.ts";
+import { type Driver, look, requireUsablePane, type Target } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { pasteable } from "./sanitize.ts";
@@ -158,6 +158,7 @@ function requireGate(target: Target, { screen }: Reading): ScreenGate {
 /** The painted gate, old enough that keys reach it. */
 async function waitForGate(driver: Driver, target: Target): Promise<Reading> {
   const { sys } = driver;
+  await requireUsablePane(driver, target);
   const deadline = sys.now() + paintTimeoutMs;
   let painted = 0;
   for (;;) {

@@ -44,13 +44,14 @@ async function readRecorded(sys: Sys, driven: Driven): Promise<ProcessStart | un
   return isRecorded(sys, owner, driven) ? owner : undefined;
 }
 
-/** Claude's process, when tmux has closed the session that it is in. */
+/** Claude's process, when tmux has closed the pane that it is in. */
 async function closePane(sys: Sys, name: string, driven: Driven | undefined): Promise<ProcessStart | undefined> {
   const tmux = createTmux(sys, driven?.socket);
   const pane = await tmux.pane(driven === undefined ? `=${name}:` : trackedTarget(sys, driven).pane);
   if (pane === undefined || !isMeant(pane, driven)) return undefined;
   const owner = await readProcess(sys, pane.pid);
-  await tmux.kill(pane.sessionId);
+  // Somebody may have moved it into a session of theirs, or put panes of theirs beside it.
+  await tmux.kill(driven === undefined ? pane.sessionId : pane.paneId);
   return owner;
 }
 

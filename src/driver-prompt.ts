@@ -3,7 +3,7 @@ import { type ChannelEvent, hashPrompt } from "./channel.ts";
 import { parseScreen, type Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { parseQueued, readNewestTurn } from "./claude-transcript.ts";
-import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
+import { type Driver, look, readOwnSession, requireUsablePane, type Target } from "./driver.ts";
 import { readRecord } from "./driver-names.ts";
 import { draftName, failedRequest, requestPath } from "./editor-run.ts";
 import { UserError } from "./errors.ts";
@@ -213,6 +213,7 @@ export async function sendPrompt(driver: Driver, target: Target, given: string, 
   if (prompt.trim() === "") throw new UserError("empty prompt", "give the text to send");
   const releaseLock = await takeSendLock(driver, target);
   try {
+    await requireUsablePane(driver, target);
     await waitUntilReady(driver, target, options.isQueued === true);
     await typePrompt(driver, target, prompt);
     if (options.isDraft === true) return { attempts: 1, receipt: "typed" };
@@ -430,6 +431,7 @@ const maxTries = 3;
 /** Presses Esc until the turn has ended; false when none ran. The prompt that claude then puts back into its row is cleared. */
 export async function interruptTurn(driver: Driver, target: Target): Promise<boolean> {
   if (!(await hasWork(driver, target))) return false;
+  await requireUsablePane(driver, target);
   for (let attempt = 0; attempt < maxTries; attempt++) {
     await target.tmux.keys(target.pane, ["Escape"]);
     if (await waitUntilStopped(driver, target)) {

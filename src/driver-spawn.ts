@@ -7,7 +7,7 @@ import { isSessionId } from "./claude-session.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
 import { checkName, createDrivenStore, type Driven, defaultName } from "./driven.ts";
-import { type Driver, look, trackedTarget } from "./driver.ts";
+import { type Driver, look, paneSize, trackedTarget } from "./driver.ts";
 import { answerByKeys } from "./driver-keys.ts";
 import { readRecord, takeName } from "./driver-names.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
@@ -93,9 +93,6 @@ function choosePosture(options: SpawnOptions): Posture {
     throw usageError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${modes.join(", ")}`);
   return { mode, isYolo: options.isYolo === true };
 }
-
-/** Fixed, so that captures do not depend on who looks; wide enough that dialogs do not wrap. */
-const paneSize = { width: 220, height: 50 };
 
 interface Spawned {
   driven: Driven;
@@ -186,7 +183,7 @@ async function startSession(driver: Driver, wanted: Wanted, options: StartOption
   const stopListening = sys.onInterrupt(undoAll);
   try {
     const pane = await tmux.create({ name, cwd, ...paneSize, argv: launch.argv });
-    undo.push(() => tmux.kill(pane.sessionId));
+    undo.push(() => tmux.kill(pane.paneId));
     const owner = await readProcess(sys, pane.pid);
     const driven: Driven = {
       ...{ ...wanted, created: Math.floor(sys.now() / 1000) },

@@ -98,6 +98,33 @@ export function isRecorded(sys: Sys, owner: ProcessStart | undefined, driven: Dr
   return hasStartedAbout(sys, owner, driven.created * 1000) === true;
 }
 
+/** Fixed, so that captures do not depend on who looks; wide enough that dialogs do not wrap. */
+export const paneSize = { width: 220, height: 50 };
+/** In less than this claude's dialogs lose their beginning (2.1.329). */
+const leastSize = { width: 80, height: 24 };
+const repaintMs = 500;
+
+/**
+ * Before the first key: the pane takes keys and is large enough for what claude asks. A window of csd's that somebody has made small
+ * gets its size back; anything else is said.
+ */
+export async function requireUsablePane({ sys }: Driver, { name, driven, tmux, pane: target }: Target): Promise<void> {
+  const pane = await tmux.pane(target);
+  if (pane?.isLocked === true)
+    throw new UserError(
+      `the pane of session "${name}" takes no input: somebody has switched it off; nothing was typed`,
+      `tmux select-pane -e -t ${pane.paneId}`,
+    );
+  if (pane === undefined || driven === undefined || (pane.width >= leastSize.width && pane.height >= leastSize.height)) return;
+  if (!pane.isAlone)
+    throw new UserError(
+      `the pane of session "${name}" is ${pane.width}x${pane.height} in a window with others, and ${leastSize.width}x${leastSize.height} is the least; nothing was typed`,
+      `give it a window of its own: tmux break-pane -d -s ${pane.paneId}`,
+    );
+  await tmux.resize(pane.paneId, paneSize.width, paneSize.height);
+  await sys.sleep(repaintMs);
+}
+
 export async function readOwnSession({ sys }: Driver, target: Address): Promise<SessionFile | undefined> {
   const owner = await readProcess(sys, target.pid);
   return owner === undefined ? undefined : readSessionOf(sys, target.configDir, owner, target.driven?.session_id);

@@ -168,6 +168,8 @@ export async function runLaunch(sys: Sys, filePath: string): Promise<number> {
   if (!hasShape(spec, launchKinds)) throw new UserError(`broken launch file ${filePath}`, "start the session again");
   const env: Record<string, string | undefined> = { ...(spec.env as LaunchSpec["env"]) };
   for (const name of paneNames) env[name] = sys.env[name];
+  // `default-terminal` may say what tmux is not, such as dumb: claude would draw no screen that can be read.
+  if (!/^(?:tmux|screen)/.test(env.TERM ?? "")) env.TERM = "screen-256color";
   const { path, args, cwd } = spec;
   return startLaunch({ path, name: "claude", prefix: [], args, cwd, env: { ...env, PWD: cwd } });
 }

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { runProgram } from "./launch.ts";
 import { ancestors, type ProcessTable, readProcessTable } from "./process-table.ts";
 import type { Sys } from "./sys.ts";
-import { type Ask, createAsk, type Pane } from "./tmux.ts";
+import { type Ask, createAsk, ownMark, type Pane, unaliased } from "./tmux.ts";
 
 /**
  * The pane that each of these processes runs in, whatever server it belongs to: the one whose program is the process or an
@@ -48,9 +48,11 @@ export interface Show {
 
 export function planShow(sys: Pick<Sys, "env">, pane: Pane): Show {
   const isInPlace = sys.env.TMUX?.startsWith(`${pane.socketPath},`) === true;
+  // A window of csd's keeps its size until somebody looks who has come to see all of it.
+  const follow = ["if-shell", "-F", "-t", pane.paneId, `#{${ownMark}}`, `set-optio -w -t ${pane.paneId} window-size latest`, ";"];
   const choose = ["select-window", "-t", pane.paneId, ";", "select-pane", "-t", pane.paneId, ";"];
   const show = [isInPlace ? "switch-client" : "attach-session", "-t", pane.sessionId];
-  return { argv: ["-u", "-S", pane.socketPath, ...choose, ...show], isInPlace };
+  return { argv: ["-u", "-S", pane.socketPath, ...unaliased([...follow, ...choose, ...show])], isInPlace };
 }
 
 /** Becomes the tmux that shows the pane; returns its exit code only where a process cannot be replaced. */

@@ -150,7 +150,7 @@ async function startSession(sys: Sys, session: Resumable, flags: FlagTable, plac
 /** Another csm may have given the name away since it was chosen. */
 async function openPane(tmux: Tmux, { cwd, sessionId }: Resumable, { kind, name }: TmuxPlace, argv: string[]): Promise<Pane> {
   if (kind === "window") return tmux.openWindow({ name, cwd, argv });
-  const wanted = { name, cwd, argv, width: 220, height: 50 };
+  const wanted = { name, cwd, argv, width: 220, height: 50, isFollowing: true };
   const longer = `${name}-${sessionId.slice(0, 8)}`;
   try {
     return await tmux.create(wanted);
@@ -210,7 +210,7 @@ async function waitForStart(sys: Sys, session: Resumable, tmux: Tmux, pane: Pane
     if (capture === undefined || capture.pane.isDead) {
       const words = lastWords(capture?.text ?? "");
       // A window stands in the user's own session, which must stay.
-      if (capture !== undefined && place.kind === "session") await tmux.kill(capture.pane.sessionId);
+      if (capture !== undefined && place.kind === "session") await tmux.kill(capture.pane.paneId);
       return { outcome: "failed", reason: words === "" ? "it ended at its start" : words };
     }
     return open === undefined && parseScreen(capture.text).gate !== undefined ? { outcome: "asks", pane } : undefined;

@@ -1,4 +1,5 @@
 import { UserError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
 import type { RunResult, Sys } from "./sys.ts";
 
@@ -11,10 +12,13 @@ export interface Tmux {
   readonly socketPath: string | undefined;
   /** `tmux 3.3a`. Throws with the way to install it where tmux is missing. */
   readVersion(): Promise<string>;
-  /** Starts `argv` in a new detached session and keeps its last screen if it ends. Fails when the name is taken. */
+  /**
+   * Starts `argv` in a new detached session of exactly this size, which no option and no hook of the user's reaches, and keeps its last
+   * screen if it ends. A dot or colon of the name becomes `_`. Fails when the name is taken.
+   */
   create(session: NewSession): Promise<Pane>;
   /** Opens `argv` in a new window of the session that this program runs in, and shows it. */
-  openWindow(window: Omit<NewSession, "width" | "height">): Promise<Pane>;
+  openWindow(window: Pick<NewSession, "name" | "cwd" | "argv">): Promise<Pane>;
   /** Undefined when there is no such pane, session or server. */
   pane(target: string): Promise<Pane | undefined>;
   list(): Promise<Pane[]>;
@@ -25,10 +29,13 @@ export interface Tmux {
   /** Bracketed paste where the program in the pane asked for it; line feeds stay line feeds. */
   paste(target: string, text: string): Promise<void>;
   keys(target: string, keys: readonly string[]): Promise<void>;
+  /** The window of the pane, for good, whoever is attached. */
+  resize(target: string, width: number, height: number): Promise<void>;
   setRemain(target: string, isOn: boolean): Promise<void>;
   /** Somebody's terminal shows the session of this pane. */
   isAttached(target: string): Promise<boolean>;
-  kill(sessionId: string): Promise<void>;
+  /** A pane (`%3`), and what it was alone in, or a whole session (`$1`). */
+  kill(target: string): Promise<void>;
 }
 
 interface NewSession {
@@ -37,6 +44,8 @@ interface NewSession {
   width: number;
   height: number;
   argv: readonly string[];
+  /** Made for somebody who is going to look: its size becomes that of the terminal that it is attached to. */
+  isFollowing?: boolean;
 }
 
 export interface Pane {
@@ -54,7 +63,16 @@ export interface Pane {
   exitCode?: number;
   serverPid: number;
   socketPath: string;
+  width: number;
+  height: number;
+  /** The only one of its window. */
+  isAlone: boolean;
+  /** Nobody's keys reach it (`select-pane -d`). */
+  isLocked: boolean;
 }
+
+/** On the window of a session that csd or csm has made. */
+export const ownMark = "@csd";
 
 const separator = "␞";
 /**
@@ -99,11 +117,15 @@ const fields = [
   "pane_dead_status",
   "pid",
   "socket_path",
+  "pane_width",
+  "pane_height",
+  "window_panes",
+  "pane_input_off",
 ] as const;
 const format = fields.map((field) => `#{${field}}`).join(separator);
 /** A session may be named with the separator, or like a whole line: its name ends where the last that can be the rest begins. */
 const lineOfPane = new RegExp(
-  `^${["(\\$\\d+)", "(.*)", "(%\\d+)", "(\\d*)", "(\\d+)", "(\\d*)", "(\\d*)", "(\\d+)", "(.*)"].join(separator)}$`,
+  `^${["(\\$\\d+)", "(.*)", "(%\\d+)", "(\\d*)", "(\\d+)", "(\\d*)", "(\\d*)", "(\\d+)", "(.*)"].join(separator)}${`${separator}(\\d+)`.repeat(4)}$`,
 );
 
 /** A server answers within milliseconds, on a busy machine within a second; one that is stopped never does. */
@@ -111,12 +133,12 @@ const answerTimeoutMs = 3000;
 /** One that is started first reads what its user has configured. */
 const startTimeoutMs = 6000;
 
-type TmuxSys = Pick<Sys, "run" | "platform" | "randomId">;
+type TmuxSys = Pick<Sys, "run" | "platform" | "randomId" | "sleep">;
 
 export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
   const call = async (args: readonly string[], input?: string, timeoutMs = answerTimeoutMs): Promise<RunResult> => {
     // -u: without it, under LC_ALL=C, tmux 3.3a turns the separator into `_`.
-    const argv = ["tmux", "-u", ...(socketPath === undefined ? [] : ["-S", socketPath]), ...args];
+    const argv = ["tmux", "-u", ...(socketPath === undefined ? [] : ["-S", socketPath]), ...unaliased(args)];
     try {
       return await sys.run(argv, { timeoutMs, ...present({ input }) });
     } catch (error) {
@@ -125,7 +147,7 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
   };
   const must = async (args: readonly string[], input?: string): Promise<string> => {
     const result = await call(args, input);
-    if (result.code !== 0) throw tmuxError(result, socketPath);
+    if (result.code !== 0) throw tmuxError(args, result, socketPath);
     return result.stdout;
   };
   /** Undefined when what was asked for is not there. */
@@ -133,7 +155,7 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
     const result = await call(args);
     if (result.code === 0) return result.stdout;
     if (isAbsence(result)) return undefined;
-    throw tmuxError(result, socketPath);
+    throw tmuxError(args, result, socketPath);
   };
 
   const list = async (): Promise<Pane[]> => parsePanes((await find(["list-panes", "-a", "-F", format])) ?? "");
@@ -141,15 +163,7 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
   return {
     socketPath,
     readVersion: async () => (await must(["-V"])).trim(),
-    async create({ name, cwd, width, height, argv }) {
-      const size = ["-x", String(width), "-y", String(height)];
-      const start = ["new-session", "-d", "-P", "-F", format, "-s", name, ...size, "-c", escapeFolder(cwd), ...argv];
-      const result = await call([...start, ";", "set-option", "-p", "remain-on-exit", "on"], undefined, startTimeoutMs);
-      if (/duplicate session/.test(result.stderr))
-        throw new UserError(`session "${name}" already exists`, "choose another --name, or kill it first");
-      if (result.code !== 0) throw tmuxError(result, socketPath);
-      return onlyPane(result.stdout);
-    },
+    create: (session) => createSession({ call, find, sleep: sys.sleep, socketPath }, sys.randomId(), session),
     async openWindow({ name, cwd, argv }) {
       return onlyPane(await must(["new-window", "-P", "-F", format, "-n", name, "-c", escapeFolder(cwd), ...argv]));
     },
@@ -175,7 +189,7 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
       const commands = panes.flatMap(({ paneId }) => ["display-message", "-p", mark, ";", "capture-pane", "-p", "-t", paneId, ";"]);
       const result = await call(commands.slice(0, -1));
       // A pane that has gone since ends the sequence; those before it are read.
-      if (result.code !== 0 && !isAbsence(result)) throw tmuxError(result, socketPath);
+      if (result.code !== 0 && !isAbsence(result)) throw tmuxError(commands, result, socketPath);
       const screens = result.stdout.split(`${mark}\n`).slice(1, result.code === 0 ? undefined : -1);
       return new Map(
         screens.flatMap((text, index) => (panes[index] === undefined ? [] : [[panes[index].paneId, { pane: panes[index], text }]])),
@@ -183,10 +197,14 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
     },
     async paste(target, text) {
       const buffer = `csd-${sys.randomId()}`;
-      await must(["load-buffer", "-b", buffer, "-", ";", "paste-buffer", "-d", "-p", "-r", "-b", buffer, "-t", target], text);
+      const paste = ["paste-buffer", "-d", "-p", "-r", "-b", buffer, "-t", target];
+      await must([...leaveMode(target), "load-buffer", "-b", buffer, "-", ";", ...paste], text);
     },
     async keys(target, keys) {
-      await must(["send-keys", "-t", target, ...keys]);
+      await must([...leaveMode(target), "send-keys", "-t", target, ...keys]);
+    },
+    async resize(target, width, height) {
+      await must(resize(target, width, height));
     },
     async setRemain(target, isOn) {
       await call(["set-option", "-p", "-t", target, "remain-on-exit", isOn ? "on" : "off"]);
@@ -195,10 +213,146 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
       const attached = await find(["list-panes", "-t", target, "-F", "#{session_attached}"]);
       return attached !== undefined && /^[1-9]/.test(attached);
     },
-    async kill(sessionId) {
-      await find(["kill-session", "-t", sessionId]);
+    async kill(target) {
+      await find([target.startsWith("%") ? "kill-pane" : "kill-session", "-t", target]);
     },
   };
+}
+
+/**
+ * An alias that the user has given to the name of a command would run in its place; tmux completes a name that is one letter short,
+ * and nobody has an alias for that (3.1c to 3.5a).
+ */
+export const unaliased = (args: readonly string[]): string[] =>
+  args.map((word, index) => ((index === 0 || args[index - 1] === ";") && commandWord.test(word) ? word.slice(0, -1) : word));
+const commandWord = /^[a-z]+-[a-z]+$/;
+
+/** Somebody who scrolled back, and the errors of the user's configuration that tmux shows in a pane, would take the keys. */
+const leaveMode = (target: string): string[] => ["copy-mode", "-q", "-t", target, ";"];
+
+/** Makes the size that of the window, and no longer that of whoever is attached. */
+const resize = (target: string, width: number, height: number): string[] => [
+  ...["resize-window", "-t", target, "-x", String(width), "-y", String(height)],
+];
+
+/** What a session of ours has of its own, as the user's value would end it, or change its size or what it is typed. */
+const ownOptions: readonly (readonly [name: string, value: string])[] = [
+  ["destroy-unattached", "off"],
+  ["remain-on-exit", "on"],
+  ["remain-on-exit-format", "Pane is dead"],
+  ["synchronize-panes", "off"],
+  ["alternate-screen", "on"],
+  ["pane-border-status", "off"],
+  ["pane-scrollbars", "off"],
+  ["aggressive-resize", "off"],
+  [ownMark, "on"],
+];
+
+/** What a new session sets off by itself, before another call can come. */
+const earlyHooks = [
+  ...["session-created", "session-window-changed", "window-linked", "window-renamed", "window-resized", "window-layout-changed"],
+  ...["pane-died", "pane-exited", "pane-mode-changed", "pane-title-changed"],
+];
+
+/** The user's value may be one for all sessions; that of a name that this tmux does not know is passed over. */
+const setOwn = (target: string, name: string, value: string): string[] => ["set-option", "-q", "-p", "-t", target, name, value];
+
+/** Ends the server with its last client: a client without a terminal stays as long as the program in the pane. Off by default. */
+const keepServer = [
+  'd=$(mktemp -d) && mkfifo "$d/f" &&',
+  '{ tmux -S #{q:socket_path} run-shel "echo > $d/f; while kill -0 #{pane_pid} 2>/dev/null; do sleep 2; done" >/dev/null 2>&1 &',
+  'read -r _ < "$d/f"; rm -r "$d"; }',
+].join(" ");
+
+interface Calls {
+  socketPath: string | undefined;
+  call(args: readonly string[], input?: string, timeoutMs?: number): Promise<RunResult>;
+  find(args: readonly string[]): Promise<string | undefined>;
+  sleep(ms: number): Promise<void>;
+}
+
+/** One call makes the session with all that is its own; then every hook is emptied in it, whatever this tmux knows, and what came out is read. */
+async function createSession(calls: Calls, id: string, session: NewSession): Promise<Pane> {
+  const { call, find } = calls;
+  const { width, height } = session;
+  const result = await run(calls, `@csd-${id}`, planSession(session, session.name.replace(/[.:]/g, "_")));
+  if (/duplicate session/.test(result.stderr))
+    throw new UserError(`session "${session.name}" already exists`, "choose another --name, or kill it first");
+  if (result.code !== 0) throw tmuxError(["new-session"], result, calls.socketPath);
+  const { paneId } = onlyPane(result.stdout);
+  const known = await readHooks(call);
+  // First the one that each of these would run.
+  const hooks = known.toSorted((a, b) => Number(b === "after-set-option") - Number(a === "after-set-option"));
+  const emptied = hooks.flatMap((hook) => [...setOwn(paneId, hook, ""), ";"]);
+  const lines = await find([...emptied, ...resize(paneId, width, height), ";", ...listPanes(paneId)]);
+  const pane = lines === undefined ? undefined : choosePane(paneId, lines);
+  if (pane?.isAlone === true && pane.width === width && pane.height === height) {
+    if (session.isFollowing === true) await find(["set-option", "-w", "-t", paneId, "window-size", "latest"]);
+    return pane;
+  }
+  await find(["kill-pane", "-t", paneId]);
+  const what = pane === undefined ? "ended it at once" : `gave it ${pane.width}x${pane.height} instead of ${width}x${height}`;
+  throw new UserError(`session "${session.name}" cannot be used: tmux ${what}`, "look for what does that in your tmux.conf");
+}
+
+function planSession({ cwd, width, height, argv }: NewSession, name: string): string[][] {
+  const target = `=${name}:`;
+  return [
+    ["new-session", "-d", "-s", name, "-x", String(width), "-y", String(height), "-c", cwd.replaceAll("#", "##"), ...argv],
+    ...[...ownOptions, ...earlyHooks.map((hook) => [hook, ""] as const)].map(([option, value]) => setOwn(target, option, value)),
+    resize(target, width, height),
+    ["if-shell", "-F", "#{exit-unattached}", renderScript([["run-shell", "-t", target, keepServer]])],
+    ["display-message", "-p", "-t", target, format],
+  ];
+}
+
+/**
+ * The hook of new sessions runs before any command that could empty it; none is run by what is itself run as a hook, such as an option
+ * of our own. Where tmux has no such hooks (3.1c) the commands are run as they are.
+ */
+async function run({ call, sleep }: Calls, option: string, commands: string[][]): Promise<RunResult> {
+  const script = [["set-option", "-gu", option], ...commands];
+  // 3.3a crashes, with every session of the user's, when a window is made while this is `manual` for all of them.
+  const isFixed =
+    (await call(["start-server", ";", "show-options", "-gwv", "window-size"], undefined, startTimeoutMs)).stdout.trim() === "manual";
+  const inSize = (size: string): string[] => (isFixed ? ["set-option", "-gw", "window-size", size, ";"] : []);
+  const hook = [
+    "set-option",
+    "-g",
+    option,
+    renderScript(script),
+    ";",
+    ...inSize("latest"),
+    "set-hook",
+    "-R",
+    option,
+    ";",
+    ...inSize("manual"),
+  ];
+  for (let tries = 1; tries <= maxTries; tries++) {
+    const result = await call(["start-server", ";", ...hook.slice(0, -1)], undefined, startTimeoutMs);
+    // A server whose last session has just ended takes nobody any more; one without a session does not survive this (3.1c).
+    const isEnding = /server exited|lost server/.test(result.stderr);
+    if (!isEnding && (result.code !== 0 || result.stdout !== "")) return result;
+    if (!isEnding) break;
+    await sleep(retryMs);
+  }
+  return call(script.flatMap((words) => [...words.map((word) => word.replace(/;$/, "\\;")), ";"]).slice(0, -1), undefined, startTimeoutMs);
+}
+
+const maxTries = 3;
+const retryMs = 100;
+
+/** As tmux parses it: everything between quotes is itself. */
+const renderScript = (commands: readonly string[][]): string =>
+  commands.map((words) => unaliased(words).map(quotePosix).join(" ")).join(" ; ");
+
+/** Every hook that this tmux has, whether it is set or not: `session-created[0] …`. */
+async function readHooks(call: Calls["call"]): Promise<string[]> {
+  const ofAll = await call(["show-hooks", "-g", ";", "show-hooks", "-gw"]);
+  // Up to 3.1c those of windows and panes stand among the others.
+  const { stdout } = ofAll.code === 0 ? ofAll : await call(["show-hooks", "-g"]);
+  return [...new Set(stdout.split("\n").flatMap((line) => /^[a-z]+-[a-z-]+/.exec(line) ?? []))];
 }
 
 /** `-c` is expanded as a format, where `#` must be doubled to stay itself; a last `;` would end the command. */
@@ -218,6 +372,10 @@ function parsePane(line: string): Pane | undefined {
     ...(value("pane_dead_status") === "" ? {} : { exitCode: Number(value("pane_dead_status")) }),
     serverPid: Number(value("pid")),
     socketPath: value("socket_path"),
+    width: Number(value("pane_width")),
+    height: Number(value("pane_height")),
+    isAlone: value("window_panes") === "1",
+    isLocked: value("pane_input_off") === "1",
   };
 }
 
@@ -226,8 +384,8 @@ const isAbsence = (result: RunResult): boolean =>
     result.stderr,
   );
 
-function tmuxError({ argv, code, stderr }: RunResult, socketPath: string | undefined): UserError {
-  const command = argv.find((word) => /^[a-z]+-[a-z]+$/.test(word)) ?? "tmux";
+function tmuxError(args: readonly string[], { code, stderr }: RunResult, socketPath: string | undefined): UserError {
+  const command = args.find((word) => commandWord.test(word)) ?? "tmux";
   const message = `tmux command failed: ${command}: ${code === null ? "it did not answer in time" : stderr.trim() || `exit code ${code}`}`;
   return new UserError(message, code === null ? `is the server at ${socketPath ?? "the usual socket"} stopped?` : undefined);
 }

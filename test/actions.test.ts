@@ -11,7 +11,7 @@ const idle: LiveSession = { ...session("a", { status: "idle_done" }), pid: 7, ke
 const gate: LiveSession = { ...blocked("a", "ls"), pid: 7, key: "7:70", configDir: "/home/dev/.claude" };
 const pane: Pane = {
   ...{ sessionId: "$1", sessionName: "m", paneId: "%3", isActive: true, pid: 7, isDead: false, serverPid: 5 },
-  socketPath: "/tmp/own",
+  ...{ socketPath: "/tmp/own", width: 220, height: 50, isAlone: true, isLocked: false },
 };
 const stat = (isForeground: boolean, start = 70) =>
   `7 (claude) S 1 7 7 34816 ${isForeground ? 7 : 9} 4194304 1 2 3 4 5 6 7 8 20 0 19 21 ${start} 123456 789\n`;
@@ -75,7 +75,7 @@ test("no gate is answered that nobody was shown", async () => {
 });
 
 test("the gate that was shown is answered in its pane", async () => {
-  expect(await act("allow", gate, {}).outcome).toMatch(/"-S","\/tmp\/own".*"capture-pane"/);
+  expect(await act("allow", gate, {}).outcome).toMatch(/"-S","\/tmp\/own".*"capture-pan"/);
 });
 
 test("the gate that was shown is answered also when that of another thread has overtaken it", async () => {
@@ -83,7 +83,7 @@ test("the gate that was shown is answered also when that of another thread has o
   const at = (...ids: string[]): LiveSession =>
     ({ ...gate, driver: "fix", verdict: { ...gate.verdict, gate_id: ids[0], gates: listed(...ids) } }) as LiveSession;
   const given = (...ids: string[]) => ({ now: at(...ids), files });
-  expect(await act("allow", at("g1"), {}, given("g2", "g1")).outcome).toMatch(/"-S","\/tmp\/csd".*"list-panes"/);
+  expect(await act("allow", at("g1"), {}, given("g2", "g1")).outcome).toMatch(/"-S","\/tmp\/csd".*"list-pane"/);
   expect(await act("allow", at("g1"), {}, given("g2")).outcome).toBe("the gate has changed since it was shown: nothing was answered");
 });
 
@@ -99,5 +99,5 @@ test("stop ends the process that was shown, and no later one with its number", a
 test("stop ends csd's own as csd kill does", async () => {
   const { outcome, sys } = act("stop", { ...idle, driver: "fix" }, {});
   expect(await outcome).toBe('process 7 of session "fix" does not end');
-  expect(() => sys.done()).toThrow(/"-S","\/tmp\/csd","list-panes","-t","%9"/);
+  expect(() => sys.done()).toThrow(/"-S","\/tmp\/csd","list-pane","-t","%9"/);
 });

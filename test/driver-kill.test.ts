@@ -10,7 +10,7 @@ const driven = {
   ...{ socket: "/tmp/csd", server_pid: 5, tmux_session: "$1", pane: "%9", pid: 7, process_start: "70" },
 };
 const stat = (start: number) => `7 (claude) S ${[1, ...Array(17).fill(0)].join(" ")} ${start} 0`;
-const pane = (pid: number) => ["$1", "fix", "%9", "1", String(pid), "0", "", "5", "/tmp/csd"].join("␞");
+const pane = (pid: number) => ["$1", "fix", "%9", "1", String(pid), "0", "", "5", "/tmp/csd", "220", "50", "1", "0"].join("␞");
 
 const tmux: Record<string, Partial<RunResult>> = {
   gone: { code: 1, stderr: "no server running on /tmp/csd" },

@@ -8,7 +8,7 @@ import { createFakeSys } from "./fake-sys.ts";
 
 const stat = `7 (claude) S ${[1, ...Array(17).fill(0)].join(" ")} 70 0`;
 const rule = "─".repeat(40);
-const pane = { paneId: "%9", pid: 7, isDead: false } as Pane;
+const pane = { paneId: "%9", pid: 7, isDead: false, width: 220, height: 50 } as Pane;
 
 test.each<[what: string, hasEditor: boolean]>([
   ["a paste", false],
@@ -25,7 +25,7 @@ test.each<[what: string, hasEditor: boolean]>([
     sys.files.delete("/proc/7/stat");
   };
   const capture = async () => (done.length === 0 ? { pane, text: `${rule}\n❯ \n${rule}\n` } : undefined);
-  const tmux = { ...createTmux(sys), capture, paste: die("paste"), keys: die("keys") } as Tmux;
+  const tmux = { ...createTmux(sys), pane: async () => pane, capture, paste: die("paste"), keys: die("keys") } as Tmux;
   const dir = "/home/dev/.local/state/csd/run/fix";
   const channel = { dir, readEvents: async () => [] } as unknown as NonNullable<Target["channel"]>;
   const target: Target = {

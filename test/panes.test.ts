@@ -4,14 +4,17 @@ import { type Attach, findAttach } from "../src/launch-picker.ts";
 import { findPanes, planShow } from "../src/panes.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
-const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";
-const pane = (id: string, pid: number, socket: string) => `$1␞main␞${id}␞1␞${pid}␞0␞0␞5␞${socket}\n`;
+const format = [
+  ...["#{session_id}", "#{session_name}", "#{pane_id}", "#{pane_active}", "#{pane_pid}", "#{pane_dead}", "#{pane_dead_status}", "#{pid}"],
+  ...["#{socket_path}", "#{pane_width}", "#{pane_height}", "#{window_panes}", "#{pane_input_off}"],
+].join("␞");
+const pane = (id: string, pid: number, socket: string) => `$1␞main␞${id}␞1␞${pid}␞0␞0␞5␞${socket}␞220␞50␞1␞0\n`;
 
 test("a session is in the pane of its nearest ancestor, on the server that has it: an id alone would not do", async () => {
   const dir = "/tmp/tmux-1000";
   const sys = createFakeSys({ files: { [`${dir}/default`]: "", [`${dir}/other`]: "" }, env: {} });
-  sys.expectRun(["tmux", "-u", "-S", `${dir}/default`, "list-panes", "-a", "-F", format], { stdout: pane("%0", 50, `${dir}/default`) });
-  sys.expectRun(["tmux", "-u", "-S", `${dir}/other`, "list-panes", "-a", "-F", format], { stdout: pane("%0", 60, `${dir}/other`) });
+  sys.expectRun(["tmux", "-u", "-S", `${dir}/default`, "list-pane", "-a", "-F", format], { stdout: pane("%0", 50, `${dir}/default`) });
+  sys.expectRun(["tmux", "-u", "-S", `${dir}/other`, "list-pane", "-a", "-F", format], { stdout: pane("%0", 60, `${dir}/other`) });
   const row = (pid: number, ppid: number) => [pid, { pid, ppid, start: "1", program: "x", hasTerminal: true, isForeground: true }] as const;
   const table = new Map([row(50, 1), row(60, 1), row(61, 60), row(70, 61), row(80, 1)]);
   const found = await findPanes(sys, table, [70, 80]);
@@ -22,10 +25,12 @@ test("a session is in the pane of its nearest ancestor, on the server that has i
 test("a pane is shown by the client of its own server, or by a tmux of this terminal; always as UTF-8", () => {
   const shown = {
     ...{ sessionId: "$1", sessionName: "m", paneId: "%3", isActive: true, pid: 1, isDead: false, serverPid: 5, socketPath: "/s" },
+    ...{ width: 220, height: 50, isAlone: true, isLocked: false },
   };
-  const choose = ["-u", "-S", "/s", "select-window", "-t", "%3", ";", "select-pane", "-t", "%3", ";"];
-  const inside = { argv: [...choose, "switch-client", "-t", "$1"], isInPlace: true };
-  const outside = { argv: [...choose, "attach-session", "-t", "$1"], isInPlace: false };
+  const follow = ["if-shel", "-F", "-t", "%3", "#{@csd}", "set-optio -w -t %3 window-size latest", ";"];
+  const choose = ["-u", "-S", "/s", ...follow, "select-windo", "-t", "%3", ";", "select-pan", "-t", "%3", ";"];
+  const inside = { argv: [...choose, "switch-clien", "-t", "$1"], isInPlace: true };
+  const outside = { argv: [...choose, "attach-sessio", "-t", "$1"], isInPlace: false };
   expect(planShow({ env: { TMUX: "/s,5,0" } }, shown)).toEqual(inside);
   expect(planShow({ env: { TMUX: "/other,5,0" } }, shown)).toEqual(outside);
   expect(planShow({ env: { TMUX: "" } }, shown)).toEqual(outside);
@@ -65,7 +70,7 @@ test.each<[rule: string, parents: Record<number, number>, answers: string[], pla
   const answer = (socket: string, text: string) => {
     const [id = "", pid = ""] = text.split(" ");
     const stdout = text === "" ? "" : pane(id, Number(pid), socket);
-    sys.expectRun(["tmux", "-u", "-S", socket, "list-panes", "-a", "-F", format], { stdout });
+    sys.expectRun(["tmux", "-u", "-S", socket, "list-pane", "-a", "-F", format], { stdout });
   };
   answer("/far", far);
   answer("/tmp/tmux-1000/default", near);

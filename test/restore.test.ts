@@ -32,10 +32,10 @@ test.each<[rule: string, more: object, command: string]>([
 
 test("what goes wrong with one conversation is told, and ends nothing", async () => {
   const sys = createFakeSys({ files });
-  const refuse = async () => ({ argv: ["tmux", "new-session"], code: 1, stdout: "", stderr: "no space for another session" });
+  const refuse = async () => ({ argv: ["tmux", "new-windo"], code: 1, stdout: "", stderr: "no space for another session" });
   expect(await openSession({ ...sys, run: refuse }, session, flags, { kind: "window", name: "x" })).toEqual({
     outcome: "failed",
-    reason: "tmux command failed: new-session: no space for another session",
+    reason: "tmux command failed: new-window: no space for another session",
   });
   const missing = async () => {
     throw new Error("ENOENT");

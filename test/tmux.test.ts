@@ -1,9 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { createAsk, createTmux, type Pane, type Tmux } from "../src/tmux.ts";
+import { quotePosix } from "../src/format.ts";
+import { createAsk, createTmux, type Pane, type Tmux, unaliased } from "../src/tmux.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
 
-const format = "#{session_id}␞#{session_name}␞#{pane_id}␞#{pane_active}␞#{pane_pid}␞#{pane_dead}␞#{pane_dead_status}␞#{pid}␞#{socket_path}";
-const line = "$1␞fix␞%3␞1␞77␞0␞␞10␞/tmp/tmux-1000/default";
+const format = [
+  ...["#{session_id}", "#{session_name}", "#{pane_id}", "#{pane_active}", "#{pane_pid}", "#{pane_dead}", "#{pane_dead_status}", "#{pid}"],
+  ...["#{socket_path}", "#{pane_width}", "#{pane_height}", "#{window_panes}", "#{pane_input_off}"],
+].join("␞");
+const size = "␞220␞50␞1␞0";
+const line = `$1␞fix␞%3␞1␞77␞0␞␞10␞/tmp/tmux-1000/default${size}`;
 const pane: Pane = {
   sessionId: "$1",
   sessionName: "fix",
@@ -13,6 +18,10 @@ const pane: Pane = {
   isDead: false,
   serverPid: 10,
   socketPath: "/tmp/tmux-1000/default",
+  width: 220,
+  height: 50,
+  isAlone: true,
+  isLocked: false,
 };
 type Result = Parameters<FakeSys["expectRun"]>[1];
 const failed = (stderr: string, code: number | null = 1) => ({ code, stderr });
@@ -34,8 +43,8 @@ async function run<T>(
 ) {
   const sys = createFakeSys();
   for (const [argv, result, input] of commands) {
-    const timeoutMs = argv.includes("new-session") ? 6000 : 3000;
-    sys.expectRun(["tmux", "-u", ...argv], result, { timeoutMs, ...(input === undefined ? {} : { input }) });
+    const timeoutMs = argv[0] === "start-server" || argv.includes("new-session") ? 6000 : 3000;
+    sys.expectRun(["tmux", "-u", ...unaliased(argv)], result, { timeoutMs, ...(input === undefined ? {} : { input }) });
   }
   try {
     return await call(createTmux(sys, socketPath));
@@ -53,7 +62,7 @@ const capture = (target: string, ...flags: string[]) => [
 ];
 const allPanes = ["list-panes", "-a", "-F", format];
 const second = { ...pane, paneId: "%4", isActive: false, pid: 78 };
-const secondLine = "$1␞fix␞%4␞0␞78␞0␞␞10␞/tmp/tmux-1000/default";
+const secondLine = `$1␞fix␞%4␞0␞78␞0␞␞10␞/tmp/tmux-1000/default${size}`;
 
 test("openWindow: beside this program, and shown at once", async () => {
   const argv = ["new-window", "-P", "-F", format, "-n", "fix", "-c", "/a##b", "csm", "x"];
@@ -63,28 +72,88 @@ test("openWindow: beside this program, and shown at once", async () => {
 });
 
 describe("create", () => {
-  const argv = (name: string, cwd: string) => [
-    ...["new-session", "-d", "-P", "-F", format, "-s", name, "-x", "220", "-y", "50", "-c", cwd],
-    ...["/opt/csm", "csd", "--csd-launch", "/tmp/a.json", ";", "set-option", "-p", "remain-on-exit", "on"],
+  const option = "@csd-00000000-0000-4000-8000-000000000001";
+  const early = [
+    ...["session-created", "session-window-changed", "window-linked", "window-renamed", "window-resized", "window-layout-changed"],
+    ...["pane-died", "pane-exited", "pane-mode-changed", "pane-title-changed"],
+  ];
+  const script = (name: string, cwd: string) => {
+    const own = (name: string, value: string) => ["set-option", "-q", "-p", "-t", `=${stored}:`, name, value];
+    const stored = name.replaceAll(".", "_");
+    const keep = [
+      'd=$(mktemp -d) && mkfifo "$d/f" && { tmux -S #{q:socket_path} run-shel "echo > $d/f; while kill -0 #{pane_pid} 2>/dev/null; do',
+      'sleep 2; done" >/dev/null 2>&1 & read -r _ < "$d/f"; rm -r "$d"; }',
+    ].join(" ");
+    return [
+      ["set-option", "-gu", option],
+      ...[["new-session", "-d", "-s", stored, "-x", "220", "-y", "50", "-c", cwd, "/opt/csm", "csd", "--csd-launch", "/tmp/a.json"]],
+      ...[own("destroy-unattached", "off"), own("remain-on-exit", "on"), own("remain-on-exit-format", "Pane is dead")],
+      ...[own("synchronize-panes", "off"), own("alternate-screen", "on"), own("pane-border-status", "off"), own("pane-scrollbars", "off")],
+      ...[own("aggressive-resize", "off"), own("@csd", "on"), ...early.map((hook) => own(hook, ""))],
+      ["resize-window", "-t", `=${stored}:`, "-x", "220", "-y", "50"],
+      ["if-shell", "-F", "#{exit-unattached}", ["run-shel", "-t", `=${stored}:`, keep].map(quotePosix).join(" ")],
+      ["display-message", "-p", "-t", `=${stored}:`, format],
+    ];
+  };
+  const quoted = (commands: string[][]) => commands.map((words) => unaliased(words).map(quotePosix).join(" ")).join(" ; ");
+  const hooks: [string[], Result] = [
+    ["show-hooks", "-g", ";", "show-hooks", "-gw"],
+    { stdout: "after-new-window\nsession-created[0] kill-session\nsession-created[1] display-message x\npane-died\n" },
+  ];
+  const windowSize = (value = "latest"): [string[], Result] => [
+    ["start-server", ";", "show-options", "-gwv", "window-size"],
+    { stdout: `${value}\n` },
+  ];
+  const made = (name: string, cwd: string): string[] => [
+    ...["start-server", ";", "set-option", "-g", option, quoted(script(name, cwd)), ";", "set-hook", "-R", option],
+  ];
+  const make = (name: string, cwd: string, result: Result = { stdout: `${line}\n` }): [string[], Result][] => [
+    windowSize(),
+    [made(name, cwd), result],
+  ];
+  const settle = (result: Result = { stdout: `${line}\n` }): [string[], Result] => [
+    [
+      ...["after-new-window", "session-created", "pane-died"].flatMap((hook) => ["set-option", "-q", "-p", "-t", "%3", hook, "", ";"]),
+      ...["resize-window", "-t", "%3", "-x", "220", "-y", "50", ";", ...panesOf("%3")],
+    ],
+    result,
   ];
   const session = { name: "fix", cwd: "/app", width: 220, height: 50, argv: ["/opt/csm", "csd", "--csd-launch", "/tmp/a.json"] };
 
-  test("one call makes the session, keeps its last screen, and reads its ids back", async () => {
-    expect(await run([[argv("fix", "/app"), { stdout: `${line}\n` }]], (tmux) => tmux.create(session))).toEqual(pane);
+  test("the session is made with all that is its own where no hook runs, then every hook is emptied in it, and its size read back", async () => {
+    expect(await run([...make("fix", "/app"), hooks, settle()], (tmux) => tmux.create(session))).toEqual(pane);
   });
 
   test.each<[rule: string, cwd: string, given: string]>([
     ["a # of the folder stays itself", "/a#{b}#", "/a##{b}##"],
-    ["a ; at its end ends no command", "/a;b;", "/a;b\\;"],
+    ["a quote and a ; of the folder end nothing", "/a';b;", "/a';b;"],
   ])("%s", async (_, cwd, given) => {
-    expect(await run([[argv("fix", given), { stdout: line }]], (tmux) => tmux.create({ ...session, cwd }))).toEqual(pane);
+    expect(await run([...make("fix", given), hooks, settle()], (tmux) => tmux.create({ ...session, cwd }))).toEqual(pane);
   });
 
-  test("tmux may store another name: the one it tells counts", async () => {
+  test("tmux 3.1 knows no hook of one's own and says nothing: the commands are run as they are", async () => {
+    const plain = script("fix", "/a;").flatMap((words) => [...words.map((word) => word.replace(/;$/, "\\;")), ";"]);
+    const calls: [string[], Result][] = [...make("fix", "/a;", {}), [plain.slice(0, -1), { stdout: line }], hooks, settle()];
+    expect(await run(calls, (tmux) => tmux.create({ ...session, cwd: "/a;" }))).toEqual(pane);
+  });
+
+  test("3.3a crashes where a window is made while all sizes are fixed: for that moment they are not", async () => {
+    const size = (value: string) => ["set-option", "-gw", "window-size", value];
+    const words = made("fix", "/app");
+    const argv = [...words.slice(0, -3), ...size("latest"), ";", "set-hook", "-R", option, ";", ...size("manual")];
+    expect(await run([windowSize("manual"), [argv, { stdout: line }], hooks, settle()], (tmux) => tmux.create(session))).toEqual(pane);
+  });
+
+  test("a server that is just ending is asked again", async () => {
+    const ending: [string[], Result] = [made("fix", "/app"), failed("server exited unexpectedly\n")];
+    const calls = [windowSize(), ending, ending, [made("fix", "/app"), { stdout: line }] as [string[], Result], hooks, settle()];
+    expect(await run(calls, (tmux) => tmux.create(session))).toEqual(pane);
+  });
+
+  test("a name is what every tmux stores", async () => {
     const stored = line.replace("fix", "we_ird");
-    expect(
-      (await run([[argv("we.ird", "/app"), { stdout: stored }]], (tmux) => tmux.create({ ...session, name: "we.ird" }))).sessionName,
-    ).toBe("we_ird");
+    const calls = [...make("we.ird", "/app", { stdout: stored }), hooks, settle({ stdout: stored })];
+    expect((await run(calls, (tmux) => tmux.create({ ...session, name: "we.ird" }))).sessionName).toBe("we_ird");
   });
 
   test.each<[rule: string, result: Result, message: string, hint: string | undefined]>([
@@ -103,9 +172,23 @@ describe("create", () => {
       "is the server at the usual socket stopped?",
     ],
   ])("fails: %s", async (_, result, message, hint) => {
-    const call = run([[argv("fix", "/app"), result]], (tmux) => tmux.create(session));
+    const call = run([...make("fix", "/app", result)], (tmux) => tmux.create(session));
     await expect(call).rejects.toThrow(expect.objectContaining({ name: "UserError", message, hint }));
   });
+
+  test.each<[rule: string, result: Result, what: string]>([
+    ["has another size", { stdout: line.replace("220␞50", "80␞24") }, "gave it 80x24 instead of 220x50"],
+    ["has gone", noPane, "ended it at once"],
+  ])("what came out is checked: the pane %s", async (_, result, what) => {
+    const call = run([...make("fix", "/app"), hooks, settle(result), [["kill-pane", "-t", "%3"]]], (tmux) => tmux.create(session));
+    await expect(call).rejects.toThrow(`session "fix" cannot be used: tmux ${what}`);
+  });
+});
+
+test("an alias of a command's name is never met", () => {
+  expect(unaliased(["list-panes", "-t", "new-window", ";", "send-keys", "a-b", ";", "/opt/a-b"])).toEqual([
+    ...["list-pane", "-t", "new-window", ";", "send-key", "a-b", ";", "/opt/a-b"],
+  ]);
 });
 
 describe("pane", () => {
@@ -115,7 +198,12 @@ describe("pane", () => {
     ["never another one of its window", "%9", `${line}\n${secondLine}\n`, undefined],
     ["nor one whose id begins alike", "%", `${line}\n`, undefined],
     ["by the exact name of its session: the active one", "=fix:", `${secondLine}\n${line}\n`, pane],
-    ["a dead one with its code", "%3", "$1␞fix␞%3␞1␞77␞1␞2␞10␞/tmp/x\n", { ...pane, isDead: true, exitCode: 2, socketPath: "/tmp/x" }],
+    [
+      "a dead one with its code",
+      "%3",
+      `$1␞fix␞%3␞1␞77␞1␞2␞10␞/tmp/x${size}\n`,
+      { ...pane, isDead: true, exitCode: 2, socketPath: "/tmp/x" },
+    ],
     ["a name of two words", "%3", line.replace("fix", "fix it: 1"), { ...pane, sessionName: "fix it: 1" }],
   ])("%s", async (_, target, stdout, found) => {
     expect(await run([[panesOf(target), { stdout }]], (tmux) => tmux.pane(target))).toEqual(found);
@@ -201,9 +289,9 @@ describe("absence is a value, failure is an error", () => {
     ...absences.map(([rule, result]): [string, Result] => [rule, result]),
     ...errors.map(([rule, result]): [string, Result] => [rule, result]),
   ])("keys go nowhere, and that is said: %s", async (_, result) => {
-    await expect(run([[["send-keys", "-t", "%9", "1"], result]], (tmux) => tmux.keys("%9", ["1"]))).rejects.toThrow(
-      /^tmux command failed: send-keys: /,
-    );
+    await expect(
+      run([[["copy-mode", "-q", "-t", "%9", ";", "send-keys", "-t", "%9", "1"], result]], (tmux) => tmux.keys("%9", ["1"])),
+    ).rejects.toThrow(/^tmux command failed: copy-mode: /);
   });
 
   test.each<[platform: NodeJS.Platform, hint: string]>([
@@ -213,7 +301,7 @@ describe("absence is a value, failure is an error", () => {
     ["freebsd", "install tmux with your system's package manager"],
   ])("tmux is missing on %s", async (platform, hint) => {
     const sys = createFakeSys({ platform });
-    sys.expectRun(["tmux", "-u", "list-panes", "-a", "-F", format], new Error("ENOENT"));
+    sys.expectRun(["tmux", "-u", "list-pane", "-a", "-F", format], new Error("ENOENT"));
     const error = { name: "UserError", message: "tmux is not installed or not on PATH", hint };
     await expect(createTmux(sys).list()).rejects.toThrow(expect.objectContaining(error));
     sys.done();
@@ -257,7 +345,7 @@ test.each<[rule: string, commands: [string[], Result?, string?][], call: (tmux: 
     [
       [
         [
-          ...["load-buffer", "-b", "csd-00000000-0000-4000-8000-000000000001", "-", ";"],
+          ...["copy-mode", "-q", "-t", "%3", ";", "load-buffer", "-b", "csd-00000000-0000-4000-8000-000000000001", "-", ";"],
           ...["paste-buffer", "-d", "-p", "-r", "-b", "csd-00000000-0000-4000-8000-000000000001", "-t", "%3"],
         ],
         {},
@@ -267,7 +355,12 @@ test.each<[rule: string, commands: [string[], Result?, string?][], call: (tmux: 
     (tmux) => tmux.paste("%3", "a;\nb\t'$(x)'"),
     undefined,
   ],
-  ["keys: all in one call", [[["send-keys", "-t", "%3", "Down", "Enter"]]], (tmux) => tmux.keys("%3", ["Down", "Enter"]), undefined],
+  [
+    "keys: all in one call",
+    [[["copy-mode", "-q", "-t", "%3", ";", "send-keys", "-t", "%3", "Down", "Enter"]]],
+    (tmux) => tmux.keys("%3", ["Down", "Enter"]),
+    undefined,
+  ],
   ["setRemain on", [[["set-option", "-p", "-t", "%3", "remain-on-exit", "on"]]], (tmux) => tmux.setRemain("%3", true), undefined],
   [
     "setRemain off; a pane that is gone has nothing to keep",
@@ -275,13 +368,20 @@ test.each<[rule: string, commands: [string[], Result?, string?][], call: (tmux: 
     (tmux) => tmux.setRemain("%3", false),
     undefined,
   ],
-  ["kill: by the id of the session", [[["kill-session", "-t", "$1"]]], (tmux) => tmux.kill("$1"), undefined],
+  ["kill: a whole session by its id", [[["kill-session", "-t", "$1"]]], (tmux) => tmux.kill("$1"), undefined],
+  ["kill: a pane", [[["kill-pane", "-t", "%3"]]], (tmux) => tmux.kill("%3"), undefined],
+  [
+    "resize: the window, to what is given",
+    [[["resize-window", "-t", "%3", "-x", "220", "-y", "50"]]],
+    (tmux) => tmux.resize("%3", 220, 50),
+    undefined,
+  ],
 ])("%s", async (_, commands, call, answer) => {
   expect(await run(commands, call)).toEqual(answer);
 });
 
 test("a socket is named in every call", async () => {
-  expect(await run([[["-S", "/tmp/s", ...panesOf("%3")], { stdout: line }]], (tmux) => tmux.pane("%3"), "/tmp/s")).toEqual(pane);
+  expect(await run([[["-S", "/tmp/s", ...unaliased(panesOf("%3"))], { stdout: line }]], (tmux) => tmux.pane("%3"), "/tmp/s")).toEqual(pane);
 });
 
 describe("captureAll", () => {
