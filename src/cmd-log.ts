@@ -3,8 +3,11 @@ import { resolveSessionId } from "./candidates.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { duration, wrap } from "./format.ts";
+import { readHooksOff } from "./hooks-off.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
+import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
+import { currentDir, readRegistryOrNone } from "./profiles.ts";
 
 const defaultLines = 20;
 
@@ -33,7 +36,9 @@ export const logCommand = command({
     const known = all.map(({ session }) => session);
     const wanted = args.session === undefined ? undefined : await resolveSessionId(app.sys, args.session, known);
     const entries = all.filter(({ session }) => wanted === undefined || session === wanted).slice(-count);
-    if (args.json === true) return app.json({ entries });
+    const off = readHooksOff(app.sys, { configDir: currentDir(app.sys, readRegistryOrNone(app.sys)), cwd: app.sys.cwd });
+    if (args.json === true) return app.json({ entries, ...present({ hooks_off: off }) });
+    if (off !== undefined) app.tell(`csm log: hooks are switched off (${off}): limits of sessions that csm did not start are not noted`);
     if (entries.length === 0)
       return app.out(
         args.session === undefined

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
+import { readHooksOff } from "./hooks-off.ts";
 import { decodeJson, isRecord } from "./json.ts";
 import { findProgram } from "./launch.ts";
 import { createLog } from "./log.ts";
@@ -46,6 +47,7 @@ file is kept. With several profiles you are asked which.`,
       log.info("csm: nothing was changed");
       return false;
     };
+    if (!isUndo) for (const dir of chosen) warnOfHooksOff(log.warn, readHooksOff(sys, { configDir: dir, cwd: sys.cwd }), parts);
     // Profiles may share the file, and a link into somebody's dotfiles stays one.
     const paths = chosen.map((dir) => join(dir, "settings.json")).map((link) => sys.realPath(link) ?? link);
     for (const path of new Set(paths))
@@ -54,6 +56,14 @@ file is kept. With several profiles you are asked which.`,
       log.info(`csm: ${others} more ${others === 1 ? "profile is" : "profiles are"} as before; csm setup --all takes them too`);
   },
 });
+
+/** What is put there would do nothing: said before it is. */
+function warnOfHooksOff(warn: (line: string) => void, off: string | undefined, parts: { hook: boolean; statusline: boolean }): void {
+  if (off === undefined) return;
+  const idle = [...(parts.hook ? ["the hook"] : []), ...(parts.statusline ? ["the status line"] : [])].join(" and ");
+  warn(`csm: hooks are switched off (${off}): claude runs ${idle} only once that is changed`);
+  if (parts.hook) warn("csm: sessions that csm starts need no hook: they see a usage limit in their transcript");
+}
 
 interface Wish {
   profile?: string | undefined;

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import type { ChannelEvent } from "./channel.ts";
 import { limitEvents, renderHookSettings } from "./claude-hooks.ts";
 import { type FlagTable, isTrusted, parseFlagTable, planResume } from "./claude-program.ts";
+import { readNewestTurn } from "./claude-transcript.ts";
 import { UserError } from "./errors.ts";
 import type { Foreground } from "./foreground.ts";
 import { quotePosix } from "./format.ts";
@@ -12,10 +13,22 @@ import { decideLimit, type Limit, type LimitPolicy, type LimitSettings, managedV
 import { modelInUse, readLimit, readWording } from "./limit-read.ts";
 import { tell } from "./output.ts";
 import { findTranscript, lockDir } from "./paths.ts";
+import { readProcess } from "./process.ts";
 import { claudeJsonPath, findProfile, profilePath, type Registry } from "./profiles.ts";
 import { channelVariable, hookWord } from "./program.ts";
-import { addHooks, decideAnswer, type Pending, pickRoom, planQuestion, readHistory, trustedFirst } from "./relaunch-plan.ts";
+import {
+  addHooks,
+  decideAnswer,
+  decideUntold,
+  type Heard,
+  type Pending,
+  pickRoom,
+  planQuestion,
+  readHistory,
+  trustedFirst,
+} from "./relaunch-plan.ts";
 import { modelOf } from "./run-options.ts";
+import { readSessionOf } from "./session-file.ts";
 import { waitForLock } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
@@ -90,6 +103,19 @@ const resetPrompt = "The usage limit has been reset. Continue where you left off
 export async function noteAgentLimit(managed: Managed, { session_id: sessionId = "", text = "", at }: ChannelEvent): Promise<void> {
   const limit = readWording(text, at);
   if (limit !== undefined) await noteLimit(managed, limit, createNote(managed, sessionId));
+}
+
+/** What the transcript tells of this very claude and its hooks have not. */
+export async function readUntold(managed: Managed, heard: Heard): Promise<ChannelEvent | undefined> {
+  const { sys, seat, child } = managed;
+  const owner = await readProcess(sys, child.pid);
+  const session = owner === undefined ? undefined : await readSessionOf(sys, seat.dir, owner);
+  const path = session === undefined ? undefined : transcriptOf(managed, session.sessionId);
+  // Nothing new is written while nothing happens.
+  if (session === undefined || path === undefined || (sys.modifiedAt(path) ?? 0) <= heard.transcriptAt) return undefined;
+  const turn = readNewestTurn((bytes) => sys.readTail(path, bytes));
+  const told = turn === undefined ? undefined : decideUntold(turn, heard);
+  return told === undefined ? undefined : { ...told, session_id: session.sessionId };
 }
 
 async function noteLimit({ sys, seat }: Managed, limit: Limit, note: Note): Promise<void> {

@@ -1,5 +1,6 @@
 import { addHookSettings } from "./claude-hooks.ts";
 import { type FlagTable, flagValue, splitFlags } from "./claude-program.ts";
+import type { Turn } from "./claude-transcript.ts";
 import { duration } from "./format.ts";
 import { present } from "./json.ts";
 import { afterResetMs, type Limit } from "./limit.ts";
@@ -39,6 +40,30 @@ export function decideWatch<E extends Told>(events: readonly E[], before: Pendin
   if (failure !== undefined) return { step: { do: "answer", failure }, pending, ofAgents };
   const isDue = pending !== undefined && now >= pending.at;
   return { step: isDue ? { do: "continue", sessionId: pending.sessionId } : { do: "stay" }, pending, ofAgents };
+}
+
+/** How far the hooks have told of a session, and the newest time of what its transcript told instead. Epoch ms. */
+export interface Heard {
+  hookAt: number;
+  transcriptAt: number;
+}
+
+/** The hook of a prompt comes up to this long before its line is stamped. */
+const promptToleranceMs = 2000;
+
+/**
+ * What the newest turn says that no hook has: hooks may be switched off, or not run. A turn of which one has told is theirs alone. The
+ * newest turn of a conversation that is taken up is older than `heard`.
+ */
+export function decideUntold(
+  turn: Pick<Turn, "at" | "text" | "prompt" | "error">,
+  heard: Heard,
+): (Told & { at: number; text: string }) | undefined {
+  const startedAt = turn.prompt?.at ?? turn.at;
+  if (turn.at <= heard.transcriptAt || heard.hookAt >= startedAt - promptToleranceMs) return undefined;
+  const { at, text, error } = turn;
+  if (error === undefined) return { at, text, event: "UserPromptSubmit" };
+  return { at, text, event: "StopFailure", error: error.limit === undefined ? error.class : "rate_limit" };
 }
 
 /** What the journal says of earlier limits: when this conversation has switched, when any has, and who waits for the same reset. */

@@ -4,10 +4,20 @@ import { startForeground } from "./foreground.ts";
 import { present } from "./json.ts";
 import { rememberEnd, rememberLaunch } from "./launch-record.ts";
 import { tell } from "./output.ts";
-import { csmDir } from "./paths.ts";
+import { csmDir, sessionsDir } from "./paths.ts";
 import { findProfile, profileEnv } from "./profiles.ts";
-import { answerLimit, goOn, type Managed, type ManagedLaunch, type Next, noteAgentLimit, planManaged, type Seat } from "./relaunch-act.ts";
-import { decideWatch, type Pending } from "./relaunch-plan.ts";
+import {
+  answerLimit,
+  goOn,
+  type Managed,
+  type ManagedLaunch,
+  type Next,
+  noteAgentLimit,
+  planManaged,
+  readUntold,
+  type Seat,
+} from "./relaunch-act.ts";
+import { decideWatch, type Heard, type Pending } from "./relaunch-plan.ts";
 import type { Sys } from "./sys.ts";
 
 const safetyPollMs = 5000;
@@ -57,7 +67,9 @@ async function watchSession(
   first?: Pending,
 ): Promise<{ next: Next } | { exitCode: number }> {
   const { sys, child } = managed;
-  const watch = sys.watch([told.dir]);
+  // Its status changes in the moment in which a turn ends.
+  const watch = sys.watch([told.dir, sessionsDir(managed.seat.dir)]);
+  const heard: Heard = { hookAt: 0, transcriptAt: sys.now() };
   let pending = first;
   let exitCode: number | undefined;
   const exited = child.exited.then((code) => {
@@ -67,7 +79,7 @@ async function watchSession(
     for (;;) {
       await Promise.race([exited, watch.next(Math.max(1, Math.min(safetyPollMs, (pending?.at ?? Number.POSITIVE_INFINITY) - sys.now())))]);
       if (exitCode !== undefined) return { exitCode };
-      const decision = decideWatch(told.readNew(), pending, sys.now());
+      const decision = decideWatch(await readTold(managed, told.readNew(), heard), pending, sys.now());
       pending = decision.pending;
       for (const failure of decision.ofAgents) await noteAgentLimit(managed, failure);
       const { step } = decision;
@@ -80,4 +92,13 @@ async function watchSession(
   } finally {
     watch.close();
   }
+}
+
+/** What hooks have told; where they tell nothing of a turn, what its transcript does. */
+async function readTold(managed: Managed, events: ChannelEvent[], heard: Heard): Promise<ChannelEvent[]> {
+  heard.hookAt = events.reduce((newest, { at }) => Math.max(newest, at), heard.hookAt);
+  const untold = await readUntold(managed, heard);
+  if (untold === undefined) return events;
+  heard.transcriptAt = untold.at;
+  return [...events, untold];
 }

@@ -22,7 +22,10 @@ const rungs: [name: string, files: string][] = [
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
      session-file sessions tail store tmux git claim state-folder statusline-record statusline output agents`,
   ],
-  ["profiles and settings", `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema cas`],
+  [
+    "profiles and settings",
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema hooks-off cas`,
+  ],
   [
     "sessions",
     `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver

@@ -4,7 +4,9 @@ import type { Limit } from "../src/limit.ts";
 import {
   addHooks,
   decideAnswer,
+  decideUntold,
   decideWatch,
+  type Heard,
   type Pending,
   pickRoom,
   planQuestion,
@@ -164,4 +166,58 @@ test("rules and environment of both count, and ours come last", () => {
     permissions: { allow: ["X"], deny: ["WebFetch", "Read(//s/**)", "Edit(//s/**)"] },
   });
   expect(merged.hooks.Stop.length).toBe(2);
+});
+
+describe("what the transcript tells where hooks do not", () => {
+  const limit = { class: "rate_limit", message: "You've hit your limit" };
+  const prompt = (at: number) => ({ text: "go on", uuid: "u", at });
+  type Newest = Parameters<typeof decideUntold>[0];
+  test.each<[rule: string, turn: Newest, heard: Heard, told: string | undefined]>([
+    [
+      "a limit",
+      { at: 9000, text: "hit", prompt: prompt(8000), error: limit },
+      { hookAt: 0, transcriptAt: 5000 },
+      "StopFailure rate_limit 9000",
+    ],
+    [
+      "a limit whose fields tell more than its class",
+      { at: 9000, text: "hit", error: { ...limit, class: "unknown", limit: { window: "five_hour" } } },
+      { hookAt: 0, transcriptAt: 5000 },
+      "StopFailure rate_limit 9000",
+    ],
+    [
+      "another error",
+      { at: 9000, text: "500", prompt: prompt(8000), error: { ...limit, class: "server_error" } },
+      { hookAt: 0, transcriptAt: 5000 },
+      "StopFailure server_error 9000",
+    ],
+    [
+      "a turn that has gone on",
+      { at: 9000, text: "Done.", prompt: prompt(8000) },
+      { hookAt: 0, transcriptAt: 5000 },
+      "UserPromptSubmit - 9000",
+    ],
+    ["told already", { at: 9000, text: "hit", prompt: prompt(8000), error: limit }, { hookAt: 0, transcriptAt: 9000 }, undefined],
+    [
+      "of the account before, whose conversation this is",
+      { at: 4000, text: "hit", error: limit },
+      { hookAt: 0, transcriptAt: 5000 },
+      undefined,
+    ],
+    [
+      "the hook of its prompt has told of it",
+      { at: 9000, text: "hit", prompt: prompt(8000), error: limit },
+      { hookAt: 7950, transcriptAt: 5000 },
+      undefined,
+    ],
+    [
+      "hooks that told of an earlier turn have stopped",
+      { at: 90_000, text: "hit", prompt: prompt(80_000), error: limit },
+      { hookAt: 70_000, transcriptAt: 5000 },
+      "StopFailure rate_limit 90000",
+    ],
+  ])("%s", (_, turn, heard, told) => {
+    const event = decideUntold(turn, heard);
+    expect(event === undefined ? undefined : `${event.event} ${event.error ?? "-"} ${event.at}`).toBe(told);
+  });
 });

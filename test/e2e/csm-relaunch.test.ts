@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { limit, type ModelRequest, type Reply, type Step, say, useTool } from "../../src/stub-script.ts";
-import { type Box, csmPath, type Json, until, useBox } from "./harness.ts";
+import { type Box, claudePath, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox({ login: "subscription" });
 const hour = 3_600_000;
@@ -98,6 +98,60 @@ function sessionFile(box: Box, profiles: readonly string[], id: string): { pid: 
 const livePid = (box: Box, profiles: readonly string[], id: string) => sessionFile(box, profiles, id)?.pid;
 
 const texts = (request: ModelRequest | undefined) => JSON.stringify(request?.body.messages ?? []);
+
+/** A claude that finds these managed settings, which stand in a folder that only it sees: nothing of the machine's is written. */
+function claudeUnder(box: Box, settings: Json): string {
+  const [etc, path] = [join(box.dir, "etc"), join(box.dir, "managed-claude")];
+  const own = process.getuid?.() === 0 ? "unshare -m" : "unshare -rm";
+  const lines = [
+    `mkdir -p '${etc}/claude-code' && cp -a /etc/. '${etc}' 2>/dev/null`,
+    `printf %s '${JSON.stringify(settings)}' > '${etc}/claude-code/managed-settings.json'`,
+    `exec ${own} sh -c 'mount --make-rprivate / && mount --bind "$0" /etc && exec "$@"' '${etc}' '${claudePath}' "$@"`,
+  ];
+  writeFileSync(path, `#!/bin/sh\n${lines.join("\n")}\n`, { mode: 0o755 });
+  return path;
+}
+
+describe("a usage limit where hooks are switched off", () => {
+  test.each<[where: string, project: Json, managed: Json | undefined, reason: RegExp]>([
+    ["in the project", { disableAllHooks: true }, undefined, /disableAllHooks in .*settings\.local\.json/],
+    ["by managed settings", {}, { allowManagedHooksOnly: true }, /^$/],
+  ])("%s: goes on under the other account by the transcript, and the journal has it", async (_, project, managed, reason) => {
+    const { box } = sandbox;
+    const folder = box.folder("unhooked");
+    mkdirSync(join(folder, ".claude"), { recursive: true });
+    writeFileSync(join(folder, ".claude/settings.local.json"), JSON.stringify(project));
+    const env: Record<string, string> = managed === undefined ? {} : { CLAUDE_SMART_CLAUDE_BIN: claudeUnder(box, managed) };
+    const steps = [say("First answer."), limit("five_hour", Date.now() + hour), say("Answer of the other account.")];
+    const session = await start("unhooked", ["one", "two"], steps, "-- 'First question'", env);
+    await session.shows("First answer.");
+    await session.say("Second question");
+    await session.shows("Answer of the other account.");
+    expect(session.profilesAsked()).toEqual(["one", "one", "two"]);
+    expect(await session.journal()).toMatchObject([
+      { event: "limit", session: session.id, from: "one", window: "five_hour" },
+      { event: "switch", session: session.id, from: "one", to: "two" },
+    ]);
+    // No hook has run: csm's own would have left a trace in the folder that it watches.
+    const runs = box.sys.findFiles(join(box.home, ".local/state/csm/run"), "events.jsonl");
+    expect(runs.map((path) => box.sys.readText(path))).toEqual([]);
+    const log = await box.csm(["log"], { cwd: folder });
+    expect(log.stderr).toMatch(reason);
+    expect(await session.quit()).toBe("0");
+    await box.run(["tmux", "kill-session", "-t", "=unhooked"]);
+  });
+
+  test("csm setup says so before it writes", async () => {
+    const { box } = sandbox;
+    addProfiles(box, ["one"]);
+    writeFileSync(join(dirOf(box, "one"), "settings.json"), JSON.stringify({ disableAllHooks: true }));
+    const shown = await box.csm(["setup", "--profile", "one", "--dry-run"]);
+    expect(shown.stderr).toContain(`hooks are switched off (disableAllHooks in ${dirOf(box, "one")}/settings.json)`);
+    expect(shown.stderr).toContain("claude runs the hook and the status line only once that is changed");
+    const undone = await box.csm(["setup", "--profile", "one", "--undo"]);
+    expect(undone.stderr).not.toContain("switched off");
+  });
+});
 
 describe("a usage limit in a session of csm", () => {
   test("goes on under the other account, in the same terminal, with all flags", async () => {

@@ -267,6 +267,32 @@ describe("records and launch files", () => {
   });
 });
 
+describe("hooks switched off", () => {
+  const sandbox = useBox();
+
+  test("csd goes on by session file, transcript and keys", async () => {
+    const { box } = sandbox;
+    const folder = box.folder("unhooked");
+    mkdirSync(join(folder, ".claude"));
+    writeFileSync(join(folder, ".claude/settings.local.json"), JSON.stringify({ disableAllHooks: true }));
+    const spawned = await box.spawn("unhooked", [bash("touch done.txt"), say("It is done.")]);
+    await box.send("unhooked", "go");
+    expect(await box.reach("unhooked", "blocked")).toMatchObject({ tool: "Bash", input: { command: "touch done.txt" } });
+    await box.csd(["approve", "unhooked"]);
+    expect(await box.reach("unhooked", "idle_done")).toMatchObject({ text: "It is done." });
+    expect(existsSync(join(folder, "done.txt"))).toBe(true);
+    expect(readdirSync(join(box.home, ".local/state/csd/run/unhooked"))).not.toContain("events.jsonl");
+    box.stub.script(String(spawned.session_id), [bash("touch not.txt")]);
+    await box.send("unhooked", "again");
+    await box.reach("unhooked", "blocked");
+    await box.csd(["deny", "unhooked"]);
+    await box.reach("unhooked", "idle_done");
+    expect(existsSync(join(folder, "not.txt"))).toBe(false);
+    const run = await box.tryCsd(["run", "--cwd", folder, "--permission-mode", "manual", "say something"]);
+    expect(run.code).toBe(0);
+  });
+});
+
 describe("csm demo", () => {
   test("without a terminal plays one round, exits 0 and leaves nothing", async () => {
     const box = await openBox();
