@@ -2,7 +2,6 @@ import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./erro
 import { present } from "./json.ts";
 import { allowsColor, createOutput } from "./output.ts";
 import { launchDir } from "./paths.ts";
-import { printableJson } from "./printable.ts";
 import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -163,10 +162,12 @@ async function createApp(sys: Sys) {
 
 /** One place where errors become words and codes. */
 function report(sys: Sys, route: Route, error: unknown): number {
-  const { tell } = createOutput(sys);
+  const { tell, tellJson } = createOutput(sys);
   if (error instanceof SilentExit) return error.exitCode;
   if (error instanceof UserError) {
-    tell(describeError(sys, route, error));
+    const { message, hint } = error;
+    if (route.to === "csd" && !sys.isTerminal(2)) tellJson({ error: message, ...present({ hint }) });
+    else tell(describeError(route, error));
     return error.exitCode;
   }
   const system = error as NodeJS.ErrnoException;
@@ -185,8 +186,7 @@ function report(sys: Sys, route: Route, error: unknown): number {
 }
 
 /** csd is called by scripts, which get one line of JSON; a person at a terminal gets words, as from csm. */
-function describeError(sys: Sys, { to }: Route, { message, hint }: Pick<UserError, "message" | "hint">): string {
-  if (to === "csd" && !sys.isTerminal(2)) return printableJson({ error: message, ...present({ hint }) }, 0);
+function describeError({ to }: Route, { message, hint }: Pick<UserError, "message" | "hint">): string {
   const program = /^cs[md][ :]/.test(message) ? "" : `${to === "csd" ? "csd" : "csm"}: `;
   return `${program}${message}${hint === undefined ? "" : `; ${hint}`}`;
 }

@@ -4,6 +4,7 @@ import type { Flag, Values, Word } from "./completion.ts";
 import { completionShells } from "./completion-scripts.ts";
 import { unknownWord } from "./errors.ts";
 import { present } from "./json.ts";
+import { forPeople } from "./output.ts";
 import { statuses } from "./statuses.ts";
 
 const shellNames = ["bash", "zsh", "fish", "pwsh"];
@@ -21,7 +22,7 @@ export const completionsCommand = command({
   run({ args, app }) {
     const script = completionShells[args.shell.toLowerCase()];
     if (script === undefined) throw unknownWord("no completion for", args.shell, Object.keys(completionShells));
-    app.exact(script);
+    app.exact(forPeople(app.sys, script));
   },
 });
 

@@ -1,5 +1,6 @@
 import { command } from "./cmd-record.ts";
 import { unknownWord } from "./errors.ts";
+import { forPeople } from "./output.ts";
 import { shellInits } from "./shell-init.ts";
 
 export const shellInitCommand = command({
@@ -19,6 +20,6 @@ export const shellInitCommand = command({
     const init = shellInits[args.shell.toLowerCase()];
     if (init === undefined) throw unknownWord("no integration for", args.shell, Object.keys(shellInits));
     const completions = args.completions ? [init.completions] : [];
-    app.exact([init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n"));
+    app.exact(forPeople(app.sys, [init.cas, ...completions, ...(args.prompt === true ? [init.prompt] : [])].join("\n")));
   },
 });

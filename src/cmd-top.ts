@@ -6,6 +6,7 @@ import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-th
 import { renderOnce } from "./dashboard-view.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
 import { createMonitor } from "./monitor.ts";
+import { movesCursor } from "./output.ts";
 import { homeDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 
@@ -50,7 +51,8 @@ export const topCommand = command({
         monitor.close();
       }
     }
-    if (!hasTerminal) throw new UserError("csm top needs a terminal", "csm top --once prints the list, csm watch follows it");
+    if (!hasTerminal) throw new UserError("csm top needs a terminal", instead);
+    if (!movesCursor(sys.env)) throw new UserError("csm top needs a terminal that can move its cursor (TERM=dumb)", instead);
     await runDashboard({
       sys,
       feed: monitor,
@@ -62,6 +64,8 @@ export const topCommand = command({
     });
   },
 });
+
+const instead = "csm top --once prints the list, csm watch follows it";
 
 export function readTheme(sys: Pick<Sys, "env">, flag: string | undefined): Theme {
   const name = chooseTheme(flag, sys.env.NO_COLOR);

@@ -58,3 +58,66 @@ export const printableJsonText = (json: string): string =>
         .replace(lineSeparators, escaped)
         .replace(unseen, escaped)
         .replace(markFlood, escaped);
+
+/** No locale that shows more than ASCII: C, POSIX, another encoding, or none said. Windows says it elsewhere, and shows all. */
+export function needsAscii(env: Readonly<Record<string, string | undefined>>): boolean {
+  const locale = [env.LC_ALL, env.LC_CTYPE, env.LANG].find((value) => value !== undefined && value !== "") ?? "";
+  return !/utf-?8/i.test(locale) && env.OS !== "Windows_NT";
+}
+
+/** Our own signs, each beside one of ASCII that takes as much room. */
+const asciiSigns = new Map(
+  [
+    ["·—–‐‑─╌▔━", "-"],
+    ["→▸❯›⏵►", ">"],
+    ["←‹", "<"],
+    ["↑", "^"],
+    ["↓", "v"],
+    ["★●◆◼▪•", "*"],
+    ["○◇◻☐", "o"],
+    ["◌", ":"],
+    ["▲⚠⚔", "!"],
+    ["◷", "@"],
+    ["✓✔", "+"],
+    ["✗✖☒", "X"],
+    ["×", "x"],
+    ["…", "~"],
+    ["█▇▉▊▋", "#"],
+    ["▅▆▌▍═", "="],
+    ["▃▄▎", "-"],
+    ["▁▂", "_"],
+    ["░", "."],
+    ["▏│┃", "|"],
+    ["┌┐└┘├┤┬┴┼╭╮╰╯", "+"],
+    ["⏎", "/"],
+    ["⋈", "&"],
+    ["⧉", "2"],
+    ["↻", "%"],
+    ["⧖", "?"],
+    ["◔", "("],
+    ["❄", "~"],
+    ["’‘“”", "'"],
+    ["\u00a0", " "],
+  ].flatMap(([signs = "", ascii = ""]) => [...signs].map((sign) => [sign, ascii])) as [string, string][],
+);
+const anySign = new RegExp(`[${[...asciiSigns.keys()].join("")}]`, "gu");
+
+/** The same in as many columns; letters of other scripts, which are somebody's, stay. */
+export const asciiCells = (text: string): string =>
+  // The half block is a bar's end, or, before a blank, the mark of the row that is chosen.
+  isPlain(text) ? text : text.replace(/▌(?= )/g, ">").replace(anySign, (sign) => asciiSigns.get(sign) ?? sign);
+
+/** The same where no column counts, in the way that people write it. */
+export const asciiWords = (text: string): string =>
+  isPlain(text)
+    ? text
+    : asciiCells(
+        text
+          .replace(/… {2}(?= )/g, "...")
+          .replace(/ …|(?<=[A-Z>])…|…(?=[\]|])/g, "...")
+          .replaceAll(" → ", " -> ")
+          .replaceAll(" — ", " - "),
+      );
+
+/** JSON of the same value. */
+export const asciiJson = (json: string): string => json.replace(/[\u007f-\uffff]/g, escaped);

@@ -1,4 +1,5 @@
-import { exitCode, SilentExit } from "./errors.ts";
+import { exitCode, SilentExit, UserError } from "./errors.ts";
+import { asciiCells, needsAscii } from "./printable.ts";
 import { createKeyParser, type Key } from "./tty-keys.ts";
 
 /** The terminal in full-screen use. Whatever ends the program, the screen and the keyboard are as they were before. */
@@ -37,7 +38,9 @@ const unstoppedMs = 200;
 const escapeMs = 40;
 
 export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {}): Terminal {
+  requireScreen();
   const { stdin, stdout } = process;
+  const isAscii = needsAscii(process.env);
   const keys = createKeyQueue();
   let shown: string[] = [];
   let isOpen = false;
@@ -82,7 +85,7 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
       // Lent: the screen is somebody else's.
       if (!isOpen) return;
       const height = stdout.rows || 24;
-      const next = lines.slice(0, height);
+      const next = lines.slice(0, height).map(isAscii ? asciiCells : String);
       while (next.length < height) next.push("");
       const changed = next.flatMap((line, index) =>
         line === shown[index] ? [] : [`\u001b[${index + 1};1H\u001b[0m\u001b[2K${line}\u001b[0m`],
@@ -112,6 +115,23 @@ export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {
     },
     close,
   };
+}
+
+function requireScreen(): void {
+  if (process.env.TERM === "dumb")
+    throw new UserError(
+      "this terminal cannot move its cursor (TERM=dumb)",
+      "use a command that prints, such as csm ls, or another terminal",
+    );
+}
+
+/** Where questions are asked: this terminal, in signs that its locale has. */
+export function openQuestions(): NodeJS.WriteStream {
+  requireScreen();
+  const { stdout } = process;
+  if (!needsAscii(process.env)) return stdout;
+  const write = (text: string | Uint8Array, ...rest: never[]) => stdout.write(typeof text === "string" ? asciiCells(text) : text, ...rest);
+  return Object.create(stdout, { write: { value: write } }) as NodeJS.WriteStream;
 }
 
 /** A terminal that has gone, as after a stop and a hang-up, is the end, and no fault of ours. */

@@ -71,3 +71,23 @@ test("a reader that has gone ends the program without a word; one of stderr does
   expect(() => output.tell("x")).not.toThrow();
   expect(() => tell(sys, "x")).not.toThrow();
 });
+
+test("in a locale of ASCII our signs are ASCII, JSON is escaped, and what is a contract keeps its bytes", () => {
+  const { output, written } = open({ env: { LC_ALL: "C" } });
+  output.out("● app → é");
+  output.tell("… ★");
+  output.json({ "…": "é" }, 0);
+  output.tellJson({ error: "PROMPT…" });
+  output.exact("●é\n");
+  expect(written.map(([, text]) => text)).toEqual([
+    ...["* app -> é\n", "~ *\n", '{"\\u2026":"\\u00e9"}\n', '{"error":"PROMPT\\u2026"}\n', "●é\n"],
+  ]);
+});
+
+test("a dumb terminal gets lines, and is never told where to write", () => {
+  const { output, written } = open({ isTerminal: true, env: { TERM: "dumb", LC_ALL: "C.UTF-8" } });
+  output.progress("reading");
+  output.redraw("● app");
+  output.progress();
+  expect(written).toEqual([[1, "● app\n"]]);
+});

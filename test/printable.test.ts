@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
-import { printable, printableJson, printableLine } from "../src/printable.ts";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { width } from "../src/format.ts";
+import { asciiCells, asciiJson, asciiWords, isPlain, needsAscii, printable, printableJson, printableLine } from "../src/printable.ts";
 
 const family = "👩‍👩‍👧‍👦";
 
@@ -54,3 +57,62 @@ test.each(["plain", "a\u001b[31m\u009b2Jb", "\u202egpj", "go\u{e0072}\u200b", `Z
     expect(printableJson({ text }, 0)).not.toContain("\n");
   },
 );
+
+test.each<[rule: string, env: Record<string, string>, isNeeded: boolean]>([
+  ["none said", {}, true],
+  ["said empty", { LC_ALL: "", LANG: "" }, true],
+  ["C", { LC_ALL: "C" }, true],
+  ["POSIX", { LC_ALL: "POSIX" }, true],
+  ["C before a language", { LC_ALL: "C", LANG: "de_DE.UTF-8" }, true],
+  ["another encoding", { LANG: "de_DE.ISO-8859-1" }, true],
+  ["a language without an encoding", { LANG: "de_DE" }, true],
+  ["of characters only", { LC_CTYPE: "en_US.UTF-8", LANG: "C" }, false],
+  ["C.UTF-8", { LC_ALL: "C.UTF-8" }, false],
+  ["spelled as some do", { LANG: "en_US.utf8" }, false],
+  ["Windows, which says it elsewhere", { OS: "Windows_NT" }, false],
+])("a locale that shows no more than ASCII: %s", (_, env, isNeeded) => {
+  expect(needsAscii(env)).toBe(isNeeded);
+});
+
+test.each<[rule: string, text: string, cells: string, words: string]>([
+  ["an ellipsis of a cut cell", "a long na…  next", "a long na~  next", "a long na~  next"],
+  ["one of prose", "making a sandbox …", "making a sandbox ~", "making a sandbox..."],
+  ["one of a usage line", "csd send PROMPT… [WORDS…]", "csd send PROMPT~ [WORDS~]", "csd send PROMPT... [WORDS...]"],
+  ["one before a column", "csm COMMAND …     one", "csm COMMAND ~     one", "csm COMMAND ...   one"],
+  ["arrows", "shell → work", "shell > work", "shell -> work"],
+  ["a dash", "none — none", "none - none", "none - none"],
+  ["a bar and what is chosen", "▌ █▌░░", "> #=..", "> #=.."],
+  ["people's letters", "café 日本 → naïve", "café 日本 > naïve", "café 日本 -> naïve"],
+])("our signs in ASCII: %s", (_, text, cells, words) => {
+  expect([asciiCells(text), asciiWords(text)]).toEqual([cells, words]);
+  expect(width(asciiCells(text))).toBe(width(text));
+});
+
+test("JSON in ASCII is the same value", () => {
+  const value = { "…": ["日本", "😀", "\u007f"] };
+  const json = asciiJson(JSON.stringify(value));
+  expect([isPlain(json), JSON.parse(json)]).toEqual([true, value]);
+});
+
+/** Signs of claude's screens, which are read and never said, and what people of the demo are called. */
+const foreign = /^(?:claude-|driver-keys|demo-fleet|gates|stub)/;
+
+test("each sign in our own words has one of ASCII", () => {
+  const src = join(import.meta.dir, "../src");
+  const left = readdirSync(src)
+    .filter((file) => !foreign.test(file))
+    .flatMap((file) => {
+      const code = readFileSync(join(src, file), "utf8")
+        .replace(/\/\*[\s\S]*?\*\//g, "")
+        .replace(/^\s*\/\/.*$/gm, "");
+      const signs = [
+        ...new Set(
+          asciiCells(code)
+            .replace(/␞/g, "")
+            .match(/[^\p{ASCII}]/gu) ?? [],
+        ),
+      ];
+      return signs.length === 0 ? [] : [`${file}: ${signs.join(" ")}`];
+    });
+  expect(left).toEqual([]);
+});
