@@ -1,6 +1,6 @@
 import { type Dialect, findDialect } from "./cas-shell.ts";
 import { UserError, usageError } from "./errors.ts";
-import { createOutput } from "./output.ts";
+import { createOutput, forPeople } from "./output.ts";
 import { printableLine } from "./printable.ts";
 import {
   findProfile,
@@ -64,7 +64,7 @@ export async function runCas(sys: Sys, args: readonly string[], out: (text: stri
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     // eval loses the exit code, so the failure itself is what is evaluated.
-    out(dialect.fail(printableLine(`cas: ${error.message}`)));
+    out(dialect.fail(forPeople(sys, printableLine(`cas: ${error.message}`))));
   }
   return undefined;
 }
@@ -120,7 +120,7 @@ async function printStatus(sys: Sys, words: string[], out: (text: string) => voi
   const registry = readRegistry(sys);
   if (option === "--print-current") out(shellProfile(sys, registry)?.name ?? "unknown");
   else if (option !== undefined) throw usageError(`csm cas: unexpected word ${JSON.stringify(option)}`, "cas status [--print-current]");
-  else out(renderProfiles(sys, registry).join("\n"));
+  else out(forPeople(sys, renderProfiles(sys, registry).join("\n")));
 }
 
 async function evaluable(sys: Sys, registry: Registry, dialect: Dialect & { load: string }, words: string[]): Promise<string> {

@@ -43,7 +43,7 @@ export async function runStatusline(args: readonly string[]): Promise<void> {
     const text = await readStdin();
     if (text.trim() === "" && wrapped === undefined) return write(1, `${await renderPrompt(plain)}\n`);
     const { recordStatusline, runWrapped } = await import("./statusline-record.ts");
-    const line = recordStatusline(text, template, plain) ?? plain;
+    const line = await inLocale(recordStatusline(text, template, plain) ?? plain);
     if (wrapped === undefined) return write(1, `${line}\n`);
     const own = await runWrapped(wrapped, text);
     if ("failure" in own) await tell(own.failure);
@@ -52,6 +52,12 @@ export async function runStatusline(args: readonly string[]): Promise<void> {
     // A status line that fails would be blank: the plain one stands in for it.
     await write(1, `${plain}\n`);
   }
+}
+
+/** In signs that the locale has. */
+async function inLocale(line: string): Promise<string> {
+  const { asciiCells, needsAscii } = await import("./printable.ts");
+  return needsAscii(process.env) ? asciiCells(line) : line;
 }
 
 /** In a shell prompt, a folder that does not tell its profile itself is looked up. */

@@ -94,8 +94,8 @@ test("JSON in ASCII is the same value", () => {
   expect([isPlain(json), JSON.parse(json)]).toEqual([true, value]);
 });
 
-/** Signs of claude's screens, which are read and never said, and what people of the demo are called. */
-const foreign = /^(?:claude-|driver-keys|demo-fleet|gates|stub)/;
+/** Signs of claude's screens, which are read and never said, what people of the demo are called, and what begins a formula of a spreadsheet. */
+const foreign = /^(?:cost-view|claude-|driver-keys|demo-fleet|gates|stub)/;
 
 test("each sign in our own words has one of ASCII", () => {
   const src = join(import.meta.dir, "../src");

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ask, bash, say } from "../../src/stub-script.ts";
 import { createTmux } from "../../src/tmux.ts";
-import { until, useBox } from "./harness.ts";
+import { csdPath, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
 
@@ -125,5 +126,132 @@ describe("a session of csd's under somebody's tmux configuration", () => {
     expect((await tmux("show-option", "-g")).stdout).not.toContain("@csd");
     await driver.kill(pane.paneId);
     expect(await driver.pane(pane.paneId)).toBeUndefined();
+  });
+});
+
+/** All of it that does not contradict itself. */
+const worst = [
+  "set -g destroy-unattached on\nset -s exit-unattached on\nset -g remain-on-exit on\nset -g window-size smallest\nset -g default-size 40x10",
+  "set -g pane-border-status top\nset -g synchronize-panes on\nset -g status 5\nset -g base-index 3\nset -g pane-base-index 4",
+  "set -g default-terminal dumb\nset -s extended-keys always\nset -g mouse on\nset -g focus-events on\nset -g mode-keys vi",
+  "set -g default-command 'exit 1'\nset -g default-shell /bin/false\nset -g alternate-screen off\nset -g history-limit 0",
+  "set -s command-alias[100] 'send-keys=kill-server'\nset -s command-alias[101] 'capture-pane=kill-server'\nno-such-command",
+  every("session-created", "kill-session") + every("after-new-session", "split-window") + every("client-attached", "kill-session"),
+  every("after-send-keys", "send-keys x") + every("pane-focus-in", "kill-pane") + every("client-detached", "kill-session"),
+].join("\n");
+
+describe("the real claude in it", () => {
+  test("works through a whole turn under the worst of all configurations, with somebody's small terminal attached", async () => {
+    const { box } = sandbox;
+    await restart(worst);
+    await box.spawn("worst", [
+      bash("touch here.txt"),
+      ask({ question: "Which?", header: "Pick", options: ["red", "blue"].map((label) => ({ label, description: label })) }),
+      say("Done."),
+    ]);
+    const terminal = attach("=worst", 60, 15);
+    await box.send("worst", "Do it");
+    await box.reach("worst", "blocked");
+    await box.csd(["approve", "worst"]);
+    await box.reach("worst", "awaiting_answer");
+    await box.csd(["answer", "worst", "blue"]);
+    terminal.leave();
+    await terminal.exited;
+    expect(await box.reach("worst", "idle_done")).toMatchObject({ text: "Done." });
+    await box.csd(["kill", "worst"]);
+  });
+
+  test("somebody has scrolled back in its pane and gone: the prompt is sent, and no draft is left", async () => {
+    const { box } = sandbox;
+    await restart("");
+    const spawned = await box.spawn("scrolled", [say("One."), bash("touch two.txt"), say("Two.")]);
+    await tmux("copy-mode", "-t", "=scrolled:");
+    await box.send("scrolled", "first");
+    await box.reach("scrolled", "idle_done");
+    await tmux("copy-mode", "-t", "=scrolled:");
+    await box.send("scrolled", "second");
+    await box.reach("scrolled", "blocked");
+    await tmux("clock-mode", "-t", "=scrolled:");
+    await box.csd(["approve", "scrolled"]);
+    expect(await box.reach("scrolled", "idle_done")).toMatchObject({ text: "Two." });
+    expect(box.stub.prompts(String(spawned.session_id))).toEqual(["first", "second"]);
+    await box.csd(["kill", "scrolled"]);
+  });
+
+  test("a pane that somebody has locked is told at once, and nothing is typed", async () => {
+    const { box } = sandbox;
+    await restart("");
+    await box.spawn("locked", [say("Yes.")]);
+    await tmux("select-pane", "-d", "-t", "=locked:");
+    const refused = JSON.parse((await box.tryCsd(["send", "locked", "hello"])).stderr) as { error: string; hint: string };
+    expect(refused.error).toBe('the pane of session "locked" takes no input: somebody has switched it off; nothing was typed');
+    await box.run(["sh", "-c", refused.hint]);
+    await box.send("locked", "hello");
+    expect(await box.reach("locked", "idle_done")).toMatchObject({ text: "Yes." });
+    await box.csd(["kill", "locked"]);
+  });
+
+  test("a window that somebody made tiny gets its size back before anything is typed", async () => {
+    const { box } = sandbox;
+    await restart("");
+    await box.spawn("tiny", [bash("touch small.txt"), say("Yes.")]);
+    await tmux("resize-window", "-t", "=tiny:", "-x", "30", "-y", "8");
+    await box.send("tiny", "hello");
+    await box.reach("tiny", "blocked");
+    await tmux("resize-window", "-t", "=tiny:", "-x", "30", "-y", "8");
+    await box.csd(["approve", "tiny"]);
+    expect(await box.reach("tiny", "idle_done")).toMatchObject({ text: "Yes." });
+    await box.csd(["kill", "tiny"]);
+  });
+
+  test("a renamed session, in a group with somebody's, whose pane was moved: it is found, and its end leaves theirs", async () => {
+    const { box } = sandbox;
+    await restart("");
+    await box.spawn("moved", [say("One."), say("Two.")]);
+    const pane = (await tmux("display-message", "-p", "-t", "=moved:", "#{pane_id}")).stdout.trim();
+    await tmux("rename-session", "-t", "=moved", "theirs");
+    await tmux("new-session", "-d", "-t", "theirs", "-s", "group");
+    await box.send("moved", "first");
+    await box.reach("moved", "idle_done");
+    await tmux("new-session", "-d", "-s", "home", "-x", "220", "-y", "120", "cat");
+    await tmux("join-pane", "-s", pane, "-t", "=home:");
+    await box.send("moved", "second");
+    expect(await box.reach("moved", "idle_done")).toMatchObject({ text: "Two." });
+    expect(await box.csd(["kill", "moved"])).toMatchObject({ ok: true });
+    expect((await tmux("list-panes", "-t", "=home:", "-F", "#{pane_current_command}")).stdout).toBe("cat\n");
+  });
+
+  test("a pane that somebody respawned holds no session of csd's any more", async () => {
+    const { box } = sandbox;
+    await restart("");
+    await box.spawn("again", [say("One.")]);
+    await tmux("respawn-pane", "-k", "-t", "=again:", "cat");
+    expect(await box.reach("again", "dead")).toBeDefined();
+    const refused = await box.tryCsd(["send", "again", "hello"]);
+    expect(JSON.parse(refused.stderr).error).toBe('session "again" is not alive');
+    expect(await box.csd(["kill", "again"])).toMatchObject({ ok: true });
+    // What runs in it now is theirs.
+    expect((await tmux("list-panes", "-t", "=again:", "-F", "#{pane_current_command}")).stdout).toBe("cat\n");
+  });
+
+  test("csd spawn inside a pane of somebody's sets nothing on that pane", async () => {
+    const { box } = sandbox;
+    await restart("");
+    await tmux(
+      "new-session",
+      "-d",
+      "-s",
+      "outer",
+      "-x",
+      "100",
+      "-y",
+      "30",
+      `'${csdPath}' spawn --name inner --cwd '${box.folder("inner")}'; cat`,
+    );
+    await until("inner is there", async () => (await tmux("has-session", "-t", "=inner")).code === 0);
+    await box.reach("inner", "idle_done");
+    expect((await tmux("show-options", "-p", "-t", "=outer:")).stdout).toBe("");
+    expect((await tmux("show-options", "-w", "-t", "=outer:")).stdout).not.toContain("@csd");
+    await box.csd(["kill", "inner"]);
   });
 });
