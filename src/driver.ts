@@ -78,6 +78,7 @@ export async function findLive(driver: Driver, name: string): Promise<Target & {
       : `csd kill ${name} forgets it`;
     throw new UserError(`session "${name}" is not alive`, hint);
   }
+  await restoreSize(driver, target, pane);
   return { ...target, pane: pane.paneId, pid: driven?.pid ?? pane.pid, livePane: pane };
 }
 
@@ -104,25 +105,31 @@ export const paneSize = { width: 220, height: 50 };
 const leastSize = { width: 80, height: 24 };
 const repaintMs = 500;
 
-/**
- * Before the first key: the pane takes keys and is large enough for what claude asks. A window of csd's that somebody has made small
- * gets its size back; anything else is said.
- */
-export async function requireUsablePane({ sys }: Driver, { name, driven, tmux, pane: target }: Target): Promise<void> {
-  const pane = await tmux.pane(target);
-  if (pane?.isLocked === true)
+const isLarge = ({ width, height }: Pane): boolean => width >= leastSize.width && height >= leastSize.height;
+
+/** A window of csd's that somebody has made too small for its dialogs gets its size back, before anything of it is read. */
+async function restoreSize({ sys }: Driver, { driven, tmux }: Target, pane: Pane): Promise<void> {
+  if (driven === undefined || isLarge(pane) || !pane.isAlone) return;
+  await tmux.resize(pane.paneId, paneSize.width, paneSize.height);
+  await sys.sleep(repaintMs);
+}
+
+/** Before the first key: the pane takes keys, and is large enough for what claude asks. */
+export async function requireUsablePane(driver: Driver, target: Target): Promise<void> {
+  const { name, driven } = target;
+  const pane = await target.tmux.pane(target.pane);
+  if (pane === undefined) return;
+  if (pane.isLocked)
     throw new UserError(
       `the pane of session "${name}" takes no input: somebody has switched it off; nothing was typed`,
       `tmux select-pane -e -t ${pane.paneId}`,
     );
-  if (pane === undefined || driven === undefined || (pane.width >= leastSize.width && pane.height >= leastSize.height)) return;
-  if (!pane.isAlone)
+  if (driven !== undefined && !isLarge(pane) && !pane.isAlone)
     throw new UserError(
       `the pane of session "${name}" is ${pane.width}x${pane.height} in a window with others, and ${leastSize.width}x${leastSize.height} is the least; nothing was typed`,
       `give it a window of its own: tmux break-pane -d -s ${pane.paneId}`,
     );
-  await tmux.resize(pane.paneId, paneSize.width, paneSize.height);
-  await sys.sleep(repaintMs);
+  await restoreSize(driver, target, pane);
 }
 
 export async function readOwnSession({ sys }: Driver, target: Address): Promise<SessionFile | undefined> {

@@ -121,7 +121,7 @@ function requireScreen(): void {
   if (process.env.TERM === "dumb")
     throw new UserError(
       "this terminal cannot move its cursor (TERM=dumb)",
-      "use a command that prints, such as csm ls, or another terminal",
+      "csm scan lists conversations and csm -r NAME opens one; or use another terminal",
     );
 }
 

@@ -154,7 +154,7 @@ describe("the real claude in it", () => {
     await box.reach("worst", "blocked");
     await box.csd(["approve", "worst"]);
     await box.reach("worst", "awaiting_answer");
-    await box.csd(["answer", "worst", "blue"]);
+    await box.csd(["answer", "worst", "--choice", "blue"]);
     terminal.leave();
     await terminal.exited;
     expect(await box.reach("worst", "idle_done")).toMatchObject({ text: "Done." });
