@@ -100,7 +100,7 @@ describe("an automatic choice on stale data says so", () => {
     homes.push(home);
     let said = "";
     const sys: Sys = {
-      ...createSys({ HOME: home, ...env }),
+      ...createSys({ HOME: home, LANG: "C.UTF-8", ...env }),
       write: (_, text) => {
         said += text;
         return true;
