@@ -1,6 +1,6 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
-import { allowsColor, createOutput } from "./output.ts";
+import { allowsColor, createOutput, movesCursor } from "./output.ts";
 import { launchDir } from "./paths.ts";
 import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
@@ -53,7 +53,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
 /** A mistyped word of ours would cost a paid turn as a prompt: on a terminal it is asked about. Undefined where claude is to have it. */
 async function askMeant(sys: Sys, args: readonly string[]): Promise<string | undefined> {
   const meant = args.length === 1 ? await findMeant(args) : undefined;
-  if (meant === undefined || !sys.isTerminal(0) || !sys.isTerminal(1)) return undefined;
+  if (meant === undefined || !sys.isTerminal(0) || !sys.isTerminal(1) || !movesCursor(sys.env)) return undefined;
   const answer = await (await import("./prompts.ts")).promptConfirm(`did you mean csm ${meant}? n sends it to claude`);
   if (answer === undefined) throw new SilentExit(exitCode.interrupted);
   return answer ? meant : undefined;
@@ -155,7 +155,7 @@ async function createApp(sys: Sys) {
       return columnsOf(sys);
     },
     get isInteractive() {
-      return sys.isTerminal(0);
+      return sys.isTerminal(0) && movesCursor(sys.env);
     },
   };
 }

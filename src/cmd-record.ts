@@ -12,7 +12,7 @@ export interface App extends Output {
   paint: Paint;
   /** Size of the terminal; undefined when stdout is none. */
   columns: number | undefined;
-  /** Somebody sits at stdin. */
+  /** Somebody sits at stdin, in a terminal that can show a question. */
   isInteractive: boolean;
 }
 

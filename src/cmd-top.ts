@@ -35,6 +35,8 @@ export const topCommand = command({
     const { sys } = app;
     const theme = readTheme(sys, args.theme);
     const home = homeDir(sys);
+    if (args.once !== true && app.columns !== undefined && !movesCursor(sys.env))
+      throw new UserError("csm top needs a terminal that can move its cursor (TERM=dumb)", instead);
     const hasTerminal = app.columns !== undefined && app.isInteractive;
     if (args.record !== undefined && (args.once === true || !hasTerminal))
       throw usageError("csm top: --record needs a terminal, and no --once", "what is shown there is what it records");
@@ -52,7 +54,6 @@ export const topCommand = command({
       }
     }
     if (!hasTerminal) throw new UserError("csm top needs a terminal", instead);
-    if (!movesCursor(sys.env)) throw new UserError("csm top needs a terminal that can move its cursor (TERM=dumb)", instead);
     await runDashboard({
       sys,
       feed: monitor,

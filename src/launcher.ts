@@ -4,7 +4,7 @@ import { findLaunchProgram, startLaunch } from "./launch.ts";
 import { chooseAccountWay, chooseStart, type LaunchCall, parseCall } from "./launch-choice.ts";
 import { type LaunchSeat, planSession, type SessionLaunch, seatOf, withWholeId } from "./launch-plan.ts";
 import { rememberLaunch } from "./launch-record.ts";
-import { tell } from "./output.ts";
+import { movesCursor, tell } from "./output.ts";
 import { configPath } from "./paths.ts";
 import { currentDir, currentProfile, type Registry, readRegistry, requireProfile } from "./profiles.ts";
 import { choosesSession, isForClaude, modelOf } from "./run-options.ts";
@@ -12,7 +12,7 @@ import type { Sys } from "./sys.ts";
 
 /** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
 export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly string[]): Promise<void> {
-  const hasTerminal = sys.isTerminal(0) && sys.isTerminal(1);
+  const hasTerminal = sys.isTerminal(0) && sys.isTerminal(1) && movesCursor(sys.env);
   const call = parseCall(form, args, hasTerminal);
   const { options } = call;
   const isClaudes = call.isUntouched || isForClaude(options.words);

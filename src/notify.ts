@@ -96,7 +96,7 @@ export async function notify(
 ): Promise<void> {
   const { sequence, desktop } = planNotification(sys.platform, sys.env, title, body);
   if (desktop !== undefined && (await runDesktop(sys, desktop))) return;
-  if (sys.isTerminal(1)) sys.write(1, wrapForTerminal(sys.env, sequence));
+  if (sys.isTerminal(1) && sys.env.TERM !== "dumb") sys.write(1, wrapForTerminal(sys.env, sequence));
 }
 
 async function runDesktop(sys: Pick<Sys, "run" | "sleep" | "env">, desktop: NonNullable<NotificationPlan["desktop"]>): Promise<boolean> {

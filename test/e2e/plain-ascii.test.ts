@@ -149,9 +149,9 @@ test("a dumb terminal is never told to move its cursor, or to colour anything", 
   const top = await say([csmPath, "top"], dumb, true);
   const words = "csm top needs a terminal that can move its cursor (TERM=dumb); csm top --once prints the list, csm watch follows it";
   expect([top.code, top.text.trim()]).toEqual([1, words]);
+  // Nothing that asks opens: as off a terminal, the word is claude's.
   const picker = await say(["sh", "-c", `cd '${theirs}' && exec '${csmPath}' -r`], dumb, true);
-  expect([picker.code, picker.text.trim()]).toEqual([
-    1,
-    "csm: this terminal cannot move its cursor (TERM=dumb); csm scan lists conversations and csm -r NAME opens one; or use another terminal",
-  ]);
+  expect([picker.code, picker.text.trim()]).toEqual([0, "2.1.329 (Claude Code)"]);
+  const demo = await say([csmPath, "demo", "--simulated"], dumb, true);
+  expect([demo.code, demo.text.includes("\u001b"), demo.text.includes("asks Bash")]).toEqual([0, false, true]);
 });

@@ -122,6 +122,13 @@ describe("a session of csd's under somebody's tmux configuration", () => {
     await until("it is detached", async () => !(await driver.isAttached(pane.paneId)));
     expect(await driver.pane(pane.paneId)).toEqual(pane);
     expect((await driver.list()).filter(({ sessionId }) => sessionId === pane.sessionId)).toHaveLength(1);
+    // What is said to the server later reaches it no more than what it began with.
+    await tmux("source-fil", join(box.home, ".tmux.conf"));
+    const again = attach("=a_b", 60, 15);
+    await until("it is attached again", () => driver.isAttached(pane.paneId));
+    again.leave();
+    await again.exited;
+    expect(await driver.pane(pane.paneId)).toEqual(pane);
     // What is the user's stays as it was.
     expect((await tmux("show-option", "-g")).stdout).not.toContain("@csd");
     await driver.kill(pane.paneId);
