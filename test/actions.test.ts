@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { createActions, type InputOf, type VerbName } from "../src/actions.ts";
-import { gateOf } from "../src/dashboard-state.ts";
+import { createActions, type InputOf } from "../src/actions.ts";
 import type { LiveSession } from "../src/session.ts";
 import type { ListedGate } from "../src/status.ts";
 import type { Pane } from "../src/tmux.ts";
+import { gateOf, type VerbName } from "../src/verbs.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
@@ -100,4 +100,21 @@ test("stop ends csd's own as csd kill does", async () => {
   const { outcome, sys } = act("stop", { ...idle, driver: "fix" }, {});
   expect(await outcome).toBe('process 7 of session "fix" does not end');
   expect(() => sys.done()).toThrow(/"-S","\/tmp\/csd","list-panes","-t","%9"/);
+});
+
+test.each<[rule: string, env: Record<string, string>, prefixes: string[], keys: string]>([
+  ["this terminal is lent to tmux", {}, ["C-a"], "C-a d"],
+  ["another tmux around it takes the same prefix first", { TMUX: "/tmp/outer,5,0" }, ["C-b", "C-b"], "C-b C-b d"],
+  ["another tmux around it has another prefix", { TMUX: "/tmp/outer,5,0" }, ["C-b", "C-a"], "C-b d"],
+  ["its own tmux changes over to another session", { TMUX: "/tmp/own,5,0" }, ["C-b"], "C-b L"],
+  ["its own tmux changes over to another window", { TMUX: "/tmp/own,5,1" }, ["C-b"], "C-b l"],
+  ["a tmux that does not say", {}, [""], "C-b d"],
+])("the keys that come back from a pane: %s", async (_, env, prefixes, keys) => {
+  const sys = createFakeSys({ files, now: testNow, env });
+  const ask = [["-S", "/tmp/own"], []];
+  for (const [index, prefix] of prefixes.entries())
+    sys.expectRun(["tmux", "-u", ...(ask[index] ?? []), "display-message", "-p", "#{prefix}"], { stdout: `${prefix}\n` });
+  const monitor = { readSettled: async () => ({ at: 0, sessions: [], isSettled: true, hidden: 0 }), findPane: async () => pane };
+  expect((await createActions(sys, monitor).planFocus(idle)).leaveKeys).toBe(keys);
+  sys.done();
 });

@@ -24,9 +24,10 @@ test("a pane is shown by the client of its own server, or by a tmux of this term
     ...{ sessionId: "$1", sessionName: "m", paneId: "%3", isActive: true, pid: 1, isDead: false, serverPid: 5, socketPath: "/s" },
   };
   const choose = ["-u", "-S", "/s", "select-window", "-t", "%3", ";", "select-pane", "-t", "%3", ";"];
-  const inside = { argv: [...choose, "switch-client", "-t", "$1"], isInPlace: true };
-  const outside = { argv: [...choose, "attach-session", "-t", "$1"], isInPlace: false };
+  const inside = { argv: [...choose, "switch-client", "-t", "$1"], isInPlace: true, leaveKey: "L" as const };
+  const outside = { argv: [...choose, "attach-session", "-t", "$1"], isInPlace: false, leaveKey: "d" as const };
   expect(planShow({ env: { TMUX: "/s,5,0" } }, shown)).toEqual(inside);
+  expect(planShow({ env: { TMUX: "/s,5,1" } }, shown)).toEqual({ argv: inside.argv, isInPlace: true, leaveKey: "l" });
   expect(planShow({ env: { TMUX: "/other,5,0" } }, shown)).toEqual(outside);
   expect(planShow({ env: { TMUX: "" } }, shown)).toEqual(outside);
   expect(planShow({ env: {} }, shown)).toEqual(outside);
