@@ -175,7 +175,9 @@ export function fitColumns(totalWidth: number, sessions: readonly LiveSession[],
     if (chosen[last]?.drop === 0) break;
     chosen.splice(last, 1);
   }
-  for (const column of chosen.filter((column) => column.maxWidth !== undefined)) {
+  // Who stays longest on a narrow screen grows first on a wide one.
+  const growing = chosen.filter((column) => column.maxWidth !== undefined).sort((a, b) => a.drop - b.drop);
+  for (const column of growing) {
     const room = totalWidth - total();
     if (room <= 0) break;
     const most = column.maxWidth ?? 0;
