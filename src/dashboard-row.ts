@@ -219,7 +219,7 @@ export const renderRow = (session: LiveSession, chosen: readonly Column[], view:
 const oneLine = (text: string): string => printable(text).replace(/[\t\n]/g, " ");
 
 /** More of a text is on no line. */
-const maxWords = 400;
+const maxWords = 300;
 
 /** What somebody who waits wants, on one line. */
 export function preview({ verdict }: LiveSession): string {
@@ -250,5 +250,6 @@ export function preview({ verdict }: LiveSession): string {
 function lastWords(session: LiveSession): string {
   const { verdict, facts } = session;
   const words = needsPerson(session) ? preview(session) : "text" in verdict ? verdict.text : "";
-  return words === "" ? (facts?.lastPrompt ?? "") : printableLine(words.slice(0, maxWords));
+  // What a row shows is cleaned there, once.
+  return (words === "" ? (facts?.lastPrompt ?? "") : words).slice(0, maxWords).replace(/\s+/g, " ");
 }

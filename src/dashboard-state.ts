@@ -237,6 +237,8 @@ function findNew(before: DashboardState, next: DashboardState): LiveSession | un
   const isAtKeys = before.pressedAt !== undefined && before.now - before.pressedAt < atKeysMs;
   if (!before.hasLooked || before.mode.kind !== "list" || before.hasDetail || isAtKeys) return undefined;
   const known = new Set([...before.sessions, ...before.ended].map(({ key }) => key));
+  // Nearly every look brings nobody, and the order of the list costs more than all the rest of one.
+  if (next.sessions.every(({ key }) => known.has(key))) return undefined;
   const come = listRows(next).filter((session) => !known.has(session.key));
   return come.find(needsPerson) ?? come.sort((a, b) => (b.startedAt ?? b.since) - (a.startedAt ?? a.since))[0];
 }
