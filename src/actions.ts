@@ -13,7 +13,7 @@ import { requireOwn, targetOf } from "./resolve.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import type { Pane } from "./tmux.ts";
-import { gateIdOf, gateOf, isGateUp, type VerbName, verbNeeds } from "./verbs.ts";
+import { gateIdOf, gateOf, isGateUp, type VerbName, verbNeeds, whyNot } from "./verbs.ts";
 
 /** What a verb acts on, by its need; a `stranger` is a process that csd has no record of. */
 interface Subjects {
@@ -156,6 +156,7 @@ export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "
       if (session === undefined) throw new UserError("the session has ended");
       if (need === "process") return row.words(session.name, await row.run(driver, findProcess(sys, session), input));
       const target = await findTarget(sys, monitor, session);
+      if (need === "keyboard") await requireTypable(monitor, session, name);
       const gate = need === "gate" ? await confirmGate(monitor, session, shownGate) : undefined;
       return row.words(session.name, await row.run(driver, target, { ...input, ...present({ gate }) }));
     },
@@ -184,6 +185,13 @@ async function confirmGate(
   if (shownGate !== undefined && now !== undefined && gateOf(now) === shownGate) return gateIdOf(now);
   if (shownGate !== undefined && now !== undefined && isGateUp(now, shownGate)) return shownGate;
   throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
+}
+
+/** A question that came up while a message was written is not what that message answers. */
+async function requireTypable(monitor: Pick<Monitor, "readSettled">, session: LiveSession, name: VerbName): Promise<void> {
+  const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
+  const why = now === undefined ? undefined : whyNot(now, name);
+  if (why !== undefined) throw new UserError(`${why}; nothing was typed`, "m, then ↑, has the text");
 }
 
 /** `C-b d`, with the prefix that the tmux has; twice where another one around it takes the first. */

@@ -60,6 +60,7 @@ function renderFacts(session: LiveSession, view: View): string[] {
       `${stateWords(verdict, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`,
       roleOf(session),
     ),
+    ...fact("retry", retryWords(verdict), "warn"),
     ...fact("note", session.note, "warn"),
     ...fact("title", facts?.customTitle ?? facts?.aiTitle),
     ...fact("prompt", facts?.lastPrompt ?? facts?.firstPrompt),
@@ -92,6 +93,11 @@ function renderFacts(session: LiveSession, view: View): string[] {
     lines.push(...fact("cost", parts.filter(Boolean).join(" · ")));
   }
   return lines;
+}
+
+function retryWords(verdict: LiveSession["verdict"]): string | undefined {
+  const retry = verdict.status === "working" ? verdict.retry : undefined;
+  return retry && `attempt ${retry.attempt} of ${retry.max_attempts}, the next in ${duration(retry.wait_ms)}: ${retry.error}`;
 }
 
 const renderBadges = ({ badges }: LiveSession, view: View): string[] =>

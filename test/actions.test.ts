@@ -60,6 +60,13 @@ test.each<[rule: string, one: LiveSession, given: Parameters<typeof act>[3], tol
   expect(await act("send", one, { prompt: "go on" }, given).outcome).toMatch(told);
 });
 
+test("a message is no answer to a question that came up while it was written", async () => {
+  const question = { ...idle, verdict: { status: "awaiting_answer", gate: "question", question: "?", gate_id: "q" } as never };
+  expect(await act("send", idle, { prompt: "go on" }, { now: question }).outcome).toBe(
+    "a asks for something: answer that first (a, d); nothing was typed",
+  );
+});
+
 test.each<[rule: string, given: Parameters<typeof act>[3]]>([
   ["another gate came up", { now: { ...blocked("a", "rm"), pid: 7, key: "7:70" } }],
   ["it was answered elsewhere", { now: idle }],

@@ -241,6 +241,13 @@ test("the detail shows title and last prompt", () => {
   expect(plain(draw(stateOf([one], " "), 80, 24))).toMatch(/ title {4}Mend the cache\n prompt {3}Now the tests\n/);
 });
 
+test("an API that is asked again is told with count and wait, in the row and in the detail", () => {
+  const retry = { attempt: 3, max_attempts: 10, wait_ms: 8000, error: "529 overloaded" };
+  const text = plain(draw(stateOf([session("it", { status: "working", retry } as never)], " "), 80, 24));
+  expect(text).toContain("retry 3/10 in 8s");
+  expect(text).toContain("retry    attempt 3 of 10, the next in 8s: 529 overloaded");
+});
+
 test("at 250 columns folder, branch and last words have the room", () => {
   const one = session(
     "it",
