@@ -119,14 +119,10 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
   // An empty list before anybody has looked would say that there is nothing.
   await Promise.race([firstLook, following, sys.sleep(firstLookMs)]);
   while (isOpen) {
-    const size = { columns: terminal.columns(), rows: terminal.rows() };
     dispatch({ kind: "time", now: sys.now() });
-    frame = renderDashboard(state, {
-      ...size,
-      theme: options.theme,
-      home: options.home,
-      ...present({ title: options.title, banner: options.banner?.() }),
-    });
+    const { theme, home, title } = options;
+    const size = { columns: terminal.columns(), rows: terminal.rows() };
+    frame = renderDashboard(state, { ...size, theme, home, ...present({ title, banner: options.banner?.() }) });
     state = { ...state, scroll: Math.min(state.scroll, frame.maxScroll) };
     terminal.draw(frame.lines);
     const key = await terminal.readKey(clockMs - (sys.now() % clockMs) + 1);
