@@ -7,12 +7,12 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createActions } from "../src/actions.ts";
-import { gateOf, isGateUp } from "../src/dashboard-state.ts";
 import { isRecord } from "../src/json.ts";
 import { createMonitor } from "../src/monitor.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import type { ListedGate } from "../src/status.ts";
 import { ask, type ModelRequest, type Reply, say, type ToolCall, useTools } from "../src/stub-script.ts";
+import { gateOf, isGateUp } from "../src/verbs.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 export interface RoundsOptions {

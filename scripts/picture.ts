@@ -116,8 +116,8 @@ async function captureReal(): Promise<string> {
     }
     await tmux("send-keys", "-t", "=top:", "/");
     await tmux("send-keys", "-t", "=top:", "-l", "checkout");
-    await tmux("send-keys", "-t", "=top:", "Enter");
-    await tmux("send-keys", "-t", "=top:", "Escape");
+    // The cursor stays where the filter has put it. Not with Esc, which would be Alt with the key that follows at once.
+    await tmux("send-keys", "-t", "=top:", "Enter", "/", "C-u", "Enter");
     await tmux("send-keys", "-t", "=top:", "Space");
     await Bun.sleep(1200);
     return (await tmux("capture-pane", "-e", "-p", "-t", "=top:")).stdout;

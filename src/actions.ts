@@ -12,11 +12,10 @@ import { readProcess } from "./process.ts";
 import { requireOwn, targetOf } from "./resolve.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
+import type { Pane } from "./tmux.ts";
+import { gateIdOf, gateOf, isGateUp, type VerbName, verbNeeds, whyNot } from "./verbs.ts";
 
-/**
- * What a verb acts on: the session that has a gate up, that can be typed into, or that runs (a
- * `stranger` is one that csd has no record of); `new` acts on none.
- */
+/** What a verb acts on, by its need; a `stranger` is a process that csd has no record of. */
 interface Subjects {
   gate: Target;
   keyboard: Target;
@@ -25,21 +24,17 @@ interface Subjects {
 }
 
 /** Something that can be done to a session. */
-interface Verb<Need extends keyof Subjects, Input, Result> {
-  needs: Need;
+interface Verb<Subject, Input, Result> {
   /** Throws with why it was not done. */
-  run(driver: Driver, subject: Subjects[Need], input: Input): Promise<Result>;
+  run(driver: Driver, subject: Subject, input: Input): Promise<Result>;
   /** What was done, for a person. */
   words(name: string, result: Result): string;
 }
 
-const verb = <Need extends keyof Subjects, Input, Result>(row: Verb<Need, Input, Result>): Verb<Need, Input, Result> => row;
+const verb = <Subject, Input, Result>(row: Verb<Subject, Input, Result>): Verb<Subject, Input, Result> => row;
 
 /** Of a verb that answers or types: a session must not do that to itself. */
-const outside = <Need extends "gate" | "keyboard", Input, Result>(
-  word: string,
-  row: Verb<Need, Input, Result>,
-): Verb<Need, Input, Result> => ({
+const outside = <Input, Result>(word: string, row: Verb<Target, Input, Result>): Verb<Target, Input, Result> => ({
   ...row,
   async run(driver, target, input) {
     await (await import("./audit.ts")).refuseOwnSession(driver.sys, target, word);
@@ -78,7 +73,6 @@ const answerWords = (name: string, { chosen }: Answer): string => `${name}: ${ch
 /** All that csd's commands and the dashboard can do to a session. */
 export const verbs = {
   allow: outside("approve", {
-    needs: "gate",
     async run(driver, target, { option, ...options }: Omit<ReplyOptions, "reason"> & { option?: number }) {
       const wish: Wish = option === undefined ? { meaning: "allow-once" } : { option };
       return (await import("./driver-reply.ts")).answerGate(driver, target, wish, options);
@@ -86,19 +80,16 @@ export const verbs = {
     words: answerWords,
   }),
   deny: outside("deny", {
-    needs: "gate",
     run: async (driver, target, options: ReplyOptions) =>
       (await import("./driver-reply.ts")).answerGate(driver, target, { meaning: "refuse" }, options),
     words: answerWords,
   }),
   answer: outside("answer", {
-    needs: "gate",
     run: async (driver, target, { choices, ...options }: QuestionOptions & { choices: Choice[] }) =>
       (await import("./driver-reply.ts")).answerQuestions(driver, target, choices, options),
     words: answerWords,
   }),
   send: outside("send to", {
-    needs: "keyboard",
     async run(driver, target, { prompt, ...options }: SendOptions & { prompt: string }) {
       const answer = await answerForm(driver, target, prompt, options);
       if (answer !== undefined) return { attempts: 1, receipt: "accepted" as const, answer };
@@ -107,24 +98,20 @@ export const verbs = {
     words: (name, { receipt }) => `${name} has the message (${receipt})`,
   }),
   submit: outside("submit to", {
-    needs: "keyboard",
     run: async (driver, target, options: Omit<SendOptions, "isDraft">) =>
       (await import("./driver-prompt.ts")).submitDraft(driver, target, options),
     words: (name, { receipt }) => `${name} has its draft (${receipt})`,
   }),
   clear: outside("clear", {
-    needs: "keyboard",
     run: async (driver, target, _: object) => (await import("./driver-prompt.ts")).removeDraft(driver, target),
     words: (name, wasThere) => (wasThere ? `${name}: the draft is gone` : `${name}: no draft`),
   }),
   interrupt: outside("interrupt", {
-    needs: "keyboard",
     run: async (driver, target, _: object) => (await import("./driver-prompt.ts")).interruptTurn(driver, target),
     words: (name, wasAtWork) => (wasAtWork ? `${name} is interrupted` : `${name}: nothing ran`),
   }),
   stop: verb({
-    needs: "process",
-    run: async (driver, { name, stranger }, _: object) => {
+    run: async (driver, { name, stranger }: Subjects["process"], _: object) => {
       if (stranger === undefined) return (await import("./driver-kill.ts")).killSession(driver, name);
       const owner = await readProcess(driver.sys, stranger.pid);
       if (owner === undefined || stranger.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${name} has ended already`);
@@ -135,23 +122,25 @@ export const verbs = {
     words: (name) => `${name} is told to end`,
   }),
   new: verb({
-    needs: "nothing",
-    run: async (driver, _, options: SpawnOptions) => (await import("./driver-spawn.ts")).spawnSession(driver, options),
+    run: async (driver, _: undefined, options: SpawnOptions) =>
+      (await import("./driver-spawn.ts")).spawnSession(driver, { ...options, ...present({ cwd: inHome(driver.sys, options.cwd) }) }),
     words: (_, { driven }) => `started ${driven.name}`,
   }),
-};
+} satisfies { [V in VerbName]: Verb<Subjects[(typeof verbNeeds)[V]], never, unknown> };
+
+/** What is typed into the dashboard has met no shell. */
+const inHome = (sys: Sys, cwd: string | undefined): string | undefined =>
+  cwd?.startsWith("~/") && sys.homeDir !== undefined ? `${sys.homeDir}${cwd.slice(1)}` : cwd;
 
 type Verbs = typeof verbs;
-export type VerbName = keyof Verbs;
 export type InputOf<V extends VerbName> = Parameters<Verbs[V]["run"]>[2];
 
 /** What can be done to the sessions of a monitor; each returns words on what was done, and throws with why it was not. */
 export interface Actions {
-  /** A gate is only answered while the one that is up is `shownGate`, the one that was shown. */
-  act<V extends Exclude<VerbName, "new">>(verb: V, session: LiveSession, input: InputOf<V>, shownGate?: string): Promise<string>;
-  start(cwd: string): Promise<string>;
-  /** How to show its pane; `isInPlace` where this terminal's own tmux changes over to it. */
-  planFocus(session: LiveSession): Promise<Show>;
+  /** A gate is only answered while the one that is up is `shownGate`, the one that was shown. Only `new` takes no session. */
+  act<V extends VerbName>(verb: V, session: LiveSession | undefined, input: InputOf<V>, shownGate?: string): Promise<string>;
+  /** How to show its pane, and the keys that come back from there; `isInPlace` where this terminal's own tmux changes over to it. */
+  planFocus(session: LiveSession): Promise<Show & { leaveKeys: string }>;
   /** Unless it is in place, this terminal is used for it until its user leaves the pane. */
   focus(plan: Show): Promise<void>;
 }
@@ -161,21 +150,22 @@ export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "
   return {
     async act(name, session, input, shownGate) {
       // Each row takes the subject and the input that it names.
-      const row = verbs[name] as unknown as Verb<keyof Subjects, object, unknown>;
-      if (row.needs === "process") return row.words(session.name, await row.run(driver, findProcess(sys, session), input));
+      const row = verbs[name] as unknown as Verb<unknown, object, unknown>;
+      const need = verbNeeds[name];
+      if (need === "nothing") return row.words("", await row.run(driver, undefined, input));
+      if (session === undefined) throw new UserError("the session has ended");
+      if (need === "process") return row.words(session.name, await row.run(driver, findProcess(sys, session), input));
       const target = await findTarget(sys, monitor, session);
-      const gate = row.needs === "gate" ? await confirmGate(monitor, session, shownGate) : undefined;
+      if (need === "keyboard") await requireTypable(monitor, session, name);
+      const gate = need === "gate" ? await confirmGate(monitor, session, shownGate) : undefined;
       return row.words(session.name, await row.run(driver, target, { ...input, ...present({ gate }) }));
-    },
-    async start(cwd) {
-      const dir = cwd.startsWith("~/") && sys.homeDir !== undefined ? `${sys.homeDir}${cwd.slice(1)}` : cwd;
-      return verbs.new.words("", await verbs.new.run(driver, undefined, { cwd: dir }));
     },
     async planFocus(session) {
       requireOwn(session);
       const pane = await monitor.findPane(session);
       if (pane === undefined) throw new UserError(`${session.name} runs in no tmux pane of yours`, "go to its terminal by hand");
-      return planShow(sys, pane);
+      const show = planShow(sys, pane);
+      return { ...show, leaveKeys: await readLeaveKeys(sys, pane, show) };
     },
     async focus({ argv, isInPlace }) {
       if (!isInPlace) return void (await (await import("./exec.ts")).runForeground("tmux", argv, sys.env));
@@ -191,11 +181,26 @@ async function confirmGate(
   session: LiveSession,
   shownGate: string | undefined,
 ): Promise<string | undefined> {
-  const { gateIdOf, gateOf, isGateUp } = await import("./dashboard-state.ts");
   const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
   if (shownGate !== undefined && now !== undefined && gateOf(now) === shownGate) return gateIdOf(now);
   if (shownGate !== undefined && now !== undefined && isGateUp(now, shownGate)) return shownGate;
   throw new UserError("the gate has changed since it was shown: nothing was answered", "look at it again");
+}
+
+/** A question that came up while a message was written is not what that message answers. */
+async function requireTypable(monitor: Pick<Monitor, "readSettled">, session: LiveSession, name: VerbName): Promise<void> {
+  const now = (await monitor.readSettled()).sessions.find((candidate) => candidate.key === session.key);
+  const why = now === undefined ? undefined : whyNot(now, name);
+  if (why !== undefined) throw new UserError(`${why}; nothing was typed`, "m, then ↑, has the text");
+}
+
+/** `C-b d`, with the prefix that the tmux has; twice where another one around it takes the first. */
+async function readLeaveKeys(sys: Sys, pane: Pane, { isInPlace, leaveKey }: Show): Promise<string> {
+  const read = async (argv: string[]) =>
+    (await sys.run(["tmux", "-u", ...argv, "display-message", "-p", "#{prefix}"])).stdout.trim() || "C-b";
+  const prefix = await read(["-S", pane.socketPath]);
+  const isNested = !isInPlace && (sys.env.TMUX ?? "") !== "";
+  return [prefix, ...(isNested && (await read([])) === prefix ? [prefix] : []), leaveKey].join(" ");
 }
 
 function findProcess(sys: Sys, session: LiveSession): Subjects["process"] {

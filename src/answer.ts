@@ -1,5 +1,6 @@
 import type { Meaning, MenuOption, ScreenGate } from "./claude-gate.ts";
 import { UserError } from "./errors.ts";
+import { isRecord, present } from "./json.ts";
 
 /** What the caller wants of a gate: an option by its number, or by what it does. */
 export type Wish = { option: number } | { meaning: "allow-once" | "refuse" };
@@ -35,14 +36,16 @@ export function planKeys(gate: ScreenGate, option: MenuOption): { digit: string 
   return from < 0 ? undefined : { moves: gate.options.indexOf(option) - from };
 }
 
-/** A choice as it is typed: `lint`, `2`, or `Header=lint` to name its question. */
-export type Choice = string;
+/** A choice as it is typed: `lint`, `2`, or `Header=lint` to name its question; or all that is answered to one question, by its place. */
+export type Choice = string | { part: number; labels: readonly string[]; text?: string };
 
-interface Question {
+export interface Question {
   question: string;
   header: string;
   isMulti: boolean;
   labels: string[];
+  /** What stands beside each label; empty where nothing does. */
+  details: string[];
 }
 
 /**
@@ -54,44 +57,55 @@ export function planAnswers(
   choices: readonly Choice[],
   text: string | undefined,
 ): { answers: Record<string, string>; parts: Part[]; single?: { option: number; text?: string } } {
-  const questions = parseQuestions(input);
+  const questions = parseQuestions(input.questions);
   const chosen = new Map<Question, string[]>(questions.map((question) => [question, []]));
+  const texts = new Map<Question, string>();
   for (const choice of choices) {
-    const [question, wish] = addressChoice(questions, chosen, choice);
-    chosen.get(question)?.push(...matchLabels(question, wish));
+    const given = typeof choice === "string" ? undefined : takeGiven(questions, choice);
+    const [question, wish] = given === undefined ? addressChoice(questions, chosen, String(choice)) : [given.question, ""];
+    chosen.get(question)?.push(...(given?.labels ?? matchLabels(question, wish)));
+    if (given?.text !== undefined) texts.set(question, given.text);
   }
-  const open = questions.filter((question) => chosen.get(question)?.length === 0);
+  const open = questions.filter((question) => chosen.get(question)?.length === 0 && !texts.has(question));
   const [first] = open;
-  if (text !== undefined && first !== undefined && open.length === 1) chosen.set(first, [text]);
+  if (text !== undefined && first !== undefined && open.length === 1) texts.set(first, text);
   else if (open.length > 0 || text !== undefined) throw new UserError(countError(questions, open, text), describeQuestions(questions));
-  const answers = Object.fromEntries([...chosen].map(([question, labels]) => [question.question, labels.join(", ")]));
-  const parts = [...chosen].map(([question, labels]) =>
-    question === first && text !== undefined ? { ...question, chosen: [], text } : { ...question, chosen: labels },
+  const parts = questions.map(
+    (question): Part => ({ ...question, chosen: chosen.get(question) ?? [], ...present({ text: texts.get(question) }) }),
   );
-  const [only] = questions;
-  if (only === undefined || questions.length > 1 || only.isMulti) return { answers, parts };
-  const label = chosen.get(only)?.[0] ?? "";
-  return {
-    answers,
-    parts,
-    single: text === undefined ? { option: only.labels.indexOf(label) + 1 } : { option: only.labels.length + 1, text },
-  };
+  const answers = Object.fromEntries(
+    parts.map((part) => [part.question, [...part.chosen, ...(part.text === undefined ? [] : [part.text])].join(", ")]),
+  );
+  const [only] = parts;
+  if (only === undefined || parts.length > 1 || only.isMulti) return { answers, parts };
+  const option = only.text === undefined ? only.labels.indexOf(only.chosen[0] ?? "") : only.labels.length;
+  return { answers, parts, single: { option: option + 1, ...present({ text: only.text }) } };
 }
 
 /** One question of a form, and what is to be answered. */
 export interface Part extends Question {
   chosen: string[];
-  /** In place of a choice. */
+  /** In place of a choice, or beside those of a question that takes several. */
   text?: string;
 }
 
-function parseQuestions(input: Record<string, unknown>): Question[] {
-  const list = Array.isArray(input.questions) ? (input.questions as Record<string, unknown>[]) : [];
-  return list.map((entry) => ({
-    question: String(entry.question ?? ""),
-    header: String(entry.header ?? ""),
+function takeGiven(questions: Question[], { part, labels, text }: Exclude<Choice, string>) {
+  const question = questions[part];
+  if (question === undefined || !labels.every((label) => question.labels.includes(label)))
+    throw new UserError(`question ${part + 1} does not offer ${JSON.stringify(labels)}`, describeQuestions(questions));
+  return { question, labels, text };
+}
+
+/** `questions` of the input of AskUserQuestion, whatever a model made of it. */
+export function parseQuestions(value: unknown): Question[] {
+  const records = (list: unknown): Record<string, unknown>[] => (Array.isArray(list) ? list.filter(isRecord) : []);
+  const textOf = (field: unknown): string => (typeof field === "string" ? field : "");
+  return records(value).map((entry) => ({
+    question: textOf(entry.question),
+    header: textOf(entry.header),
     isMulti: entry.multiSelect === true,
-    labels: Array.isArray(entry.options) ? (entry.options as Record<string, unknown>[]).map((option) => String(option.label ?? "")) : [],
+    labels: records(entry.options).map(({ label }) => textOf(label)),
+    details: records(entry.options).map(({ description }) => textOf(description)),
   }));
 }
 

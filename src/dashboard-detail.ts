@@ -1,6 +1,7 @@
-import { amount, contextBar, contextRole, money, roleOf } from "./dashboard-row.ts";
+import { type Form, pageOf } from "./dashboard-form.ts";
+import { amount, contextBar, contextRole, money, roleOf, shownPath } from "./dashboard-row.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
-import { duration, fit, width } from "./format.ts";
+import { duration, fit, fold, width } from "./format.ts";
 import { printable, printableLine, styledOnly } from "./printable.ts";
 import { activity, type LiveSession } from "./session.ts";
 import { needsPerson, stateWords } from "./statuses.ts";
@@ -13,9 +14,9 @@ interface View {
   home: string;
 }
 
-/** All that is known of one session, as lines; longer than the screen, so it is scrolled. */
-export function renderDetail(session: LiveSession, view: View): string[] {
-  const says = [...renderGate(session, view), ...renderAnswer(session, view)];
+/** All that is known of one session, as lines; longer than the screen, so it is scrolled. `form` is what is being answered. */
+export function renderDetail(session: LiveSession, view: View, form?: Form): string[] {
+  const says = [...(form === undefined ? renderGate(session, view) : renderForm(form, view).lines), ...renderAnswer(session, view)];
   const facts = [...renderFacts(session, view), ...renderBadges(session, view)];
   return [
     // What somebody waits for comes before everything else.
@@ -37,18 +38,16 @@ function wrapped({ columns }: View, text: string): string[] {
   const wrapWidth = Math.max(10, columns - indent.length * 2);
   const shown = printable(text.slice(0, maxShown)).replaceAll("\t", "    ");
   const cut = text.length > maxShown ? [`${indent}… and ${amount(text.length - maxShown)} more characters, not shown`] : [];
-  const lines = Bun.wrapAnsi(shown, wrapWidth, { hard: true, trim: false }).split("\n");
-  return [...lines.map((line) => indent + line), ...cut];
+  return [...fold(shown, wrapWidth).map((line) => indent + line), ...cut];
 }
 
 function renderFacts(session: LiveSession, view: View): string[] {
   const { theme, now, home } = view;
-  const { verdict, meter } = session;
+  const { verdict, meter, facts } = session;
   const fact = (label: string, text: string | undefined, role: Role = "text"): string[] =>
     text === undefined || text === ""
       ? []
       : [`${theme.paint("dim", label.padEnd(9))}${theme.paint(role, fit(printableLine(text), Math.max(8, view.columns - 11)))}`];
-  const place = session.cwd.startsWith(`${home}/`) ? `~${session.cwd.slice(home.length)}` : session.cwd;
   const program = [
     session.kind === "interactive" ? "" : session.kind,
     session.version && `claude ${session.version}`,
@@ -61,8 +60,11 @@ function renderFacts(session: LiveSession, view: View): string[] {
       `${stateWords(verdict, now)} for ${duration(now - session.since)} (${verdict.source}, ${duration(verdict.age_ms)} ago)`,
       roleOf(session),
     ),
+    ...fact("retry", retryWords(verdict), "warn"),
     ...fact("note", session.note, "warn"),
-    ...fact("folder", [place, session.branch && `on ${session.branch}`].filter(Boolean).join(" ")),
+    ...fact("title", facts?.customTitle ?? facts?.aiTitle),
+    ...fact("prompt", facts?.lastPrompt ?? facts?.firstPrompt),
+    ...fact("folder", [shownPath(session.cwd, home), session.branch && `on ${session.branch}`].filter(Boolean).join(" ")),
     ...fact("program", program.filter(Boolean).join(" · ")),
     ...fact(
       "session",
@@ -93,6 +95,11 @@ function renderFacts(session: LiveSession, view: View): string[] {
   return lines;
 }
 
+function retryWords(verdict: LiveSession["verdict"]): string | undefined {
+  const retry = verdict.status === "working" ? verdict.retry : undefined;
+  return retry && `attempt ${retry.attempt} of ${retry.max_attempts}, the next in ${duration(retry.wait_ms)}: ${retry.error}`;
+}
+
 const renderBadges = ({ badges }: LiveSession, view: View): string[] =>
   badges.map((badge) =>
     view.theme.paint(badge.isAlarm ? "alarm" : "warn", fit(`${badge.mark} ${printableLine(badge.text)}`, view.columns)),
@@ -113,28 +120,89 @@ function renderGate(session: LiveSession, view: View): string[] {
             : theme.paint("dim", printableLine(choice.meaning));
     return [`${indent}${choice.option}. ${fit(printableLine(choice.label), Math.max(10, view.columns - 24))}  ${mark}`];
   });
+  const asks = (words: string): string[] => heading(view, `${words}${whoAsks(session)}`);
+  const rest = [...list, ...renderOthers(session, view)];
   if (verdict.status === "blocked")
     return [
-      ...heading(view, verdict.tool === undefined ? `It asks (${verdict.gate})` : `It asks to use ${printableLine(verdict.tool)}`),
+      ...asks(verdict.tool === undefined ? `It asks (${verdict.gate})` : `It asks to use ${printableLine(verdict.tool)}`),
       ...renderInput(verdict.input, verdict.subject ?? verdict.prompt, view),
-      ...list,
+      ...rest,
     ];
   if (verdict.status === "plan_ready")
-    return [...heading(view, "Its plan"), ...renderMarkdown(verdict.plan ?? "its text is not known: see the pane", view), ...list];
+    return [...asks("Its plan"), ...renderMarkdown(verdict.plan ?? "its text is not known: see the pane", view), ...rest];
   if (verdict.status === "awaiting_answer" && verdict.gate === "question")
-    return [...heading(view, "It asks"), ...wrapped(view, verdict.question), ...list];
+    return [...asks("It asks"), ...wrapped(view, verdict.question).map((line) => theme.paint("asked", line)), ...rest];
   return [];
 }
 
-/** The call exactly as claude made it; the screen only where no call is known. */
+/** Which thread asks, and which of those that wait it is. */
+function whoAsks({ verdict }: LiveSession): string {
+  const agent = "agent" in verdict && verdict.agent !== undefined ? `, from the ${printableLine(verdict.agent)} agent` : "";
+  const count = "gates" in verdict ? (verdict.gates?.length ?? 1) : 1;
+  return count > 1 ? `${agent} (1 of ${count} that wait)` : agent;
+}
+
+/** They are asked one after another, the next as soon as this one is answered. */
+function renderOthers({ verdict }: LiveSession, view: View): string[] {
+  const others = "gates" in verdict ? (verdict.gates ?? []).slice(1) : [];
+  return others.map(({ agent, tool, gate, input }) => {
+    const runs = typeof input === "object" && input !== null ? Object.values(input).find((value) => typeof value === "string") : undefined;
+    const words = `then ${agent ?? "the main thread"}: ${tool ?? gate}${runs === undefined ? "" : ` ${String(runs).slice(0, 1000)}`}`;
+    return `${indent}${view.theme.paint("dim", fit(printableLine(words), Math.max(10, view.columns - 4)))}`;
+  });
+}
+
+/** The line of the detail that must be in sight while a form is filled in. */
+export const lineOfCursor = (form: Form, view: View): number => renderForm(form, view).cursorAt - 1;
+
+/** The question that is up, its options with what is chosen, and the other questions above it. */
+function renderForm(form: Form, view: View): { lines: string[]; cursorAt: number } {
+  const { theme } = view;
+  const { question, answer, cursor } = pageOf(form);
+  const isAlone = form.questions.length === 1;
+  const tabs = form.questions.map(({ header }, index) => {
+    const { options, text } = form.answers[index] ?? { options: [] };
+    const tab = `${options.length > 0 || text !== undefined ? "☒" : "☐"} ${fit(printableLine(header) || String(index + 1), 20)}`;
+    return theme.paint(index === form.at ? "asked" : "dim", tab);
+  });
+  const row = (at: number, mark: string, words: string[]): string[] =>
+    words.map((line, index) => {
+      const head = index === 0 ? `${at === cursor ? "▸" : " "} ${at < 9 ? `${at + 1}.` : "  "} ${mark}` : " ".repeat(5 + width(mark));
+      return `${indent}${theme.paint(at === cursor ? "asked" : "text", `${head}${line}`)}`;
+    });
+  const room = Math.max(10, view.columns - 14);
+  const options = question.labels.map((label, at) => {
+    const isChosen = answer.options.includes(at);
+    const detail = fold(printableLine(question.details[at] ?? ""), room).filter((line) => line !== "");
+    return [
+      ...row(at, question.isMulti ? `[${isChosen ? "x" : " "}] ` : isChosen ? "● " : "○ ", fold(printableLine(label), room)),
+      ...detail.map((line) => `${indent}${" ".repeat(9)}${theme.paint("dim", line)}`),
+    ];
+  });
+  const text = answer.text === undefined ? "something else: write it" : printableLine(answer.text);
+  const header = printableLine(question.header);
+  const asks = isAlone ? `It asks${header === "" ? "" : `: ${header}`}` : `It asks ${form.questions.length} questions`;
+  const head = [
+    ...heading(view, asks),
+    ...(isAlone ? [] : [indent + tabs.join("  "), ""]),
+    ...wrapped(view, question.question).map((line) => theme.paint("asked", line)),
+  ];
+  const cursorAt = [head, ...options.slice(0, cursor)].flat().length;
+  return {
+    lines: [...head, ...options.flat(), ...row(question.labels.length, answer.text === undefined ? "" : "✎ ", fold(text, room))],
+    cursorAt,
+  };
+}
+
+/** The call exactly as claude made it; the screen only where no call is known. What the model says about it is not what runs. */
 function renderInput(input: unknown, shown: string, view: View): string[] {
-  if (typeof input !== "object" || input === null) return wrapped(view, shown).map((line) => view.theme.paint("code", line));
+  if (typeof input !== "object" || input === null) return wrapped(view, shown).map((line) => view.theme.paint("asked", line));
   return Object.entries(input).flatMap(([name, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     const lines = wrapped(view, text);
     return [
       view.theme.paint("dim", `${indent}${printableLine(name)}:`),
-      ...lines.map((line) => view.theme.paint("code", `${indent}${line}`)),
+      ...lines.map((line) => view.theme.paint(name === "description" ? "text" : "asked", `${indent}${line}`)),
     ];
   });
 }
@@ -153,7 +221,7 @@ function renderAnswer({ verdict }: LiveSession, view: View): string[] {
 function renderMarkdown(text: string, { columns, theme }: Pick<View, "columns" | "theme">): string[] {
   const wrapWidth = Math.max(10, columns - indent.length * 2);
   const hasColor = theme.name !== "none";
-  const rendered = Bun.markdown.ansi(printable(text.slice(0, maxShown)), {
+  const rendered = Bun.markdown.ansi(printable(text.slice(0, maxShown)).replaceAll("\t", "    "), {
     columns: wrapWidth,
     colors: hasColor,
     hyperlinks: false,

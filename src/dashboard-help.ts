@@ -2,7 +2,7 @@ import { type KeyRow, keyRows } from "./dashboard-keys.ts";
 import { sourceMarks } from "./dashboard-row.ts";
 import type { DashboardState } from "./dashboard-state.ts";
 import type { Theme } from "./dashboard-theme.ts";
-import { fit, width } from "./format.ts";
+import { fold, width } from "./format.ts";
 import { badgeRows } from "./health.ts";
 import { statuses, statusRow } from "./statuses.ts";
 
@@ -27,9 +27,11 @@ export function renderHelp({ theme, columns }: Look): string[] {
   return sections.flatMap(({ title, rows }, index) => [
     ...(index === 0 ? [] : [""]),
     ` ${theme.paint("section", title.toUpperCase())}`,
-    ...rows.map(
-      ([key, text]) =>
-        `  ${theme.paint("key", key + " ".repeat(keyWidth - width(key)))}  ${fit(text, Math.max(10, columns - keyWidth - 5))}`,
+    ...rows.flatMap(([key, text]) =>
+      fold(text, Math.max(10, columns - keyWidth - 5)).map((line, part) => {
+        const shown = part === 0 ? key : "";
+        return `  ${theme.paint("key", shown + " ".repeat(keyWidth - width(shown)))}  ${line.trimEnd()}`;
+      }),
     ),
   ]);
 }
@@ -63,7 +65,7 @@ function inLines(marks: readonly HelpLine[], perLine: number): HelpLine[] {
   return [text, ...inLines(marks.slice(perLine), perLine)];
 }
 
-/** The keys that a person needs here and now, as many as fit. */
+/** The keys that a person needs, as many as fit; dim what can do nothing here and now. */
 export function renderFooter(state: DashboardState, { theme, columns }: Look): string {
   let line = "";
   let used = 0;
@@ -73,7 +75,8 @@ export function renderFooter(state: DashboardState, { theme, columns }: Look): s
     const key = labelOf(row);
     const length = width(key) + width(word) + 3;
     if (used + length > columns) break;
-    line += ` ${theme.paint("key", key)} ${theme.paint("dim", word)} `;
+    const isOff = row.why?.(state) !== undefined;
+    line += ` ${theme.paint(isOff ? "off" : "key", key)} ${theme.paint(isOff ? "off" : "text", word)} `;
     used += length;
   }
   return line;

@@ -1,23 +1,29 @@
+import { createDraft, type Draft, editDraft, stepLine } from "./dashboard-editor.ts";
+import { choicesOf, createForm, pressForm, writeAnswer } from "./dashboard-form.ts";
 import {
   type DashboardState,
   type Effect,
   type Event,
-  gateOf,
+  findSession,
+  fitsFilter,
   groups,
   keepSelection,
   listRows,
   type Mode,
+  remember,
   selectedSession,
   sorts,
   takeEvent,
   toastMs,
 } from "./dashboard-state.ts";
 import type { LiveSession } from "./session.ts";
-import { needsPerson } from "./statuses.ts";
+import type { Key } from "./tty-keys.ts";
+import { gateOf, isHeld, takesReason, type VerbName, whyNot } from "./verbs.ts";
 
 type Pressed = Omit<Extract<Event, { kind: "key" }>, "kind">;
 type Result = { state: DashboardState; effects: Effect[] };
 type Press = (state: DashboardState, pressed: Pressed) => Result;
+type ModeOf<K extends Mode["kind"]> = Extract<Mode, { kind: K }>;
 
 /** One thing that can be done from the list; the footer, the help page and what a key does are read from its row. */
 export interface KeyRow {
@@ -30,7 +36,9 @@ export interface KeyRow {
   /** What it does; rows of one part with the same note share a line of the help page. */
   note: string;
   /** Its word in the footer; undefined keeps it out. */
-  word?: string | ((state: DashboardState) => string | undefined);
+  word?: string | ((state: DashboardState) => string);
+  /** Why it can do nothing now: the footer has it dim then, and the key says it. */
+  why?(state: DashboardState): string | undefined;
   /** Also while a text is typed or a question is asked. */
   isEverywhere?: boolean;
   press: Press;
@@ -38,7 +46,7 @@ export interface KeyRow {
 
 /** The next state, and what the loop has to do for it. */
 export const reduce = (state: DashboardState, event: Event): Result =>
-  event.kind === "key" ? pressKey(state, event) : quiet(takeEvent(state, event));
+  event.kind === "key" ? pressKey({ ...state, pressedAt: state.now }, event) : quiet(takeEvent(state, event));
 
 /** What a key does in the mode that is on. */
 function pressKey(state: DashboardState, pressed: Pressed): Result {
@@ -47,59 +55,170 @@ function pressKey(state: DashboardState, pressed: Pressed): Result {
   if (row?.isEverywhere === true) return row.press(state, pressed);
   switch (state.mode.kind) {
     case "confirm":
-      return pressConfirm(state, state.mode, name);
-    case "filter":
+      return pressConfirm(state, state.mode, pressed);
+    case "answer":
+      return pressAnswer(state, state.mode, pressed);
     case "message":
+      return pressMessage(state, state.mode, pressed.key);
+    case "filter":
     case "new":
+    case "reason":
       return pressText(state, state.mode, pressed);
     case "help":
       return pressHelp(state, pressed);
-    case "list":
-      return row?.press(state, pressed) ?? quiet(state);
+    case "list": {
+      if (row === undefined) return quiet(state);
+      const why = row.why?.(state);
+      return why === undefined ? row.press(state, pressed) : tell(state, why);
+    }
   }
 }
 
 const quiet = (state: DashboardState): Result => ({ state, effects: [] });
-const toList = (state: DashboardState): DashboardState => ({ ...state, mode: { kind: "list" } });
+const toList = (state: DashboardState): DashboardState => ({ ...state, mode: { kind: "list" }, scroll: 0 });
 const tell = (state: DashboardState, text: string): Result =>
   quiet({ ...state, toast: { text, isError: true, until: state.now + toastMs } });
+/** What was said before is out of the way of what is asked now. */
+const enter = (state: DashboardState, mode: Mode): Result => {
+  const { toast: _, ...rest } = state;
+  return quiet({ ...rest, mode, scroll: 0 });
+};
+
+// --- asked: yes or no, a reason, answers -------------------------------------------------------------------------
 
 /** Only `y` is yes: a key held down a moment too long must not answer what nobody has read. */
-function pressConfirm(state: DashboardState, mode: Extract<Mode, { kind: "confirm" }>, name: string): Result {
-  if (scrolls[name] !== undefined) return quiet({ ...state, scroll: Math.max(0, state.scroll + (scrolls[name] ?? 0)) });
+function pressConfirm(state: DashboardState, mode: ModeOf<"confirm">, { key: { name }, page }: Pressed): Result {
+  const { action, key, gate } = mode;
+  const step = scrollStep(name, page);
+  if (step !== undefined) return quiet(scrollBy(state, step));
+  const session = findSession(state, key);
+  if (name === "r" && canReason(session, mode)) return enter(state, { kind: "reason", key, gate, draft: createDraft() });
   if (name !== "y") return quiet(toList(state));
-  if (mode.action === "stop") return { state: toList(state), effects: [{ do: "stop", key: mode.key }] };
-  const wish = mode.action === "allow" ? "allow-once" : "refuse";
-  return { state: toList(state), effects: [{ do: "answer", key: mode.key, wish, gate: mode.gate }] };
+  const deed: Effect = action === "stop" ? { do: "act", verb: "stop", key, input: {} } : { do: "act", verb: action, key, gate, input: {} };
+  return { state: toList(state), effects: [deed] };
 }
 
-function pressText(state: DashboardState, mode: Extract<Mode, { text: string }>, { key: { name, text: pasted } }: Pressed): Result {
-  const write = (text: string): Result => {
-    const next = { ...state, mode: { ...mode, text } };
-    return quiet(mode.kind === "filter" ? keepSelection({ ...next, filter: text }, state) : next);
+/** A refusal takes words with it, and so does a plan that is not approved. */
+export const canReason = (session: LiveSession | undefined, { action }: Pick<ModeOf<"confirm">, "action">): boolean =>
+  session !== undefined && takesReason(session) && (action === "deny" || (action === "allow" && session.verdict.status === "plan_ready"));
+
+function pressAnswer(state: DashboardState, mode: ModeOf<"answer">, { key, page }: Pressed): Result {
+  const { draft, form } = mode;
+  const session = findSession(state, mode.key);
+  if (draft !== undefined) {
+    const { draft: _, ...rest } = mode;
+    if (key.name === "esc") return quiet({ ...remember(state, draft.text), mode: rest });
+    if (key.name === "enter") return quiet({ ...state, mode: { ...rest, form: writeAnswer(form, draft.text) } });
+    const edited = editDraft(draft, key, session === undefined || !isHeld(session));
+    return quiet(edited === undefined ? state : { ...state, mode: { ...mode, draft: edited } });
+  }
+  if (key.name === "esc" || key.name === "q") return quiet(toList(state));
+  const outcome = pressForm(form, key.name);
+  if (outcome === undefined) {
+    const step = scrollStep(key.name, page);
+    return quiet(step === undefined ? state : scrollBy(state, step));
+  }
+  if ("form" in outcome) return quiet({ ...state, scroll: 0, mode: { ...mode, form: outcome.form } });
+  if (outcome.do === "write") return quiet({ ...state, mode: { ...mode, draft: createDraft(form.answers[form.at]?.text) } });
+  return {
+    state: toList(state),
+    effects: [{ do: "act", verb: "answer", key: mode.key, gate: mode.gate, input: { choices: choicesOf(form) } }],
   };
-  if (name === "esc") return quiet(mode.kind === "filter" ? keepSelection({ ...toList(state), filter: "" }, state) : toList(state));
-  if (name === "enter") return submitText(toList(state), mode);
-  if (name === "backspace") return write([...mode.text].slice(0, -1).join(""));
-  if (name === "ctrl-u") return write("");
-  if (name === "paste") return write(mode.text + (pasted ?? "").replace(/\s*\n\s*/g, mode.kind === "message" ? "\n" : " "));
-  return [...name].length === 1 ? write(mode.text + name) : quiet(state);
 }
 
-function submitText(state: DashboardState, mode: Extract<Mode, { text: string }>): Result {
-  if (mode.kind === "filter") return quiet(state);
-  if (mode.text.trim() === "") return quiet(state);
-  if (mode.kind === "new") return { state, effects: [{ do: "start", cwd: mode.text.trim() }] };
-  return { state, effects: [{ do: "send", key: mode.key, text: mode.text }] };
+// --- written -----------------------------------------------------------------------------------------------------
+
+const filterMoves = new Set(["up", "down", "ctrl-p", "ctrl-n", "pageup", "pagedown"]);
+
+function pressText(state: DashboardState, mode: ModeOf<"filter" | "new" | "reason">, { key, page }: Pressed): Result {
+  const isFilter = mode.kind === "filter";
+  if (key.name === "esc")
+    return quiet(isFilter ? clearFilter(toList(state)) : toList(remember(state, mode.kind === "reason" ? mode.draft.text : "")));
+  if (key.name === "enter") return submitText(toList(state), mode);
+  // The list is there while it is filtered.
+  const mover = isFilter && filterMoves.has(key.name) ? rowByKey.get(key.name) : undefined;
+  if (mover !== undefined) return mover.press(state, { key, page });
+  // A field of claude's dialog has one line; its hook takes any text.
+  const session = mode.kind === "reason" ? findSession(state, mode.key) : undefined;
+  const draft = editDraft(mode.draft, key, session === undefined || !isHeld(session));
+  if (draft === undefined) return quiet(state);
+  const next = { ...state, mode: { ...mode, draft } };
+  return quiet(isFilter ? keepSelection({ ...next, filter: draft.text }, state) : next);
 }
+
+function submitText(state: DashboardState, mode: ModeOf<"filter" | "new" | "reason">): Result {
+  const text = mode.draft.text.trim();
+  if (mode.kind === "filter") return quiet({ ...state, searched: text === "" ? state.searched : text });
+  if (mode.kind === "reason")
+    return {
+      state: remember(state, mode.draft.text),
+      effects: [{ do: "act", verb: "deny", key: mode.key, gate: mode.gate, input: text === "" ? {} : { reason: text } }],
+    };
+  if (text === "") return quiet(state);
+  // The cursor may go to the one that comes.
+  const { pressedAt: _, ...rest } = state;
+  return { state: rest, effects: [{ do: "act", verb: "new", input: { cwd: text } }] };
+}
+
+const clearFilter = (state: DashboardState): DashboardState =>
+  keepSelection({ ...state, filter: "", searched: state.filter.trim() === "" ? state.searched : state.filter }, state);
+
+function pressMessage(state: DashboardState, mode: ModeOf<"message">, key: Key): Result {
+  const { name } = key;
+  if (name === "esc") return quiet(toList(remember(state, mode.draft.text)));
+  if (name === "enter") return sendMessage(state, mode);
+  const step = { up: -1, "ctrl-p": -1, down: 1, "ctrl-n": 1 }[name];
+  if (step !== undefined) {
+    const draft = stepLine(mode.draft, step < 0 ? -1 : 1);
+    return quiet({ ...state, mode: draft === undefined ? stepHistory(state, mode, step) : { ...mode, draft } });
+  }
+  const draft = editDraft(mode.draft, key);
+  return quiet(draft === undefined ? state : { ...state, mode: { ...mode, draft } });
+}
+
+/** What is being written stands behind the newest of the history. */
+function stepHistory({ history }: DashboardState, mode: ModeOf<"message">, step: number): ModeOf<"message"> {
+  const from = mode.past ?? history.length;
+  const past = Math.min(Math.max(from + step, 0), history.length);
+  if (past === from) return mode;
+  const kept: Draft = mode.past === undefined ? mode.draft : (mode.kept ?? createDraft());
+  const { kind, key } = mode;
+  return past === history.length ? { kind, key, draft: kept } : { kind, key, past, kept, draft: createDraft(history[past]) };
+}
+
+/** What cannot be sent now stays where it can be sent later. */
+function sendMessage(state: DashboardState, { key, draft: { text } }: ModeOf<"message">): Result {
+  if (text.trim() === "") return quiet(toList(state));
+  const session = findSession(state, key);
+  const why = whyNot(session, "send");
+  if (why !== undefined) return tell(state, why);
+  const isQueued = session?.verdict.status === "working";
+  return { state: toList(remember(state, text)), effects: [{ do: "act", verb: "send", key, input: { prompt: text, isQueued } }] };
+}
+
+// --- read --------------------------------------------------------------------------------------------------------
+
+/** As in less; `J` and `K` where the others choose a session. */
+const scrollSteps: Readonly<Record<string, (page: number) => number>> = Object.assign(Object.create(null), {
+  ...{ J: () => 1, K: () => -1, j: () => 1, k: () => -1, down: () => 1, up: () => -1, "ctrl-j": () => 1, "ctrl-n": () => 1 },
+  ...{ "ctrl-p": () => -1, "wheel-down": () => 3, "wheel-up": () => -3 },
+  ...{ pagedown: (page: number) => page, " ": (page: number) => page, "ctrl-f": (page: number) => page },
+  ...{ pageup: (page: number) => -page, b: (page: number) => -page, "ctrl-b": (page: number) => -page },
+  ...{ "ctrl-d": (page: number) => Math.ceil(page / 2), "ctrl-u": (page: number) => -Math.ceil(page / 2) },
+  ...{ g: () => Number.NEGATIVE_INFINITY, home: () => Number.NEGATIVE_INFINITY },
+  ...{ G: () => Number.MAX_SAFE_INTEGER, end: () => Number.MAX_SAFE_INTEGER },
+});
+
+const scrollStep = (name: string, page: number): number | undefined => scrollSteps[name]?.(page);
+/** The view says how far it goes at most. */
+const scrollBy = (state: DashboardState, step: number): DashboardState => ({ ...state, scroll: Math.max(0, state.scroll + step) });
 
 function pressHelp(state: DashboardState, { key: { name }, page }: Pressed): Result {
-  const step = { down: 1, j: 1, up: -1, k: -1, pagedown: page, pageup: -page, " ": page }[name];
-  if (step === undefined) return quiet({ ...toList(state), scroll: 0 });
-  return quiet({ ...state, scroll: Math.max(0, state.scroll + step) });
+  const step = scrollStep(name, page);
+  return quiet(step === undefined ? toList(state) : scrollBy(state, step));
 }
 
-const scrolls: Record<string, number> = { J: 1, K: -1, pagedown: 8, pageup: -8 };
+// --- the list ----------------------------------------------------------------------------------------------------
 
 const move =
   (step: (page: number, count: number) => number): Press =>
@@ -111,41 +230,70 @@ const move =
     return quiet({ ...state, selected: rows[next]?.key, scroll: 0 });
   };
 
+/** The next session, or the one before, that fits what was searched for last; from the end on to the beginning. */
+const moveToMatch =
+  (direction: 1 | -1): Press =>
+  (state) => {
+    const rows = listRows(state);
+    const from = rows.findIndex((session) => session.key === state.selected);
+    const found = [...rows.keys()]
+      .map((step) => rows[(from + direction * (step + 1) + 2 * rows.length) % rows.length])
+      .find((session) => session !== undefined && fitsFilter(session, state.searched));
+    return found === undefined ? tell(state, `no session fits /${state.searched}`) : quiet({ ...state, selected: found.key, scroll: 0 });
+  };
+
+const whyNoMatch = ({ searched }: DashboardState): string | undefined =>
+  searched === "" ? "nothing was searched for yet: / does" : undefined;
+
 const scroll =
   (step: (page: number) => number): Press =>
   (state, { page }) =>
-    quiet({ ...state, scroll: Math.max(0, state.scroll + step(page)) });
+    quiet(scrollBy(state, step(page)));
 
 const next = <T>(values: readonly T[], current: T): T => values[(values.indexOf(current) + 1) % values.length] as T;
 
+const why =
+  (verb: VerbName | "pane") =>
+  (state: DashboardState): string | undefined =>
+    whyNot(selectedSession(state), verb);
+
+/** Of a row whose `why` has found nothing against it. */
 const onSelected =
   (act: (state: DashboardState, session: LiveSession) => Result): Press =>
   (state) => {
     const session = selectedSession(state);
-    if (session === undefined) return tell(state, "no session is selected");
-    if (session.verdict.status === "dead") return tell(state, `${session.name} has ended`);
-    return act(state, session);
+    return session === undefined ? quiet(state) : act(state, session);
   };
 
-const confirmAnswer = (action: "allow" | "deny"): Press =>
-  onSelected((state, session) => {
-    const gate = gateOf(session);
-    if (gate === undefined) return tell(state, `${session.name} asks for nothing`);
-    if (session.verdict.status === "awaiting_answer" && action === "allow")
-      return tell(state, `${session.name} asks a question: answer it in its pane (enter), or with csd answer`);
-    return quiet({ ...state, mode: { kind: "confirm", action, key: session.key, gate }, scroll: 0 });
-  });
+/** What `a` does for the session under the cursor: a question is answered, in a message where its turn is over. */
+function answerVerb(session: LiveSession | undefined): VerbName {
+  if (session?.verdict.status !== "awaiting_answer") return "allow";
+  return session.verdict.gate === "question" ? "answer" : "send";
+}
 
-const stop: Press = onSelected((state, session) =>
-  quiet({ ...state, mode: { kind: "confirm", action: "stop", key: session.key, gate: "" } }),
-);
-const writeMessage: Press = onSelected((state, session) => quiet({ ...state, mode: { kind: "message", key: session.key, text: "" } }));
+const answerWord = (session: LiveSession | undefined): string =>
+  answerVerb(session) !== "allow" ? "answer" : session?.verdict.status === "plan_ready" ? "approve" : "allow";
+
+const answer: Press = onSelected((state, session) => {
+  const { key, verdict } = session;
+  const verb = answerVerb(session);
+  const gate = gateOf(session) ?? "";
+  const form = verb === "answer" && verdict.status === "awaiting_answer" ? createForm(verdict.questions) : undefined;
+  if (verb === "send") return enter(state, { kind: "message", key, draft: createDraft() });
+  return enter(state, form === undefined ? { kind: "confirm", action: "allow", key, gate } : { kind: "answer", key, gate, form });
+});
+
+const confirm = (action: "deny" | "stop"): Press =>
+  onSelected((state, session) => enter(state, { kind: "confirm", action, key: session.key, gate: gateOf(session) ?? "" }));
+
+const writeMessage: Press = onSelected((state, { key }) => enter(state, { kind: "message", key, draft: createDraft() }));
 const focus: Press = onSelected((state, session) => ({ state, effects: [{ do: "focus", key: session.key }] }));
-const copyId: Press = onSelected((state, session) =>
-  session.sessionId === undefined
-    ? tell(state, `${session.name} has no id yet`)
-    : { state, effects: [{ do: "copy", text: session.sessionId }] },
-);
+const copyId: Press = onSelected((state, { sessionId = "" }) => ({ state, effects: [{ do: "copy", text: sessionId }] }));
+const whyNoId = (state: DashboardState): string | undefined => {
+  const session = selectedSession(state);
+  if (session === undefined) return "no session is selected";
+  return session.sessionId === undefined ? `${session.name} has no id yet` : undefined;
+};
 
 const click: Press = (state, { hitKey }) => {
   if (hitKey === undefined) return quiet(state);
@@ -154,17 +302,16 @@ const click: Press = (state, { hitKey }) => {
 
 /** A page of the detail where it is open, else of the list. */
 const turnPage =
-  (direction: 1 | -1): Press =>
+  (part: number): Press =>
   (state, pressed) =>
-    (state.hasDetail ? scroll : move)((page) => direction * page)(state, pressed);
+    (state.hasDetail ? scroll : move)((page) => Math.sign(part) * Math.ceil(page * Math.abs(part)))(state, pressed);
 
 const showDetail =
   (isShown: (state: DashboardState) => boolean): Press =>
   (state) =>
     quiet({ ...state, hasDetail: isShown(state), scroll: 0 });
 
-const goBack: Press = (state) =>
-  quiet(state.hasDetail ? { ...state, hasDetail: false, scroll: 0 } : keepSelection({ ...state, filter: "" }, state));
+const goBack: Press = (state) => quiet(state.hasDetail ? { ...state, hasDetail: false, scroll: 0 } : clearFilter(state));
 
 const set =
   (change: (state: DashboardState) => Partial<DashboardState>): Press =>
@@ -175,25 +322,29 @@ const have =
   (effect: Effect): Press =>
   (state) => ({ state, effects: [effect] });
 
-const whereAsked =
-  (word: string) =>
-  (state: DashboardState): string | undefined => {
-    const session = selectedSession(state);
-    return session !== undefined && needsPerson(session) ? word : undefined;
-  };
-
 const choosing = "choose a session; the cursor stays with it";
 const detail = "its detail, and back";
-const scrolling = "scroll the detail";
+const scrolling = "scroll the detail, and what is asked";
+const halving = "half a page";
+const matching = "the next that fits what / was last, the one before";
 
 /** A new key is a row here. The order is the footer's, of which a narrow screen shows the beginning. */
 export const keyRows: readonly KeyRow[] = [
-  { keys: ["up", "wheel-up"], label: "↑", part: "move", note: choosing, press: move(() => -1) },
-  { keys: ["down", "wheel-down"], label: "↓", part: "move", note: choosing, press: move(() => 1) },
+  { keys: ["up", "k", "wheel-up", "ctrl-p"], label: "↑/k", part: "move", note: choosing, press: move(() => -1) },
+  { keys: ["down", "j", "wheel-down", "ctrl-n", "ctrl-j"], label: "↓/j", part: "move", note: choosing, press: move(() => 1) },
   { keys: ["g", "home"], part: "move", note: choosing, press: move((_, count) => -count) },
   { keys: ["G", "end"], part: "move", note: choosing, press: move((_, count) => count) },
-  { keys: ["a"], part: "act", note: "allow what it asks, once; shows it first", word: whereAsked("allow"), press: confirmAnswer("allow") },
-  { keys: ["d"], part: "act", note: "refuse what it asks; shows it first", word: whereAsked("deny"), press: confirmAnswer("deny") },
+  { keys: ["n"], part: "move", note: matching, why: whyNoMatch, press: moveToMatch(1) },
+  { keys: ["N"], part: "move", note: matching, why: whyNoMatch, press: moveToMatch(-1) },
+  {
+    keys: ["a"],
+    part: "act",
+    note: "allow what it asks, once; approve its plan; answer its questions",
+    word: (state) => answerWord(selectedSession(state)),
+    why: (state) => whyNot(selectedSession(state), answerVerb(selectedSession(state))),
+    press: answer,
+  },
+  { keys: ["d"], part: "act", note: "refuse what it asks, also with a reason", word: "deny", why: why("deny"), press: confirm("deny") },
   {
     keys: [" "],
     label: "space",
@@ -202,34 +353,43 @@ export const keyRows: readonly KeyRow[] = [
     word: ({ hasDetail }) => (hasDetail ? "list" : "detail"),
     press: showDetail(({ hasDetail }) => !hasDetail),
   },
-  { keys: ["right"], label: "→", part: "move", note: detail, press: showDetail(() => true) },
-  { keys: ["left"], label: "←", part: "move", note: detail, press: showDetail(() => false) },
+  { keys: ["right", "l"], label: "→/l", part: "move", note: detail, press: showDetail(() => true) },
+  { keys: ["left", "h"], label: "←/h", part: "move", note: detail, press: showDetail(() => false) },
   { keys: ["click"], part: "move", note: "choose a session; once more for its detail", press: click },
   { keys: ["J"], part: "move", note: scrolling, press: scroll(() => 1) },
   { keys: ["K"], part: "move", note: scrolling, press: scroll(() => -1) },
-  { keys: ["pagedown"], label: "pgdn", part: "move", note: scrolling, press: turnPage(1) },
-  { keys: ["pageup"], label: "pgup", part: "move", note: scrolling, press: turnPage(-1) },
+  { keys: ["pagedown", "ctrl-f"], label: "pgdn", part: "move", note: scrolling, press: turnPage(1) },
+  { keys: ["pageup", "ctrl-b"], label: "pgup", part: "move", note: scrolling, press: turnPage(-1) },
+  { keys: ["ctrl-d"], part: "move", note: halving, press: turnPage(0.5) },
+  { keys: ["ctrl-u"], part: "move", note: halving, press: turnPage(-0.5) },
   { keys: ["esc"], part: "move", note: "back from the detail; else clear the filter", press: goBack },
-  { keys: ["enter"], part: "act", note: "go to its pane (tmux)", word: "focus", press: focus },
-  { keys: ["m"], part: "act", note: "send it a message", word: "message", press: writeMessage },
+  { keys: ["enter"], part: "act", note: "go to its pane; tmux's prefix and d come back", word: "pane", why: why("pane"), press: focus },
+  {
+    keys: ["m"],
+    part: "act",
+    note: "send it a message; alt-enter makes a new line, ↑ brings back the last",
+    word: "message",
+    why: why("send"),
+    press: writeMessage,
+  },
   {
     keys: ["/"],
     part: "arrange",
     note: "filter by name, folder, branch, model, state …",
     word: "filter",
-    press: set(({ filter }) => ({ mode: { kind: "filter", text: filter } })),
+    press: (state) => enter(state, { kind: "filter", draft: createDraft(state.filter) }),
   },
-  { keys: ["?"], part: "leave", note: "this page", word: "keys", press: set(() => ({ mode: { kind: "help" }, scroll: 0 })) },
+  { keys: ["?"], part: "leave", note: "this page", word: "keys", press: (state) => enter(state, { kind: "help" }) },
+  { keys: ["x"], part: "act", note: "stop it; asks first", word: "stop", why: why("stop"), press: confirm("stop") },
   { keys: ["q"], part: "leave", note: "quit", word: "quit", press: have({ do: "quit" }) },
   {
-    keys: ["n"],
+    keys: ["c"],
     part: "act",
-    note: "start a session",
+    note: "start a session in a folder",
     word: "new",
-    press: set((state) => ({ mode: { kind: "new", text: selectedSession(state)?.cwd ?? "" } })),
+    press: (state) => enter(state, { kind: "new", draft: createDraft(selectedSession(state)?.cwd) }),
   },
-  { keys: ["k"], part: "act", note: "stop it; asks first", word: "stop", press: stop },
-  { keys: ["y"], part: "act", note: "copy its id to the clipboard", press: copyId },
+  { keys: ["y"], part: "act", note: "copy its id to the clipboard", why: whyNoId, press: copyId },
   {
     keys: ["s"],
     part: "arrange",
@@ -252,7 +412,7 @@ export const keyRows: readonly KeyRow[] = [
     press: set(({ isFollowing }) => ({ isFollowing: !isFollowing })),
   },
   {
-    keys: ["x"],
+    keys: ["X"],
     part: "arrange",
     note: "forget those that have ended",
     press: (state) => quiet(keepSelection({ ...state, ended: [] }, state)),

@@ -1,5 +1,5 @@
 import type { Role, Theme } from "./dashboard-theme.ts";
-import { duration, fit, width } from "./format.ts";
+import { duration, fit, fitPath, width } from "./format.ts";
 import { printable, printableLine } from "./printable.ts";
 import { type LiveSession, subjectOf } from "./session.ts";
 import type { Source } from "./status.ts";
@@ -14,8 +14,19 @@ export interface Column {
   isRight?: boolean;
   /** The higher, the sooner it leaves a narrow screen. 0 stays. */
   drop: number;
-  cell(session: LiveSession, now: number, width: number): [role: Role, text: string];
+  /** How a text that is too long is cut; at its end, where none is given. */
+  fit?(text: string, columns: number): string;
+  cell(session: LiveSession, view: View): [role: Role, text: string];
 }
+
+interface View {
+  now: number;
+  /** Shown as `~`. */
+  home: string;
+}
+
+export const shownPath = (path: string, home: string): string =>
+  path === home || path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 
 /** Where a state comes from, in one letter; the help explains them. */
 export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x", cpu: "c" };
@@ -46,6 +57,8 @@ const ageOf = (session: LiveSession, now: number): string =>
     .slice(0, 2)
     .join(" ");
 
+export const lastTitle = "LAST WORDS";
+
 const columns: Column[] = [
   {
     title: "",
@@ -56,19 +69,19 @@ const columns: Column[] = [
   {
     title: "STATE",
     width: 13,
-    maxWidth: 26,
+    maxWidth: 34,
     drop: 0,
-    cell: (session, now) => [roleOf(session), stateWords(session.verdict, now)],
+    cell: (session, { now }) => [roleOf(session), stateWords(session.verdict, now)],
   },
-  { title: "", width: 1, drop: 9, cell: (session) => ["dim", sourceMarks[session.verdict.source]] },
+  { title: "BY", width: 2, drop: 9, cell: (session) => ["dim", sourceMarks[session.verdict.source]] },
   {
     title: "FOR",
     width: 7,
     isRight: true,
     drop: 0,
-    cell: (session, now) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)],
+    cell: (session, { now }) => [needsPerson(session) ? "attention" : "dim", ageOf(session, now)],
   },
-  { title: "NAME", width: 14, maxWidth: 30, drop: 0, cell: (session) => ["text", session.name] },
+  { title: "NAME", width: 14, maxWidth: 40, drop: 0, cell: (session) => ["text", session.name] },
   { title: "TITLE", width: 16, maxWidth: 60, drop: 1, cell: (session) => ["dim", subjectOf(session)] },
   {
     title: "",
@@ -83,7 +96,15 @@ const columns: Column[] = [
     ],
   },
   { title: "PROFILE", width: 8, maxWidth: 14, drop: 6, cell: ({ profile }) => ["dim", profile ?? ""] },
-  { title: "BRANCH", width: 10, maxWidth: 22, drop: 5, cell: ({ branch }) => ["dim", branch ?? ""] },
+  {
+    title: "FOLDER",
+    width: 14,
+    maxWidth: 60,
+    drop: 11,
+    fit: fitPath,
+    cell: ({ cwd }, { home }) => ["dim", shownPath(cwd, home)],
+  },
+  { title: "BRANCH", width: 10, maxWidth: 60, drop: 5, cell: ({ branch }) => ["dim", branch ?? ""] },
   { title: "MODEL", width: 9, maxWidth: 14, drop: 4, cell: ({ model }) => ["dim", (model ?? "").replace(/^claude-/, "")] },
   {
     title: "CONTEXT",
@@ -133,15 +154,20 @@ const columns: Column[] = [
       return [running > 0 ? "working" : "dim", agents.length === 0 ? "" : running > 0 ? `${running}▸` : String(agents.length)];
     },
   },
+  {
+    title: lastTitle,
+    width: 24,
+    maxWidth: Number.POSITIVE_INFINITY,
+    drop: 12,
+    cell: (session) => [needsPerson(session) ? "asked" : "dim", lastWords(session)],
+  },
 ];
 
 const gap = 1;
 
 /** The columns that fit, the rest of the width shared among those that can use it. */
-export function fitColumns(totalWidth: number, sessions: readonly LiveSession[], now: number): Column[] {
-  const used = columns.filter(
-    (column) => column.drop === 0 || sessions.some((session) => column.cell(session, now, column.width)[1] !== ""),
-  );
+export function fitColumns(totalWidth: number, sessions: readonly LiveSession[], view: View): Column[] {
+  const used = columns.filter((column) => column.drop === 0 || sessions.some((session) => column.cell(session, view)[1] !== ""));
   const chosen = [...used].map((column) => ({ ...column }));
   const total = () => chosen.reduce((sum, column) => sum + column.width + gap, -gap);
   while (total() > totalWidth) {
@@ -149,10 +175,16 @@ export function fitColumns(totalWidth: number, sessions: readonly LiveSession[],
     if (chosen[last]?.drop === 0) break;
     chosen.splice(last, 1);
   }
-  for (const column of chosen.filter((column) => column.maxWidth !== undefined)) {
-    const wanted = Math.max(...sessions.map((session) => width(printableLine(column.cell(session, now, column.width)[1]))), 0);
-    const room = Math.max(0, totalWidth - total());
-    column.width += Math.min(room, Math.max(0, Math.min(wanted, column.maxWidth ?? 0) - column.width));
+  // Who stays longest on a narrow screen grows first on a wide one.
+  const growing = chosen.filter((column) => column.maxWidth !== undefined).sort((a, b) => a.drop - b.drop);
+  for (const column of growing) {
+    const room = totalWidth - total();
+    if (room <= 0) break;
+    const most = column.maxWidth ?? 0;
+    // Whoever takes all the rest need not be measured.
+    const isAll = most === Number.POSITIVE_INFINITY;
+    const wanted = isAll ? most : Math.max(...sessions.map((session) => width(printableLine(column.cell(session, view)[1]))), 0);
+    column.width += Math.min(room, Math.max(0, Math.min(wanted, most) - column.width));
   }
   return chosen;
 }
@@ -172,12 +204,12 @@ export const renderHeader = (chosen: readonly Column[], theme: Theme): string =>
       .trimEnd(),
   );
 
-export const renderRow = (session: LiveSession, chosen: readonly Column[], now: number, theme: Theme): string =>
+export const renderRow = (session: LiveSession, chosen: readonly Column[], view: View, theme: Theme): string =>
   chosen
     .map((column) => {
-      const [role, text] = column.cell(session, now, column.width);
+      const [role, text] = column.cell(session, view);
       // Only the words are painted: a colour behind blanks would be a bar.
-      const cut = fit(oneLine(text), column.width);
+      const cut = (column.fit ?? fit)(oneLine(text), column.width);
       const blanks = " ".repeat(Math.max(0, column.width - width(cut)));
       return column.isRight === true ? blanks + theme.paint(role, cut) : theme.paint(role, cut) + blanks;
     })
@@ -186,6 +218,9 @@ export const renderRow = (session: LiveSession, chosen: readonly Column[], now: 
 /** Without control characters; blanks stay, as they align. */
 const oneLine = (text: string): string => printable(text).replace(/[\t\n]/g, " ");
 
+/** More of a text is on no line. */
+const maxWords = 300;
+
 /** What somebody who waits wants, on one line. */
 export function preview({ verdict }: LiveSession): string {
   const input = (value: unknown): string => {
@@ -193,17 +228,28 @@ export function preview({ verdict }: LiveSession): string {
     const first = fields.command ?? fields.file_path ?? fields.url ?? fields.pattern ?? fields.description ?? fields.prompt;
     return typeof first === "string" ? first : value === undefined ? "" : JSON.stringify(value);
   };
-  switch (verdict.status) {
-    case "blocked":
-      return input(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
-    case "plan_ready":
-      return verdict.plan ?? verdict.plan_file ?? "";
-    case "awaiting_answer":
-      return verdict.question;
-    case "limited":
-    case "failed":
-      return verdict.text;
-    default:
-      return "";
-  }
+  const words = (): string => {
+    switch (verdict.status) {
+      case "blocked":
+        return input(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
+      case "plan_ready":
+        return verdict.plan ?? verdict.plan_file ?? "";
+      case "awaiting_answer":
+        return verdict.question;
+      case "limited":
+      case "failed":
+        return verdict.text;
+      default:
+        return "";
+    }
+  };
+  return printableLine(words().slice(0, maxWords));
+}
+
+/** What was said last: by the session, or to one that has not answered yet. */
+function lastWords(session: LiveSession): string {
+  const { verdict, facts } = session;
+  const words = needsPerson(session) ? preview(session) : "text" in verdict ? verdict.text : "";
+  // What a row shows is cleaned there, once.
+  return (words === "" ? (facts?.lastPrompt ?? "") : words).slice(0, maxWords).replace(/\s+/g, " ");
 }

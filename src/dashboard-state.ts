@@ -1,7 +1,11 @@
+import type { Choice } from "./answer.ts";
+import type { Draft } from "./dashboard-editor.ts";
+import type { Form } from "./dashboard-form.ts";
 import { present } from "./json.ts";
 import type { LiveSession } from "./session.ts";
 import { needsPerson, type Rank, statusRow } from "./statuses.ts";
 import type { Key } from "./tty-keys.ts";
+import { gateOf } from "./verbs.ts";
 
 /** Which sessions stand where: order, groups and filter of the list. */
 export const sorts = ["attention", "cost", "context", "name", "age"] as const;
@@ -70,7 +74,7 @@ const compareWithin = (a: LiveSession, b: LiveSession): number =>
       : b.since - a.since;
 
 /** Every word of the filter must stand somewhere. */
-function fitsFilter(session: LiveSession, filter: string): boolean {
+export function fitsFilter(session: LiveSession, filter: string): boolean {
   const words = filter
     .toLowerCase()
     .split(/\s+/)
@@ -96,29 +100,47 @@ export interface DashboardState {
   scroll: number;
   mode: Mode;
   filter: string;
+  /** The newest filter that was left: what `n` goes on with. */
+  searched: string;
   sort: Sort;
   group: Group;
   /** The cursor goes to whoever begins to wait. */
   isFollowing: boolean;
+  /** What was written before, newest last: messages, and drafts that were dropped. */
+  history: readonly string[];
+  /** Who was there at the first look is not new. */
+  hasLooked: boolean;
+  /** Of the newest key. */
+  pressedAt?: number;
   toast?: { text: string; isError: boolean; until: number };
 }
 
 export type Mode =
   | { kind: "list" }
   | { kind: "help" }
-  | { kind: "filter"; text: string }
-  | { kind: "message"; key: string; text: string }
-  | { kind: "new"; text: string }
+  | { kind: "filter" | "new"; draft: Draft }
+  /** `past` is the place in the history that is shown, `kept` what was being written before. */
+  | { kind: "message"; key: string; draft: Draft; past?: number; kept?: Draft }
   /** What is asked, exactly as it was shown; another gate than this is not answered. */
-  | { kind: "confirm"; action: "allow" | "deny" | "stop"; key: string; gate: string };
+  | { kind: "confirm"; action: "allow" | "deny" | "stop"; key: string; gate: string }
+  | { kind: "reason"; key: string; gate: string; draft: Draft }
+  /** With a draft while a text is written in place of an option. */
+  | { kind: "answer"; key: string; gate: string; form: Form; draft?: Draft };
+
+/** A verb, and what it takes. */
+type Deed =
+  | { verb: "allow" | "stop"; input: object }
+  | { verb: "deny"; input: { reason?: string } }
+  | { verb: "answer"; input: { choices: Choice[] } }
+  | { verb: "send"; input: { prompt: string; isQueued: boolean } }
+  | { verb: "new"; input: { cwd: string } };
 
 /** What the loop has to do; the outcome comes back as an event. */
 export type Effect =
   | { do: "quit" | "suspend" | "redraw" }
-  | { do: "answer"; key: string; wish: "allow-once" | "refuse"; gate: string }
-  | { do: "send"; key: string; text: string }
-  | { do: "stop" | "focus"; key: string }
-  | { do: "start"; cwd: string }
+  /** `gate` is the one that was shown. */
+  | ({ do: "act"; key?: string; gate?: string } & Deed)
+  | { do: "focus"; key: string }
   | { do: "copy"; text: string };
 
 export type Event =
@@ -137,9 +159,12 @@ export const createDashboardState = (now: number): DashboardState => ({
   scroll: 0,
   mode: { kind: "list" },
   filter: "",
+  searched: "",
   sort: "attention",
   group: "none",
   isFollowing: false,
+  history: [],
+  hasLooked: false,
 });
 
 /** The sections of the list as they are shown, top to bottom. */
@@ -147,29 +172,10 @@ export const listSections = (state: DashboardState): Section[] => orderSessions(
 
 export const listRows = (state: DashboardState): LiveSession[] => listSections(state).flatMap((section) => section.sessions);
 
-export const selectedSession = (state: DashboardState): LiveSession | undefined =>
-  [...state.sessions, ...state.ended].find((session) => session.key === state.selected);
+export const findSession = (state: DashboardState, key: string | undefined): LiveSession | undefined =>
+  [...state.sessions, ...state.ended].find((session) => session.key === key);
 
-/** The gate that a session's state is about. */
-export const gateIdOf = ({ verdict }: Pick<LiveSession, "verdict">): string | undefined =>
-  "gate_id" in verdict && verdict.status !== "limited" ? verdict.gate_id : undefined;
-
-/** It is one of those that are up, whether the state is about it or not. */
-export const isGateUp = ({ verdict }: Pick<LiveSession, "verdict">, id: string): boolean =>
-  "gates" in verdict && verdict.gates?.some(({ gate_id }) => gate_id === id) === true;
-
-/** Equal only for the same request of the same gate. */
-export function gateOf(session: LiveSession): string | undefined {
-  const { verdict } = session;
-  const id = gateIdOf(session);
-  if (id !== undefined) return id;
-  if (verdict.status === "blocked")
-    return JSON.stringify([session.sessionId, verdict.gate, verdict.tool, verdict.input ?? verdict.prompt, session.since]);
-  if (verdict.status === "plan_ready") return JSON.stringify([session.sessionId, "plan", verdict.plan, session.since]);
-  if (verdict.status === "awaiting_answer" && verdict.gate === "question")
-    return JSON.stringify([session.sessionId, "question", verdict.question, session.since]);
-  return undefined;
-}
+export const selectedSession = (state: DashboardState): LiveSession | undefined => findSession(state, state.selected);
 
 /** A session that leaves the list hands the cursor to its neighbour. */
 export function keepSelection(state: DashboardState, before: DashboardState): DashboardState {
@@ -203,20 +209,38 @@ function passTime(state: DashboardState, now: number): DashboardState {
   return { ...rest, now, ended, ...present({ toast: toast !== undefined && toast.until > now ? toast : undefined }) };
 }
 
+/** Whoever has pressed a key so lately is about to press the next, for the session that the cursor is on. */
+const atKeysMs = 2000;
+
 function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
   const keys = new Set(sessions.map((session) => session.key));
   const gone = state.sessions.filter((session) => !keys.has(session.key)).map((session) => endSession(session, state.now));
-  const before = new Map(state.sessions.map((session) => [session.key, session]));
-  const waiting = sessions.find(
-    (session) => needsPerson(session) && before.has(session.key) && !needsPerson(before.get(session.key) ?? session),
-  );
   const next: DashboardState = {
     ...state,
     sessions,
+    hasLooked: true,
     ended: [...gone, ...state.ended.filter((session) => !keys.has(session.key))].slice(0, maxEnded),
-    ...(state.isFollowing && waiting !== undefined && state.mode.kind === "list" ? { selected: waiting.key, scroll: 0 } : {}),
   };
-  return keepSelection(keepConfirm(next), state);
+  const wanted = findWaiting(state, sessions) ?? findNew(state, next);
+  return keepSelection(keepGate(wanted === undefined ? next : { ...next, selected: wanted.key, scroll: 0 }), state);
+}
+
+/** Who has begun to wait, where the cursor is to follow. */
+function findWaiting({ mode, isFollowing, sessions: before }: DashboardState, sessions: LiveSession[]): LiveSession | undefined {
+  if (!isFollowing || mode.kind !== "list") return undefined;
+  const wasQuiet = new Set(before.filter((session) => !needsPerson(session)).map(({ key }) => key));
+  return sessions.find((session) => needsPerson(session) && wasQuiet.has(session.key));
+}
+
+/** Who has come since the last look, unless the person is in the middle of something. */
+function findNew(before: DashboardState, next: DashboardState): LiveSession | undefined {
+  const isAtKeys = before.pressedAt !== undefined && before.now - before.pressedAt < atKeysMs;
+  if (!before.hasLooked || before.mode.kind !== "list" || before.hasDetail || isAtKeys) return undefined;
+  const known = new Set([...before.sessions, ...before.ended].map(({ key }) => key));
+  // Nearly every look brings nobody, and the order of the list costs more than all the rest of one.
+  if (next.sessions.every(({ key }) => known.has(key))) return undefined;
+  const come = listRows(next).filter((session) => !known.has(session.key));
+  return come.find(needsPerson) ?? come.sort((a, b) => (b.startedAt ?? b.since) - (a.startedAt ?? a.since))[0];
 }
 
 const endSession = (session: LiveSession, now: number): LiveSession => ({
@@ -226,16 +250,24 @@ const endSession = (session: LiveSession, now: number): LiveSession => ({
   badges: [],
 });
 
-/** A question about a gate that has changed or gone is asked no more. */
-function keepConfirm(state: DashboardState): DashboardState {
+/** A question about a gate that has changed or gone is asked no more; what was written for it is kept. */
+function keepGate(state: DashboardState): DashboardState {
   const { mode } = state;
-  if (mode.kind !== "confirm") return state;
+  if (!("gate" in mode)) return state;
   const session = state.sessions.find((candidate) => candidate.key === mode.key);
-  const isSame = session !== undefined && (mode.action === "stop" || gateOf(session) === mode.gate);
-  if (isSame) return state;
+  const isStop = mode.kind === "confirm" && mode.action === "stop";
+  if (session !== undefined && (isStop || gateOf(session) === mode.gate)) return state;
+  const text = isStop ? "it has ended by itself" : "what was asked is gone: nothing was answered";
+  const draft = "draft" in mode ? mode.draft : undefined;
   return {
-    ...state,
+    ...remember(state, draft?.text ?? ""),
     mode: { kind: "list" },
-    toast: { text: "what was asked is gone: nothing was answered", isError: true, until: state.now + toastMs },
+    toast: { text, isError: true, until: state.now + toastMs },
   };
 }
+
+const maxHistory = 200;
+
+/** Puts a text where `up` finds it. */
+export const remember = (state: DashboardState, text: string): DashboardState =>
+  text.trim() === "" || state.history.at(-1) === text ? state : { ...state, history: [...state.history, text].slice(-maxHistory) };

@@ -7,6 +7,10 @@ export type Role =
   | "section"
   | "dim"
   | "text"
+  /** What somebody is asked: nothing on the screen is brighter. */
+  | "asked"
+  /** What cannot be done here. */
+  | "off"
   | "key"
   | "selected"
   | "alarm"
@@ -26,6 +30,8 @@ const dark: Codes = {
   section: "1;90",
   dim: "90",
   text: "",
+  asked: "1",
+  off: "90",
   key: "1;36",
   selected: "7",
   attention: "1;33",
@@ -49,6 +55,7 @@ const dark: Codes = {
 const light: Codes = {
   ...dark,
   dim: "2",
+  off: "2",
   section: "1;2",
   attention: "1;35",
   warn: "35",
@@ -65,6 +72,8 @@ const contrast: Codes = {
   ...dark,
   section: "1;4",
   dim: "",
+  asked: "1;97",
+  off: "2",
   key: "1;97",
   attention: "1;97;41",
   working: "1;96",
@@ -89,6 +98,8 @@ const none: Codes = {
   section: "1",
   selected: "7",
   attention: "1",
+  asked: "1",
+  off: "2",
   failed: "1",
   alarm: "1",
   toast: "1",

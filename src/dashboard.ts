@@ -1,6 +1,6 @@
-import type { Actions } from "./actions.ts";
+import type { Actions, InputOf } from "./actions.ts";
 import { reduce } from "./dashboard-keys.ts";
-import { createDashboardState, type DashboardState, type Effect } from "./dashboard-state.ts";
+import { createDashboardState, type Effect } from "./dashboard-state.ts";
 import type { Theme } from "./dashboard-theme.ts";
 import { type Frame, renderDashboard } from "./dashboard-view.ts";
 import { UserError } from "./errors.ts";
@@ -8,6 +8,7 @@ import { present } from "./json.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import { openTerminal, type Terminal } from "./tty.ts";
+import type { VerbName } from "./verbs.ts";
 import type { Feed } from "./watch.ts";
 
 /** Writes what is drawn as an asciicast (version 2), which `asciinema play` shows. */
@@ -78,7 +79,7 @@ export async function runDashboard(options: DashboardOptions): Promise<void> {
 async function loop(options: DashboardOptions, terminal: Terminal): Promise<void> {
   const { sys, feed } = options;
   let state = createDashboardState(sys.now());
-  let frame: Frame = { lines: [], hits: [], maxScroll: 0 };
+  let frame: Frame = { lines: [], hits: [], maxScroll: 0, page: 1 };
   let isOpen = true;
   let failure: unknown;
 
@@ -97,10 +98,11 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
     isOpen = false;
     terminal.wake();
   };
+  const find = (key: string) => state.sessions.find((session) => session.key === key);
+  const hands: Hands = { options, terminal, find, told, notice: { isGiven: false, isUp: false } };
   const perform = (effect: Effect) => {
     if (effect.do === "quit") isOpen = false;
-    else
-      void carryOut(effect, { options, terminal, find: (key) => state.sessions.find((session) => session.key === key), told }).catch(fail);
+    else void carryOut(effect, hands).catch(fail);
   };
   const { promise: firstLook, resolve: seen } = Promise.withResolvers<void>();
   // One after another: the next look begins when this one has been drawn or passed over.
@@ -117,18 +119,14 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
   // An empty list before anybody has looked would say that there is nothing.
   await Promise.race([firstLook, following, sys.sleep(firstLookMs)]);
   while (isOpen) {
-    const size = { columns: terminal.columns(), rows: terminal.rows() };
     dispatch({ kind: "time", now: sys.now() });
-    frame = renderDashboard(state, {
-      ...size,
-      theme: options.theme,
-      home: options.home,
-      ...present({ title: options.title, banner: options.banner?.() }),
-    });
+    const { theme, home, title } = options;
+    const size = { columns: terminal.columns(), rows: terminal.rows() };
+    frame = renderDashboard(state, { ...size, theme, home, ...present({ title, banner: options.banner?.() }) });
     state = { ...state, scroll: Math.min(state.scroll, frame.maxScroll) };
     terminal.draw(frame.lines);
     const key = await terminal.readKey(clockMs - (sys.now() % clockMs) + 1);
-    if (key !== undefined) dispatch({ kind: "key", key, page: Math.max(1, size.rows - 6), hitKey: frame.hits[(key.row ?? 0) - 1] });
+    if (key !== undefined) dispatch({ kind: "key", key, page: frame.page, hitKey: frame.hits[(key.row ?? 0) - 1] });
   }
   feed.close();
   if (failure !== undefined) throw failure;
@@ -139,40 +137,52 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
 interface Hands {
   options: DashboardOptions;
   terminal: Terminal;
-  find(key: string): DashboardState["sessions"][number] | undefined;
+  find(key: string): LiveSession | undefined;
   told(text: string, isError?: boolean): void;
+  /** How to come back from a pane: told once for long enough to be read; up while a pane is about to be shown. */
+  notice: { isGiven: boolean; isUp: boolean };
 }
 
-async function carryOut(effect: Exclude<Effect, { do: "quit" }>, { options, terminal, find, told }: Hands): Promise<void> {
-  const { actions } = options;
-  const of = (key: string) => {
-    const session = find(key);
-    if (session === undefined) throw new UserError("the session has ended");
-    return session;
-  };
-  switch (effect.do as Effect["do"]) {
+/** So long the words on how to come back stand before the first pane that is shown. */
+const noticeMs = 1500;
+
+async function carryOut(effect: Exclude<Effect, { do: "quit" }>, hands: Hands): Promise<void> {
+  const { options, terminal, find, told } = hands;
+  switch (effect.do) {
     case "suspend":
-      return terminal.suspend().then(() => terminal.wake());
+      await terminal.suspend();
+      return terminal.wake();
     case "redraw":
-      return terminal.lend(() => undefined).then(() => terminal.wake());
-    default:
-      break;
+      await terminal.lend(() => undefined);
+      return terminal.wake();
+    case "act": {
+      const session = effect.key === undefined ? undefined : find(effect.key);
+      return told(await options.actions.act<VerbName>(effect.verb, session, effect.input as InputOf<VerbName>, effect.gate));
+    }
+    case "copy":
+      copyId(terminal, effect.text);
+      return told(`copied ${effect.text}, where the terminal allows it`);
+    case "focus":
+      return showSession(effect.key, hands);
   }
-  if (effect.do === "answer") told(await actions.act(effect.wish === "refuse" ? "deny" : "allow", of(effect.key), {}, effect.gate));
-  else if (effect.do === "send") {
-    const session = of(effect.key);
-    told(await actions.act("send", session, { prompt: effect.text, isQueued: session.verdict.status === "working" }));
-  } else if (effect.do === "stop") told(await actions.act("stop", of(effect.key), {}));
-  else if (effect.do === "start") told(await actions.start(effect.cwd));
-  else if (effect.do === "copy") {
-    copyId(terminal, effect.text);
-    told(`copied ${effect.text}, where the terminal allows it`);
-  } else if (effect.do === "focus") {
-    const plan = await actions.planFocus(of(effect.key));
+}
+
+async function showSession(key: string, { options: { sys, actions }, terminal, find, told, notice }: Hands): Promise<void> {
+  const session = find(key);
+  if (session === undefined) throw new UserError("the session has ended");
+  if (notice.isUp) return;
+  notice.isUp = true;
+  try {
+    const plan = await actions.planFocus(session);
+    told(`${session.name} opens here; ${plan.leaveKeys} comes back to this list`);
+    if (!notice.isGiven) await sys.sleep(noticeMs);
+    notice.isGiven = true;
     if (plan.isInPlace) await actions.focus(plan);
     else await terminal.lend(() => actions.focus(plan));
-    terminal.wake();
+  } finally {
+    notice.isUp = false;
   }
+  terminal.wake();
 }
 
 /** Only an id of our own making reaches the clipboard, never a text of somebody else's. */

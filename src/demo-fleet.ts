@@ -1,10 +1,11 @@
-import type { Actions, VerbName } from "./actions.ts";
+import type { Actions } from "./actions.ts";
 import { UserError } from "./errors.ts";
 import { judgeHealth } from "./health.ts";
 import { createWork, type LiveSession, type Meter, type Work } from "./session.ts";
 import { defaultsOf } from "./settings.ts";
 import type { Choice, Verdict } from "./status.ts";
 import type { Sys } from "./sys.ts";
+import type { VerbName } from "./verbs.ts";
 import type { Feed } from "./watch.ts";
 
 /** One session of the simulated fleet. */
@@ -101,6 +102,15 @@ const parts: Part[] = [
       status: "awaiting_answer",
       question: "Which tone shall the guide have?",
       gate: "question",
+      questions: [
+        {
+          ...{ question: "Which tone shall the guide have?", header: "Tone", multiSelect: false },
+          options: [
+            { label: "Plain", description: "short sentences, no jokes" },
+            { label: "Playful", description: "as if a friend explained it" },
+          ],
+        },
+      ],
       options: ["Plain", "Playful"],
       choices: [choice(1, "Plain", "choice"), choice(2, "Playful", "choice"), choice(3, "Type something.", "free-text")],
     },
@@ -313,6 +323,7 @@ function simulateWork(part: Part, index: number, root: string, now: number): Wor
 const simulatedDeeds: Partial<Record<VerbName, [Deed["kind"], words: string]>> = {
   allow: ["answer", ": Yes"],
   deny: ["answer", ": No"],
+  answer: ["answer", ": answered"],
   send: ["send", " has the message (simulated)"],
   stop: ["stop", " is told to end"],
 };
@@ -329,12 +340,12 @@ export function createSimulation(sys: Pick<Sys, "now" | "sleep">): { feed: Feed<
       close: () => undefined,
     },
     actions: {
-      async act(verb, { pid, name }) {
+      async act(verb, session) {
         const [kind, words] = simulatedDeeds[verb] ?? (await refuse());
-        deeds.push({ pid, kind, at: sys.now() });
-        return `${name}${words}`;
+        if (session === undefined) return refuse();
+        deeds.push({ pid: session.pid, kind, at: sys.now() });
+        return `${session.name}${words}`;
       },
-      start: refuse,
       planFocus: refuse,
       focus: refuse,
     },

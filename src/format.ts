@@ -21,6 +21,29 @@ const plain = /^[\x20-\x7e]*$/;
 /** Broken at blanks into lines of at most `columns`; a longer word stays whole. Lines that are there stay apart. */
 export const wrap = (text: string, columns: number): string[] => Bun.wrapAnsi(text, columns, { hard: false, trim: true }).split("\n");
 
+/** Lines of at most `columns`, without exception: broken between words where that is possible, and never inside a character. */
+export function fold(text: string, columns: number): string[] {
+  return text.split("\n").flatMap((line) => (plain.test(line) ? foldPlain(line, columns) : foldWide(line, columns)));
+}
+
+const foldPlain = (line: string, columns: number): string[] =>
+  line.length <= columns ? [line] : Bun.wrapAnsi(line, columns, { hard: true, trim: false }).split("\n");
+
+function foldWide(line: string, columns: number): string[] {
+  const lines: string[] = [];
+  let kept = "";
+  for (const { segment } of new Intl.Segmenter().segment(line)) {
+    if (width(kept + segment) > columns && kept !== "") {
+      const blankAt = segment === " " ? -1 : kept.lastIndexOf(" ");
+      const end = blankAt > 0 ? blankAt + 1 : kept.length;
+      lines.push(kept.slice(0, end));
+      kept = kept.slice(end);
+    }
+    kept += segment;
+  }
+  return [...lines, kept];
+}
+
 /** Cut in the middle of a path, keeping its end, which tells folders apart. */
 export function fitPath(path: string, columns: number): string {
   if (width(path) <= columns) return path;

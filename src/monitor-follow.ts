@@ -221,6 +221,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       where,
       note,
       tmux: file?.tmux,
+      isBelowTmux: tracker.entry.isBelowTmux,
       worktree: checkout?.root,
       branch: checkout?.branch,
       transcript: follower?.path,

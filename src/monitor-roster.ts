@@ -28,7 +28,7 @@ export interface Entry {
   where?: Whereabouts;
   /** Only the process table tells of it. */
   isStranger?: boolean;
-  /** A stranger below a tmux server. */
+  /** A tmux server is an ancestor; undefined where no scan has the process yet. */
   isBelowTmux?: boolean;
   /** Epoch ms, where no file tells it. */
   startedAt?: number;
@@ -140,7 +140,8 @@ function placeFile(sys: Sys, { file, profile }: { file: SessionFile; profile: Pr
   if (isOwner(sys, owner, file) && !known.isForeign(file)) {
     const driven = known.drivenByPid.get(file.pid);
     const own = withConversation(sys, profile.dir, file, driven?.session_id);
-    return { key: `${file.pid}:${owner?.start}`, ...common, file: own, isAlive: true, ...present({ driven }) };
+    const isBelowTmux = known.table.has(file.pid) ? isBelow(known.table, file.pid) : undefined;
+    return { key: `${file.pid}:${owner?.start}`, ...common, file: own, isAlive: true, ...present({ driven, isBelowTmux }) };
   }
   const inside = findContained(sys, known.table, file);
   if (inside !== undefined) return { key: `${inside.pid}:${inside.start}`, ...common, pid: inside.pid, isAlive: true, where: "container" };
@@ -182,8 +183,11 @@ function fromTable(sys: Sys, table: ProcessTable, found: readonly ProcessRow[], 
       pid: row.pid,
       isAlive: true,
       isStranger: true,
-      isBelowTmux: [...ancestors(table, row.pid)].some((pid) => table.get(pid)?.program.startsWith("tmux")),
+      isBelowTmux: isBelow(table, row.pid),
       ...present({ startedAt, where, cwd }),
     };
   });
 }
+
+const isBelow = (table: ProcessTable, pid: number): boolean =>
+  [...ancestors(table, pid)].some((ancestor) => table.get(ancestor)?.program.startsWith("tmux") === true);

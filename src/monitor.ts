@@ -211,6 +211,6 @@ export async function lookOnce(sys: Sys, options: MonitorOptions = {}): Promise<
 /** Every session that surely is one, longest in its state first. */
 export const listSessions = async (sys: Sys): Promise<LiveSession[]> => (await lookOnce(sys)).sessions;
 
-/** A session that says it runs in tmux, one that csd started there, and one that says nothing yet. */
+/** A session that says it runs in tmux or surely does, one that csd started there, and one that says nothing yet. */
 const canHavePane = ({ file, driven, isStranger, isBelowTmux }: Entry): boolean =>
-  isStranger === true ? isBelowTmux === true : driven !== undefined || file?.tmux !== undefined || file?.version === undefined;
+  isBelowTmux === true || (isStranger !== true && (driven !== undefined || file?.tmux !== undefined || file?.version === undefined));

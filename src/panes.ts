@@ -44,6 +44,8 @@ export interface Show {
   argv: string[];
   /** This terminal's own tmux changes over to it; else tmux uses the terminal until its user leaves, and must not find itself inside one. */
   isInPlace: boolean;
+  /** What tmux's prefix and this key do is to come back from there. */
+  leaveKey: "d" | "l" | "L";
 }
 
 export function planShow(sys: Pick<Sys, "env">, pane: Pane): Show {
@@ -51,8 +53,11 @@ export function planShow(sys: Pick<Sys, "env">, pane: Pane): Show {
   // A window of csd's keeps its size until somebody looks who has come to see all of it.
   const follow = ["if-shell", "-F", "-t", pane.paneId, `#{${ownMark}}`, `set-optio -w -t ${pane.paneId} window-size latest`, ";"];
   const choose = ["select-window", "-t", pane.paneId, ";", "select-pane", "-t", pane.paneId, ";"];
+  // `$TMUX` is socket, server and number of the session that this program runs in.
+  const isSameSession = isInPlace && `$${sys.env.TMUX?.split(",")[2]}` === pane.sessionId;
+  const leaveKey = isSameSession ? "l" : isInPlace ? "L" : "d";
   const show = [isInPlace ? "switch-client" : "attach-session", "-t", pane.sessionId];
-  return { argv: ["-u", "-S", pane.socketPath, ...unaliased([...follow, ...choose, ...show])], isInPlace };
+  return { argv: ["-u", "-S", pane.socketPath, ...unaliased([...follow, ...choose, ...show])], isInPlace, leaveKey };
 }
 
 /** Becomes the tmux that shows the pane; returns its exit code only where a process cannot be replaced. */

@@ -50,6 +50,8 @@ export interface LiveSession {
   note?: string;
   /** `<session>:@<window>.%<pane>`, by claude's own word. */
   tmux?: string;
+  /** A tmux server is an ancestor of its process, whatever its environment says; undefined where that is not known yet. */
+  isBelowTmux?: boolean;
   /** The checkout that it works in. */
   worktree?: string;
   branch?: string;

@@ -34,8 +34,8 @@ const mouseOff = "\u001b[?1006l\u001b[?1000l";
 const frame = (text: string) => `\u001b[?2026h${text}\u001b[?2026l`;
 /** A stop signal takes effect within this. */
 const unstoppedMs = 200;
-/** A lone ESC is a key when nothing has followed it by then. */
-const escapeMs = 40;
+/** A lone ESC is a key when nothing has followed it by then; what a slow line tears apart comes sooner. */
+const escapeMs = 75;
 
 export function openTerminal({ hasMouse = false, onOutput }: TerminalOptions = {}): Terminal {
   requireScreen();
@@ -153,7 +153,9 @@ interface KeyQueue {
 }
 
 function createKeyQueue(): KeyQueue {
-  const parser = createKeyParser();
+  let parser = createKeyParser();
+  // A character may come in two pieces.
+  const decoder = new TextDecoder();
   const pressed: Key[] = [];
   let isAwake = false;
   let wake: (() => void) | undefined;
@@ -165,7 +167,7 @@ function createKeyQueue(): KeyQueue {
   return {
     take(data) {
       clearTimeout(escapeTimer);
-      press(parser.take(data.toString("utf8")));
+      press(parser.take(decoder.decode(data, { stream: true })));
       if (parser.isPending) escapeTimer = setTimeout(() => press(parser.flush()), escapeMs);
     },
     async read(timeoutMs) {
@@ -185,6 +187,9 @@ function createKeyQueue(): KeyQueue {
       isAwake = true;
       wake?.();
     },
-    pause: () => clearTimeout(escapeTimer),
+    pause() {
+      clearTimeout(escapeTimer);
+      parser = createKeyParser();
+    },
   };
 }

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { createActions, type InputOf, type VerbName } from "../src/actions.ts";
-import { gateOf } from "../src/dashboard-state.ts";
+import { createActions, type InputOf } from "../src/actions.ts";
 import type { LiveSession } from "../src/session.ts";
 import type { ListedGate } from "../src/status.ts";
 import type { Pane } from "../src/tmux.ts";
+import { gateOf, type VerbName } from "../src/verbs.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
@@ -60,6 +60,13 @@ test.each<[rule: string, one: LiveSession, given: Parameters<typeof act>[3], tol
   expect(await act("send", one, { prompt: "go on" }, given).outcome).toMatch(told);
 });
 
+test("a message is no answer to a question that came up while it was written", async () => {
+  const question = { ...idle, verdict: { status: "awaiting_answer", gate: "question", question: "?", gate_id: "q" } as never };
+  expect(await act("send", idle, { prompt: "go on" }, { now: question }).outcome).toBe(
+    "a asks for something: answer that first (a, d); nothing was typed",
+  );
+});
+
 test.each<[rule: string, given: Parameters<typeof act>[3]]>([
   ["another gate came up", { now: { ...blocked("a", "rm"), pid: 7, key: "7:70" } }],
   ["it was answered elsewhere", { now: idle }],
@@ -100,4 +107,21 @@ test("stop ends csd's own as csd kill does", async () => {
   const { outcome, sys } = act("stop", { ...idle, driver: "fix" }, {});
   expect(await outcome).toBe('process 7 of session "fix" does not end');
   expect(() => sys.done()).toThrow(/"-S","\/tmp\/csd","list-pane","-t","%9"/);
+});
+
+test.each<[rule: string, env: Record<string, string>, prefixes: string[], keys: string]>([
+  ["this terminal is lent to tmux", {}, ["C-a"], "C-a d"],
+  ["another tmux around it takes the same prefix first", { TMUX: "/tmp/outer,5,0" }, ["C-b", "C-b"], "C-b C-b d"],
+  ["another tmux around it has another prefix", { TMUX: "/tmp/outer,5,0" }, ["C-b", "C-a"], "C-b d"],
+  ["its own tmux changes over to another session", { TMUX: "/tmp/own,5,0" }, ["C-b"], "C-b L"],
+  ["its own tmux changes over to another window", { TMUX: "/tmp/own,5,1" }, ["C-b"], "C-b l"],
+  ["a tmux that does not say", {}, [""], "C-b d"],
+])("the keys that come back from a pane: %s", async (_, env, prefixes, keys) => {
+  const sys = createFakeSys({ files, now: testNow, env });
+  const ask = [["-S", "/tmp/own"], []];
+  for (const [index, prefix] of prefixes.entries())
+    sys.expectRun(["tmux", "-u", ...(ask[index] ?? []), "display-message", "-p", "#{prefix}"], { stdout: `${prefix}\n` });
+  const monitor = { readSettled: async () => ({ at: 0, sessions: [], isSettled: true, hidden: 0 }), findPane: async () => pane };
+  expect((await createActions(sys, monitor).planFocus(idle)).leaveKeys).toBe(keys);
+  sys.done();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chooseOption, describeOptions, planKeys, type Wish } from "../src/answer.ts";
+import { type Choice, chooseOption, describeOptions, parseQuestions, planAnswers, planKeys, type Wish } from "../src/answer.ts";
 import type { Meaning, MenuOption, ScreenGate } from "../src/claude-gate.ts";
 
 /** `1 allow-once Yes*` is option 1 under the cursor; `-` has no number. */
@@ -122,4 +122,81 @@ describe("keys", () => {
     const chosen = menu.options[index];
     expect(chosen && planKeys(menu, chosen)).toEqual(keys);
   });
+});
+
+const form = {
+  questions: [
+    { question: "Which folder?", header: "Folder", options: [{ label: "src" }, { label: "a=b, c" }] },
+    { question: "Which checks?", header: "Folder", multiSelect: true, options: [{ label: "lint" }, { label: "unit" }] },
+  ],
+};
+const answersOf = (choices: Choice[], text?: string): unknown => {
+  try {
+    return Object.values(planAnswers(form, choices, text).answers);
+  } catch (error) {
+    return (error as Error).message;
+  }
+};
+
+test.each<[rule: string, choices: Choice[], text: string | undefined, answers: unknown]>([
+  ["typed, in order", ["src", "lint"], undefined, ["src", "lint"]],
+  ["typed, the text goes to the one that is left", ["src"], "all of them", ["src", "all of them"]],
+  [
+    "by place, where two headers are alike",
+    [
+      { part: 1, labels: ["unit"] },
+      { part: 0, labels: ["src"] },
+    ],
+    undefined,
+    ["src", "unit"],
+  ],
+  [
+    "by place, a label that reads like an address",
+    [
+      { part: 0, labels: ["a=b, c"] },
+      { part: 1, labels: ["lint", "unit"] },
+    ],
+    undefined,
+    ["a=b, c", "lint, unit"],
+  ],
+  [
+    "by place, a text for each",
+    [
+      { part: 0, labels: [], text: "docs" },
+      { part: 1, labels: [], text: "none" },
+    ],
+    undefined,
+    ["docs", "none"],
+  ],
+  [
+    "by place, a text beside the ticks",
+    [
+      { part: 0, labels: ["src"] },
+      { part: 1, labels: ["lint"], text: "and more" },
+    ],
+    undefined,
+    ["src", "lint, and more"],
+  ],
+  ["by place, a label that is not offered", [{ part: 0, labels: ["docs"] }], undefined, 'question 1 does not offer ["docs"]'],
+  ["by place, a question that is not asked", [{ part: 2, labels: [] }], undefined, "question 3 does not offer []"],
+  ["none stays open", [{ part: 0, labels: ["src"] }], undefined, "1 of 2 questions would stay without an answer"],
+  ["a text too many", ["src", "lint"], "more", 'every question has a choice; "more" answers none'],
+])("answers: %s", (_, choices, text, answers) => {
+  expect(answersOf(choices, text)).toEqual(answers);
+});
+
+test("one question of one answer can be answered with one key, its text in the field behind the options", () => {
+  const one = { questions: form.questions.slice(0, 1) };
+  expect(planAnswers(one, [{ part: 0, labels: ["a=b, c"] }], undefined).single).toEqual({ option: 2 });
+  expect(planAnswers(one, [{ part: 0, labels: [], text: "docs" }], undefined).single).toEqual({ option: 3, text: "docs" });
+  expect(planAnswers({ questions: form.questions.slice(1) }, ["lint"], undefined).single).toBeUndefined();
+});
+
+test("what a model makes of questions is read as far as it goes", () => {
+  const shaped = { question: "", header: "", isMulti: false, labels: [], details: [] };
+  expect(parseQuestions([null, 3, "x", {}, { options: [null, 7, { label: 5 }] }])).toEqual([
+    shaped,
+    { ...shaped, labels: [""], details: [""] },
+  ]);
+  for (const value of [undefined, null, "x", {}, 7]) expect(parseQuestions(value)).toEqual([]);
 });

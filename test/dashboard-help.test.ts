@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { createDraft } from "../src/dashboard-editor.ts";
 import { renderFooter, renderHelp } from "../src/dashboard-help.ts";
 import { keyRows, reduce } from "../src/dashboard-keys.ts";
 import { createDashboardState, type DashboardState } from "../src/dashboard-state.ts";
@@ -20,19 +21,23 @@ test("the help page", () => {
   expect(`\n${help(80).join("\n")}\n`).toMatchInlineSnapshot(`
     "
      MOVE
-      ↑ ↓ g G        choose a session; the cursor stays with it
-      space → ←      its detail, and back
+      ↑/k ↓/j g G    choose a session; the cursor stays with it
+      n N            the next that fits what / was last, the one before
+      space →/l ←/h  its detail, and back
       click          choose a session; once more for its detail
-      J K pgdn pgup  scroll the detail
+      J K pgdn pgup  scroll the detail, and what is asked
+      ctrl-d ctrl-u  half a page
       esc            back from the detail; else clear the filter
 
      ACT ON THE SESSION UNDER THE CURSOR
-      a              allow what it asks, once; shows it first
-      d              refuse what it asks; shows it first
-      enter          go to its pane (tmux)
-      m              send it a message
-      n              start a session
-      k              stop it; asks first
+      a              allow what it asks, once; approve its plan; answer its
+                     questions
+      d              refuse what it asks, also with a reason
+      enter          go to its pane; tmux's prefix and d come back
+      m              send it a message; alt-enter makes a new line, ↑ brings back
+                     the last
+      x              stop it; asks first
+      c              start a session in a folder
       y              copy its id to the clipboard
 
      ARRANGE
@@ -40,7 +45,7 @@ test("the help page", () => {
       s              sort by attention, cost, context, name, age
       p              group by project or profile
       f              follow: the cursor goes to whoever begins to wait
-      x              forget those that have ended
+      X              forget those that have ended
 
      HELP, LEAVE
       ?              this page
@@ -80,14 +85,44 @@ test.each(keyRows.flatMap((row, index) => (row.word === undefined ? [] : [[names
   },
 );
 
-test.each<[rule: string, state: DashboardState, begin: string]>([
-  ["of one that asks", waiting, "a allow  d deny  space detail  enter focus  m message  / filter  ? keys  q quit"],
-  ["of one that works", stateOf(session("it", { status: "working" })), "space detail  enter focus  m message"],
-  ["with the detail", { ...waiting, hasDetail: true }, "a allow  d deny  space list  enter focus"],
-  ["of nobody", stateOf(), "space detail  enter focus"],
-])("the footer %s", (_, state, begin) => {
-  expect(footer(state)).toStartWith(begin);
+/** Keys that can do nothing, in brackets. */
+const marked = (state: DashboardState): string =>
+  renderFooter(state, { theme: { ...theme, paint: (role, text) => (role === "off" ? `(${text})` : text) }, columns: 64 }).trim();
+
+test.each<[rule: string, state: DashboardState, shown: string]>([
+  ["of one that asks", waiting, "a allow  d deny  space detail  enter pane  (m) (message)"],
+  ["of one that works", stateOf(session("it", { status: "working" })), "(a) (allow)  (d) (deny)  space detail  enter pane  m message"],
+  ["with the detail", { ...waiting, hasDetail: true }, "a allow  d deny  space list  enter pane  (m) (message)"],
+  ["of a plan", stateOf(session("it", { status: "plan_ready" })), "a approve  d deny  space detail  enter pane  (m) (message)"],
+  [
+    "of a question",
+    stateOf(session("it", { status: "awaiting_answer", gate: "question", question: "?", questions: [] } as never)),
+    "a answer  d deny  space detail  enter pane  (m) (message)",
+  ],
+  [
+    "of one that asks in its last words",
+    stateOf(session("it", { status: "awaiting_answer" })),
+    "a answer  (d) (deny)  space detail  enter pane  m message",
+  ],
+  [
+    "of one in no pane",
+    stateOf(session("it", { status: "idle_done" }, { isBelowTmux: false })),
+    "(a) (allow)  (d) (deny)  space detail  (enter) (pane)  (m) (message)",
+  ],
+  ["of nobody", stateOf(), "(a) (allow)  (d) (deny)  space detail  (enter) (pane)  (m) (message)"],
+])("the footer %s", (_, state, shown) => {
+  expect(marked(state)).toStartWith(shown);
 });
+
+test.each(keyRows.flatMap(({ keys, why }) => (why === undefined ? [] : [[keys[0] ?? "", why] as const])))(
+  "%s says why it does nothing, and does nothing",
+  (name, why) => {
+    const state = stateOf();
+    expect(why(state)).toBeString();
+    const result = reduce(state, { kind: "key", key: { name }, page: 10 });
+    expect([result.state.mode, result.effects, result.state.toast?.text]).toEqual([state.mode, [], why(state)]);
+  },
+);
 
 test("a narrow screen has the beginning of the footer, in whole words", () => {
   for (let columns = 0; columns < 120; columns++) {
@@ -105,13 +140,13 @@ test("the help page explains every mark of a status and of a badge", () => {
   }
 });
 
-test.each(keyRows.flatMap(({ keys, isEverywhere, press }) => keys.map((key) => [key, isEverywhere === true, press] as const)))(
-  "%s is pressed from its row",
-  (name, isEverywhere, press) => {
-    const pressed = { key: { name }, page: 10 };
-    expect(reduce(waiting, { kind: "key", ...pressed })).toEqual(press(waiting, pressed));
-    const writing: DashboardState = { ...waiting, mode: { kind: "message", key: "1:1", text: "" } };
-    const { effects } = reduce(writing, { kind: "key", ...pressed });
-    expect(effects).toEqual(isEverywhere ? press(writing, pressed).effects : []);
-  },
-);
+test.each(
+  keyRows.flatMap(({ keys, isEverywhere, why, press }) => keys.map((key) => [key, isEverywhere === true, why?.(waiting), press] as const)),
+)("%s is pressed from its row", (name, isEverywhere, why, press) => {
+  const pressed = { key: { name }, page: 10 };
+  const before = { ...waiting, pressedAt: waiting.now };
+  if (why === undefined) expect(reduce(waiting, { kind: "key", ...pressed })).toEqual(press(before, pressed));
+  const writing: DashboardState = { ...before, mode: { kind: "message", key: "1:1", draft: createDraft() } };
+  const { effects } = reduce(writing, { kind: "key", ...pressed });
+  expect(effects).toEqual(isEverywhere ? press(writing, pressed).effects : []);
+});

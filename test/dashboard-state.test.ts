@@ -9,6 +9,14 @@ const b = blocked("beta", "ls", { pid: 2, since: testNow - 90_000 });
 const c = session("gamma", { status: "working", tools: ["Bash"] } as never, { pid: 3 });
 const d = session("delta", { status: "idle_done" }, { pid: 4, cwd: "/home/dev/shop", profile: "work" });
 
+const asking = session("epsilon", { status: "awaiting_answer", question: "Shall I?" } as never, { pid: 5 });
+const plan = session("zeta", { status: "plan_ready", plan: "# Do", options: [], choices: [], gate_id: "p1" } as never, { pid: 6 });
+const later: Event = { kind: "time", now: testNow + 60_000 };
+
+const answered = (verb: "allow" | "deny", input: object = {}, { key } = b): Effect =>
+  ({ do: "act", verb, key, gate: expect.any(String), input }) as never;
+const sent = (prompt: string, { key } = d, isQueued = false): Effect => ({ do: "act", verb: "send", key, input: { prompt, isQueued } });
+
 interface Played {
   state: DashboardState;
   effects: Effect[];
@@ -20,7 +28,7 @@ function play(...steps: (string | LiveSession[] | Event)[]): Played {
   const effects: Effect[] = [];
   for (const step of steps) {
     const event: Event = Array.isArray(step)
-      ? { kind: "sessions", sessions: step, now: testNow }
+      ? { kind: "sessions", sessions: step, now: state.now }
       : typeof step === "string"
         ? { kind: "key", key: { name: step }, page: 10 }
         : step;
@@ -37,16 +45,30 @@ test("who has waited longest comes first, then work, then rest, then what ended"
   expect(listRows(play(all, [a, b, c]).state).map(({ name }) => name)).toEqual(["beta", "alpha", "gamma", "delta"]);
 });
 
-test.each<[rule: string, steps: (string | LiveSession[])[], name: string | undefined]>([
+test.each<[rule: string, steps: (string | LiveSession[] | Event)[], name: string | undefined]>([
   ["the first of the list", [all], "beta"],
   ["down and up", [all, "down", "down", "up"], "alpha"],
   ["not past the ends", [all, "up", "G", "down"], "delta"],
   ["to the top", [all, "G", "g"], "beta"],
+  ["as in vi", [all, "j", "j", "k"], "alpha"],
+  ["n goes to the next that fits the last filter, N to the one before", [all, "/", ..."a", "esc", "n", "n", "N"], "alpha"],
+  ["n goes on at the beginning", [all, "/", ..."home/dev/beta", "enter", "esc", "G", "n"], "beta"],
+  ["n of nothing stays", [all, "j", "n"], "alpha"],
+  ["a new session has it", [[a, b], later, [a, b, c]], "gamma"],
+  ["of several the one that waits", [[c], later, [a, c, d]], "alpha"],
+  ["not while a key was just pressed", [[a, b], later, "j", [a, b, c]], "alpha"],
+  ["not while the detail is read", [[a, b], " ", later, [a, b, c]], "beta"],
+  ["not while something is asked", [[a, b], "a", later, [a, b, c]], "beta"],
+  ["not while something is written", [[d], "m", later, [c, d]], "delta"],
+  ["one that the filter hides is not chosen", [[a, b], "/", ..."alpha", "enter", later, [a, b, c]], "alpha"],
+  ["one that was here before is not new", [[a, b], "j", [a], later, [a, b]], "alpha"],
+  ["one that was started from here has it", [[a], "c", "enter", [a, c]], "gamma"],
   ["it stays with its session when the list is ordered anew", [[c, d], "down", [c, d, a, b]], "delta"],
   ["and when its session takes another state", [[a, c], "down", [a, { ...c, verdict: a.verdict, since: testNow - 999_999 }]], "gamma"],
   ["its session ends: it stays in sight", [all, "down", [b, c, d]], "alpha"],
-  ["what ended is forgotten: the neighbour", [all, "down", [b, c, d], "x"], "delta"],
-  ["without sessions nobody", [all, [], "x"], undefined],
+  ["what ended is forgotten: the neighbour", [all, "down", [b, c, d], "X"], "delta"],
+  ["without sessions nobody", [all, [], "X"], undefined],
+  ["it moves while the filter is written", [all, "/", ..."a", "down", "down"], "gamma"],
   ["a filter that hides it", [all, "/", "g", "a", "m", "m", "a"], "gamma"],
 ])("cursor: %s", (_, steps, name) => {
   expect(selected(play(...steps))).toBe(name);
@@ -58,8 +80,14 @@ test.each<[rule: string, steps: (string | LiveSession[])[], effects: Effect[]]>(
   ["ctrl-z suspends", [all, "ctrl-z"], [{ do: "suspend" }]],
   ["a asks and does nothing yet", [all, "a"], []],
   ["a twice is no yes: a key held down answers nothing", [all, "a", "a"], []],
-  ["a and y allow once", [all, "a", "y"], [{ do: "answer", key: b.key, wish: "allow-once", gate: expect.any(String) as never }]],
-  ["d and y refuse", [all, "d", "y"], [{ do: "answer", key: b.key, wish: "refuse", gate: expect.any(String) as never }]],
+  ["a and y allow once", [all, "a", "y"], [answered("allow")]],
+  ["d and y refuse", [all, "d", "y"], [answered("deny")]],
+  ["d and r refuse with a reason", [all, "d", "r", ..."No, ever", "enter"], [answered("deny", { reason: "No, ever" })]],
+  ["an empty reason is none", [all, "d", "r", "enter"], [answered("deny")]],
+  ["esc leaves the gate as it is", [all, "d", "r", "x", "esc", "esc"], []],
+  ["a permission takes no note when it is allowed", [all, "a", "r", "y"], [{ do: "copy", text: b.sessionId ?? "" }]],
+  ["a plan is approved after it was read to its end", [[plan], "a", "j", " ", "G", "pageup", "y"], [answered("allow", {}, plan)]],
+  ["a plan goes back with a note", [[plan], "a", "r", ..."Smaller", "enter"], [answered("deny", { reason: "Smaller" }, plan)]],
   ["any other key is no", [all, "a", "n", "y"], [{ do: "copy", text: b.sessionId ?? "" }]],
   ["enter is no yes", [all, "a", "enter", "enter"], [{ do: "focus", key: b.key }]],
   ["a on one that asks nothing", [[d], "a", "y"], [{ do: "copy", text: d.sessionId ?? "" }]],
@@ -69,25 +97,48 @@ test.each<[rule: string, steps: (string | LiveSession[])[], effects: Effect[]]>(
     [{ do: "copy", text: b.sessionId ?? "" }],
   ],
   ["the same words asked again are another gate", [[b], "a", [{ ...b, since: testNow }], "y"], [{ do: "copy", text: b.sessionId ?? "" }]],
-  ["it ended meanwhile", [[b, c], "a", [c], "y"], []],
-  ["k asks", [[c], "k"], []],
-  ["k and y stop", [[c], "k", "y"], [{ do: "stop", key: c.key }]],
-  ["a message", [[d], "m", "h", "i", "enter"], [{ do: "send", key: d.key, text: "hi" }]],
-  ["letters of a message are no keys", [[d], "m", "q", "y", "a", "backspace", "enter"], [{ do: "send", key: d.key, text: "qy" }]],
+  ["it ended meanwhile", [[b, c], "a", [c], "y"], [{ do: "copy", text: b.sessionId ?? "" }]],
+  ["k never ends a session", [[c], "k", "y"], [{ do: "copy", text: c.sessionId ?? "" }]],
+  ["x asks", [[c], "x"], []],
+  ["x and y stop", [[c], "x", "y"], [{ do: "act", verb: "stop", key: c.key, input: {} }]],
+  ["x twice is no yes", [[c], "x", "x"], []],
+  ["a message", [[d], "m", "h", "i", "enter"], [sent("hi")]],
+  ["a message to one that works is queued", [[c], "m", "h", "i", "enter"], [sent("hi", c, true)]],
+  ["letters of a message are no keys", [[d], "m", "q", "y", "a", "backspace", "enter"], [sent("qy")]],
+  ["alt-enter is a new line", [[d], "m", "a", "alt-enter", "b", "shift-enter", "ctrl-j", "c", "enter"], [sent("a\nb\n\nc")]],
+  ["no key with alt is that key", [[d], "m", "a", "alt-q", "alt-x", "alt-y", "b", "enter"], [sent("ab")]],
+  [
+    "a message is edited where its cursor is",
+    [[d], "m", ..."one three", "alt-b", ..."two ", "end", "!", "enter"],
+    [sent("one two three!")],
+  ],
+  ["up brings back what was sent", [[d], "m", "x", "enter", "m", "up", "!", "enter"], [sent("x"), sent("x!")]],
+  ["and what was dropped", [[d], "m", ..."long", "esc", "m", "up", "enter"], [sent("long")]],
+  ["down comes back to what is being written", [[d], "m", "x", "enter", "m", "y", "up", "down", "enter"], [sent("x"), sent("y")]],
+  ["up in several lines goes up in them", [[d], "m", "a", "alt-enter", "b", "up", "x", "enter"], [sent("ax\nb")]],
+  ["a question whose turn is over is answered with a message", [[asking], "a", ..."yes", "enter"], [sent("yes", asking)]],
+  ["nothing is typed where a gate is up", [[a], "m", "h", "i"], []],
+  [
+    "nor when one comes up meanwhile: the text stays",
+    [[c], "m", "x", [{ ...c, verdict: a.verdict }], "enter", [c], "enter"],
+    [sent("x", c, true)],
+  ],
+  ["nothing is typed into one that runs in no pane", [[{ ...d, isBelowTmux: false }], "m", "h", "i"], []],
   ["an empty message is none", [[d], "m", " ", "enter"], []],
   ["esc drops a message", [[d], "m", "x", "esc", "enter"], [{ do: "focus", key: d.key }]],
-  ["the message goes to the one it was begun for", [[c, d], "m", "x", [d, c], "enter"], [{ do: "send", key: c.key, text: "x" }]],
-  ["n starts one where the cursor is", [[d], "n", "enter"], [{ do: "start", cwd: "/home/dev/shop" }]],
+  ["the message goes to the one it was begun for", [[c, d], "m", "x", [d, c], "enter"], [sent("x", c, true)]],
+  ["c starts one where the cursor is", [[d], "c", "enter"], [{ do: "act", verb: "new", input: { cwd: "/home/dev/shop" } }]],
   ["y copies the id", [[d], "y"], [{ do: "copy", text: d.sessionId ?? "" }]],
-  ["nothing acts on what ended", [[d], [], "k", "y", "m", "a", "enter"], []],
-  ["unknown keys do nothing", [all, "f12", "toString", "__proto__", "constructor"], []],
+  ["nothing acts on what ended", [[d], [], "x", "m", "a", "d", "enter"], []],
+  ["unknown keys do nothing", [all, "f12", "alt-enter", "toString", "__proto__", "constructor"], []],
+  ["nor in a text", [[d], "m", "toString", "__proto__", "constructor", "f12", "enter"], []],
 ])("keys: %s", (_, steps, effects) => {
   expect(play(...steps).effects).toEqual(effects);
 });
 
 test("a paste into a message keeps its lines and holds no keys", () => {
   const { effects } = play([d], "m", { kind: "key", key: { name: "paste", text: "one\r\ntwo\nq" }, page: 5 }, "enter");
-  expect(effects).toEqual([{ do: "send", key: d.key, text: "one\ntwo\nq" }]);
+  expect(effects).toEqual([sent("one\ntwo\nq")]);
 });
 
 test.each<[filter: string, names: string[]]>([
@@ -117,4 +168,88 @@ test("a click chooses, a second one opens", () => {
   expect(selected(play(all, click(d.key)))).toBe("delta");
   expect(play(all, click(d.key), click(d.key)).state.hasDetail).toBe(true);
   expect(selected(play(all, click(undefined)))).toBe("beta");
+});
+
+const questions = [
+  { question: "Which folder?", header: "Folder", options: [{ label: "src" }, { label: "test" }] },
+  { question: "Which checks?", header: "Checks", multiSelect: true, options: [{ label: "lint" }, { label: "types" }, { label: "unit" }] },
+];
+const asks = (count: number): LiveSession =>
+  session(
+    "eta",
+    { status: "awaiting_answer", question: "?", gate: "question", gate_id: "q1", questions: questions.slice(0, count) } as never,
+    { pid: 7 },
+  );
+const one = asks(1);
+const two = asks(2);
+const given = (choices: unknown[], { key } = two): Effect => ({ do: "act", verb: "answer", key, gate: "q1", input: { choices } }) as never;
+
+test.each<[rule: string, steps: (string | LiveSession[])[], effects: Effect[]]>([
+  ["a digit chooses, enter sends", [[one], "a", "2", "enter"], [given([{ part: 0, labels: ["test"] }])]],
+  ["a digit alone sends nothing", [[one], "a", "2", "2", "1"], []],
+  ["the last digit counts", [[one], "a", "2", "1", "enter"], [given([{ part: 0, labels: ["src"] }])]],
+  ["the cursor and enter choose too", [[one], "a", "j", "enter", "enter"], [given([{ part: 0, labels: ["test"] }])]],
+  ["enter chooses before it sends", [[one], "a", "enter"], []],
+  ["behind the options is a text", [[one], "a", "3", ..."docs", "enter", "enter"], [given([{ part: 0, labels: [], text: "docs" }])]],
+  ["an empty text is none", [[one], "a", "3", "enter", "enter", "esc"], []],
+  ["esc leaves the text, esc the question", [[one], "a", "3", "x", "esc", "1", "esc"], []],
+  [
+    "part after part, several ticks",
+    [[two], "a", "1", "1", "3", "enter"],
+    [
+      given([
+        { part: 0, labels: ["src"] },
+        { part: 1, labels: ["lint", "unit"] },
+      ]),
+    ],
+  ],
+  [
+    "a tick is taken back",
+    [[two], "a", "1", "1", "2", "1", "enter"],
+    [
+      given([
+        { part: 0, labels: ["src"] },
+        { part: 1, labels: ["types"] },
+      ]),
+    ],
+  ],
+  ["no part stays open", [[two], "a", "tab", "2", "enter"], []],
+  [
+    "tab and back",
+    [[two], "a", "tab", "2", "backtab", "2", "enter"],
+    [
+      given([
+        { part: 0, labels: ["test"] },
+        { part: 1, labels: ["types"] },
+      ]),
+    ],
+  ],
+  [
+    "a text in each part",
+    [[two], "a", "3", ..."x", "enter", "1", "4", ..."y", "enter", "enter"],
+    [
+      given([
+        { part: 0, labels: [], text: "x" },
+        { part: 1, labels: ["lint"], text: "y" },
+      ]),
+    ],
+  ],
+  ["a digit without an option does nothing", [[one], "a", "9", "enter", "esc"], []],
+  [
+    "another question came up meanwhile",
+    [[one], "a", "1", [{ ...one, verdict: { ...one.verdict, gate_id: "q2" } as never }], "y"],
+    [{ do: "copy", text: one.sessionId ?? "" }],
+  ],
+  [
+    "a question is refused with words",
+    [[{ ...one, verdict: { ...one.verdict, gates: [{ held: true }] } as never }], "d", "r", "x", "enter"],
+    [{ ...answered("deny", { reason: "x" }, one) }],
+  ],
+])("questions: %s", (_, steps, effects) => {
+  expect(play(...steps).effects).toEqual(effects);
+});
+
+test("what was written for a gate that has gone is not lost", () => {
+  const { state } = play([b, d], "d", "r", ..."because", [d], "k", "m", "up");
+  expect(state.mode).toMatchObject({ kind: "message", draft: { text: "because" } });
 });

@@ -65,7 +65,7 @@ test("80×24", () => {
       ○  done, shell on     31m dev-server          haiku-4-5 ▍░░░░░   7%   $0.03
       ○  interrupted         2h spike               opus-5-5  ███▋░░  61%   $2.75
     ────────────────────────────────────────────────────────────────────────────────
-     a allow  d deny  space detail  enter focus  m message  / filter  ? keys
+     a allow  d deny  space detail  enter pane  m message  / filter  ? keys  x stop
     "
   `);
 });
@@ -87,7 +87,7 @@ test("60×15", () => {
       ●  Write              12s 日本語の資料        ▌░░░░░   9%
       ↓ 4 more
     ────────────────────────────────────────────────────────────
-     a allow  d deny  space detail  enter focus  m message
+     a allow  d deny  space detail  enter pane  m message
     "
   `);
 });
@@ -96,25 +96,15 @@ test("120×40, with the detail of a gate and the question whether to allow it", 
   expect(plain(draw(stateOf(fleet(), "a"), 120, 40))).toMatchInlineSnapshot(`
     "
      csm top  ▲ 4 wait  ● 4 work  ○ 3 idle                                                        $30.5 · $14.8/h  12:00:00
-         STATE                FOR NAME                PROFILE  BRANCH       MODEL     CONTEXT        COST    $/H TOKENS SUB
+         STATE          BY     FOR NAME                PROFILE  BRANCH       MODEL     CONTEXT        COST    $/H TOKENS SUB
      NEEDS YOU 4
-    ▌ ▲  asks Bash      f  4m 12s checkout-api    ⚔   work     feat/refunds opus-5-5  ██▌░░░  41%   $3.82  $2.40   1.6M
-         npm run migrate -- --env staging && npm test
-      ▲  plan to read   h  1m 31s cache-rewrite       work     sqlite-cache opus-5-5  █▍░░░░  23%   $1.14  $1.10   467k
-         # Move the cache to SQLite 1. **Schema**: one table, \`key\` → \`value\`, with a time 2. Read through it, write behi…
-      ▲  question       f     22s docs                private  main         sonnet-5  ▊░░░░░  12%   $0.21  $0.30    86k
-         Which tone shall the guide have?
-      ◷  limit, 2h left h     17m nightly             work     main         sonnet-5  ███▎░░  54%   $8.90          3.6M
-         You've hit your 5-hour limit · resets 4:05pm (UTC)
-
+    ▌ ▲  asks Bash      f   4m 12s checkout-api    ⚔   work     feat/refunds opus-5-5  ██▌░░░  41%   $3.82  $2.40   1.6M
+      ▲  plan to read   h   1m 31s cache-rewrite       work     sqlite-cache opus-5-5  █▍░░░░  23%   $1.14  $1.10   467k
+      ▲  question       f      22s docs                private  main         sonnet-5  ▊░░░░░  12%   $0.21  $0.30    86k
+      ◷  limit, 2h left h      17m nightly             work     main         sonnet-5  ███▎░░  54%   $8.90          3.6M
      WORKING 4
-      ●  Edit           h     47s fix-flaky-tests ↻⚔◔ work     feat/refunds sonnet-5  █████▏  86%   $2.09  $1.80   857k
-      ●  Bash           f  9m 40s search-index        work     sqlite-cache opus-5-5  ████▏░  68%   $6.40  $3.90   2.6M
-      ●  subagent       f      3m survey              private  main         opus-5-5  ██▏░░░  35%   $4.71  $5.20   1.9M  2▸
-      ●  Write          f     12s 日本語の資料        private  ja           haiku-4-5 ▌░░░░░   9%   $0.05  $0.10    21k
-
-      ↓ 4 more
-    ── checkout-api ─────────────────────────────────────────────────────────────────────────────────────── J K scroll 0/10
+      ↓ 7 more
+    ── checkout-api ────────────────────────────────────────────────────────────────────────────────────────────────────────
      It asks to use Bash
        command:
          npm run migrate -- --env staging && npm test
@@ -133,8 +123,18 @@ test("120×40, with the detail of a gate and the question whether to allow it", 
      context  ████████▎░░░░░░░░░░░ 41 % 410k of 1.0M
      cost     $3.82 · $2.40 an hour · 1.6M tokens
      ⚔ edits /home/dev/shop/src/ledger.ts, and so does fix-flaky-tests
+
+     Activity of 30m
+       ······▂▂▄▆▆█████▆▆▄▂···········▂▂▄▄▆█████▆▆▄▂···········▂▂▄▄
+
+     Tools lately
+       Read 18 · Edit 9 · Bash 7
+
+     Files it edits: 2
+       src/ledger.ts ×4, 3m ago
+       src/refunds.ts ×1, 1m 30s ago
     ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-     Allow this once for checkout-api?  y yes   any other key: no
+     Allow this once for checkout-api?  y yes   j k read on   any other key no
     "
   `);
 });
@@ -148,17 +148,17 @@ test("wide characters keep the columns in line", () => {
   expect(plain(draw(stateOf(sessions), 80, 12))).toMatchInlineSnapshot(`
     "
      csm top  ▲ 1 waits  ● 1 work  ○ 1 idle                                12:00:00
-         STATE               FOR NAME                  PROFILE  BRANCH     MODEL
+         STATE         BY     FOR NAME                 PROFILE  BRANCH     MODEL
      NEEDS YOU 1
-    ▌ ▲  asks Bash     f  2m 10s ascii                                     opus-5-5
+    ▌ ▲  asks Bash     f   2m 10s ascii                                    opus-5-5
      WORKING 1
-      ●  Bash          f      5s 👩‍👩‍👧‍👦 family                      é          opus-5-5
+      ●  Bash          f       5s 👩‍👩‍👧‍👦 family                     é          opus-5-5
      IDLE 1
-      ○  done          f      5s 日本語の資料を書く長… 仕事     機能/検索  opus-5-5
+      ○  done          f       5s 日本語の資料を書く…  仕事     機能/検索  opus-5-5
 
 
     ────────────────────────────────────────────────────────────────────────────────
-     a allow  d deny  space detail  enter focus  m message  / filter  ? keys
+     a allow  d deny  space detail  enter pane  m message  / filter  ? keys  x stop
     "
   `);
 });
@@ -169,11 +169,11 @@ test("nobody is there", () => {
      csm top  ▲ 0 wait  ● 0 work  ○ 0 idle             12:00:00
 
      no session of Claude Code is running
-     n starts one here; others appear by themselves
+     c starts one here; others appear by themselves
 
 
     ────────────────────────────────────────────────────────────
-     space detail  enter focus  m message  / filter  ? keys
+     a allow  d deny  space detail  enter pane  m message
     "
   `);
 });
@@ -184,27 +184,172 @@ test("grouped by project, sorted by cost", () => {
      csm top  ▲ 4 wait  ● 4 work  ○ 3 idle                        by project  $30.5 · $14.8/h  12:00:00
          STATE              FOR NAME                PROFILE  BRANCH       MODEL     CONTEXT        COST
 
-     HANDBOOK 2
+     handbook 2
       ▲  question           22s docs                private  main         sonnet-5  ▊░░░░░  12%   $0.21
          Which tone shall the guide have?
       ●  Write              12s 日本語の資料        private  ja           haiku-4-5 ▌░░░░░   9%   $0.05
 
-     OPS 1
+     ops 1
       ◷  limit, 2h left     17m nightly             work     main         sonnet-5  ███▎░░  54%   $8.90
          You've hit your 5-hour limit · resets 4:05pm (UTC)
 
-     RESEARCH 1
+     research 1
       ●  subagent            3m survey              private  main         opus-5-5  ██▏░░░  35%   $4.71
 
-     SHOP 4
+     shop 4
     ▌ ▲  asks Bash       4m 12s checkout-api    ⚔   work     feat/refunds opus-5-5  ██▌░░░  41%   $3.82
          npm run migrate -- --env staging && npm test
       ●  Edit               47s fix-flaky-tests ↻⚔◔ work     feat/refunds sonnet-5  █████▏  86%   $2.09
       ↓ 2 more
     ────────────────────────────────────────────────────────────────────────────────────────────────────
-     a allow  d deny  space detail  enter focus  m message  / filter  ? keys  q quit  n new  k stop
+     a allow  d deny  space detail  enter pane  m message  / filter  ? keys  x stop  q quit  c new
     "
   `);
+});
+
+/** Each text with what it is painted as. */
+const spoken: Theme = { ...createTheme("none"), paint: (role, text) => (text === "" ? "" : `<${role}>${text}</>`) };
+const asking = (questions: unknown[], more = {}) =>
+  session("it", { status: "awaiting_answer", gate: "question", question: "Which folder?", questions, gate_id: "q", ...more } as never, {
+    pid: 9,
+  });
+const folder = { question: "Which folder?", header: "Folder", options: [{ label: "src", description: "the sources" }, { label: "test" }] };
+const checks = { question: "Which checks?", header: "Checks", multiSelect: true, options: [{ label: "lint" }, { label: "unit" }] };
+
+test("what a gate asks for is brighter than all beside it, in the list, in the detail, and in each theme", () => {
+  const text = draw(stateOf(fleet(), "a"), 300, 60, spoken).join("\n");
+  expect(text).toMatch(/<asked> *npm run migrate -- --env staging && npm test<\/>/);
+  expect(draw(stateOf(fleet()), 100, 40, spoken).join("\n")).toContain("<asked>npm run migrate -- --env staging && npm test</>");
+  expect(draw(stateOf([asking([folder])], "a"), 200, 40, spoken).join("\n")).toMatch(/<asked> *Which folder\?<\/>/);
+  const codes = themeNames.map((name) => createTheme(name).paint("asked", "").concat(createTheme(name).paint("asked", "x").slice(2, -5)));
+  expect(codes).toEqual(["1m", "1m", "1;97m", "1m"]);
+});
+
+test("every column of letters has a head", () => {
+  const [, head = "", , row = ""] = plain(draw(stateOf([session("it", { status: "idle_done" })]), 120, 12))
+    .split("\n")
+    .slice(1);
+  expect(row.indexOf(" f ") + 1).toBe(head.indexOf("BY"));
+});
+
+test("the detail shows title and last prompt", () => {
+  const one = session(
+    "it",
+    { status: "idle_done" },
+    { facts: { turns: 2, aiTitle: "Mend the cache", firstPrompt: "Hello", lastPrompt: "Now the tests" } },
+  );
+  expect(plain(draw(stateOf([one], " "), 80, 24))).toMatch(/ title {4}Mend the cache\n prompt {3}Now the tests\n/);
+});
+
+test("an API that is asked again is told with count and wait, in the row and in the detail", () => {
+  const retry = { attempt: 3, max_attempts: 10, wait_ms: 8000, error: "529 overloaded" };
+  const text = plain(draw(stateOf([session("it", { status: "working", retry } as never)], " "), 80, 24));
+  expect(text).toContain("retry 3/10 in 8s");
+  expect(text).toContain("retry    attempt 3 of 10, the next in 8s: 529 overloaded");
+});
+
+test("at 250 columns folder, branch and last words have the room", () => {
+  const one = session(
+    "it",
+    {
+      status: "idle_done",
+      text: "All forty tests are green now, and the cache holds what it should hold after a restart too.",
+      outcome: "finished",
+    } as never,
+    { cwd: "/home/dev/projects/customers/north/shop-frontend-rewrite", branch: "feature/very-long-branch-name-of-a-ticket" },
+  );
+  const text = plain(draw(stateOf([one]), 250, 12));
+  expect(text).toContain("~/projects/customers/north/shop-frontend-rewrite");
+  expect(text).toContain("feature/very-long-branch-name-of-a-ticket");
+  expect(text).toContain("All forty tests are green now, and the cache holds what it should hold after a restart too.");
+});
+
+test("at 80×24 list and detail share the screen", () => {
+  for (const names of [[" "], ["a"], ["d"], ["down", "a"], ["down", "down", "a"]]) {
+    const text = plain(draw(stateOf(fleet(), ...names), 80, 24));
+    expect([names, text]).toEqual([
+      names,
+      expect.stringMatching(/NAME[\s\S]*▌[\s\S]*── [a-z-]+ ─[\s\S]*It asks|NAME[\s\S]*▌[\s\S]*Its plan/),
+    ]);
+  }
+});
+
+test("two questions, one answered and one with ticks", () => {
+  const sessions = [asking([folder, checks])];
+  const shown = plain(draw(stateOf(sessions, "a", "1", "2", " "), 80, 24));
+  expect(shown).toMatch(
+    /It asks 2 questions\n {3}☒ Folder {2}☐ Checks\n\n {3}Which checks\?\n {5}1\. \[ \] lint\n {3}▸ 2\. \[ \] unit\n {5}3\. something else: write it/,
+  );
+  expect(plain(draw(stateOf(sessions, "a", "1", "2"), 80, 24))).toMatch(
+    /1-2 tick {3}3 write {3}tab next {3}enter send all 2 {3}esc leave it\n/,
+  );
+  expect(plain(draw(stateOf(sessions, "a"), 80, 24))).toContain("1. ○ src\n            the sources\n     2. ○ test");
+});
+
+test("the option under the cursor is in sight, however small the screen", () => {
+  const many = {
+    ...folder,
+    options: Array.from({ length: 8 }, (_, index) => ({ label: `option ${index}`, description: "in words ".repeat(20) })),
+  };
+  for (let step = 0; step <= 8; step++) expect(plain(draw(stateOf([asking([many])], "a", ..."j".repeat(step)), 60, 14))).toContain("▸");
+});
+
+test("of several gates all are told, the one that is asked first", () => {
+  const gates = [
+    { gate_id: "1", gate: "permission", agent: "Explore", agent_id: "a", tool: "Bash", input: { command: "ls" }, shown: true, held: true },
+    { gate_id: "2", gate: "permission", agent: null, agent_id: null, tool: "Bash", input: { command: "rm x" }, shown: false, held: true },
+  ];
+  const one = blocked("it", "ls", { pid: 1 });
+  const text = plain(draw(stateOf([{ ...one, verdict: { ...one.verdict, agent: "Explore", gates } as never }], "a"), 80, 24));
+  expect(text).toContain("It asks to use Bash, from the Explore agent (1 of 2 that wait)");
+  expect(text).toContain("then the main thread: Bash rm x");
+});
+
+test("a message of many lines is seen whole, with its cursor", () => {
+  const text = plain(draw(stateOf(fleet(), "G", "m", "a", "alt-enter", "b", "alt-enter", "c"), 80, 24));
+  expect(text).toMatch(/ to spike: enter sends it, alt-enter a new line, esc drops it \(↑ has it\)\n {2}a\n {2}b\n {2}c\n$/);
+});
+
+test("what is told is told whole", () => {
+  const text = `session "it" holds a draft: ${"word ".repeat(20)}; nothing was typed; submit or clear it in the pane`;
+  const told = reduce(stateOf(fleet()), { kind: "told", text, isError: true, now: testNow }).state;
+  expect(plain(draw(told, 80, 24)).replace(/\s+/g, " ")).toContain(text);
+});
+
+test("what is told while something is written stands above it", () => {
+  const writing = reduce(stateOf(fleet(), "G", "m", "a"), {
+    kind: "told",
+    text: "the gate was answered at the pane",
+    isError: true,
+    now: testNow,
+  }).state;
+  expect(plain(draw(writing, 80, 24))).toMatch(/ the gate was answered at the pane\n to spike: a/);
+});
+
+test("help says how far it is scrolled, and what leaves it", () => {
+  expect(plain(draw(stateOf([], "?", "j"), 80, 24))).toMatch(/scroll 1\/\d+ {3}any other key back\n$/);
+  expect(plain(draw(stateOf([], "?", "G"), 80, 24))).toContain("two sub-agents at work");
+});
+
+test("no text breaks a line: wide, joined, marked, unseen, with tabs", () => {
+  const texts = [
+    "👩‍👩‍👧‍👦".repeat(30),
+    "日本語".repeat(60),
+    "e\u0301\u0302".repeat(90),
+    "🇩🇪".repeat(50),
+    "a\tb\t".repeat(40),
+    "❤️1️⃣👍🏽".repeat(30),
+    "ก็ลำ".repeat(50),
+  ];
+  for (const text of texts)
+    for (const columns of [41, 80, 250])
+      for (const names of [[" "], ["a"], ["p", "d", "r", ...text.slice(0, 40)]]) {
+        const sessions = hostile(text);
+        for (let step = 0; step < sessions.length; step += 3) {
+          const lines = draw(stateOf(sessions, ...Array.from({ length: step }, () => "down"), ...names), columns, 40, createTheme("dark"));
+          expect(lines.filter((line) => width(line) > columns || /[\t\n]/.test(line))).toEqual([]);
+        }
+      }
 });
 
 const sizes: [columns: number, rows: number][] = [
@@ -223,10 +368,16 @@ const views: [name: string, keys: string[]][] = [
   ["detail", [" "]],
   ["scrolled detail", [" ", ..."JJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJJ"]],
   ["question", ["a"]],
-  ["stop", ["k"]],
+  ["stop", ["x"]],
   ["help", ["?"]],
+  ["scrolled help", ["?", "G"]],
+  ["answer", ["G", "g", "down", "down", "a"]],
+  ["answer in words", ["down", "down", "a", "3", ..."日本語 👩‍👩‍👧‍👦 ".repeat(30)]],
+  ["reason", ["d", "r", ..."because 日本語 ".repeat(9)]],
+  ["plan", ["down", "a", "j"]],
   ["filter", ["/", ..."engine"]],
-  ["message", ["m", ..."hello there 日本語".repeat(20)]],
+  ["message", ["G", "m", ..."hello there 日本語".repeat(20)]],
+  ["message of many lines", ["G", "m", ...Array.from({ length: 60 }, () => ["日", "alt-enter"]).flat()]],
   ["end of the list", ["G", " "]],
 ];
 
@@ -299,7 +450,9 @@ function hostile(text: string): LiveSession[] {
     work,
     agents: [{ id: "1", type: text, description: text, model: text, isRunning: true, transcript: "" }],
     badges: [{ kind: "same-file", isAlarm: true, mark: "⚔", text }],
+    facts: { turns: 1, customTitle: text, lastPrompt: text },
   };
+  const gates = [1, 2].map(() => ({ agent: text, tool: text, gate: text, input: { [text]: text } }));
   return [
     blocked(text, text, { ...more, pid: 1 }),
     session(
@@ -316,7 +469,17 @@ function hostile(text: string): LiveSession[] {
       { ...more, pid: 2 },
     ),
     session(text, { status: "plan_ready", plan: text, plan_file: text, options: [], choices: [] } as never, { ...more, pid: 3 }),
-    session(text, { status: "awaiting_answer", question: text, gate: "question" } as never, { ...more, pid: 4 }),
+    session(text, { status: "awaiting_answer", question: text, gate: "question", gates, agent: text } as never, { ...more, pid: 4 }),
+    session(
+      text,
+      {
+        status: "awaiting_answer",
+        question: text,
+        gate: "question",
+        questions: [1, 2].map(() => ({ question: text, header: text, options: [{ label: text, description: text }] })),
+      } as never,
+      { ...more, pid: 11 },
+    ),
     session(text, { status: "awaiting_answer", question: text } as never, { ...more, pid: 5 }),
     session(text, { status: "failed", text, error: text } as never, { ...more, pid: 6 }),
     session(text, { status: "limited", text, window: text, resets_at: null } as never, { ...more, pid: 7 }),
@@ -336,7 +499,7 @@ const isCalm = (line: string): boolean => !forbidden.test(line.replace(ownStyle,
 test.each(attacks)("a text that %s is only a text", (_, text) => {
   const sessions = hostile(text);
   for (let step = 0; step < sessions.length; step++)
-    for (const names of [[], [" "], ["a"], ["k"], ["m"], ["/", ...text], ["p"], ["p", "p"], ["n"]]) {
+    for (const names of [[], [" "], ["a"], ["x"], ["m"], ["d"], ["d", "r", ...text], ["c"], ["/", ...text], ["p"], ["p", "p"]]) {
       const state = stateOf(sessions, ...Array.from({ length: step }, () => "down"), ...names);
       expect(draw(state, 100, 60, createTheme("dark")).filter((line) => !isCalm(line) || width(line) > 100)).toEqual([]);
     }

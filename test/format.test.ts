@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createPaint, duration, fit, fitPath, table, width } from "../src/format.ts";
+import { createPaint, duration, fit, fitPath, fold, table, width } from "../src/format.ts";
 
 const family = "👩‍👩‍👧‍👦";
 
@@ -98,4 +98,17 @@ test.each<[rule: string, hasColor: boolean, painted: string]>([
   ["nothing without colour", false, "late"],
 ])("paint: %s", (_, hasColor, painted) => {
   expect(createPaint(hasColor)("yellow", "late")).toBe(painted);
+});
+
+test.each<[rule: string, text: string, columns: number, lines: string[]]>([
+  ["between words", "one two three", 8, ["one two ", "three"]],
+  ["inside a word that is too long", "abcdefgh", 3, ["abc", "def", "gh"]],
+  ["lines stay lines", "a\n\nb", 5, ["a", "", "b"]],
+  ["wide characters", "日本語日本語", 5, ["日本", "語日", "本語"]],
+  ["never inside a family or a flag", "👩‍👩‍👧‍👦👩‍👩‍👧‍👦🇩🇪🇫🇷", 3, ["👩‍👩‍👧‍👦", "👩‍👩‍👧‍👦", "🇩🇪", "🇫🇷"]],
+  ["between words of any script", "größe щит 日本", 7, ["größe ", "щит ", "日本"]],
+  ["a character that is wider than all", "日本", 1, ["日", "本"]],
+])("folded: %s", (_, text, columns, lines) => {
+  expect(fold(text, columns)).toEqual(lines);
+  if (columns > 1) expect(lines.every((line) => width(line) <= columns)).toBe(true);
 });

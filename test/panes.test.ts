@@ -29,9 +29,10 @@ test("a pane is shown by the client of its own server, or by a tmux of this term
   };
   const follow = ["if-shel", "-F", "-t", "%3", "#{@csd}", "set-optio -w -t %3 window-size latest", ";"];
   const choose = ["-u", "-S", "/s", ...follow, "select-windo", "-t", "%3", ";", "select-pan", "-t", "%3", ";"];
-  const inside = { argv: [...choose, "switch-clien", "-t", "$1"], isInPlace: true };
-  const outside = { argv: [...choose, "attach-sessio", "-t", "$1"], isInPlace: false };
+  const inside = { argv: [...choose, "switch-clien", "-t", "$1"], isInPlace: true, leaveKey: "L" as const };
+  const outside = { argv: [...choose, "attach-sessio", "-t", "$1"], isInPlace: false, leaveKey: "d" as const };
   expect(planShow({ env: { TMUX: "/s,5,0" } }, shown)).toEqual(inside);
+  expect(planShow({ env: { TMUX: "/s,5,1" } }, shown)).toEqual({ argv: inside.argv, isInPlace: true, leaveKey: "l" });
   expect(planShow({ env: { TMUX: "/other,5,0" } }, shown)).toEqual(outside);
   expect(planShow({ env: { TMUX: "" } }, shown)).toEqual(outside);
   expect(planShow({ env: {} }, shown)).toEqual(outside);

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { bash, hold, say } from "../../src/stub-script.ts";
+import { ask, bash, hold, plan, say } from "../../src/stub-script.ts";
 import { claudePath, csmPath, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
@@ -97,14 +97,136 @@ test("stop asks first, and the one that has ended stays in sight", async () => {
   await type("keys2", "-l", "victim");
   await type("keys2", "Enter");
   await type("keys2", "k");
+  await type("keys2", "x");
   await shows("keys2", /Stop victim\?/);
   await type("keys2", "n");
   await shows("keys2", /○ +ready .* victim/);
-  await type("keys2", "k");
+  await type("keys2", "x");
   await type("keys2", "y");
   await shows("keys2", /FINISHED 1[\s\S]*× +ended .* victim/);
   await type("keys2", "q");
   expect((await box.csd(["ps", "--json"])).sessions ?? []).toEqual([]);
+});
+
+const filterFor = async (pane: string, name: string) => {
+  await type(pane, "/", "C-u");
+  await type(pane, "-l", name);
+  await type(pane, "Enter");
+};
+const choice = (label: string) => ({ label, description: `the ${label}` });
+const folderQuestion = { question: "Which folder?", header: "Folder", options: [choice("src"), choice("test")] };
+const checksQuestion = {
+  question: "Which checks?",
+  header: "Checks",
+  multiSelect: true,
+  options: [choice("lint"), choice("types"), choice("unit")],
+};
+/** What the model was told of the call that was asked about. */
+const resultOf = (id: string): string =>
+  JSON.stringify(sandbox.box.stub.requests.filter(({ sessionId, isMainThread }) => sessionId === id && isMainThread).at(-1)?.body.messages);
+
+test("questions, a plan and a reason are answered in the dashboard, by hook and by keys", async () => {
+  const { box } = sandbox;
+  const form = await box.spawn("form", [ask(folderQuestion, checksQuestion), say("Taken.")]);
+  const draft = await box.spawn(
+    "draft",
+    [...plan(`# Do\n\n${"1. a step\n".repeat(30)}\nThe very end.`), say("Smaller then.")],
+    ["--permission-mode", "plan"],
+  );
+  const risky = await box.spawn("risky", [bash("touch risky-1"), say("As you like.")]);
+  const own = crypto.randomUUID();
+  box.stub.script(own, [ask(folderQuestion), say("Taken too.")]);
+  await tmux("new-session", "-d", "-s", "plain", "-x", "120", "-y", "40", "-c", box.folder("plain"), "bash", "--norc", "-i");
+  await tmux("send-keys", "-t", "=plain:", `'${claudePath}' --permission-mode manual --session-id ${own} Go`, "Enter");
+  for (const name of ["form", "draft", "risky"]) await box.send(name, "Go");
+  await openShell("asks", 80, 24);
+  await type("asks", `'${csmPath}' top`, "Enter");
+  await shows("asks", /NEEDS YOU 4/);
+  // Two parts, the second with several ticks, by digits.
+  await filterFor("asks", "form");
+  await type("asks", "a");
+  await shows("asks", /☐ Folder +☐ Checks[\s\S]*1\. ○ src/);
+  await type("asks", "2");
+  await shows("asks", /☒ Folder[\s\S]*1\. \[ \] lint/);
+  await type("asks", "1", "3");
+  await shows("asks", /\[x\] lint[\s\S]*\[x\] unit[\s\S]*enter send all 2/);
+  await type("asks", "Enter");
+  await shows("asks", /form: test; lint, unit/);
+  await until("the model has the answers", () =>
+    /Which folder\?.*test.*Which checks\?.*lint, unit/.test(resultOf(String(form.session_id))),
+  );
+  // A text, into the dialog of a session without csd's hooks.
+  await filterFor("asks", "plain");
+  await type("asks", "a", "3");
+  await shows("asks", /your answer:/);
+  await type("asks", "-l", "docs/ too");
+  await type("asks", "Enter");
+  await shows("asks", /3\. ✎ docs\/ too/);
+  await type("asks", "Enter");
+  await until("the model has the text", () => resultOf(own).includes("docs/ too"));
+  // The plan is read to its end, and goes back with a note.
+  await filterFor("asks", "draft");
+  await type("asks", "a");
+  await shows("asks", /Approve the plan of draft\?/);
+  await type("asks", "Space", "Space");
+  await shows("asks", /The very end\./);
+  await type("asks", "r");
+  await type("asks", "-l", "Smaller steps, please");
+  await type("asks", "Enter");
+  await until("the model has the note", () => resultOf(String(draft.session_id)).includes("Smaller steps, please"));
+  // A refusal with a reason; what cannot be done before says why.
+  await filterFor("asks", "risky");
+  await type("asks", "m");
+  await shows("asks", /risky asks for something: answer that first/);
+  await type("asks", "d", "r");
+  await type("asks", "-l", "not here");
+  await type("asks", "Enter");
+  await until("the model has the reason", () => resultOf(String(risky.session_id)).includes("not here"));
+  expect(existsSync(join(box.folder("risky"), "risky-1"))).toBe(false);
+  await type("asks", "q");
+  for (const name of ["form", "draft", "risky"]) await box.csd(["kill", name]);
+  await tmux("kill-session", "-t", "=plain");
+});
+
+test("alt-enter is a new line, in every way that terminals write it, torn or whole; a paste holds no keys", async () => {
+  const { box } = sandbox;
+  const spawned = await box.spawn("lines", [say("Read.")]);
+  let shown = "";
+  const child = Bun.spawn([csmPath, "top"], {
+    cwd: box.home,
+    env: box.env,
+    terminal: {
+      cols: 100,
+      rows: 30,
+      data: (_, data) => {
+        shown += Buffer.from(data).toString();
+      },
+    },
+  });
+  await until("the session is listed", () => Bun.stripANSI(shown).includes("lines"));
+  child.terminal?.write("/lines\rm");
+  for (const piece of [
+    "one\u001b\rtwo\u001b[13;3uthree\u001b[27;3;13~four",
+    "\u001b",
+    "\rfive",
+    "\u001b[13",
+    ";3u",
+    "\u001b[200~six\rq",
+    "\ry\u001b[201~",
+  ]) {
+    child.terminal?.write(piece);
+    await Bun.sleep(5);
+  }
+  await until("all lines are shown", () =>
+    /one[\s\S]*two[\s\S]*three[\s\S]*four[\s\S]*five[\s\S]*six[\s\S]*q[\s\S]*y/.test(Bun.stripANSI(shown)),
+  );
+  expect(box.stub.prompts(String(spawned.session_id))).toEqual([]);
+  child.terminal?.write("\r");
+  await until("the model has them", () => box.stub.prompts(String(spawned.session_id)).length > 0);
+  expect(box.stub.prompts(String(spawned.session_id))).toEqual(["one\ntwo\nthree\nfour\nfive\nsix\nq\ny"]);
+  child.terminal?.write("q");
+  expect(await child.exited).toBe(0);
+  await box.csd(["kill", "lines"]);
 });
 
 test("enter shows the pane in this terminal, and the dashboard is back when it is left", async () => {
@@ -126,6 +248,7 @@ test("enter shows the pane in this terminal, and the dashboard is back when it i
   await until("the session is listed", () => Bun.stripANSI(shown).includes("looked"));
   child.terminal?.write("/looked\r");
   child.terminal?.write("\r");
+  await until("it is told how to come back", () => Bun.stripANSI(shown).includes("looked opens here; C-b d comes back to this list"));
   await until("the terminal shows the pane", async () => (await clients()) === "looked");
   const before = shown.length;
   child.terminal?.write("\u0002d");
@@ -145,7 +268,7 @@ test("once, and without a terminal", async () => {
   const live = await box.csm(["top"]);
   expect([live.code, live.stderr]).toEqual([1, "csm top needs a terminal; csm top --once prints the list, csm watch follows it\n"]);
   const theme = await box.csm(["top", "--theme", "pink"]);
-  expect([theme.code, theme.stderr]).toEqual([2, 'csm top: unknown theme "pink"; known: dark, light, contrast, none\n']);
+  expect([theme.code, theme.stderr]).toEqual([2, 'csm top: unknown theme "pink"; one of: dark, light, contrast, none\n']);
   const first = await box.csm(["demo", "--simulated"], { env: { HOME: box.home, PATH: "/nowhere" } });
   expect([first.code, first.stdout]).toEqual([0, (await box.csm(["demo", "--simulated"])).stdout]);
   expect(first.stdout).toMatch(/NEEDS YOU 4[\s\S]*npm run migrate/);
