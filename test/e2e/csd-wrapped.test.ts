@@ -177,7 +177,7 @@ describe("claude's own flags", () => {
     expect(String(spawned.jsonl_path).startsWith(`${dir}/projects/`)).toBe(true);
     box.stub.script(String(spawned.session_id), [say("At work.")]);
     await box.send("seated", "Where?");
-    expect(await box.reach("seated", "idle_done")).toMatchObject({ text: "At work.", source: "hook" });
+    expect(await box.reach("seated", "idle_done")).toMatchObject({ text: "At work." });
     expect(existsSync(String(spawned.jsonl_path))).toBe(true);
     await box.csd(["kill", "seated"]);
     const unknown = await box.tryCsd(["run", "--profile", "wrok", "go"]);

@@ -140,6 +140,8 @@ async function outputOf(program: string, args: readonly string[]): Promise<strin
 
 /** What their contract says: what somebody else's program or shell reads. */
 const isExact = (words: string): boolean => ["csm shell-init", "csm completions", "csm profiles dir"].includes(words);
+/** The transcript's own lines: escaped on a terminal alone. */
+const isOwnLines = (words: string, form: string): boolean => words === "csd tail" && form.endsWith("as JSON");
 
 const forms: [form: string, args: string[]][] = [
   ["alone", []],
@@ -159,7 +161,7 @@ test.each(rows)("%s %s shows hostile text without what moves or hides", async (p
   const said = await Promise.all(forms.map(async ([form, args]) => [form, await outputOf(path, [...word.split(" "), ...args])] as const));
   // A path that is a shell's word keeps its bytes.
   if (isExact(`${program} ${word}`)) return;
-  for (const [form, text] of said)
+  for (const [form, text] of said.filter(([form]) => !isOwnLines(`${program} ${word}`, form)))
     expect([form, leak.exec(text)?.[0], leak.test(text) ? text.slice(0, 400) : ""]).toEqual([form, undefined, ""]);
   expect(said.map(([, text]) => text).join("")).not.toContain("this is a bug");
 });
