@@ -6,8 +6,9 @@ import { present } from "./json.ts";
 import { configDir, drivenDir } from "./paths.ts";
 import { type ProcessStart, readProcesses, startTime } from "./process.ts";
 import { ancestors, type ProcessRow, type ProcessTable, readIdentity, readProcessTable } from "./process-table.ts";
+import { withConversation } from "./resumed.ts";
 import type { Whereabouts } from "./session.ts";
-import { isOwner, withConversation } from "./session-file.ts";
+import { isOwner } from "./session-file.ts";
 import { openSessionFiles } from "./sessions.ts";
 import { isPast, type Sys } from "./sys.ts";
 

@@ -2,7 +2,8 @@ import type { SessionFile } from "./claude-session.ts";
 import { present } from "./json.ts";
 import { sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcesses } from "./process.ts";
-import { isOwner, readSessionFile, tornReadMs, tornReads, withConversation } from "./session-file.ts";
+import { withConversation } from "./resumed.ts";
+import { isOwner, readSessionFile, tornReadMs, tornReads } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
 import { coarseMs, stateOf } from "./sys-files.ts";
 

@@ -20,7 +20,7 @@ const rungs: [name: string, files: string][] = [
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
-     session-file sessions tail store tmux git claim state-folder statusline-record statusline output agents`,
+     resumed session-file sessions tail store tmux git claim state-folder statusline-record statusline output agents`,
   ],
   [
     "profiles and settings",
@@ -77,7 +77,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["chance", /\bMath\.random\b|\bcrypto\./, "sys stub"],
   ["writing to stdout and stderr", /\bsys\.write\(/, "output notify"],
   ["the process table", /\["ps",|\/proc\/(?:\$\{\w+\}\/)?stat\b/, "process-ps process process-table foreground"],
-  ["session files", /\bparseSessionFile\(/, "claude-session session-file"],
+  ["session files", /\bparseSessionFile\(/, "claude-session session-file resumed"],
   [
     "a session by the word for it",
     /\b(?:findTracked|findLive|findConversations)\(/,

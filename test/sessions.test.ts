@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { SessionFile } from "../src/claude-session.ts";
 import type { ProcessStart } from "../src/process.ts";
-import { isOwner, readSessionFile, readSessionOf, withConversation } from "../src/session-file.ts";
+import { withConversation } from "../src/resumed.ts";
+import { isOwner, readSessionFile, readSessionOf } from "../src/session-file.ts";
 import { isElsewhere, openSessionFiles, readLiveOwners, readSessions } from "../src/sessions.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
