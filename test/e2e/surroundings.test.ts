@@ -97,7 +97,7 @@ describe("bad input", () => {
     for (const name of ["job", "job11", "0", "claude", "csd"]) {
       const { code, stdout, stderr } = await box.tryCsd(["kill", name]);
       expect([code, JSON.parse(stdout), oneLine(stderr)]).toEqual([1, { ok: false, killed: false }, true]);
-      expect(JSON.parse(stderr)).toEqual({ error: `session "${name}" does not exist`, hint: "csd ps lists the sessions" });
+      expect(JSON.parse(stderr)).toEqual({ error: `session "${name}" does not exist`, hint: "csm ls lists the sessions" });
     }
     expect(await box.state("job1")).toMatchObject({ status: "idle_done" });
     expect(await box.csd(["kill", "job1"])).toEqual({ ok: true, killed: true });
@@ -111,7 +111,7 @@ describe("bad input", () => {
     await until("both errors", async () => {
       const screen = await box.screen("words");
       return (
-        screen.includes('csd: session "nope" does not exist; csd ps lists the sessions\n') &&
+        screen.includes('csd: session "nope" does not exist; csm ls lists the sessions\n') &&
         screen.includes('csd: unknown command "stat"; did you mean state?\n')
       );
     });
