@@ -204,6 +204,9 @@ describe("interrupt", () => {
     await box.spawn("stop", [hold("Long"), bash("touch a && rm -f b"), say("After.")]);
     expect(await box.csd(["interrupt", "stop"])).toEqual({ ok: true, interrupted: false });
     await box.send("stop", "One");
+    const id = String((JSON.parse(readFileSync(record(box, "stop"), "utf8")) as Json).session_id);
+    // A turn that is stopped before it has asked the model leaves the answer to the next one.
+    await until("the model was asked", () => box.stub.prompts(id).length > 0);
     await box.reach("stop", "working");
     expect(await box.csd(["interrupt", "stop"])).toEqual({ ok: true, interrupted: true });
     expect(await box.reach("stop", "idle_done")).toMatchObject({ outcome: "interrupted" });
@@ -212,7 +215,7 @@ describe("interrupt", () => {
     expect(await box.csd(["interrupt", "stop"])).toEqual({ ok: true, interrupted: true });
     await box.send("stop", "Three");
     expect(await box.reach("stop", "idle_done")).toMatchObject({ text: "After." });
-    expect(box.stub.prompts(String((JSON.parse(readFileSync(record(box, "stop"), "utf8")) as Json).session_id))).toContain("Three");
+    expect(box.stub.prompts(id)).toContain("Three");
   });
 });
 
