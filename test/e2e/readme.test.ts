@@ -13,7 +13,7 @@ interface Block {
 }
 
 const readme = readFileSync(join(root, "README.md"), "utf8");
-const blocks: Block[] = [...readme.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = "", text = ""]) => ({
+const blocks: Block[] = [...readme.matchAll(/^ *```(.*)\n([\s\S]*?)^ *```$/gm)].map(([, language = "", text = ""]) => ({
   language,
   text,
   name: (text.split("\n")[0] ?? "").replace(/^\$ /, "").replace(/\s+#.*/, ""),
@@ -98,6 +98,7 @@ function writeJson(file: string, text: string): void {
 
 test("README has blocks, and the tables here name no other", () => {
   expect(blocks.length).toBeGreaterThan(6);
+  expect(readme.match(/^\s*(```|~~~)/gm)).toHaveLength(2 * blocks.length);
   const names = blocks.map(({ name }) => name);
   for (const name of Object.keys(notRun)) expect(names).toContain(name);
 });
