@@ -303,7 +303,7 @@ test("JSON and CSV are contracts", async () => {
   expect(toCostJson(report, facts)).toMatchInlineSnapshot(`
     {
       "prices": {
-        "at": "2026-11-20",
+        "day": "2026-11-20",
         "source": "test",
       },
       "profile": null,
@@ -314,9 +314,11 @@ test("JSON and CSV are contracts", async () => {
           "cache_write_1h_tokens": 40000,
           "cache_write_5m_tokens": 60000,
           "cost_usd": 1.275,
+          "cwd": "/home/dev/b",
           "input_tokens": 0,
           "key": "s2",
-          "last_at": "2026-11-01T05:00:00.000Z",
+          "last_at": 1793509200000,
+          "last_time": "2026-11-01T05:00:00.000Z",
           "messages": 1,
           "models": [
             "claude-opus-4-8",
@@ -324,6 +326,7 @@ test("JSON and CSV are contracts", async () => {
           "output_tokens": 0,
           "profile": "work",
           "project": "/home/dev/b",
+          "session_id": "s2",
           "total_tokens": 1100000,
           "unpriced_messages": 0,
           "web_searches": 0,
@@ -333,9 +336,11 @@ test("JSON and CSV are contracts", async () => {
           "cache_write_1h_tokens": 0,
           "cache_write_5m_tokens": 0,
           "cost_usd": 9.5,
+          "cwd": "/home/dev/a",
           "input_tokens": 2000000,
           "key": "s1",
-          "last_at": "2026-11-02T09:20:00.000Z",
+          "last_at": 1793611200000,
+          "last_time": "2026-11-02T09:20:00.000Z",
           "messages": 3,
           "models": [
             "claude-opus-4-8",
@@ -344,6 +349,7 @@ test("JSON and CSV are contracts", async () => {
           "output_tokens": 100000,
           "profile": null,
           "project": "/home/dev/a",
+          "session_id": "s1",
           "total_tokens": 2100000,
           "unpriced_messages": 0,
           "web_searches": 0,

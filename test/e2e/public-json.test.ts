@@ -1,0 +1,130 @@
+import { expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { publicJson } from "../../src/public-json.ts";
+import { ask, bash, say } from "../../src/stub-script.ts";
+import { asPublic } from "../public.ts";
+import { type Box, csdPath, csmPath, type Json, until, useBox } from "./harness.ts";
+
+const sandbox = useBox({ login: "subscription" });
+const checked = new Set<string>();
+
+/** What a command prints, held to its schema: no key more, none less. */
+function check(command: string, value: unknown): Json {
+  expect(asPublic(command, value) as never).toEqual(value as never);
+  checked.add(command);
+  return value as Json;
+}
+
+async function csm(box: Box, command: string, ...args: string[]): Promise<Json> {
+  const { stdout, stderr } = await box.csm([...command.split(" "), ...args]);
+  return check(`csm ${command}`, stdout === "" ? { error: stderr } : JSON.parse(stdout));
+}
+
+async function csd(box: Box, command: string, ...args: string[]): Promise<Json> {
+  const { stdout, stderr } = await box.tryCsd([command, ...args]);
+  return check(`csd ${command}`, stdout === "" ? { error: stderr } : JSON.parse(stdout));
+}
+
+/** The lines that a command prints until this many are there. */
+async function readLines(box: Box, argv: string[], count: number): Promise<Json[]> {
+  const stream = Bun.spawn(argv, { env: box.env, cwd: box.home, stdout: "pipe" });
+  let text = "";
+  const reading = (async () => {
+    for await (const chunk of stream.stdout) text += new TextDecoder().decode(chunk);
+  })();
+  const lines = () => text.split("\n").slice(0, -1);
+  await until(`${count} lines of ${argv.slice(1).join(" ")}`, () => lines().length >= count);
+  stream.kill();
+  await reading;
+  return lines().map((line) => JSON.parse(line) as Json);
+}
+
+const names = ["name", "session_id", "cwd", "transcript", "profile", "config_dir"] as const;
+const reference = (value: Json | undefined) => Object.fromEntries(names.map((key) => [key, value?.[key]]));
+const sessionsOf = (value: Json) => value.sessions as Json[];
+
+test("a session is called the same by every command, and each is as its schema says", async () => {
+  const { box } = sandbox;
+  await box.csm(["profiles", "add", "home", box.configDir]);
+  const cwd = box.folder("one");
+  const spawned = await csd(box, "spawn", "--name", "one", "--cwd", cwd, "--permission-mode", "manual");
+  const form = {
+    question: "Which color?",
+    header: "Color",
+    multiSelect: false,
+    options: ["Red", "Blue"].map((label) => ({ label, description: label })),
+  };
+  box.stub.script(String(spawned.session_id), [
+    ...[bash("touch a && rm -f b"), say("Made."), bash("touch c && rm -f d"), say("Not made."), ask(form as never), say("Red.")],
+  ]);
+  await csd(box, "send", "one", "Go");
+  const gate = check("csd state", await box.reach("one", "blocked"));
+  expect(gate).toMatchObject({
+    name: "one",
+    session_id: spawned.session_id,
+    cwd,
+    profile: "home",
+    state: { status: "blocked", tool: "Bash" },
+  });
+  const of = (value: Json | undefined) => expect(reference(value)).toEqual(reference(gate));
+  of(sessionsOf(await csm(box, "ls", "--json")).find(({ name }) => name === "one"));
+  of(sessionsOf(await csd(box, "ps", "--json"))[0]);
+  of((await readLines(box, [csmPath, "watch", "--json"], 1)).map((line) => check("csm watch", line))[0]);
+  of((await readLines(box, [csdPath, "events", "one"], 1)).map((line) => check("csd events", line))[0]);
+  await csd(box, "approve", "one");
+  of(await csd(box, "wait", "one", "--until", "idle_done"));
+  await csd(box, "send", "one", "Again");
+  await box.reach("one", "blocked");
+  await csd(box, "deny", "one", "--reason", "no");
+  await box.reach("one", "idle_done");
+  await csd(box, "send", "one", "Ask");
+  await box.reach("one", "awaiting_answer");
+  await csd(box, "answer", "one", "--choice", "Red");
+  await box.reach("one", "idle_done");
+  await csd(box, "interrupt", "one");
+  await csd(box, "send", "one", "--no-submit", "a draft");
+  await csd(box, "clear", "one");
+  await csd(box, "send", "one", "--no-submit", "a draft");
+  await csd(box, "submit", "one");
+  await box.reach("one", "idle_done");
+  for (const command of ["tail", "logs"])
+    for (const line of (await box.tryCsd([command, "one", "--json"])).stdout.trim().split("\n")) check(`csd ${command}`, JSON.parse(line));
+  const { name: _, ...conversation } = reference(gate);
+  expect(sessionsOf(await csm(box, "scan", cwd, "--json"))[0]).toMatchObject({
+    ...{ session_id: conversation.session_id, cwd, transcript: conversation.transcript, profile: "home" },
+    started_time: expect.any(String),
+    live: { pid: expect.any(Number) },
+  });
+  expect(((await csm(box, "cost", "session", "--json")).rows as Json[])[0]).toMatchObject({ session_id: conversation.session_id, cwd });
+  of(await csd(box, "run", "--json", "--session", "one", "More"));
+  await csd(box, "kill", "one");
+  const opened = await csm(box, "open", String(conversation.session_id), "--json");
+  expect(opened).toMatchObject(conversation);
+});
+
+test("what knows no session is as its schema says too", async () => {
+  const { box } = sandbox;
+  mkdirSync(join(box.home, ".config/claude-smart"), { recursive: true });
+  writeFileSync(join(box.home, ".config/claude-smart/config.json"), '{"launchCommand":["claude"]}');
+  const id = crypto.randomUUID();
+  await box.csm(["sidecar", "merge", id, "model=opus"]);
+  expect(await csm(box, "sidecar", "read", id)).toMatchObject({ sessionId: id, session_id: id, saved_at: expect.any(Number) });
+  expect(await csm(box, "config")).toEqual({ launchCommand: ["claude"] });
+  for (const report of ["daily", "project", "model", "block"]) await csm(box, "cost", report, "--json");
+  await csm(box, "restore", "--json", "--dry-run");
+  await csm(box, "reap", "--json", "--all");
+  await csm(box, "log", "--json");
+  await csm(box, "usage", "--json", "--no-fetch");
+  await csm(box, "pick-account", "--json", "--include-current");
+  await csm(box, "profiles", "--json");
+  await csm(box, "profiles list", "--json");
+  await csm(box, "profiles doctor", "--json");
+  await csm(box, "profiles share", "skills", "--dry-run", "--json");
+});
+
+test("csd doctor, and with it every command", async () => {
+  const { box } = sandbox;
+  check("csd doctor", JSON.parse((await box.tryCsd(["doctor", "--json"], { timeoutMs: 80_000 })).stdout));
+  expect(Object.keys(publicJson).filter((command) => !checked.has(command))).toEqual([]);
+});
