@@ -43,16 +43,8 @@ export function warningOf(app: App, driven: Driven): { marker_warning?: string }
 }
 
 /** The state as the older csd prints it, flat, and beside it what every command says of a session. */
-export async function printState(
-  app: App,
-  driver: Driver,
-  target: Address,
-  verdict: Verdict,
-  command: "csd state" | "csd wait",
-): Promise<void> {
+export async function printState(app: App, driver: Driver, target: Address, verdict: Verdict, warning: { marker_warning?: string } = {}) {
   const state = stateJson(verdict);
-  const { driven } = target;
-  const warning = driven === undefined || command === "csd wait" ? {} : warningOf(app, driven);
   printJson<"csd state">(app, { ...state, ...(await readReference(driver, target)), state, ...warning });
 }
 

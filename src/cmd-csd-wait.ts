@@ -39,7 +39,7 @@ export const waitCommand = command({
     const driver = createDriver(app.sys);
     const target = await resolveAddress(driver, args.session);
     const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => wanted.includes(status), seconds * 1000);
-    if (isWanted) return printState(app, driver, target, verdict, "csd wait");
+    if (isWanted) return printState(app, driver, target, verdict);
     if (verdict.status === "dead") throw new UserError(`session "${args.session}" is not alive`, `csd kill ${args.session} forgets it`);
     throw new UserError(
       `session "${args.session}" is still ${verdict.status} after ${seconds} s`,
