@@ -69,7 +69,9 @@ function addTitles({ sys }: App, { rows }: Report, dirs: readonly { dir: string 
   const buffer = createLineBuffer();
   for (const row of rows) {
     const path = files.get(row.key);
-    if (path !== undefined) row.title = subtitleOf(subjectOfEnds(readEnds(sys, path, buffer)), "");
+    if (path === undefined) continue;
+    row.transcript = path;
+    row.title = subtitleOf(subjectOfEnds(readEnds(sys, path, buffer)), "");
   }
 }
 

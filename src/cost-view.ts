@@ -1,3 +1,4 @@
+import { isAbsolute } from "node:path";
 import type { Calendar } from "./calendar.ts";
 import type { Block, CostRow, FileOrigin, Grouping, Report, ReportOptions } from "./cost-report.ts";
 import { duration, fit, fitPath, isoTime, type Paint, timed, width } from "./format.ts";
@@ -213,14 +214,15 @@ const rowJson = (row: CostRow) => ({
   models: row.models,
   ...timed("last", row.lastAt),
   ...(row.title === undefined ? {} : { title: row.title }),
-  ...(row.origin === undefined
-    ? {}
-    : { project: row.origin.project, profile: row.origin.profile ?? null, session_id: row.origin.sessionId, ...cwdOf(row.origin) }),
+  ...(row.origin === undefined ? {} : { ...originJson(row.origin), transcript: row.transcript ?? null }),
   ...(row.block === undefined ? {} : blockJson(row.block)),
 });
 
-/** A folder of which only the slug is known is none. */
-const cwdOf = ({ project }: FileOrigin) => ({ cwd: project.startsWith("/") || /^[A-Za-z]:\\/.test(project) ? project : null });
+/** `project` is a slug where no line tells the folder. */
+const originJson = ({ project, profile, sessionId }: FileOrigin) => ({
+  ...{ project, profile: profile ?? null, session_id: sessionId },
+  cwd: isAbsolute(project) ? project : null,
+});
 
 const blockJson = ({ startAt, endAt, isActive, burn, forecast }: Block) => ({
   start: isoTime(startAt),

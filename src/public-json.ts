@@ -20,7 +20,7 @@ const text = z.string();
 const count = z.int();
 const textOrNull = z.nullable(text);
 const numberOrNull = z.nullable(z.number());
-const at = piece("at", numberOrNull, "epoch ms; null where not known");
+const at = piece("at", z.nullable(count), "epoch ms; null where not known");
 const time = piece("time", textOrNull, "the `_at` beside it in ISO 8601, UTC");
 const percent = piece("percent", numberOrNull, "0 to 100; above where more was used; null where not known");
 const sessionId = piece("session_id", textOrNull, "id of the conversation, a UUID; null before it is known");
@@ -315,6 +315,7 @@ const costRow = z.object({
   session_id: z.optional(sessionId),
   project: z.optional(described(text, "the folder it ran in, or what is known of it")),
   cwd: z.optional(cwd),
+  transcript: z.optional(transcript),
   profile: z.optional(profile),
   start: z.optional(textOrNull),
   end: z.optional(textOrNull),

@@ -236,7 +236,7 @@ export function usageJson(report: UsageReport, recommended: string | undefined) 
     configured: report.isConfigured,
     recommended: recommended ?? null,
     failure: report.failure ?? null,
-    at: newest ?? null,
+    at: newest === undefined ? null : Math.floor(newest),
     time: isoTime(newest),
     profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => (a < b ? -1 : 1))),
   };

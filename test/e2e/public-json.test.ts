@@ -96,7 +96,12 @@ test("a session is called the same by every command, and each is as its schema s
     started_time: expect.any(String),
     live: { pid: expect.any(Number) },
   });
-  expect(((await csm(box, "cost", "session", "--json")).rows as Json[])[0]).toMatchObject({ session_id: conversation.session_id, cwd });
+  expect(((await csm(box, "cost", "session", "--json")).rows as Json[])[0]).toMatchObject({
+    session_id: conversation.session_id,
+    cwd,
+    transcript: conversation.transcript,
+    profile: "home",
+  });
   of(await csd(box, "run", "--json", "--session", "one", "More"));
   await csd(box, "kill", "one");
   const opened = await csm(box, "open", String(conversation.session_id), "--json");
