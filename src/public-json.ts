@@ -398,7 +398,10 @@ const schemas = {
       }),
     ),
   }),
-  "csm log": z.object({ entries: z.array(journalEntry), hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")) }),
+  "csm log": z.object({
+    entries: z.array(journalEntry),
+    hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
+  }),
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),
   "csd send": sent,
