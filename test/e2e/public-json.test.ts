@@ -2,9 +2,9 @@ import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { publicJson } from "../../src/public-json.ts";
-import { ask, bash, say } from "../../src/stub-script.ts";
+import { ask, bash, limit, say } from "../../src/stub-script.ts";
 import { asPublic } from "../public.ts";
-import { type Box, csdPath, csmPath, type Json, until, useBox } from "./harness.ts";
+import { type Box, claudePath, csdPath, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox({ login: "subscription" });
 const checked = new Set<string>();
@@ -106,6 +106,38 @@ test("a session is called the same by every command, and each is as its schema s
   await csd(box, "kill", "one");
   const opened = await csm(box, "open", String(conversation.session_id), "--json");
   expect(opened).toMatchObject(conversation);
+});
+
+test("so is one that csd did not start, one with another conversation, and one at its limit", async () => {
+  const { box } = sandbox;
+  const id = crypto.randomUUID();
+  const cwd = box.folder("plain");
+  box.stub.script(id, [say("Hi.")]);
+  await box.run(["tmux", "-u", "new-session", "-d", "-s", "plain", "-x", "120", "-y", "40", "-c", cwd, "bash", "--norc", "-i"]);
+  await box.keys("plain", `${claudePath} --session-id ${id} --permission-mode manual`, "Enter");
+  const find = async (isIt: (session: Json) => boolean) => sessionsOf(await csm(box, "ls", "--json")).find(isIt);
+  const plain = await until("ls shows it", () => find(({ session_id }) => session_id === id));
+  expect(reference(await csd(box, "state", String(plain.name)))).toEqual(reference(plain));
+  const ran = await csd(box, "run", "--json", "--session", String(plain.name), "Say hi");
+  expect(ran).toMatchObject({ name: plain.name, session_id: id, cwd, transcript: expect.stringContaining(id) });
+  await box.spawn("clear", [say("A.")]);
+  await box.send("clear", "One");
+  const before = await box.reach("clear", "idle_done");
+  await csd(box, "send", "clear", "/clear");
+  const after = await until("another conversation", async () => {
+    const now = await csd(box, "state", "clear");
+    return now.session_id !== before.session_id && now;
+  });
+  expect(reference(await find(({ name }) => name === "clear"))).toEqual(reference(after));
+  expect(reference(sessionsOf(await csd(box, "ps", "--json")).find(({ name }) => name === "clear"))).toEqual(reference(after));
+  const resetsAt = Math.floor(Date.now() / 1000) * 1000 + 3_600_000;
+  const resets = { resets_at: resetsAt, resets_time: new Date(resetsAt).toISOString() };
+  await box.spawn("full", [limit("five_hour", resetsAt)]);
+  await box.send("full", "One");
+  expect(check("csd state", await box.reach("full", "limited"))).toMatchObject({ ...resets, state: resets });
+  expect(((await find(({ name }) => name === "full")) ?? {}).state).toMatchObject(resets);
+  expect(await until("the log", async () => ((await csm(box, "log", "--json")).entries as Json[])[0])).toMatchObject(resets);
+  expect((await csm(box, "usage", "--json", "--no-fetch")).profiles).toMatchObject({ home: { ...resets, windows: { five_hour: resets } } });
 });
 
 test("what knows no session is as its schema says too", async () => {
