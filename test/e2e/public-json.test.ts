@@ -135,7 +135,7 @@ test("so is one that csd did not start, one with another conversation, and one a
   await box.spawn("full", [limit("five_hour", resetsAt)]);
   await box.send("full", "One");
   expect(check("csd state", await box.reach("full", "limited"))).toMatchObject({ ...resets, state: resets });
-  expect(((await find(({ name }) => name === "full")) ?? {}).state).toMatchObject(resets);
+  expect((await find(({ name }) => name === "full"))?.state).toMatchObject(resets);
   expect(await until("the log", async () => ((await csm(box, "log", "--json")).entries as Json[])[0])).toMatchObject(resets);
   expect((await csm(box, "usage", "--json", "--no-fetch")).profiles).toMatchObject({ home: { ...resets, windows: { five_hour: resets } } });
 });
