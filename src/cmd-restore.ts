@@ -128,11 +128,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const { sys, tell } = app;
   const known = await readFlags(app);
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
-  const drivenById = new Map(
-    createDrivenStore(sys)
-      .list()
-      .records.map((driven) => [driven.session_id, driven]),
-  );
+  const drivenById = readDrivenById(sys);
   for (const lost of chosen) {
     const driven = drivenById.get(lost.sessionId);
     const place = (): TmuxPlace => ({ kind: "session", name: chooseTmuxName(lost, taken) });
@@ -143,6 +139,13 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   if (!isQuiet && sys.env.TMUX === undefined) tell("\ntmux attach shows them; ctrl-b s switches between them");
   return outcomes;
 }
+
+const readDrivenById = (sys: Sys) =>
+  new Map(
+    createDrivenStore(sys)
+      .list()
+      .records.map((driven) => [driven.session_id, driven]),
+  );
 
 function outcomeWords(outcome: Outcome): string {
   switch (outcome.outcome) {
@@ -205,10 +208,18 @@ const transcriptOf = (sys: Sys, one: Lost): string | undefined => findTranscript
 const shortPath = (sys: Sys, path: string): string => (path.startsWith(`${homeDir(sys)}/`) ? `~${path.slice(homeDir(sys).length)}` : path);
 
 function toJson(sys: Sys, { lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
+  const drivenById = readDrivenById(sys);
   const common = (one: Lost) => {
     const { sessionId, cwd, configDir, profile, name, args, lastSeenAt, why } = one;
     return {
-      ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null, name: name ?? null, args: args ?? null },
+      ...{
+        session_id: sessionId,
+        cwd,
+        config_dir: configDir,
+        profile: profile ?? null,
+        name: drivenById.get(sessionId)?.name ?? name ?? null,
+        args: args ?? null,
+      },
       ...{ transcript: transcriptOf(sys, one) ?? null, ...timed("last_seen", lastSeenAt), why, title: titleFor(sys, one) || null },
     };
   };

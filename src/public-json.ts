@@ -225,7 +225,7 @@ const scanned = z.object({
 
 const lost = {
   ...conversation,
-  name: described(textOrNull, "what somebody called it"),
+  name: described(textOrNull, "as csm ls showed it, where that is known"),
   config_dir: configDir,
   args: z.nullable(z.array(text)),
   ...times("last_seen"),

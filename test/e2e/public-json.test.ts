@@ -140,6 +140,14 @@ test("so is one that csd did not start, one with another conversation, and one a
   expect((await csm(box, "usage", "--json", "--no-fetch")).profiles).toMatchObject({ home: { ...resets, windows: { five_hour: resets } } });
 });
 
+test("what was lost is told alike", async () => {
+  const { box } = sandbox;
+  const lost = sessionsOf(await csm(box, "ls", "--json")).find(({ name }) => name === "clear");
+  process.kill(Number(lost?.pid), "SIGKILL");
+  const found = await until("it is lost", async () => ((await csm(box, "restore", "--json", "--dry-run")).lost as Json[])[0]);
+  expect(found).toMatchObject({ ...reference(lost), last_seen_at: expect.any(Number) });
+});
+
 test("what knows no session is as its schema says too", async () => {
   const { box } = sandbox;
   mkdirSync(join(box.home, ".config/claude-smart"), { recursive: true });
