@@ -2,7 +2,7 @@ import { resolveConversations } from "./candidates.ts";
 import type { FlagTable } from "./claude-program.ts";
 import { type App, command } from "./cmd-record.ts";
 import { ambiguous, unknownConversation } from "./conversations.ts";
-import { createDrivenStore } from "./driven.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { type Column, duration, fitPath, table, timed } from "./format.ts";
 import { present } from "./json.ts";
@@ -128,7 +128,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const { sys, tell } = app;
   const known = await readFlags(app);
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
-  const drivenById = readDrivenById(sys);
+  const drivenById = new Map(readDriven(sys).map((driven) => [driven.session_id, driven]));
   for (const lost of chosen) {
     const driven = drivenById.get(lost.sessionId);
     const place = (): TmuxPlace => ({ kind: "session", name: chooseTmuxName(lost, taken) });
@@ -140,12 +140,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   return outcomes;
 }
 
-const readDrivenById = (sys: Sys) =>
-  new Map(
-    createDrivenStore(sys)
-      .list()
-      .records.map((driven) => [driven.session_id, driven]),
-  );
+const readDriven = (sys: Sys): Driven[] => createDrivenStore(sys).list().records;
 
 function outcomeWords(outcome: Outcome): string {
   switch (outcome.outcome) {
@@ -208,19 +203,16 @@ const transcriptOf = (sys: Sys, one: Lost): string | undefined => findTranscript
 const shortPath = (sys: Sys, path: string): string => (path.startsWith(`${homeDir(sys)}/`) ? `~${path.slice(homeDir(sys).length)}` : path);
 
 function toJson(sys: Sys, { lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
-  const drivenById = readDrivenById(sys);
+  const records = readDriven(sys);
+  // After `/clear` csd's record has the id of the conversation before.
+  const isOf = (one: Lost) => (driven: Driven) =>
+    driven.session_id === one.sessionId || (driven.name === one.tmuxSession && driven.cwd === one.cwd);
   const common = (one: Lost) => {
     const { sessionId, cwd, configDir, profile, name, args, lastSeenAt, why } = one;
     return {
-      ...{
-        session_id: sessionId,
-        cwd,
-        config_dir: configDir,
-        profile: profile ?? null,
-        name: drivenById.get(sessionId)?.name ?? name ?? null,
-        args: args ?? null,
-      },
-      ...{ transcript: transcriptOf(sys, one) ?? null, ...timed("last_seen", lastSeenAt), why, title: titleFor(sys, one) || null },
+      ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null },
+      ...{ name: records.find(isOf(one))?.name ?? name ?? null, args: args ?? null, transcript: transcriptOf(sys, one) ?? null },
+      ...{ ...timed("last_seen", lastSeenAt), why, title: titleFor(sys, one) || null },
     };
   };
   const result = (outcome: Outcome | undefined) => {

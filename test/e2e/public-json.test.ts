@@ -154,7 +154,7 @@ test("what knows no session is as its schema says too", async () => {
   writeFileSync(join(box.home, ".config/claude-smart/config.json"), '{"launchCommand":["claude"]}');
   const id = crypto.randomUUID();
   await box.csm(["sidecar", "merge", id, "model=opus"]);
-  expect(await csm(box, "sidecar", "read", id)).toMatchObject({ sessionId: id, session_id: id, saved_at: expect.any(Number) });
+  expect(await csm(box, "sidecar", "read", id)).toMatchObject({ model: "opus", session_id: id, saved_at: null });
   expect(await csm(box, "config")).toEqual({ launchCommand: ["claude"] });
   for (const report of ["daily", "project", "model", "block"]) await csm(box, "cost", report, "--json");
   await csm(box, "restore", "--json", "--dry-run");
