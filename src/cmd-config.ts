@@ -40,7 +40,7 @@ export const configCommand = command({
     const config = openConfig(app.sys);
     switch (verb) {
       case "show":
-        return app.json(config.read());
+        return app.json<"csm config">(config.read());
       case "keys":
         return app.out(renderKeys(app.columns).join("\n"));
       case "get": {

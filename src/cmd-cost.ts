@@ -55,7 +55,7 @@ export const costCommand = command({
     const report = createReport(usage.sums, usage.origins, options);
     if (options.grouping === "session") addTitles(app, report, profileDirs(sys, registry));
     const facts: CostFacts = { options, prices: { at: pricesAt, source: pricesSource }, ...usage.sums };
-    if (args.json === true) app.json(toCostJson(report, facts));
+    if (args.json === true) app.json<"csm cost">(toCostJson(report, facts));
     else if (args.csv === true) app.out(renderCsv(report).join("\n"));
     else if (report.rows.length === 0) app.out("nothing was used");
     else app.out(renderCost(report, { ...options, home: homeDir(sys), paint: app.paint, columns: app.columns }).join("\n"));
@@ -69,7 +69,9 @@ function addTitles({ sys }: App, { rows }: Report, dirs: readonly { dir: string 
   const buffer = createLineBuffer();
   for (const row of rows) {
     const path = files.get(row.key);
-    if (path !== undefined) row.title = subtitleOf(subjectOfEnds(readEnds(sys, path, buffer)), "");
+    if (path === undefined) continue;
+    row.transcript = path;
+    row.title = subtitleOf(subjectOfEnds(readEnds(sys, path, buffer)), "");
   }
 }
 

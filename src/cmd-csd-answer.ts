@@ -135,6 +135,9 @@ export const interruptCommand = command({
   examples: [["csd interrupt fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
-    printJson(app, { ok: true, interrupted: await verbs.interrupt.run(driver, await resolveTarget(driver, args.session), {}) });
+    printJson<"csd interrupt">(app, {
+      ok: true,
+      interrupted: await verbs.interrupt.run(driver, await resolveTarget(driver, args.session), {}),
+    });
   },
 });

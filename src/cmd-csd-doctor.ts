@@ -23,7 +23,7 @@ export const doctorCommand = command({
     const diagnosis = await runDoctor(app.sys, (check) => {
       if (!isJson) log[levels[check.verdict]](renderProgress(check));
     });
-    if (isJson) printJson(app, diagnosis);
+    if (isJson) printJson<"csd doctor">(app, diagnosis);
     else app.out(renderDiagnosis(app, diagnosis));
     if ((await rememberDiagnosis(app.sys, diagnosis)) && !isJson) log.info(`remembered in ${memoryPath(app.sys)}`);
     if (diagnosis.verdict !== "trusted") throw new SilentExit(exitCode.failure);

@@ -2,13 +2,18 @@ import { versionWarning } from "./claude-version.ts";
 import type { App } from "./cmd-record.ts";
 import { readExamination } from "./doctor-memory.ts";
 import type { Driven } from "./driven.ts";
+import { type Address, type Driver, readReference } from "./driver.ts";
 import type { Answer } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { usageError } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
+import type { PublicJson } from "./public-json.ts";
+import type { Verdict } from "./status.ts";
+import { stateJson } from "./statuses.ts";
 
 /** csd's results: indented by two, keys in the order of the object. */
-export const printJson = (app: App, value: unknown): void => app.json(cutTexts(value));
+export const printJson = <C extends keyof PublicJson = never>(app: App, value: PublicJson[C]): void =>
+  app.json<C>(cutTexts(value) as PublicJson[C]);
 
 /** An answer of the longest that models give is a quarter of this; a call with a file in it can be all of a disk. */
 const maxTextLength = 1 << 20;
@@ -37,9 +42,15 @@ export function warningOf(app: App, driven: Driven): { marker_warning?: string }
   return present({ marker_warning: warning });
 }
 
+/** The state as the older csd prints it, flat, and beside it what every command says of a session. */
+export async function printState(app: App, driver: Driver, target: Address, verdict: Verdict, warning: { marker_warning?: string } = {}) {
+  const state = stateJson(verdict);
+  printJson<"csd state">(app, { ...state, ...(await readReference(driver, target)), state, ...warning });
+}
+
 /** What was chosen and by which channel; `option` stands where the older csd printed it. */
 export const printAnswer = (app: App, { option, ...answer }: Answer): void =>
-  printJson(app, { ok: true, ...present({ option }), ...answer });
+  printJson<"csd answer">(app, { ok: true, ...present({ option }), ...answer });
 
 /** What `spawn` and `run` start a session with. */
 export const spawnFlags = {

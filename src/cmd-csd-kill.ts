@@ -15,7 +15,7 @@ export const killCommand = command({
   async run({ args, app }) {
     const driver = createDriver(app.sys);
     const { isKnown, isEnded } = await verbs.stop.run(driver, await resolveProcess(driver, args.session), {});
-    printJson(app, { ok: isKnown, killed: isEnded });
+    printJson<"csd kill">(app, { ok: isKnown, killed: isEnded });
     if (!isKnown) throw unknownSession(args.session);
   },
 });

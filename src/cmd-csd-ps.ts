@@ -1,9 +1,10 @@
 import { printJson, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { type Driven, publicDriven } from "./driven.ts";
-import { createDriver } from "./driver.ts";
-import { type Column, fitPath, table } from "./format.ts";
+import { createDriver, referTo, trackedTarget } from "./driver.ts";
+import { type Column, fitPath, table, timed } from "./format.ts";
 import { readAll } from "./observe.ts";
+import { stateJson } from "./statuses.ts";
 
 export const psCommand = command({
   name: "csd ps",
@@ -25,13 +26,15 @@ export const psCommand = command({
         warnings.set(key, found);
         return found;
       };
-      const entries = sessions.map(({ driven, verdict }) => ({
+      const entries = sessions.map(({ driven, verdict, session }) => ({
         ...publicDriven(driven),
+        ...referTo(app.sys, trackedTarget(app.sys, driven), session),
+        ...timed("created", driven.created * 1000),
         alive: verdict.status !== "dead",
-        state: verdict,
+        state: stateJson(verdict),
         ...warning(driven),
       }));
-      return printJson(app, { sessions: entries });
+      return printJson<"csd ps">(app, { sessions: entries });
     }
     if (sessions.length === 0) return app.out("no tracked sessions");
     const rows = sessions.map(({ driven, verdict }) => [driven.name, String(verdict.status !== "dead"), verdict.status, driven.cwd]);

@@ -107,7 +107,7 @@ function refuseBeside(flag: string, others: readonly string[]): void {
 
 /** An answer is text on stdout; everything else goes to stderr, so that a pipe gets answers only. */
 function print(app: App, outcome: RunOutcome, isJson: boolean): void {
-  if (isJson) printJson(app, outcome);
+  if (isJson) printJson<"csd run">(app, outcome);
   else if (outcome.status === "done") app.exact(outcome.text);
   else app.tell(app.sys.isTerminal(2) ? describe(outcome) : printableJson(outcome, 0));
 }

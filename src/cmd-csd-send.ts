@@ -60,12 +60,12 @@ export const clearCommand = command({
   examples: [["csd clear fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);
-    printJson(app, { ok: true, cleared: await verbs.clear.run(driver, await resolveTarget(driver, args.session), {}) });
+    printJson<"csd clear">(app, { ok: true, cleared: await verbs.clear.run(driver, await resolveTarget(driver, args.session), {}) });
   },
 });
 
 type Sent = Awaited<ReturnType<typeof verbs.submit.run>> & Partial<Awaited<ReturnType<typeof verbs.send.run>>>;
 
 function printSent(app: App, { attempts, receipt, promptId, answer }: Sent): void {
-  printJson(app, { ok: true, attempts, receipt, ...present({ prompt_id: promptId }), ...answer });
+  printJson<"csd send">(app, { ok: true, attempts, receipt, ...present({ prompt_id: promptId }), ...answer });
 }

@@ -2,7 +2,8 @@ import { verbs } from "./actions.ts";
 import { given, printJson, repeatableSpawnFlags, spawnFlags, spawnOptions } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { publicDriven } from "./driven.ts";
-import { createDriver } from "./driver.ts";
+import { createDriver, readReference, trackedTarget } from "./driver.ts";
+import { timed } from "./format.ts";
 import { present } from "./json.ts";
 
 export const spawnCommand = command({
@@ -22,12 +23,17 @@ export const spawnCommand = command({
     ["csd spawn --profile work --model opus -- --mcp-config tools.json", "another account, and flags that only claude knows"],
   ],
   async run({ args, repeated, rest, app }) {
-    const { driven, warning } = await verbs.new.run(createDriver(app.sys), undefined, {
+    const driver = createDriver(app.sys);
+    const { driven, warning } = await verbs.new.run(driver, undefined, {
       ...spawnOptions(args, repeated["add-dir"], rest),
       ...given("name", args.name),
       ...given("backend", args.backend),
       isTrusted: args.trust === true,
     });
-    printJson(app, { ...publicDriven(driven), ...present({ marker_warning: warning }) });
+    const reference = await readReference(driver, trackedTarget(app.sys, driven));
+    printJson<"csd spawn">(app, {
+      ...{ ...publicDriven(driven), ...reference, ...timed("created", driven.created * 1000) },
+      ...present({ marker_warning: warning }),
+    });
   },
 });

@@ -1,4 +1,4 @@
-import { printJson, warningOf } from "./cmd-csd-json.ts";
+import { printState, warningOf } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { readState } from "./observe.ts";
@@ -19,6 +19,6 @@ export const stateCommand = command({
     const driver = createDriver(app.sys);
     const target = await resolveAddress(driver, args.session);
     const verdict = await readState(driver, target);
-    printJson(app, { ...verdict, ...(target.driven === undefined ? {} : warningOf(app, target.driven)) });
+    await printState(app, driver, target, verdict, target.driven === undefined ? {} : warningOf(app, target.driven));
   },
 });

@@ -64,8 +64,11 @@ export const logsCommand = command({
         "csd tail prints its conversation",
       );
     const events = (await channel?.readEvents()) ?? [];
-    const lines = events.map((event) => (args.json === true ? JSON.stringify(event) : renderEvent(event)));
-    app.out(lines.length === 0 ? "no events yet" : lines.join("\n"));
+    if (args.json === true) {
+      for (const event of events) app.json<"csd logs">({ ...event, time: isoTime(event.at) }, 0);
+      return;
+    }
+    app.out(events.length === 0 ? "no events yet" : events.map(renderEvent).join("\n"));
   },
 });
 

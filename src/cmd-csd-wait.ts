@@ -1,4 +1,4 @@
-import { printJson, wholeNumber } from "./cmd-csd-json.ts";
+import { printState, wholeNumber } from "./cmd-csd-json.ts";
 import { command } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
@@ -39,7 +39,7 @@ export const waitCommand = command({
     const driver = createDriver(app.sys);
     const target = await resolveAddress(driver, args.session);
     const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => wanted.includes(status), seconds * 1000);
-    if (isWanted) return printJson(app, verdict);
+    if (isWanted) return printState(app, driver, target, verdict);
     if (verdict.status === "dead") throw new UserError(`session "${args.session}" is not alive`, `csd kill ${args.session} forgets it`);
     throw new UserError(
       `session "${args.session}" is still ${verdict.status} after ${seconds} s`,
@@ -72,7 +72,7 @@ export const eventsCommand = command({
     const chosen = [];
     for (const word of rest) chosen.push(await resolveAddress(driver, word));
     await streamEvents(driver, rest.length === 0 ? undefined : chosen, (event) => {
-      app.json(event, 0);
+      app.json<"csd events">(event, 0);
       return true;
     });
   },

@@ -2,7 +2,7 @@ import { renderLocalTime } from "./calendar.ts";
 import { resolveSessionId } from "./candidates.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
-import { duration, wrap } from "./format.ts";
+import { duration, isoTime, timed, wrap } from "./format.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
@@ -37,7 +37,7 @@ export const logCommand = command({
     const wanted = args.session === undefined ? undefined : await resolveSessionId(app.sys, args.session, known);
     const entries = all.filter(({ session }) => wanted === undefined || session === wanted).slice(-count);
     const off = readHooksOff(app.sys, { configDir: currentDir(app.sys, readRegistryOrNone(app.sys)), cwd: app.sys.cwd });
-    if (args.json === true) return app.json({ entries, ...present({ hooks_off: off }) });
+    if (args.json === true) return app.json<"csm log">({ entries: entries.map(entryJson), ...present({ hooks_off: off }) });
     if (off !== undefined) app.tell(`csm log: hooks are switched off (${off}): limits of sessions that csm did not start are not noted`);
     if (entries.length === 0)
       return app.out(
@@ -48,6 +48,13 @@ export const logCommand = command({
     const now = app.sys.now();
     app.out(entries.flatMap((entry) => renderEntry(entry, now, app.columns)).join("\n"));
   },
+});
+
+/** `session` is the earlier name of `session_id`. */
+const entryJson = (entry: JournalEntry) => ({
+  ...entry,
+  ...{ session_id: entry.session, time: isoTime(entry.at) },
+  ...(entry.resets_at === undefined ? {} : timed("resets", entry.resets_at)),
 });
 
 /** When, which conversation, what happened and why: one line, and more of them where the terminal is narrow. */

@@ -22,7 +22,7 @@ export const lsCommand = command({
     const isAll = args.all === true;
     const isJson = args.json === true;
     const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll, hasMeter: isJson, hasLoad: isJson });
-    if (isJson) return app.json({ sessions: sessions.map(sessionJson) });
+    if (isJson) return app.json<"csm ls">({ sessions: sessions.map(sessionJson) });
     app.out(
       sessions.length === 0
         ? "no live sessions"

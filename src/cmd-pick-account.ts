@@ -1,6 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
-import { isoTime, wrap } from "./format.ts";
+import { timed, wrap } from "./format.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
 import { policies, type Ranking } from "./scorer.ts";
@@ -41,7 +41,7 @@ export const pickAccountCommand = command({
     if (registry.profiles.length === 0) return app.tell("csm pick-account: no profiles; add one with: csm profiles add <name>");
     const { report, ranking } = await rank(app, registry, options);
     const winner = ranking.winner === current ? undefined : ranking.winner;
-    if (args.json === true) app.json(rankingJson(ranking, policy));
+    if (args.json === true) app.json<"csm pick-account">(rankingJson(ranking, policy));
     else if (winner !== undefined) app.out(winner);
     if (args.explain === true) for (const line of explain(ranking, policy, app.columns)) app.tell(line);
     if (ranking.outcome === "all-saturated") app.tell("csm pick-account: all accounts saturated");
@@ -82,10 +82,11 @@ const rankingJson = ({ outcome, winner, why, rows }: Ranking, policy: string) =>
   policy,
   candidates: rows.map((row) => ({
     name: row.name,
+    profile: row.name,
     state: row.state.replace("-", "_"),
     session_percent: row.sessionPercent ?? null,
     week_percent: row.weekPercent ?? null,
-    resets_at: isoTime(row.resetsAt),
+    ...timed("resets", row.resetsAt),
     reasons: row.reasons,
   })),
 });

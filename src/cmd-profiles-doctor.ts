@@ -83,14 +83,14 @@ export const profilesDoctorCommand = command({
   async run({ args, app }) {
     const registry = readRegistry(app.sys);
     if (registry.profiles.length === 0) {
-      if (args.json === true) app.json({ healthy: true, problems: [], profiles: [] });
+      if (args.json === true) app.json<"csm profiles doctor">({ healthy: true, problems: [], profiles: [] });
       return app.tell(noProfiles);
     }
     const profiles = args.profile === undefined ? registry.profiles : [requireProfile(registry, args.profile)];
     const results = await examine(app, registry, profiles, args.fix === true);
     const wrongDefault = args.profile === undefined ? checkDefault(app.sys, registry) : undefined;
     const isHealthy = wrongDefault === undefined && results.every(({ problems }) => problems.length === 0);
-    if (args.json === true) app.json(resultsJson(app, results, wrongDefault, isHealthy));
+    if (args.json === true) app.json<"csm profiles doctor">(resultsJson(app, results, wrongDefault, isHealthy));
     else app.out(renderText(app, results, wrongDefault, isHealthy).join("\n"));
     if (args.json !== true && results.some(({ fixed }) => fixed.some((text) => text.includes("SSOT")))) app.tell(ssotText);
     if (!isHealthy) throw new SilentExit(exitCode.failure);
@@ -139,8 +139,8 @@ function renderText(app: App, results: Result[], wrongDefault: Problem | undefin
 function resultsJson(app: App, results: Result[], wrongDefault: Problem | undefined, isHealthy: boolean) {
   const publicProblem = ({ code, text, isFixable }: Problem) => ({ code, text, fixable: isFixable });
   const profiles = results.map(({ profile, problems, fixed }) => ({
-    name: profile.name,
-    dir: profilePath(app.sys, profile),
+    ...{ name: profile.name, dir: profilePath(app.sys, profile) },
+    ...{ profile: profile.name, config_dir: profilePath(app.sys, profile) },
     healthy: problems.length === 0,
     problems: problems.map(publicProblem),
     fixed,

@@ -104,7 +104,7 @@ function foresee(app: App, dir: string, item: ShareItem, { isUndo, isDry, planne
 }
 
 function report(app: App, outcomes: Outcome[], isDry: boolean, isJson: boolean): void {
-  if (isJson) app.json({ dry_run: isDry, outcomes });
+  if (isJson) app.json<"csm profiles share">({ dry_run: isDry, outcomes });
   for (const { profile, what, result, error } of isJson ? [] : outcomes) {
     const line = printableLine(`share [${profile}] ${what} ${error === undefined ? "→" : "FAILED:"} ${error ?? result}`);
     if (error === undefined) app.out(isDry ? `${line} (dry run)` : line);

@@ -39,6 +39,6 @@ export const profilesListCommand = command({
 
 function showList(app: App, isJson: boolean): void {
   const registry = readRegistry(app.sys);
-  if (isJson) app.json(profilesJson(app.sys, registry));
+  if (isJson) app.json<"csm profiles">(profilesJson(app.sys, registry));
   else app.out(renderProfiles(app.sys, registry).join("\n"));
 }

@@ -1,7 +1,7 @@
 import { resolveSessionId } from "./candidates.ts";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
-import { type Column, duration, table } from "./format.ts";
+import { type Column, duration, table, timed } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import { readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
@@ -35,7 +35,7 @@ export const reapCommand = command({
     const chosen = await choose(app, args, orphans);
     const endings = chosen === undefined ? undefined : await endAll(app, args, orphans, chosen);
     const shown = chosen ?? orphans;
-    if (args.json === true) app.json({ orphans: shown.map((orphan) => toJson(orphan, endings)), hidden });
+    if (args.json === true) app.json<"csm reap">({ orphans: shown.map((orphan) => toJson(orphan, endings)), hidden });
     else report(app, shown, hidden, endings);
     if ([...(endings?.values() ?? [])].some((ending) => ending === "failed" || ending === "running"))
       throw new SilentExit(exitCode.failure);
@@ -143,7 +143,7 @@ const maxCommand = 100;
 const toJson = ({ row, sessionId, claudePid, why, isCrash }: Orphan, endings: Map<number, Ending> | undefined) => ({
   pid: row.pid,
   ppid: row.ppid,
-  started_at: row.startedAt,
+  ...timed("started", row.startedAt),
   command: printableLine(row.command),
   session_id: sessionId ?? null,
   claude_pid: claudePid ?? null,

@@ -3,11 +3,14 @@ import type { Kind } from "./completion.ts";
 import { unknownWord, usageError } from "./errors.ts";
 import { type Paint, wrap } from "./format.ts";
 import type { Output } from "./output.ts";
+import type { PublicJson } from "./public-json.ts";
 import type { Sys } from "./sys.ts";
 
 /** What every command is given; the only place from which it reaches the outside. */
-export interface App extends Output {
+export interface App extends Omit<Output, "json"> {
   sys: Sys;
+  /** `json<"csm ls">(…)`: what that command prints, as `public-json` has it; `indent` 0 for one line. */
+  json<C extends keyof PublicJson = never>(value: PublicJson[C], indent?: number): void;
   /** For stdout: plain off a terminal and under NO_COLOR. */
   paint: Paint;
   /** Size of the terminal; undefined when stdout is none. */

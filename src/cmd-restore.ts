@@ -2,9 +2,9 @@ import { resolveConversations } from "./candidates.ts";
 import type { FlagTable } from "./claude-program.ts";
 import { type App, command } from "./cmd-record.ts";
 import { ambiguous, unknownConversation } from "./conversations.ts";
-import { createDrivenStore } from "./driven.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
-import { type Column, duration, fitPath, table } from "./format.ts";
+import { type Column, duration, fitPath, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
@@ -92,7 +92,7 @@ async function restore(app: App, args: Flags): Promise<void> {
   if (args.json !== true) reportPlan(app, plan);
   const chosen = args["dry-run"] === true ? [] : await choose(app, args, plan.lost);
   const outcomes = await openAll(app, chosen, args.json === true);
-  if (args.json === true) app.json(toJson(sys, plan, outcomes));
+  if (args.json === true) app.json<"csm restore">(toJson(sys, plan, outcomes));
   if ([...outcomes.values()].some(({ outcome }) => outcome === "failed")) throw new SilentExit(exitCode.failure);
 }
 
@@ -128,11 +128,7 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   const { sys, tell } = app;
   const known = await readFlags(app);
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
-  const drivenById = new Map(
-    createDrivenStore(sys)
-      .list()
-      .records.map((driven) => [driven.session_id, driven]),
-  );
+  const drivenById = new Map(readDriven(sys).map((driven) => [driven.session_id, driven]));
   for (const lost of chosen) {
     const driven = drivenById.get(lost.sessionId);
     const place = (): TmuxPlace => ({ kind: "session", name: chooseTmuxName(lost, taken) });
@@ -143,6 +139,8 @@ async function openAll(app: App, chosen: readonly Lost[], isQuiet: boolean): Pro
   if (!isQuiet && sys.env.TMUX === undefined) tell("\ntmux attach shows them; ctrl-b s switches between them");
   return outcomes;
 }
+
+const readDriven = (sys: Sys): Driven[] => createDrivenStore(sys).list().records;
 
 function outcomeWords(outcome: Outcome): string {
   switch (outcome.outcome) {
@@ -196,18 +194,25 @@ function notes(skipped: readonly Skipped[], elsewhere: number): string[] {
 
 /** What tells it from others of its folder; empty where it says nothing that its name does not. */
 function titleFor(sys: Sys, one: Lost): string {
-  const path = findTranscript(sys, { configDir: one.configDir }, one);
+  const path = transcriptOf(sys, one);
   return path === undefined ? "" : subtitleOf(subjectOfEnds(readEnds(sys, path, createLineBuffer())), labelOf(one));
 }
+
+const transcriptOf = (sys: Sys, one: Lost): string | undefined => findTranscript(sys, { configDir: one.configDir }, one);
 
 const shortPath = (sys: Sys, path: string): string => (path.startsWith(`${homeDir(sys)}/`) ? `~${path.slice(homeDir(sys).length)}` : path);
 
 function toJson(sys: Sys, { lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
+  const records = readDriven(sys);
+  // After `/clear` csd's record has the id of the conversation before.
+  const isOf = (one: Lost) => (driven: Driven) =>
+    driven.session_id === one.sessionId || (driven.name === one.tmuxSession && driven.cwd === one.cwd);
   const common = (one: Lost) => {
     const { sessionId, cwd, configDir, profile, name, args, lastSeenAt, why } = one;
     return {
-      ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null, name: name ?? null, args: args ?? null },
-      ...{ last_seen_at: lastSeenAt, why, title: titleFor(sys, one) || null },
+      ...{ session_id: sessionId, cwd, config_dir: configDir, profile: profile ?? null },
+      ...{ name: records.find(isOf(one))?.name ?? name ?? null, args: args ?? null, transcript: transcriptOf(sys, one) ?? null },
+      ...{ ...timed("last_seen", lastSeenAt), why, title: titleFor(sys, one) || null },
     };
   };
   const result = (outcome: Outcome | undefined) => {
@@ -238,8 +243,11 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const outcome = await openSession(sys, session, known, { kind: isInside ? "window" : "session", name: chooseTmuxName(session, taken) });
   if (outcome.outcome === "failed") throw new UserError(`cannot open ${JSON.stringify(label)}: ${outcome.reason}`);
   if (outcome.outcome === "open already") return showOpen(app, args, label, outcome.pid);
-  if (args.json === true) app.json({ session_id: session.sessionId, tmux_session: outcome.pane.sessionName });
-  else app.tell(`${label}: ${outcomeWords(outcome)}`);
+  if (args.json === true) {
+    const { sessionId, cwd, configDir, profile = null } = session;
+    const common = { session_id: sessionId, cwd, transcript: conversation.path, profile, config_dir: configDir };
+    app.json<"csm open">({ ...common, tmux_session: outcome.pane.sessionName });
+  } else app.tell(`${label}: ${outcomeWords(outcome)}`);
   if (isInside || args.json === true || !app.isInteractive || !sys.isTerminal(1)) return;
   throw new SilentExit(await showPane(sys, outcome.pane));
 }

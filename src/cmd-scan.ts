@@ -1,6 +1,7 @@
 import { command } from "./cmd-record.ts";
 import { listConversations, renderScan } from "./conversations.ts";
 import { usageError } from "./errors.ts";
+import { timed } from "./format.ts";
 import { type LiveOwner, readLiveOwners } from "./sessions.ts";
 import { titleOf } from "./transcript-facts.ts";
 import type { Conversation } from "./transcripts.ts";
@@ -32,7 +33,7 @@ export const scanCommand = command({
     );
     const names = new Map(dirs.map(({ dir, name }) => [dir, name]));
     const sessions = conversations.map((conversation) => toJson(conversation, names, owners.get(conversation.sessionId)));
-    app.json({ sessions });
+    app.json<"csm scan">({ sessions });
   },
 });
 
@@ -43,14 +44,16 @@ const toJson = ({ facts, ...file }: Conversation, names: ReadonlyMap<string, str
   ai_title: facts.aiTitle ?? null,
   first_prompt: facts.firstPrompt ?? null,
   last_prompt: facts.lastPrompt ?? null,
-  started_at: facts.startedAt ?? null,
-  modified_at: Math.floor(file.modifiedAt),
+  ...timed("started", facts.startedAt),
+  ...timed("modified", Math.floor(file.modifiedAt)),
   permission_mode: facts.permissionMode ?? null,
   model: facts.model ?? null,
   turns: facts.turns,
   bytes: file.size,
   cwd: facts.cwd ?? null,
   path: file.path,
+  transcript: file.path,
+  profile: file.configDirs.flatMap((dir) => names.get(dir) ?? [])[0] ?? null,
   profiles: file.configDirs.flatMap((dir) => names.get(dir) ?? []),
   config_dirs: file.configDirs,
   live: owner === undefined ? null : { pid: owner.file.pid, status: owner.file.status ?? null, tmux: owner.file.tmux ?? null },

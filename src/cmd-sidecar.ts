@@ -1,6 +1,7 @@
 import { resolveSessionId } from "./candidates.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
+import { timed } from "./format.ts";
 import { mergeSidecar, parseSidecarPairs, readSidecar, type Sidecar, sidecarFlags, sidecarKeys } from "./sidecar.ts";
 
 const operations = ["read", "write", "merge", "flags"];
@@ -26,7 +27,7 @@ export const sidecarCommand = command({
     const session = await resolveSessionId(app.sys, word);
     switch (operation) {
       case "read":
-        return app.json(readSidecar(app.sys, session), 0);
+        return app.json<"csm sidecar">(toJson(session, readSidecar(app.sys, session)), 0);
       case "flags": {
         const lines = sidecarFlags(readSidecar(app.sys, session)).map((pair) => pair.join(" "));
         if (lines.length > 0) app.out(lines.join("\n"));
@@ -43,6 +44,12 @@ export const sidecarCommand = command({
     }
   },
 });
+
+/** The file as the older tool has it, and the common names beside; `ts` is in seconds. */
+const toJson = (session: string, sidecar: Sidecar) =>
+  Object.keys(sidecar).length === 0
+    ? {}
+    : { ...sidecar, session_id: session, ...timed("saved", sidecar.ts === undefined ? undefined : Math.round(sidecar.ts * 1000)) };
 
 function parsePairs(pairs: readonly string[]): Sidecar {
   try {

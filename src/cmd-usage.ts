@@ -2,12 +2,11 @@ import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { statuslineDir } from "./paths.ts";
-import { printableJsonText } from "./printable.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
 import { policies } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
 import { rankAccounts, readUsage } from "./usage.ts";
-import { encodeUsage, renderUsage } from "./usage-view.ts";
+import { renderUsage, usageJson } from "./usage-view.ts";
 
 export const usageCommand = command({
   name: "csm usage",
@@ -31,6 +30,10 @@ export const usageCommand = command({
   async run({ args, app }) {
     const registry = readRegistry(app.sys);
     const read = () => readView(app, registry, args);
+    if (args.json === true && args.watch !== true) {
+      const { report, ranking } = await readRanked(app, registry, args);
+      return app.json<"csm usage">(usageJson(report, ranking.winner));
+    }
     if (args.watch !== true) return app.out(await read());
     if (args.json === true || app.columns === undefined) throw usageError("csm usage: --watch needs a terminal and no --json");
     await watch(app, read);
@@ -38,23 +41,23 @@ export const usageCommand = command({
 });
 
 interface Given {
-  json?: boolean | undefined;
   fetch?: boolean | undefined;
   policy?: string | undefined;
   model?: string | undefined;
 }
 
-async function readView(app: App, registry: Registry, { json, fetch = true, policy, model }: Given): Promise<string> {
+async function readRanked(app: App, registry: Registry, { fetch = true, policy, model }: Given) {
   const report = await readUsage(app.sys, {
     registry,
     fetches: fetch,
     asks: fetch && readSettings(app.sys).said("fetch.ask") !== "off",
     warn: app.tell,
   });
-  const ranking = rankAccounts(app.sys, report, {
-    ...present({ policy, model }),
-  });
-  if (json === true) return printableJsonText(encodeUsage(report, ranking.winner));
+  return { report, ranking: rankAccounts(app.sys, report, present({ policy, model })) };
+}
+
+async function readView(app: App, registry: Registry, args: Given): Promise<string> {
+  const { report, ranking } = await readRanked(app, registry, args);
   const options = { paint: app.paint, columns: app.columns, hasRegistry: registry.profiles.length > 0 };
   return renderUsage(report, { ...options, ...present({ recommended: ranking.winner }) }).join("\n");
 }

@@ -8,7 +8,7 @@ import { printableLine } from "./printable.ts";
 import { type LiveSession, sessionJson } from "./session.ts";
 import type { Verdict } from "./status.ts";
 import { stateWords } from "./statuses.ts";
-import { type Change, watchSessions } from "./watch.ts";
+import { type Change, eventHead, gone, watchSessions } from "./watch.ts";
 
 export const watchCommand = command({
   name: "csm watch",
@@ -41,7 +41,7 @@ export const watchCommand = command({
     });
     const log = createLog(app);
     const print = (event: FleetEvent): boolean => {
-      if (args.json === true) app.json(eventJson(event), 0);
+      if (args.json === true) app.json<"csm watch">(eventJson(event), 0);
       else if (event.event === "heartbeat") log.info(`${clock(event.at)} watching`);
       else app.out(fillTemplate(template, event));
       return true;
@@ -73,7 +73,7 @@ export function createNumbering(): (change: Change<LiveSession> | undefined, at:
     if (change === undefined) return { event: "heartbeat", id, at };
     const { kind, session, old } = change;
     const event = kind === "first" ? "initial" : kind === "new" ? "change" : kind;
-    const ended = { ...session, verdict: { status: "dead", source: "process", age_ms: 0 } as const, since: at };
+    const ended = { ...session, verdict: gone, since: at };
     return { event, id, at, session: kind === "gone" ? ended : session, ...present({ old }) };
   };
 }
@@ -82,13 +82,10 @@ const defaultTemplate = "{time} {event} {name} {state}";
 
 const clock = (at: number): string => new Date(at).toTimeString().slice(0, 8);
 
-export const eventJson = ({ event, id, at, session, old }: FleetEvent) => ({
-  event,
-  id,
-  at,
-  time: isoTime(at),
-  ...(session === undefined ? {} : { old: old ?? null, ...sessionJson(session) }),
-});
+export const eventJson = ({ event, id, at, session, old }: FleetEvent) =>
+  session === undefined
+    ? { event, id, at, time: isoTime(at) ?? "" }
+    : { ...eventHead(event, { id, at, name: session.name, old, verdict: session.verdict }), ...sessionJson(session) };
 
 const fields: Record<string, (event: FleetEvent & { session: LiveSession }) => string> = Object.assign(Object.create(null), {
   event: ({ event }: FleetEvent) => event,

@@ -28,6 +28,8 @@ export interface CostRow {
   lastAt: number;
   /** Of a session: its title or its newest prompt. */
   title?: string;
+  /** Of a session; its file may have gone. */
+  transcript?: string;
   /** Of a session. */
   origin?: FileOrigin | undefined;
   block?: Block;

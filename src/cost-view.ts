@@ -1,6 +1,7 @@
+import { isAbsolute } from "node:path";
 import type { Calendar } from "./calendar.ts";
-import type { Block, CostRow, Grouping, Report, ReportOptions } from "./cost-report.ts";
-import { duration, fit, fitPath, isoTime, type Paint, width } from "./format.ts";
+import type { Block, CostRow, FileOrigin, Grouping, Report, ReportOptions } from "./cost-report.ts";
+import { duration, fit, fitPath, isoTime, type Paint, timed, width } from "./format.ts";
 import { printableLine } from "./printable.ts";
 
 interface TableOptions {
@@ -177,7 +178,7 @@ export interface CostFacts {
   unknownFiles: readonly string[];
 }
 
-/** The report as a contract for programs. Money in US dollars, times in ISO 8601. */
+/** The report as a contract for programs. Money in US dollars. */
 export function toCostJson(report: Report, { options, prices, unreadable, unknownFiles }: CostFacts) {
   return {
     report: options.grouping,
@@ -185,12 +186,12 @@ export function toCostJson(report: Report, { options, prices, unreadable, unknow
     since: options.since ?? null,
     until: options.until ?? null,
     profile: options.profile ?? null,
-    prices,
+    prices: { day: prices.at, source: prices.source },
     rows: report.rows.map((row) => rowJson(row)),
     totals: figures(report.totals),
     unpriced_models: report.unpricedModels,
     unreadable_lines: unreadable,
-    unknown_format: unknownFiles,
+    unknown_format: [...unknownFiles],
   };
 }
 
@@ -211,15 +212,23 @@ const rowJson = (row: CostRow) => ({
   key: row.key,
   ...figures(row),
   models: row.models,
-  last_at: isoTime(row.lastAt),
+  ...timed("last", row.lastAt),
   ...(row.title === undefined ? {} : { title: row.title }),
-  ...(row.origin === undefined ? {} : { project: row.origin.project, profile: row.origin.profile ?? null }),
+  ...(row.origin === undefined ? {} : { ...originJson(row.origin), transcript: row.transcript ?? null }),
   ...(row.block === undefined ? {} : blockJson(row.block)),
+});
+
+/** `project` is a slug where no line tells the folder. */
+const originJson = ({ project, profile, sessionId }: FileOrigin) => ({
+  ...{ project, profile: profile ?? null, session_id: sessionId },
+  cwd: isAbsolute(project) ? project : null,
 });
 
 const blockJson = ({ startAt, endAt, isActive, burn, forecast }: Block) => ({
   start: isoTime(startAt),
   end: isoTime(endAt),
+  ...timed("start", startAt),
+  ...timed("end", endAt),
   is_active: isActive,
   burn_usd_per_hour: burn === undefined ? null : { expected: burn.usdPerHour, low: burn.low, high: burn.high },
   forecast_usd: forecast ?? null,

@@ -68,7 +68,7 @@ export function parseDriven(text: string, fileName?: string): Driven {
 }
 
 /** The older csd's keys, in its order: what `spawn` and `ps` print. */
-export function publicDriven(driven: Driven): Record<string, unknown> {
+export function publicDriven(driven: Driven) {
   const { name, session_id, cwd, backend, jsonl_path, permission_mode, backend_version, created } = driven;
   const version = present({ backend_version });
   return { name, session_id, cwd, backend, jsonl_path, permission_mode, ...version, created };

@@ -1,9 +1,10 @@
-import { type Driver, findLive, type Target } from "./driver.ts";
+import { type Driver, findLive, readReference, type Target } from "./driver.ts";
 import { killSession } from "./driver-kill.ts";
 import { sendPrompt } from "./driver-prompt.ts";
 import { answerGate } from "./driver-reply.ts";
 import { type SpawnOptions, spawnSession } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
+import { timed } from "./format.ts";
 import { present } from "./json.ts";
 import type { Verdict } from "./status.ts";
 import { isAtRest } from "./statuses.ts";
@@ -24,17 +25,19 @@ interface RunOptions {
 /** Of the session; its name only while it is still there. */
 interface Ids {
   session?: string;
-  session_id: string;
+  session_id: string | null;
 }
 
-/** How a run ended; keys in the order in which they are printed. */
-export type RunOutcome = Ids &
+/** How a run ended, and what every command says of its session; keys in the order in which they are printed. */
+export type RunOutcome = Ended & Omit<Awaited<ReturnType<typeof readReference>>, "name"> & { name?: string };
+
+type Ended = Ids &
   (
     | { status: "done"; text: string; outcome?: string }
     | { status: "awaiting_answer"; question: string; questions?: unknown }
     | { status: "gated"; gate: string; prompt: string; options: string[]; tool?: string; input?: unknown }
     | { status: "timed_out"; waited_secs: number }
-    | { status: "limited"; text: string; window: string; resets_at: number | null }
+    | { status: "limited"; text: string; window: string; resets_at: number | null; resets_time: string | null }
     | { status: "failed"; text: string; error: string }
   );
 
@@ -51,7 +54,7 @@ export async function runPrompt(driver: Driver, options: RunOptions): Promise<Ru
   };
   const stopListening = driver.sys.onInterrupt(end);
   try {
-    const { session: _, ...outcome } = await drive(driver, await findLive(driver, name), options);
+    const { session: _, name: __, ...outcome } = await drive(driver, await findLive(driver, name), options);
     return outcome;
   } finally {
     await end();
@@ -60,9 +63,14 @@ export async function runPrompt(driver: Driver, options: RunOptions): Promise<Ru
 }
 
 async function drive(driver: Driver, target: Target, options: RunOptions): Promise<RunOutcome> {
+  const ended = await askOnce(driver, target, options);
+  return { ...ended, ...(await readReference(driver, target)) };
+}
+
+async function askOnce(driver: Driver, target: Target, options: RunOptions): Promise<Ended> {
   const { sys } = driver;
   let startedAt = sys.now();
-  const timedOut = (): RunOutcome => ({
+  const timedOut = (): Ended => ({
     status: "timed_out",
     waited_secs: Math.floor((sys.now() - startedAt) / 1000),
     ...keptIds(target),
@@ -92,7 +100,7 @@ const isGate = (verdict: Verdict): boolean =>
 const keptIds = (target: Target) => ({ session: target.name, session_id: target.driven?.session_id ?? "" });
 const ids = (target: Target) => ({ session_id: target.driven?.session_id ?? "", session: target.name });
 
-function toOutcome(target: Target, verdict: Verdict): RunOutcome {
+function toOutcome(target: Target, verdict: Verdict): Ended {
   switch (verdict.status) {
     case "idle_done":
       return {
@@ -116,7 +124,7 @@ function toOutcome(target: Target, verdict: Verdict): RunOutcome {
       return { status: "gated", gate, prompt, options, ...keptIds(target), ...asked };
     }
     case "limited":
-      return { status: "limited", text: verdict.text, window: verdict.window, resets_at: verdict.resets_at, ...keptIds(target) };
+      return { status: "limited", text: verdict.text, window: verdict.window, ...timed("resets", verdict.resets_at), ...keptIds(target) };
     case "failed":
       return { status: "failed", text: verdict.text, error: verdict.error, ...keptIds(target) };
     default:

@@ -3,8 +3,9 @@ import type { SessionFile } from "./claude-session.ts";
 import { checkName, createDrivenStore, type Driven } from "./driven.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
-import { configDir } from "./paths.ts";
+import { configDir, findTranscript } from "./paths.ts";
 import { hasStartedAbout, type ProcessStart, readProcess } from "./process.ts";
+import { profileOfDir, readRegistryOrNone } from "./profiles.ts";
 import { readSessionOf } from "./session-file.ts";
 import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
@@ -136,6 +137,22 @@ export async function readOwnSession({ sys }: Driver, target: Address): Promise<
   const owner = await readProcess(sys, target.pid);
   return owner === undefined ? undefined : readSessionOf(sys, target.configDir, owner, target.driven?.session_id);
 }
+
+/** What every command says of a session that it names; of claude's own file where it has one. */
+export function referTo(sys: Sys, target: Address, session: SessionFile | undefined) {
+  const { name, driven, configDir: dir } = target;
+  return {
+    name,
+    session_id: session?.sessionId ?? driven?.session_id ?? null,
+    cwd: session?.cwd || (driven?.cwd ?? null),
+    transcript: findTranscript(sys, target, session) ?? null,
+    profile: profileOfDir(sys, readRegistryOrNone(sys), dir)?.name ?? null,
+    config_dir: dir === "" ? null : dir,
+  };
+}
+
+/** The same, with a look at its file. */
+export const readReference = async (driver: Driver, target: Address) => referTo(driver.sys, target, await readOwnSession(driver, target));
 
 /** One look at a live session: claude's own statement, and the screen. Undefined parts are not there, or not any more. */
 export async function look(

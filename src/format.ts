@@ -78,6 +78,14 @@ export function duration(ms: number): string {
     .join(" ");
 }
 
+/** A moment by the one rule of the public JSON: `<what>_at` in epoch ms and `<what>_time` in ISO. Both are null where it is not known. */
+export const timed = <W extends string>(what: W, at: number | null | undefined) =>
+  ({ [`${what}_at`]: typeof at === "number" ? Math.floor(at) : null, [`${what}_time`]: isoTime(at ?? undefined) }) as {
+    [K in `${W}_at`]: number | null;
+  } & {
+    [K in `${W}_time`]: string | null;
+  };
+
 /** ISO 8601; null for no time, and for one that no date can be made of. */
 export function isoTime(at: number | undefined): string | null {
   const date = new Date(at ?? Number.NaN);

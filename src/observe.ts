@@ -413,7 +413,11 @@ export async function readSignals(driver: Driver, target: Address): Promise<Sign
 }
 
 /** The verdicts, each once its signals agree: waits out the moments in which a dialog or a line is known to be on its way. */
-async function readVerdicts(driver: Driver, targets: readonly Address[], ask?: Ask): Promise<Verdict[]> {
+async function readVerdicts(
+  driver: Driver,
+  targets: readonly Address[],
+  ask?: Ask,
+): Promise<{ verdict: Verdict; session: SessionFile | undefined }[]> {
   const all = targets.map((target) => follow(driver, target));
   const verdicts = new Map<Followed, Verdict>();
   for (let open = all; open.length > 0; ) {
@@ -425,14 +429,17 @@ async function readVerdicts(driver: Driver, targets: readonly Address[], ask?: A
     });
     if (open.length > 0) await driver.sys.sleep(settleStepMs);
   }
-  return all.map((one) => verdicts.get(one) as Verdict);
+  return all.map((one) => ({ verdict: verdicts.get(one) as Verdict, session: one.observer.signals().session }));
 }
 
-export const readState = async (driver: Driver, target: Address): Promise<Verdict> => (await readVerdicts(driver, [target]))[0] as Verdict;
+export const readState = async (driver: Driver, target: Address): Promise<Verdict> =>
+  (await readVerdicts(driver, [target]))[0]?.verdict as Verdict;
 
 interface ListedSession {
   driven: Driven;
   verdict: Verdict;
+  /** Claude's own file; undefined where there is none. */
+  session: SessionFile | undefined;
 }
 
 /** All tracked sessions. */
@@ -443,7 +450,11 @@ export async function readAll(driver: Driver): Promise<{ sessions: ListedSession
     tracked.map((driven) => trackedTarget(driver.sys, driven)),
     createAsk(driver.sys),
   );
-  return { sessions: tracked.map((driven, index) => ({ driven, verdict: verdicts[index] as Verdict })), broken };
+  const sessions = tracked.flatMap((driven, index) => {
+    const judged = verdicts[index];
+    return judged === undefined ? [] : { driven, ...judged };
+  });
+  return { sessions, broken };
 }
 
 /** Until the transcript holds what the hooks have told; at most a moment. */

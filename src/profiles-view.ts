@@ -40,7 +40,7 @@ function describeShell(sys: Sys, current: Profile | undefined): string {
 }
 
 /** The public contract of `csm profiles list --json`. */
-export function profilesJson(sys: Sys, registry: Registry): object {
+export function profilesJson(sys: Sys, registry: Registry) {
   const current = shellProfile(sys, registry);
   return {
     current: current?.name ?? null,
@@ -56,6 +56,8 @@ export function profilesJson(sys: Sys, registry: Registry): object {
       return {
         name: profile.name,
         dir,
+        profile: profile.name,
+        config_dir: dir,
         exists: sys.isDirectory(dir),
         is_current: profile.name === current?.name,
         is_default: profile.name === registry.defaultName,

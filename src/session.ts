@@ -1,11 +1,11 @@
 import type { MeterReading } from "./accounting.ts";
 import type { SessionFile } from "./claude-session.ts";
 import type { TranscriptEvent } from "./claude-transcript.ts";
-import { type Column, duration, fit, fitPath, type Paint, type Style, table, width } from "./format.ts";
+import { type Column, duration, fit, fitPath, isoTime, type Paint, type Style, table, timed, width } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import type { Verdict } from "./status.ts";
-import { type StateRole, stateWords, statusRow } from "./statuses.ts";
+import { type StateRole, stateJson, stateWords, statusRow } from "./statuses.ts";
 import { noFacts, subtitleOf, type TranscriptFacts } from "./transcript-facts.ts";
 
 /** A sub-agent of a session, as its own file tells (2.1.329). */
@@ -136,11 +136,12 @@ export function toMeter({ totals, context, burn }: MeterReading): Meter {
   };
 }
 
-/** A session as `csm ls --json` and `csm watch --json` print it: keys are only ever added. */
+/** A session as `csm ls --json` and `csm watch --json` print it: keys are only ever added. `since` is the earlier name of `since_at`. */
 export const sessionJson = ({ verdict, work, meter, load, facts = noFacts, ...session }: LiveSession) => ({
   name: session.name,
-  state: verdict,
+  state: stateJson(verdict),
   since: session.since,
+  ...timed("since", session.since),
   cwd: session.cwd,
   model: session.model ?? null,
   session_id: session.sessionId ?? null,
@@ -154,7 +155,7 @@ export const sessionJson = ({ verdict, work, meter, load, facts = noFacts, ...se
   config_dir: session.configDir ?? null,
   where: session.where ?? "here",
   note: session.note ?? null,
-  started_at: session.startedAt ?? null,
+  ...timed("started", session.startedAt),
   tmux: session.tmux ?? null,
   worktree: session.worktree ?? null,
   branch: session.branch ?? null,
@@ -169,7 +170,7 @@ export const sessionJson = ({ verdict, work, meter, load, facts = noFacts, ...se
     running: agent.isRunning,
   })),
   badges: session.badges.map((badge) => ({ kind: badge.kind, alarm: badge.isAlarm, text: badge.text })),
-  files: [...work.files].map(([path, { edits, at }]) => ({ path, edits, at })),
+  files: [...work.files].map(([path, { edits, at }]) => ({ path, edits, at, time: isoTime(at) })),
   ...(meter === undefined
     ? {}
     : {

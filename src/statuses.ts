@@ -1,4 +1,4 @@
-import { duration } from "./format.ts";
+import { duration, timed } from "./format.ts";
 import type { Outcome, Status, Verdict } from "./status.ts";
 
 /** Where a list puts a session; `attention`: somebody has to do something. */
@@ -92,6 +92,10 @@ const rows: { [S in Status]: StatusRow<S> } = {
 };
 
 export const statuses = Object.keys(rows) as Status[];
+
+/** As it is printed: its one moment has both forms. */
+export const stateJson = (verdict: Verdict) =>
+  verdict.status === "limited" ? { ...verdict, ...timed("resets", verdict.resets_at) } : verdict;
 
 export const statusRow = (status: Status): StatusRow => rows[status];
 

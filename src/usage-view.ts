@@ -1,5 +1,5 @@
 import type { UsageWindow } from "./claude-usage.ts";
-import { duration, fit, isoTime, type Paint, type Style, width, wrap } from "./format.ts";
+import { duration, fit, isoTime, type Paint, type Style, timed, width, wrap } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import { effectiveWindow } from "./scorer.ts";
@@ -220,28 +220,26 @@ function renderLine(cells: readonly Cell[], widths: readonly number[], paint: Pa
   return line.trimEnd();
 }
 
-/** The keys of the older tool, and more. */
-export function encodeUsage(report: UsageReport, recommended: string | undefined): string {
+/** The older csm's keys, and the common ones beside. */
+export function usageJson(report: UsageReport, recommended: string | undefined) {
   const { now } = report;
   const times = report.profiles.flatMap(({ readAt }) => readAt ?? []);
   const newest = times.length === 0 ? undefined : Math.max(...times);
-  const registered = report.profiles.filter(isShown).map((profile) => [profile.name, encodeProfile(profile, now)] as const);
+  const registered = report.profiles.filter(isShown).map((profile) => [profile.name, profileJson(profile.name, profile, now)] as const);
   const foreign = report.foreign.map(({ name, windows, at, error }) => {
     const known = new Map(Object.entries(windows).map(([window, value]) => [window, { ...value, at, source: "cache" }]));
-    return [name, encodeProfile({ windows: known, ...present({ error }), isRegistered: false }, now)] as const;
+    return [name, profileJson(name, { windows: known, ...present({ error }), isRegistered: false }, now)] as const;
   });
-  return JSON.stringify(
-    {
-      captured_at: isoTime(newest),
-      stale_secs: newest === undefined ? null : Math.max(0, Math.floor((now - newest) / 1000)),
-      configured: report.isConfigured,
-      recommended: recommended ?? null,
-      failure: report.failure ?? null,
-      profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => (a < b ? -1 : 1))),
-    },
-    null,
-    2,
-  );
+  return {
+    captured_at: isoTime(newest),
+    stale_secs: newest === undefined ? null : Math.max(0, Math.floor((now - newest) / 1000)),
+    configured: report.isConfigured,
+    recommended: recommended ?? null,
+    failure: report.failure ?? null,
+    at: newest === undefined ? null : Math.floor(newest),
+    time: isoTime(newest),
+    profiles: Object.fromEntries([...registered, ...foreign].toSorted(([a], [b]) => (a < b ? -1 : 1))),
+  };
 }
 
 interface Encodable extends Partial<Omit<ProfileUsage, "windows">> {
@@ -249,7 +247,7 @@ interface Encodable extends Partial<Omit<ProfileUsage, "windows">> {
   windows: ReadonlyMap<string, UsageWindow & { at: number; source: string }>;
 }
 
-function encodeProfile(profile: Encodable, now: number) {
+function profileJson(name: string, profile: Encodable, now: number) {
   const windows = new Map([...profile.windows].map(([name, reading]) => [name, { ...reading, now: effectiveWindow(reading, now) }]));
   const percentOf = (name: string): number | null => {
     const used = windows.get(name)?.now?.usedPercent;
@@ -270,15 +268,21 @@ function encodeProfile(profile: Encodable, now: number) {
     disabled: profile.isDisabled ?? false,
     dir: profile.dir ?? null,
     shares_with: profile.sharedWith ?? [],
+    profile: name,
+    config_dir: profile.dir ?? null,
+    session_percent: windows.get("five_hour")?.now?.usedPercent ?? null,
+    week_percent: windows.get("seven_day")?.now?.usedPercent ?? null,
+    ...timed("resets", reset),
     windows: Object.fromEntries(
       [...windows].map(([name, { now: window, ...reading }]) => [
         name,
         {
           used_percent: window?.usedPercent ?? null,
-          resets_at: isoTime(reading.resetsAt),
+          ...timed("resets", reading.resetsAt),
           is_reset: window?.isReset ?? false,
           source: reading.source,
-          read_at: isoTime(reading.at),
+          ...timed("read", reading.at),
+          age_ms: Math.max(0, now - reading.at),
           age_secs: Math.max(0, Math.floor((now - reading.at) / 1000)),
         },
       ]),

@@ -1,9 +1,12 @@
 import { dirname } from "node:path";
 import { channelFolders } from "./channel.ts";
-import { type Address, type Driver, trackedTarget } from "./driver.ts";
+import type { SessionFile } from "./claude-session.ts";
+import { type Address, type Driver, referTo, trackedTarget } from "./driver.ts";
+import { isoTime } from "./format.ts";
 import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
-import type { Status, Verdict } from "./status.ts";
+import type { Verdict } from "./status.ts";
+import { stateJson } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
 import { createAsk } from "./tmux.ts";
@@ -122,8 +125,14 @@ export function createWakeup(sys: Pick<Sys, "watch" | "isDirectory">): Wakeup {
 
 // --- the sessions of csd -----------------------------------------------------------------------------------------
 
+interface WatchedAddress extends Watched {
+  target: Address;
+  /** Claude's own; undefined where there is none. */
+  readFile(): SessionFile | undefined;
+}
+
 /** These sessions of csd, each with its verdict as soon as its signals agree: one that waits for that holds up no other. */
-function createDrivenFeed(driver: Driver, readTargets: () => Address[], isHeldEnough = false): Feed {
+function createDrivenFeed(driver: Driver, readTargets: () => Address[], isHeldEnough = false): Feed<WatchedAddress> {
   const { sys } = driver;
   const wakeup = createWakeup(sys);
   const ask = createAsk(sys);
@@ -141,12 +150,12 @@ function createDrivenFeed(driver: Driver, readTargets: () => Address[], isHeldEn
       );
       await lookAt(driver, [...followed.values()], ask);
       const judged = [...followed].map(([name, { target, observer }]) => ({
-        name,
+        ...{ name, target, readFile: () => observer.signals().session },
         ...observer.judge({ isHeldEnough, hasPane: target.pane !== undefined }),
       }));
       isUnsettled = judged.some(({ isSettled }) => !isSettled);
       const told = judged.filter(({ isProvisional }) => !isProvisional);
-      return { sessions: told.map(({ name, verdict }) => ({ key: name, name, verdict })) };
+      return { sessions: told.map(({ name, verdict, target, readFile }) => ({ key: name, name, verdict, target, readFile })) };
     },
     async next(timeoutMs) {
       const folders = [...followed.values()].flatMap(({ target, observer }) => {
@@ -182,10 +191,21 @@ export async function waitForStatus(
   }
 }
 
+/** How each line of `csm watch --json` and `csd events` begins: what happened, to whom, and between which states. */
+export const eventHead = <E extends string>(
+  event: E,
+  { id, at, name, old, verdict }: { id: number; at: number; name: string; old: Verdict | undefined; verdict: Verdict },
+) => ({
+  ...{ event, id, at, time: isoTime(at) ?? "", session: name, old: old?.status ?? null },
+  new: event === "gone" ? null : verdict.status,
+  old_state: old === undefined ? null : stateJson(old),
+});
+
+/** The last word of a session. */
+export const gone = { status: "dead", source: "process", age_ms: 0 } as const satisfies Verdict;
+
 /** One line of `csd events`. */
-export type SessionEvent =
-  | { event: "snapshot" | "change"; at: number; session: string; old: Status | null; new: Status; state: Verdict }
-  | { event: "gone"; at: number; session: string; old: Status | null; new: null };
+export type SessionEvent = ReturnType<typeof toEvent>;
 
 /**
  * Every change of the state of these sessions, or of all that csd started, beginning with a snapshot of each. A gate that
@@ -209,15 +229,20 @@ export async function streamEvents(
   ];
   // A gate that its hook has told need not be painted to be told on.
   const feed = createDrivenFeed(driver, readTargets, true);
+  let id = 0;
   try {
-    await watchSessions(feed, sys.now, (change) => change === undefined || emit(toEvent(change, sys.now())));
+    await watchSessions(feed, sys.now, (change) => change === undefined || emit(toEvent(sys, change, ++id)));
   } finally {
     feed.close();
   }
 }
 
-function toEvent({ kind, session, old }: Change<Watched>, at: number): SessionEvent {
-  const before = { at, session: session.name, old: old?.status ?? null };
-  if (kind === "gone") return { event: "gone", ...before, new: null };
-  return { event: kind === "change" ? "change" : "snapshot", ...before, new: session.verdict.status, state: session.verdict };
+function toEvent(sys: Sys, { kind, session, old }: Change<WatchedAddress>, id: number) {
+  const event = kind === "change" || kind === "gone" ? kind : "snapshot";
+  const verdict = kind === "gone" ? gone : session.verdict;
+  return {
+    ...eventHead(event, { id, at: sys.now(), name: session.name, old, verdict }),
+    ...referTo(sys, session.target, session.readFile()),
+    state: stateJson(verdict),
+  };
 }

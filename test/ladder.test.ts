@@ -42,7 +42,7 @@ const rungs: [name: string, files: string][] = [
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
-    `completion completion-scripts shell-init cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
@@ -84,8 +84,9 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
-  ["zod", /from "zod/, "settings-schema"],
+  ["zod", /from "zod/, "settings-schema public-json"],
   ["the schema of settings other than by import()", /from "\.\/settings-schema\.ts"/, ""],
+  ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],
   ["consola", /from "consola[/"]/, "log"],

@@ -65,7 +65,12 @@ test.each(cases)("scripts read the status behind %j", (_, verdict) => {
   const one = makeSession(verdict);
   expect(sessionJson(one).state.status).toBe(verdict.status);
   const event = { event: "change", id: 1, at: testNow, session: one, old: one.verdict } as const;
-  expect(eventJson(event)).toMatchObject({ old: { status: verdict.status }, state: { status: verdict.status } });
+  expect(eventJson(event)).toMatchObject({
+    old: verdict.status,
+    new: verdict.status,
+    old_state: { status: verdict.status },
+    state: { status: verdict.status },
+  });
 });
 
 test("who needs somebody, who has come to rest, whose turn or dialog is open", () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createPaint, width } from "../src/format.ts";
 import type { ProfileUsage, UsageReport } from "../src/usage.ts";
 import type { Source } from "../src/usage-sources.ts";
-import { encodeUsage, renderUsage, type ViewOptions } from "../src/usage-view.ts";
+import { renderUsage, usageJson, type ViewOptions } from "../src/usage-view.ts";
 
 const now = Date.parse("2026-06-01T10:00:00Z");
 const MINUTE = 60_000;
@@ -145,7 +145,7 @@ test("JSON has the keys of the older tool, and more", () => {
       foreign: [{ name: "ghost", windows: { seven_day: { usedPercent: 3 } }, at: now - MINUTE }],
     },
   );
-  expect(JSON.parse(encodeUsage(report, "home"))).toMatchObject({
+  expect(usageJson(report, "home")).toMatchObject({
     captured_at: "2026-06-01T09:58:00.000Z",
     stale_secs: 120,
     configured: true,
@@ -165,5 +165,5 @@ test("JSON has the keys of the older tool, and more", () => {
       none: { session_pct: null, status: "errored", error: "no login" },
     },
   });
-  expect(Object.keys(JSON.parse(encodeUsage(report, "home")).profiles)).toEqual(["ghost", "home", "none"]);
+  expect(Object.keys(usageJson(report, "home").profiles)).toEqual(["ghost", "home", "none"]);
 });

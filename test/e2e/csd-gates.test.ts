@@ -151,7 +151,8 @@ describe("states", () => {
     const spawned = await box.spawn("dead", []);
     const pid = Number((await box.run(["tmux", "list-panes", "-t", "=dead:", "-F", "#{pane_pid}"])).stdout);
     process.kill(pid, "SIGKILL");
-    expect(await box.reach("dead", "dead")).toEqual({ status: "dead", source: "process", age_ms: 0 });
+    const dead = { status: "dead", source: "process", age_ms: 0 };
+    expect(await box.reach("dead", "dead")).toMatchObject({ ...dead, name: "dead", session_id: spawned.session_id, state: dead });
     expect(existsSync(join(box.configDir, "sessions", `${pid}.json`))).toBe(true);
     // It had ended by then.
     expect(await box.csd(["kill", String(spawned.name)])).toEqual({ ok: true, killed: false });

@@ -363,7 +363,7 @@ describe("run", () => {
     expect([first.status, first.text, String(first.session).slice(0, 9)]).toEqual(["done", "First.", "csd-run2-"]);
     await box.csd(["kill", String(first.session)]);
     box.stub.scriptAny([say("Second.")]);
-    expect(await box.csd(["run", "--json", "--cwd", cwd, "--resume", String(first.session_id), "again"])).toEqual({
+    expect(await box.csd(["run", "--json", "--cwd", cwd, "--resume", String(first.session_id), "again"])).toMatchObject({
       status: "done",
       text: "Second.",
       session_id: String(first.session_id),

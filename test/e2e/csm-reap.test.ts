@@ -3,6 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseStat } from "../../src/process.ts";
 import { say, useTool } from "../../src/stub-script.ts";
+import { asPublic } from "../public.ts";
 import { type Box, claudePath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
@@ -53,7 +54,9 @@ async function startSession(box: Box, name: string): Promise<Started> {
 
 const reap = async (box: Box, ...args: string[]) => {
   const result = await box.csm(["reap", "--json", ...args]);
-  return { code: result.code, ...(JSON.parse(result.stdout) as { orphans: Json[]; hidden: number }) };
+  const value = JSON.parse(result.stdout) as { orphans: Json[]; hidden: number };
+  expect(asPublic("csm reap", value) as never).toEqual(value as never);
+  return { code: result.code, ...value };
 };
 
 const isGone = (box: Box, pid: unknown) => parseStat(box.sys.readText(`/proc/${pid}/stat`) ?? "") === undefined;

@@ -103,6 +103,11 @@ test("a day with profiles: add, use, set, rename, rm", async () => {
   expect(statSync(profilesFile()).mode & 0o777).toBe(0o600);
 });
 
+const named = (name: string) => {
+  const dir = `$H/.claude.${name}`;
+  return { name, dir, profile: name, config_dir: dir };
+};
+
 test("list and doctor in JSON, for this shell's profile", async () => {
   reset();
   await csm("profiles add home");
@@ -115,8 +120,8 @@ test("list and doctor in JSON, for this shell's profile", async () => {
     current_dir: "$H/.claude.work",
     default: "home",
     profiles: [
-      { name: "home", dir: "$H/.claude.home", exists: false, is_current: false, is_default: true },
-      { name: "work", dir: "$H/.claude.work", exists: true, is_current: true, is_default: false },
+      { ...named("home"), exists: false, is_current: false, is_default: true },
+      { ...named("work"), exists: true, is_current: true, is_default: false },
     ],
   });
   const sick = await csm("profiles doctor --json");
@@ -127,13 +132,12 @@ test("list and doctor in JSON, for this shell's profile", async () => {
       problems: [],
       profiles: [
         {
-          name: "home",
-          dir: "$H/.claude.home",
+          ...named("home"),
           healthy: false,
           problems: [{ code: "missing", text: "folder missing: $H/.claude.home", fixable: true }],
           fixed: [],
         },
-        { name: "work", dir: "$H/.claude.work", healthy: true, problems: [], fixed: [] },
+        { ...named("work"), healthy: true, problems: [], fixed: [] },
       ],
     },
   ]);

@@ -3,7 +3,7 @@ import { beforeAll, expect, test } from "bun:test";
 import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ask, bash, fail, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
-import { csdPath, root, useBox } from "./harness.ts";
+import { csdPath, csmPath, root, useBox } from "./harness.ts";
 
 interface Block {
   language: string;
@@ -107,6 +107,18 @@ for (const [index, block] of blocks.entries()) {
   const { language, name, text } = block;
   const next = blocks[index + 1];
   if (name in notRun) test.skip(`${name}: ${notRun[name]}`, () => undefined);
+  else if (language === "json" && "session_id" in JSON.parse(text))
+    test(`a session as each command tells it: block ${index + 1}`, async () => {
+      const shown = JSON.parse(text) as Record<string, unknown>;
+      await at.box.run([csdPath, "spawn", "--name", String(shown.name), "--cwd", app()]);
+      const { sessions } = JSON.parse((await at.box.run([csmPath, "ls", "--json"])).stdout) as { sessions: Record<string, unknown>[] };
+      await at.box.run([csdPath, "kill", String(shown.name)]);
+      const [told = {}] = sessions;
+      // Nothing was said to it yet: it has no transcript, and only the folder of the default profile.
+      const kinds = (keys: Record<string, unknown>) => Object.keys(shown).map((key) => [key, key in told && typeof keys[key]]);
+      expect(sessions.map(({ name }) => name)).toEqual([shown.name]);
+      expect(kinds({ ...told, transcript: told.transcript ?? "", profile: told.profile ?? "" })).toEqual(kinds(shown));
+    });
   else if (language === "json")
     test(`a JSON example that a command reads: block ${index + 1}`, () => {
       const file = Object.entries(jsonFiles).find(([key]) => key in JSON.parse(text))?.[1];

@@ -1,0 +1,434 @@
+import { z } from "zod/mini";
+import { statuses } from "./statuses.ts";
+
+/**
+ * The public JSON of every command, made of common pieces: what this file says, the compiler holds each command to (`app.json`),
+ * the tests hold its output to, and `test/fixtures/schema/` shows to others. Commands take its types alone, so that none of them loads zod.
+ */
+
+function described<T extends z.ZodMiniType>(schema: T, description: string, id?: string): T {
+  // A copy: what is said of one key is not said of all of its kind.
+  const own = z.clone(schema);
+  z.globalRegistry.add(own, { ...(id === undefined ? {} : { id }), description });
+  return own;
+}
+const piece = <T extends z.ZodMiniType>(id: string, schema: T, description: string): T => described(schema, description, id);
+
+// --- the pieces ----------------------------------------------------------------------------------------------------
+
+const text = z.string();
+const count = z.int();
+const textOrNull = z.nullable(text);
+const numberOrNull = z.nullable(z.number());
+const at = piece("at", z.nullable(count), "epoch ms; null where not known");
+const time = piece("time", textOrNull, "the `_at` beside it in ISO 8601, UTC");
+const percent = piece("percent", numberOrNull, "0 to 100; above where more was used; null where not known");
+const sessionId = piece("session_id", textOrNull, "id of the conversation, a UUID; null before it is known");
+const name = piece("name", text, "of a live session, as `csm ls` shows it; every command that takes a session takes it");
+const cwd = piece("cwd", textOrNull, "the folder it works in, absolute");
+const transcript = piece("transcript", textOrNull, "path of the conversation's file; null as long as there is none");
+const profile = piece("profile", textOrNull, "name of the profile; null for a config dir without one");
+const configDir = piece("config_dir", textOrNull, "folder of the profile, claude's CLAUDE_CONFIG_DIR");
+
+/** The one rule for a moment: `<what>_at` and `<what>_time`. */
+const times = <W extends string>(what: W) =>
+  ({ [`${what}_at`]: at, [`${what}_time`]: time }) as { [K in `${W}_at`]: typeof at } & { [K in `${W}_time`]: typeof time };
+const moment = { at, time };
+
+const conversation = { session_id: sessionId, cwd, transcript, profile };
+const reference = { name, ...conversation, config_dir: configDir };
+
+const choices = z.array(z.object({ option: count, label: text, meaning: text }));
+const gateIdentity = {
+  gate_id: z.optional(text),
+  gate_index: z.optional(count),
+  gate_count: z.optional(count),
+  agent: z.optional(text),
+  agent_id: z.optional(text),
+};
+
+const listedGate = z.object({
+  gate_id: text,
+  gate: text,
+  agent: textOrNull,
+  agent_id: textOrNull,
+  tool: textOrNull,
+  input: z.unknown(),
+  shown: z.boolean(),
+  held: z.boolean(),
+});
+
+const stateFields = {
+  status: z.enum(statuses as [(typeof statuses)[number]]),
+  tools: z.optional(z.array(text)),
+  background: z.optional(z.array(text)),
+  retry: z.optional(z.object({ attempt: count, max_attempts: count, wait_ms: z.number(), error: text })),
+  question: z.optional(text),
+  gate: z.optional(text),
+  questions: z.optional(z.unknown()),
+  plan_file: z.optional(textOrNull),
+  plan: z.optional(textOrNull),
+  prompt: z.optional(text),
+  options: z.optional(z.array(text)),
+  choices: z.optional(choices),
+  tool: z.optional(text),
+  input: z.optional(z.unknown()),
+  subject: z.optional(text),
+  ...gateIdentity,
+  gates: z.optional(z.array(listedGate)),
+  text: z.optional(text),
+  outcome: z.optional(text),
+  window: z.optional(text),
+  resets_at: z.optional(at),
+  resets_time: z.optional(time),
+  error: z.optional(text),
+  source: z.enum(["process", "session-file", "hook", "transcript", "pane", "cpu"]),
+  age_ms: described(z.number(), "how long ago the source changed, or was read when it carries no time"),
+};
+const state = piece("state", z.object(stateFields), "what a session does, from which signal that is known, and how old that is");
+
+// --- sessions ------------------------------------------------------------------------------------------------------
+
+const agent = z.object({ id: text, type: text, description: text, model: textOrNull, running: z.boolean() });
+const meter = z.object({
+  source: text,
+  context_percent: percent,
+  context_tokens: numberOrNull,
+  context_window: numberOrNull,
+  tokens: numberOrNull,
+  cost_usd: numberOrNull,
+  partly_unpriced: z.boolean(),
+  burn_usd_per_hour: numberOrNull,
+});
+
+const sessionFields = {
+  ...reference,
+  state,
+  since: described(z.number(), "the earlier name of `since_at`"),
+  ...times("since"),
+  model: textOrNull,
+  pid: count,
+  entrypoint: textOrNull,
+  version: textOrNull,
+  driver: textOrNull,
+  key: text,
+  kind: text,
+  where: text,
+  note: textOrNull,
+  ...times("started"),
+  tmux: textOrNull,
+  worktree: textOrNull,
+  branch: textOrNull,
+  title: textOrNull,
+  last_prompt: textOrNull,
+  agents: z.array(agent),
+  badges: z.array(z.object({ kind: text, alarm: z.boolean(), text })),
+  files: z.array(z.object({ path: text, edits: count, ...moment })),
+  usage: z.optional(meter),
+  process: z.optional(z.object({ cpu_percent: percent, cpu_over_ms: z.number(), memory_bytes: z.number() })),
+};
+const listed = piece("session", z.object(sessionFields), "a live session");
+
+const status = z.nullable(stateFields.status);
+/** One schema for both: `csd events` looks at less, and leaves the rest of a session out. */
+const event = piece(
+  "event",
+  z.extend(z.partial(z.object(sessionFields)), {
+    event: described(
+      z.enum(["initial", "snapshot", "change", "gone", "heartbeat"]),
+      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session",
+    ),
+    id: described(count, "counts from 1"),
+    at: z.number(),
+    time: text,
+    session: z.optional(described(text, "the name")),
+    old: z.optional(described(status, "the status before; null for one that was not there")),
+    new: z.optional(described(status, "the status now; null for one that is gone")),
+    old_state: z.optional(z.nullable(state)),
+  }),
+  "a line of `csm watch --json` and of `csd events`",
+);
+
+const driven = {
+  ...reference,
+  backend: text,
+  jsonl_path: text,
+  permission_mode: textOrNull,
+  backend_version: z.optional(text),
+  created: described(count, "Unix seconds, as the older csd prints it"),
+  ...times("created"),
+  marker_warning: z.optional(text),
+};
+
+/** The older csd's state, flat, and what every command says of a session beside it. */
+const stateReply = z.object({ ...stateFields, ...reference, state, marker_warning: z.optional(text) });
+
+const ok = z.boolean();
+const answer = z.object({
+  ok,
+  option: z.optional(count),
+  gate: text,
+  gate_id: text,
+  chosen: text,
+  meaning: text,
+  channel: z.enum(["hook", "keys"]),
+});
+const sent = z.object({
+  ok,
+  attempts: count,
+  receipt: text,
+  prompt_id: z.optional(text),
+  ...z.partial(z.omit(answer, { ok: true })).shape,
+});
+
+const runResult = z.object({
+  status: z.enum(["done", "awaiting_answer", "gated", "timed_out", "limited", "failed"]),
+  text: z.optional(text),
+  question: z.optional(text),
+  questions: z.optional(z.unknown()),
+  gate: z.optional(text),
+  prompt: z.optional(text),
+  options: z.optional(z.array(text)),
+  waited_secs: z.optional(z.number()),
+  window: z.optional(text),
+  resets_at: z.optional(at),
+  resets_time: z.optional(time),
+  error: z.optional(text),
+  session: z.optional(described(text, "the name, as long as the session is there")),
+  outcome: z.optional(text),
+  tool: z.optional(text),
+  input: z.optional(z.unknown()),
+  ...reference,
+  name: z.optional(name),
+});
+
+// --- conversations -------------------------------------------------------------------------------------------------
+
+const scanned = z.object({
+  ...conversation,
+  title: text,
+  custom_title: textOrNull,
+  ai_title: textOrNull,
+  first_prompt: textOrNull,
+  last_prompt: textOrNull,
+  ...times("started"),
+  ...times("modified"),
+  permission_mode: textOrNull,
+  model: textOrNull,
+  turns: count,
+  bytes: z.number(),
+  path: described(text, "the earlier name of `transcript`"),
+  profiles: z.array(text),
+  config_dirs: z.array(text),
+  live: z.nullable(z.object({ pid: count, status: textOrNull, tmux: textOrNull })),
+});
+
+const lost = {
+  ...conversation,
+  name: described(textOrNull, "as csm ls showed it, where that is known"),
+  config_dir: configDir,
+  args: z.nullable(z.array(text)),
+  ...times("last_seen"),
+  why: text,
+  title: textOrNull,
+};
+
+const orphan = z.object({
+  pid: count,
+  ppid: count,
+  ...times("started"),
+  command: text,
+  session_id: sessionId,
+  claude_pid: numberOrNull,
+  crashed: z.boolean(),
+  why: text,
+  result: z.optional(text),
+});
+
+const journalEntry = z.object({
+  ...moment,
+  event: text,
+  session: described(text, "the earlier name of `session_id`"),
+  session_id: sessionId,
+  cwd: z.optional(cwd),
+  from: z.optional(text),
+  to: z.optional(text),
+  window: z.optional(text),
+  resets_at: z.optional(at),
+  resets_time: z.optional(time),
+  reason: z.optional(text),
+});
+
+// --- accounts ------------------------------------------------------------------------------------------------------
+
+const usageWindow = z.object({
+  used_percent: percent,
+  ...times("resets"),
+  is_reset: z.boolean(),
+  source: text,
+  ...times("read"),
+  age_ms: z.number(),
+  age_secs: z.number(),
+});
+const account = z.object({
+  registered: z.boolean(),
+  session_pct: numberOrNull,
+  week_all_pct: numberOrNull,
+  week_sonnet_pct: numberOrNull,
+  resets: textOrNull,
+  status: z.enum(["ok", "near_limit", "errored", "no_data"]),
+  at_limit: z.boolean(),
+  error: textOrNull,
+  current: z.boolean(),
+  disabled: z.boolean(),
+  dir: textOrNull,
+  shares_with: z.array(text),
+  windows: z.record(text, usageWindow),
+  profile,
+  config_dir: configDir,
+  session_percent: percent,
+  week_percent: percent,
+  ...times("resets"),
+});
+
+const profileRow = { name: text, dir: text, profile, config_dir: configDir };
+const problem = z.object({ code: text, text, fixable: z.boolean() });
+
+const figures = {
+  input_tokens: z.number(),
+  output_tokens: z.number(),
+  cache_write_5m_tokens: z.number(),
+  cache_write_1h_tokens: z.number(),
+  cache_read_tokens: z.number(),
+  total_tokens: z.number(),
+  web_searches: z.number(),
+  messages: z.number(),
+  cost_usd: z.number(),
+  unpriced_messages: z.number(),
+};
+const costRow = z.object({
+  key: text,
+  ...figures,
+  models: z.array(text),
+  ...times("last"),
+  title: z.optional(text),
+  session_id: z.optional(sessionId),
+  project: z.optional(described(text, "the folder it ran in, or what is known of it")),
+  cwd: z.optional(cwd),
+  transcript: z.optional(transcript),
+  profile: z.optional(profile),
+  start: z.optional(textOrNull),
+  end: z.optional(textOrNull),
+  ...z.partial(z.object({ ...times("start"), ...times("end") })).shape,
+  is_active: z.optional(z.boolean()),
+  burn_usd_per_hour: z.optional(z.nullable(z.object({ expected: z.number(), low: z.number(), high: z.number() }))),
+  forecast_usd: z.optional(z.unknown()),
+});
+
+// --- by command ----------------------------------------------------------------------------------------------------
+
+const profilesList = z.object({
+  current: profile,
+  current_dir: configDir,
+  default: profile,
+  profiles: z.array(z.object({ ...profileRow, exists: z.boolean(), is_current: z.boolean(), is_default: z.boolean() })),
+});
+const restored = z.object({
+  lost: z.array(z.object({ ...lost, outcome: z.optional(text), tmux_session: z.optional(text), error: z.optional(text) })),
+  skipped: z.array(z.object({ ...lost, reason: text })),
+  elsewhere: count,
+});
+
+/** Each command that prints JSON, by its name in the table of commands. */
+const schemas = {
+  "csm scan": z.object({ sessions: z.array(scanned) }),
+  "csm open": z.union([z.object({ ...conversation, config_dir: configDir, tmux_session: text }), restored]),
+  "csm restore": restored,
+  "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
+  "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
+  "csm ls": z.object({ sessions: z.array(listed) }),
+  "csm watch": event,
+  "csm cost": z.object({
+    report: text,
+    timezone: text,
+    since: described(textOrNull, "a day, as is `until`"),
+    until: textOrNull,
+    profile,
+    prices: z.object({ day: text, source: text }),
+    rows: z.array(costRow),
+    totals: z.object(figures),
+    unpriced_models: z.array(text),
+    unreadable_lines: count,
+    unknown_format: z.array(text),
+  }),
+  "csm profiles": profilesList,
+  "csm profiles list": profilesList,
+  "csm profiles share": z.object({
+    dry_run: z.boolean(),
+    outcomes: z.array(z.object({ profile, what: text, action: text, result: text, error: z.optional(text) })),
+  }),
+  "csm profiles doctor": z.object({
+    healthy: z.boolean(),
+    problems: z.array(problem),
+    profiles: z.array(z.object({ ...profileRow, healthy: z.boolean(), problems: z.array(problem), fixed: z.array(text) })),
+  }),
+  "csm usage": z.object({
+    captured_at: described(textOrNull, "ISO 8601, as the older csm prints it"),
+    stale_secs: numberOrNull,
+    configured: z.boolean(),
+    recommended: textOrNull,
+    failure: textOrNull,
+    ...moment,
+    profiles: z.record(text, account),
+  }),
+  "csm pick-account": z.object({
+    outcome: text,
+    winner: textOrNull,
+    why: text,
+    policy: text,
+    candidates: z.array(
+      z.object({
+        name: text,
+        profile,
+        state: text,
+        session_percent: percent,
+        week_percent: percent,
+        ...times("resets"),
+        reasons: z.array(text),
+      }),
+    ),
+  }),
+  "csm log": z.object({
+    entries: z.array(journalEntry),
+    hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
+  }),
+  "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
+  "csd spawn": z.object(driven),
+  "csd send": sent,
+  "csd submit": sent,
+  "csd clear": z.object({ ok, cleared: z.boolean() }),
+  "csd state": stateReply,
+  "csd approve": answer,
+  "csd deny": answer,
+  "csd answer": answer,
+  "csd interrupt": z.object({ ok, interrupted: z.boolean() }),
+  "csd wait": stateReply,
+  "csd events": event,
+  "csd run": runResult,
+  "csd tail": described(z.record(text, z.unknown()), "a line of the transcript, as claude wrote it"),
+  "csd logs": z.looseObject({ at: z.number(), event: text, time, session_id: z.optional(sessionId) }),
+  "csd ps": z.object({ sessions: z.array(z.object({ ...driven, alive: z.boolean(), state })) }),
+  "csd kill": z.object({ ok, killed: z.boolean() }),
+  "csd doctor": z.object({
+    claude: text,
+    version: z.optional(text),
+    tmux: text,
+    checks: z.array(z.object({ signal: text, verdict: text, detail: text, fallback: text, gates: z.boolean() })),
+    verdict: text,
+    not_examined: z.optional(text),
+  }),
+};
+
+export const publicJson: Readonly<Record<string, z.ZodMiniType>> = schemas;
+
+export type PublicJson = { [C in keyof typeof schemas]: z.infer<(typeof schemas)[C]> };
