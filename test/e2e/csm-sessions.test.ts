@@ -152,8 +152,10 @@ describe("conversations of the real claude", () => {
     await box.keys("newest", "-l", "/rename billing worker");
     await box.keys("newest", "Enter");
     await until("renamed", async () => (await box.csm(["scan"], { cwd })).stdout.includes("\tbilling worker"));
-    const { stdout: listed } = await box.csm(["ls"], { cwd });
-    expect(listed).toMatch(/^billing worker .* Hello .*~\/work\/newest/m);
+    // Claude writes the transcript first, and its session file a moment later.
+    await until("its name is listed, with what was last said", async () =>
+      /^billing worker .* Hello .*~\/work\/newest/m.test((await box.csm(["ls"], { cwd })).stdout),
+    );
     const { env, started } = fakeClaude(box);
     await box.csm(["run", "-c"], { cwd, env: { ...box.env, ...env } });
     expect(started()?.split("\n")[0]).toBe(`--resume|${older}|`);
