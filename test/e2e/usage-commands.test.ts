@@ -58,10 +58,8 @@ test.each<[rule: string, registry: string | undefined]>([
   });
 });
 
-test("a broken registry stops `usage`, and not those who choose in scripts", async () => {
-  const csm = createHome("{ torn");
-  expect(await csm("pick-account")).toEqual(["", noProfiles, 0]);
-  const [stdout, stderr, code] = await csm("usage");
+test.each(["usage", "pick-account"])("a broken registry is no empty one: csm %s names the file", async (word) => {
+  const [stdout, stderr, code] = await createHome("{ torn")(word);
   expect([stdout, code]).toEqual(["", 1]);
   expect(String(stderr)).toMatch(/^csm: failed to read .*profiles\.json: /);
 });
