@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ask, bash, hold, limit, plan, type Step, say, useTool, useTools } from "../../src/stub-script.ts";
-import { type Box, claudePath, csmPath, openBox, until } from "./harness.ts";
+import { type Box, claudePath, csmPath, type Json, openBox, until } from "./harness.ts";
 
 interface Listed {
   name: string;
@@ -325,7 +325,7 @@ describe("claude in tmux", () => {
       await until(
         `csm and csd say the same of ${status}`,
         async () => {
-          const said = { ...(await box.state("twin")), age_ms: undefined };
+          const said = { ...((await box.state("twin")).state as Json), age_ms: undefined };
           const twin = (await list()).find(({ driver }) => driver === "twin");
           looks.splice(0, 2, said, { ...twin?.state, age_ms: undefined });
           return Bun.deepEquals(looks[0], looks[1]);
