@@ -65,7 +65,7 @@ test("a tmux server that hangs costs its own session a moment and a clear line, 
   process.kill(server, "SIGSTOP");
   try {
     // Its process is ended by its record.
-    expect(await timed(() => box.csd(["kill", "far"]))).toEqual({ ok: true });
+    expect(await timed(() => box.csd(["kill", "far"]))).toEqual({ ok: true, killed: true });
     expect((await box.tryCsd(["state", "far"])).stderr).toContain("does not exist");
   } finally {
     process.kill(server, "SIGCONT");
