@@ -269,7 +269,7 @@ test("once, and without a terminal", async () => {
   expect([live.code, live.stderr]).toEqual([1, "csm top needs a terminal; csm top --once prints the list, csm watch follows it\n"]);
   const theme = await box.csm(["top", "--theme", "pink"]);
   expect([theme.code, theme.stderr]).toEqual([2, 'csm top: unknown theme "pink"; known: dark, light, contrast, none\n']);
-  const first = await box.csm(["demo", "--simulated"], { env: { HOME: box.home, PATH: "/nowhere" } });
+  const first = await box.csm(["demo", "--simulated"], { env: { HOME: box.home, PATH: "/nowhere", LC_ALL: "C.UTF-8" } });
   expect([first.code, first.stdout]).toEqual([0, (await box.csm(["demo", "--simulated"])).stdout]);
   expect(first.stdout).toMatch(/NEEDS YOU 4[\s\S]*npm run migrate/);
 });
