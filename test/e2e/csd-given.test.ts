@@ -335,8 +335,10 @@ describe("run", () => {
     const { box } = sandbox;
     for (const flags of [[], ["--keep"]]) {
       const folder = `left-${signal}${flags.join("")}`;
-      box.stub.scriptAny([hold("long")]);
-      const argv = [csdPath, "run", ...flags, "--cwd", box.folder(folder), "go"];
+      // Of this session alone: one that is ended before it asks must leave nothing to the next.
+      const id = crypto.randomUUID();
+      box.stub.script(id, [hold("long")]);
+      const argv = [csdPath, "run", ...flags, "--session-id", id, "--cwd", box.folder(folder), "go"];
       const child = Bun.spawn(argv, { env: box.env, cwd: box.home, stdout: "ignore", stderr: "ignore" });
       const [name = ""] = await until("its session", async () => {
         const found = await leftOf(folder);
