@@ -39,6 +39,9 @@ async function isLive({ sys, store }: Driver, name: string): Promise<boolean> {
 const recordMs = 5000;
 const stepMs = 20;
 
+/** A csd is starting a session of this name. */
+export const isStarting = (sys: Sys, name: string): Promise<boolean> => openNames(sys).isTaken(name);
+
 /** A csd that is starting this session is about to write what it has started; returns at once when none is. */
 export async function waitForRecord(driver: Driver, name: string): Promise<void> {
   const { sys } = driver;

@@ -34,6 +34,8 @@ export async function resolveTarget(driver: Driver, word: string): Promise<Targe
 export async function resolveProcess(driver: Driver, word: string): Promise<{ name: string; stranger?: { pid: number; key: string } }> {
   const { records, broken } = driver.store.list((name) => name === word);
   if (records.length + broken.length > 0) return { name: word };
+  // One that is being started has a pane before it has a record: it is csd's all the same.
+  if (isPathWord(word) && (await (await import("./driver-names.ts")).isStarting(driver.sys, word))) return { name: word };
   const { driven, live } = (await findSession(driver, word, "name")) ?? {};
   if (driven !== undefined || live === undefined) return { name: driven?.name ?? word };
   return { name: live.name, stranger: requireOwn(live) };
