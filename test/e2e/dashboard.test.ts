@@ -21,6 +21,16 @@ const shows = (name: string, pattern: RegExp) =>
     async () => pattern.test(await sandbox.box.screen(name)),
     () => sandbox.box.screen(name),
   );
+/** `csm top` in a terminal of ours, with every byte that it has written. */
+function openTop() {
+  let shown = "";
+  const data = (_: unknown, bytes: Uint8Array) => {
+    shown += Buffer.from(bytes).toString();
+  };
+  const { home: cwd, env } = sandbox.box;
+  return { child: Bun.spawn([csmPath, "top"], { cwd, env, terminal: { cols: 100, rows: 30, data } }), shown: () => shown };
+}
+
 /** The alternate screen is left, the cursor is back, and echo is on. */
 const isRestored = async (name: string) =>
   (await tmux("display-message", "-p", "-t", `=${name}:`, "#{alternate_on}#{cursor_flag}#{mouse_any_flag}")).stdout.trim() === "010";
@@ -191,19 +201,8 @@ test("questions, a plan and a reason are answered in the dashboard, by hook and 
 test("alt-enter is a new line, in every way that terminals write it, torn or whole; a paste holds no keys", async () => {
   const { box } = sandbox;
   const spawned = await box.spawn("lines", [say("Read.")]);
-  let shown = "";
-  const child = Bun.spawn([csmPath, "top"], {
-    cwd: box.home,
-    env: box.env,
-    terminal: {
-      cols: 100,
-      rows: 30,
-      data: (_, data) => {
-        shown += Buffer.from(data).toString();
-      },
-    },
-  });
-  await until("the session is listed", () => Bun.stripANSI(shown).includes("lines"));
+  const { child, shown } = openTop();
+  await until("the session is listed", () => Bun.stripANSI(shown()).includes("lines"));
   child.terminal?.write("/lines\rm");
   for (const piece of [
     "one\u001b\rtwo\u001b[13;3uthree\u001b[27;3;13~four",
@@ -218,7 +217,7 @@ test("alt-enter is a new line, in every way that terminals write it, torn or who
     await Bun.sleep(5);
   }
   await until("all lines are shown", () =>
-    /one[\s\S]*two[\s\S]*three[\s\S]*four[\s\S]*five[\s\S]*six[\s\S]*q[\s\S]*y/.test(Bun.stripANSI(shown)),
+    /one[\s\S]*two[\s\S]*three[\s\S]*four[\s\S]*five[\s\S]*six[\s\S]*q[\s\S]*y/.test(Bun.stripANSI(shown())),
   );
   expect(box.stub.prompts(String(spawned.session_id))).toEqual([]);
   child.terminal?.write("\r");
@@ -232,31 +231,23 @@ test("alt-enter is a new line, in every way that terminals write it, torn or who
 test("enter shows the pane in this terminal, and the dashboard is back when it is left", async () => {
   const { box } = sandbox;
   await box.spawn("looked", []);
-  let shown = "";
-  const child = Bun.spawn([csmPath, "top"], {
-    cwd: box.home,
-    env: box.env,
-    terminal: {
-      cols: 100,
-      rows: 30,
-      data: (_, data) => {
-        shown += Buffer.from(data).toString();
-      },
-    },
-  });
+  const { child, shown } = openTop();
   const clients = async () => (await tmux("list-clients", "-F", "#{session_name}")).stdout.trim();
-  await until("the session is listed", () => Bun.stripANSI(shown).includes("looked"));
+  await until("the session is listed", () => Bun.stripANSI(shown()).includes("looked"));
   child.terminal?.write("/looked\r");
   child.terminal?.write("\r");
-  await until("it is told how to come back", () => Bun.stripANSI(shown).includes("looked opens here; C-b d comes back to this list"));
+  await until("it is told how to come back", () => Bun.stripANSI(shown()).includes("looked opens here; C-b d comes back to this list"));
   await until("the terminal shows the pane", async () => (await clients()) === "looked");
-  const before = shown.length;
+  const before = shown().length;
   child.terminal?.write("\u0002d");
   await until("it is left", async () => (await clients()) === "");
-  await until("the dashboard is back", () => shown.slice(before).lastIndexOf("\u001b[?1049h") > shown.slice(before).indexOf("[detached"));
+  await until(
+    "the dashboard is back",
+    () => shown().slice(before).lastIndexOf("\u001b[?1049h") > shown().slice(before).indexOf("[detached"),
+  );
   child.terminal?.write("q");
   expect(await child.exited).toBe(0);
-  expect(shown.lastIndexOf("\u001b[?1049l")).toBeGreaterThan(shown.lastIndexOf("\u001b[?1049h"));
+  expect(shown().lastIndexOf("\u001b[?1049l")).toBeGreaterThan(shown().lastIndexOf("\u001b[?1049h"));
   await box.csd(["kill", "looked"]);
 });
 
