@@ -1,6 +1,6 @@
 import { verbs } from "./actions.ts";
 import { printAnswer, printJson, wholeNumber } from "./cmd-csd-json.ts";
-import { command } from "./cmd-record.ts";
+import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
@@ -30,11 +30,7 @@ export const approveCommand = command({
   name: "csd approve",
   summary: "Answer the gate that is up: allow this one request, or take the option that is named.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
     option: {
       type: "string",
       valueHint: "N",
@@ -67,11 +63,7 @@ export const denyCommand = command({
   name: "csd deny",
   summary: "Refuse the request of the gate that is up. With a reason the model reads it and goes on; without one the turn ends.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
     reason: { type: "string", valueHint: "TEXT", description: "what the model is told" },
     ...gateFlag,
     ...expectFlags,
@@ -92,11 +84,7 @@ export const answerCommand = command({
   name: "csd answer",
   summary: "Answer the question that claude asks: one or several, with one or several choices, or with a text.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
     choice: {
       type: "string",
       valueHint: "CHOICE",
@@ -126,11 +114,7 @@ export const interruptCommand = command({
   name: "csd interrupt",
   summary: "Stop the turn that runs, or close the gate that is up, as Esc does. Fine when nothing runs.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
   },
   examples: [["csd interrupt fix", ""]],
   async run({ args, app }) {

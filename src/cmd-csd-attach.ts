@@ -1,4 +1,4 @@
-import { command } from "./cmd-record.ts";
+import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { SilentExit, UserError } from "./errors.ts";
 import { showPane } from "./panes.ts";
@@ -8,11 +8,7 @@ export const attachCommand = command({
   name: "csd attach",
   summary: "Show a session in this terminal, to look and to type; tmux's own key (ctrl-b d) leaves it running.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
   },
   examples: [["csd attach fix", ""]],
   async run({ args, app }) {

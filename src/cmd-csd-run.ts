@@ -54,10 +54,8 @@ export const runCsdCommand = command({
   async run({ args, repeated, rest, app }) {
     const { words, claudeArgs } = await splitPrompt(app, rest);
     const prompt = words.length > 0 ? words.join(" ") : (await app.sys.readInput()).trim();
-    const own = [
-      ...["cwd", "session-id", "resume", "permission-mode", "auto-accept", "bypass-permissions", "yolo"],
-      ...["profile", "model", "effort", "add-dir"],
-    ] as const;
+    // The first of them is named.
+    const own = ["cwd", "session-id", "resume", ...Object.keys(spawnFlags)];
     if (args.session !== undefined) {
       refuseBeside(
         "--session",

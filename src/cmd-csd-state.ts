@@ -1,5 +1,5 @@
 import { printState, warningOf } from "./cmd-csd-json.ts";
-import { command } from "./cmd-record.ts";
+import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { readState } from "./observe.ts";
 import { resolveAddress } from "./resolve.ts";
@@ -8,11 +8,7 @@ export const stateCommand = command({
   name: "csd state",
   summary: "Print what a session does, from which signal that is known, and how old the signal is.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
   },
   examples: [["csd state fix | jq -r .status", "one word; csd wait --help has them all"]],
   async run({ args, app }) {

@@ -1,6 +1,6 @@
 import type { ChannelEvent } from "./channel.ts";
 import { wholeNumber } from "./cmd-csd-json.ts";
-import { command } from "./cmd-record.ts";
+import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver, readOwnSession } from "./driver.ts";
 import { UserError } from "./errors.ts";
 import { isoTime } from "./format.ts";
@@ -15,11 +15,7 @@ export const tailCommand = command({
   name: "csd tail",
   summary: "Print the conversation of a session as text, or as its JSON lines.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
     lines: { type: "string", alias: "n", valueHint: "N", default: "20", description: "how many of the last entries (default: 20)" },
     follow: { type: "boolean", alias: "f", description: "go on as it grows, until the session ends" },
     json: { type: "boolean", description: "print the transcript's own lines" },
@@ -48,11 +44,7 @@ export const logsCommand = command({
   name: "csd logs",
   summary: "Print what the hooks of a session have told csd, and what csd answered.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
     json: { type: "boolean", description: "print the events as JSON lines" },
   },
   examples: [["csd logs fix", ""]],

@@ -1,5 +1,5 @@
 import { printState, wholeNumber } from "./cmd-csd-json.ts";
-import { command } from "./cmd-record.ts";
+import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { exitCode, UserError, unknownWord } from "./errors.ts";
 import { resolveAddress } from "./resolve.ts";
@@ -13,11 +13,7 @@ export const waitCommand = command({
   name: "csd wait",
   summary: "Wait until a session is in one of these states, and print it. Reacts to claude's own signals; it does not poll.",
   args: {
-    session: {
-      type: "positional",
-      required: true,
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: sessionArgument,
     until: {
       type: "string",
       valueHint: "STATE[,STATE]",

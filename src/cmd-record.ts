@@ -55,6 +55,13 @@ interface CommandRecord<T extends Arguments = Arguments> {
 
 export const command = <const T extends Arguments>(record: CommandRecord<T>): CommandRecord<T> => record;
 
+/** The session that a command is about, by any word that means one. */
+export const sessionArgument = {
+  type: "positional",
+  required: true,
+  description: "its name as csm ls shows it, its id or the beginning of it, or its title",
+} as const;
+
 // biome-ignore lint/suspicious/noExplicitAny: a table holds records of different arguments
 export type AnyCommand = CommandRecord<any>;
 

@@ -1,6 +1,6 @@
 import { resolveConversations } from "./candidates.ts";
 import type { FlagTable } from "./claude-program.ts";
-import { type App, command } from "./cmd-record.ts";
+import { type App, command, sessionArgument } from "./cmd-record.ts";
 import { ambiguous, unknownConversation } from "./conversations.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
@@ -47,12 +47,7 @@ export const openCommand = command({
   name: "csm open",
   summary: "Open a session in a tmux window; with --all, those that were open at the last restart or crash (csm restore).",
   args: {
-    session: {
-      type: "positional",
-      required: false,
-      kind: "anywhere",
-      description: "its name as csm ls shows it, its id or the beginning of it, or its title",
-    },
+    session: { ...sessionArgument, required: false, kind: "anywhere" },
     all: { type: "boolean", description: "all that were open when the machine went down" },
     ...flags,
   },

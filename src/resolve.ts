@@ -32,10 +32,9 @@ export async function resolveTarget(driver: Driver, word: string): Promise<Targe
 
 /** The process that is to end, by a name or an id; a name that means nothing stays: it may be that of a session that has gone. */
 export async function resolveProcess(driver: Driver, word: string): Promise<{ name: string; stranger?: { pid: number; key: string } }> {
-  const { records, broken } = driver.store.list((name) => name === word);
-  if (records.length + broken.length > 0) return { name: word };
+  const { hasRecord, isStarting } = await import("./driver-names.ts");
   // One that is being started has a pane before it has a record: it is csd's all the same.
-  if (isPathWord(word) && (await (await import("./driver-names.ts")).isStarting(driver.sys, word))) return { name: word };
+  if (isPathWord(word) && (hasRecord(driver.store, word) || (await isStarting(driver.sys, word)))) return { name: word };
   const { driven, live } = (await findSession(driver, word, "name")) ?? {};
   if (driven !== undefined || live === undefined) return { name: driven?.name ?? word };
   return { name: live.name, stranger: requireOwn(live) };
