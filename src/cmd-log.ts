@@ -2,7 +2,7 @@ import { renderLocalTime } from "./calendar.ts";
 import { resolveSessionId } from "./candidates.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
-import { duration, isoTime, timed, wrap } from "./format.ts";
+import { duration, hang, isoTime, timed } from "./format.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
@@ -58,11 +58,9 @@ const entryJson = (entry: JournalEntry) => ({
 });
 
 /** When, which conversation, what happened and why: one line, and more of them where the terminal is narrow. */
-function renderEntry(entry: JournalEntry, now: number, columns = Number.POSITIVE_INFINITY): string[] {
+function renderEntry(entry: JournalEntry, now: number, columns: number | undefined): string[] {
   const head = `${renderLocalTime(entry.at / 1000, undefined)}  ${printableLine(entry.session.slice(0, 8))}  `;
-  const words = printableLine(wordsOf(entry, now));
-  const room = Math.max(20, columns - head.length);
-  return (words.length <= room ? [words] : wrap(words, room)).map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
+  return hang(head, printableLine(wordsOf(entry, now)), columns);
 }
 
 /** What happened and why. */

@@ -1,6 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
-import { timed, wrap } from "./format.ts";
+import { hang, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
 import { policies, type Ranking } from "./scorer.ts";
@@ -61,17 +61,14 @@ async function rank(app: App, registry: Registry, options: RankOptions): Promise
   return { report: failure === undefined ? asked : { ...asked, failure }, ranking: rankAccounts(app.sys, asked, options) };
 }
 
-function explain({ winner, why, rows }: Ranking, policy: string, columns = Number.POSITIVE_INFINITY): string[] {
+function explain({ winner, why, rows }: Ranking, policy: string, columns: number | undefined): string[] {
   const width = Math.max(...rows.map(({ name }) => name.length));
   const head = winner === undefined ? `nobody: ${why}` : `${winner}: ${why} (policy ${policy})`;
   return [
     head,
-    ...rows.flatMap(({ name, state, reasons }) => {
-      const head = `  ${name === winner ? "★" : " "} ${name.padEnd(width)}  ${state.padEnd(9)}  `;
-      const text = reasons.join("; ");
-      const lines = head.length + text.length <= columns ? [text] : wrap(text, Math.max(20, columns - head.length));
-      return lines.map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
-    }),
+    ...rows.flatMap(({ name, state, reasons }) =>
+      hang(`  ${name === winner ? "★" : " "} ${name.padEnd(width)}  ${state.padEnd(9)}  `, reasons.join("; "), columns),
+    ),
   ];
 }
 

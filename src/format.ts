@@ -21,6 +21,13 @@ const plain = /^[\x20-\x7e]*$/;
 /** Broken at blanks into lines of at most `columns`; a longer word stays whole. Lines that are there stay apart. */
 export const wrap = (text: string, columns: number): string[] => Bun.wrapAnsi(text, columns, { hard: false, trim: true }).split("\n");
 
+/** `text` behind `head`, in lines of at most `columns`; those after the first stand below its beginning, with 20 columns at least. */
+export function hang(head: string, text: string, columns = Number.POSITIVE_INFINITY): string[] {
+  const room = Math.max(20, columns - head.length);
+  const lines = text.length <= room ? [text] : wrap(text, room);
+  return lines.map((line, index) => (index === 0 ? head : " ".repeat(head.length)) + line);
+}
+
 /** Lines of at most `columns`, without exception: broken between words where that is possible, and never inside a character. */
 export function fold(text: string, columns: number): string[] {
   return text.split("\n").flatMap((line) => (plain.test(line) ? foldPlain(line, columns) : foldWide(line, columns)));

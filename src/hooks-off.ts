@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { isRecord, parseRecord } from "./json.ts";
+import { parseRecord } from "./json.ts";
 import type { Sys } from "./sys.ts";
 
 /** Where a session starts: what csm knows of it before claude does. */
@@ -51,5 +51,5 @@ interface Source {
 
 function toSource(path: string, text: string | undefined): Source[] {
   const settings = parseRecord(text);
-  return isRecord(settings) ? [{ path, settings }] : [];
+  return settings === undefined ? [] : [{ path, settings }];
 }
