@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices rules-lines claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
+    `rules budgets notices rules-lines judge claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
@@ -28,8 +28,8 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
-     driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
+    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel meter driver
+     driver-names driver-kill driver-keys audit rules-decide rules-hook driver-spawn reply editor-run thread-calls observe watch
      hook-run driver-prompt driver-reply driver-run monitor-roster candidates resolve`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
