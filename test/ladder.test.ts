@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-parts judge claude-gate claude-screen
+    `rules budgets notices rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-parts judge rules-check rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
@@ -47,7 +47,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo commands help`,
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules commands help`,
   ],
   ["the edge", "router app main"],
 ];
