@@ -147,7 +147,7 @@ Nothing runs. What is not told, such as what the session has cost, is not known:
     ["csm rules explain 'npm test && git push --force'", ""],
     ["csm rules explain --tool Edit ~/.ssh/config", ""],
     ["csm rules explain --json --tool Bash --cwd ~/app -- 'rm -rf build'", "for programs"],
-    [`csm rules explain '{"tool_name":"WebFetch","tool_input":{"url":"https://example.com"}}'`, "as claude gives it to its hooks"],
+    [`csm rules explain --tool Grep '{"pattern":"x","path":"/etc"}'`, "what a tool is given, as JSON"],
   ],
   async run({ args, app }) {
     const { sys } = app;
