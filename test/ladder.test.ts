@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-parts judge rules-check rules-import claude-gate claude-screen
+    `rules budgets notices rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-open shell-parts judge rules-check rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
