@@ -1,7 +1,7 @@
 /**
  * Changes commands at random and judges them; those that come out as allowed are run by the real bash, with nothing on its PATH but
  * programs that note their words: what ran must be what was read, and nothing may be written elsewhere.
- * `bun run scripts/judge-rounds.ts --rounds 200000 --seed 7`
+ * `bun run scripts/judge-rounds.ts --rounds 200000 --seed 7`, `--zsh` for the shell that claude uses on a Mac
  */
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -66,6 +66,17 @@ const seeds = [
   "npm test \\\n  --flag \\\n  x",
   "spray status; spray push --force",
   "trap 'lint' EXIT; npm test",
+  "env -u A -i npm test",
+  "stdbuf -oL lint | xargs npm test",
+  "setsid -w npm test -- a",
+  "bash <<'EOF'\nnpm test\nEOF",
+  "bash <<< 'lint a'",
+  "cat <<A <<'B'\none\nA\ntwo\nB",
+  "lint $'a\\tb' $\"c\"",
+  "set -euo pipefail\nnpm test\nlint",
+  "case $1 in a|b) lint;; (c) npm test;; esac",
+  "until npm test; do break; done",
+  "lint > out/a && (cd sub && npm test > ../out/b)",
   "command npm test",
   "exec npm test",
   "lint <(npm test) >(cat)",
@@ -168,7 +179,7 @@ interface Outcome {
 const call = (command: string, home: string) => ({ tool: "Bash", input: { command }, cwd: home, home: `${home}/home`, projectDir: home });
 
 /** Throws where the judge does. */
-export async function playRounds(seed: number, rounds: number): Promise<Outcome> {
+export async function playRounds(seed: number, rounds: number, shell = "bash"): Promise<Outcome> {
   const chance = createChance(seed);
   const box = mkdtempSync(join(tmpdir(), "csm-judge-"));
   const work = join(box, "work");
@@ -185,7 +196,7 @@ export async function playRounds(seed: number, rounds: number): Promise<Outcome>
   }
   outcome.ran = allowed.size;
   try {
-    outcome.faults = await runAll([...allowed], box);
+    outcome.faults = await runAll([...allowed], box, shell);
   } finally {
     rmSync(box, { recursive: true, force: true });
   }
@@ -194,7 +205,7 @@ export async function playRounds(seed: number, rounds: number): Promise<Outcome>
 
 const lanes = 4;
 
-async function runAll(texts: readonly string[], box: string): Promise<string[]> {
+async function runAll(texts: readonly string[], box: string, shell: string): Promise<string[]> {
   const [bin, log, cases] = [join(box, "bin"), join(box, "log"), join(box, "cases")];
   for (const dir of [bin, cases, join(box, "work/out"), join(box, "work/sub/out"), join(box, "work/src"), join(box, "work/home")])
     mkdirSync(dir, { recursive: true });
@@ -204,16 +215,17 @@ async function runAll(texts: readonly string[], box: string): Promise<string[]> 
     ["work/src/b.ts", ""],
   ] as const)
     writeFileSync(join(box, file), text);
-  for (const name of real) symlinkSync(Bun.which(name) ?? "", join(bin, name));
+  for (const name of new Set([...real, shell])) symlinkSync(Bun.which(name) ?? "", join(bin, name));
   for (const name of recorded) {
     writeFileSync(join(bin, name), `#!/bin/sh\nprintf '%s\\0' "$CASE" "$0" "$@" '<end>' >> '${log}'\n`);
     chmodSync(join(bin, name), 0o755);
   }
   writeFileSync(log, "");
   const before = filesOf(box);
-  for (const [index, text] of texts.entries()) writeFileSync(join(cases, `${index}`), text);
+  for (const [index, text] of texts.entries()) writeFileSync(join(cases, `${index}`), `${text}.`);
   const driver = `cd '${box}/work'; for (( n = $1; n < $2; n += ${lanes} )); do
-    env -i PATH='${bin}' HOME='${box}/work/home' CASE=$n timeout -k 1 1 bash -c "$(cat '${cases}'/$n)" bash </dev/null >/dev/null 2>&1; done`;
+    text=$(<'${cases}'/$n) text=\${text%.}
+    env -i PATH='${bin}' HOME='${box}/work/home' CASE=$n timeout -k 1 1 ${shell} -c "$text" shell </dev/null >/dev/null 2>&1; done`;
   await Promise.all(
     Array.from({ length: lanes }, (_, lane) => Bun.spawn(["bash", "-c", driver, "driver", `${lane}`, `${texts.length}`]).exited),
   );
@@ -248,7 +260,8 @@ function wrongWords(log: string, texts: readonly string[], bin: string): string[
 if (import.meta.main) {
   const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(name) + 1] ?? fallback) || fallback;
   const startedAt = Date.now();
-  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000));
+  const shell = process.argv.includes("--zsh") ? "zsh" : "bash";
+  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000), shell);
   process.stdout.write(`${JSON.stringify({ ...outcome, seconds: (Date.now() - startedAt) / 1000 }, null, 2)}\n`);
   process.exitCode = outcome.faults.length === 0 ? 0 : 1;
 }

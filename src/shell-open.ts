@@ -81,7 +81,7 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
   if (read.isPlain) return undefined;
   const { isElsewhere = false } = row;
   const isOwn = row.isOwn === true || isElsewhere;
-  const names = row.hasNames === true ? takeNames(read.rest) : [];
+  const names = [...read.names, ...(row.hasNames === true ? takeNames(read.rest) : [])];
   // Some take options behind their own words as well: `flock FILE -c TEXT`.
   const later = row.operands === undefined ? read : readOptions(read.rest.slice(row.operands), row);
   const unknown = read.unknown ?? later.unknown;
@@ -93,7 +93,8 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
     };
   if (later !== read) read.scripts.push(...later.scripts);
   const words = later.rest;
-  const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts };
+  const doubt = read.isDoubtful === true ? { doubt: `${program} finds other programs of these names` } : {};
+  const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts, ...doubt };
   if (read.scripts.length > 0 || row.rest === "none") return key.includes(" ") ? withSub(key, words, opened) : opened;
   if (row.rest === "afterDashes") return { ...opened, commands: behindDashes(rest) };
   if (words.length === 0) return row.isOwn || isElsewhere ? opened : { isOwn: true };
@@ -144,6 +145,8 @@ function subCommandOf(program: string, rest: readonly ShellWord[]): { name: stri
 interface ReadOptions {
   rest: ShellWord[];
   scripts: ShellWord[];
+  names: string[];
+  isDoubtful?: boolean;
   /** An option that is not in the table, or that only running tells. */
   unknown?: ShellWord;
   isPlain: boolean;
@@ -154,7 +157,7 @@ interface ReadOptions {
 
 function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
   const has = (list: string | undefined, option: string) => ` ${list ?? ""} `.includes(` ${option} `);
-  const read: ReadOptions = { rest: [], scripts: [], isPlain: false, isMoved: false };
+  const read: ReadOptions = { rest: [], scripts: [], names: [], isPlain: false, isMoved: false };
   let at = 0;
   for (; at < words.length; at++) {
     const word = words[at] as ShellWord;
@@ -165,8 +168,12 @@ function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
     }
     if (word.certainty === "open" && (word.isSplit === true || (word.start ?? "") === "" || word.start?.startsWith("-")))
       return { ...read, rest: words.slice(at), unknown: word };
-    if (!text.startsWith("-") || (text === "-" && !has(row.flags, "-"))) break;
+    if (!text.startsWith("-") || (text === "-" && !has(row.flags, "-") && !has(row.doubtful, "-"))) break;
     const { option, value } = nextOption(text, row, has);
+    if (has(row.doubtful, text)) {
+      read.isDoubtful = true;
+      continue;
+    }
     if (has(row.plain, option) || has(row.plain, text)) return { ...read, isPlain: true };
     if (has(row.hiding, option) || (!has(row.values, option) && !has(row.script, option) && !has(row.flags, option)))
       return { ...read, rest: words.slice(at + 1), unknown: word };
@@ -175,6 +182,7 @@ function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
     if (taken === undefined) return { ...read, unknown: word };
     if (has(row.script, option)) read.scripts.push(taken);
     if (has(row.moving, option)) read.isMoved = true;
+    if (has(row.unsets, option)) read.names.push(taken.text);
     if (/^(?:-I|-J|--replace)$/.test(option)) read.replaced = taken;
   }
   return { ...read, rest: words.slice(at) };

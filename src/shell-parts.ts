@@ -51,6 +51,8 @@ const maxLength = 8192;
 const maxRead = 65_536;
 const maxDepth = 12;
 const maxParts = 400;
+const maxOpeners = 300;
+const openers = /\$[({]|[<>]\(|`/g;
 
 /** Characters that no eye sees or that some locale takes for a blank, and what no shell gets as it stands here. */
 const unseen =
@@ -89,6 +91,11 @@ function doubt({ reading }: State, why: string, isHidden: boolean): void {
 
 function readText(state: State, text: string, place: Place): void {
   if (place.depth > maxDepth || state.reading.parts.length > maxParts) {
+    doubt(state, "it is nested too deeply", true);
+    return;
+  }
+  // The parser's time grows with the square of these.
+  if ((text.match(openers)?.length ?? 0) > maxOpeners) {
     doubt(state, "it is nested too deeply", true);
     return;
   }
@@ -286,7 +293,10 @@ function readCommand(state: State, node: Command, source: string, place: Place):
   const { parts } = state.reading;
   const at = parts.length;
   forEachChild(node, (child) => visit(state, child, source, place));
-  if (node.name === undefined) return;
+  if (node.name === undefined) {
+    if (node.redirects.length > 0) doubt(state, "some shells run a command for a redirection alone", false);
+    return;
+  }
   // A command is told before what stands in it, and runs after.
   const inner = parts.splice(at);
   const words = [node.name, ...node.args].map((word) => readWord(word, state.home));

@@ -7,6 +7,8 @@ export interface Wrapper {
   /** Words of its own before the command. */
   operands?: number;
   hasNames?: boolean;
+  /** Options that take a name away. */
+  unsets?: string;
   /** The rest is a command (unless told), a text for a shell, or goes on behind `--`. */
   rest?: "command" | "script" | "afterDashes" | "none";
   /** The option whose value a shell reads. */
@@ -15,6 +17,9 @@ export interface Wrapper {
   plain?: string;
   /** Options that hide what it does, or where. */
   hiding?: string;
+  /** Options by which it finds other programs of the same names: without a PATH, or by the system's own. */
+  doubtful?: string;
+  /** It adds words that only running tells. */
   appends?: boolean;
   isOwn?: boolean;
   isElsewhere?: boolean;
@@ -42,10 +47,12 @@ const tmuxText: Wrapper = {
 export const wrappers = new Map<string, Wrapper>(
   Object.entries({
     env: {
-      flags: "-i - -0 -v --ignore-environment --null --debug",
+      flags: "-0 -v --null --debug",
       values: "-u --unset -C --chdir",
+      unsets: "-u --unset",
       hasNames: true,
       hiding: "-S --split-string -P",
+      doubtful: "-i - --ignore-environment",
       moving: "-C --chdir",
     },
     timeout: { flags: "-v -f -p --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
@@ -61,9 +68,9 @@ export const wrappers = new Map<string, Wrapper>(
     unbuffer: { flags: "-p" },
     caffeinate: { flags: "-d -i -m -s -u", values: "-t -w" },
     time: { flags: "-p -v -a -l -h --portability --verbose --append", values: "-f --format", hiding: "-o --output" },
-    command: { flags: "-p", plain: "-v -V" },
+    command: { doubtful: "-p", plain: "-v -V" },
     builtin: {},
-    exec: { flags: "-c -l", values: "-a" },
+    exec: { flags: "-l", values: "-a", doubtful: "-c" },
     noglob: {},
     nocorrect: {},
     "-": {},
