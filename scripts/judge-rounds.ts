@@ -6,6 +6,7 @@
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { quotePosix } from "../src/format.ts";
 import { judge } from "../src/judge.ts";
 import type { Conditions, Rule, RuleAction } from "../src/rules.ts";
 import { readShell } from "../src/shell-parts.ts";
@@ -178,8 +179,8 @@ interface Outcome {
 
 const call = (command: string, home: string) => ({ tool: "Bash", input: { command }, cwd: home, home: `${home}/home`, projectDir: home });
 
-/** Throws where the judge does. */
-export async function playRounds(seed: number, rounds: number, shell = "bash"): Promise<Outcome> {
+/** Throws where the judge does. `isAll`: runs whatever no denial can stop as well, to see what it lets through. */
+export async function playRounds(seed: number, rounds: number, shell = "bash", isAll = false): Promise<Outcome> {
   const chance = createChance(seed);
   const box = mkdtempSync(join(tmpdir(), "csm-judge-"));
   const work = join(box, "work");
@@ -187,16 +188,17 @@ export async function playRounds(seed: number, rounds: number, shell = "bash"): 
   const allowed = new Set<string>();
   for (let round = 0; round < rounds; round++) {
     let text = chance.pick(seeds);
+    if (isAll) text = text.replaceAll(chance.pick(["npm test", "lint"]), "zap -rf x");
     for (let times = 1 + chance.below(4); times > 0; times--) text = mutate(text, chance);
     const startedAt = performance.now();
-    const { decision } = judge(rules, call(text, work), { now: 0 });
+    const { decision, rule: by } = judge(rules, call(text, work), { now: 0 });
     outcome.slowestMs = Math.max(outcome.slowestMs, performance.now() - startedAt);
     outcome.counts[decision] = (outcome.counts[decision] ?? 0) + 1;
-    if (decision === "allow") allowed.add(text);
+    if (decision === "allow" || (isAll && decision !== "deny" && by === undefined)) allowed.add(text);
   }
   outcome.ran = allowed.size;
   try {
-    outcome.faults = await runAll([...allowed], box, shell);
+    outcome.faults = await runAll([...allowed], box, shell, isAll);
   } finally {
     rmSync(box, { recursive: true, force: true });
   }
@@ -205,7 +207,7 @@ export async function playRounds(seed: number, rounds: number, shell = "bash"): 
 
 const lanes = 4;
 
-async function runAll(texts: readonly string[], box: string, shell: string): Promise<string[]> {
+async function runAll(texts: readonly string[], box: string, shell: string, isAll: boolean): Promise<string[]> {
   const [bin, log, cases] = [join(box, "bin"), join(box, "log"), join(box, "cases")];
   for (const dir of [bin, cases, join(box, "work/out"), join(box, "work/sub/out"), join(box, "work/src"), join(box, "work/home")])
     mkdirSync(dir, { recursive: true });
@@ -230,19 +232,34 @@ async function runAll(texts: readonly string[], box: string, shell: string): Pro
     Array.from({ length: lanes }, (_, lane) => Bun.spawn(["bash", "-c", driver, "driver", `${lane}`, `${texts.length}`]).exited),
   );
   await Bun.sleep(300);
+  if (isAll) return deniedWords(readFileSync(log, "utf8"), texts, bin);
   const written = filesOf(box).filter((file) => !before.includes(file) && !/^(?:cases\/|work\/(?:sub\/)?out\/)/.test(file));
   return [...written.map((file) => `written: ${file}`), ...wrongWords(readFileSync(log, "utf8"), texts, bin)];
 }
 
 const filesOf = (dir: string): string[] => readdirSync(dir, { recursive: true }).map(String);
 
+/** Whatever a rule denies must not have run. */
+function deniedWords(log: string, texts: readonly string[], bin: string): string[] {
+  return recordsOf(log, bin)
+    .filter(({ ran }) => judge(rules, call(ran.map(quotePosix).join(" "), "/"), { now: 0 }).decision === "deny")
+    .map(({ number, ran }) => `${JSON.stringify(texts[Number(number)])} ran ${JSON.stringify(ran)}`);
+}
+
+const recordsOf = (log: string, bin: string) =>
+  log
+    .split("<end>\0")
+    .filter((each) => each !== "")
+    .map((record) => {
+      const [number = "", program = "", ...words] = record.split("\0").slice(0, -1);
+      return { number, ran: [program.replace(`${bin}/`, ""), ...words] };
+    });
+
 /** Whatever ran must be a part as it was read; a glob may be other words. */
 function wrongWords(log: string, texts: readonly string[], bin: string): string[] {
   const faults = new Set<string>();
-  for (const record of log.split("<end>\0").filter((each) => each !== "")) {
-    const [number = "", program = "", ...words] = record.split("\0").slice(0, -1);
+  for (const { number, ran } of recordsOf(log, bin)) {
     const text = texts[Number(number)];
-    const ran = [program.replace(`${bin}/`, ""), ...words];
     const candidates = text === undefined || number === "" ? texts.filter((each) => each.includes(ran[0] ?? "")) : [text];
     const isRead = candidates.some((each) =>
       readShell(each, "/", "/").parts.some((part) => {
@@ -261,7 +278,7 @@ if (import.meta.main) {
   const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(name) + 1] ?? fallback) || fallback;
   const startedAt = Date.now();
   const shell = process.argv.includes("--zsh") ? "zsh" : "bash";
-  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000), shell);
+  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000), shell, process.argv.includes("--all"));
   process.stdout.write(`${JSON.stringify({ ...outcome, seconds: (Date.now() - startedAt) / 1000 }, null, 2)}\n`);
   process.exitCode = outcome.faults.length === 0 ? 0 : 1;
 }

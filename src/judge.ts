@@ -310,6 +310,8 @@ function allows(when: Conditions, item: Item, call: ToolCall): boolean {
     const { words, folder } = item.command;
     // A file of this folder is another one elsewhere.
     const isHere = folder !== undefined && absolutePath(folder, "/", call.home) === absolutePath(call.cwd, "/", call.home);
+    // A rule about paths alone is about files, not about what runs there.
+    if (command === undefined && path !== undefined) return false;
     return (
       (command === undefined || command.some((pattern) => allowsCommand(pattern, words) && (isHere || !/[./]/.test(pattern)))) &&
       (path === undefined || areInside(words, folder, call, isInside))

@@ -22,7 +22,7 @@ export interface Opened {
   scripts?: ShellWord[];
   /** A shell reads its input. */
   readsStdin?: boolean;
-  /** `env NAME=value`. */
+  /** `env NAME=value`, or the name alone. */
   names?: string[];
   /** Why nobody can tell all that it does; such a command is never approved unseen. */
   doubt?: string;
@@ -49,7 +49,9 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   const program = full.replace(/(?<=[a-z])[\d.]+$/, "");
   const rest = words.slice(1);
   const change = changers.get(full);
-  if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) };
+  if (/^(?:\.|source)$/.test(full) && rest[0] !== undefined && isStdin(rest[0]))
+    return { doubt: changers.get(full) ?? "", isOwn: true, readsStdin: true };
+  if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) || rest[0]?.certainty === "open" };
   if (full === "eval") return openText(rest[0]?.text === "--" ? rest.slice(1) : rest);
   if (full === "find" || full === "gfind") return openFind(rest);
   if (shells.has(program)) return openShell(program, rest);
@@ -214,16 +216,8 @@ function nextOption(
 }
 
 function takeNames(words: ShellWord[]): string[] {
-  const names: string[] = [];
-  for (
-    let name = /^([A-Za-z_]\w*)=/.exec(words[0]?.text ?? "")?.[1];
-    name !== undefined;
-    name = /^([A-Za-z_]\w*)=/.exec(words[0]?.text ?? "")?.[1]
-  ) {
-    names.push(name);
-    words.shift();
-  }
-  return names;
+  const count = words.findIndex(({ text }) => !/^[A-Za-z_]\w*=/.test(text));
+  return words.splice(0, count < 0 ? words.length : count).map(({ text }) => text);
 }
 
 /** The words with data that only running tells: behind them, or for the placeholder. */
@@ -284,11 +278,17 @@ function openShell(program: string, words: readonly ShellWord[]): Opened | undef
     if (/[oO]$/.test(word.text)) at++;
   }
   const first = words[at];
-  if (!hasText) return first === undefined ? { isOwn: true, readsStdin: true } : { isOwn: true };
+  if (!hasText) return first === undefined || isStdin(first) ? { isOwn: true, readsStdin: true } : openFileText(program, first);
   if (first === undefined) return unreadable(`${program} has no text to read`);
   const isBash = /^(?:bash|sh|dash|ash)$/.test(program);
   return { scripts: [first], isOwn: false, ...(isBash ? {} : { doubt: `${program} reads some words in its own way` }) };
 }
+
+const isStdin = ({ text }: ShellWord): boolean => /^\/dev\/(?:stdin|fd\/)|^\/proc\//.test(text);
+
+/** A script in a file is a program like any other, unless nobody can say which. */
+const openFileText = (program: string, file: ShellWord): Opened =>
+  file.certainty === "open" ? unreadable(`what ${program} reads is known only when it runs`) : { isOwn: true };
 
 function openGit(words: readonly ShellWord[]): Opened | undefined {
   const { rest, unknown } = readOptions(words, gitGlobals);

@@ -233,10 +233,12 @@ const readers: [programs: string, options: RegExp, why: string][] = [
   ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
   ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
   ["sort", /^--compress-prog/, "what it starts"],
+  ["sort shuf tree", /^-[A-Za-z]*o|^--output/, "the file"],
+  ["git", /^--output\b|^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
   ["split", /^--filter/, "what it starts"],
   ["go", /^-(?:exec|toolexec|vettool)\b/, "what it starts"],
   ["cargo", /^--config|^-Z/, "the setting"],
-  ["npm pnpm yarn", /^--(?:script-shell|node-options|shell)|^config$/, "the setting"],
+  ["npm pnpm yarn", /^--(?:script-shell|node-options|shell|userconfig|globalconfig)\b|^config$/, "the setting"],
   ["gcc g++ cc clang clang++", /^-(?:wrapper|B|fplugin|specs)|^@/, "what it starts"],
   ["wget", /^(?:-e|--execute|--use-askpass)/, "the setting"],
   ["crontab at batch", /^/, "what runs later"],
@@ -298,3 +300,7 @@ const riskyNames =
 
 /** Variables by which a program is made to do something else. */
 export const isRiskyName = (name: string): boolean => riskyNames.test(name);
+
+/** What these hold is a command for some program. */
+export const holdsCommand = (name: string): boolean =>
+  /(?:COMMAND|CMD|EDITOR|VISUAL|PAGER|ASKPASS|BROWSER|OPEN|WRAPPER|SHELL|_SSH|_DIFF|PROXY_COMMAND|FILTER)$|^PS4$/.test(name);
