@@ -5,7 +5,7 @@ import { renderHookSettings } from "./claude-hooks.ts";
 import { flagValue } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
-import { parseVersion, versionWarning } from "./claude-version.ts";
+import { parseVersion, rulesWarning, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
 import { checkName, createDrivenStore, type Driven, defaultName } from "./driven.ts";
 import { type Driver, look, paneSize, trackedTarget } from "./driver.ts";
@@ -133,7 +133,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     };
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
     const accepted = acceptedGates({ ...options, isTrusted: options.isTrusted === true || posture.isYolo });
-    return await startSession(driver, wanted, { args, environment, env: seat.env, isBypass, accepted });
+    return await startSession(driver, wanted, { args, environment, env: seat.env, isBypass, accepted, hasRules: rules.length > 0 });
   } finally {
     release();
   }
@@ -206,7 +206,11 @@ async function startSession(driver: Driver, wanted: Wanted, options: StartOption
     store.write(name, complete);
     await tmux.setRemain(pane.paneId, false);
     const examination = readExamination(sys, backendVersion, path);
-    return { driven: complete, warning: versionWarning(wanted.backend, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
+    const ruled = options.hasRules ? rulesWarning(backendVersion) : undefined;
+    return {
+      driven: complete,
+      warning: ruled ?? versionWarning(wanted.backend, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination),
+    };
   } catch (error) {
     await undoAll();
     throw error;
@@ -302,6 +306,7 @@ interface StartOptions {
   environment: Record<string, string>;
   isBypass: boolean;
   accepted: readonly GateKind[];
+  hasRules: boolean;
 }
 
 /** Until claude is idle or asks something that is not ours to answer. A slow start is no failure: `state` tells it. */
