@@ -117,9 +117,9 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const jsonlPath = transcriptPath(config, cwd, sessionId);
   await checkConversation(sys, { id: sessionId, isResumed: options.resumeId !== undefined }, config, jsonlPath);
   const environment = channelEnv(sys, channelDir(sys, name));
-  const rules = await prepareRules(sys, { cwd, configDir: config, own: flagValue(options.claudeArgs ?? [], "--settings") });
+  const given = await prepareRules(sys, { cwd, configDir: config, own: flagValue(options.claudeArgs ?? [], "--settings") });
   const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, {
-    rules,
+    ...given,
     privateDirs: privateDirs(sys),
     env: environment,
   });
@@ -133,7 +133,14 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     };
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
     const accepted = acceptedGates({ ...options, isTrusted: options.isTrusted === true || posture.isYolo });
-    return await startSession(driver, wanted, { args, environment, env: seat.env, isBypass, accepted, hasRules: rules.length > 0 });
+    return await startSession(driver, wanted, {
+      args,
+      environment,
+      env: seat.env,
+      isBypass,
+      accepted,
+      hasRules: given.askedFiles.length > 0,
+    });
   } finally {
     release();
   }
