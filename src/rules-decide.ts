@@ -95,7 +95,8 @@ async function judgeOrAsk(
   try {
     const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
     // Only what changes them for certain: what cannot be read is not asked about for this alone.
-    if (guard === undefined || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
+    const isNear = call.tool !== "Bash" || String(call.input.command).includes("rules");
+    if (guard === undefined || !isNear || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
     return { decision: "ask", rule: guard, reason: "", parts: [] };
   } catch {
     const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
