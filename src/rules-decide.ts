@@ -4,7 +4,7 @@ import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks
 import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 import { judge, matches } from "./judge.ts";
-import { checkedRulesDir, csmDir, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
+import { checkedRulesDir, csmDir, findTranscript, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -155,6 +155,7 @@ async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: read
       contextPercent: sample?.contextPercent ?? metered?.contextPercent,
       usagePercent: used.length === 0 ? undefined : Math.max(...used),
       agentCount: wants("countAbove") && transcriptPath !== undefined ? await countAgents(sys, transcriptPath) : undefined,
+      hasConflict: wants("hasConflict") ? await readConflict(sys, input, seat) : undefined,
       hasError: wants("hasError") && transcriptPath !== undefined ? hasFailed(sys, transcriptPath) : undefined,
     }),
   };
@@ -190,6 +191,28 @@ async function readName(sys: Sys, { configDir: dir, name }: HookSeat): Promise<s
 async function countAgents(sys: Sys, transcript: string): Promise<number> {
   const files = (await import("./agents.ts")).createAgentFiles(sys)(transcript);
   return files.filter((path) => /[/\\]agent-[^/\\]+\.jsonl$/.test(path)).length;
+}
+
+/** Does another live session edit the file that this call would change? By what the end of its transcript tells. */
+async function readConflict(sys: Sys, { sessionId, toolInput = {}, cwd = sys.cwd }: HookInput, seat: HookSeat): Promise<boolean> {
+  const file = toolInput.file_path ?? toolInput.notebook_path;
+  if (typeof file !== "string") return false;
+  const path = resolve(cwd, file);
+  const [{ profileDirs, readRegistryOrNone }, { readLiveOwners }, { parseCalls }, { readSettings }] = await Promise.all([
+    import("./profiles.ts"),
+    import("./sessions.ts"),
+    import("./claude-calls.ts"),
+    import("./settings.ts"),
+  ]);
+  const dirs = [...profileDirs(sys, readRegistryOrNone(sys)).map(({ dir }) => dir), seat.configDir];
+  const conflictMs = readSettings(sys).part("dashboard").conflictMs;
+  for (const [id, { file: session, configDir }] of await readLiveOwners(sys, [...new Set(dirs)])) {
+    const transcript = id === sessionId ? undefined : findTranscript(sys, { configDir }, { sessionId: id, cwd: session.cwd });
+    if (transcript === undefined || isPast(sys, sys.modifiedAt(transcript) ?? 0, conflictMs)) continue;
+    const calls = parseCalls(sys.readTail(transcript, transcriptBytes)?.lines ?? []);
+    if (calls.some(({ tool, input }) => /edit|write/i.test(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
+  }
+  return false;
 }
 
 /** The last tool that ran. */
