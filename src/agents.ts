@@ -22,7 +22,8 @@ export const isRunLog = (path: string): boolean => /[/\\]subagents[/\\](?:.*[/\\
 /** A session's own transcript, `<slug>/<session>.jsonl`, or one below its sub-agents' folder; by its parts below `projects`. */
 export const isTranscript = (parts: readonly string[]): boolean => parts.length <= 2 || parts[2] === "subagents";
 
-type AgentSys = Pick<Sys, "now" | "modifiedAt" | "list" | "isDirectory" | "realPath">;
+/** What reading the folders of sub-agents takes. */
+export type AgentSys = Pick<Sys, "now" | "modifiedAt" | "list" | "isDirectory" | "realPath">;
 
 /**
  * The files of a session's sub-agents, at any depth and through links (2.1.329 puts those of a workflow into `workflows/wf_1`), read

@@ -283,7 +283,7 @@ function followCall(
   isPast = false,
 ): (() => Call | undefined) | undefined {
   const transcriptPath = call === undefined ? undefined : findTranscript(sys, target, session);
-  const path = threadOf(present({ transcriptPath, agentId: call?.agent?.id, agentType: call?.agent?.type }));
+  const path = threadOf(sys, present({ transcriptPath, agentId: call?.agent?.id, agentType: call?.agent?.type }));
   return call === undefined || path === undefined ? undefined : createCallFollower(sys, path, call, isPast);
 }
 
