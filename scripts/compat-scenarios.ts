@@ -112,7 +112,8 @@ async function answerForm(stage: Stage, questions: Question[], firstOptions: str
 }
 
 /** Until the limit resets: nothing of the scenario takes so long. */
-const limitS = 7200;
+const limitMs = 7_200_000;
+const minuteMs = 60_000;
 
 /** claude swallows keys that come in the first moments of a dialog. */
 const swallowedMs = 700;
@@ -386,14 +387,17 @@ export const scenarios: Scenario[] = [
     right: "limited, with its window and reset, and no other rest before it; csd run ends with code 5 and the same",
     login: "subscription",
     async run(stage) {
-      const resetsAt = Math.floor(Date.now() / 1000 + limitS) * 1000;
+      // Older versions only say the minute.
+      const resetsAt = Math.floor((Date.now() + limitMs) / minuteMs) * minuteMs;
       const limited: Right = { window: "five_hour", resets_at: resetsAt };
-      await stage.spawn([limit("five_hour", resetsAt)]);
+      // 2.0.70 asks again before it gives up.
+      const refusals = Array.from({ length: 20 }, () => limit("five_hour", resetsAt));
+      await stage.spawn(refusals);
       await stage.send("Hello");
       await stage.reach("limited", limited);
       const id = crypto.randomUUID();
-      stage.box.stub.script(id, [limit("five_hour", resetsAt)]);
-      const ran = await stage.tryCsd(["run", "--name", `${stage.name}-run`, "--session-id", id, "--cwd", stage.folder, "Hello"]);
+      stage.box.stub.script(id, refusals);
+      const ran = await stage.tryCsd(["run", "--session-id", id, "--cwd", stage.folder, "Hello"]);
       if (ran.code !== 5) throw new Mismatch("not read", `run ends with ${ran.code}`, ran.stderr.trim());
       requireRight("not read", JSON.parse(ran.stderr) as Json, { status: "limited", ...limited });
     },
