@@ -74,7 +74,7 @@ async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): 
 
 async function scan(sys: Sys, folder: string): Promise<void> {
   const { listConversations, renderScan } = await import("./conversations.ts");
-  const rows = renderScan(sys, listConversations(sys, folder).conversations);
+  const rows = renderScan(sys, listConversations(sys, folder).conversations, columnsOf(sys));
   if (rows.length > 0) createOutput(sys).out(rows.join("\n"));
 }
 

@@ -1,5 +1,5 @@
 import { basename, join, relative, sep } from "node:path";
-import { isRunLog, isTranscript } from "./agents.ts";
+import { isRunLog, isTranscript, readOwner } from "./agents.ts";
 import type { PriceTable } from "./claude-prices.ts";
 import { type Cell, createRecords, filledRows, type Merged, mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
@@ -214,11 +214,11 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage>
   const cache = openCostCache(costCachePath(sys));
   try {
     const known = cache.readSums(fingerprint);
-    if (known !== undefined) return { sums: known, origins: originsOf(files, known), readBytes: 0 };
+    if (known !== undefined) return { sums: known, origins: originsOf(sys, files, known), readBytes: 0 };
     const { scans, changed, gone } = await readScans(sys, cache, files, options.onProgress);
     const sums = sumScans(scans, options.table);
     keep(() => cache.write(changed, gone, fingerprint, sums));
-    return { sums, origins: originsOf(files, sums), readBytes: changed.reduce((sum, scan) => sum + scan.readBytes, 0) };
+    return { sums, origins: originsOf(sys, files, sums), readBytes: changed.reduce((sum, scan) => sum + scan.readBytes, 0) };
   } finally {
     cache.close();
   }
@@ -291,9 +291,13 @@ function keep(write: () => void): void {
   }
 }
 
-/** `<slug>/<session>.jsonl`, and `<slug>/<session>/subagents/agent-….jsonl`, which belongs where its session ran. */
-function originsOf(files: readonly Transcript[], { cwds }: Sums): FileOrigin[] {
-  const parts = files.map(({ path, projectsPath }) => relative(projectsPath, path).split(sep));
+/** `<slug>/<session>.jsonl`, and `<slug>/<session>/subagents/agent-….jsonl` or one beside it, which belongs where its session ran. */
+function originsOf(sys: Sys, files: readonly Transcript[], { cwds }: Sums): FileOrigin[] {
+  const parts = files.map(({ path, projectsPath }) => {
+    const [slug = "", name = "", ...rest] = relative(projectsPath, path).split(sep);
+    const owner = rest.length === 0 ? readOwner(sys, path) : undefined;
+    return owner === undefined ? [slug, name, ...rest] : [slug, owner, name];
+  });
   const stem = (of: readonly string[], index: number) => join(files[index]?.projectsPath ?? "", ...of.slice(0, 2)).replace(/\.jsonl$/, "");
   const cwdOf = new Map(parts.flatMap((of, index) => (of.length === 2 ? [[stem(of, index), cwds[index] ?? ""] as const] : [])));
   return parts.map((of, index) => ({

@@ -28,14 +28,14 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
+    `sidecar launch-record doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
      driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
      hook-run driver-prompt driver-reply driver-run monitor-roster candidates resolve`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
     "limits and life",
-    `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
+    `journal handoff limit-read reap restore-plan notify launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
   ["watching", "cost-scan cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
