@@ -80,12 +80,20 @@ async function answerPicked(
   let picked = await pickGate(driver, target, wanted, how);
   for (let reading = 1; ; reading++) {
     try {
-      return await answer(picked);
+      const answered = await answer(picked);
+      await note(driver, target, picked, answered);
+      return answered;
     } catch (error) {
       if (!(error instanceof GateChanged) || reading === maxReadings) throw error;
       picked = await pickGate(driver, target, { gate: picked.gate.id }, how);
     }
   }
+}
+
+async function note({ sys, by }: Driver, target: Target, { gate: { call }, signals: { session } }: Picked, answer: Answer): Promise<void> {
+  const { name, configDir, driven } = target;
+  const { sessionId = driven?.session_id, cwd = driven?.cwd } = session ?? {};
+  await (await import("./audit.ts")).noteAnswer(sys, { session: { name, configDir, sessionId, cwd }, call, answer, by });
 }
 
 function describeKeys({ id, kind }: Gate, { chosen, option, meaning }: Answered & { meaning?: string }): Answer {
