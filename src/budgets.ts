@@ -1,3 +1,6 @@
+import type { Calendar } from "./calendar.ts";
+import { spanOf, startOfDay } from "./calendar.ts";
+import { compactCount, money } from "./cost-view.ts";
 import type { Place } from "./rules.ts";
 
 export const budgetPeriods = ["session", "day", "week", "month"] as const;
@@ -18,3 +21,116 @@ export interface Budget {
   action: (typeof budgetActions)[number];
   warnPercent: number;
 }
+
+/** Who spends. What is not known of it is undefined, and fits no filter. */
+export interface Spender {
+  /** The folder it runs in, and the root of the project that this lies in. */
+  folders: readonly string[];
+  profile?: string | undefined;
+  model?: string | undefined;
+}
+
+/** Is the budget about what this one spends? */
+export function isAbout(budget: Budget, { folders, profile, model }: Spender, home: string): boolean {
+  if (budget.isProject && !folders.some((folder) => isBelow(folder, projectOf(budget.at)))) return false;
+  return (
+    fits(budget.project, (word) => folders.some((folder) => isOfProject(folder, word, home))) &&
+    fits(budget.profile, (word) => profile?.toLowerCase() === word.toLowerCase()) &&
+    fits(budget.model, (word) => model !== undefined && toPattern(word).test(model))
+  );
+}
+
+const fits = (words: readonly string[] | undefined, isFit: (word: string) => boolean): boolean =>
+  words === undefined || words.length === 0 || words.some(isFit);
+
+/** `.csm/rules.toml` lies in the root. */
+const projectOf = ({ path }: Place): string => path.split(/[/\\]/).slice(0, -2).join("/") || "/";
+
+const plain = (path: string): string => path.replace(/\\/g, "/").replace(/(.)\/+$/, "$1");
+
+const isBelow = (folder: string, root: string): boolean =>
+  plain(folder) === plain(root) || plain(folder).startsWith(plain(root) === "/" ? "/" : `${plain(root)}/`);
+
+/** A folder where it is written as one, else a part of the name of a project's folder. */
+function isOfProject(folder: string, word: string, home: string): boolean {
+  if (/[/\\~]/.test(word)) return isBelow(folder, word.replace(/^~(?=\/|$)/, home));
+  const name = plain(folder).split("/").at(-1) ?? "";
+  return name.toLowerCase().includes(word.toLowerCase());
+}
+
+/** A part of a model's id; `*` is any run of characters. */
+const toPattern = (word: string): RegExp =>
+  new RegExp(
+    word
+      .split("*")
+      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
+      .join(".*"),
+    "i",
+  );
+
+/** One day, week or month of a budget; what was spent before it has no part in it. */
+export interface Period {
+  /** Of all periods of its kind. */
+  key: string;
+  startsAt: number;
+  endsAt: number;
+}
+
+export function periodAt(kind: Exclude<Budget["period"], "session">, now: number, calendar: Calendar): Period {
+  const { first, next } = spanOf(kind, calendar.dayOf(now));
+  return { key: first, startsAt: startOfDay(calendar, first), endsAt: startOfDay(calendar, next) };
+}
+
+/** Where a budget stands: of a period, of one session, or of the window of one account. */
+export interface Standing {
+  budget: Budget;
+  spent: number;
+  /** Of what: the day it begins with, a session's id, an account with the end of its window. */
+  of: string;
+  /** The name of that session, profile and window, for people. */
+  ofName?: string;
+  /** Epoch ms at which it starts over; undefined where it does not. */
+  endsAt?: number;
+  /** Ids of the sessions that have spent of it. */
+  sessions: readonly string[];
+  /** Models without a price, which its cost leaves out. */
+  unpriced: readonly string[];
+  /** More may have been spent than is known by now. */
+  isPartial: boolean;
+}
+
+export const limitOf = ({ limit }: Budget): number => ("usd" in limit ? limit.usd : "tokens" in limit ? limit.tokens : limit.usagePercent);
+
+/** 0 and up, of the limit. */
+export const spentPercent = ({ budget, spent }: Standing): number => (limitOf(budget) > 0 ? (spent / limitOf(budget)) * 100 : 100);
+
+export type Level = "fine" | "warning" | "over";
+
+export function levelOf(standing: Standing): Level {
+  const percent = spentPercent(standing);
+  return percent >= 100 ? "over" : percent >= standing.budget.warnPercent ? "warning" : "fine";
+}
+
+/** The same as long as it is about the same crossing of the same line; another limit is another line. */
+export const occasionOf = ({ budget, of }: Standing, level: Exclude<Level, "fine">): string =>
+  JSON.stringify(["budget", budget.at.path, budget.name, budget.period, budget.limit, of, level]);
+
+const amount = ({ limit }: Budget, value: number): string =>
+  "usd" in limit ? money(value) : "tokens" in limit ? `${compactCount(value)} tokens` : `${Math.round(value)} %`;
+
+const periodWords = { session: "in this session", day: "today", week: "this week", month: "this month" } as const;
+
+/** `budget "daily": $8.12 of $10.00 today (81 %)` */
+export function standingText(standing: Standing): string {
+  const { budget, spent, ofName } = standing;
+  const percent = Math.floor(spentPercent(standing));
+  const where = ofName === undefined ? periodWords[budget.period] : `of ${ofName}`;
+  if ("usagePercent" in budget.limit)
+    return `budget "${budget.name}": ${amount(budget, spent)} ${where} used, the limit is ${amount(budget, limitOf(budget))}`;
+  return `budget "${budget.name}": ${amount(budget, spent)} of ${amount(budget, limitOf(budget))} ${where} (${percent} %)`;
+}
+
+export const amountsOf = (standing: Standing): { spent: string; limit: string } => ({
+  spent: amount(standing.budget, standing.spent),
+  limit: amount(standing.budget, limitOf(standing.budget)),
+});

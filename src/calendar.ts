@@ -122,3 +122,21 @@ export function parseDay(flag: string, text: string, today: string): string {
     throw new UserError(`${flag} is no day: ${JSON.stringify(text)}`, `for example ${flag} 2026-11-20, ${flag} yesterday or ${flag} 7d`, 2);
   return dayText;
 }
+
+/** The first moment of a day, epoch ms. */
+export function startOfDay({ dayOf }: Calendar, dayText: string): number {
+  // No zone is further from UTC than this, and days begin at quarters of an hour.
+  let at = Date.parse(dayText) - 15 * 3_600_000;
+  while (dayOf(at) < dayText) at += 900_000;
+  return at;
+}
+
+const nextDay = (dayText: string, days: number): string => new Date(Date.parse(dayText) + days * day).toISOString().slice(0, 10);
+
+/** The day, week (from Monday) or month that a day lies in: its first day, and the one behind its last. */
+export function spanOf(period: "day" | "week" | "month", dayText: string): { first: string; next: string } {
+  if (period === "day") return { first: dayText, next: nextDay(dayText, 1) };
+  if (period === "week") return { first: mondayOf(dayText), next: nextDay(mondayOf(dayText), 7) };
+  const first = `${monthOf(dayText)}-01`;
+  return { first, next: `${monthOf(nextDay(first, 31))}-01` };
+}

@@ -12,9 +12,9 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
+    `rules notices claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
-     statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view budgets cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
@@ -32,13 +32,13 @@ const rungs: [name: string, files: string][] = [
      driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
      hook-run driver-prompt driver-reply driver-run monitor-roster candidates resolve`,
   ],
-  ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
+  ["usage", "usage-ledger accounts usage-sources usage usage-view hub cost-scan cost-files cost-cache cost-known"],
   [
     "limits and life",
     `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "cost-scan cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
+  ["watching", "cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
