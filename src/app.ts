@@ -2,7 +2,7 @@ import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./erro
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
 import { launchDir } from "./paths.ts";
-import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
+import { buildVersion, countWord, editorWord, hookWord, launchWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
@@ -106,6 +106,7 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   if (word === launchWord) throw new SilentExit(await (await import("./launch.ts")).runLaunch(sys, rest[0] ?? ""));
   if (word === hookWord) return answerHook(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
+  if (word === countWord) return countSpending(sys);
   if (word === "--version" || word === "-V") return createOutput(sys).out(`csd ${buildVersion}`);
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
     const help = await (await import("./help.ts")).renderCsdHelp(columnsOf(sys));
@@ -131,6 +132,11 @@ async function answerHook(sys: Sys): Promise<void> {
   const reply = await runHook(sys, input).catch(() => undefined);
   if (input.includes('"StopFailure"')) await (await import("./limit-hook.ts")).noteFailure(sys, input).catch(() => undefined);
   if (reply !== undefined) createOutput(sys).exact(reply);
+}
+
+async function countSpending(sys: Sys): Promise<void> {
+  const [{ readUsage }, { costSources }] = await Promise.all([import("./cost.ts"), import("./cost-files.ts")]);
+  await readUsage(sys, costSources(sys));
 }
 
 /** There is hardly ever one: nothing is loaded to look. */

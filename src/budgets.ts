@@ -28,6 +28,8 @@ export interface Spender {
   folders: readonly string[];
   profile?: string | undefined;
   model?: string | undefined;
+  /** Its config dir, without links. */
+  dir?: string | undefined;
 }
 
 /** Is the budget about what this one spends? */
@@ -91,12 +93,23 @@ export interface Standing {
   ofName?: string;
   /** Epoch ms at which it starts over; undefined where it does not. */
   endsAt?: number;
+  /** Config dirs of the account, without links. */
+  dirs?: readonly string[];
   /** Ids of the sessions that have spent of it. */
   sessions: readonly string[];
   /** Models without a price, which its cost leaves out. */
   unpriced: readonly string[];
   /** More may have been spent than is known by now. */
   isPartial: boolean;
+}
+
+/** Does it count what this session spends? Whose model is not known now, but was, has spent of it already. */
+export function concerns({ budget, of, dirs, sessions }: Standing, session: Spender & { id: string }, home: string): boolean {
+  const { model, ...others } = budget;
+  const isOfModel = session.model === undefined && model !== undefined ? sessions.includes(session.id) : isAbout(budget, session, home);
+  if (!isOfModel || !isAbout(others, session, home)) return false;
+  if (dirs !== undefined) return session.dir !== undefined && dirs.includes(session.dir);
+  return budget.period !== "session" || of === session.id;
 }
 
 export const limitOf = ({ limit }: Budget): number => ("usd" in limit ? limit.usd : "tokens" in limit ? limit.tokens : limit.usagePercent);

@@ -84,6 +84,8 @@ export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shar
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
+/** What rules and budgets have done: one file for each occasion, so that nothing is done twice. */
+export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions");
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 

@@ -20,7 +20,7 @@ const rungs: [name: string, files: string][] = [
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
-     resumed session-file sessions tail store tmux git claim state-folder statusline-record statusline output agents`,
+     resumed session-file sessions tail store tmux git claim occasions state-folder statusline-record statusline output agents`,
   ],
   [
     "profiles and settings",
@@ -32,10 +32,10 @@ const rungs: [name: string, files: string][] = [
      driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
      hook-run driver-prompt driver-reply driver-run monitor-roster candidates resolve`,
   ],
-  ["usage", "usage-ledger accounts usage-sources usage usage-view hub cost-scan cost-files cost-cache cost-known"],
+  ["usage", "usage-ledger accounts usage-sources usage usage-view hub cost-scan cost-files cost-cache cost-known budget-windows"],
   [
     "limits and life",
-    `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
+    `journal handoff limit-read reap launch-record restore-plan notify budget-spend launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
   ["watching", "cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
