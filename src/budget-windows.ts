@@ -31,7 +31,7 @@ function windowStanding(budget: Budget, profiles: readonly ProfileUsage[], now: 
     budget,
     spent: usedPercent,
     of: `${profile.account} ${name} ${Math.round((resetsAt ?? 0) / sameEndMs)}`,
-    ofName: `the ${name === "five_hour" ? "5-hour" : "weekly"} window of ${known.map((one) => one.name).join(", ")}`,
+    ofName: `of the ${name === "five_hour" ? "5-hour" : "weekly"} window of ${known.map((one) => one.name).join(", ")}`,
     dirs: known.map(({ real }) => real),
     sessions: [],
     unpriced: [],

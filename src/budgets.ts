@@ -89,7 +89,7 @@ export interface Standing {
   spent: number;
   /** Of what: the day it begins with, a session's id, an account with the end of its window. */
   of: string;
-  /** The name of that session, profile and window, for people. */
+  /** For people, where it is not the period: `in api`, `of the 5-hour window of work`. */
   ofName?: string;
   /** Epoch ms at which it starts over; undefined where it does not. */
   endsAt?: number;
@@ -137,7 +137,7 @@ const periodWords = { session: "in this session", day: "today", week: "this week
 export function standingText(standing: Standing): string {
   const { budget, spent, ofName } = standing;
   const percent = Math.floor(spentPercent(standing));
-  const where = ofName === undefined ? periodWords[budget.period] : `of ${ofName}`;
+  const where = ofName ?? periodWords[budget.period];
   if ("usagePercent" in budget.limit)
     return `budget "${budget.name}": ${amount(budget, spent)} ${where} used, the limit is ${amount(budget, limitOf(budget))}`;
   return `budget "${budget.name}": ${amount(budget, spent)} of ${amount(budget, limitOf(budget))} ${where} (${percent} %)`;

@@ -28,6 +28,7 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "ls", section: "Watching", load: async () => (await import("./cmd-ls.ts")).lsCommand },
     { word: "watch", section: "Watching", load: async () => (await import("./cmd-watch.ts")).watchCommand },
     { word: "cost", section: "Watching", load: async () => (await import("./cmd-cost.ts")).costCommand },
+    { word: "budget", section: "Watching", load: async () => (await import("./cmd-budget.ts")).budgetCommand },
     { word: "demo", section: "Watching", load: async () => (await import("./cmd-demo.ts")).demoCommand },
     { word: "profiles", section: "Accounts", load: async () => (await import("./cmd-profiles.ts")).profilesCommand },
     { word: "profiles list", load: async () => (await import("./cmd-profiles.ts")).profilesListCommand },

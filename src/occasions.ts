@@ -44,8 +44,8 @@ export function openOccasions(sys: Sys): Occasions {
   /** What a full disk did not take. */
   const unwritten = new Map<string, Done>();
   const read = (name: string) => unwritten.get(name) ?? records.read(fileOf(name));
-  const write = (name: string, what: string | undefined) => {
-    const done = { at: sys.now(), ...present({ what }) };
+  const write = (name: string, at: number, what?: string) => {
+    const done = { at, ...present({ what }) };
     try {
       removeOld(sys, dir);
       records.write(fileOf(name), { ...done, name } as Done);
@@ -64,16 +64,18 @@ export function openOccasions(sys: Sys): Occasions {
       if (!isFree()) return false;
       const release = await claims.take(fileOf(name), async () => isFree());
       if (release === undefined) return false;
+      // What begins while it is done is another occasion.
+      const at = sys.now();
       try {
         await deed();
-        write(name, what);
+        write(name, at, what);
         return true;
       } finally {
         release();
       }
     },
     note: (name) => {
-      if (read(name) === undefined) write(name, undefined);
+      if (read(name) === undefined) write(name, sys.now());
     },
     forget(name) {
       unwritten.delete(name);

@@ -135,8 +135,8 @@ const event = piece(
   "event",
   z.extend(z.partial(z.object(sessionFields)), {
     event: described(
-      z.enum(["initial", "snapshot", "change", "gone", "heartbeat"]),
-      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session",
+      z.enum(["initial", "snapshot", "change", "gone", "heartbeat", "acted"]),
+      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session; `acted`: a rule or a budget did something (`csm watch --act`)",
     ),
     id: described(count, "counts from 1"),
     at: z.number(),
@@ -145,6 +145,10 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
+    rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
+    action: z.optional(z.enum(["notify", "send", "stop"])),
+    refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
+    text: z.optional(described(text, "of `acted`: what was done")),
   }),
   "a line of `csm watch --json` and of `csd events`",
 );
@@ -348,6 +352,32 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
+  "csm budget": z.object({
+    budgets: z.array(
+      z.object({
+        name: text,
+        period: z.enum(["session", "day", "week", "month"]),
+        action: z.enum(["notify", "ask", "deny", "stop"]),
+        path: text,
+        line: count,
+        unit: z.enum(["usd", "tokens", "percent"]),
+        limit: z.number(),
+        warn_percent: percent,
+        standings: z.array(
+          z.object({
+            of: described(text, "the day it begins with, the id of a session, or a window of an account"),
+            spent: z.number(),
+            percent,
+            level: z.enum(["fine", "warning", "over"]),
+            ...times("ends"),
+            session_ids: z.array(text),
+            unpriced_models: z.array(text),
+          }),
+        ),
+      }),
+    ),
+    problems: z.array(z.object({ path: text, line: count, message: text })),
+  }),
   "csm cost": z.object({
     report: text,
     timezone: text,

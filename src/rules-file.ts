@@ -24,11 +24,11 @@ export function findProjectRoot(sys: Sys, dir: string): string {
   return readCheckout(sys, real)?.root ?? real;
 }
 
-/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path. */
-export async function readRuleBook(sys: Sys, projectDir: string): Promise<RuleBook> {
+/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path; the user's own rules alone without it. */
+export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleBook> {
   const paths = [
     ...ruleFiles(sys).map((path) => ({ path, isProject: false })),
-    ...projectRuleFiles(projectDir).map((path) => ({ path, isProject: true })),
+    ...(projectDir === undefined ? [] : projectRuleFiles(projectDir)).map((path) => ({ path, isProject: true })),
   ].filter(({ path }) => sys.entryKind(path) !== undefined);
   const book: RuleBook = { rules: [], budgets: [], notify: defaultNotify, problems: [] };
   if (paths.length === 0) return book;

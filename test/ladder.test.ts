@@ -14,7 +14,7 @@ const rungs: [name: string, files: string][] = [
     "decisions",
     `rules notices rules-lines claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
-     statusline-template cost-view budgets cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view budgets cas-shell picker-view gates status statuses session verbs judge rule-occasions health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
@@ -38,12 +38,12 @@ const rungs: [name: string, files: string][] = [
     `journal handoff limit-read reap launch-record restore-plan notify budget-spend launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
+  ["watching", "cost-worker cost monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
     `completion completion-scripts shell-init public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
-     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
+     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
      cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo commands help`,
