@@ -57,8 +57,10 @@ export function openKnownUsage(sys: Sys, { dirs, table, tableId }: CostSources, 
     return wanted.map((file) => {
       const known = scans.get(file.path);
       if (known !== undefined) return known;
-      const before = states.has(file.path) ? cache.readScan(file.path) : undefined;
-      const scanned = { file, before, now: isSame(file, before) ? before : scanTranscript(sys, file.path, buffer, before) };
+      const counted = states.has(file.path) ? cache.readScan(file.path) : undefined;
+      // Reading on adds to the records that it is given.
+      const before = counted && { ...counted, records: { ...counted.records } };
+      const scanned = { file, before, now: isSame(file, counted) ? counted : scanTranscript(sys, file.path, buffer, counted) };
       scans.set(file.path, scanned);
       return scanned;
     });
