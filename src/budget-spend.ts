@@ -176,11 +176,11 @@ export async function judgeBudgets(sys: Sys, book: Budgets, call: ToolCall, fact
   return { decision, rule, reason: overText(standing), parts: [] };
 }
 
-const overText = (standing: Standing): string => {
-  const until =
-    standing.endsAt === undefined ? "" : `, until ${createCalendar().dayOf(standing.endsAt)} ${createCalendar().timeOf(standing.endsAt)}`;
-  return `${standingText(standing)} is used up: no tool may be used${until}. Say so, and stop here`;
-};
+function overText(standing: Standing): string {
+  const { dayOf, timeOf } = createCalendar();
+  const until = standing.endsAt === undefined ? "" : ` until ${dayOf(standing.endsAt)} ${timeOf(standing.endsAt)}`;
+  return `budget "${standing.budget.name}" is used up: ${amountText(standing)}; no tool may be used${until}. Say so, and stop here`;
+}
 
 /** Tells of each line that was passed, once for each period, whoever sees it first; the notices that were raised. */
 export async function tellStandings(

@@ -134,13 +134,14 @@ const amount = ({ limit }: Budget, value: number): string =>
 const periodWords = { session: "in this session", day: "today", week: "this week", month: "this month" } as const;
 
 /** `budget "daily": $8.12 of $10.00 today (81 %)` */
-export function standingText(standing: Standing): string {
-  const { budget, spent, ofName } = standing;
-  const percent = Math.floor(spentPercent(standing));
+export const standingText = (standing: Standing): string => `budget "${standing.budget.name}": ${amountText(standing)}`;
+
+export function amountText(standing: Standing): string {
+  const { budget, ofName } = standing;
+  const { spent, limit } = amountsOf(standing);
   const where = ofName ?? periodWords[budget.period];
-  if ("usagePercent" in budget.limit)
-    return `budget "${budget.name}": ${amount(budget, spent)} ${where} used, the limit is ${amount(budget, limitOf(budget))}`;
-  return `budget "${budget.name}": ${amount(budget, spent)} of ${amount(budget, limitOf(budget))} ${where} (${percent} %)`;
+  if ("usagePercent" in budget.limit) return `${spent} ${where}, and its limit is ${limit}`;
+  return `${spent} of ${limit} ${where} (${Math.floor(spentPercent(standing))} %)`;
 }
 
 export const amountsOf = (standing: Standing): { spent: string; limit: string } => ({

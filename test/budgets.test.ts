@@ -127,7 +127,7 @@ test.each<[given: Standing, text: string]>([
   [standing(3, { budget: budget({ period: "session" }), ofName: "in api" }), 'budget "b": $3.00 of $10.00 in api (30 %)'],
   [
     standing(62, { budget: budget({ limit: { usagePercent: 60 } }), ofName: "of the weekly window of work" }),
-    'budget "b": 62 % of the weekly window of work used, the limit is 60 %',
+    'budget "b": 62 % of the weekly window of work, and its limit is 60 %',
   ],
 ])("in words: %#", (given, text) => {
   expect(standingText(given)).toBe(text);
