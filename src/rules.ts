@@ -63,6 +63,11 @@ export interface ToolCall {
   projectDir: string;
   /** The type of the sub-agent that makes it. */
   agent?: string;
+  /**
+   * Where an absolute path leads: links followed as far as it exists, the rest as it is; undefined where that cannot be told. What a
+   * rule allows is inside as it is written and as it leads, what it denies is hit by either.
+   */
+  resolve?(path: string): string | undefined;
 }
 
 /** What else is known of the session; what is not known holds no condition, and makes those of `deny` and `ask` ask. */
@@ -70,6 +75,8 @@ export interface SessionFacts {
   now: number;
   id?: string;
   name?: string;
+  /** The root of its project. */
+  projectDir?: string;
   profile?: string;
   model?: string;
   status?: string;

@@ -1,0 +1,74 @@
+import { isAbsolute, join } from "node:path";
+import type { HookInput, RuleHook } from "./claude-hooks.ts";
+import { readHooksOff } from "./hooks-off.ts";
+import { parseRecord, present } from "./json.ts";
+import { tell } from "./output.ts";
+import type { Rule } from "./rules.ts";
+import { findProjectRoot, hasRuleFile, type RuleBook, readRuleBook } from "./rules-file.ts";
+import { hasRuleHook } from "./setup.ts";
+import type { Sys } from "./sys.ts";
+
+/**
+ * What rules say to this call; undefined lets claude go on as without them. The common case is that there is no file: nothing is loaded
+ * to find that out. The project is the one that claude was started in, as the folder of a thread moves with `cd`.
+ */
+export async function applyRules(sys: Sys, input: HookInput, seat: { configDir: string; name?: string }): Promise<string | undefined> {
+  const own = sys.env.CLAUDE_PROJECT_DIR;
+  const projectDir = findProjectRoot(sys, own !== undefined && isAbsolute(own) ? own : (input.cwd ?? sys.cwd));
+  if (!hasRuleFile(sys, projectDir)) return undefined;
+  return (await import("./rules-decide.ts")).judgeHook(sys, input, { ...seat, projectDir });
+}
+
+/** Tools whose input is a command, and all that a rule with nothing but a command can be about. */
+const shellTools = ["Bash", "PowerShell", "Monitor"];
+
+/** The events that these rules need, and the tools where they name them; none without rules. */
+export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rules" | "problems" | "budgets">): RuleHook[] {
+  const stops = rules.filter(({ action }) => action === "deny" || action === "ask");
+  const isCapped = budgets.some(({ action }) => action === "deny" || action === "ask");
+  // A file that is broken may be mended while the session runs.
+  if (problems.length > 0 || isCapped) return [{ event: "PreToolUse" }, { event: "PermissionRequest" }];
+  // Of a state that a call can only have at its dialog.
+  const asked = rules.filter(
+    ({ action, when }) => action === "allow" || (stops.length > 0 && action === "deny" && when.status !== undefined),
+  );
+  return [
+    ...(stops.length === 0 ? [] : [{ event: "PreToolUse", ...present({ matcher: matcherOf(stops) }) } as const]),
+    ...(asked.length === 0 ? [] : [{ event: "PermissionRequest", ...present({ matcher: matcherOf(asked) }) } as const]),
+  ];
+}
+
+/** Undefined for every tool. claude's `if` is no narrower one: it sees less in a command than we do, so that it would let a denied one by. */
+function matcherOf(rules: readonly Rule[]): string | undefined {
+  const tools: string[] = [];
+  for (const { when } of rules) {
+    if (when.tool !== undefined) tools.push(...when.tool);
+    else if (when.command !== undefined) tools.push(...shellTools);
+    else return undefined;
+  }
+  // The same tool in other versions.
+  const known = tools.flatMap((tool) => (/^(?:task|agent)$/i.test(tool) ? ["Task", "Agent"] : [tool]));
+  const patterns = [...new Set(known)].map((tool) => tool.replace(/[^*]/gs, anyCase).replaceAll("*", ".*"));
+  return `^(?:${patterns.join("|")})$`;
+}
+
+/** A matcher tells cases apart, rules do not. */
+const anyCase = (sign: string): string =>
+  /[a-z]/i.test(sign) ? `[${sign.toUpperCase()}${sign.toLowerCase()}]` : /\w/.test(sign) ? sign : `\\${sign}`;
+
+/** Where a session is to start, and the settings that it is given. */
+interface Start {
+  configDir: string;
+  cwd: string;
+  own?: string | undefined;
+}
+
+/** The hooks to give it: none that its own settings have already. Says so where claude would run none of them. */
+export async function prepareRules(sys: Sys, start: Start): Promise<RuleHook[]> {
+  const hooks = planRuleHooks(await readRuleBook(sys, findProjectRoot(sys, start.cwd)));
+  if (hooks.length === 0) return hooks;
+  const off = readHooksOff(sys, start);
+  if (off !== undefined) tell(sys, `hooks are switched off (${off}): no rule holds in this session`);
+  const settings = parseRecord(sys.readText(join(start.configDir, "settings.json"))) ?? {};
+  return hooks.filter(({ event }) => !hasRuleHook(settings, event));
+}
