@@ -1,8 +1,8 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { launchDir } from "./paths.ts";
-import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
+import { launchDir, rulesPath } from "./paths.ts";
+import { buildVersion, deliverWord, editorWord, hookWord, launchWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
@@ -40,6 +40,7 @@ async function run(sys: Sys, route: Route): Promise<void> {
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
   if (word === "hook" && !isHelpWord(args[0])) return (await import("./limit-hook.ts")).answerLimitHook(sys, args);
+  if (word === "notify" && args[0] === deliverWord) return (await import("./notice-spool.ts")).deliver(sys);
   // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
   if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {
@@ -128,9 +129,17 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
 async function answerHook(sys: Sys): Promise<void> {
   const { runHook } = await import("./hook-run.ts");
   const input = await sys.readInput();
+  // Beside it, as a request may be held open for a day.
+  const telling = tellOf(sys, input).catch(() => undefined);
   const reply = await runHook(sys, input).catch(() => undefined);
-  if (input.includes('"StopFailure"')) await (await import("./limit-hook.ts")).noteFailure(sys, input).catch(() => undefined);
-  if (reply !== undefined) createOutput(sys).exact(reply);
+  const said = reply ?? (await telling);
+  if (said !== undefined) createOutput(sys).exact(said);
+}
+
+/** Nothing is loaded where nobody is to be told. */
+async function tellOf(sys: Sys, input: string): Promise<string | undefined> {
+  if (!input.includes('"StopFailure"') && sys.modifiedAt(rulesPath(sys)) === undefined) return undefined;
+  return (await import("./limit-hook.ts")).noteFailure(sys, input);
 }
 
 /** There is hardly ever one: nothing is loaded to look. */

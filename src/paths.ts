@@ -82,6 +82,8 @@ export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".cl
 /** One JSON file per session: the flags it was started with. */
 export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
+/** What may run unasked, and who is told of what. */
+export const rulesPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "rules.toml");
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
 /** What csm cost has read; safe to delete. */

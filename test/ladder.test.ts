@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
+    `rules budgets claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar notices cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
@@ -24,7 +24,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "profiles and settings",
-    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema hooks-off cas`,
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema notify-schema hooks-off cas`,
   ],
   [
     "sessions",
@@ -35,7 +35,7 @@ const rungs: [name: string, files: string][] = [
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
   [
     "limits and life",
-    `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
+    `journal handoff limit-read reap launch-record restore-plan notify notice-spool notice-hook launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
   ["watching", "cost-scan cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
@@ -84,8 +84,9 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
-  ["zod", /from "zod/, "settings-schema public-json"],
+  ["zod", /from "zod/, "settings-schema notify-schema public-json"],
   ["the schema of settings other than by import()", /from "\.\/settings-schema\.ts"/, ""],
+  ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, ""],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],
