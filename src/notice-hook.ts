@@ -120,18 +120,23 @@ export function accountNotice({ cause, now, name, account, sessions, limit, wayO
   };
 }
 
-/** Who pays for a session, and the names of those that live on the same account. */
+/** Who pays for a session, and the names of those that live on the same account. Never fails: then it is the folder's alone. */
 export async function readAccount(sys: Sys, configDir: string): Promise<{ account: string; sessions: string[] }> {
-  const real = realDir(sys, configDir);
+  const account = `dir:${realDir(sys, configDir)}`;
+  return readShared(sys, configDir, account).catch(() => ({ account, sessions: [] }));
+}
+
+async function readShared(sys: Sys, configDir: string, otherwise: string): Promise<{ account: string; sessions: string[] }> {
   const [{ readProfiles }, { openLedger }, { readSessions }] = await Promise.all([
     import("./accounts.ts"),
     import("./usage-ledger.ts"),
     import("./sessions.ts"),
   ]);
+  const real = realDir(sys, configDir);
   const ledger = openLedger(sys);
   try {
     const profiles = readProfiles(sys, ledger, readRegistryOrNone(sys));
-    const account = profiles.find((profile) => profile.real === real)?.account ?? `dir:${real}`;
+    const account = profiles.find((profile) => profile.real === real)?.account ?? otherwise;
     const shared = profiles.filter((profile) => profile.account === account).map(({ dir }) => ({ dir, name: undefined }));
     const found = await readSessions(sys, shared.length === 0 ? [{ dir: configDir, name: undefined }] : shared);
     const names = found.flatMap(({ file, liveness }) => (liveness === "live" ? [file.name ?? file.sessionId.slice(0, 8)] : []));

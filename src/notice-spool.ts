@@ -28,18 +28,21 @@ export async function raiseNotice(sys: Sys, settings: NotifySettings, notice: No
   if (sequence !== undefined) writeSequence(sys, sequence);
 }
 
-/** What the user's rules say of it; undefined where they say nothing. */
-export async function readNotify(sys: Sys): Promise<NotifySettings | undefined> {
+/** What the user's rules say of it; undefined where they say nothing, or something wrong. */
+export const readNotify = async (sys: Sys): Promise<NotifySettings | undefined> => (await readNotifyFile(sys)).settings;
+
+/** The same, with what is wrong. */
+export async function readNotifyFile(sys: Sys): Promise<{ settings?: NotifySettings; problems: string[] }> {
   const text = sys.homeDir === undefined ? undefined : sys.readText(rulesPath(sys));
-  if (text === undefined || !text.includes("notify")) return undefined;
-  const { checkNotify } = await import("./notify-schema.ts");
+  if (text === undefined || !text.includes("notify")) return { problems: [] };
   try {
     const { notify } = Bun.TOML.parse(text) as { notify?: unknown };
-    const checked = notify === undefined ? undefined : checkNotify(notify);
-    return checked !== undefined && "settings" in checked ? checked.settings : undefined;
-  } catch {
-    // Who asks for the rules is told what is wrong with them.
-    return undefined;
+    if (notify === undefined) return { problems: [] };
+    const checked = (await import("./notify-schema.ts")).checkNotify(notify);
+    if ("settings" in checked) return { settings: checked.settings, problems: [] };
+    return { problems: checked.problems.map(({ path, message }) => `${["notify", ...path].join(".")}: ${message}`) };
+  } catch (error) {
+    return { problems: [(error as Error).message] };
   }
 }
 
