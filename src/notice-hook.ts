@@ -38,6 +38,8 @@ const isHeadless = (sys: Sys): boolean => sys.env.CLAUDE_CODE_ENTRYPOINT?.starts
 /** Undefined for what nobody is waiting for. */
 export function causeOf({ event, toolName = "", agentType, background = [], error }: HookInput, isLimit: boolean): NoticeCause | undefined {
   const isMain = agentType === undefined;
+  // Versions without StopFailure end such a turn like any other.
+  if (isLimit) return "limit";
   switch (event) {
     case "PermissionRequest":
       return toolName === "AskUserQuestion" ? "question" : isPlanTool(toolName) ? "plan" : "permission";
@@ -45,7 +47,6 @@ export function causeOf({ event, toolName = "", agentType, background = [], erro
       // The turn goes on by itself when a sub-agent ends; a shell may run for ever.
       return isMain && background.every((type) => type === "shell") ? "finished" : undefined;
     case "StopFailure":
-      if (isLimit) return "limit";
       if (error === "authentication_failed") return "login";
       // The main thread is told of a sub-agent's, and goes on.
       return isMain ? "failure" : undefined;

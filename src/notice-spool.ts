@@ -113,7 +113,7 @@ export const openSpool = (sys: Sys, { name }: Channel): Records<Waiting> =>
     decode: (text) => {
       const fields = parseRecord(text);
       const delivery = parseDelivery(text);
-      if (delivery === undefined || !hasShape(fields, { attempts: "number", nextAt: "time" })) return undefined;
+      if (delivery === undefined || !hasShape(fields, { attempts: "number", nextAt: "time" })) throw new Error("it is no message");
       return { ...fields, ...delivery };
     },
     encode: (waiting) => JSON.stringify(waiting),

@@ -46,6 +46,8 @@ const isProgram = (words: readonly string[]): boolean => {
   return program !== "" && (!/[/\\]/.test(program) || /^(?:~?\/|[A-Za-z]:[/\\])/.test(program));
 };
 
+/** What is no address is told as such. */
+const parseUrl = (url: string): URL => new URL(URL.canParse(url) ? url : "https://localhost");
 const loopback = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 const webhook = z
@@ -66,11 +68,11 @@ const webhook = z
   })
   .check(
     z.refine(({ url, allow_http: allowsHttp }) => {
-      const { protocol, hostname } = new URL(url);
+      const { protocol, hostname } = parseUrl(url);
       return protocol === "https:" || (protocol === "http:" && (loopback.test(hostname) || allowsHttp === true));
     }, "https, or http to this machine; allow_http = true sends it in the clear all the same"),
     z.refine(
-      ({ url }) => new URL(url).username === "" && new URL(url).password === "",
+      ({ url }) => parseUrl(url).username === "" && parseUrl(url).password === "",
       "no password in an address: it belongs into headers",
     ),
   );
@@ -112,9 +114,12 @@ export function checkNotify(value: unknown): { settings: NotifySettings } | { pr
 
 function problemsOf(issue: z.core.$ZodIssue): NotifyProblem[] {
   const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
+  // Of a table it is said what is wrong in it, not that it is not the other form.
+  const inner = issue.code === "invalid_union" ? issue.errors.flat().filter((one) => one.path.length > 0) : [];
+  if (inner.length > 0) return inner.flatMap((one) => problemsOf({ ...one, path: [...path, ...one.path] }));
   if (issue.code !== "unrecognized_keys")
     return [{ path, message: issue.message.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()) }];
-  const known = path[0] === "channels" ? channelKeys : path.length > 0 ? causeKeys : [...Object.keys(fields.shape)];
+  const known = path[0] === "channels" ? channelKeys : path.length > 0 ? causeKeys : Object.keys(fields.shape);
   return issue.keys.map((key) => {
     const { message, hint } = unknownWord("unknown key", key, known);
     return { path: [...path, key], message: `${message}; ${hint}` };

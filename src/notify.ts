@@ -185,11 +185,27 @@ const final = (failure: string): Failure => ({ failure, isFinal: true });
 
 const commandMs = 30_000;
 
+const variables: Readonly<Record<keyof Message | "id", string>> = {
+  id: "CSM_ID",
+  cause: "CSM_CAUSE",
+  level: "CSM_LEVEL",
+  title: "CSM_TITLE",
+  body: "CSM_BODY",
+  session: "CSM_SESSION",
+  session_id: "CSM_SESSION_ID",
+  sessions: "CSM_SESSIONS",
+  project: "CSM_PROJECT",
+  cwd: "CSM_CWD",
+  profile: "CSM_PROFILE",
+  at: "CSM_AT",
+  time: "CSM_TIME",
+};
+
 async function sendCommand(sys: Sys, { run }: Extract<Channel, { kind: "command" }>, { id, message }: Delivery): Promise<Failure> {
   const [name = "", ...args] = run;
   const path = name.startsWith("~/") ? `${sys.homeDir ?? ""}${name.slice(1)}` : name;
   const text = (value: unknown): string => (Array.isArray(value) ? value.join(", ") : String(value ?? ""));
-  const values = Object.entries({ id, ...message }).map(([key, value]) => [`CSM_${key.toUpperCase()}`, text(value)]);
+  const values = Object.entries({ id, ...message }).map(([key, value]) => [variables[key as keyof typeof variables], text(value)]);
   const ended = await sys.runBounded([path, ...args], {
     input: `${JSON.stringify({ id, ...message })}\n`,
     env: { ...outsideEnv(sys.env, message.cwd), ...Object.fromEntries(values) },
