@@ -40,7 +40,6 @@ async function run(sys: Sys, route: Route): Promise<void> {
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
   if (word === "hook" && !isHelpWord(args[0])) return (await import("./limit-hook.ts")).answerLimitHook(sys, args);
-  if (word === "notify" && args[0] === deliverWord) return (await import("./notice-spool.ts")).deliver(sys);
   // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
   if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {
@@ -106,6 +105,7 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   const [word, ...rest] = args;
   if (word === launchWord) throw new SilentExit(await (await import("./launch.ts")).runLaunch(sys, rest[0] ?? ""));
   if (word === hookWord) return answerHook(sys);
+  if (word === deliverWord) return (await import("./notice-spool.ts")).deliver(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
   if (word === "--version" || word === "-V") return createOutput(sys).out(`csd ${buildVersion}`);
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {

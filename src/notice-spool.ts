@@ -87,7 +87,7 @@ const handedVariable = "CSM_NOTICE";
 
 function startDelivery(sys: Sys, delivery: Delivery): void {
   const env = { ...outsideEnv(sys.env, delivery.message.cwd), [handedVariable]: JSON.stringify(delivery) };
-  sys.startDetached([sys.execPath, "notify", deliverWord], { env, cwd: sys.homeDir ?? "/" });
+  sys.startDetached([sys.execPath, "csd", deliverWord], { env, cwd: sys.homeDir ?? "/" });
 }
 
 /** The process that was started so: through every channel at the same time, as one may hang. */
@@ -177,8 +177,9 @@ function keepWanted(sys: Sys, channel: Channel, spool: Records<Waiting>): Waitin
   for (const one of ordered) {
     if (kept.includes(one)) continue;
     spool.remove(one.id);
+    const { attempts, failure } = one;
     noteResult(sys, channel, one, {
-      failure: `given up after ${one.attempts} attempts${one.failure === undefined ? "" : `: ${one.failure}`}`,
+      failure: failure === undefined ? "it came too late" : `given up after ${attempts} attempts: ${failure}`,
     });
   }
   return kept;

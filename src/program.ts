@@ -7,8 +7,8 @@ export const buildVersion: string = typeof CSM_BUILD === "undefined" ? "0.0.0 (s
 export const launchWord = "--csd-launch";
 export const hookWord = "--csd-hook";
 export const editorWord = "--csd-editor";
-/** Behind `csm notify`: sends what is waiting, and ends. */
-export const deliverWord = "--deliver";
+/** To send what somebody is to be told, and end. */
+export const deliverWord = "--csd-deliver";
 
 /** Names the session's channel to the hooks and the editor of a session that csd started. */
 export const channelVariable = "CSD_CHANNEL";
