@@ -1,5 +1,16 @@
 import { join } from "node:path";
-import { amountText, type Budget, concerns, isAbout, levelOf, occasionOf, periodAt, type Spender, type Standing, standingText } from "./budgets.ts";
+import {
+  amountText,
+  type Budget,
+  concerns,
+  isAbout,
+  levelOf,
+  occasionOf,
+  periodAt,
+  type Spender,
+  type Standing,
+  standingText,
+} from "./budgets.ts";
 import { type Calendar, createCalendar } from "./calendar.ts";
 import { costSources } from "./cost-files.ts";
 import { type KnownReader, type KnownUsage, openKnownUsage } from "./cost-known.ts";

@@ -86,6 +86,8 @@ export const configPath = (sys: Place): string => join(homeDir(sys), ".config", 
 export const ruleFiles = (sys: Place): string[] => ruleNames.map((name) => join(homeDir(sys), ".config", "claude-smart", name));
 export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map((name) => join(projectDir, ".csm", name));
 const ruleNames = ["rules.toml", "rules.json"];
+/** What may run unasked, and who is told of what. */
+export const rulesPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "rules.toml");
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
 /** What rules and budgets have done: one file for each occasion, so that nothing is done twice. */

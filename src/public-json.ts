@@ -1,4 +1,5 @@
 import { z } from "zod/mini";
+import { noticeCauses, noticeLevels } from "./notices.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -329,6 +330,36 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
+const noticeCause = z.enum(noticeCauses as [(typeof noticeCauses)[number]]);
+const channel = { channel: text, kind: text };
+const notify = z.object({
+  file: described(text, "where [notify] stands"),
+  quiet: described(z.boolean(), "whether these are quiet hours"),
+  quiet_hours: z.array(text),
+  causes: z.array(
+    z.object({
+      cause: noticeCause,
+      on: z.boolean(),
+      level: z.enum(noticeLevels),
+      cool_down_ms: z.number(),
+      now: described(z.enum(["tell", "quiet", "off"]), "what would happen now"),
+    }),
+  ),
+  channels: z.array(
+    z.object({
+      ...channel,
+      to: text,
+      waiting: described(count, "how many could not be sent yet"),
+      failure: described(textOrNull, "why the newest did not arrive, or has not yet"),
+      ...times("last"),
+    }),
+  ),
+});
+const notifyTest = z.object({
+  cause: noticeCause,
+  results: z.array(z.object({ ...channel, sent: z.boolean(), failure: textOrNull, ms: z.number() })),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -378,6 +409,8 @@ const schemas = {
     ),
     problems: z.array(z.object({ path: text, line: count, message: text })),
   }),
+  "csm notify": notify,
+  "csm notify test": notifyTest,
   "csm cost": z.object({
     report: text,
     timezone: text,
