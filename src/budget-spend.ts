@@ -168,9 +168,15 @@ interface Budgets {
  * What budgets say to a call of a tool; undefined where none is used up, or not enough is known yet. Tells of those that have just
  * passed a line, whatever it says.
  */
-export async function judgeBudgets(sys: Sys, book: Budgets, call: ToolCall, facts: SessionFacts): Promise<Judgement | undefined> {
+export async function judgeBudgets(
+  sys: Sys,
+  book: Budgets,
+  call: ToolCall,
+  facts: SessionFacts,
+  dir: string = configDir(sys),
+): Promise<Judgement | undefined> {
   const { id = "", name, profile, model } = facts;
-  const session = { id, name, profile, model, folders: [call.cwd, call.projectDir], dir: realDir(sys, configDir(sys)) };
+  const session = { id, name, profile, model, folders: [call.cwd, call.projectDir], dir: realDir(sys, dir) };
   // The model that is not known now may be known of what it has spent.
   const own = book.budgets.filter(({ model: _, ...budget }) => isAbout(budget, session, call.home));
   if (own.length === 0) return undefined;
@@ -183,8 +189,9 @@ export async function judgeBudgets(sys: Sys, book: Budgets, call: ToolCall, fact
   if (standing === undefined) return undefined;
   const decision = denied === undefined ? "ask" : "deny";
   const { budget } = standing;
-  const rule = { name: budget.name, action: decision, at: budget.at, isProject: budget.isProject, when: {} } as const;
-  return { decision, rule, reason: overText(standing), parts: [] };
+  const reason = overText(standing);
+  const rule = { name: budget.name, action: decision, at: budget.at, isProject: budget.isProject, message: reason, when: {} } as const;
+  return { decision, rule, reason, parts: [] };
 }
 
 function overText(standing: Standing): string {

@@ -7,6 +7,7 @@ import { judgeBudgets, readStandings, tellStandings } from "../src/budget-spend.
 import { type Budget, levelOf, type Standing } from "../src/budgets.ts";
 import { readUsage } from "../src/cost.ts";
 import { costSources } from "../src/cost-files.ts";
+import { defaultNotify } from "../src/notices.ts";
 import { createSys, type Sys } from "../src/sys.ts";
 import { openLedger, readingsOf } from "../src/usage-ledger.ts";
 
@@ -96,7 +97,7 @@ const call = (now: number) => ({
 });
 const judge = (now: number, budgets: Budget[], id = "s1") =>
   judgeBudgets(sysAt(now), { budgets, notify }, call(now), { now, id, model: "claude-opus-4-8" });
-const notify = { causes: {}, quietHours: [], channels: [] } as never;
+const notify = defaultNotify;
 
 test.each<[action: Budget["action"], decision: string | undefined]>([
   ["notify", undefined],
