@@ -197,8 +197,9 @@ function createUsageReader(sys: Sys) {
 
 function createBudgetReader(sys: Sys) {
   let known: { at: number; of: readonly Budget[]; standings: Standing[] } | undefined;
+  let all: Standing[] = [];
   return {
-    last: () => known?.standings ?? [],
+    last: () => all,
     async read({ budgets }: RuleBook, sessions: readonly LiveSession[]): Promise<Standing[]> {
       // What a session of the list has used is counted already.
       const isCounted = (budget: Budget) => budget.period === "session" && budget.model === undefined && !("usagePercent" in budget.limit);
@@ -219,7 +220,8 @@ function createBudgetReader(sys: Sys) {
                 ),
         };
       }
-      return [...own, ...known.standings];
+      all = [...own, ...known.standings];
+      return all;
     },
   };
 }

@@ -41,6 +41,13 @@ export function openOccasions(sys: Sys): Occasions {
     },
     encode: (done) => `${JSON.stringify(done)}\n`,
   });
+  let last: Promise<unknown> = Promise.resolve();
+  /** One after another: each would wait for the lock of the others. */
+  const take = (name: string, isFree: () => boolean) => {
+    const taking = last.then(() => claims.take(fileOf(name), async () => isFree()));
+    last = taking.catch(() => undefined);
+    return taking;
+  };
   /** What a full disk did not take. */
   const unwritten = new Map<string, Done>();
   const read = (name: string) => unwritten.get(name) ?? records.read(fileOf(name));
@@ -62,7 +69,7 @@ export function openOccasions(sys: Sys): Occasions {
         return done === undefined || isDue(done);
       };
       if (!isFree()) return false;
-      const release = await claims.take(fileOf(name), async () => isFree());
+      const release = await take(name, isFree);
       if (release === undefined) return false;
       // What begins while it is done is another occasion.
       const at = sys.now();
