@@ -12,13 +12,13 @@ import {
   standingText,
 } from "./budgets.ts";
 import { UserError } from "./errors.ts";
-import { present } from "./json.ts";
+import { isRecord, present } from "./json.ts";
 import { type Done, type Occasions, openOccasions } from "./occasions.ts";
 import { homeDir, ruleFiles } from "./paths.ts";
 import type { Origin } from "./peer.ts";
 import { realDir } from "./profiles.ts";
 import { chooseRules, hasLeft, isActing, isOver, lagMs, type Occasion, occasionOf } from "./rule-occasions.ts";
-import type { Rule, SessionFacts } from "./rules.ts";
+import type { Rule, SessionFacts, ToolCall } from "./rules.ts";
 import type { RuleBook } from "./rules-file.ts";
 import type { LiveSession } from "./session.ts";
 import { isAtWork, stateWords } from "./statuses.ts";
@@ -106,7 +106,9 @@ export function createActor(
         if (isOver(rule, facts)) rearm(hands, rule, session);
         else if (hasLeft(rule, facts)) hands.leftAt.set(occasionOf(rule, session).name, { key: session.key, at: sys.now() });
       }
-      const chosen = chooseRules(acting, facts).filter((rule) => rule.action === "notify" || session.verdict.status !== "dead");
+      const chosen = chooseRules(acting, facts, callOf(sys, session)).filter(
+        (rule) => rule.action === "notify" || session.verdict.status !== "dead",
+      );
       for (const rule of chosen) void start(carryOut(hands, { rule, session, occasion: occasionOf(rule, session), settings: notify }));
     }
   };
@@ -258,6 +260,13 @@ function factsOf(sys: Sys, session: LiveSession, percents: ReadonlyMap<string, n
       usagePercent: configDir === undefined ? undefined : percents?.get(realDir(sys, configDir)),
     }),
   };
+}
+
+/** The call that it asks leave for. */
+function callOf(sys: Sys, { verdict, cwd, worktree }: LiveSession): ToolCall | undefined {
+  if (verdict.status !== "blocked" || verdict.tool === undefined) return undefined;
+  const input = isRecord(verdict.input) ? verdict.input : {};
+  return { tool: verdict.tool, input, cwd, home: homeDir(sys), projectDir: worktree ?? cwd };
 }
 
 function badgeOf(book: RuleBook | undefined, standings: readonly Standing[]): RulesBadge | undefined {

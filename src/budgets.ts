@@ -1,6 +1,8 @@
 import type { Calendar } from "./calendar.ts";
 import { spanOf, startOfDay } from "./calendar.ts";
 import { compactCount, money } from "./cost-view.ts";
+import { present } from "./json.ts";
+import { hitsSession } from "./rule-conditions.ts";
 import type { Place } from "./rules.ts";
 
 export const budgetPeriods = ["session", "day", "week", "month"] as const;
@@ -33,17 +35,15 @@ export interface Spender {
 }
 
 /** Is the budget about what this one spends? */
-export function isAbout(budget: Budget, { folders, profile, model }: Spender, home: string): boolean {
-  if (budget.isProject && !folders.some((folder) => isBelow(folder, projectOf(budget.at)))) return false;
-  return (
-    fits(budget.project, (word) => folders.some((folder) => isOfProject(folder, word, home))) &&
-    fits(budget.profile, (word) => profile?.toLowerCase() === word.toLowerCase()) &&
-    fits(budget.model, (word) => model !== undefined && toPattern(word).test(model))
-  );
+export function isAbout({ at, isProject, project, profile, model }: Budget, spender: Spender, home: string): boolean {
+  if (isProject && !spender.folders.some((folder) => isBelow(folder, projectOf(at)))) return false;
+  const when = present({ project: project?.map((word) => word.replace(/^~(?=\/|$)/, home)), profile, model });
+  const isIn = (projectDir: string | undefined) => {
+    const facts = { now: 0, ...present({ projectDir, profile: spender.profile, model: spender.model }) };
+    return hitsSession(when, facts) === "yes";
+  };
+  return spender.folders.some(isIn) || (spender.folders.length === 0 && isIn(undefined));
 }
-
-const fits = (words: readonly string[] | undefined, isFit: (word: string) => boolean): boolean =>
-  words === undefined || words.length === 0 || words.some(isFit);
 
 /** `.csm/rules.toml` lies in the root. */
 const projectOf = ({ path }: Place): string => path.split(/[/\\]/).slice(0, -2).join("/") || "/";
@@ -53,25 +53,8 @@ const plain = (path: string): string => path.replace(/\\/g, "/").replace(/(.)\/+
 const isBelow = (folder: string, root: string): boolean =>
   plain(folder) === plain(root) || plain(folder).startsWith(plain(root) === "/" ? "/" : `${plain(root)}/`);
 
-/** A folder where it is written as one, else a part of the name of a project's folder. */
-function isOfProject(folder: string, word: string, home: string): boolean {
-  if (/[/\\~]/.test(word)) return isBelow(folder, word.replace(/^~(?=\/|$)/, home));
-  const name = plain(folder).split("/").at(-1) ?? "";
-  return name.toLowerCase().includes(word.toLowerCase());
-}
-
-/** A part of a model's id; `*` is any run of characters. */
-const toPattern = (word: string): RegExp =>
-  new RegExp(
-    word
-      .split("*")
-      .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"))
-      .join(".*"),
-    "i",
-  );
-
 /** One day, week or month of a budget; what was spent before it has no part in it. */
-export interface Period {
+interface Period {
   /** Of all periods of its kind. */
   key: string;
   startsAt: number;

@@ -1,11 +1,11 @@
 import { matches } from "./judge.ts";
-import type { Conditions, Rule, SessionFacts } from "./rules.ts";
+import type { Conditions, Rule, SessionFacts, ToolCall } from "./rules.ts";
 import type { LiveSession } from "./session.ts";
 import { gateIdOf } from "./verbs.ts";
 
 /** Which rules act on a session now: all that notify, and of the others one. To stop it beats to send it anything; then the first counts. */
-export function chooseRules(rules: readonly Rule[], facts: SessionFacts): Rule[] {
-  const found = rules.filter((rule) => isActing(rule) && matches(rule, facts));
+export function chooseRules(rules: readonly Rule[], facts: SessionFacts, call?: ToolCall): Rule[] {
+  const found = rules.filter((rule) => isActing(rule) && matches(rule, facts, call));
   const first = (action: Rule["action"]) => found.find((rule) => rule.action === action);
   const other = first("stop") ?? first("send");
   return [...found.filter(({ action }) => action === "notify"), ...(other === undefined ? [] : [other])];

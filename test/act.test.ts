@@ -168,6 +168,15 @@ test("the session that this program runs in is neither stopped nor told anything
   expect([done, deeds.sort()]).toEqual([["stop other"], ["stop all other", "stop! all own"]]);
 });
 
+test("of a gate the tool and the command that it asks for are conditions", async () => {
+  const sys = fake(
+    rule("push", "notify", "match_tool = 'Bash'\nmatch_command = 'git push'") + rule("edit", "notify", "match_tool = 'Edit'"),
+  );
+  const { actor, deeds } = createWatcher(sys);
+  await actor.look([blocked("a", "git push origin"), blocked("b", "git pull", { sessionId: "id-b" }), busy("c")]);
+  expect(deeds).toEqual(["notify push a"]);
+});
+
 test("one that ends is told of where a rule asks for it", async () => {
   const sys = fake(rule("over", "notify", "match_status = 'dead'") + rule("all", "stop", "match_status = 'dead'"));
   const { actor, deeds, done } = createWatcher(sys);
