@@ -11,18 +11,18 @@ import {
   type Standing,
   standingText,
 } from "./budgets.ts";
-import { type Calendar, createCalendar } from "./calendar.ts";
+import type { Calendar } from "./calendar.ts";
 import { costSources } from "./cost-files.ts";
 import { type KnownReader, type KnownUsage, openKnownUsage } from "./cost-known.ts";
 import { quarterMs } from "./cost-records.ts";
 import { readCheckout } from "./git.ts";
 import type { NotifySettings } from "./notices.ts";
-import { openOccasions } from "./occasions.ts";
 import { configDir, csmDir, homeDir } from "./paths.ts";
 import { realDir } from "./profiles.ts";
 import { countWord } from "./program.ts";
 import type { Judgement, SessionFacts, ToolCall } from "./rules.ts";
 import type { Sys } from "./sys.ts";
+import { localCalendar } from "./zone.ts";
 
 /** A session that is asked about. */
 export interface SpendingSession extends Spender {
@@ -56,7 +56,7 @@ function readSpending(sys: Sys, budgets: readonly Budget[], sessions: readonly S
       ...budgets.flatMap((budget) =>
         budget.period !== "session" ? [] : sessions.flatMap((session) => sessionStanding(known, budget, session, home) ?? []),
       ),
-      ...periodStandings(known, budgets, { now: sys.now(), calendar: createCalendar(), home, folders }),
+      ...periodStandings(known, budgets, { now: sys.now(), calendar: localCalendar(sys), home, folders }),
     ];
     if (known.isCountDue()) startCount(sys);
     return standings;
@@ -71,8 +71,8 @@ function sessionStanding(known: KnownReader, budget: Budget, session: SpendingSe
   if (!isAbout(rest, session, home)) return undefined;
   const usage = known.session(session.id);
   if (usage === undefined) return undefined;
-  const isWanted = (model: string) => isAbout(budget, { ...session, model }, home);
-  return { budget, of: session.id, ...sum(usage, budget, (cell) => isWanted(usage.models[cell.model] ?? "")) };
+  const wanted = usage.models.map((model) => isAbout(budget, { ...session, model }, home));
+  return { budget, of: session.id, ...sum(usage, budget, (cell) => wanted[cell.model] === true) };
 }
 
 interface PeriodView {
@@ -189,13 +189,13 @@ export async function judgeBudgets(
   if (standing === undefined) return undefined;
   const decision = denied === undefined ? "ask" : "deny";
   const { budget } = standing;
-  const reason = overText(standing);
+  const reason = overText(sys, standing);
   const rule = { name: budget.name, action: decision, at: budget.at, isProject: budget.isProject, message: reason, when: {} } as const;
   return { decision, rule, reason, parts: [] };
 }
 
-function overText(standing: Standing): string {
-  const { dayOf, timeOf } = createCalendar();
+function overText(sys: Sys, standing: Standing): string {
+  const { dayOf, timeOf } = localCalendar(sys);
   const until = standing.endsAt === undefined ? "" : ` until ${dayOf(standing.endsAt)} ${timeOf(standing.endsAt)}`;
   return `budget "${standing.budget.name}" is used up: ${amountText(standing)}; no tool may be used${until}. Say so, and stop here`;
 }
@@ -209,7 +209,7 @@ export async function tellStandings(
 ): Promise<Standing[]> {
   const passed = standings.filter((standing) => levelOf(standing) !== "fine");
   if (passed.length === 0) return [];
-  const occasions = openOccasions(sys);
+  const occasions = (await import("./occasions.ts")).openOccasions(sys);
   const told: Standing[] = [];
   for (const standing of passed) {
     const level = levelOf(standing) === "over" ? "over" : "warning";

@@ -62,9 +62,13 @@ export interface Calendar {
   timeOf(at: number): string;
 }
 
-/** Throws when there is no such zone; undefined means that of this machine. */
-export function createCalendar(timeZone?: string): Calendar {
-  const offsetOf = timeZone === undefined ? localOffset : timeZone === "UTC" ? () => 0 : zoneOffset(timeZone);
+/** Throws when there is no such zone; undefined means that of this machine, which `offsetAt` may tell without the runtime's calendar. */
+export function createCalendar(timeZone?: string, offsetAt?: OffsetAt): Calendar {
+  const ownOffset = (at: number): number => {
+    const seconds = offsetAt?.(Math.floor(at / 1000));
+    return seconds === undefined ? localOffset(at) : seconds * 1000;
+  };
+  const offsetOf = timeZone === undefined ? ownOffset : timeZone === "UTC" ? () => 0 : zoneOffset(timeZone);
   const shifted = (at: number) => new Date(at + offsetOf(at)).toISOString();
   return {
     timeZone: timeZone ?? "local",
@@ -123,12 +127,19 @@ export function parseDay(flag: string, text: string, today: string): string {
   return dayText;
 }
 
+const quarterMs = 900_000;
+
 /** The first moment of a day, epoch ms. */
 export function startOfDay({ dayOf }: Calendar, dayText: string): number {
   // No zone is further from UTC than this, and days begin at quarters of an hour.
-  let at = Date.parse(dayText) - 15 * 3_600_000;
-  while (dayOf(at) < dayText) at += 900_000;
-  return at;
+  const middle = Math.floor(Date.parse(dayText) / quarterMs);
+  let [before, from] = [middle - 60, middle + 60];
+  while (from - before > 1) {
+    const between = (before + from) >> 1;
+    if (dayOf(between * quarterMs) < dayText) before = between;
+    else from = between;
+  }
+  return from * quarterMs;
 }
 
 const nextDay = (dayText: string, days: number): string => new Date(Date.parse(dayText) + days * day).toISOString().slice(0, 10);

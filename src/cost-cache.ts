@@ -62,7 +62,7 @@ interface SumsRow {
   spends: Uint8Array;
 }
 
-interface LastSumsRow extends SumsRow {
+interface LastSumsRow extends Omit<SumsRow, "spends"> {
   table_id: string;
   at: number;
   origins: string;
@@ -78,7 +78,7 @@ export function openCostCache(path: string): CostCache {
       }),
     readLastSums: (tableId, since) =>
       cache.use((database) => {
-        const row = database.query("SELECT * FROM sums").get() as LastSumsRow | null;
+        const row = database.query("SELECT facts, cells, table_id, at, origins FROM sums").get() as LastSumsRow | null;
         if (row === null || row.table_id !== tableId) return undefined;
         const isWanted = (numbers: Float64Array, from: number) => ((numbers[from + 1] ?? 0) + 1) * quarterMs > since;
         return {

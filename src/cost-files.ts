@@ -1,4 +1,4 @@
-import { basename, join, relative, sep } from "node:path";
+import { basename, join, sep } from "node:path";
 import { isTranscript } from "./agents.ts";
 import { createPriceTable, type PriceTable, pricesAt } from "./claude-prices.ts";
 import type { FileOrigin } from "./cost-report.ts";
@@ -41,7 +41,7 @@ export function findTranscripts(sys: Sys, dirs: CostSources["dirs"]): Transcript
   return dirs.flatMap(({ name, dir }) => {
     const projectsPath = projectsDir(dir);
     return sys.findFiles(projectsPath, ".jsonl").flatMap((path): Transcript[] => {
-      if (!isTranscript(relative(projectsPath, path).split(sep))) return [];
+      if (!isTranscript(partsOf({ path, projectsPath }))) return [];
       const state = sys.identify(path);
       if (state === undefined || !state.isFile || seen.has(state.id)) return [];
       seen.add(state.id);
@@ -66,6 +66,8 @@ export function originsOf(files: readonly Transcript[], cwds: readonly string[])
   }));
 }
 
-const partsOf = ({ path, projectsPath }: Transcript): string[] => relative(projectsPath, path).split(sep);
+/** Below `projects`; asked of every file at every call of a hook. */
+const partsOf = ({ path, projectsPath }: Pick<Transcript, "path" | "projectsPath">): string[] =>
+  path.slice(projectsPath.length + 1).split(sep);
 const sessionOf = (parts: readonly string[]): string => basename(parts[1] ?? parts[0] ?? "", ".jsonl");
 export const sessionIdOf = (file: Transcript): string => sessionOf(partsOf(file));

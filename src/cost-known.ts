@@ -93,7 +93,7 @@ export function openKnownUsage(sys: Sys, { dirs, table, tableId }: CostSources, 
       );
     },
     session(id) {
-      const found = scan(files.filter((file) => sessionIdOf(file) === id));
+      const found = scan(files.filter((file) => file.path.includes(id) && sessionIdOf(file) === id));
       return found === undefined ? undefined : merge(found, ({ now }) => now?.records);
     },
     isCountDue: () => isDue,
