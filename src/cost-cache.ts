@@ -10,12 +10,14 @@ export interface CostCache {
   readSums(fingerprint: string): Sums | undefined;
   /** Those that were made last at these prices, of whatever state, from this moment on. */
   readLastSums(tableId: string, since: number): LastSums | undefined;
+  /** The same of one conversation by itself; without cells where none of it was there. */
+  readOwnSums(tableId: string, sessionId: string): LastSums | undefined;
   readScans(): Map<string, FileScan>;
   readScan(path: string): FileScan | undefined;
   /** Of each file, as far as it is read. */
   readStates(): Map<string, ScanState>;
   /** Replaces what is known of these files, forgets those that are gone, and keeps the sums. */
-  write(changed: readonly FileScan[], gone: readonly string[], made: Making, sums: Sums): void;
+  write(changed: readonly FileScan[], gone: readonly string[], made: Making, sums: Sums, own: ReadonlyMap<string, OwnSums>): void;
   close(): void;
 }
 
@@ -38,6 +40,9 @@ interface Making {
   files: readonly Transcript[];
 }
 
+/** What one conversation used with its sub-agents, whatever stands in others too. */
+export type OwnSums = Pick<Merged, "models" | "cells">;
+
 export type LastSums = Pick<Sums, "models" | "cells"> & Pick<Making, "at"> & { origins: FileOrigin[] };
 
 const schema = {
@@ -46,7 +51,8 @@ const schema = {
   tables: `
     CREATE TABLE file (path TEXT PRIMARY KEY, id TEXT, size INTEGER, modified_at REAL, position INTEGER, print BLOB,
       cwd TEXT, format TEXT, unreadable INTEGER, models TEXT, records BLOB) WITHOUT ROWID;
-    CREATE TABLE sums (fingerprint TEXT, facts TEXT, cells BLOB, spends BLOB, table_id TEXT, at REAL, origins TEXT);`,
+    CREATE TABLE sums (fingerprint TEXT, facts TEXT, cells BLOB, spends BLOB, table_id TEXT, at REAL, origins TEXT, recent BLOB);
+    CREATE TABLE own (session TEXT PRIMARY KEY, models TEXT, cells BLOB) WITHOUT ROWID;`,
 };
 
 interface FileRow extends Omit<FileScan, "modifiedAt" | "print" | "records" | "readBytes"> {
@@ -62,11 +68,20 @@ interface SumsRow {
   spends: Uint8Array;
 }
 
-interface LastSumsRow extends Omit<SumsRow, "spends"> {
+interface LastSumsRow {
+  facts: string;
   table_id: string;
   at: number;
   origins: string;
 }
+
+interface OwnRow {
+  models: string;
+  cells: Uint8Array;
+}
+
+/** More than the longest period of a budget: what is asked for at every call of a hook stands by itself. */
+const recentMs = 32 * 86_400_000;
 
 export function openCostCache(path: string): CostCache {
   const cache = openCache(path, schema);
@@ -78,15 +93,26 @@ export function openCostCache(path: string): CostCache {
       }),
     readLastSums: (tableId, since) =>
       cache.use((database) => {
-        const row = database.query("SELECT facts, cells, table_id, at, origins FROM sums").get() as LastSumsRow | null;
+        const row = database.query("SELECT facts, table_id, at, origins FROM sums").get() as LastSumsRow | null;
         if (row === null || row.table_id !== tableId) return undefined;
-        const isWanted = (numbers: Float64Array, from: number) => ((numbers[from + 1] ?? 0) + 1) * quarterMs > since;
+        const column = since >= row.at - recentMs ? "recent" : "cells";
+        const { cells } = database.query(`SELECT ${column} AS cells FROM sums`).get() as { cells: Uint8Array };
         return {
           ...(JSON.parse(row.facts) as Pick<Sums, "models">),
           at: row.at,
           origins: JSON.parse(row.origins) as FileOrigin[],
-          cells: decodeRows(row.cells, cellFields, decodeCell, isWanted),
+          cells: decodeRows(cells, cellFields, decodeCell).filter(({ quarter }) => (quarter + 1) * quarterMs > since),
         };
+      }),
+    readOwnSums: (tableId, sessionId) =>
+      cache.use((database) => {
+        const made = database.query("SELECT at FROM sums WHERE table_id = ?").get(tableId) as { at: number } | null;
+        if (made === null) return undefined;
+        const row = database.query("SELECT models, cells FROM own WHERE session = ?").get(sessionId) as OwnRow | null;
+        const origins = [{ profile: undefined, sessionId, project: "" }];
+        if (row === null) return { ...made, origins, models: [], cells: [] };
+        const cells = decodeRows(row.cells, cellFields, decodeCell).map((cell) => ({ ...cell, file: 0 }));
+        return { ...made, origins, models: JSON.parse(row.models) as string[], cells };
       }),
     readScans: () =>
       cache.use((database) => {
@@ -103,7 +129,7 @@ export function openCostCache(path: string): CostCache {
         const rows = database.query("SELECT path, id, size, modified_at, position FROM file").all() as FileRow[];
         return new Map(rows.map(({ path, modified_at, ...row }) => [path, { ...row, modifiedAt: modified_at }]));
       }),
-    write: (changed, gone, { fingerprint, tableId, at, files }, sums) =>
+    write: (changed, gone, { fingerprint, tableId, at, files }, sums, own) =>
       cache.use((database) => {
         const put = database.query("REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
         const drop = database.query("DELETE FROM file WHERE path = ?");
@@ -113,9 +139,13 @@ export function openCostCache(path: string): CostCache {
             for (const file of gone) drop.run(file);
             database.run("DELETE FROM sums");
             const origins = JSON.stringify(originsOf(files, sums.cwds));
+            const recent = encodeCells(sums.cells.filter(({ lastAt }) => lastAt >= at - recentMs - quarterMs));
             database
-              .query("INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?)")
-              .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends), tableId, at, origins);
+              .query("INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+              .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends), tableId, at, origins, recent);
+            database.run("DELETE FROM own");
+            const putOwn = database.query("INSERT INTO own VALUES (?, ?, ?)");
+            for (const [session, { models, cells }] of own) putOwn.run(session, JSON.stringify(models), encodeCells(cells));
           })
           .immediate();
       }),
@@ -176,15 +206,10 @@ function decodeSums({ facts, cells, spends }: SumsRow): Sums {
   };
 }
 
-function decodeRows<T>(
-  bytes: Uint8Array,
-  fields: readonly string[],
-  decode: (numbers: Float64Array, from: number) => T,
-  isWanted = (_numbers: Float64Array, _from: number) => true,
-): T[] {
+function decodeRows<T>(bytes: Uint8Array, fields: readonly string[], decode: (numbers: Float64Array, from: number) => T): T[] {
   const numbers = numbersOf(bytes);
   const rows: T[] = [];
-  for (let from = 0; from < numbers.length; from += fields.length) if (isWanted(numbers, from)) rows.push(decode(numbers, from));
+  for (let from = 0; from < numbers.length; from += fields.length) rows.push(decode(numbers, from));
   return rows;
 }
 

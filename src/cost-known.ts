@@ -17,7 +17,7 @@ export interface KnownUsage extends Pick<Sums, "models" | "cells"> {
 export interface KnownReader {
   /** Of all sessions since that moment; undefined where nobody has counted them yet. */
   all(since: number): KnownUsage | undefined;
-  /** Of one conversation with its sub-agents, whatever stands in others too; undefined where it is too long to be read now. */
+  /** Of one conversation with its sub-agents, whatever stands in others too; undefined where nobody has counted it and it is too long. */
   session(id: string): KnownUsage | undefined;
   /** Somebody should count anew: the sums are missing, or so much has been written since that each reading takes its time. */
   isCountDue(): boolean;
@@ -76,24 +76,36 @@ export function openKnownUsage(sys: Sys, { dirs, table, tableId }: CostSources, 
     ),
     isPartial: false,
   });
+  const grownSince = (last: LastSums, wanted: readonly Transcript[], from: (before: FileScan | undefined) => number): KnownUsage => {
+    const found = scan(wanted.filter((file) => !isSame(file, states.get(file.path))));
+    if (found === undefined) return { ...last, isPartial: true };
+    const recent = ({ before }: Scanned, which: FileScan | undefined) => which && recordsSince(which.records, from(before));
+    const come = merge(found, (scanned) => recent(scanned, scanned.now));
+    return addUsage(
+      last,
+      come,
+      merge(found, (scanned) => recent(scanned, scanned.before)),
+    );
+  };
   return {
     all(since) {
       const last = cache.readLastSums(tableId, since);
       if (last === undefined) isDue = true;
       if (last === undefined) return undefined;
+      // In a file that nobody knew, what is older than the count stands elsewhere too: a fork begins with what it comes from.
+      const from = (before: FileScan | undefined) => Math.max(since, last.at - (before === undefined ? lateMs : overlapMs));
       // What was written before holds nothing of later.
-      const found = scan(files.filter((file) => file.state.modifiedAt >= since && !isSame(file, states.get(file.path))));
-      if (found === undefined) return { ...last, isPartial: true };
-      const recent = (scanned: Scanned, which: FileScan | undefined) =>
-        which && recordsSince(which.records, Math.max(since, newFrom(scanned, last)));
-      return addUsage(
+      return grownSince(
         last,
-        merge(found, (scanned) => recent(scanned, scanned.now)),
-        merge(found, (scanned) => recent(scanned, scanned.before)),
+        files.filter((file) => file.state.modifiedAt >= since),
+        from,
       );
     },
     session(id) {
-      const found = scan(files.filter((file) => file.path.includes(id) && sessionIdOf(file) === id));
+      const own = files.filter((file) => file.path.includes(id) && sessionIdOf(file) === id);
+      const last = cache.readOwnSums(tableId, id);
+      if (last !== undefined) return grownSince(last, own, (before) => (before === undefined ? 0 : last.at - overlapMs));
+      const found = scan(own);
       return found === undefined ? undefined : merge(found, ({ now }) => now?.records);
     },
     isCountDue: () => isDue,
@@ -107,9 +119,6 @@ interface Scanned {
   before: FileScan | undefined;
   now: FileScan | undefined;
 }
-
-/** In a file that nobody knew, what is older than the count stands elsewhere too: a fork begins with the conversation it comes from. */
-const newFrom = ({ before }: Scanned, { at }: LastSums): number => at - (before === undefined ? lateMs : overlapMs);
 
 /** The sums with what has come, and without what was counted of it before. */
 function addUsage(last: LastSums, come: KnownUsage, counted: KnownUsage): KnownUsage {

@@ -1,7 +1,7 @@
 import { isRunLog } from "./agents.ts";
 import type { PriceTable } from "./claude-prices.ts";
-import { type CostCache, openCostCache, type Sums } from "./cost-cache.ts";
-import { type CostSources, findTranscripts, isSame, originsOf, type Transcript } from "./cost-files.ts";
+import { type CostCache, type OwnSums, openCostCache, type Sums } from "./cost-cache.ts";
+import { type CostSources, findTranscripts, isSame, originsOf, sessionIdOf, type Transcript } from "./cost-files.ts";
 import { mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
@@ -65,7 +65,9 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage>
     if (known !== undefined) return { sums: known, origins: originsOf(files, known.cwds), readBytes: 0 };
     const { scans, changed, gone } = await readScans(sys, cache, files, options.onProgress);
     const sums = sumScans(scans, options.table);
-    keep(() => cache.write(changed, gone, { fingerprint, tableId: options.tableId, at, files }, sums));
+    keep(() =>
+      cache.write(changed, gone, { fingerprint, tableId: options.tableId, at, files }, sums, sumSessions(files, scans, options.table)),
+    );
     return { sums, origins: originsOf(files, sums.cwds), readBytes: changed.reduce((sum, scan) => sum + scan.readBytes, 0) };
   } finally {
     cache.close();
@@ -103,6 +105,20 @@ function sumScans(scans: readonly (FileScan | undefined)[], table: PriceTable): 
     unreadable: scans.reduce((sum, scan) => sum + (scan?.unreadable ?? 0), 0),
     unknownFiles: scans.flatMap((scan) => (scan?.format === "unknown format" && !isRunLog(scan.path) ? [scan.path] : [])),
   };
+}
+
+/** Each conversation with its sub-agents, as if there were no other. */
+function sumSessions(files: readonly Transcript[], scans: readonly (FileScan | undefined)[], table: PriceTable): Map<string, OwnSums> {
+  const sessions = Map.groupBy(files.keys(), (index) => sessionIdOf(files[index] as Transcript));
+  return new Map(
+    [...sessions].map(([id, indexes]) => [
+      id,
+      mergeRecords(
+        indexes.flatMap((index) => scans[index]?.records ?? []),
+        table,
+      ),
+    ]),
+  );
 }
 
 /** A cache that cannot be written, on a full disk or while another process holds it, only costs time. */
