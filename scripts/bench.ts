@@ -11,7 +11,7 @@ import { compileProgram } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
-import { createCostRows } from "./bench-cost.ts";
+import { createBudgetRow, createCostRows } from "./bench-cost.ts";
 import { measureAnswers, measureGates, measureHooks, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
@@ -188,6 +188,7 @@ function createRows(bench: Bench): Row[] {
       ...{ name: "hook", what: "csm hook at the end of a turn, transcript of 95 MB", limit: 15, a: [], b: [] },
       measure: () => measureHooks(bench.box, csm, 30),
     },
+    createBudgetRow(csm, bench.empty, join(bench.box.dir, "budget"), (argv) => run(bench, argv)),
     ...createScanRows(bench.box, csm, bench.empty),
     ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
