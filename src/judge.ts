@@ -64,7 +64,7 @@ function itemsOf(call: ToolCall): Item[] {
 const plainFields: ReadonlySet<string> = new Set(["command", "description", "timeout", "run_in_background"]);
 
 function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
-  if (text === undefined || text.trim() === "") return [{ text: text ?? "Bash", doubts: ["there is no command"], isHidden: true }];
+  if (text === undefined) return [{ text: call.tool, doubts: ["there is no command"], isHidden: true }];
   const { parts, doubts, isHidden } = readShell(text, call.cwd, call.home);
   const fields = Object.entries(call.input).filter(
     ([name, value]) => !plainFields.has(name) && value !== false && value !== null && value !== undefined,

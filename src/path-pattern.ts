@@ -50,7 +50,7 @@ function isInSet(set: string, char: string): boolean {
   return false;
 }
 
-export interface Roots {
+interface Roots {
   projectDir: string;
   home: string;
 }

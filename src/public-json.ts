@@ -374,6 +374,33 @@ const restored = z.object({
   elsewhere: count,
 });
 
+// --- rules ---------------------------------------------------------------------------------------------------------
+
+const decision = piece(
+  "decision",
+  z.enum(["allow", "ask", "deny", "none"]),
+  "none: no rule says anything, and claude does as without rules",
+);
+const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
+const ruleProblem = z.object({ path: text, line: count, message: text });
+const placed = { is_project: z.boolean(), path: text, line: count };
+const rulesList = z.object({
+  project: text,
+  rules: z.array(z.object({ name: text, action: text, message: textOrNull, ...placed, when: z.record(text, z.unknown()) })),
+  budgets: z.array(
+    z.object({ name: text, action: text, period: text, limit: z.record(text, z.number()), warn_percent: percent, ...placed }),
+  ),
+  problems: z.array(ruleProblem),
+});
+const auditEntry = described(
+  z.looseObject({
+    ...{ ...moment, event: text, session: text, session_id: z.optional(sessionId), profile: z.optional(profile), cwd: z.optional(cwd) },
+    ...{ tool: z.optional(text), request: z.optional(text), decision: z.optional(text), channel: z.optional(text) },
+    ...{ rule: z.optional(text), rule_place: z.optional(text), reason: z.optional(text), ms: z.optional(z.number()) },
+  }),
+  "event decided: by a rule (channel hook) or by a person (csd, dashboard); event refused: what was not taken, with verb and why",
+);
+
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
   "csm scan": z.object({ sessions: z.array(scanned) }),
@@ -464,6 +491,24 @@ const schemas = {
   "csm log": z.object({
     entries: z.array(journalEntry),
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
+  }),
+  "csm rules": rulesList,
+  "csm rules list": rulesList,
+  "csm rules check": z.object({
+    project: text,
+    files: z.array(z.object({ path: text, is_project: z.boolean(), rules: count })),
+    problems: z.array(ruleProblem),
+    notes: z.array(ruleProblem),
+  }),
+  "csm rules explain": z.object({
+    decision,
+    rule: ruleName,
+    reason: text,
+    parts: z.array(z.object({ text, decision, rule: ruleName })),
+  }),
+  "csm rules log": z.object({ entries: z.array(auditEntry) }),
+  "csm rules import": z.object({
+    entries: z.array(z.object({ source: text, name: textOrNull, action: textOrNull, toml: textOrNull, note: textOrNull })),
   }),
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),

@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { createAgentFiles } from "./agents.ts";
 import { appendAudit } from "./audit.ts";
 import { isPlanTool } from "./claude-gate.ts";
@@ -38,11 +38,8 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const isBefore = input.event === "PreToolUse";
   // Before it runs, leave is none of our affair: what is in doubt is asked where a rule might deny it, and nowhere else.
   const rules = isBefore ? book.rules.filter(({ action }) => action === "deny" || action === "ask") : book.rules;
-  const call: ToolCall = {
-    ...{ tool: input.toolName ?? "", input: input.toolInput ?? {}, home: homeDir(sys), projectDir },
-    cwd: sys.realPath(input.cwd ?? sys.cwd) ?? input.cwd ?? sys.cwd,
-    ...present({ agent: input.agentType }),
-  };
+  const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
+  if (input.agentType !== undefined) call.agent = input.agentType;
   const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
   const ruled = await judgeOrAsk(rules, call, facts);
   const isSpending = isBefore && book.budgets.length > 0 && ruled?.decision !== "deny";
@@ -62,6 +59,26 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   // What cannot be noted is not allowed; a denial holds all the same.
   if (decision.is === "allow" && !isNoted) return undefined;
   return warning === undefined ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), systemMessage: warning });
+}
+
+/** The call as `judge` takes it. */
+export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "input" | "cwd" | "projectDir">): ToolCall => ({
+  ...call,
+  ...{ cwd: sys.realPath(cwd) ?? cwd, home: homeDir(sys), resolve: (path) => followLinks(sys, path) },
+});
+
+const maxLinks = 40;
+
+/** Where a path leads, as far as it exists; undefined where links lead in a circle. */
+function followLinks(sys: Sys, path: string, links = 0): string | undefined {
+  for (let [dir, rest] = [path, ""]; ; [dir, rest] = [dirname(dir), join(basename(dir), rest)]) {
+    const real = sys.realPath(dir);
+    if (real !== undefined) return join(real, rest).replace(/(.)\/$/, "$1");
+    // What is written through a link that leads nowhere appears where it leads.
+    const target = sys.readLink(dir);
+    if (target !== undefined) return links >= maxLinks ? undefined : followLinks(sys, join(resolve(dirname(dir), target), rest), links + 1);
+    if (dirname(dir) === dir) return undefined;
+  }
 }
 
 /** A mistake of ours must not let through what a rule might have stopped. */
@@ -98,7 +115,8 @@ interface Reply {
 }
 
 function toReply({ decision, rule, reason }: Judgement, { tool, input }: ToolCall, isBefore: boolean): Reply | undefined {
-  const why = printableLine(rule?.message ?? (decision === "deny" && rule !== undefined ? `denied by rule ${rule.name}` : reason));
+  const own = rule?.action === decision ? rule.message : undefined;
+  const why = printableLine(own ?? (decision === "deny" && rule !== undefined ? `denied by rule ${rule.name}` : reason));
   if (decision === "deny")
     return {
       ...{ is: "deny", reason: why },
@@ -129,8 +147,7 @@ async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: read
     resetsAt !== undefined && resetsAt <= sys.now() ? [] : [usedPercent],
   );
   return {
-    now: sys.now(),
-    id,
+    ...{ now: sys.now(), id, projectDir: seat.projectDir },
     status: input.event === "PermissionRequest" ? "blocked" : "working",
     ...present({
       name: wants("session") ? await readName(sys, seat) : seat.name,

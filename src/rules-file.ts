@@ -24,7 +24,7 @@ export function findProjectRoot(sys: Sys, dir: string): string {
   return readCheckout(sys, real)?.root ?? real;
 }
 
-const listRuleFiles = (sys: Sys, projectDir: string | undefined): { path: string; isProject: boolean }[] =>
+export const listRuleFiles = (sys: Sys, projectDir: string | undefined): { path: string; isProject: boolean }[] =>
   [
     ...ruleFiles(sys).map((path) => ({ path, isProject: false })),
     ...(projectDir === undefined ? [] : projectRuleFiles(projectDir)).map((path) => ({ path, isProject: true })),

@@ -19,8 +19,8 @@ export async function applyRules(sys: Sys, input: HookInput, seat: { configDir: 
   return (await import("./rules-decide.ts")).judgeHook(sys, input, { ...seat, projectDir });
 }
 
-/** Tools whose input is a command, and all that a rule with nothing but a command can be about. */
-const shellTools = ["Bash", "PowerShell", "Monitor"];
+/** Tools whose input is a command: all that a rule with nothing but a command can be about. */
+const shellTools = ["Bash", "PowerShell"];
 
 /** The events that these rules need, and the tools where they name them; none without rules. */
 export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rules" | "problems" | "budgets">): RuleHook[] {
@@ -39,23 +39,31 @@ export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rule
   ];
 }
 
-/** Undefined for every tool. claude's `if` is no narrower one: it sees less in a command than we do, so that it would let a denied one by. */
+/**
+ * Undefined for every tool. claude's `if` would be narrower, and is not safe: it sees less in a command than `judge` does, so that a call
+ * that a rule denies would get by without its hook.
+ */
 function matcherOf(rules: readonly Rule[]): string | undefined {
   const tools: string[] = [];
   for (const { when } of rules) {
-    if (when.tool !== undefined) tools.push(...when.tool);
-    else if (when.command !== undefined) tools.push(...shellTools);
-    else return undefined;
+    if (when.tool === undefined && when.command === undefined) return undefined;
+    // A rule about reading or changing a file is about commands that do it, too.
+    tools.push(...(when.tool ?? shellTools), ...(when.path === undefined ? [] : ["Bash"]));
   }
-  // The same tool in other versions.
-  const known = tools.flatMap((tool) => (/^(?:task|agent)$/i.test(tool) ? ["Task", "Agent"] : [tool]));
-  const patterns = [...new Set(known)].map((tool) => tool.replace(/[^*]/gs, anyCase).replaceAll("*", ".*"));
-  return `^(?:${patterns.join("|")})$`;
+  const patterns = tools.map(toolPattern);
+  return patterns.includes(undefined) ? undefined : `^(?:${[...new Set(patterns)].join("|")})$`;
 }
 
-/** A matcher tells cases apart, rules do not. */
-const anyCase = (sign: string): string =>
-  /[a-z]/i.test(sign) ? `[${sign.toUpperCase()}${sign.toLowerCase()}]` : /\w/.test(sign) ? sign : `\\${sign}`;
+/** A matcher tells cases apart, rules do not. Undefined for what is no plain name: a project could write one that takes claude for ever. */
+function toolPattern(name: string): string | undefined {
+  const [, word, star] = /^([\w-]+)(\*?)$/.exec(name.trim()) ?? [];
+  if (word === undefined) return undefined;
+  // The same tool in other versions.
+  if (/^(?:task|agent)$/i.test(word)) return "(?:[Tt][Aa][Ss][Kk]|[Aa][Gg][Ee][Nn][Tt])";
+  const spelled = word.replace(/[a-z]/gi, (letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`);
+  const isServer = /^mcp__(?:(?!__).)+$/i.test(word);
+  return `${spelled}${star === "*" ? ".*" : isServer ? "(?:__.*)?" : ""}`;
+}
 
 /** Where a session is to start, and the settings that it is given. */
 interface Start {

@@ -16,7 +16,8 @@ import {
   type WordPart,
 } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
-import { isRiskyName, type Opened, openCommand } from "./shell-wrappers.ts";
+import { type Opened, openCommand } from "./shell-open.ts";
+import { isRiskyName } from "./shell-wrappers.ts";
 
 /** A simple command at any depth, or a file that a redirection opens. */
 export interface ShellPart {
@@ -37,7 +38,7 @@ export interface ShellPart {
   isInner: boolean;
 }
 
-export interface ShellReading {
+interface ShellReading {
   parts: ShellPart[];
   /** Of the whole. */
   doubts: string[];
