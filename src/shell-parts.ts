@@ -17,7 +17,7 @@ import {
 } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
-import { isRiskyName } from "./shell-wrappers.ts";
+import { holdsCommand, isRiskyName } from "./shell-wrappers.ts";
 
 /** A simple command at any depth, or a file that a redirection opens. */
 export interface ShellPart {
@@ -51,6 +51,8 @@ const maxLength = 8192;
 const maxRead = 65_536;
 const maxDepth = 12;
 const maxParts = 400;
+const maxOpeners = 300;
+const openers = /\$[({]|[<>]\(|`/g;
 
 /** Characters that no eye sees or that some locale takes for a blank, and what no shell gets as it stands here. */
 const unseen =
@@ -92,6 +94,11 @@ function readText(state: State, text: string, place: Place): void {
     doubt(state, "it is nested too deeply", true);
     return;
   }
+  // The parser's time grows with the square of these.
+  if ((text.match(openers)?.length ?? 0) > maxOpeners) {
+    doubt(state, "it is nested too deeply", true);
+    return;
+  }
   try {
     readScript(state, parse(text), text, place);
   } catch {
@@ -107,15 +114,30 @@ function readScript(state: State, script: ParsedScript, outer: string, place: Pl
   for (const statement of script.commands) visit(state, statement, source, place);
 }
 
+const comment = /(?<![^\s;&|()])#[^\n]*/g;
 /** What a reader steps over between the words. */
 const between =
-  /^(?:[ \t\n;&|(){}!]|\\\n|(?<![^\s;&|()])#[^\n]*|(?<![^\s;&|(){}])(?:if|then|elif|else|fi|for|in|do|done|while|until|case|esac|select|function|coproc|time)(?![^\s;&|(){}]))*$/;
+  /^(?:[ \t\n;&|(){}!]|\\\n|(?<![^\s;&|(){}])(?:if|then|elif|else|fi|for|in|do|done|while|until|case|esac|select|function|coproc|time)(?![^\s;&|(){}]))*$/;
 const leaves = /^(?:Word|Assignment|Redirect|HereString|HereDoc|TestCommand|Arithmetic(?!For)\w*|Time)$/;
 
-/** Does each character of the text belong to a word that was read, or to what stands between words? */
+/** Does each character of the text belong to a word that was read, or to what stands between words? The parser passes over some. */
 function isCovered(script: ParsedScript, source: string): boolean {
   const spans: [from: number, to: number][] = [];
+  // What the forms that were read open and close.
+  const wanted = { "(": 0, ")": 0, "{": 0, "}": 0 };
+  const expectPair = (open: "(" | "{", close: ")" | "}", count = 1) => {
+    wanted[open] += count;
+    wanted[close] += count;
+  };
   const collect = (node: SyntaxNode): void => {
+    if (node.type === "Subshell") expectPair("(", ")");
+    else if (node.type === "BraceGroup") expectPair("{", "}");
+    else if (node.type === "ArithmeticFor") expectPair("(", ")", 2);
+    else if (node.type === "Function" && source.slice(node.name.end, node.body.pos).includes("(")) expectPair("(", ")");
+    else if (node.type === "CaseItem") {
+      wanted[")"]++;
+      if (source[node.pos] === "(") wanted["("]++;
+    }
     if (leaves.test(node.type)) spans.push([node.pos, node.end]);
     else forEachChild(node, collect);
     if (node.type !== "HereDoc") return;
@@ -127,10 +149,12 @@ function isCovered(script: ParsedScript, source: string): boolean {
   let at = script.pos;
   for (const [from, to] of [...spans, [script.end, script.end] as const]) {
     if (from < at && to > at) return false;
-    if (from > at && !between.test(source.slice(at, from))) return false;
+    const gap = source.slice(at, from).replace(comment, "");
+    if (from > at && !between.test(gap)) return false;
+    for (const sign of gap) if (sign in wanted) wanted[sign as keyof typeof wanted]--;
     at = Math.max(at, to);
   }
-  return true;
+  return Object.values(wanted).every((count) => count === 0);
 }
 
 function visit(state: State, node: SyntaxNode, source: string, place: Place): void {
@@ -201,7 +225,7 @@ function noteRisks(state: State, node: SyntaxNode, source: string, place: Place)
       readRedirect(state, node, source, place);
       break;
     case "Assignment":
-      readAssignment(state, node);
+      readAssignment(state, node, place);
       break;
     case "For":
     case "Select":
@@ -237,14 +261,22 @@ const isRisky = ({ prefix, index, operation }: ParameterExpansionPart): boolean 
   /^(?:Slice|Transform|Unknown)$/.test(operation?.type ?? "") ||
   (operation?.type === "Default" && operation.operator.endsWith("="));
 
-function readAssignment(state: State, { name, index, append }: Assignment): void {
-  if (isRiskyName(name)) doubt(state, `${name} decides what programs run`, false);
+function readAssignment(state: State, { name, index, append, value }: Assignment, place: Place): void {
+  const text = value.type === "Word" ? readWord(value, state.home).text : "";
+  if (noteName(state, name, text, place)) doubt(state, `${name} decides what programs run`, false);
   if ((index !== undefined && !/^\d+$/.test(index.text)) || append === true) doubt(state, "arithmetic may run what a variable says", false);
+}
+
+/** Is it one that makes programs do something else? What it makes them run is read like the rest. */
+function noteName(state: State, name: string, value: string, place: Place): boolean {
+  if (holdsCommand(name) && value !== "") readText(state, value, { ...place, depth: place.depth + 1, isInner: true });
+  return isRiskyName(name);
 }
 
 function readRedirect(state: State, node: Redirect | HereDoc, source: string, { isInner }: Place): void {
   if (node.type === "HereDoc") {
-    if (node.closing === undefined) doubt(state, "a here-document has no end", false);
+    if (node.closing === undefined || !/^[\w.-]+$/.test(node.delimiter?.value ?? ""))
+      doubt(state, "where a here-document ends is not sure", false);
     return;
   }
   const { operator, target } = node;
@@ -266,11 +298,19 @@ function readRedirect(state: State, node: Redirect | HereDoc, source: string, { 
 const show = (word: ShellWord): string => word.text.replace(/\s+/g, " ").slice(0, 60);
 
 function readCommand(state: State, node: Command, source: string, place: Place): void {
+  const { parts } = state.reading;
+  const at = parts.length;
   forEachChild(node, (child) => visit(state, child, source, place));
-  if (node.name === undefined) return;
+  if (node.name === undefined) {
+    if (node.redirects.length > 0) doubt(state, "some shells run a command for a redirection alone", false);
+    return;
+  }
+  // A command is told before what stands in it, and runs after.
+  const inner = parts.splice(at);
   const words = [node.name, ...node.args].map((word) => readWord(word, state.home));
   const stdin = readStdin(node.redirects, state.home);
   runWords(state, words, source.slice(node.pos, node.end), { ...place, ...(stdin === undefined ? {} : { stdin }) });
+  parts.push(...inner);
 }
 
 /** What stands there for the command to read. */
@@ -292,7 +332,10 @@ function runWords(state: State, words: readonly ShellWord[], text: string, place
   const opened = openCommand(words);
   const doubts = words.flatMap((word, index) => doubtOf(word, index === 0) ?? []);
   if (opened?.doubt !== undefined) doubts.push(opened.doubt);
-  for (const risky of (opened?.names ?? []).filter(isRiskyName)) doubts.push(`${risky} decides what programs run`);
+  for (const said of opened?.names ?? []) {
+    const [variable = "", value = ""] = said.split(/=(.*)/s);
+    if (noteName(state, variable, value, place)) doubts.push(`${variable} decides what programs run`);
+  }
   if (opened === undefined || opened.isOwn) addPart(state, words, text, doubts, opened, place);
   // The words of a wrapper that is no part itself.
   else for (const why of doubts) doubt(state, why, false);
