@@ -147,7 +147,7 @@ async function pump(sys: Sys, channel: Channel, delivery: Delivery | undefined):
         release();
       }
       // Whoever came while this one had the lock has left its own here.
-    } while (listDue(sys, spool).length > 0);
+    } while (sys.now() < deadlineAt && listDue(sys, spool).length > 0);
   } catch {
     // A full disk: without a spool there is one attempt.
     if (delivery !== undefined) noteResult(sys, channel, delivery, await sendThrough(sys, channel, delivery));
@@ -161,9 +161,10 @@ async function drain(sys: Sys, channel: Channel, spool: Records<Waiting>, deadli
   for (;;) {
     const waiting = keepWanted(sys, channel, spool);
     const nextAt = Math.min(...waiting.map((one) => one.nextAt));
-    if (waiting.length === 0 || nextAt > deadlineAt) return;
+    if (waiting.length === 0 || Math.max(nextAt, sys.now()) > deadlineAt) return;
     await sys.sleep(Math.max(0, nextAt - sys.now()));
-    for (const one of waiting.filter((other) => other.nextAt <= sys.now())) if (!(await attemptOne(sys, channel, spool, one))) break;
+    const [oldest] = waiting.filter((one) => one.nextAt <= sys.now());
+    if (oldest !== undefined) await attemptOne(sys, channel, spool, oldest);
   }
 }
 
@@ -188,14 +189,13 @@ function keepWanted(sys: Sys, channel: Channel, spool: Records<Waiting>): Waitin
 const firstWaitMs = 1000;
 const maxWaitMs = 900_000;
 
-/** False where the next one would meet the same. */
-async function attemptOne(sys: Sys, channel: Channel, spool: Records<Waiting>, one: Waiting): Promise<boolean> {
+async function attemptOne(sys: Sys, channel: Channel, spool: Records<Waiting>, one: Waiting): Promise<void> {
   const result = await sendThrough(sys, channel, { id: one.id, message: one.message });
   const attempts = one.attempts + 1;
   if (result === undefined || result.isFinal || attempts > channelRows[channel.kind].retries) {
     spool.remove(one.id);
     noteResult(sys, channel, one, result);
-    return true;
+    return;
   }
   const waitMs = Math.max(result.afterMs ?? 0, Math.min(firstWaitMs * 2 ** (attempts - 1), maxWaitMs));
   try {
@@ -205,7 +205,6 @@ async function attemptOne(sys: Sys, channel: Channel, spool: Records<Waiting>, o
     spool.remove(one.id);
     noteResult(sys, channel, one, result);
   }
-  return false;
 }
 
 /** What became of a delivery. */
