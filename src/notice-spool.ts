@@ -5,8 +5,8 @@ import { type Channel, decideNotice, type Message, type Notice, type NotifySetti
 import { channelRows, type Delivery, outsideEnv, planSequence, sendThrough, writeSequence } from "./notify.ts";
 import { csmDir, lockDir, rulesPath } from "./paths.ts";
 import { deliverWord } from "./program.ts";
-import { type Log, openLog, openRecords, openStore, type Records, type Store, waitForLock } from "./store.ts";
-import type { Sys } from "./sys.ts";
+import { type Log, openLog, openRecords, openStore, type Records, type Store } from "./store.ts";
+import { type Sys, until } from "./sys.ts";
 
 /**
  * Tells of it where it is due, and returns at once: what takes time is done by a process that goes on alone. Never fails. The
@@ -50,24 +50,32 @@ const noticesDir = (sys: Sys): string => join(csmDir(sys), "notices");
 
 /** Somebody who waits for longer is told twice rather than not at all. */
 const dueLockMs = 1000;
+const stepMs = 10;
 
-/** One of those who come with the same is told so. */
+/** One of those who come with the same is told so: whoever does not have the lock sees soon that another has told it. */
 async function isDue(sys: Sys, settings: NotifySettings, notice: Notice): Promise<boolean> {
   const calendar = createCalendar();
-  if (decideNotice(settings, {}, notice, calendar) !== "tell") return false;
-  const release = await waitForLock(sys, join(lockDir(sys), "notices.lock"), "notices", dueLockMs).catch(() => undefined);
-  try {
-    const told = openTold(sys);
-    const before = told.read();
-    if (decideNotice(settings, before, notice, calendar) !== "tell") return false;
-    told.write(withTold(settings, before, notice));
-  } catch {
-    // A full disk: it is told, and perhaps once more.
-  } finally {
-    release?.();
-  }
-  return true;
+  const told = openTold(sys);
+  const isTold = (before: Told) => decideNotice(settings, before, notice, calendar) !== "tell";
+  if (isTold({})) return false;
+  const look = async (): Promise<boolean | undefined> => {
+    if (isTold(told.read())) return false;
+    const release = await sys.takeLock(lockPath(sys, "notices"));
+    if (release === undefined) return undefined;
+    try {
+      const before = told.read();
+      if (isTold(before)) return false;
+      told.write(withTold(settings, before, notice));
+      return true;
+    } finally {
+      release();
+    }
+  };
+  // A full disk: it is told, and perhaps once more.
+  return (await until(sys, sys.now() + dueLockMs, stepMs, look).catch(() => true)) ?? true;
 }
+
+const lockPath = (sys: Sys, name: string): string => join(lockDir(sys), `${name}.lock`);
 
 const openTold = (sys: Sys): Store<Told> =>
   openStore<Told>(sys, {
@@ -134,12 +142,11 @@ const patienceMs = 120_000;
 /** Puts it into the spool, and sends what is due there unless another process does so already, which then finds it. */
 async function pump(sys: Sys, channel: Channel, delivery: Delivery | undefined): Promise<void> {
   const spool = openSpool(sys, channel);
-  const lockPath = join(lockDir(sys), `notify-${channel.name}.lock`);
   const deadlineAt = sys.now() + patienceMs;
   try {
     if (delivery !== undefined) spool.write(delivery.id, { ...delivery, attempts: 0, nextAt: sys.now() });
     do {
-      const release = await sys.takeLock(lockPath);
+      const release = await sys.takeLock(lockPath(sys, `notify-${channel.name}`));
       if (release === undefined) return;
       try {
         await drain(sys, channel, spool, deadlineAt);
