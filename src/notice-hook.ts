@@ -3,6 +3,8 @@ import { parseQuestions } from "./answer.ts";
 import { describeInput } from "./claude-calls.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import type { HookInput } from "./claude-hooks.ts";
+import type { SessionFile } from "./claude-session.ts";
+import { createDrivenStore, type Driven } from "./driven.ts";
 import { duration } from "./format.ts";
 import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
@@ -11,6 +13,7 @@ import type { Notice, NoticeCause, NotifySettings } from "./notices.ts";
 import { profileOfDir, readRegistryOrNone, realDir } from "./profiles.ts";
 import { readSessionFile } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
+import { attempt } from "./sys-files.ts";
 
 /** What a hook knows beside its input. */
 interface Source {
@@ -59,17 +62,17 @@ async function describe(sys: Sys, cause: NoticeCause, input: HookInput, source: 
   const { configDir, limit, wayOn } = source;
   const pid = Number(sys.env.CLAUDE_PID);
   const file = Number.isInteger(pid) && pid > 0 ? readSessionFile(sys, configDir, pid)?.file : undefined;
-  const session = file?.name ?? input.sessionId.slice(0, 8);
+  const session = file === undefined ? input.sessionId.slice(0, 8) : createNaming(sys)(file);
   const profile = profileOfDir(sys, readRegistryOrNone(sys), configDir)?.name;
   const common = {
     ...{ cause, at: sys.now(), session, sessionId: input.sessionId },
     ...present({ cwd: file?.cwd ?? sys.env.CLAUDE_PROJECT_DIR, profile }),
   };
   if (cause !== "limit" && cause !== "login") return { ...common, about: input.sessionId, ...wordsOf(cause, session, input) };
-  const { account, sessions } = await readAccount(sys, configDir);
+  const shared = await readAccount(sys, configDir);
   return {
     ...common,
-    ...accountNotice({ cause, now: sys.now(), name: profile ?? basename(configDir), account, sessions, ...present({ limit, wayOn }) }),
+    ...accountNotice({ cause, now: sys.now(), ...shared, ...present({ limit, wayOn }) }),
   };
 }
 
@@ -87,7 +90,10 @@ function wordsOf(cause: NoticeCause, session: string, { toolName = "", toolInput
     case "finished":
       return { title: `${session} is done`, body: lastText };
     case "failure":
-      return { title: `${session} failed`, body: [error, lastText].filter((text) => text !== undefined && text !== "").join(": ") };
+      return {
+        title: `${session} failed`,
+        body: [error === "unknown" ? "" : error, lastText].filter((text) => text !== undefined && text !== "").join(": "),
+      };
     default:
       return { title: `${session} asks: ${toolName}`, body: describeInput(toolInput) };
   }
@@ -122,12 +128,22 @@ export function accountNotice({ cause, now, name, account, sessions, limit, wayO
 }
 
 /** Who pays for a session, and the names of those that live on the same account. Never fails: then it is the folder's alone. */
-export async function readAccount(sys: Sys, configDir: string): Promise<{ account: string; sessions: string[] }> {
-  const account = `dir:${realDir(sys, configDir)}`;
-  return readShared(sys, configDir, account).catch(() => ({ account, sessions: [] }));
+export async function readAccount(sys: Sys, configDir: string): Promise<Shared> {
+  const otherwise = { name: basename(configDir), account: `dir:${realDir(sys, configDir)}`, sessions: [] };
+  return readShared(sys, configDir, otherwise).catch(() => otherwise);
 }
 
-async function readShared(sys: Sys, configDir: string, otherwise: string): Promise<{ account: string; sessions: string[] }> {
+type Shared = Pick<AccountState, "name" | "account" | "sessions">;
+
+/** By what csm ls calls them: claude puts something behind a name that another session has, csd does not. */
+function createNaming(sys: Sys): (file: SessionFile) => string {
+  const driven = attempt(() => createDrivenStore(sys).list().records) ?? [];
+  const isOf = (file: SessionFile) => (one: Driven) =>
+    one.pid === file.pid && (one.process_start ?? file.procStart) === (file.procStart ?? one.process_start);
+  return (file) => driven.find(isOf(file))?.name ?? file.name ?? file.sessionId.slice(0, 8);
+}
+
+async function readShared(sys: Sys, configDir: string, otherwise: Shared): Promise<Shared> {
   const [{ readProfiles }, { openLedger }, { readSessions }] = await Promise.all([
     import("./accounts.ts"),
     import("./usage-ledger.ts"),
@@ -137,11 +153,12 @@ async function readShared(sys: Sys, configDir: string, otherwise: string): Promi
   const ledger = openLedger(sys);
   try {
     const profiles = readProfiles(sys, ledger, readRegistryOrNone(sys));
-    const account = profiles.find((profile) => profile.real === real)?.account ?? otherwise;
+    const { name, account } = profiles.find((profile) => profile.real === real) ?? otherwise;
     const shared = profiles.filter((profile) => profile.account === account).map(({ dir }) => ({ dir, name: undefined }));
     const found = await readSessions(sys, shared.length === 0 ? [{ dir: configDir, name: undefined }] : shared);
-    const names = found.flatMap(({ file, liveness }) => (liveness === "live" ? [file.name ?? file.sessionId.slice(0, 8)] : []));
-    return { account, sessions: [...new Set(names)].sort() };
+    const nameOf = createNaming(sys);
+    const names = found.flatMap(({ file, liveness }) => (liveness === "live" ? [nameOf(file)] : []));
+    return { name, account, sessions: [...new Set(names)].sort() };
   } finally {
     ledger.close();
   }

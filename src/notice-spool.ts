@@ -5,8 +5,8 @@ import { type Channel, decideNotice, type Message, type Notice, type NotifySetti
 import { channelRows, type Delivery, outsideEnv, planSequence, sendThrough, writeSequence } from "./notify.ts";
 import { csmDir, lockDir, rulesPath } from "./paths.ts";
 import { deliverWord } from "./program.ts";
-import { type Log, openLog, openRecords, openStore, type Records, type Store, waitForLock } from "./store.ts";
-import type { Sys } from "./sys.ts";
+import { type Log, openLog, openRecords, openStore, type Records, type Store } from "./store.ts";
+import { type Sys, until } from "./sys.ts";
 
 /**
  * Tells of it where it is due, and returns at once: what takes time is done by a process that goes on alone. Never fails. The
@@ -50,24 +50,32 @@ const noticesDir = (sys: Sys): string => join(csmDir(sys), "notices");
 
 /** Somebody who waits for longer is told twice rather than not at all. */
 const dueLockMs = 1000;
+const stepMs = 10;
 
-/** One of those who come with the same is told so. */
+/** One of those who come with the same is told so: whoever does not have the lock sees soon that another has told it. */
 async function isDue(sys: Sys, settings: NotifySettings, notice: Notice): Promise<boolean> {
   const calendar = createCalendar();
-  if (decideNotice(settings, {}, notice, calendar) !== "tell") return false;
-  const release = await waitForLock(sys, join(lockDir(sys), "notices.lock"), "notices", dueLockMs).catch(() => undefined);
-  try {
-    const told = openTold(sys);
-    const before = told.read();
-    if (decideNotice(settings, before, notice, calendar) !== "tell") return false;
-    told.write(withTold(settings, before, notice));
-  } catch {
-    // A full disk: it is told, and perhaps once more.
-  } finally {
-    release?.();
-  }
-  return true;
+  const told = openTold(sys);
+  const isTold = (before: Told) => decideNotice(settings, before, notice, calendar) !== "tell";
+  if (isTold({})) return false;
+  const look = async (): Promise<boolean | undefined> => {
+    if (isTold(told.read())) return false;
+    const release = await sys.takeLock(lockPath(sys, "notices"));
+    if (release === undefined) return undefined;
+    try {
+      const before = told.read();
+      if (isTold(before)) return false;
+      told.write(withTold(settings, before, notice));
+      return true;
+    } finally {
+      release();
+    }
+  };
+  // A full disk: it is told, and perhaps once more.
+  return (await until(sys, sys.now() + dueLockMs, stepMs, look).catch(() => true)) ?? true;
 }
+
+const lockPath = (sys: Sys, name: string): string => join(lockDir(sys), `${name}.lock`);
 
 const openTold = (sys: Sys): Store<Told> =>
   openStore<Told>(sys, {
@@ -134,12 +142,11 @@ const patienceMs = 120_000;
 /** Puts it into the spool, and sends what is due there unless another process does so already, which then finds it. */
 async function pump(sys: Sys, channel: Channel, delivery: Delivery | undefined): Promise<void> {
   const spool = openSpool(sys, channel);
-  const lockPath = join(lockDir(sys), `notify-${channel.name}.lock`);
   const deadlineAt = sys.now() + patienceMs;
   try {
     if (delivery !== undefined) spool.write(delivery.id, { ...delivery, attempts: 0, nextAt: sys.now() });
     do {
-      const release = await sys.takeLock(lockPath);
+      const release = await sys.takeLock(lockPath(sys, `notify-${channel.name}`));
       if (release === undefined) return;
       try {
         await drain(sys, channel, spool, deadlineAt);
@@ -147,7 +154,7 @@ async function pump(sys: Sys, channel: Channel, delivery: Delivery | undefined):
         release();
       }
       // Whoever came while this one had the lock has left its own here.
-    } while (listDue(sys, spool).length > 0);
+    } while (sys.now() < deadlineAt && listDue(sys, spool).length > 0);
   } catch {
     // A full disk: without a spool there is one attempt.
     if (delivery !== undefined) noteResult(sys, channel, delivery, await sendThrough(sys, channel, delivery));
@@ -161,9 +168,10 @@ async function drain(sys: Sys, channel: Channel, spool: Records<Waiting>, deadli
   for (;;) {
     const waiting = keepWanted(sys, channel, spool);
     const nextAt = Math.min(...waiting.map((one) => one.nextAt));
-    if (waiting.length === 0 || nextAt > deadlineAt) return;
+    if (waiting.length === 0 || Math.max(nextAt, sys.now()) > deadlineAt) return;
     await sys.sleep(Math.max(0, nextAt - sys.now()));
-    for (const one of waiting.filter((other) => other.nextAt <= sys.now())) if (!(await attemptOne(sys, channel, spool, one))) break;
+    const [oldest] = waiting.filter((one) => one.nextAt <= sys.now());
+    if (oldest !== undefined) await attemptOne(sys, channel, spool, oldest);
   }
 }
 
@@ -188,14 +196,13 @@ function keepWanted(sys: Sys, channel: Channel, spool: Records<Waiting>): Waitin
 const firstWaitMs = 1000;
 const maxWaitMs = 900_000;
 
-/** False where the next one would meet the same. */
-async function attemptOne(sys: Sys, channel: Channel, spool: Records<Waiting>, one: Waiting): Promise<boolean> {
+async function attemptOne(sys: Sys, channel: Channel, spool: Records<Waiting>, one: Waiting): Promise<void> {
   const result = await sendThrough(sys, channel, { id: one.id, message: one.message });
   const attempts = one.attempts + 1;
   if (result === undefined || result.isFinal || attempts > channelRows[channel.kind].retries) {
     spool.remove(one.id);
     noteResult(sys, channel, one, result);
-    return true;
+    return;
   }
   const waitMs = Math.max(result.afterMs ?? 0, Math.min(firstWaitMs * 2 ** (attempts - 1), maxWaitMs));
   try {
@@ -205,7 +212,6 @@ async function attemptOne(sys: Sys, channel: Channel, spool: Records<Waiting>, o
     spool.remove(one.id);
     noteResult(sys, channel, one, result);
   }
-  return false;
 }
 
 /** What became of a delivery. */

@@ -109,14 +109,20 @@ interface NotifyProblem {
 /** `[notify]` as it stands in a file, into what holds. Without channels it is the terminal of the session. */
 export function checkNotify(value: unknown): { settings: NotifySettings } | { problems: NotifyProblem[] } {
   const { success, data, error } = schema.safeParse(value);
-  return success ? { settings: toSettings(data) } : { problems: error.issues.flatMap(problemsOf) };
+  return success ? { settings: toSettings(data) } : { problems: error.issues.flatMap((issue) => problemsOf(value, issue)) };
 }
 
-function problemsOf(issue: z.core.$ZodIssue): NotifyProblem[] {
+function problemsOf(value: unknown, issue: z.core.$ZodIssue): NotifyProblem[] {
   const path = issue.path.map((step) => (typeof step === "symbol" ? String(step) : step));
   // Of a table it is said what is wrong in it, not that it is not the other form.
   const inner = issue.code === "invalid_union" ? issue.errors.flat().filter((one) => one.path.length > 0) : [];
-  if (inner.length > 0) return inner.flatMap((one) => problemsOf({ ...one, path: [...path, ...one.path] }));
+  if (inner.length > 0) return inner.flatMap((one) => problemsOf(value, { ...one, path: [...path, ...one.path] }));
+  if (issue.code === "invalid_union" && path.at(-1) === "kind") {
+    const { message, hint } = unknownWord("unknown kind", String(valueAt(value, path)), kinds);
+    return [{ path, message: `${message}; ${hint}` }];
+  }
+  if (issue.code === "invalid_type" && valueAt(value, path) === undefined)
+    return [{ path: path.slice(0, -1), message: `${path.at(-1)} is missing` }];
   if (issue.code !== "unrecognized_keys")
     return [{ path, message: issue.message.replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase()) }];
   const known = path[0] === "channels" ? channelKeys : path.length > 0 ? causeKeys : Object.keys(fields.shape);
@@ -126,6 +132,10 @@ function problemsOf(issue: z.core.$ZodIssue): NotifyProblem[] {
   });
 }
 
+const valueAt = (value: unknown, path: readonly (string | number)[]): unknown =>
+  path.reduce<unknown>((inner, step) => (inner as Record<string | number, unknown> | undefined)?.[step], value);
+
+const kinds = ["terminal", "desktop", "command", "webhook"];
 const causeKeys = ["on", "level", "cool_down"];
 const channelKeys = ["kind", "name", "how", "run", "url", "format", "secret", "headers", "fields", "allow_http"];
 

@@ -171,7 +171,7 @@ async function notify({ sys, notes, seat }: Managed, limit: Limit, line: string)
   if (settings === undefined) return (await import("./notify.ts")).notify(sys, "csm", line);
   const { accountNotice, readAccount } = await import("./notice-hook.ts");
   const account = await readAccount(sys, seat.dir);
-  const said = accountNotice({ cause: "limit", now: sys.now(), name: seat.name, ...account, limit, wayOn: line });
+  const said = accountNotice({ cause: "limit", now: sys.now(), ...account, name: seat.name, limit, wayOn: line });
   await raiseNotice(sys, settings, { cause: "limit", at: sys.now(), profile: seat.name, ...said });
 }
 

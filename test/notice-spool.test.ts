@@ -219,6 +219,26 @@ test("20 processes at once: each message arrives once, one after the other", asy
   expect([got.toSorted(), most]).toEqual([Array.from({ length: 20 }, (_, index) => delivery(index).id), 1]);
 });
 
+test("one that only fails itself does not keep the others, and many that hang do not keep the process", async () => {
+  writeRules(toHook());
+  const world = createWorld();
+  const bad = delivery(1).id;
+  const got: string[] = [];
+  const post: Sys["postBounded"] = async (_, { headers }) => {
+    const id = headers["X-CSM-Delivery"] ?? "";
+    got.push(id);
+    if (id !== bad) return { status: 200 };
+    await world.sys.sleep(10_000);
+    return { failure: "no answer within 10 s" };
+  };
+  const spool = openSpool(world.sys, hook);
+  for (let index = 1; index <= 3; index++) spool.write(delivery(index).id, { ...delivery(index), attempts: 0, nextAt: startedAt });
+  await deliver({ ...world.sys, postBounded: post });
+  expect(got.slice(0, 3)).toEqual([bad, delivery(2).id, delivery(3).id]);
+  expect([got.filter((id) => id !== bad).length, spool.list().records.map(({ id }) => id)]).toEqual([2, [bad]]);
+  expect(world.sys.now() - startedAt).toBeLessThan(140_000);
+});
+
 test("a full disk: without a spool it is sent all the same", async () => {
   writeRules(toHook());
   const full = () => {

@@ -1,23 +1,28 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bash, limit, type Step, say } from "../../src/stub-script.ts";
+import { bash, fail, limit, type Step, say } from "../../src/stub-script.ts";
 import { asPublic } from "../public.ts";
 import { claudePath, csmPath, type Json, until, useBox } from "./harness.ts";
 
 const sandbox = useBox({ login: "subscription" });
 
-/** Everything that a webhook was sent; `/hang` never answers. */
-const got: { path: string; headers: Headers; body: Json; text: string }[] = [];
+/** What a webhook was sent at `/in`, and at `/hang`, which never answers and so hears from earlier tests as well. */
+const got: { headers: Headers; body: Json; text: string }[] = [];
+const hung: Json[] = [];
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
   idleTimeout: 0,
   async fetch(request) {
     const text = await request.text();
-    const path = new URL(request.url).pathname;
-    got.push({ path, headers: request.headers, body: JSON.parse(text) as Json, text });
-    return path === "/hang" ? new Promise<Response>(() => {}) : new Response("ok");
+    const body = JSON.parse(text) as Json;
+    if (new URL(request.url).pathname === "/hang") {
+      hung.push(body);
+      return new Promise<Response>(() => {});
+    }
+    got.push({ headers: request.headers, body, text });
+    return new Response("ok");
   },
 });
 afterAll(() => server.stop(true));
@@ -130,9 +135,26 @@ test("two sessions of one account at its limit: one message, with both", async (
     {
       cause: "limit",
       level: "urgent",
-      title: expect.stringContaining("is at its usage limit"),
+      title: "claude is at its usage limit",
       sessions: expect.arrayContaining(["one", "two"]),
     },
+  ]);
+});
+
+test("a turn that dies, and an account that is logged out", async () => {
+  rules(`[notify]\n${hook("in")}`);
+  const dying = await start("dying", [fail(400, "no such thing", 30)]);
+  await dying.say("Go");
+  await arrives("the failure", 1);
+  await dying.reach("idle");
+  const out = await Promise.all(["out", "also"].map((name) => start(name, [fail(401, "OAuth token has expired", 30)])));
+  for (const one of out) await one.say("Go");
+  for (const one of out) await until("it says so", async () => (await one.screen()).includes("/login"));
+  await Promise.all(out.map((one) => one.reach("idle")));
+  await arrives("the login", 2);
+  expect(got.map(({ body }) => body)).toMatchObject([
+    { cause: "failure", title: "dying failed", body: expect.stringContaining("no such thing"), sessions: ["dying"] },
+    { cause: "login", level: "urgent", title: "claude is logged out", sessions: expect.arrayContaining(["also", "dying", "out"]) },
   ]);
 });
 
@@ -149,8 +171,8 @@ test("a webhook and a command that hang are in no turn's way", async () => {
   }
   // Both hang since the first, and nothing waits for them.
   await until("the command has been started", () => sandbox.box.sys.modifiedAt(marker) !== undefined);
-  await arrives("the first", 1);
-  expect(got.map(({ body }) => body.title)).toEqual(["hung is done"]);
+  await until("the first has been sent", () => hung.length > 0);
+  expect(hung.map(({ title }) => title)).toEqual(["hung is done"]);
   const { stdout } = await sandbox.box.csm(["notify", "--json"]);
   const { channels } = asPublic("csm notify", JSON.parse(stdout)) as { channels: Json[] };
   expect(channels.map(({ channel, waiting }) => [channel, waiting])).toEqual([
@@ -225,7 +247,7 @@ test("csm notify test says what has arrived; what is wrong in the file is told",
   rules("[notify]\nfinishd = false\n");
   expect(await box.csm(["notify"])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining('notify.finishd: unknown key "finishd"; did you mean finished?'),
+    stderr: expect.stringContaining('unknown key "finishd"; did you mean finished?'),
   });
 });
 
