@@ -1,5 +1,5 @@
 import { isAbsolute, join } from "node:path";
-import { type OffsetAt, parseZone, renderLocalTime } from "./calendar.ts";
+import { renderLocalTime } from "./calendar.ts";
 import { isSessionId } from "./claude-session.ts";
 import { UserError } from "./errors.ts";
 import { fit, table } from "./format.ts";
@@ -11,6 +11,7 @@ import type { LiveOwner } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { isPersonal, labelOf, noFacts, type TranscriptFacts, titleOf } from "./transcript-facts.ts";
 import { type Conversation, listTranscripts, openTranscriptIndex, type TranscriptFile, type TranscriptIndex } from "./transcripts.ts";
+import { readZone } from "./zone.ts";
 
 /** The transcripts of a folder and of its git worktrees, or of every folder. */
 export function listFolderTranscripts(sys: Sys, configDirs: readonly string[], folder: string | undefined): TranscriptFile[] {
@@ -167,13 +168,3 @@ export function renderScan(sys: Sys, conversations: readonly Conversation[], col
 }
 
 const shortId = 8;
-
-const maxZoneBytes = 16_384;
-
-function readZone(sys: Sys): OffsetAt | undefined {
-  if ((sys.env.TZ ?? "") !== "") return undefined;
-  const bytes = Buffer.alloc(maxZoneBytes);
-  const count = sys.readInto("/etc/localtime", 0, bytes);
-  // Without the file only the runtime's calendar knows what local time is.
-  return count === 0 || count === maxZoneBytes ? undefined : parseZone(bytes.subarray(0, count));
-}

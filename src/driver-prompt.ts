@@ -185,6 +185,8 @@ export interface SendOptions {
   isQueued?: boolean;
   /** How often Enter is tried. */
   retries?: number;
+  /** Never the answer to a question that came up meanwhile. */
+  isNoAnswer?: boolean;
 }
 
 /**

@@ -88,8 +88,12 @@ export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map(
 /** What those files have been checked to say; safe to delete. */
 export const checkedRulesDir = (sys: Place): string => join(csmDir(sys), "rules");
 const ruleNames = ["rules.toml", "rules.json"];
+/** What may run unasked, and who is told of what. */
+export const rulesPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "rules.toml");
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
+/** What rules and budgets have done: one file for each occasion, so that nothing is done twice. */
+export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions");
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 

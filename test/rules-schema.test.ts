@@ -261,7 +261,7 @@ headers = { Title = "csm" }
   expect(notify?.channels).toEqual([
     { kind: "terminal", name: "terminal", how: "auto" },
     { kind: "command", name: "say", run: ["say", "hello"] },
-    { kind: "webhook", name: "webhook", url: "https://ntfy.sh/x", secret: "s", headers: { Title: "csm" } },
+    { kind: "webhook", name: "webhook", url: "https://ntfy.sh/x", format: "json", secret: "s", headers: { Title: "csm" } },
   ]);
   expect(problemsOf('[notify]\nfinishd = true\n[[notify.channels]]\nkind = "webhok"\n[[notify.channels]]\nkind = "command"\n')).toEqual([
     '2: unknown key "finishd"; did you mean finished?',
