@@ -92,7 +92,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
   ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-json"],
   ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
-  ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, ""],
+  ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],
