@@ -34,6 +34,12 @@ export function spellCall(tool: string, input: Record<string, unknown>): string 
   return JSON.stringify([tool, input], order);
 }
 
+/** What a tool is to do, in the words of its input. */
+export const describeInput = (input: Record<string, unknown>): string => {
+  const first = input.command ?? input.file_path ?? input.url ?? input.pattern ?? input.description ?? input.prompt;
+  return typeof first === "string" ? first : JSON.stringify(input);
+};
+
 const marker = /"tool_use"|"tool_result"|"hook_permission_decision"/;
 
 /** The calls in these lines, oldest first, whatever thread wrote them: a sub-agent has a file of its own. */

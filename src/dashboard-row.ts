@@ -1,5 +1,7 @@
+import { describeInput } from "./claude-calls.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, fitPath, width } from "./format.ts";
+import { isRecord } from "./json.ts";
 import { printable, printableLine } from "./printable.ts";
 import { type LiveSession, subjectOf } from "./session.ts";
 import type { Source } from "./status.ts";
@@ -223,11 +225,7 @@ const maxWords = 300;
 
 /** What somebody who waits wants, on one line. */
 export function preview({ verdict }: LiveSession): string {
-  const input = (value: unknown): string => {
-    const fields = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-    const first = fields.command ?? fields.file_path ?? fields.url ?? fields.pattern ?? fields.description ?? fields.prompt;
-    return typeof first === "string" ? first : value === undefined ? "" : JSON.stringify(value);
-  };
+  const input = (value: unknown): string => (isRecord(value) ? describeInput(value) : value === undefined ? "" : JSON.stringify(value));
   const words = (): string => {
     switch (verdict.status) {
       case "blocked":

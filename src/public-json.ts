@@ -1,4 +1,5 @@
 import { z } from "zod/mini";
+import { noticeCauses, noticeLevels } from "./notices.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -135,8 +136,8 @@ const event = piece(
   "event",
   z.extend(z.partial(z.object(sessionFields)), {
     event: described(
-      z.enum(["initial", "snapshot", "change", "gone", "heartbeat"]),
-      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session",
+      z.enum(["initial", "snapshot", "change", "gone", "heartbeat", "acted"]),
+      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session; `acted`: a rule or a budget did something (`csm watch --act`)",
     ),
     id: described(count, "counts from 1"),
     at: z.number(),
@@ -145,6 +146,10 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
+    rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
+    action: z.optional(z.enum(["notify", "send", "stop"])),
+    refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
+    text: z.optional(described(text, "of `acted`: what was done")),
   }),
   "a line of `csm watch --json` and of `csd events`",
 );
@@ -325,6 +330,36 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
+const noticeCause = z.enum(noticeCauses as [(typeof noticeCauses)[number]]);
+const channel = { channel: text, kind: text };
+const notify = z.object({
+  file: described(text, "where [notify] stands"),
+  quiet: described(z.boolean(), "whether these are quiet hours"),
+  quiet_hours: z.array(text),
+  causes: z.array(
+    z.object({
+      cause: noticeCause,
+      on: z.boolean(),
+      level: z.enum(noticeLevels),
+      cool_down_ms: z.number(),
+      now: described(z.enum(["tell", "quiet", "off"]), "what would happen now"),
+    }),
+  ),
+  channels: z.array(
+    z.object({
+      ...channel,
+      to: text,
+      waiting: described(count, "how many could not be sent yet"),
+      failure: described(textOrNull, "why the newest did not arrive, or has not yet"),
+      ...times("last"),
+    }),
+  ),
+});
+const notifyTest = z.object({
+  cause: noticeCause,
+  results: z.array(z.object({ ...channel, sent: z.boolean(), failure: textOrNull, ms: z.number() })),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -375,6 +410,34 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
+  "csm budget": z.object({
+    budgets: z.array(
+      z.object({
+        name: text,
+        period: z.enum(["session", "day", "week", "month"]),
+        action: z.enum(["notify", "ask", "deny", "stop"]),
+        path: text,
+        line: count,
+        unit: z.enum(["usd", "tokens", "percent"]),
+        limit: z.number(),
+        warn_percent: percent,
+        standings: z.array(
+          z.object({
+            of: described(text, "the day it begins with, the id of a session, or a window of an account"),
+            spent: z.number(),
+            percent,
+            level: z.enum(["fine", "warning", "over"]),
+            ...times("ends"),
+            session_ids: z.array(text),
+            unpriced_models: z.array(text),
+          }),
+        ),
+      }),
+    ),
+    problems: z.array(z.object({ path: text, line: count, message: text })),
+  }),
+  "csm notify": notify,
+  "csm notify test": notifyTest,
   "csm cost": z.object({
     report: text,
     timezone: text,
