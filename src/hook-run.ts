@@ -26,16 +26,17 @@ import { isPast, type Sys } from "./sys.ts";
 export async function runHook(sys: Sys, text: string): Promise<string | undefined> {
   const dir = sys.env[channelVariable];
   const input = parseHookInput(text);
-  if (dir === undefined || input === undefined) return undefined;
-  const session = openSession(sys, dir);
+  if (input === undefined) return undefined;
+  const session = dir === undefined ? undefined : openSession(sys, dir);
   const { driven } = session ?? {};
   if (isCallEvent(input.event)) {
     const seat = { configDir: driven?.config_dir ?? configDir(sys), ...present({ name: driven?.name }) };
-    const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, seat);
+    // What a rule cannot say now must not keep the request from being held.
+    const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, seat).catch(() => undefined);
     // What rules let by is asked as ever; of a session that csd does not drive, nobody else waits to be told.
     if (ruled !== undefined || input.event === "PreToolUse" || driven === undefined) return ruled;
   }
-  if (session === undefined) return undefined;
+  if (session === undefined || dir === undefined) return undefined;
   const { channel } = session;
   if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input, driven);
   const statusAt = input.event === "UserPromptSubmit" && driven !== undefined ? await readStatusAt(sys, driven) : undefined;

@@ -41,10 +41,13 @@ export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleB
   if (paths.length === 0) return book;
   for (const { path, isProject } of paths) {
     const found = readRuleText(sys, path, isProject ? projectDir : undefined);
+    const broken = async (message: string) => (await import("./rules-schema.ts")).brokenRules({ path, line: 1, message }, isProject);
     const file =
       "text" in found
-        ? await readChecked(sys, { path, text: found.text, isProject })
-        : (await import("./rules-schema.ts")).brokenRules({ path, line: 1, message: found.refused }, isProject);
+        ? await readChecked(sys, { path, text: found.text, isProject }).catch((error: Error) =>
+            broken(`it cannot be checked: ${error.message}`),
+          )
+        : await broken(found.refused);
     book.rules.push(...file.rules);
     book.budgets.push(...file.budgets);
     book.problems.push(...file.problems);
