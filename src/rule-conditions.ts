@@ -4,6 +4,8 @@ import type { Conditions, SessionFacts, ToolCall } from "./rules.ts";
 
 /** The conditions on the session; `maybe` where a fact is not known. */
 export function hitsSession(when: Conditions, facts: SessionFacts, call?: ToolCall): Likelihood {
+  // Most rules are about calls alone, and a hook has them all to look at.
+  if (Object.keys(when).every((key) => ofCalls.has(key))) return "yes";
   const above = (limit: number | undefined, value: number | undefined) => limit === undefined || known(value, (is) => is > limit);
   const equal = (wanted: boolean | undefined, value: boolean | undefined) => wanted === undefined || known(value, (is) => is === wanted);
   const among = (wanted: readonly string[] | undefined, value: string | undefined, fits: (want: string, value: string) => boolean) =>
@@ -26,6 +28,8 @@ export function hitsSession(when: Conditions, facts: SessionFacts, call?: ToolCa
     ].map((told) => (typeof told === "string" ? told : told ? "yes" : "no")),
   );
 }
+
+const ofCalls: ReadonlySet<string> = new Set(["tool", "command", "path", "host", "agent"]);
 
 const lower = (text: string): string => text.toLowerCase();
 

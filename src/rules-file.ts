@@ -65,18 +65,19 @@ type Checked = Pick<RuleBook, "rules" | "budgets" | "problems"> & { notify?: Not
 async function readChecked(sys: Sys, file: { path: string; text: string; isProject: boolean }): Promise<Checked> {
   const dir = checkedRulesDir(sys);
   const path = join(dir, `${Bun.hash(file.path).toString(36)}.json`);
-  const key = { build: buildVersion, ...file };
+  const key = `${JSON.stringify({ build: buildVersion, ...file })}\n`;
   try {
     requireOwnFolder(sys, dir);
-    const kept = parseRecord(sys.readText(path));
-    if (kept !== undefined && JSON.stringify(kept.key) === JSON.stringify(key)) return kept.checked as Checked;
+    const kept = sys.readText(path);
+    const checked = kept?.startsWith(key) === true ? parseRecord(kept.slice(key.length)) : undefined;
+    if (checked !== undefined) return checked as unknown as Checked;
   } catch {
     // A folder that others can write: nothing of it is believed, and nothing kept there.
     return (await import("./rules-schema.ts")).checkRules(file);
   }
   const checked = (await import("./rules-schema.ts")).checkRules(file);
   try {
-    sys.writePrivate(path, JSON.stringify({ key, checked }));
+    sys.writePrivate(path, key + JSON.stringify(checked));
   } catch {
     // A full disk: it is checked again the next time.
   }
