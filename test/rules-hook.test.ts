@@ -31,10 +31,11 @@ test.each<[what: string, rules: Rule[], hooks: unknown[]]>([
   expect(plan(rules)).toEqual(hooks as never);
 });
 
-test("a broken file, and a budget that may deny, need every call", () => {
+test("a broken file and a budget need every call, a budget before it runs", () => {
   const all = [before(), asked()];
   expect(planRuleHooks({ rules: [], problems: [{ path: "/r", line: 1, message: "x" }], budgets: [] })).toEqual(all);
-  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "deny" } as never] })).toEqual(all);
+  for (const action of ["deny", "notify", "stop"])
+    expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action } as never] })).toEqual([before()]);
   expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "notify" } as never] })).toEqual([]);
 });
 
