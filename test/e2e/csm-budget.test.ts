@@ -146,9 +146,9 @@ test("whoever waits for a session acts on it: csd wait at its end, csd run on it
   expect(await waiting).toMatchObject({ status: "idle_done" });
   expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([{ session: "awaited", decision: "notify", channel: "rule" }]);
   box.stub.scriptAny([say("Ran.")]);
-  const ran = await box.tryCsd(["run", "--name", "ran", "--cwd", box.folder("ran"), "Go"]);
+  const ran = await box.tryCsd(["run", "--cwd", box.folder("ran"), "Go"]);
   expect([ran.code, ran.stdout]).toEqual([0, "Ran.\n"]);
-  expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([{ session: "awaited" }, { session: "ran", channel: "rule" }]);
+  expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([{ session: "awaited" }, { cwd: box.folder("ran"), channel: "rule" }]);
   for (const name of ["apart", "awaited"]) await box.csd(["kill", name]);
 });
 
