@@ -1,7 +1,7 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { launchDir, rulesPath } from "./paths.ts";
+import { launchDir, ruleFiles } from "./paths.ts";
 import { buildVersion, countWord, deliverWord, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -74,7 +74,7 @@ async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): 
 
 async function scan(sys: Sys, folder: string): Promise<void> {
   const { listConversations, renderScan } = await import("./conversations.ts");
-  const rows = renderScan(sys, listConversations(sys, folder).conversations);
+  const rows = renderScan(sys, listConversations(sys, folder).conversations, columnsOf(sys));
   if (rows.length > 0) createOutput(sys).out(rows.join("\n"));
 }
 
@@ -140,7 +140,8 @@ async function answerHook(sys: Sys): Promise<void> {
 
 /** Nothing is loaded where nobody is to be told. */
 async function tellOf(sys: Sys, input: string): Promise<string | undefined> {
-  if (!input.includes('"StopFailure"') && sys.modifiedAt(rulesPath(sys)) === undefined) return undefined;
+  const hasRules = sys.homeDir !== undefined && ruleFiles(sys).some((path) => sys.modifiedAt(path) !== undefined);
+  if (!hasRules && !input.includes('"StopFailure"')) return undefined;
   return (await import("./limit-hook.ts")).noteFailure(sys, input);
 }
 

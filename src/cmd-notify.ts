@@ -5,7 +5,7 @@ import { duration, table, timed } from "./format.ts";
 import { openOutcomes, openSpool, readNotifyFile } from "./notice-spool.ts";
 import { aboutCause, type Channel, isQuiet, type NoticeCause, type NotifySettings, noticeCauses, toMessage } from "./notices.ts";
 import { sendThrough } from "./notify.ts";
-import { homeDir, rulesPath } from "./paths.ts";
+import { homeDir, ruleFiles } from "./paths.ts";
 import type { PublicJson } from "./public-json.ts";
 
 export const notifyCommand = command({
@@ -69,11 +69,16 @@ quiet_hours = "22:00-07:00"
 kind = "desktop"`;
 
 async function requireSettings({ sys }: App): Promise<NotifySettings> {
-  const path = rulesPath(sys).replace(homeDir(sys), "~");
+  const inHome = (path: string) => path.replace(homeDir(sys), "~");
   const { settings, problems } = await readNotifyFile(sys);
-  const [problem] = problems;
-  if (problem !== undefined) throw new UserError(`csm notify: ${path}: ${problem}`, "nobody is told of anything until it is mended");
   if (settings !== undefined) return settings;
+  const [problem] = problems;
+  if (problem !== undefined)
+    throw new UserError(
+      `csm notify: ${inHome(problem.path)}:${problem.line}: ${problem.message}`,
+      "nobody is told of anything until it is mended",
+    );
+  const path = inHome(ruleFiles(sys)[0] ?? "");
   throw new UserError(`csm notify: nobody is told of anything: there is no [notify] in ${path}`, `put this there:\n\n${example}\n`);
 }
 
@@ -83,7 +88,7 @@ function describe({ sys }: App, settings: NotifySettings): State {
   const outcomes = openOutcomes(sys).read();
   const quiet = isQuiet(settings, sys.now(), createCalendar());
   return {
-    file: rulesPath(sys),
+    file: ruleFiles(sys).find((path) => sys.entryKind(path) !== undefined) ?? "",
     quiet,
     quiet_hours: [...settings.quietHours],
     causes: noticeCauses.map((cause) => {

@@ -1,8 +1,9 @@
 import { basename, join, sep } from "node:path";
-import { isTranscript } from "./agents.ts";
+import { isTranscript, readOwner } from "./agents.ts";
 import { createPriceTable, type PriceTable, pricesAt } from "./claude-prices.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import type { FileScan } from "./cost-scan.ts";
+import { present } from "./json.ts";
 import { projectsDir } from "./paths.ts";
 import { profileDirs, type Registry } from "./profiles.ts";
 import { readSettings } from "./settings.ts";
@@ -33,6 +34,8 @@ export interface Transcript {
   state: FileIdentity;
   profile: string | undefined;
   projectsPath: string;
+  /** The session whose sub-agent wrote it, where an older version put it beside that session's. */
+  owner?: string;
 }
 
 /** Config dirs may share their projects by a link: each file counts once. */
@@ -45,7 +48,7 @@ export function findTranscripts(sys: Sys, dirs: CostSources["dirs"]): Transcript
       const state = sys.identify(path);
       if (state === undefined || !state.isFile || seen.has(state.id)) return [];
       seen.add(state.id);
-      return [{ path, state, profile: name, projectsPath }];
+      return [{ path, state, profile: name, projectsPath, ...present({ owner: readOwner(sys, path) }) }];
     });
   });
 }
@@ -54,7 +57,7 @@ export function findTranscripts(sys: Sys, dirs: CostSources["dirs"]): Transcript
 export const isSame = ({ state }: Transcript, known: Pick<FileScan, "id" | "size" | "modifiedAt"> | undefined): boolean =>
   known !== undefined && known.id === state.id && known.size === state.size && known.modifiedAt === state.modifiedAt;
 
-/** `<slug>/<session>.jsonl`, and `<slug>/<session>/subagents/agent-….jsonl`, which belongs where its session ran. */
+/** `<slug>/<session>.jsonl`, and `<slug>/<session>/subagents/agent-….jsonl` or one beside it, which belongs where its session ran. */
 export function originsOf(files: readonly Transcript[], cwds: readonly string[]): FileOrigin[] {
   const parts = files.map(partsOf);
   const stem = (of: readonly string[], index: number) => join(files[index]?.projectsPath ?? "", ...of.slice(0, 2)).replace(/\.jsonl$/, "");
@@ -67,7 +70,9 @@ export function originsOf(files: readonly Transcript[], cwds: readonly string[])
 }
 
 /** Below `projects`; asked of every file at every call of a hook. */
-const partsOf = ({ path, projectsPath }: Pick<Transcript, "path" | "projectsPath">): string[] =>
-  path.slice(projectsPath.length + 1).split(sep);
+const partsOf = ({ path, projectsPath, owner }: Pick<Transcript, "path" | "projectsPath" | "owner">): string[] => {
+  const [slug = "", ...rest] = path.slice(projectsPath.length + 1).split(sep);
+  return rest.length === 1 && owner !== undefined ? [slug, owner, ...rest] : [slug, ...rest];
+};
 const sessionOf = (parts: readonly string[]): string => basename(parts[1] ?? parts[0] ?? "", ".jsonl");
 export const sessionIdOf = (file: Transcript): string => sessionOf(partsOf(file));

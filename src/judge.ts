@@ -125,7 +125,7 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   });
   let asking: Rule | undefined;
   for (const { rule, session } of active) {
-    if (rule.action === "allow") continue;
+    if (rule.action === "allow" || isOfOther(rule.when, item)) continue;
     const hit = every([session, hits(rule.when, item, call)]);
     if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
     if (hit !== "no") asking ??= rule;
@@ -138,6 +138,25 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   const isNear = active.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe");
   if (isNear && item.isFree !== true) return verdict("ask");
   return verdict(item.isFree === true ? "allow" : "none");
+}
+
+/** Most rules are about other programs, which is told by the first word alone: a hook may have a hundred of them to look at. */
+function isOfOther({ command: patterns }: Conditions, { command, isHidden }: Item): boolean {
+  const name = command?.words[0];
+  if (patterns === undefined || name?.certainty !== "literal" || isHidden === true || command?.code !== undefined) return false;
+  return namedPrograms(patterns)?.has(programOf(name.text)) === false;
+}
+
+const known = new WeakMap<readonly string[], { programs: ReadonlySet<string> | undefined }>();
+
+/** The programs that these patterns name; undefined where one leaves that open, or writes it in a way of its own. */
+function namedPrograms(patterns: readonly string[]): ReadonlySet<string> | undefined {
+  const found = known.get(patterns);
+  if (found !== undefined) return found.programs;
+  const names = patterns.map((pattern) => /^[\w./-]+(?= |$)/.exec(pattern)?.[0]);
+  const programs = names.includes(undefined) ? undefined : new Set(names.map((name) => programOf(name ?? "")));
+  known.set(patterns, { programs });
+  return programs;
 }
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));

@@ -1,10 +1,22 @@
 import { join } from "node:path";
 import { createCalendar } from "./calendar.ts";
 import { hasShape, parseRecord } from "./json.ts";
-import { type Channel, decideNotice, type Message, type Notice, type NotifySettings, type Told, toMessage, withTold } from "./notices.ts";
+import {
+  type Channel,
+  decideNotice,
+  defaultNotify,
+  type Message,
+  type Notice,
+  type NotifySettings,
+  type Told,
+  toMessage,
+  withTold,
+} from "./notices.ts";
 import { channelRows, type Delivery, outsideEnv, planSequence, sendThrough, writeSequence } from "./notify.ts";
-import { csmDir, lockDir, rulesPath } from "./paths.ts";
+import { csmDir, lockDir } from "./paths.ts";
 import { deliverWord } from "./program.ts";
+import type { RuleProblem } from "./rules.ts";
+import { readRuleBook } from "./rules-file.ts";
 import { type Log, openLog, openRecords, openStore, type Records, type Store } from "./store.ts";
 import { type Sys, until } from "./sys.ts";
 
@@ -32,18 +44,10 @@ export async function raiseNotice(sys: Sys, settings: NotifySettings, notice: No
 export const readNotify = async (sys: Sys): Promise<NotifySettings | undefined> => (await readNotifyFile(sys)).settings;
 
 /** The same, with what is wrong. */
-export async function readNotifyFile(sys: Sys): Promise<{ settings?: NotifySettings; problems: string[] }> {
-  const text = sys.homeDir === undefined ? undefined : sys.readText(rulesPath(sys));
-  if (text === undefined || !text.includes("notify")) return { problems: [] };
-  try {
-    const { notify } = Bun.TOML.parse(text) as { notify?: unknown };
-    if (notify === undefined) return { problems: [] };
-    const checked = (await import("./notify-schema.ts")).checkNotify(notify);
-    if ("settings" in checked) return { settings: checked.settings, problems: [] };
-    return { problems: checked.problems.map(({ path, message }) => `${["notify", ...path].join(".")}: ${message}`) };
-  } catch (error) {
-    return { problems: [(error as Error).message] };
-  }
+export async function readNotifyFile(sys: Sys): Promise<{ settings?: NotifySettings; problems: RuleProblem[] }> {
+  if (sys.homeDir === undefined) return { problems: [] };
+  const { notify, problems } = await readRuleBook(sys);
+  return { ...(notify === defaultNotify ? {} : { settings: notify }), problems };
 }
 
 const noticesDir = (sys: Sys): string => join(csmDir(sys), "notices");

@@ -82,14 +82,12 @@ export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".cl
 /** One JSON file per session: the flags it was started with. */
 export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
-/** What may run unasked: of the user, and of a project, which only tightens. */
+/** What may run unasked, and who is told of what: of the user, and of a project, which only tightens. */
 export const ruleFiles = (sys: Place): string[] => ruleNames.map((name) => join(homeDir(sys), ".config", "claude-smart", name));
 export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map((name) => join(projectDir, ".csm", name));
 /** What those files have been checked to say; safe to delete. */
 export const checkedRulesDir = (sys: Place): string => join(csmDir(sys), "rules");
 const ruleNames = ["rules.toml", "rules.json"];
-/** What may run unasked, and who is told of what. */
-export const rulesPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "rules.toml");
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
 /** What rules and budgets have done: one file for each occasion, so that nothing is done twice. */

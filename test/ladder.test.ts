@@ -29,7 +29,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel meter driver
+    `sidecar launch-record doctor-memory driven transcripts conversations picker launch panes launch-picker channel meter driver
      driver-names driver-kill driver-keys audit`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub cost-scan cost-files cost-cache cost-known"],
@@ -41,7 +41,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "limits and life",
-    `journal handoff limit-read reap launch-record restore-plan notice-hook launch-plan account-choice limit-hook
+    `journal handoff limit-read reap restore-plan notice-hook launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
   ["watching", "cost-worker cost monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet"],
@@ -92,7 +92,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
   ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-json"],
   ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
-  ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, ""],
+  ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],

@@ -72,9 +72,11 @@ test("without rules, or without [notify] in them, nobody says anything", async (
   writeRules('[[rules]]\nname = "notify me"\naction = "ask"\n');
   expect(await readNotifyFile(sys)).toEqual({ problems: [] });
   writeRules("[notify]\nquit_hours = 1\n");
-  expect(await readNotifyFile(sys)).toEqual({ problems: ['notify.quit_hours: unknown key "quit_hours"; did you mean quiet_hours?'] });
+  expect(await readNotifyFile(sys)).toMatchObject({
+    problems: [{ line: 2, message: 'unknown key "quit_hours"; did you mean quiet_hours?' }],
+  });
   writeRules("[notify\n");
-  expect(await readNotifyFile(sys)).toMatchObject({ problems: [expect.any(String)] });
+  expect(await readNotifyFile(sys)).toMatchObject({ problems: [{ line: 1 }] });
 });
 
 test("50 that meet one limit are one message, with its words in the environment of one process", async () => {

@@ -148,7 +148,10 @@ test("whoever waits for a session acts on it: csd wait at its end, csd run on it
   box.stub.scriptAny([say("Ran.")]);
   const ran = await box.tryCsd(["run", "--cwd", box.folder("ran"), "Go"]);
   expect([ran.code, ran.stdout]).toEqual([0, "Ran.\n"]);
-  expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([{ session: "awaited" }, { cwd: box.folder("ran"), channel: "rule" }]);
+  expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([
+    { session: "awaited" },
+    { cwd: box.folder("ran"), channel: "rule" },
+  ]);
   for (const name of ["apart", "awaited"]) await box.csd(["kill", name]);
 });
 
