@@ -31,18 +31,9 @@ test.each<[what: string, rules: Rule[], hooks: unknown[]]>([
   expect(plan(rules)).toEqual(hooks as never);
 });
 
-<<<<<<< HEAD
-test("a broken file and a budget need every call, a budget before it runs", () => {
-  const all = [before(), asked()];
-  expect(planRuleHooks({ rules: [], problems: [{ path: "/r", line: 1, message: "x" }], budgets: [] })).toEqual(all);
-  for (const action of ["deny", "notify", "stop"])
-    expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action } as never] })).toEqual([before()]);
-  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "notify" } as never] })).toEqual([]);
-=======
 test("a broken file, and a budget, need every call", () => {
   expect(planRuleHooks({ rules: [], problems: [{ path: "/r", line: 1, message: "x" }], budgets: [] })).toEqual([before(), asked()]);
   expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "deny" } as never] })).toEqual([before()]);
->>>>>>> hook12
 });
 
 test.each<[name: string, fits: string[], others: string[]]>([
