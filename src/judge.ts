@@ -352,7 +352,8 @@ function areInside(
   call: ToolCall,
   isInside: (paths: readonly string[]) => boolean,
 ): boolean {
-  const files = words.slice(1).filter(({ text }) => !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
+  const end = words.findIndex(({ text }) => text === "--");
+  const files = words.slice(1).filter(({ text }, index) => (end >= 0 && index >= end) || !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
   return (
     files.length > 0 &&
     files.every(({ text, certainty }) => certainty === "literal" && folder !== undefined && isInside(pathsOf(text, call, folder)))

@@ -8,6 +8,7 @@ import {
   noProgram,
   otherShells,
   riskyOptions,
+  runners,
   setters,
   shells,
   type Wrapper,
@@ -60,8 +61,9 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (full === "git") return openGit(rest);
   if (setters.has(full)) return openSetter(full, rest);
   if (full === "set") return openSet(rest);
-  const opened = openWrapper(full, rest);
-  return opened ?? openReader(program, rest);
+  // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
+  if (runners.has(full)) return { commands: guesses(rest), isOwn: true, isElsewhere: true };
+  return openWrapper(full, rest) ?? openReader(program, rest);
 }
 
 const spell = (words: readonly ShellWord[]): string => words.map(({ text }) => text).join(" ");
@@ -128,7 +130,7 @@ const behindDashes = (words: readonly ShellWord[]): ShellWord[][] => {
 };
 
 /** Where a command begins is not known: at any of the words. */
-const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 16).map((_, index) => words.slice(index));
+const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 8).map((_, index) => words.slice(index));
 
 const printable = ({ text }: ShellWord): string => text.slice(0, 40);
 
@@ -216,7 +218,7 @@ function nextOption(
 }
 
 function takeNames(words: ShellWord[]): string[] {
-  const count = words.findIndex(({ text }) => !/^[A-Za-z_]\w*=/.test(text));
+  const count = words.findIndex(({ text }) => !text.includes("="));
   return words.splice(0, count < 0 ? words.length : count).map(({ text }) => text);
 }
 
