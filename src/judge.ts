@@ -87,7 +87,9 @@ const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh
 function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string): Item {
   const paths = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
   const isUnknown = paths === undefined || paths.includes(nowhere);
-  const isGuarded = isWritten && paths?.some((each) => guarded.test(each)) === true;
+  // A worktree may itself lie in such a folder.
+  const own = (each: string) => (each.startsWith(`${call.projectDir}/`) ? each.slice(call.projectDir.length) : each);
+  const isGuarded = isWritten && paths?.some((each) => guarded.test(own(each))) === true;
   const doubts = isUnknown ? ["which file it is is not known"] : isGuarded ? ["it decides what may run"] : [];
   return { text, doubts, file: { isWritten, paths } };
 }

@@ -146,6 +146,12 @@ describe("files", () => {
     ["Write", { file_path: "/home/u/app/docs/.csm/rules.toml" }, "ask"],
   ])("%s %j: %s by %p", (tool, input, decision, ...by) => expect(decide(rules, callOf(tool, input))).toEqual([decision, by[0]]));
 
+  test("a worktree may lie in a folder that is guarded", () => {
+    const dir = "/home/u/app/.claude/worktrees/x";
+    expect(decide(rules, callOf("Write", { file_path: `${dir}/docs/a` }, { cwd: dir, projectDir: dir }))).toEqual(["allow", "docs"]);
+    expect(decide(rules, callOf("Write", { file_path: `${dir}/docs/.git/a` }, { cwd: dir, projectDir: dir }))).toEqual(["ask", undefined]);
+  });
+
   test("a link is what it is written as and what it leads to", () => {
     const links = new Map([
       ["/home/u/app/docs/link", "/home/u/elsewhere/x"],
