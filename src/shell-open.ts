@@ -3,6 +3,7 @@ import {
   changers,
   container,
   gitGlobals,
+  gitSetting,
   hiddenChangers,
   interpreters,
   noProgram,
@@ -298,7 +299,12 @@ function openGit(words: readonly ShellWord[]): Opened | undefined {
   if (unknown !== undefined) return unreadable(`${printable(unknown)} lets git run other programs`);
   const [name, ...others] = rest;
   const key = `git ${name?.text ?? ""}`;
-  const risky = openReader("git", words);
+  const isServed = /^git (?:clone|ls-remote)$/.test(key) && others.some(({ text }) => /^-u/.test(text));
+  const isSet =
+    (name?.text === "config" || others.some(({ text }) => /^(?:-c|--config)/.test(text))) &&
+    others.some(({ text }) => gitSetting.test(text.replace(/^--config=/, "")));
+  if (isSet) return { doubt: "what git starts may change", code: spell(others), isOwn: true };
+  const risky = isServed ? unreadable("what -u of git starts is not read here") : openReader("git", words);
   const row = wrappers.get(key);
   if (row === undefined) return risky;
   const read = readOptions(others, row);

@@ -154,7 +154,7 @@ export const wrappers = new Map<string, Wrapper>(
     "podman run": container,
     "nerdctl exec": container,
     "nerdctl run": container,
-    "docker container": { hiding: "", rest: "none", isElsewhere: true },
+    "docker container": { rest: "none", isElsewhere: true },
     "docker compose": { values: "-f --file -p --project-name --profile --project-directory --env-file", rest: "none", isElsewhere: true },
     "docker-compose exec": container,
     "docker-compose run": container,
@@ -188,7 +188,13 @@ export const wrappers = new Map<string, Wrapper>(
       isOwn: true,
     },
     "npm exec": { flags: "-y --yes --no", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
-    npx: { flags: "-y -q --yes --no --quiet", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
+    npx: {
+      flags: "-y -q --yes --no --no-install --quiet --prefer-offline",
+      values: "-p --package",
+      script: "-c --call",
+      rest: "none",
+      isOwn: true,
+    },
   } satisfies Record<string, Wrapper>),
 );
 
@@ -202,7 +208,7 @@ export const runners = new Set(
 /** Words that another program or language reads; nobody here does. */
 const readers: [programs: string, options: RegExp, why: string][] = [
   ["python pypy", /^-[A-Za-z]*c/, "the code"],
-  ["perl ruby", /^-[A-Za-z0-9]*[eE]/, "the code"],
+  ["perl ruby", /^-(?![IMr])[A-Za-z0-9]*[eE]/, "the code"],
   ["node nodejs bun deno", /^(?:-[ep]|-pe|--(?:eval|print)(?:=.*)?)$|^-r$|^--(?:require|import|loader|experimental-loader)\b/, "the code"],
   ["deno", /^eval$/, "the code"],
   ["php", /^-[rRBE]|^--run$/, "the code"],
@@ -225,19 +231,16 @@ const readers: [programs: string, options: RegExp, why: string][] = [
     "what it starts",
   ],
   [
-    "git",
-    /^(?:alias|core|diff|difftool|mergetool|filter|merge|credential|pager|sequence|gpg|url|include|includeif|protocol|init|remote|submodule)\.\S/i,
-    "the setting",
-  ],
-  [
     "tar bsdtar gtar",
     /^--(?:checkpoint-action|to-command|use-compress-program|rsh-command|info-script|new-volume-script)|^-[A-Za-z]*[IF]/,
     "what it starts",
   ],
+  // Its older form has no dash.
+  ["tar bsdtar gtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
   ["scp sftp", /^-[A-Za-z]*[oSFD]/, "what it starts"],
   ["man less more most", /^-[PH]|^--(?:pager|html)|^\+/, "what it starts"],
-  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-f-?$|^-$/, "the makefile"],
+  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-f?-$|^\/dev\/(?:stdin|fd)\b/, "the makefile"],
   ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
   ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
   ["sort", /^--compress-prog/, "what it starts"],
@@ -296,6 +299,10 @@ export const changers = new Map(
 export const hiddenChangers = new Set(["alias", "fc", "bind", "mapfile", "readarray", "foreach", "always", "autoload"]);
 /** They set variables by name. */
 export const setters = new Set("export declare typeset local readonly integer float read printf unset test [ wait vared".split(" "));
+
+/** What git is told to start: `git config alias.x '!cmd'`, `git clone -c core.pager=cmd`. */
+export const gitSetting =
+  /^(?:alias|core|diff|difftool|mergetool|filter|merge|credential|pager|sequence|gpg|url|include|includeif|protocol|init|remote|submodule)\.\S/i;
 
 export const gitGlobals: Wrapper = {
   flags: "-p -P --paginate --no-pager --bare --no-replace-objects --literal-pathspecs --no-optional-locks --version --help",
