@@ -249,7 +249,13 @@ function hitsSpelled(patterns: readonly string[], text: string, call: ToolCall):
   return some(["maybe", ...patterns.flatMap((pattern) => words.map((each) => hitsCommand(pattern, each, call.home)))]);
 }
 
-const mentions = (code: string, word: string): boolean => word !== "" && code.toLowerCase().includes(word);
+/** As a word's beginning: `rmtree`, but neither `perform` nor `process.env`. */
+function mentions(code: string, name: string): boolean {
+  const [text, word] = [code.toLowerCase(), name.toLowerCase()];
+  for (let at = text.indexOf(word); word !== "" && at >= 0; at = text.indexOf(word, at + 1))
+    if (!/\w/.test(text[at - 1] ?? "")) return true;
+  return false;
+}
 
 function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Likelihood {
   const { file, command, isHidden } = item;

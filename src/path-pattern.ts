@@ -104,7 +104,7 @@ const patterns = new Map<string, PathPattern | undefined>();
  */
 export function fitsPath(pattern: string, path: string, roots: Roots, isLoose: boolean): boolean {
   const spelled = isLoose ? pattern.toLowerCase() : pattern;
-  const key = JSON.stringify([spelled, roots.projectDir, roots.home, isLoose]);
+  const key = `${isLoose}\0${spelled}\0${roots.projectDir}\0${roots.home}`;
   if (!patterns.has(key))
     patterns.set(
       key,
