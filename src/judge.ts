@@ -6,7 +6,8 @@ import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, T
 import { readShell, type ShellPart } from "./shell-parts.ts";
 
 /** Deny wins whatever the order, then ask, then the first that allows; a command is allowed when each part of it is. */
-export function judge(rules: readonly Rule[], call: ToolCall, facts: SessionFacts): Judgement {
+export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFacts): Judgement {
+  const call = rememberLinks(asked);
   const active = rules
     .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
     .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call) }))
@@ -16,6 +17,19 @@ export function judge(rules: readonly Rule[], call: ToolCall, facts: SessionFact
     judged,
     judged.map(({ part }) => part),
   );
+}
+
+/** Each path is looked at once a call. */
+function rememberLinks({ resolve, ...call }: ToolCall): ToolCall {
+  if (resolve === undefined) return call;
+  const known = new Map<string, string | undefined>();
+  return {
+    ...call,
+    resolve: (path) => {
+      if (!known.has(path)) known.set(path, resolve(path));
+      return known.get(path);
+    },
+  };
 }
 
 /** Does a rule that acts on sessions hold for one now? Conditions on a call need the one it waits with. */
