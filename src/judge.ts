@@ -133,10 +133,10 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   const verdict = (decision: Decision, rule?: Rule): JudgedItem => ({
     item,
     part: {
-      text: printableLine(item.text).slice(0, 400),
+      text: oneLine(item.text, 400),
       decision,
       ...(rule === undefined ? {} : { rule }),
-      ...(doubt === undefined ? {} : { doubt: printableLine(doubt) }),
+      ...(doubt === undefined ? {} : { doubt: oneLine(doubt, 200) }),
     },
   });
   let asking: Rule | undefined;
@@ -207,7 +207,10 @@ function conclude(judged: readonly JudgedItem[], parts: JudgedPart[]): Judgement
   return told("allow", `rule ${quote(allowed.rule.name)} allows ${quote(allowed.text)}`, allowed.rule);
 }
 
-const quote = (text: string): string => JSON.stringify(printableLine(text).slice(0, 120));
+const quote = (text: string): string => JSON.stringify(oneLine(text, 120));
+
+/** Of a text of any length. */
+const oneLine = (text: string, length: number): string => printableLine(text.slice(0, length * 4)).slice(0, length);
 
 const writers: ReadonlySet<string> = new Set(["edit", "multiedit", "write", "notebookedit"]);
 const readers: ReadonlySet<string> = new Set(["read", "notebookread", "grep", "glob", "ls"]);
