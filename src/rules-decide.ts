@@ -1,4 +1,5 @@
 import { basename, dirname, join, resolve } from "node:path";
+import type { judgeBudgets } from "./budget-spend.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
 import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
@@ -42,10 +43,11 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const facts = rules.length === 0 ? unknown : await readFacts(sys, input, seat, rules).catch(() => unknown);
   const ruled = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
   const isSpending = isBefore && book.budgets.length > 0 && ruled?.decision !== "deny";
-  const judgement = (isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : undefined) ?? ruled;
+  const spending = isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : {};
+  const judgement = spending.judgement ?? ruled;
+  const beside = present({ systemMessage: warning, terminalSequence: spending.sequence });
   const decision = judgement === undefined ? undefined : toReply(judgement, call, isBefore);
-  if (judgement === undefined || decision === undefined)
-    return warning === undefined ? undefined : JSON.stringify({ systemMessage: warning });
+  if (judgement === undefined || decision === undefined) return Object.keys(beside).length === 0 ? undefined : JSON.stringify(beside);
   const noted = {
     ...{ sessionId: input.sessionId, name: facts.name ?? seat.name, configDir: seat.configDir, cwd: call.cwd },
     ...{ tool: call.tool, input: call.input, rule: judgement.rule, decision: decision.is, channel: "hook", reason: decision.reason },
@@ -59,7 +61,7 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
     );
   // What cannot be noted is not allowed; a denial holds all the same.
   if (decision.is === "allow" && !isNoted) return undefined;
-  return warning === undefined ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), systemMessage: warning });
+  return Object.keys(beside).length === 0 ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), ...beside });
 }
 
 /** Nobody changes unasked what says what he may do. */
@@ -115,13 +117,13 @@ async function judgeSpending(
   call: ToolCall,
   facts: SessionFacts,
   { configDir, name }: HookSeat,
-): Promise<Judgement | undefined> {
+): Promise<Awaited<ReturnType<typeof judgeBudgets>>> {
   try {
     const { judgeBudgets } = await import("./budget-spend.ts");
     const profile = facts.profile ?? (await readProfile(sys, configDir));
     return await judgeBudgets(sys, book, call, { ...facts, ...present({ profile, name: facts.name ?? name }) }, configDir);
   } catch {
-    return undefined;
+    return {};
   }
 }
 
