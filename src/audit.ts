@@ -48,6 +48,8 @@ interface Ruling {
 type AuditEntry = Refusal | Ruling;
 
 const maxBytes = 8 * 1024 * 1024;
+/** No file of ours is near this: what is longer was not written by csm. */
+const readBytes = 4 * maxBytes;
 
 /** `<state>/csd/audit.jsonl`, for this user only. */
 const auditPath = (sys: Sys): string => join(csdDir(sys), "audit.jsonl");
@@ -55,7 +57,7 @@ const auditPath = (sys: Sys): string => join(csdDir(sys), "audit.jsonl");
 const openAudit = (sys: Sys, path = auditPath(sys)) =>
   openLog<AuditEntry>(sys, {
     path,
-    readBytes: Number.POSITIVE_INFINITY,
+    readBytes,
     required: { at: "time", event: "string", session: "string" },
     optional: {
       ...({ verb: "string", why: "string", pid: "pid", uid: "number", session_id: "id", profile: "string", cwd: "string" } as const),
