@@ -337,6 +337,19 @@ const toldCause = z.object({ cause, on: z.boolean(), level, cool_down_ms: z.numb
 const tried = { channel: text, kind: text, failure: described(textOrNull, "why the newest did not arrive, or has not yet") };
 const notifyChannel = z.object({ ...tried, to: text, waiting: described(count, "what could not be sent yet"), ...times("last") });
 
+const quietHours = { quiet: z.boolean(), quiet_hours: z.array(text) };
+const notify = z.object({ file: text, ...quietHours, causes: z.array(toldCause), channels: z.array(notifyChannel) });
+
+const standing = z.object({
+  ...{ of: described(text, "the day it begins with, the id of a session, or a window of an account"), spent: z.number(), percent },
+  ...{ level: z.enum(["fine", "warning", "over"]), ...times("ends"), session_ids: z.array(text), unpriced_models: z.array(text) },
+});
+const budget = z.object({
+  ...{ name: text, period: z.enum(["session", "day", "week", "month"]), action: z.enum(["notify", "ask", "deny", "stop"]) },
+  ...{ path: text, line: count, unit: z.enum(["usd", "tokens", "percent"]), limit: z.number(), warn_percent: percent },
+  standings: z.array(standing),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -360,6 +373,7 @@ const decision = piece(
 );
 const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
 const ruleProblem = z.object({ path: text, line: count, message: text });
+const ruleFile = z.object({ path: text, is_project: z.boolean(), rules: count });
 const placed = { is_project: z.boolean(), path: text, line: count };
 const rulesList = z.object({
   project: text,
@@ -387,37 +401,9 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
-  "csm budget": z.object({
-    budgets: z.array(
-      z.object({
-        name: text,
-        period: z.enum(["session", "day", "week", "month"]),
-        action: z.enum(["notify", "ask", "deny", "stop"]),
-        path: text,
-        line: count,
-        unit: z.enum(["usd", "tokens", "percent"]),
-        limit: z.number(),
-        warn_percent: percent,
-        standings: z.array(
-          z.object({
-            of: described(text, "the day it begins with, the id of a session, or a window of an account"),
-            spent: z.number(),
-            percent,
-            level: z.enum(["fine", "warning", "over"]),
-            ...times("ends"),
-            session_ids: z.array(text),
-            unpriced_models: z.array(text),
-          }),
-        ),
-      }),
-    ),
-    problems: z.array(z.object({ path: text, line: count, message: text })),
-  }),
-  "csm notify": z.object({
-    ...{ file: text, quiet: z.boolean(), quiet_hours: z.array(text) },
-    ...{ causes: z.array(toldCause), channels: z.array(notifyChannel) },
-  }),
+  "csm notify": notify,
   "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
+  "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
   "csm cost": z.object({
     report: text,
     timezone: text,
@@ -474,18 +460,8 @@ const schemas = {
   }),
   "csm rules": rulesList,
   "csm rules list": rulesList,
-  "csm rules check": z.object({
-    project: text,
-    files: z.array(z.object({ path: text, is_project: z.boolean(), rules: count })),
-    problems: z.array(ruleProblem),
-    notes: z.array(ruleProblem),
-  }),
-  "csm rules explain": z.object({
-    decision,
-    rule: ruleName,
-    reason: text,
-    parts: z.array(z.object({ text, decision, rule: ruleName })),
-  }),
+  "csm rules check": z.object({ project: text, files: z.array(ruleFile), problems: z.array(ruleProblem), notes: z.array(ruleProblem) }),
+  "csm rules explain": z.object({ decision, rule: ruleName, reason: text, parts: z.array(z.object({ text, decision, rule: ruleName })) }),
   "csm rules log": z.object({ entries: z.array(auditEntry) }),
   "csm rules import": z.object({
     entries: z.array(z.object({ source: text, name: textOrNull, action: textOrNull, toml: textOrNull, note: textOrNull })),
