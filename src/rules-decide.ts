@@ -4,8 +4,8 @@ import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
 import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
-import { judge } from "./judge.ts";
-import { csmDir, homeDir, statuslineDir } from "./paths.ts";
+import { judge, matches } from "./judge.ts";
+import { checkedRulesDir, csmDir, findTranscript, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -34,12 +34,12 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   if (book.rules.length === 0 && book.problems.length === 0 && book.budgets.length === 0) return undefined;
   const warning = book.problems.length === 0 ? undefined : tellOnce(sys, input.sessionId, book);
   const isBefore = input.event === "PreToolUse";
-  // Before it runs, leave is none of our affair: what is in doubt is asked where a rule might deny it, and nowhere else.
+  // Before it runs, leave is none of our affair.
   const rules = isBefore ? book.rules.filter(({ action }) => action === "deny" || action === "ask") : book.rules;
   const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
   if (input.agentType !== undefined) call.agent = input.agentType;
   const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
-  const ruled = await judgeOrAsk(rules, call, facts);
+  const ruled = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
   const isSpending = isBefore && book.budgets.length > 0 && ruled?.decision !== "deny";
   const spending = isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : {};
   const judgement = spending.judgement ?? ruled;
@@ -62,6 +62,13 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   return Object.keys(beside).length === 0 ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), ...beside });
 }
 
+/** Nobody changes unasked what says what he may do. */
+const guardOf = (sys: Sys, projectDir: string): Rule => ({
+  ...{ name: "files of rules", action: "ask", isProject: false, at: { path: ruleFiles(sys)[0] ?? "", line: 1 } },
+  message: "it would change what may run without you",
+  when: { tool: ["Edit", "Write"], path: [...ruleFiles(sys), ...projectRuleFiles(projectDir), `${checkedRulesDir(sys)}/**`] },
+});
+
 /** The call as `judge` takes it. */
 export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "input" | "cwd" | "projectDir">): ToolCall => ({
   ...call,
@@ -83,11 +90,21 @@ function followLinks(sys: Sys, path: string, links = 0): string | undefined {
 }
 
 /** A mistake of ours must not let through what a rule might have stopped. */
-async function judgeOrAsk(rules: readonly Rule[], call: ToolCall, facts: SessionFacts): Promise<Judgement | undefined> {
+async function judgeOrAsk(
+  rules: readonly Rule[],
+  call: ToolCall,
+  facts: SessionFacts,
+  guard: Rule | undefined,
+): Promise<Judgement | undefined> {
   try {
-    return rules.length === 0 ? undefined : judge(rules, call, facts);
+    const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
+    // Only what changes them for certain: what cannot be read is not asked about for this alone.
+    const isNear = call.tool !== "Bash" || String(call.input.command).includes("rules");
+    if (guard === undefined || !isNear || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
+    return { decision: "ask", rule: guard, reason: "", parts: [] };
   } catch {
-    return { decision: "ask", reason: "csm could not judge this call", parts: [] };
+    const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
+    return { decision: "ask", ...rule, reason: "", parts: [] };
   }
 }
 
@@ -123,7 +140,8 @@ function toReply({ decision, rule, reason }: Judgement, { tool, input }: ToolCal
       ...{ is: "deny", reason: why },
       text: isBefore ? renderToolReply("deny", why) : renderGateReply(input, { reply: "deny", message: why }),
     };
-  if (isBefore) return decision === "ask" ? { is: "ask", reason: why, text: renderToolReply("ask", why) } : undefined;
+  // Where no rule asks, and none may deny, claude knows by itself whether to.
+  if (isBefore) return decision === "ask" && rule !== undefined ? { is: "ask", reason: why, text: renderToolReply("ask", why) } : undefined;
   if (decision !== "allow" || !mayAllow(tool, rule)) return undefined;
   return { is: "allow", reason: why, text: renderGateReply(input, { reply: "allow" }) };
 }
@@ -158,6 +176,7 @@ async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: read
       contextPercent: sample?.contextPercent ?? metered?.contextPercent,
       usagePercent: used.length === 0 ? undefined : Math.max(...used),
       agentCount: wants("countAbove") && transcriptPath !== undefined ? await countAgents(sys, transcriptPath) : undefined,
+      hasConflict: wants("hasConflict") ? await readConflict(sys, input, seat) : undefined,
       hasError: wants("hasError") && transcriptPath !== undefined ? hasFailed(sys, transcriptPath) : undefined,
     }),
   };
@@ -193,6 +212,28 @@ async function readName(sys: Sys, { configDir: dir, name }: HookSeat): Promise<s
 async function countAgents(sys: Sys, transcript: string): Promise<number> {
   const files = (await import("./agents.ts")).createAgentFiles(sys)(transcript);
   return files.filter((path) => /[/\\]agent-[^/\\]+\.jsonl$/.test(path)).length;
+}
+
+/** Does another live session edit the file that this call would change? By what the end of its transcript tells. */
+async function readConflict(sys: Sys, { sessionId, toolInput = {}, cwd = sys.cwd }: HookInput, seat: HookSeat): Promise<boolean> {
+  const file = toolInput.file_path ?? toolInput.notebook_path;
+  if (typeof file !== "string") return false;
+  const path = resolve(cwd, file);
+  const [{ profileDirs, readRegistryOrNone }, { readLiveOwners }, { parseCalls }, { readSettings }] = await Promise.all([
+    import("./profiles.ts"),
+    import("./sessions.ts"),
+    import("./claude-calls.ts"),
+    import("./settings.ts"),
+  ]);
+  const dirs = [...profileDirs(sys, readRegistryOrNone(sys)).map(({ dir }) => dir), seat.configDir];
+  const conflictMs = readSettings(sys).part("dashboard").conflictMs;
+  for (const [id, { file: session, configDir }] of await readLiveOwners(sys, [...new Set(dirs)])) {
+    const transcript = id === sessionId ? undefined : findTranscript(sys, { configDir }, { sessionId: id, cwd: session.cwd });
+    if (transcript === undefined || isPast(sys, sys.modifiedAt(transcript) ?? 0, conflictMs)) continue;
+    const calls = parseCalls(sys.readTail(transcript, transcriptBytes)?.lines ?? []);
+    if (calls.some(({ tool, input }) => /edit|write/i.test(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
+  }
+  return false;
 }
 
 /** The last tool that ran. */
