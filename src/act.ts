@@ -118,19 +118,6 @@ export function createActor(
   };
   const raise = async (settings: RuleBook["notify"], notice: Notice) =>
     (await import("./notice-spool.ts")).raiseNotice(sys, settings, notice);
-  const actByBudgets = async (found: RuleBook, sessions: readonly LiveSession[]) => {
-    const standings = await budgets.read(found, sessions);
-    const spenders = sessions.map((session) => spenderOf(sys, session));
-    for (const standing of await tellStandings(sys, standings, spenders, (notice) => raise(found.notify, notice))) {
-      const session = sessions.find(({ sessionId }) => standing.budget.period === "session" && sessionId === standing.of);
-      onDeed({ action: "notify", rule: standing.budget.name, text: standingText(standing), isRefused: false, ...present({ session }) });
-    }
-    for (const standing of standings.filter((one) => one.budget.action === "stop" && levelOf(one) === "over"))
-      for (const session of sessions) {
-        if (!isAtWork(session.verdict) || !concerns(standing, spenderOf(sys, session), homeDir(sys))) continue;
-        void start(carryOut(hands, { ...stopFor(standing, session), session, settings: found.notify }));
-      }
-  };
   /** Who has been told of it is told again when it begins anew. */
   const tellConflicts = ({ notify }: RuleBook, sessions: readonly LiveSession[]) => {
     const found = conflictsOf(sessions, sys.now());
@@ -146,7 +133,10 @@ export function createActor(
     forgetGone(hands, seen);
     await actByRules(found, [...meant, ...left.map((session) => ({ ...session, verdict: gone, since: sys.now() }))]);
     if (found.notify.channels.length > 0) tellConflicts(found, meant);
-    if (found.budgets.length > 0) await actByBudgets(found, meant);
+    if (found.budgets.length === 0) return;
+    const standings = await budgets.read(found, meant);
+    await tellOfBudgets(hands, standings, meant, (notice) => raise(found.notify, notice));
+    for (const task of stopsOf(sys, standings, meant)) void start(carryOut(hands, { ...task, settings: found.notify }));
   };
   return {
     async look(sessions) {
@@ -331,6 +321,29 @@ interface Task {
   occasion: Occasion;
   settings: RuleBook["notify"];
 }
+
+async function tellOfBudgets(
+  { sys, onDeed }: Hands,
+  standings: readonly Standing[],
+  sessions: readonly LiveSession[],
+  raise: (notice: Notice) => Promise<void>,
+): Promise<void> {
+  const spenders = sessions.map((session) => spenderOf(sys, session));
+  for (const standing of await tellStandings(sys, standings, spenders, raise)) {
+    const session = sessions.find(({ sessionId }) => standing.budget.period === "session" && sessionId === standing.of);
+    onDeed({ action: "notify", rule: standing.budget.name, text: standingText(standing), isRefused: false, ...present({ session }) });
+  }
+}
+
+/** Those who are at work under a budget that is used up: who rests spends nothing. */
+const stopsOf = (sys: Sys, standings: readonly Standing[], sessions: readonly LiveSession[]): Omit<Task, "settings">[] =>
+  standings
+    .filter((standing) => standing.budget.action === "stop" && levelOf(standing) === "over")
+    .flatMap((standing) =>
+      sessions
+        .filter((session) => isAtWork(session.verdict) && concerns(standing, spenderOf(sys, session), homeDir(sys)))
+        .map((session) => ({ ...stopFor(standing, session), session })),
+    );
 
 /** A session is stopped once for each time that its budget was used up; a later process of it is another. */
 function stopFor(standing: Standing, session: LiveSession): Pick<Task, "rule" | "occasion"> {

@@ -131,6 +131,7 @@ const sessionFields = {
 const listed = piece("session", z.object(sessionFields), "a live session");
 
 const status = z.nullable(stateFields.status);
+const deed = z.enum(["notify", "send", "stop"]);
 /** One schema for both: `csd events` looks at less, and leaves the rest of a session out. */
 const event = piece(
   "event",
@@ -146,10 +147,8 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
-    rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
-    action: z.optional(z.enum(["notify", "send", "stop"])),
-    refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
-    text: z.optional(described(text, "of `acted`: what was done")),
+    ...{ rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")), action: z.optional(deed) },
+    ...{ refused: z.optional(z.boolean()), text: z.optional(described(text, "of `acted`: what was done, or why it was not")) },
   }),
   "a line of `csm watch --json` and of `csd events`",
 );
@@ -353,20 +352,16 @@ const restored = z.object({
 
 // --- rules ---------------------------------------------------------------------------------------------------------
 
-const decision = piece(
-  "decision",
-  z.enum(["allow", "ask", "deny", "none"]),
-  "none: no rule says anything, and claude does as without rules",
-);
+const decisions = z.enum(["allow", "ask", "deny", "none"]);
+const decision = piece("decision", decisions, "none: no rule says anything, and claude does as without rules");
 const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
 const ruleProblem = z.object({ path: text, line: count, message: text });
+const amounts = z.record(text, z.number());
 const placed = { is_project: z.boolean(), path: text, line: count };
 const rulesList = z.object({
   project: text,
   rules: z.array(z.object({ name: text, action: text, message: textOrNull, ...placed, when: z.record(text, z.unknown()) })),
-  budgets: z.array(
-    z.object({ name: text, action: text, period: text, limit: z.record(text, z.number()), warn_percent: percent, ...placed }),
-  ),
+  budgets: z.array(z.object({ name: text, action: text, period: text, limit: amounts, warn_percent: percent, ...placed })),
   problems: z.array(ruleProblem),
 });
 const auditEntry = described(
@@ -378,6 +373,17 @@ const auditEntry = described(
   "event decided: by a rule (channel hook) or by a person (csd, dashboard); event refused: what was not taken, with verb and why",
 );
 
+const standing = z.object({
+  of: described(text, "the day it begins with, the id of a session, or a window of an account"),
+  ...{ spent: z.number(), percent, level: z.enum(["fine", "warning", "over"]), session_ids: z.array(text), unpriced_models: z.array(text) },
+  ...times("ends"),
+});
+const budget = z.object({
+  ...{ name: text, period: z.enum(["session", "day", "week", "month"]), action: z.enum(["notify", "ask", "deny", "stop"]) },
+  ...{ path: text, line: count, unit: z.enum(["usd", "tokens", "percent"]), limit: z.number(), warn_percent: percent },
+  standings: z.array(standing),
+});
+
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
   "csm scan": z.object({ sessions: z.array(scanned) }),
@@ -387,32 +393,7 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
-  "csm budget": z.object({
-    budgets: z.array(
-      z.object({
-        name: text,
-        period: z.enum(["session", "day", "week", "month"]),
-        action: z.enum(["notify", "ask", "deny", "stop"]),
-        path: text,
-        line: count,
-        unit: z.enum(["usd", "tokens", "percent"]),
-        limit: z.number(),
-        warn_percent: percent,
-        standings: z.array(
-          z.object({
-            of: described(text, "the day it begins with, the id of a session, or a window of an account"),
-            spent: z.number(),
-            percent,
-            level: z.enum(["fine", "warning", "over"]),
-            ...times("ends"),
-            session_ids: z.array(text),
-            unpriced_models: z.array(text),
-          }),
-        ),
-      }),
-    ),
-    problems: z.array(z.object({ path: text, line: count, message: text })),
-  }),
+  "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
   "csm notify": z.object({
     ...{ file: text, quiet: z.boolean(), quiet_hours: z.array(text) },
     ...{ causes: z.array(toldCause), channels: z.array(notifyChannel) },
@@ -480,12 +461,7 @@ const schemas = {
     problems: z.array(ruleProblem),
     notes: z.array(ruleProblem),
   }),
-  "csm rules explain": z.object({
-    decision,
-    rule: ruleName,
-    reason: text,
-    parts: z.array(z.object({ text, decision, rule: ruleName })),
-  }),
+  "csm rules explain": z.object({ decision, rule: ruleName, reason: text, parts: z.array(z.object({ text, decision, rule: ruleName })) }),
   "csm rules log": z.object({ entries: z.array(auditEntry) }),
   "csm rules import": z.object({
     entries: z.array(z.object({ source: text, name: textOrNull, action: textOrNull, toml: textOrNull, note: textOrNull })),
