@@ -162,16 +162,16 @@ function createRows(bench: Bench): Row[] {
       b: [],
       ...crowd,
     },
-    {
-      name: "top-hour",
-      what: "growth of its memory in an hour of ticks",
+    ...[false, true].map((hasRules) => ({
+      name: hasRules ? "top-hour-rules" : "top-hour",
+      what: hasRules ? "the same, with rules and budgets" : "growth of its memory in an hour of ticks",
       limit: 5e6,
       isBytes: true,
-      measure: () => measureHour(bench.box),
+      measure: () => measureHour(bench.box, hasRules),
       a: [],
       b: [],
       ...crowd,
-    },
+    })),
     {
       name: "events",
       what: "gate on screen to line of csd events",

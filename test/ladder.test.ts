@@ -48,7 +48,7 @@ const rungs: [name: string, files: string][] = [
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
-    `completion completion-scripts shell-init public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init public-pieces public-acting public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
@@ -90,7 +90,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
-  ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-json"],
+  ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-pieces public-acting public-json"],
   ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
