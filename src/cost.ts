@@ -1,48 +1,14 @@
-import { basename, join, relative, sep } from "node:path";
-import { isRunLog, isTranscript } from "./agents.ts";
+import { isRunLog } from "./agents.ts";
 import type { PriceTable } from "./claude-prices.ts";
 import { type Cell, createRecords, filledRows, type Merged, mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
-import { createSharedWork, runShare, type SharedWork } from "./cost-worker.ts";
 import { openCache } from "./database.ts";
-import { costCachePath, projectsDir } from "./paths.ts";
+import { costCachePath } from "./paths.ts";
+import { scanAll } from "./scan-worker.ts";
 import type { Sys } from "./sys.ts";
-import type { FileIdentity } from "./sys-files.ts";
 import { createLineBuffer } from "./tail.ts";
-
-/** A thread takes 5 ms to start; one core reads this much in 10. */
-const worthwhileBytes = 32e6;
-const mostThreads = 8;
-
-/** Reads these files on all cores, this one included. What a thread fails to read is missing in the result. */
-async function scanAll(
-  sys: Pick<Sys, "openFile" | "cpuCount">,
-  files: readonly { path: string; size: number }[],
-  onProgress: (doneBytes: number) => void,
-): Promise<FileScan[]> {
-  // The largest first, so that no thread is left alone with one of them.
-  const work = createSharedWork(files.toSorted((a, b) => b.size - a.size).map(({ path }) => path));
-  const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  const helpers = Math.min(mostThreads, sys.cpuCount, Math.ceil(bytes / worthwhileBytes)) - 1;
-  const shares = Array.from({ length: Math.max(0, helpers) }, () => startHelper(work));
-  const own = runShare(sys.openFile, work, () => onProgress((work.counters[1] ?? 0) * 1000));
-  return [...own, ...(await Promise.all(shares)).flat()];
-}
-
-function startHelper(work: SharedWork): Promise<FileScan[]> {
-  return new Promise((resolve) => {
-    const worker = new Worker(new URL("./cost-worker.ts", import.meta.url).href);
-    const end = (scans: FileScan[]) => {
-      resolve(scans);
-      worker.terminate();
-    };
-    worker.onmessage = ({ data }: { data: FileScan[] }) => end(data.map((scan) => ({ ...scan, print: Buffer.from(scan.print) })));
-    // The caller sees which files are missing and reads them itself.
-    worker.onerror = () => end([]);
-    worker.postMessage(work);
-  });
-}
+import { listThreads, type ThreadFile } from "./transcripts.ts";
 
 /** What was read before; it may be deleted at any time. */
 interface CostCache {
@@ -209,7 +175,7 @@ interface UsageOptions {
 
 /** The use of all models in all transcripts below these config dirs. */
 export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage> {
-  const files = findTranscripts(sys, options.dirs);
+  const files = listThreads(sys, options.dirs);
   const fingerprint = String(Bun.hash(JSON.stringify([options.tableId, files.map(({ path, state }) => [path, state])])));
   const cache = openCostCache(costCachePath(sys));
   try {
@@ -224,38 +190,18 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage>
   }
 }
 
-interface Transcript {
-  path: string;
-  state: FileIdentity;
-  profile: string | undefined;
-  projectsPath: string;
-}
-
-/** Config dirs may share their projects by a link: each file counts once. */
-function findTranscripts(sys: Sys, dirs: UsageOptions["dirs"]): Transcript[] {
-  const seen = new Set<string>();
-  return dirs.flatMap(({ name, dir }) => {
-    const projectsPath = projectsDir(dir);
-    return sys.findFiles(projectsPath, ".jsonl").flatMap((path): Transcript[] => {
-      if (!isTranscript(relative(projectsPath, path).split(sep))) return [];
-      const state = sys.identify(path);
-      if (state === undefined || !state.isFile || seen.has(state.id)) return [];
-      seen.add(state.id);
-      return [{ path, state, profile: name, projectsPath }];
-    });
-  });
-}
-
-async function readScans(sys: Sys, cache: CostCache, files: readonly Transcript[], onProgress?: UsageOptions["onProgress"]) {
+async function readScans(sys: Sys, cache: CostCache, files: readonly ThreadFile[], onProgress?: UsageOptions["onProgress"]) {
   const known = cache.readScans();
-  const isKnown = ({ path, state }: Transcript) => {
+  const isKnown = ({ path, state }: ThreadFile) => {
     const scan = known.get(path);
     return scan !== undefined && scan.id === state.id && scan.size === state.size && scan.modifiedAt === state.modifiedAt;
   };
   const stale = files.filter((file) => !isKnown(file));
   const allBytes = stale.reduce((sum, { state }) => sum + state.size, 0);
   const fresh = stale.filter(({ path }) => !known.has(path)).map(({ path, state }) => ({ path, size: state.size }));
-  const read = new Map((await scanAll(sys, fresh, (doneBytes) => onProgress?.(doneBytes, allBytes))).map((scan) => [scan.path, scan]));
+  const read = new Map(
+    (await scanAll(sys, "usage", fresh, (doneBytes) => onProgress?.(doneBytes, allBytes))).map((scan) => [scan.path, scan]),
+  );
   const buffer = createLineBuffer();
   const changed: FileScan[] = [];
   const scans = files.map((file): FileScan | undefined => {
@@ -291,14 +237,12 @@ function keep(write: () => void): void {
   }
 }
 
-/** `<slug>/<session>.jsonl`, and `<slug>/<session>/subagents/agent-….jsonl`, which belongs where its session ran. */
-function originsOf(files: readonly Transcript[], { cwds }: Sums): FileOrigin[] {
-  const parts = files.map(({ path, projectsPath }) => relative(projectsPath, path).split(sep));
-  const stem = (of: readonly string[], index: number) => join(files[index]?.projectsPath ?? "", ...of.slice(0, 2)).replace(/\.jsonl$/, "");
-  const cwdOf = new Map(parts.flatMap((of, index) => (of.length === 2 ? [[stem(of, index), cwds[index] ?? ""] as const] : [])));
-  return parts.map((of, index) => ({
-    profile: files[index]?.profile,
-    sessionId: basename(of[1] ?? of[0] ?? "", ".jsonl"),
-    project: cwdOf.get(stem(of, index)) || cwds[index] || of[0] || "",
+/** A sub-agent's transcript belongs where its session ran. */
+function originsOf(files: readonly ThreadFile[], { cwds }: Sums): FileOrigin[] {
+  const cwdOf = new Map(files.flatMap(({ path, transcript }, index) => (path === transcript ? [[transcript, cwds[index] ?? ""]] : [])));
+  return files.map(({ profile, sessionId, transcript, slug }, index) => ({
+    profile,
+    sessionId,
+    project: cwdOf.get(transcript) || cwds[index] || slug,
   }));
 }

@@ -38,7 +38,7 @@ const rungs: [name: string, files: string][] = [
     `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "cost-scan cost-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
+  ["watching", "call-scan cost-scan scan-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
