@@ -122,3 +122,15 @@ export function parseDay(flag: string, text: string, today: string): string {
     throw new UserError(`${flag} is no day: ${JSON.stringify(text)}`, `for example ${flag} 2026-11-20, ${flag} yesterday or ${flag} 7d`, 2);
   return dayText;
 }
+
+/** `24h` back from now, epoch ms; undefined for anything else. */
+export function parseHours(text: string | undefined, now: number): number | undefined {
+  const hours = /^(\d{1,5})h$/.exec(text ?? "")?.[1];
+  return hours === undefined ? undefined : now - Number(hours) * 3_600_000;
+}
+
+/** Where a report begins that is asked for by hours, or by a day as `parseDay` takes them: its first moment here; epoch ms. */
+export function parseSince(flag: string, text: string, now: number): number {
+  const dayText = (at: number) => createCalendar().dayOf(at);
+  return parseHours(text, now) ?? new Date(`${parseDay(flag, text, dayText(now))}T00:00:00`).getTime();
+}

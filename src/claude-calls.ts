@@ -46,6 +46,13 @@ export function spellCall(tool: string, input: Record<string, unknown>): string 
   return JSON.stringify([tool, input], order);
 }
 
+/** What a call is about: the first of its fields that a person would name it by, else all of them. */
+export function subjectOfCall(input: unknown): string {
+  const fields = isRecord(input) ? input : {};
+  const first = fields.command ?? fields.file_path ?? fields.url ?? fields.pattern ?? fields.description ?? fields.prompt;
+  return typeof first === "string" ? first : input === undefined ? "" : JSON.stringify(input);
+}
+
 const marker = /"tool_use"|"tool_result"|"hook_permission_decision"/;
 
 /** The calls in these lines, oldest first, whatever thread wrote them: a sub-agent has a file of its own. */

@@ -24,9 +24,9 @@ const places: Readonly<Record<string, Fields>> = {
       "apiErrorParams apiErrorStatus apiErrorType errorDetails failedResponseHadNoToolCall attributionMcpServer attributionMcpTool isAbortedMidStream",
   },
   user: {
-    read: "permissionMode origin isCompactSummary",
+    read: "permissionMode origin isCompactSummary toolUseResult permissionDecision toolDenialKind",
     ignored:
-      "promptSource turnOrigin turnPosition toolUseResult permissionDecision sandboxed turnCompanion queueSkipAttachments toolDenialKind " +
+      "promptSource turnOrigin turnPosition sandboxed turnCompanion queueSkipAttachments " +
       "toolDenialBeforeRun userFeedback holdsPersonsWords isVisibleInTranscriptOnly repeatsCompactSummary mcpCallNotReadOnly " +
       "interruptedMessageId queueSkipSlashCommands queuePriority thinkingMetadata todos imagePasteIds sourceToolUseID",
   },

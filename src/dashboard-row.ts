@@ -1,3 +1,4 @@
+import { subjectOfCall } from "./claude-calls.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, fitPath, width } from "./format.ts";
 import { printable, printableLine } from "./printable.ts";
@@ -223,15 +224,10 @@ const maxWords = 300;
 
 /** What somebody who waits wants, on one line. */
 export function preview({ verdict }: LiveSession): string {
-  const input = (value: unknown): string => {
-    const fields = typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-    const first = fields.command ?? fields.file_path ?? fields.url ?? fields.pattern ?? fields.description ?? fields.prompt;
-    return typeof first === "string" ? first : value === undefined ? "" : JSON.stringify(value);
-  };
   const words = (): string => {
     switch (verdict.status) {
       case "blocked":
-        return input(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
+        return subjectOfCall(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
       case "plan_ready":
         return verdict.plan ?? verdict.plan_file ?? "";
       case "awaiting_answer":

@@ -62,7 +62,7 @@ export function endOfObject(text: string, from: number, maxLength = Number.POSIT
  * behind it; of one that was joined or torn, the whole objects in it.
  */
 export function parseLine(line: string): { values: unknown[]; isWhole: boolean } {
-  const value = parseJson(line.replace(noise, ""));
+  const value = parseJson(line) ?? parseJson(line.replace(noise, ""));
   return value === undefined ? { values: findObjects(line), isWhole: false } : { values: [value], isWhole: true };
 }
 

@@ -325,6 +325,26 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
+// --- rules ---------------------------------------------------------------------------------------------------------
+
+const pastCall = {
+  ...conversation,
+  ...moment,
+  agent: described(textOrNull, "the type of the sub-agent that made it; null of the main thread"),
+  tool: text,
+  input: z.record(text, z.unknown()),
+};
+const decision = z.enum(["allow", "ask", "deny", "none"]);
+const judgedCall = z.object({
+  ...pastCall,
+  outcome: described(z.enum(["ran", "refused", "blocked", "open"]), "what came of it then"),
+  by: described(z.nullable(z.enum(["person", "hook", "rule"])), "who decided so; null where the transcript does not tell"),
+  decision: described(decision, "what the rules say of it"),
+  reason: text,
+  rules: z.array(text),
+});
+const pastCounts = { calls: count, transcripts: count, unreadable_calls: count };
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -401,6 +421,45 @@ const schemas = {
   "csm log": z.object({
     entries: z.array(journalEntry),
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
+  }),
+  "csm rules replay": z.object({
+    allowed_that_was_refused: z.array(judgedCall),
+    denied_that_ran: z.array(judgedCall),
+    rules: z.array(
+      z.object({
+        rule: text,
+        action: text,
+        path: text,
+        line: count,
+        allow: count,
+        ask: count,
+        deny: count,
+        contrary: described(count, "allowed what was refused, or denied what ran"),
+      }),
+    ),
+    totals: z.object({ allow: count, ask: count, deny: count, none: count }),
+    ...pastCounts,
+  }),
+  "csm rules suggest": z.object({
+    suggestions: z.array(
+      z.object({
+        name: text,
+        match_tool: z.optional(z.array(text)),
+        match_command: z.optional(z.array(text)),
+        match_path: z.optional(z.array(text)),
+        match_host: z.optional(z.array(text)),
+        action: text,
+        questions: described(count, "that it would have saved"),
+        sessions: count,
+        newest: z.object(pastCall),
+        toml: text,
+      }),
+    ),
+    approvals: described(count, "questions that a person said yes to"),
+    covered: described(count, "of these, what the rules as they are allow"),
+    saved: described(count, "of these, what the suggestions would allow"),
+    untold: described(count, "calls that ran where the transcript does not tell who allowed them"),
+    ...pastCounts,
   }),
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),

@@ -38,7 +38,10 @@ const rungs: [name: string, files: string][] = [
     `journal handoff limit-read reap launch-record restore-plan notify launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "call-scan cost-scan scan-worker cost monitor-gauge monitor-follow monitor actions dashboard demo-fleet"],
+  [
+    "watching",
+    "call-scan cost-scan scan-worker cost rules-file judge rules-replay rules-suggest monitor-gauge monitor-follow monitor actions dashboard demo-fleet",
+  ],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
@@ -46,7 +49,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo commands help`,
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules-replay commands help`,
   ],
   ["the edge", "router app main"],
 ];

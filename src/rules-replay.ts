@@ -1,0 +1,243 @@
+import { type CallScan, scanCalls } from "./call-scan.ts";
+import { type Call, spellCall } from "./claude-calls.ts";
+import { parseRecord, present, shape } from "./json.ts";
+import { judge } from "./judge.ts";
+import { homeDir, projectRuleFiles } from "./paths.ts";
+import type { Judgement, Rule, SessionFacts } from "./rules.ts";
+import { findProjectRoot, type RuleBook, readRuleBook } from "./rules-file.ts";
+import { scanAll } from "./scan-worker.ts";
+import type { Sys } from "./sys.ts";
+import { createLineBuffer } from "./tail.ts";
+import { listThreads, type ThreadFile } from "./transcripts.ts";
+
+/** A call of a tool that some session has made. */
+export interface PastCall extends Call {
+  thread: ThreadFile;
+  /** Equal for calls that are equal: the tool with its input. */
+  spelling: string;
+  /** The type of the sub-agent that made it; undefined of the main thread. */
+  agent?: string;
+  /** Where its session began. */
+  sessionCwd: string;
+}
+
+export interface Past {
+  /** Each once, whatever copies of it there are, oldest first. */
+  calls: PastCall[];
+  transcripts: number;
+  /** What looks like a call and cannot be read. */
+  unreadable: number;
+}
+
+interface PastOptions {
+  dirs: readonly { name: string | undefined; dir: string }[];
+  /** Epoch ms. */
+  sinceAt?: number;
+  onProgress(doneBytes: number, allBytes: number): void;
+}
+
+/** Every call in all transcripts below these config dirs, those of sub-agents among them. */
+export async function readPast(sys: Sys, { dirs, sinceAt = 0, onProgress }: PastOptions): Promise<Past> {
+  const threads = listThreads(sys, dirs).filter(({ state }) => state.modifiedAt >= sinceAt);
+  const files = threads.map(({ path, state }) => ({ path, size: state.size }));
+  const bytes = files.reduce((sum, { size }) => sum + size, 0);
+  const read = new Map((await scanAll(sys, "calls", files, (done) => onProgress(done, bytes))).map((scan) => [scan.path, scan]));
+  const buffer = createLineBuffer(true);
+  const scans = threads.flatMap((thread): [ThreadFile, CallScan][] => {
+    const scan = read.get(thread.path) ?? scanCalls(sys, thread.path, buffer);
+    return scan === undefined ? [] : [[thread, scan]];
+  });
+  const cwds = new Map(scans.map(([{ path }, { calls }]) => [path, calls.find(({ cwd }) => cwd !== undefined)?.cwd]));
+  const found = new Map<string, PastCall>();
+  for (const [thread, { calls }] of scans) {
+    const agent = readAgentType(sys, thread);
+    for (const call of calls) {
+      if ((call.at ?? 0) < sinceAt) continue;
+      const spelling = spellCall(call.tool, call.input);
+      const sessionCwd = cwds.get(thread.transcript) ?? cwds.get(thread.path) ?? "";
+      const past = { ...call, thread, spelling, sessionCwd, ...present({ agent: call.isSidechain ? (agent ?? unknownAgent) : agent }) };
+      const key = JSON.stringify([call.messageId, call.id, spelling]);
+      const known = found.get(key);
+      found.set(key, known === undefined ? past : pickCopy(known, past));
+    }
+  }
+  const calls = [...found.values()].sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
+  return { calls, transcripts: scans.length, unreadable: scans.reduce((sum, [, scan]) => sum + scan.unreadable, 0) };
+}
+
+/** Before 2.1.x wrote files beside the transcripts of sub-agents, nothing tells their types. */
+const unknownAgent = "unknown";
+
+function readAgentType(sys: Sys, { path, transcript }: ThreadFile): string | undefined {
+  if (path === transcript) return undefined;
+  const { agentType } = shape(parseRecord(sys.readText(path.replace(/\.jsonl$/, ".meta.json"))) ?? {}, { agentType: "string" });
+  return agentType ?? unknownAgent;
+}
+
+/** The copy that knows more; of equals, that of the session which made the call. */
+function pickCopy(a: PastCall, b: PastCall): PastCall {
+  const knowledge = (call: PastCall) => Number(call.isOver) + 2 * Number(call.decision !== undefined);
+  const isOwn = (call: PastCall) => call.sessionId === call.thread.sessionId;
+  if (knowledge(a) !== knowledge(b)) return knowledge(a) > knowledge(b) ? a : b;
+  return isOwn(b) && !isOwn(a) ? b : a;
+}
+
+/** `refused`: by a person, or by a hook in the place of one. `blocked`: by claude's settings, its mode, or a hook. `open`: nothing tells. */
+export type Outcome = "ran" | "refused" | "blocked" | "open";
+
+export function outcomeOf({ isOver, isSkipped, decision }: Call): Outcome {
+  if (decision?.isAllowed === false) return decision.by === "person" || decision.hook === "PermissionRequest" ? "refused" : "blocked";
+  return isOver && isSkipped !== true ? "ran" : "open";
+}
+
+/** Somebody was asked, and said yes: only from 2.1.3xx on transcripts tell it. */
+export const isApproval = ({ decision }: Call): boolean => decision?.isAllowed === true && decision.by === "person";
+
+export interface JudgedCall {
+  call: PastCall;
+  outcome: Outcome;
+  judgement: Judgement;
+}
+
+/** The rules that would have decided about a call of this session today. */
+export type BookOf = (call: PastCall) => RuleBook;
+
+/** Most projects have no rules of their own: the user's are read once. */
+export async function readBooks(sys: Sys, calls: readonly PastCall[]): Promise<BookOf> {
+  const roots = new Map<string, string>();
+  const books = new Map<string, RuleBook>();
+  const shared = await readRuleBook(sys, "");
+  for (const { sessionCwd } of calls) {
+    if (roots.has(sessionCwd)) continue;
+    const root = findProjectRoot(sys, sessionCwd);
+    roots.set(sessionCwd, root);
+    if (books.has(root)) continue;
+    const hasOwn = root !== "" && projectRuleFiles(root).some((path) => sys.modifiedAt(path) !== undefined);
+    books.set(root, hasOwn ? await readRuleBook(sys, root) : shared);
+  }
+  return ({ sessionCwd }) => books.get(roots.get(sessionCwd) ?? "") ?? shared;
+}
+
+/** Judges each distinct call once. */
+export function createJudge(sys: Sys): (rules: readonly Rule[], call: PastCall) => Judgement {
+  const home = homeDir(sys);
+  const roots = new Map<string, string>();
+  const rootOf = (cwd: string): string => {
+    const root = roots.get(cwd) ?? findProjectRoot(sys, cwd);
+    roots.set(cwd, root);
+    return root;
+  };
+  const known = new WeakMap<readonly Rule[], { spell: (call: PastCall) => string; judgements: Map<string, Judgement> }>();
+  return (rules, call) => {
+    const memory = known.get(rules) ?? { spell: createSpelling(rules), judgements: new Map<string, Judgement>() };
+    known.set(rules, memory);
+    const cwd = call.cwd ?? call.sessionCwd;
+    const key = memory.spell(call);
+    const before = memory.judgements.get(key);
+    if (before !== undefined) return before;
+    const { tool, input, agent } = call;
+    const projectDir = rootOf(call.sessionCwd || cwd);
+    const judgement = judge(rules, { tool, input, cwd, home, projectDir, ...present({ agent }) }, factsOf(call));
+    memory.judgements.set(key, judgement);
+    return judgement;
+  };
+}
+
+/** What the session was worth, and how it stood, nobody has kept: conditions on that are not known. */
+const factsOf = ({ at = 0, thread, model }: PastCall): SessionFacts => ({
+  now: at,
+  id: thread.sessionId,
+  ...present({ profile: thread.profile, model }),
+});
+
+const minuteMs = 60_000;
+
+/** Equal for calls that these rules cannot tell apart. */
+function createSpelling(rules: readonly Rule[]): (call: PastCall) => string {
+  const has = (condition: keyof Rule["when"]) => rules.some(({ when }) => when[condition] !== undefined);
+  const [hasTime, hasModel, hasProfile, hasSession] = [has("time"), has("model"), has("profile"), has("session")];
+  return (call) =>
+    [
+      call.sessionCwd,
+      call.cwd,
+      call.agent,
+      // Each command is described in other words.
+      call.tool === "Bash" ? String(call.input.command) : call.spelling,
+      hasTime ? Math.floor((call.at ?? 0) / minuteMs) : "",
+      hasModel ? call.model : "",
+      hasProfile ? call.thread.profile : "",
+      hasSession ? call.thread.sessionId : "",
+    ].join("\0");
+}
+
+/** What one rule would have done. */
+export interface RuleTally {
+  rule: Rule;
+  allow: number;
+  ask: number;
+  deny: number;
+  /** Allowed what was refused, denied what ran. */
+  contrary: number;
+}
+
+export interface Replay {
+  tallies: RuleTally[];
+  totals: Record<Judgement["decision"], number>;
+  /** Would have been allowed, and was refused; newest first, as is `deniedThatRan`. */
+  allowedThatWasRefused: JudgedCall[];
+  deniedThatRan: JudgedCall[];
+}
+
+interface ReplayOptions {
+  /** All that there are: one that decides nothing is told too. */
+  rules: readonly Rule[];
+  bookOf: BookOf;
+  judgeCall: ReturnType<typeof createJudge>;
+  /** Only calls that a rule of this name decides. */
+  only?: string;
+}
+
+export function replay(calls: readonly PastCall[], { rules, bookOf, judgeCall, only }: ReplayOptions): Replay {
+  const isWanted = ({ name }: Rule) => only === undefined || name === only;
+  const tallies = new Map(rules.filter(isWanted).map((rule) => [keyOf(rule), { rule, allow: 0, ask: 0, deny: 0, contrary: 0 }]));
+  const found: Replay = { tallies: [], totals: { allow: 0, ask: 0, deny: 0, none: 0 }, allowedThatWasRefused: [], deniedThatRan: [] };
+  for (const call of calls) {
+    const judgement = judgeCall(bookOf(call).rules, call);
+    const outcome = outcomeOf(call);
+    const { decision } = judgement;
+    const deciders = decidersOf(judgement).filter(isWanted);
+    if (only !== undefined && deciders.length === 0) continue;
+    found.totals[decision]++;
+    const isContrary = (decision === "allow" && outcome === "refused") || (decision === "deny" && outcome === "ran");
+    if (isContrary) (decision === "allow" ? found.allowedThatWasRefused : found.deniedThatRan).push({ call, outcome, judgement });
+    if (decision === "none") continue;
+    for (const rule of deciders) {
+      const tally = tallies.get(keyOf(rule));
+      if (tally === undefined) continue;
+      tally[decision]++;
+      if (isContrary) tally.contrary++;
+    }
+  }
+  found.allowedThatWasRefused.reverse();
+  found.deniedThatRan.reverse();
+  return { ...found, tallies: [...tallies.values()] };
+}
+
+/** Books of several projects hold the user's rules, each as its own. */
+const keyOf = ({ at, name }: Rule): string => JSON.stringify([at.path, at.line, name]);
+
+/** What decides about calls in any of these, each once, and what is wrong with them. */
+export function rulesOfBooks(books: readonly RuleBook[]): { rules: Rule[]; problems: RuleBook["problems"] } {
+  const all = books.flatMap(({ rules }) => rules).filter(({ action }) => action === "allow" || action === "ask" || action === "deny");
+  const problems = books.flatMap((book) => book.problems);
+  return {
+    rules: [...new Map(all.map((rule) => [keyOf(rule), rule])).values()],
+    problems: [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()],
+  };
+}
+
+/** The rule that decides, or those that have allowed a part each. */
+export function decidersOf({ rule, decision, parts }: Judgement): Rule[] {
+  if (rule !== undefined) return [rule];
+  return [...new Set(parts.flatMap((part) => (part.rule !== undefined && part.decision === decision ? [part.rule] : [])))];
+}
