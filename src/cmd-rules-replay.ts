@@ -11,6 +11,7 @@ import type { Rule } from "./rules.ts";
 import {
   createJudge,
   decidersOf,
+  isApproval,
   type JudgedCall,
   type Past,
   type PastCall,
@@ -134,8 +135,9 @@ const mostShown = 20;
 
 function renderReplay({ sys, paint, columns }: App, past: Past, found: Replay): string[] {
   const home = homeDir(sys);
-  const show = (title: string, calls: readonly JudgedCall[]) =>
-    calls.length === 0 ? [] : [paint("bold", `${title}: ${calls.length}`), ...renderCalls(calls, { home, columns }), ""];
+  const show = (title: string, calls: readonly JudgedCall[], more = "") =>
+    calls.length === 0 ? [] : [paint("bold", `${title}: ${calls.length}${more}`), ...renderCalls(calls, { home, columns }), ""];
+  const approved = found.deniedThatRan.filter(({ call }) => isApproval(call)).length;
   const rows = found.tallies.map(({ rule, allow, ask, deny }) => [
     ...[rule.name, rule.action, String(allow), String(ask), String(deny)],
     `${shortPath(rule.at.path, home)}:${rule.at.line}`,
@@ -148,7 +150,7 @@ function renderReplay({ sys, paint, columns }: App, past: Past, found: Replay): 
   );
   return [
     ...show("would have been allowed, and was refused", found.allowedThatWasRefused),
-    ...show("would have been denied, and ran", found.deniedThatRan),
+    ...show("would have been denied, and ran", found.deniedThatRan, `, ${approved} of them after you had said yes`),
     ...(rows.length === 0 ? [] : [...boldHead(tableLines, paint), ""]),
     renderTotals(past, found),
   ];
@@ -167,7 +169,9 @@ function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: st
   const groups = new Map<string, JudgedCall[]>();
   for (const judged of calls) {
     const key = JSON.stringify([judged.call.tool, subjectOfCall(judged.call.input), judged.call.cwd]);
-    groups.set(key, [...(groups.get(key) ?? []), judged]);
+    const equal = groups.get(key);
+    if (equal === undefined) groups.set(key, [judged]);
+    else equal.push(judged);
   }
   const rows = [...groups.values()].slice(0, mostShown).map((equal) => {
     const [{ call, judgement } = equal[0] as JudgedCall] = equal;

@@ -183,8 +183,9 @@ export interface RuleTally {
 export interface Replay {
   tallies: RuleTally[];
   totals: Record<Judgement["decision"], number>;
-  /** Would have been allowed, and was refused; newest first, as is `deniedThatRan`. */
+  /** Newest first. */
   allowedThatWasRefused: JudgedCall[];
+  /** First those that a person has said yes to, then those that ran unasked or by an older claude; newest first. */
   deniedThatRan: JudgedCall[];
 }
 
@@ -219,7 +220,7 @@ export function replay(calls: readonly PastCall[], { rules, bookOf, judgeCall, o
     }
   }
   found.allowedThatWasRefused.reverse();
-  found.deniedThatRan.reverse();
+  found.deniedThatRan.reverse().sort((a, b) => Number(isApproval(b.call)) - Number(isApproval(a.call)));
   return { ...found, tallies: [...tallies.values()] };
 }
 
@@ -236,8 +237,8 @@ export function rulesOfBooks(books: readonly RuleBook[]): { rules: Rule[]; probl
   };
 }
 
-/** The rule that decides, or those that have allowed a part each. */
+/** Those that have allowed a part each, else the one that decides. */
 export function decidersOf({ rule, decision, parts }: Judgement): Rule[] {
-  if (rule !== undefined) return [rule];
-  return [...new Set(parts.flatMap((part) => (part.rule !== undefined && part.decision === decision ? [part.rule] : [])))];
+  if (decision !== "allow") return rule === undefined ? [] : [rule];
+  return [...new Set(parts.flatMap((part) => (part.decision === "allow" ? (part.rule ?? []) : [])))];
 }
