@@ -146,7 +146,7 @@ export interface Actions {
 }
 
 export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "findPane">): Actions {
-  const driver = createDriver(sys);
+  const driver = createDriver(sys, "dashboard");
   return {
     async act(name, session, input, shownGate) {
       // Each row takes the subject and the input that it names.

@@ -1,16 +1,19 @@
 import { join } from "node:path";
 import { UserError } from "./errors.ts";
-import { present } from "./json.ts";
-import { csdDir } from "./paths.ts";
+import { isRecord, present } from "./json.ts";
+import { csdDir, lockDir } from "./paths.ts";
 import { isInside, readOrigin } from "./peer.ts";
+import { profileOfDir, readRegistryOrNone } from "./profiles.ts";
 import { channelVariable } from "./program.ts";
+import type { Rule } from "./rules.ts";
 import { openLog } from "./store.ts";
 import type { Sys } from "./sys.ts";
 
 /** An answer that was not taken, and from whom it came. */
-interface AuditEntry {
+interface Refusal {
   at: number;
   event: "refused";
+  /** Its name. */
   session: string;
   /** What was wanted: a verb of csd, or `reply` and `prompt` at a socket. */
   verb: string;
@@ -19,25 +22,132 @@ interface AuditEntry {
   uid?: number;
 }
 
-const readBytes = 256 * 1024;
-const maxBytes = 1024 * 1024;
+/** What was decided about a call of a tool, or done to a session, and by what. */
+interface Ruling {
+  at: number;
+  event: "decided";
+  /** Its name where it has one, else its id. */
+  session: string;
+  session_id?: string;
+  profile?: string;
+  cwd?: string;
+  tool?: string;
+  /** As people see it: bounded, without secrets. */
+  request?: string;
+  decision: "allow" | "deny" | "ask" | "answer" | "notify" | "send" | "stop";
+  /** `hook`: claude's own hook, by a rule. Others say who decided: `csd`, `dashboard`, `rule`. */
+  channel: string;
+  rule?: string;
+  /** `/path/rules.toml:12`. */
+  rule_at?: string;
+  reason?: string;
+  /** How long it took to decide. */
+  ms?: number;
+}
+
+export type AuditEntry = Refusal | Ruling;
+
+const maxBytes = 8 * 1024 * 1024;
 
 /** `<state>/csd/audit.jsonl`, for this user only. */
-const openAudit = (sys: Sys) =>
+const auditPath = (sys: Sys): string => join(csdDir(sys), "audit.jsonl");
+
+const openAudit = (sys: Sys, path = auditPath(sys)) =>
   openLog<AuditEntry>(sys, {
-    path: join(csdDir(sys), "audit.jsonl"),
-    readBytes,
-    maxBytes,
+    path,
+    readBytes: Number.POSITIVE_INFINITY,
     required: { at: "time", event: "string", session: "string" },
-    optional: { verb: "string", why: "string", pid: "pid", uid: "number" },
+    optional: {
+      ...({ verb: "string", why: "string", pid: "pid", uid: "number", session_id: "id", profile: "string", cwd: "string" } as const),
+      ...({ tool: "string", request: "string", decision: "string", channel: "string", rule: "string", rule_at: "string" } as const),
+      ...({ reason: "string", ms: "number" } as const),
+    },
   });
 
-export function noteRefusal(sys: Sys, entry: Omit<AuditEntry, "at" | "event">): void {
+/** It stands there when this is over; throws where it cannot be written. */
+async function append(sys: Sys, entry: AuditEntry): Promise<void> {
+  if ((sys.identify(auditPath(sys))?.size ?? 0) > maxBytes) await setAside(sys);
+  openAudit(sys).append(entry);
+}
+
+const setAsideName = /^audit\.(\d+)\.jsonl$/;
+
+const listSetAside = (sys: Sys): { path: string; number: number }[] =>
+  sys
+    .list(csdDir(sys))
+    .flatMap((name) => {
+      const number = setAsideName.exec(name)?.[1];
+      return number === undefined ? [] : [{ path: join(csdDir(sys), name), number: Number(number) }];
+    })
+    .sort((a, b) => a.number - b.number);
+
+/** The full file gets the next number, and stays for ever. While another process does that, lines go where they went: nobody waits. */
+async function setAside(sys: Sys): Promise<void> {
+  const release = await sys.takeLock(join(lockDir(sys), "audit.lock")).catch(() => undefined);
+  if (release === undefined) return;
   try {
-    openAudit(sys).append({ at: sys.now(), event: "refused", ...entry });
+    // Another one may have done it since the look.
+    if ((sys.identify(auditPath(sys))?.size ?? 0) <= maxBytes) return;
+    const last = listSetAside(sys).at(-1)?.number ?? 0;
+    sys.rename(auditPath(sys), join(csdDir(sys), `audit.${last + 1}.jsonl`));
+  } finally {
+    release();
+  }
+}
+
+/** All that was ever noted, oldest first. */
+export const readAudit = (sys: Sys): AuditEntry[] =>
+  [...listSetAside(sys).map(({ path }) => path), auditPath(sys)].flatMap((path) => openAudit(sys, path).read());
+
+interface Decided extends Pick<Ruling, "decision" | "channel" | "reason" | "ms" | "cwd" | "tool"> {
+  sessionId?: string | undefined;
+  name?: string | undefined;
+  /** Of the session: its profile is noted by the name that it has. */
+  configDir?: string | undefined;
+  input?: Record<string, unknown> | undefined;
+  rule?: Rule | undefined;
+}
+
+/** One line for a decision, whoever made it; throws where it cannot be written. */
+export async function appendAudit(sys: Sys, decided: Decided): Promise<void> {
+  const { sessionId, name, configDir, input, rule, decision, channel, reason, ms, cwd, tool } = decided;
+  const profile = configDir === undefined ? undefined : profileOfDir(sys, readRegistryOrNone(sys), configDir)?.name;
+  await append(sys, {
+    ...{ at: sys.now(), event: "decided", session: name ?? sessionId ?? "?" },
+    ...present({ session_id: sessionId, profile, cwd, tool }),
+    ...present({ request: input === undefined ? undefined : shownRequest(tool ?? "", input) }),
+    ...{ decision, channel },
+    ...present({ rule: rule?.name, rule_at: rule === undefined ? undefined : `${rule.at.path}:${rule.at.line}` }),
+    ...present({ reason: reason === undefined ? undefined : maskSecrets(reason).slice(0, maxRequest), ms }),
+  });
+}
+
+export async function noteRefusal(sys: Sys, entry: Omit<Refusal, "at" | "event">): Promise<void> {
+  try {
+    await append(sys, { at: sys.now(), event: "refused", ...entry });
   } catch {
     // A full disk: it is refused all the same.
   }
+}
+
+/** What a person, or a program of theirs, has answered at a gate. */
+interface GateAnswer {
+  session: { name: string; configDir: string; sessionId?: string | undefined; cwd?: string | undefined };
+  call: { tool: string; input: Record<string, unknown> } | undefined;
+  answer: { gate: string; meaning: string };
+  by: string;
+}
+
+const meant: Readonly<Record<string, Ruling["decision"]>> = {
+  ...{ "allow-once": "allow", "allow-always": "allow", "mode-switch": "allow", refuse: "deny" },
+};
+
+/** It has been done: what cannot be noted must not undo it. */
+export async function noteAnswer(sys: Sys, { session, call, answer, by }: GateAnswer): Promise<void> {
+  const { cwd, ...known } = session;
+  const decision = meant[answer.meaning] ?? "answer";
+  const decided = { ...known, ...present({ cwd }), tool: call?.tool ?? answer.gate, input: call?.input, decision, channel: by };
+  await appendAudit(sys, decided).catch(() => undefined);
 }
 
 /** A session must not answer its own gates, nor tell itself what to do. */
@@ -51,6 +161,69 @@ export async function refuseOwnSession(
   const own = sys.env[channelVariable];
   if (!isInside({ ...origin, channels: own === undefined ? origin.channels : [...origin.channels, own] }, inside)) return;
   const why = "a process of the session itself asks";
-  noteRefusal(sys, { session: target.name, verb, why, pid: sys.pid, uid: sys.uid });
+  await noteRefusal(sys, { session: target.name, verb, why, pid: sys.pid, uid: sys.uid });
   throw new UserError(`session "${target.name}" may not ${verb} itself: this csd was started inside it; nothing was done`);
 }
+
+// --- the request as people see it ----------------------------------------------------------------------------------
+
+const maxRequest = 2000;
+/** Much more than is shown is not looked through. */
+const maxRead = 8 * 1024;
+
+/** The fields that say what a call is about; of another one, all are shown. */
+const subjects = ["command", "file_path", "notebook_path", "url", "path", "plan"];
+
+/** What a call would do, in one text: without secrets, and no longer than is of use. */
+export function shownRequest(tool: string, input: Record<string, unknown>): string {
+  const subject = tool.startsWith("mcp__") ? undefined : subjects.map((key) => input[key]).find((value) => typeof value === "string");
+  const text = subject === undefined ? JSON.stringify(withoutSecrets(input)) : String(subject);
+  const masked = maskSecrets(text.slice(0, maxRead));
+  return masked.length <= maxRequest ? masked : `${masked.slice(0, maxRequest)}…`;
+}
+
+const secretWord = "(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|auth(?:orization)?)";
+const isSecretName = new RegExp(`${secretWord}$`, "i");
+
+function withoutSecrets(value: unknown, depth = 0): unknown {
+  if (Array.isArray(value)) return value.map((each: unknown) => withoutSecrets(each, depth + 1));
+  if (!isRecord(value) || depth > 20) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [
+      key,
+      typeof each === "string" && isSecretName.test(key) ? mask : withoutSecrets(each, depth + 1),
+    ]),
+  );
+}
+
+const mask = "***";
+const quoted = `(?:"(?:[^"\\\\]|\\\\.)*"?|'[^']*'?|[^\\s'";&|)]+)+`;
+
+/** Each repetition is bounded, as the text may be made to be slow. In this order: a header is known by its name, and what is left by its form. */
+const secrets: [pattern: RegExp, replacement: string][] = [
+  [/-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?(?:-----END \1-----|$)/g, `-----BEGIN $1-----${mask}`],
+  // Authorization: Bearer x · x-api-key: x · Cookie: x
+  [
+    /\b((?:proxy-)?authorization|x-[\w-]{0,64}(?:key|token|auth|secret)[\w-]{0,64}|(?:set-)?cookie|api-?key)(["']?\s*:\s*["']?)((?:bearer|basic|token|digest|negotiate)\s+)?[^"'\r\n]+/gi,
+    `$1$2$3${mask}`,
+  ],
+  // https://user:password@host
+  [/\b([a-z][\w+.-]{0,64}:\/\/[^\s/:@'"]{0,256}):[^\s/@'"]+@/gi, `$1:${mask}@`],
+  // ?token=x&api_key=x
+  [new RegExp(`([?&](?:[\\w-]{0,64}[-_])?(?:${secretWord}|key|sig(?:nature)?|code)=)[^&\\s'"#]+`, "gi"), `$1${mask}`],
+  // --password x · --api-key=x · --client-secret 'x'
+  [new RegExp(`(--?(?:[\\w-]{0,64}-)?${secretWord}(?:\\s+|=))${quoted}`, "gi"), `$1${mask}`],
+  // curl -u user:x
+  [/(\s(?:-u|--user|--proxy-user)(?:\s+|=)["']?[^\s:'"]+:)[^\s'"]+/g, `$1${mask}`],
+  // AWS_SECRET_ACCESS_KEY=x · GITHUB_TOKEN="x"
+  [new RegExp(`\\b(\\w{0,64}(?:SECRET|TOKEN|KEY|PASSWORD|PASSWD|PASS|PWD|CREDENTIAL|AUTH)\\w{0,64}=)${quoted}`, "gi"), `$1${mask}`],
+  // "password": "x"
+  [new RegExp(`(["']?[\\w-]{0,64}${secretWord}["']?\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"?|'[^']*'?)`, "gi"), `$1"${mask}"`],
+  // Known by their form, wherever they stand.
+  [/\b(?:sk|pk|rk)[-_](?:[a-z]+[-_])*[A-Za-z0-9_-]{16,}/g, mask],
+  [/\b(?:gh[pousr]_|github_pat_|glpat-|npm_|hf_|xox[abeprs]-|dop_v1_|shpat_|pypi-)[A-Za-z0-9_-]{10,}/g, mask],
+  [/\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{30,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?/g, mask],
+];
+
+export const maskSecrets = (text: string): string =>
+  secrets.reduce((masked, [pattern, replacement]) => masked.replace(pattern, replacement), text);

@@ -42,7 +42,19 @@ export interface ReplyOptions extends Expectation {
  * screen has numbers.
  */
 export async function answerGate(driver: Driver, target: Target, wish: Wish, options: ReplyOptions = {}): Promise<Answer> {
-  const { gate, signals } = await pickGate(driver, target, options, { isShown: "option" in wish });
+  const picked = await pickGate(driver, target, options, { isShown: "option" in wish });
+  const answer = await answerPicked(driver, target, picked, wish, options);
+  await note(driver, target, picked, answer);
+  return answer;
+}
+
+async function note({ sys, by }: Driver, target: Target, { gate: { call }, signals: { session } }: Picked, answer: Answer): Promise<void> {
+  const { name, configDir, driven } = target;
+  const { sessionId = driven?.session_id, cwd = driven?.cwd } = session ?? {};
+  await (await import("./audit.ts")).noteAnswer(sys, { session: { name, configDir, sessionId, cwd }, call, answer, by });
+}
+
+async function answerPicked(driver: Driver, target: Target, { gate, signals }: Picked, wish: Wish, options: ReplyOptions): Promise<Answer> {
   requireExpected(gate, options);
   if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
     return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, options.reason));
@@ -70,13 +82,20 @@ export interface QuestionOptions extends Expectation {
 }
 
 /** Answers the questions that claude asks; each choice is a label, its beginning, or a number. */
-export async function answerQuestions(
+export async function answerQuestions(driver: Driver, target: Target, choices: Choice[], options: QuestionOptions = {}): Promise<Answer> {
+  const picked = await pickGate(driver, target, options, { noun: "question" });
+  const answer = await answerQuestion(driver, target, picked, choices, options);
+  await note(driver, target, picked, answer);
+  return answer;
+}
+
+async function answerQuestion(
   driver: Driver,
   target: Target,
+  { gate, signals }: Picked,
   choices: Choice[],
-  { text, ...options }: QuestionOptions = {},
+  { text, ...options }: QuestionOptions,
 ): Promise<Answer> {
-  const { gate, signals } = await pickGate(driver, target, options, { noun: "question" });
   const { call, id } = gate;
   if (gate.kind !== "question") throw noneUp(target, "question");
   if (call?.tool !== "AskUserQuestion")

@@ -34,9 +34,11 @@ export interface Target extends Address {
 export interface Driver {
   sys: Sys;
   store: Records<Driven>;
+  /** Through what somebody decides, as the audit has it. */
+  by: string;
 }
 
-export const createDriver = (sys: Sys): Driver => ({ sys, store: createDrivenStore(sys) });
+export const createDriver = (sys: Sys, by = "csd"): Driver => ({ sys, by, store: createDrivenStore(sys) });
 
 export const unknownSession = (name: string): UserError => new UserError(`session "${name}" does not exist`, "csm ls lists the sessions");
 

@@ -35,3 +35,18 @@ export type Channel =
   | { kind: "command"; name: string; run: readonly string[] }
   /** JSON by POST; signed with HMAC-SHA256 where there is a secret. */
   | { kind: "webhook"; name: string; url: string; secret?: string; headers?: Readonly<Record<string, string>> };
+
+const loud: readonly NoticeCause[] = ["login", "budget"];
+const quiet: readonly NoticeCause[] = ["finished", "rule"];
+
+/** Where no file says anything: no channel, so that nobody is told. */
+export const defaultNotify: NotifySettings = {
+  causes: Object.fromEntries(
+    noticeCauses.map((cause) => [
+      cause,
+      { isOn: true, level: loud.includes(cause) ? "urgent" : quiet.includes(cause) ? "info" : "warning", coolDownMs: 30_000 },
+    ]),
+  ) as unknown as NotifySettings["causes"],
+  quietHours: [],
+  channels: [],
+};

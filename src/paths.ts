@@ -82,6 +82,10 @@ export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".cl
 /** One JSON file per session: the flags it was started with. */
 export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
+/** What may run unasked: of the user, and of a project, which only tightens. */
+export const ruleFiles = (sys: Place): string[] => ruleNames.map((name) => join(homeDir(sys), ".config", "claude-smart", name));
+export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map((name) => join(projectDir, ".csm", name));
+const ruleNames = ["rules.toml", "rules.json"];
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
 /** What csm cost has read; safe to delete. */

@@ -70,8 +70,8 @@ export async function serveReply(sys: Sys, session: Served, call: GateCall): Pro
 
 const encode = (fields: object) => ({ line: JSON.stringify(fields) });
 
-function refuse(sys: Sys, { name }: Served, verb: string, why: string, peer: Peer | undefined): { line: string } {
-  noteRefusal(sys, { session: name, verb, why, ...peer });
+async function refuse(sys: Sys, { name }: Served, verb: string, why: string, peer: Peer | undefined): Promise<{ line: string }> {
+  await noteRefusal(sys, { session: name, verb, why, ...peer });
   return encode({ ok: false, why });
 }
 
@@ -122,7 +122,7 @@ export async function fetchPrompt(sys: Sys, session: Served, path: string): Prom
   if (answer === undefined || answer === "silent") return undefined;
   const why = await judgePeer(sys, answer.peer, session);
   if (why !== undefined) {
-    refuse(sys, session, "prompt", why, answer.peer);
+    await refuse(sys, session, "prompt", why, answer.peer);
     return undefined;
   }
   const prompt = parseRecord(answer.line)?.prompt;

@@ -101,3 +101,8 @@ export interface JudgedPart {
   /** Why it can never be allowed unseen. */
   doubt?: string;
 }
+
+/** What is wrong in a file, in lower case and with what was meant. */
+export interface RuleProblem extends Place {
+  message: string;
+}

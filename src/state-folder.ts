@@ -56,6 +56,20 @@ function isWholeWayGood(sys: Owners, dir: string): boolean {
   }
 }
 
+/** The same of a file that says what may be done: nobody but this user, or root, can have written it. Links are followed. */
+export function requireOwnFile(sys: Owners & Pick<Sys, "realPath">, path: string): void {
+  if (sys.platform === "win32") return;
+  const real = sys.realPath(path) ?? path;
+  const found = sys.owner(real);
+  const refuse = (what: string, fix: string) => {
+    throw new UserError(`refused to use ${path}: ${what}`, fix);
+  };
+  if (found === undefined) return;
+  if (found.uid !== sys.uid && found.uid !== 0) refuse(`it belongs to another user (${found.uid})`, `chown ${sys.uid} ${real}`);
+  if (isWritableByOthers(sys, found)) refuse("others may write it", `chmod go-w ${real}`);
+  requireOwnFolder(sys, dirname(real));
+}
+
 const split = (path: string): string[] => path.split("/").filter((word) => word !== "" && word !== ".");
 
 /** `current` holds no links any more, so that `..` means the folder above it. */

@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
+    `rules budgets notices rules-lines claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
@@ -24,7 +24,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "profiles and settings",
-    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema hooks-off cas`,
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema hooks-off cas rules-schema rules-file`,
   ],
   [
     "sessions",
@@ -87,8 +87,8 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
-  ["zod", /from "zod/, "settings-schema public-json"],
-  ["the schema of settings other than by import()", /from "\.\/settings-schema\.ts"/, ""],
+  ["zod", /from "zod/, "settings-schema rules-schema public-json"],
+  ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],

@@ -1,0 +1,72 @@
+import { relative } from "node:path";
+import type { Budget } from "./budgets.ts";
+import { UserError } from "./errors.ts";
+import { readCheckout } from "./git.ts";
+import { defaultNotify, type NotifySettings } from "./notices.ts";
+import { projectRuleFiles, ruleFiles } from "./paths.ts";
+import type { Rule, RuleProblem } from "./rules.ts";
+import { requireOwnFile } from "./state-folder.ts";
+import type { Sys } from "./sys.ts";
+
+/** All that the files of a user and of a project say, checked. */
+export interface RuleBook {
+  /** Of the user, then of the project, each in its order. Those of a broken file ask. */
+  rules: Rule[];
+  budgets: Budget[];
+  notify: NotifySettings;
+  /** What is wrong in the files, or with them. */
+  problems: RuleProblem[];
+}
+
+/** The root of the checkout that a session works in, else the folder itself: where a project's own rules lie. */
+export function findProjectRoot(sys: Sys, dir: string): string {
+  const real = sys.realPath(dir) ?? dir;
+  return readCheckout(sys, real)?.root ?? real;
+}
+
+/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path. */
+export async function readRuleBook(sys: Sys, projectDir: string): Promise<RuleBook> {
+  const paths = [
+    ...ruleFiles(sys).map((path) => ({ path, isProject: false })),
+    ...projectRuleFiles(projectDir).map((path) => ({ path, isProject: true })),
+  ].filter(({ path }) => sys.entryKind(path) !== undefined);
+  const book: RuleBook = { rules: [], budgets: [], notify: defaultNotify, problems: [] };
+  if (paths.length === 0) return book;
+  const { brokenRules, checkRules } = await import("./rules-schema.ts");
+  for (const { path, isProject } of paths) {
+    const found = readRuleText(sys, path, isProject ? projectDir : undefined);
+    const file =
+      "text" in found
+        ? checkRules({ path, text: found.text, isProject })
+        : brokenRules({ path, line: 1, message: found.refused }, isProject);
+    book.rules.push(...file.rules);
+    book.budgets.push(...file.budgets);
+    book.problems.push(...file.problems);
+    if (file.notify !== undefined) book.notify = file.notify;
+  }
+  return book;
+}
+
+/** No set of rules is near this, and each call of a tool would read it. */
+const maxBytes = 1024 * 1024;
+
+/** Why the file is not used, or what stands in it. One of a project must lie in it: what it says may be shown. */
+function readRuleText(sys: Sys, path: string, projectDir: string | undefined): { text: string } | { refused: string } {
+  const file = sys.identify(path);
+  if (file === undefined) return { refused: "it leads nowhere, or may not be read" };
+  if (!file.isFile) return { refused: "it is no file" };
+  if (file.size > maxBytes) return { refused: `it is larger than ${maxBytes / 1024} KB` };
+  if (projectDir !== undefined) {
+    const inside = relative(sys.realPath(projectDir) ?? projectDir, sys.realPath(path) ?? path);
+    if (inside.startsWith("..")) return { refused: "it leads out of the project" };
+  } else {
+    try {
+      requireOwnFile(sys, path);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      return { refused: error.hint === undefined ? error.message : `${error.message}; ${error.hint}` };
+    }
+  }
+  const text = sys.readText(path);
+  return text === undefined ? { refused: "it may not be read" } : { text };
+}

@@ -1,0 +1,188 @@
+/** Where each key of a text stands, as its parser does not tell: for words about what is wrong there. Lines count from 1. */
+export interface KeyLines {
+  /** Of the key at this path, else of the nearest one around it. */
+  lineOf(path: readonly PropertyKey[]): number;
+  /** Where each statement begins: what lies before it is a whole text. */
+  starts: readonly { offset: number; line: number }[];
+}
+
+type Path = (string | number)[];
+
+const pathId = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
+
+const keyLines = (lines: ReadonlyMap<string, number>, starts: KeyLines["starts"] = []): KeyLines => ({
+  starts,
+  lineOf(path) {
+    for (let length = path.length; length > 0; length--) {
+      const line = lines.get(pathId(path.slice(0, length)));
+      if (line !== undefined) return line;
+    }
+    return 1;
+  },
+});
+
+/** Follows the text statement by statement; what is wrong in it ends at its line. Strings, comments and lists over many lines are passed over whole. */
+export function tomlLines(text: string): KeyLines {
+  const lines = new Map<string, number>();
+  const starts: { offset: number; line: number }[] = [];
+  const tables = new Map<string, number>();
+  const lineAt = createLineCounter(text);
+  let at = 0;
+  let table: Path = [];
+  const note = (path: Path, where: number) => {
+    for (let length = 1; length <= path.length; length++) {
+      const id = pathId(path.slice(0, length));
+      if (!lines.has(id)) lines.set(id, where);
+    }
+  };
+  /** A list of tables is meant by its last one so far. */
+  const resolve = (keys: readonly string[], isList: boolean): Path => {
+    const path: Path = [];
+    for (const [index, key] of keys.entries()) {
+      path.push(key);
+      const id = pathId(path);
+      const count = tables.get(id);
+      const isNew = isList && index === keys.length - 1;
+      if (isNew) tables.set(id, (count ?? 0) + 1);
+      if (isNew) path.push(count ?? 0);
+      else if (count !== undefined) path.push(count - 1);
+    }
+    return path;
+  };
+  while (at < text.length) {
+    at = skip(text, at, /[\s\ufeff]*(?:#[^\n]*)?/y);
+    if (at >= text.length) break;
+    if (text[at] === "\n" || /\s/.test(text[at] ?? "")) continue;
+    const where = lineAt(at);
+    starts.push({ offset: at, line: where });
+    const isHeader = text[at] === "[";
+    const isList = text.startsWith("[[", at);
+    if (isHeader) at += isList ? 2 : 1;
+    const { keys, end } = readKeys(text, at);
+    at = end;
+    if (isHeader) {
+      table = resolve(keys, isList);
+      note(table, where);
+    } else if (keys.length > 0) note([...table, ...keys], where);
+    at = endOfStatement(text, at);
+  }
+  return keyLines(lines, starts);
+}
+
+/** Of offsets that only grow. */
+function createLineCounter(text: string): (offset: number) => number {
+  let line = 1;
+  let counted = 0;
+  return (offset) => {
+    for (; counted < offset; counted++) if (text[counted] === "\n") line++;
+    return line;
+  };
+}
+
+/** `pattern` is sticky. */
+function skip(text: string, at: number, pattern: RegExp): number {
+  pattern.lastIndex = at;
+  return at + (pattern.exec(text)?.[0].length ?? 0);
+}
+
+/** `a."b c".'d'` and where it ends. */
+function readKeys(text: string, from: number): { keys: string[]; end: number } {
+  const keys: string[] = [];
+  let at = from;
+  for (;;) {
+    at = skip(text, at, /[ \t]*/y);
+    const end = /["']/.test(text[at] ?? "") ? endOfString(text, at) : skip(text, at, /[^\s.=\]#"']*/y);
+    if (end === at) return { keys, end: at };
+    keys.push(keyText(text.slice(at, end)));
+    at = skip(text, end, /[ \t]*/y);
+    if (text[at] !== ".") return { keys, end: at };
+    at++;
+  }
+}
+
+function keyText(word: string): string {
+  if (word.startsWith("'")) return word.slice(1, -1);
+  if (!word.startsWith('"')) return word;
+  try {
+    return String(JSON.parse(word));
+  } catch {
+    // Escapes that JSON does not know: the key is told of at the line of its table.
+    return word;
+  }
+}
+
+/** Behind the string that begins here; one of a single line ends with its line, closed or not. */
+function endOfString(text: string, from: number): number {
+  const quote = text[from] ?? "";
+  const long = quote.repeat(3);
+  const isLong = text.startsWith(long, from);
+  for (let at = from + (isLong ? 3 : 1); at < text.length; at++) {
+    if (text[at] === "\\" && quote === '"') at++;
+    else if (isLong && text.startsWith(long, at)) return skip(text, at + 3, quote === '"' ? /"{0,2}/y : /'{0,2}/y);
+    else if (!isLong && text[at] === quote) return at + 1;
+    else if (!isLong && text[at] === "\n") return at;
+  }
+  return text.length;
+}
+
+/** The end of its line, or of the line in which its last bracket closes. */
+function endOfStatement(text: string, from: number): number {
+  let depth = 0;
+  for (let at = from; at < text.length; ) {
+    const sign = text[at] ?? "";
+    if (sign === '"' || sign === "'") at = endOfString(text, at);
+    else if (sign === "#") at = skip(text, at, /[^\n]*/y);
+    else if (sign === "\n" && depth <= 0) return at;
+    else {
+      if (sign === "[" || sign === "{") depth++;
+      else if (sign === "]" || sign === "}") depth--;
+      at++;
+    }
+  }
+  return text.length;
+}
+
+/** Of a text that `JSON.parse` takes; of another one, `stop` is the line up to which it is one. */
+export function jsonLines(text: string): KeyLines & { stop: number } {
+  const lines = new Map<string, number>();
+  let at = text.startsWith("\ufeff") ? 1 : 0;
+  const lineAt = createLineCounter(text);
+  const blank = () => {
+    at = skip(text, at, /\s*/y);
+    return text[at];
+  };
+  /** False where it is none. */
+  const value = (path: Path): boolean => {
+    const sign = blank();
+    if (sign === "{" || sign === "[") return members(path, sign === "{");
+    const end = sign === '"' ? endOfString(text, at) : skip(text, at, /[-+.\w]+/y);
+    const isWhole = sign === '"' ? end > at + 1 && text[end - 1] === '"' : end > at;
+    if (isWhole) at = end;
+    return isWhole;
+  };
+  const members = (path: Path, isObject: boolean): boolean => {
+    const close = isObject ? "}" : "]";
+    at++;
+    if (blank() === close) return ++at > 0;
+    for (let index = 0; ; index++) {
+      blank();
+      const start = at;
+      let key: string | number = index;
+      if (isObject) {
+        if (text[at] !== '"') return false;
+        at = endOfString(text, at);
+        key = keyText(text.slice(start, at));
+        if (blank() !== ":") return false;
+        at++;
+      }
+      lines.set(pathId([...path, key]), lineAt(start));
+      if (!value([...path, key])) return false;
+      const next = blank();
+      if (next === close) return ++at > 0;
+      if (next !== ",") return false;
+      at++;
+    }
+  };
+  value([]);
+  return { ...keyLines(lines), stop: lineAt(Math.min(at, text.length)) };
+}

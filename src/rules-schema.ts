@@ -1,0 +1,379 @@
+import { basename } from "node:path";
+import { en } from "zod/locales";
+import { z } from "zod/mini";
+import { type Budget, budgetActions, budgetPeriods } from "./budgets.ts";
+import { type UserError, unknownWord } from "./errors.ts";
+import { decodeJson, isRecord, present } from "./json.ts";
+import { type Channel, defaultNotify, type NotifySettings, noticeCauses, noticeLevels } from "./notices.ts";
+import { type Conditions, type Rule, type RuleAction, type RuleProblem, ruleActions } from "./rules.ts";
+import { jsonLines, type KeyLines, tomlLines } from "./rules-lines.ts";
+import { statuses } from "./statuses.ts";
+
+// Apart from what reads the checked form, so that a hook does not load zod.
+z.config(en());
+
+/** What a file says, as far as it can be understood. Of a broken one all that decides about calls asks instead. */
+interface CheckedRules {
+  rules: Rule[];
+  budgets: Budget[];
+  notify?: NotifySettings;
+  problems: RuleProblem[];
+}
+
+interface RuleText {
+  path: string;
+  text: string;
+  /** It may only tighten: what else it says is told, and ignored. */
+  isProject: boolean;
+}
+
+/** TOML, or JSON where the file is called so. */
+export function checkRules({ path, text, isProject }: RuleText): CheckedRules {
+  const parsed = path.endsWith(".json") ? parseJsonText(text) : parseToml(text);
+  const problems: RuleProblem[] = [];
+  if ("message" in parsed) return brokenRules({ path, ...parsed }, isProject);
+  const reader = createReader(path, isProject, parsed.lines, problems);
+  const { value } = parsed;
+  const known = ["rules", "budgets", "notify"];
+  for (const key of Object.keys(value)) if (!known.includes(key)) reader.wrong([key], spell(unknownWord("unknown key", key, known)));
+  const rules = listTables(reader, "rules", value.rules).flatMap((entry) => readRule(reader, entry) ?? []);
+  const budgets = listTables(reader, "budgets", value.budgets).flatMap((entry) => readBudget(reader, entry) ?? []);
+  const notify = value.notify === undefined ? undefined : readNotify(reader, value.notify);
+  const [broken] = reader.broken();
+  return {
+    rules: broken === undefined ? rules : rules.flatMap((rule) => askInstead(rule, broken) ?? []),
+    budgets: broken === undefined ? budgets : budgets.map((budget) => (budget.action === "notify" ? budget : { ...budget, action: "ask" })),
+    problems,
+    ...present({ notify }),
+  };
+}
+
+/** Of a file of which nothing can be understood: it may say anything about each call. */
+export function brokenRules(problem: RuleProblem, isProject: boolean): CheckedRules {
+  const rule: Rule = { name: basename(problem.path), action: "ask", at: problem, isProject, when: {} };
+  return { rules: [askInstead(rule, problem) ?? rule], budgets: [], problems: [problem] };
+}
+
+function askInstead(rule: Rule, { path, line, message }: RuleProblem): Rule | undefined {
+  if (!["allow", "deny", "ask"].includes(rule.action)) return undefined;
+  return { ...rule, action: "ask", message: `${basename(path)}:${line} is broken: ${message}` };
+}
+
+// --- the text ------------------------------------------------------------------------------------------------------
+
+type Parsed = { value: Record<string, unknown>; lines: KeyLines } | { line: number; message: string };
+
+function parseToml(text: string): Parsed {
+  const lines = tomlLines(text);
+  const fault = tomlFault(text);
+  if (fault === undefined) return { value: Bun.TOML.parse(text) as Record<string, unknown>, lines };
+  // The parser does not tell where: the first statement up to whose end it takes no text is the wrong one.
+  let [good, bad] = [0, lines.starts.length];
+  while (good + 1 < bad) {
+    const middle = (good + bad) >> 1;
+    if (tomlFault(text.slice(0, lines.starts[middle]?.offset)) === undefined) good = middle;
+    else bad = middle;
+  }
+  return { line: lines.starts[good]?.line ?? 1, message: fault };
+}
+
+function tomlFault(text: string): string | undefined {
+  try {
+    Bun.TOML.parse(text);
+    return undefined;
+  } catch (error) {
+    return lower((error as Error).message.replace(/^TOML Parse error: /, ""));
+  }
+}
+
+function parseJsonText(text: string): Parsed {
+  const lines = jsonLines(text);
+  try {
+    const value = decodeJson(text);
+    return isRecord(value) ? { value, lines } : { line: 1, message: "it is no object" };
+  } catch (error) {
+    return { line: lines.stop, message: lower((error as Error).message.replace(/^JSON Parse error: /, "")) };
+  }
+}
+
+const lower = (message: string): string => message.replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase());
+
+/** The message of an error for people, and what was meant. */
+const spell = ({ message, hint }: UserError): string => (hint === undefined ? message : `${message}; ${hint}`);
+
+// --- tables of it --------------------------------------------------------------------------------------------------
+
+type Path = readonly (string | number)[];
+
+interface Reader {
+  isProject: boolean;
+  at(path: Path): { path: string; line: number };
+  /** The file is broken. */
+  wrong(path: Path, message: string): void;
+  /** It is told, and the file holds without it. */
+  ignored(path: Path, message: string): void;
+  broken(): RuleProblem[];
+}
+
+function createReader(file: string, isProject: boolean, lines: KeyLines, problems: RuleProblem[]): Reader {
+  const broken: RuleProblem[] = [];
+  const at = (path: Path) => ({ path: file, line: lines.lineOf(path) });
+  const told = (path: Path, message: string): RuleProblem => {
+    const problem = { ...at(path), message };
+    problems.push(problem);
+    return problem;
+  };
+  return {
+    isProject,
+    at,
+    wrong: (path, message) => void broken.push(told(path, message)),
+    ignored: (path, message) => void told(path, `${message}; it is ignored`),
+    broken: () => broken,
+  };
+}
+
+interface Entry {
+  path: Path;
+  value: unknown;
+  /** Of `[rules.NAME]`, the older tool's form. */
+  name?: string;
+}
+
+function listTables(reader: Reader, key: string, value: unknown): Entry[] {
+  if (value === undefined) return [];
+  if (Array.isArray(value)) return value.map((each: unknown, index) => ({ path: [key, index], value: each }));
+  if (isRecord(value)) return Object.entries(value).map(([name, each]) => ({ path: [key, name], value: each, name }));
+  reader.wrong([key], `${key} must be tables: [[${key}]]`);
+  return [];
+}
+
+interface Field {
+  schema: z.ZodMiniType;
+  /** There are no other words. */
+  words?: readonly string[];
+}
+
+/** The values of a table that are as they must be, by their keys; all else is told. */
+function readFields(reader: Reader, { path, value }: Entry, fields: Readonly<Record<string, Field>>): Record<string, unknown> {
+  if (!isRecord(value)) {
+    reader.wrong(path, `${String(path[0])} must be tables: [[${String(path[0])}]]`);
+    return {};
+  }
+  const read: Record<string, unknown> = {};
+  for (const [key, given] of Object.entries(value)) {
+    const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
+    if (field === undefined) {
+      reader.wrong([...path, key], spell(unknownWord("unknown key", key, Object.keys(fields))));
+      continue;
+    }
+    const { success, data, error } = field.schema.safeParse(given);
+    const stranger = success && field.words !== undefined ? [data].flat().find((word) => !field.words?.includes(String(word))) : undefined;
+    if (!success) reader.wrong([...path, key], `${key}: ${lower(error.issues[0]?.message ?? "it is wrong")}`);
+    else if (stranger !== undefined)
+      reader.wrong([...path, key], spell(unknownWord(`unknown ${key.replace("match_", "")}`, String(stranger), field.words ?? [])));
+    else read[key] = data;
+  }
+  return read;
+}
+
+const word = z.string().check(z.regex(/\S/, "it is blank"));
+/** One text is a list of one. */
+const list = (entry: z.ZodMiniType<string>) =>
+  z.pipe(
+    z.transform((value: unknown) => (typeof value === "string" ? [value] : value)),
+    z.array(entry).check(z.minLength(1, "the list is empty; leave the key out where anything will do")),
+  );
+const words: Field = { schema: list(word) };
+const flag: Field = { schema: z.boolean() };
+const atLeast = (from: number): z.ZodMiniType => z.number().check(z.minimum(from));
+const percent: Field = { schema: z.number().check(z.minimum(0), z.maximum(100)) };
+const choice = (known: readonly string[]): Field => ({ schema: z.string(), words: known });
+
+const day = "(?:mon|tue|wed|thu|fri|sat|sun)";
+const clock = "(?:[01]?\\d|2[0-3]):[0-5]\\d";
+const timeSpan = new RegExp(`^(?:${day}(?:-${day})?(?:,${day}(?:-${day})?)* +)?${clock}-(?:${clock}|24:00)$`, "i");
+const times: Field = { schema: list(z.string().check(z.regex(timeSpan, 'it must be like "22:00-07:00" or "mon-fri 09:00-18:00"'))) };
+
+// --- rules ---------------------------------------------------------------------------------------------------------
+
+/** The older tool's words, as lists of it show them and as its documentation spells them. */
+const olderStatuses: Readonly<Record<string, readonly string[]>> = {
+  needsinput: ["blocked", "awaiting_answer", "plan_ready"],
+  processing: ["working"],
+  waiting: ["idle_done"],
+  idle: ["idle_done"],
+  finished: ["dead"],
+};
+const statusWords = (typed: string): readonly string[] => {
+  const own = typed.trim().toLowerCase().replace(/[ -]/g, "_");
+  return olderStatuses[own.replaceAll("_", "")] ?? [own];
+};
+const states: Field = {
+  schema: z.pipe(
+    list(word),
+    z.transform((typed: string[]) => [...new Set(typed.flatMap(statusWords))]),
+  ),
+  words: statuses,
+};
+
+/** Each condition as it is written, what it is here, and what it may be. */
+const conditions: Readonly<Record<string, readonly [keyof Conditions, Field]>> = {
+  match_status: ["status", states],
+  match_tool: ["tool", words],
+  match_command: ["command", words],
+  match_path: ["path", words],
+  match_host: ["host", words],
+  match_project: ["project", words],
+  match_profile: ["profile", words],
+  match_model: ["model", words],
+  match_agent: ["agent", words],
+  match_session: ["session", words],
+  match_time: ["time", times],
+  match_cost_above: ["costAboveUsd", { schema: atLeast(0) }],
+  match_context_above: ["contextAbovePercent", percent],
+  match_usage_above: ["usageAbovePercent", percent],
+  match_count_above: ["countAbove", { schema: z.int().check(z.minimum(0)) }],
+  match_last_error: ["hasError", flag],
+  match_file_conflict: ["hasConflict", flag],
+};
+
+/** The older tool's words; the others are our own. */
+const actionWords: Readonly<Record<string, RuleAction>> = {
+  ...(Object.fromEntries(ruleActions.map((action) => [action, action])) as Record<RuleAction, RuleAction>),
+  approve: "allow",
+  terminate: "stop",
+  kill: "stop",
+};
+const ruleFields: Readonly<Record<string, Field>> = {
+  name: { schema: word },
+  ...Object.fromEntries(Object.entries(conditions).map(([key, [, field]]) => [key, field])),
+  action: choice(Object.keys(actionWords)),
+  message: { schema: word },
+};
+
+function readRule(reader: Reader, entry: Entry): Rule | undefined {
+  const { path, value } = entry;
+  const fields = readFields(reader, entry, ruleFields);
+  const has = (key: string) => isRecord(value) && Object.hasOwn(value, key);
+  const name = (fields.name ?? entry.name ?? `rule ${Number(path[1]) + 1}`) as string;
+  if (isRecord(value) && !has("name") && entry.name === undefined) reader.wrong(path, "the rule has no name");
+  if (isRecord(value) && !has("action"))
+    reader.wrong(path, `rule ${JSON.stringify(name)} has no action; one of: ${ruleActions.join(", ")}`);
+  const action = actionWords[String(fields.action)] ?? "ask";
+  if (reader.isProject && action !== "deny" && action !== "ask") {
+    reader.ignored([...path, "action"], `a file of a project may only deny and ask, not ${action}`);
+    return undefined;
+  }
+  const when = Object.entries(conditions).flatMap(([key, [condition]]) => (key in fields ? [[condition, fields[key]]] : []));
+  return {
+    ...{ name, action, at: reader.at(path), isProject: reader.isProject },
+    ...present({ message: fields.message as string | undefined }),
+    when: Object.fromEntries(when) as Conditions,
+  };
+}
+
+// --- budgets -------------------------------------------------------------------------------------------------------
+
+const limits = { limit_usd: "usd", limit_tokens: "tokens", limit_percent: "usagePercent" } as const;
+const isAbove = z.number().check(z.positive());
+const budgetFields: Readonly<Record<string, Field>> = {
+  name: { schema: word },
+  period: choice(budgetPeriods),
+  ...{ match_project: words, match_profile: words, match_model: words },
+  ...{ limit_usd: { schema: isAbove }, limit_tokens: { schema: isAbove }, limit_percent: percent },
+  action: choice([...budgetActions, "terminate", "kill"]),
+  warn_percent: percent,
+};
+const defaultWarnPercent = 80;
+
+function readBudget(reader: Reader, entry: Entry): Budget | undefined {
+  const { path, value } = entry;
+  const fields = readFields(reader, entry, budgetFields);
+  if (!isRecord(value)) return undefined;
+  const name = (fields.name ?? entry.name ?? `budget ${Number(path[1]) + 1}`) as string;
+  const given = Object.keys(limits).filter((key) => Object.hasOwn(value, key)) as (keyof typeof limits)[];
+  const missing = [...(entry.name === undefined ? ["name"] : []), "period", "action"].filter((key) => !Object.hasOwn(value, key));
+  for (const key of missing) reader.wrong(path, `budget ${JSON.stringify(name)} has no ${key}`);
+  if (given.length !== 1) reader.wrong(path, `budget ${JSON.stringify(name)} needs one limit: ${Object.keys(limits).join(", ")}`);
+  const [limit] = given;
+  const amount = limit === undefined ? undefined : fields[limit];
+  const action = actionWords[String(fields.action)] ?? "ask";
+  if (reader.isProject && action !== "deny" && action !== "ask") {
+    reader.ignored([...path, "action"], `a budget of a project may only deny and ask, not ${action}`);
+    return undefined;
+  }
+  if (limit === undefined || amount === undefined || fields.period === undefined) return undefined;
+  return {
+    ...{ name, at: reader.at(path), isProject: reader.isProject, period: fields.period as Budget["period"] },
+    ...(present({ project: fields.match_project, profile: fields.match_profile, model: fields.match_model }) as Partial<Budget>),
+    limit: { [limits[limit]]: amount } as Budget["limit"],
+    action: action as Budget["action"],
+    warnPercent: (fields.warn_percent ?? defaultWarnPercent) as number,
+  };
+}
+
+// --- who is told ---------------------------------------------------------------------------------------------------
+
+const seconds: Field = { schema: atLeast(0) };
+const onOff: Field = { schema: z.union([z.boolean(), z.looseObject({})]) };
+const notifyFields: Readonly<Record<string, Field>> = {
+  quiet_hours: times,
+  cool_down_seconds: seconds,
+  channels: { schema: z.array(z.unknown()) },
+  ...Object.fromEntries(noticeCauses.map((cause) => [cause, onOff])),
+};
+const causeFields: Readonly<Record<string, Field>> = { on: flag, level: choice(noticeLevels), cool_down_seconds: seconds };
+const hows = ["auto", "osc9", "osc777", "osc99", "bell"];
+const channelFields: Readonly<Record<Channel["kind"], Readonly<Record<string, Field>>>> = {
+  terminal: { how: choice(hows) },
+  desktop: {},
+  command: { run: words },
+  webhook: {
+    url: { schema: z.string().check(z.regex(/^https?:\/\/[^\s/]+/, "it must begin with https:// or http://")) },
+    secret: { schema: word },
+    headers: { schema: z.record(z.string(), z.string()) },
+  },
+};
+const needed: Partial<Record<Channel["kind"], string>> = { command: "run", webhook: "url" };
+
+function readNotify(reader: Reader, value: unknown): NotifySettings | undefined {
+  const path = ["notify"];
+  if (reader.isProject) {
+    reader.ignored(path, "a file of a project may not notify");
+    return undefined;
+  }
+  const fields = readFields(reader, { path, value }, notifyFields);
+  const everyMs = fields.cool_down_seconds === undefined ? undefined : Number(fields.cool_down_seconds) * 1000;
+  const causes = noticeCauses.map((cause) => {
+    const before = { ...defaultNotify.causes[cause], ...present({ coolDownMs: everyMs }) };
+    const given = fields[cause];
+    if (typeof given === "boolean") return [cause, { ...before, isOn: given }];
+    const own = given === undefined ? {} : readFields(reader, { path: [...path, cause], value: given }, causeFields);
+    const coolDownMs = own.cool_down_seconds === undefined ? undefined : Number(own.cool_down_seconds) * 1000;
+    return [cause, { ...before, ...present({ isOn: own.on, level: own.level, coolDownMs }) }];
+  });
+  const channels = ((fields.channels ?? []) as unknown[]).flatMap(
+    (each, index) => readChannel(reader, { path: [...path, "channels", index], value: each }) ?? [],
+  );
+  return {
+    causes: Object.fromEntries(causes) as NotifySettings["causes"],
+    quietHours: (fields.quiet_hours ?? []) as string[],
+    channels,
+  };
+}
+
+function readChannel(reader: Reader, entry: Entry): Channel | undefined {
+  const kinds = Object.keys(channelFields) as Channel["kind"][];
+  const given = isRecord(entry.value) ? entry.value.kind : undefined;
+  const kind = kinds.find((known) => known === given);
+  const common = { kind: choice(kinds), name: { schema: word } };
+  const fields = readFields(reader, entry, { ...common, ...(kind === undefined ? {} : channelFields[kind]) });
+  if (given === undefined) reader.wrong(entry.path, `the channel has no kind; one of: ${kinds.join(", ")}`);
+  if (kind === undefined) return undefined;
+  const key = needed[kind];
+  if (key !== undefined && !(key in fields)) {
+    if (isRecord(entry.value) && !Object.hasOwn(entry.value, key)) reader.wrong(entry.path, `a ${kind} needs ${key}`);
+    return undefined;
+  }
+  return { ...(kind === "terminal" ? { how: "auto" } : {}), ...fields, kind, name: fields.name ?? kind } as Channel;
+}

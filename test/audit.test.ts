@@ -1,0 +1,170 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { appendAudit, maskSecrets, noteAnswer, noteRefusal, readAudit, shownRequest } from "../src/audit.ts";
+import { createSys, type Sys } from "../src/sys.ts";
+import { createFakeSys } from "./fake-sys.ts";
+
+describe("the request as people see it", () => {
+  test.each<[what: string, text: string, shown: string]>([
+    ["a command", "npm run test -- --watch", "npm run test -- --watch"],
+    ["a header", 'curl -H "Authorization: Bearer abc.def" x', 'curl -H "Authorization: Bearer ***" x'],
+    ["a header without a scheme", "curl -H 'authorization: abc' x", "curl -H 'authorization: ***' x"],
+    ["a key in a header", "curl -H 'X-Api-Key: abc' -H 'Accept: a'", "curl -H 'X-Api-Key: ***' -H 'Accept: a'"],
+    ["a cookie", "curl -H 'Cookie: session=1; b=2' x", "curl -H 'Cookie: ***' x"],
+    ["a password in a URL", "git clone https://me:hunter2@host/x.git", "git clone https://me:***@host/x.git"],
+    ["a database", "psql postgres://u:p%40ss@db/x", "psql postgres://u:***@db/x"],
+    ["a token in a query", "curl 'https://x/y?a=1&access_token=abc&b=2'", "curl 'https://x/y?a=1&access_token=***&b=2'"],
+    ["a flag", "login --password hunter2 --user me", "login --password *** --user me"],
+    ["a flag with =", "login --client-secret='a b' --port=1", "login --client-secret=*** --port=1"],
+    ["a flag with a quoted value", 'login --api-key "a \\" b" x', "login --api-key *** x"],
+    ["basic auth", "curl -u me:hunter2 x", "curl -u me:*** x"],
+    ["an assignment", "AWS_SECRET_ACCESS_KEY=abc GITHUB_TOKEN='x y' make", "AWS_SECRET_ACCESS_KEY=*** GITHUB_TOKEN=*** make"],
+    ["an export", 'export DB_PASSWORD=a"b c"d; echo $DB_PASSWORD', "export DB_PASSWORD=***; echo $DB_PASSWORD"],
+    ["a name that only looks alike", "DEBUG=1 tokenize --keyboard us", "DEBUG=1 tokenize --keyboard us"],
+    ["JSON", `curl -d '{"user":"me","password":"a\\"b"}'`, `curl -d '{"user":"me","password":"***"}'`],
+    ["a key of ours", "echo sk-ant-api03-abcdefghijklmnop | x", "echo *** | x"],
+    ["a GitHub token", "git push https://ghp_abcdefghijklmnopqrst@github.com/x", "git push https://***@github.com/x"],
+    ["an AWS key", "aws configure set x AKIAIOSFODNN7EXAMPLE", "aws configure set x ***"],
+    ["a JWT", "echo eyJhbGciOiJIUzI1.eyJzdWIiOiIxMjM0.abc", "echo ***"],
+    [
+      "a private key",
+      "cat <<E\n-----BEGIN RSA PRIVATE KEY-----\nMII\n-----END RSA PRIVATE KEY-----\nE",
+      "cat <<E\n-----BEGIN RSA PRIVATE KEY-----***\nE",
+    ],
+  ])("%s", (_, text, shown) => {
+    expect(maskSecrets(text)).toBe(shown);
+  });
+
+  test.each<[tool: string, input: Record<string, unknown>, shown: string]>([
+    ["Bash", { command: "ls", description: "List" }, "ls"],
+    ["Write", { file_path: "/x", content: "secret stuff" }, "/x"],
+    ["WebFetch", { url: "https://u:p@x/", prompt: "y" }, "https://u:***@x/"],
+    ["Task", { subagent_type: "x", prompt: "y" }, '{"subagent_type":"x","prompt":"y"}'],
+    ["mcp__a__b", { url: "x", api_key: "abc", nested: [{ Password: "p" }] }, '{"url":"x","api_key":"***","nested":[{"Password":"***"}]}'],
+  ])("of %s", (tool, input, shown) => {
+    expect(shownRequest(tool, input)).toBe(shown);
+  });
+
+  test("is bounded, and a secret that would be cut in two is not shown in half", () => {
+    const long = shownRequest("Bash", { command: `${"x".repeat(1990)} TOKEN=abcdefghijklmnop ${"y".repeat(5000)}` });
+    expect(long.length).toBe(2001);
+    expect(long).not.toContain("abc");
+  });
+
+  test.each(["a", "-", "x-", '"', "a_KEY", "--token ", "https://", "-----BEGIN PRIVATE KEY-----"])(
+    "has an end, also of 10 MB of %j",
+    (piece) => {
+      expect(shownRequest("Bash", { command: piece.repeat(10_000_000 / piece.length) }).length).toBeLessThan(2002);
+    },
+  );
+
+  test("a list within a list without end is no trouble", () => {
+    let nested: unknown = "x";
+    for (let depth = 0; depth < 400; depth++) nested = { a: nested };
+    expect(shownRequest("mcp__a__b", { nested }).length).toBeLessThan(2002);
+  });
+});
+
+const rule = { name: "r", action: "deny", at: { path: "/r.toml", line: 3 }, isProject: false, when: {} } as const;
+
+test("a line says when, which session, what, by which rule, what was decided and how; refusals stay as they were", async () => {
+  const sys = createFakeSys({ now: 1_700_000_000_000, files: { "/home/dev/.config/claude-as/profiles.json": '{"work":"/w"}' } });
+  await appendAudit(sys, {
+    ...{ sessionId: "id-1", name: "fix", configDir: "/w", cwd: "/p", tool: "Bash", input: { command: "rm -rf x" } },
+    ...{ rule, decision: "deny", channel: "hook", reason: "no", ms: 4 },
+  });
+  await noteRefusal(sys, { session: "fix", verb: "approve", why: "it asks itself", pid: 7, uid: 0 });
+  const answered = { session: { name: "fix", configDir: "/other", sessionId: "id-1" }, call: { tool: "Bash", input: { command: "ls" } } };
+  await noteAnswer(sys, { ...answered, answer: { gate: "permission", meaning: "allow-once" }, by: "dashboard" });
+  await noteAnswer(sys, { ...answered, call: undefined, answer: { gate: "trust", meaning: "refuse" }, by: "csd" });
+  const at = 1_700_000_000_000;
+  expect(readAudit(sys)).toEqual([
+    {
+      ...{ at, event: "decided", session: "fix", session_id: "id-1", profile: "work", cwd: "/p", tool: "Bash", request: "rm -rf x" },
+      ...{ decision: "deny", channel: "hook", rule: "r", rule_at: "/r.toml:3", reason: "no", ms: 4 },
+    },
+    { at, event: "refused", session: "fix", verb: "approve", why: "it asks itself", pid: 7, uid: 0 },
+    { at, event: "decided", session: "fix", session_id: "id-1", tool: "Bash", request: "ls", decision: "allow", channel: "dashboard" },
+    { at, event: "decided", session: "fix", session_id: "id-1", tool: "trust", decision: "deny", channel: "csd" },
+  ]);
+});
+
+describe("on disk", () => {
+  let home = "";
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), "csm-audit-"));
+  });
+  afterEach(() => rmSync(home, { recursive: true, force: true }));
+  const dir = () => join(home, ".local/state/csd");
+  const files = () => readdirSync(dir()).sort();
+  const sysOf = (): Sys => createSys({ HOME: home });
+
+  test("a full file is set aside under the next number, and nothing is ever taken away", async () => {
+    mkdirSync(dir(), { recursive: true, mode: 0o700 });
+    const full = (n: number) => `${JSON.stringify({ at: n, event: "decided", session: `s${n}`, pad: "x".repeat(8 * 1024 * 1024) })}\n`;
+    for (const n of [1, 2]) {
+      writeFileSync(join(dir(), "audit.jsonl"), full(n), { mode: 0o600 });
+      await appendAudit(sysOf(), { sessionId: `after${n}`, decision: "ask", channel: "hook" });
+      if (n === 1) expect(files()).toEqual(["audit.1.jsonl", "audit.jsonl"]);
+    }
+    expect(files()).toEqual(["audit.1.jsonl", "audit.2.jsonl", "audit.jsonl"]);
+    expect(readAudit(sysOf()).map(({ session }) => session)).toEqual(["s1", "s2", "after2"]);
+    expect(statSync(join(dir(), "audit.jsonl")).mode & 0o777).toBe(0o600);
+  });
+
+  test("while another process sets it aside, lines are added where they were", async () => {
+    mkdirSync(dir(), { recursive: true, mode: 0o700 });
+    writeFileSync(join(dir(), "audit.jsonl"), `${"x".repeat(9 * 1024 * 1024)}\n`, { mode: 0o600 });
+    const sys = sysOf();
+    await appendAudit({ ...sys, takeLock: async () => undefined }, { sessionId: "a", decision: "ask", channel: "hook" });
+    expect(files()).toEqual(["audit.jsonl"]);
+    expect(readAudit(sys).map(({ session }) => session)).toEqual(["a"]);
+  });
+
+  test("100 writers at once, some killed: each line whole, none lost that was acknowledged", async () => {
+    const writers = 100;
+    const script = `
+      import { appendAudit } from ${JSON.stringify(join(import.meta.dir, "../src/audit.ts"))};
+      import { createSys } from ${JSON.stringify(join(import.meta.dir, "../src/sys.ts"))};
+      const sys = createSys();
+      for (let n = 0; n < 60; n++) {
+        await appendAudit(sys, { sessionId: process.argv[1] + "-" + n, tool: "Bash", input: { command: "x".repeat(1900) }, decision: "deny", channel: "hook" });
+        process.stdout.write(n + "\\n");
+      }`;
+    const spawn = (index: number) =>
+      Bun.spawn([process.execPath, "-e", script, `w${index}`], {
+        env: { HOME: home, PATH: process.env.PATH },
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+    const run = async (index: number): Promise<string[]> => {
+      const child = spawn(index);
+      const acknowledged: string[] = [];
+      const decoder = new TextDecoder();
+      let text = "";
+      for await (const bytes of child.stdout) {
+        text += decoder.decode(bytes, { stream: true });
+        // Every third one ends in the midst of it.
+        if (index % 3 === 0 && text.split("\n").length > index % 50) child.kill("SIGKILL");
+      }
+      acknowledged.push(...text.split("\n").slice(0, -1));
+      await child.exited;
+      return acknowledged.map((n) => `w${index}-${n}`);
+    };
+    const acknowledged: string[] = [];
+    // A machine with two cores starts them in turns; each turn is at once.
+    for (let from = 0; from < writers; from += 25)
+      acknowledged.push(...(await Promise.all(Array.from({ length: 25 }, (_, index) => run(from + index)))).flat());
+    const lines = files()
+      .flatMap((name) => readFileSync(join(dir(), name), "utf8").split("\n"))
+      .filter((line) => line !== "");
+    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ event: "decided" });
+    const seen = new Set(readAudit(sysOf()).map(({ session }) => session));
+    expect(seen.size).toBe(lines.length);
+    expect(acknowledged.length).toBeGreaterThan(67 * 60);
+    expect(acknowledged.filter((id) => !seen.has(id))).toEqual([]);
+    expect(files()).toContain("audit.1.jsonl");
+  }, 120_000);
+});
