@@ -10,9 +10,9 @@ import { profileDirs, readRegistry } from "./profiles.ts";
 import type { Rule } from "./rules.ts";
 import {
   createJudge,
-  decidersOf,
   isApproval,
   type JudgedCall,
+  judgeAll,
   type Past,
   type PastCall,
   type Replay,
@@ -48,9 +48,12 @@ a rule runs.`,
         otherwise: rules.length === 0 ? "there are no rules yet: csm rules suggest proposes some" : "csm rules list shows them",
         exitCode: 1,
       });
-    const found = replay(past.calls, { rules, bookOf, judgeCall: createJudge(app.sys), ...present({ only: args.rule }) });
-    if (args.json === true) app.json<"csm rules replay">(replayJson(past, found));
-    else app.out(renderReplay(app, past, found).join("\n"));
+    const verdictOf = await judgeAll(app.sys, past.calls, bookOf);
+    const found = replay(past.calls, { rules, verdictOf, ...present({ only: args.rule }) });
+    if (args.json === true) {
+      const judgeCall = createJudge(app.sys, (await import("./judge.ts")).judge);
+      app.json<"csm rules replay">(replayJson(past, found, (call) => judgeCall(bookOf(call).rules, call).reason));
+    } else app.out(renderReplay(app, past, found).join("\n"));
     if (args.json === true) return;
     for (const { path, line, message } of problems) app.tell(`csm rules replay: ${path}:${line}: ${message}`);
     tellUnreadable(app, past);
@@ -70,7 +73,8 @@ call that was ever refused. What acts outside of the project is never proposed: 
   ],
   async run({ args, app }) {
     const { past, bookOf } = await readAll(app, args.since);
-    const found = suggestRules(past.calls, { bookOf, judgeCall: createJudge(app.sys) });
+    const { judge } = await import("./judge.ts");
+    const found = suggestRules(past.calls, { bookOf, judgeCall: createJudge(app.sys, judge) });
     if (args.json === true) return app.json<"csm rules suggest">(suggestJson(past, found));
     if (found.suggestions.length > 0) app.out(found.suggestions.map(renderSuggestion).join("\n\n"));
     for (const note of suggestNotes(found)) app.tell(note);
@@ -111,18 +115,18 @@ const callJson = (call: PastCall) => ({
   input: call.input,
 });
 
-const judgedJson = ({ call, outcome, judgement }: JudgedCall) => ({
+const judgedJson = ({ call, outcome, decision, deciders }: JudgedCall, reason: string) => ({
   ...callJson(call),
   outcome,
   by: call.decision?.by ?? null,
-  decision: judgement.decision,
-  reason: judgement.reason,
-  rules: decidersOf(judgement).map(({ name }) => name),
+  decision,
+  reason,
+  rules: deciders.map(({ name }) => name),
 });
 
-const replayJson = ({ calls, transcripts, unreadable }: Past, found: Replay) => ({
-  allowed_that_was_refused: found.allowedThatWasRefused.map(judgedJson),
-  denied_that_ran: found.deniedThatRan.map(judgedJson),
+const replayJson = ({ calls, transcripts, unreadable }: Past, found: Replay, reasonOf: (call: PastCall) => string) => ({
+  allowed_that_was_refused: found.allowedThatWasRefused.map((judged) => judgedJson(judged, reasonOf(judged.call))),
+  denied_that_ran: found.deniedThatRan.map((judged) => judgedJson(judged, reasonOf(judged.call))),
   rules: found.tallies.map(({ rule, ...counts }) => ({ ...ruleJson(rule), ...counts })),
   totals: found.totals,
   calls: calls.length,
@@ -174,14 +178,12 @@ function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: st
     else equal.push(judged);
   }
   const rows = [...groups.values()].slice(0, mostShown).map((equal) => {
-    const [{ call, judgement } = equal[0] as JudgedCall] = equal;
+    const [{ call, deciders } = equal[0] as JudgedCall] = equal;
     const subject = `${call.tool === "Bash" ? "" : `${call.tool} `}${subjectOfCall(call.input)}`;
     return [
       ...[isoTime(call.at)?.slice(0, 16).replace("T", " ") ?? "", call.thread.sessionId.slice(0, 8)],
       shortPath(call.cwd ?? call.sessionCwd, home),
-      decidersOf(judgement)
-        .map(({ name }) => name)
-        .join(" "),
+      deciders.map(({ name }) => name).join(" "),
       `${equal.length > 1 ? `${equal.length}× ` : ""}${printableLine(subject)}`,
     ];
   });

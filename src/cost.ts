@@ -5,9 +5,9 @@ import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
 import { openCache } from "./database.ts";
 import { costCachePath } from "./paths.ts";
-import { scanAll } from "./scan-worker.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
+import { scanAll } from "./threads.ts";
 import { listThreads, type ThreadFile } from "./transcripts.ts";
 
 /** What was read before; it may be deleted at any time. */

@@ -1,13 +1,13 @@
 import { type CallScan, scanCalls } from "./call-scan.ts";
 import { type Call, spellCall } from "./claude-calls.ts";
 import { parseRecord, present, shape } from "./json.ts";
-import { judge } from "./judge.ts";
+import type { judge } from "./judge.ts";
 import { homeDir, projectRuleFiles } from "./paths.ts";
-import type { Judgement, Rule, SessionFacts } from "./rules.ts";
+import type { Decision, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
 import { findProjectRoot, type RuleBook, readRuleBook } from "./rules-file.ts";
-import { scanAll } from "./scan-worker.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
+import { type Case, scanAll, shareOut } from "./threads.ts";
 import { listThreads, type ThreadFile } from "./transcripts.ts";
 
 /** A call of a tool that some session has made. */
@@ -93,10 +93,9 @@ export function outcomeOf({ isOver, isSkipped, decision }: Call): Outcome {
 /** Somebody was asked, and said yes: only from 2.1.3xx on transcripts tell it. */
 export const isApproval = ({ decision }: Call): boolean => decision?.isAllowed === true && decision.by === "person";
 
-export interface JudgedCall {
+export interface JudgedCall extends PastVerdict {
   call: PastCall;
   outcome: Outcome;
-  judgement: Judgement;
 }
 
 /** The rules that would have decided about a call of this session today. */
@@ -118,8 +117,66 @@ export async function readBooks(sys: Sys, calls: readonly PastCall[]): Promise<B
   return ({ sessionCwd }) => books.get(roots.get(sessionCwd) ?? "") ?? shared;
 }
 
-/** Judges each distinct call once. */
-export function createJudge(sys: Sys): (rules: readonly Rule[], call: PastCall) => Judgement {
+/** Judges one call by any rules. */
+export type JudgeCall = (rules: readonly Rule[], call: PastCall) => Judgement;
+
+/** Remembers what it has judged, by the list of rules and the spelling of the call. */
+export function createJudge(sys: Sys, judgeOne: typeof judge): JudgeCall {
+  const toolCall = createToolCall(sys);
+  const known = new WeakMap<readonly Rule[], { spell: (call: PastCall) => string; judgements: Map<string, Judgement> }>();
+  return (rules, call) => {
+    const memory = known.get(rules) ?? { spell: createSpelling(rules), judgements: new Map<string, Judgement>() };
+    known.set(rules, memory);
+    const key = memory.spell(call);
+    const before = memory.judgements.get(key);
+    if (before !== undefined) return before;
+    const judgement = judgeOne(rules, ...toolCall(call));
+    memory.judgements.set(key, judgement);
+    return judgement;
+  };
+}
+
+/** What the rules say of a past call, without the reasons. */
+export interface PastVerdict {
+  decision: Decision;
+  deciders: Rule[];
+}
+
+/** So many calls are worth a thread of their own. */
+const worthwhileCalls = 1000;
+
+/** Judges each distinct call once, on all cores, by the rules that hold for it. */
+export async function judgeAll(sys: Sys, calls: readonly PastCall[], bookOf: BookOf): Promise<(call: PastCall) => PastVerdict> {
+  const toolCall = createToolCall(sys);
+  const sets = new Map<readonly Rule[], { index: number; spell: (call: PastCall) => string; verdicts: Map<string, PastVerdict> }>();
+  const cases: Case[] = [];
+  const verdictOf = new Map<PastCall, PastVerdict>();
+  const byCase: [rules: readonly Rule[], verdict: PastVerdict][] = [];
+  for (const call of calls) {
+    const { rules } = bookOf(call);
+    const set = sets.get(rules) ?? { index: sets.size, spell: createSpelling(rules), verdicts: new Map<string, PastVerdict>() };
+    sets.set(rules, set);
+    const key = set.spell(call);
+    const known = set.verdicts.get(key);
+    const verdict: PastVerdict = known ?? { decision: "none", deciders: [] };
+    verdictOf.set(call, verdict);
+    if (known !== undefined) continue;
+    set.verdicts.set(key, verdict);
+    const [toJudge, facts] = toolCall(call);
+    cases.push({ index: cases.length, rules: set.index, call: toJudge, facts });
+    byCase.push([rules, verdict]);
+  }
+  const options = { context: [...sets.keys()], worthwhile: Math.ceil(cases.length / worthwhileCalls) };
+  for (const { index, decision, deciders } of await shareOut(sys, "judgements", cases, options)) {
+    const [rules, verdict] = byCase[index] ?? [];
+    if (rules !== undefined && verdict !== undefined)
+      Object.assign(verdict, { decision, deciders: deciders.flatMap((at) => rules[at] ?? []) });
+  }
+  return (call) => verdictOf.get(call) ?? { decision: "none", deciders: [] };
+}
+
+/** A past call as rules see one. */
+function createToolCall(sys: Sys): (call: PastCall) => [call: ToolCall, facts: SessionFacts] {
   const home = homeDir(sys);
   const roots = new Map<string, string>();
   const rootOf = (cwd: string): string => {
@@ -127,19 +184,14 @@ export function createJudge(sys: Sys): (rules: readonly Rule[], call: PastCall) 
     roots.set(cwd, root);
     return root;
   };
-  const known = new WeakMap<readonly Rule[], { spell: (call: PastCall) => string; judgements: Map<string, Judgement> }>();
-  return (rules, call) => {
-    const memory = known.get(rules) ?? { spell: createSpelling(rules), judgements: new Map<string, Judgement>() };
-    known.set(rules, memory);
-    const cwd = call.cwd ?? call.sessionCwd;
-    const key = memory.spell(call);
-    const before = memory.judgements.get(key);
-    if (before !== undefined) return before;
+  return (call) => {
     const { tool, input, agent } = call;
+    const cwd = call.cwd ?? call.sessionCwd;
     const projectDir = rootOf(call.sessionCwd || cwd);
-    const judgement = judge(rules, { tool, input, cwd, home, projectDir, ...present({ agent }) }, factsOf(call));
-    memory.judgements.set(key, judgement);
-    return judgement;
+    return [
+      { tool, input, cwd, home, projectDir, ...present({ agent }) },
+      { ...factsOf(call), projectDir },
+    ];
   };
 }
 
@@ -192,25 +244,24 @@ export interface Replay {
 interface ReplayOptions {
   /** All that there are: one that decides nothing is told too. */
   rules: readonly Rule[];
-  bookOf: BookOf;
-  judgeCall: ReturnType<typeof createJudge>;
+  verdictOf(call: PastCall): PastVerdict;
   /** Only calls that a rule of this name decides. */
   only?: string;
 }
 
-export function replay(calls: readonly PastCall[], { rules, bookOf, judgeCall, only }: ReplayOptions): Replay {
+export function replay(calls: readonly PastCall[], { rules, verdictOf, only }: ReplayOptions): Replay {
   const isWanted = ({ name }: Rule) => only === undefined || name === only;
   const tallies = new Map(rules.filter(isWanted).map((rule) => [keyOf(rule), { rule, allow: 0, ask: 0, deny: 0, contrary: 0 }]));
   const found: Replay = { tallies: [], totals: { allow: 0, ask: 0, deny: 0, none: 0 }, allowedThatWasRefused: [], deniedThatRan: [] };
   for (const call of calls) {
-    const judgement = judgeCall(bookOf(call).rules, call);
+    const verdict = verdictOf(call);
     const outcome = outcomeOf(call);
-    const { decision } = judgement;
-    const deciders = decidersOf(judgement).filter(isWanted);
+    const { decision } = verdict;
+    const deciders = verdict.deciders.filter(isWanted);
     if (only !== undefined && deciders.length === 0) continue;
     found.totals[decision]++;
     const isContrary = (decision === "allow" && outcome === "refused") || (decision === "deny" && outcome === "ran");
-    if (isContrary) (decision === "allow" ? found.allowedThatWasRefused : found.deniedThatRan).push({ call, outcome, judgement });
+    if (isContrary) (decision === "allow" ? found.allowedThatWasRefused : found.deniedThatRan).push({ ...verdict, call, outcome });
     if (decision === "none") continue;
     for (const rule of deciders) {
       const tally = tallies.get(keyOf(rule));
@@ -235,10 +286,4 @@ export function rulesOfBooks(books: readonly RuleBook[]): { rules: Rule[]; probl
     rules: [...new Map(all.map((rule) => [keyOf(rule), rule])).values()],
     problems: [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()],
   };
-}
-
-/** Those that have allowed a part each, else the one that decides. */
-export function decidersOf({ rule, decision, parts }: Judgement): Rule[] {
-  if (decision !== "allow") return rule === undefined ? [] : [rule];
-  return [...new Set(parts.flatMap((part) => (part.decision === "allow" ? (part.rule ?? []) : [])))];
 }

@@ -1,6 +1,6 @@
 import { isPlanTool } from "./claude-gate.ts";
-import type { Rule } from "./rules.ts";
-import { type BookOf, type createJudge, decidersOf, isApproval, outcomeOf, type PastCall } from "./rules-replay.ts";
+import { decidersOf, type Rule } from "./rules.ts";
+import { type BookOf, isApproval, type JudgeCall, outcomeOf, type PastCall } from "./rules-replay.ts";
 
 /** A rule that would have saved questions. */
 export interface Suggestion {
@@ -29,7 +29,7 @@ const [leastQuestions, leastSessions] = [3, 2];
 
 interface Judged {
   bookOf: BookOf;
-  judgeCall: ReturnType<typeof createJudge>;
+  judgeCall: JudgeCall;
 }
 
 /** The shortest rules for what was approved again and again; none of them allows a call that was ever refused. */

@@ -63,6 +63,7 @@ export interface ToolCall {
   projectDir: string;
   /** The type of the sub-agent that makes it. */
   agent?: string;
+  resolve?(path: string): string | undefined;
 }
 
 /** What else is known of the session; what is not known holds no condition, and makes those of `deny` and `ask` ask. */
@@ -70,6 +71,7 @@ export interface SessionFacts {
   now: number;
   id?: string;
   name?: string;
+  projectDir?: string;
   profile?: string;
   model?: string;
   status?: string;
@@ -105,4 +107,10 @@ export interface JudgedPart {
 /** What is wrong in a file, in lower case and with what was meant. */
 export interface RuleProblem extends Place {
   message: string;
+}
+
+/** Those that have allowed a part each, else the one that decides. */
+export function decidersOf({ rule, decision, parts }: Judgement): Rule[] {
+  if (decision !== "allow") return rule === undefined ? [] : [rule];
+  return [...new Set(parts.flatMap((part) => (part.decision === "allow" ? (part.rule ?? []) : [])))];
 }

@@ -40,7 +40,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "watching",
-    "call-scan cost-scan scan-worker cost rules-file judge rules-replay rules-suggest monitor-gauge monitor-follow monitor actions dashboard demo-fleet",
+    "call-scan cost-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions dashboard demo-fleet",
   ],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
