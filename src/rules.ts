@@ -63,6 +63,10 @@ export interface ToolCall {
   projectDir: string;
   /** The type of the sub-agent that makes it. */
   agent?: string;
+  /**
+   * Where an absolute path leads: links followed as far as it exists, the rest as it is; undefined where that cannot be told. What a
+   * rule allows is inside as it is written and as it leads, what it denies is hit by either.
+   */
   resolve?(path: string): string | undefined;
 }
 
@@ -71,6 +75,7 @@ export interface SessionFacts {
   now: number;
   id?: string;
   name?: string;
+  /** The root of its project. */
   projectDir?: string;
   profile?: string;
   model?: string;

@@ -1,0 +1,335 @@
+/** What can be told of a thing before it runs. */
+export type Likelihood = "yes" | "maybe" | "no";
+
+/** Of all conditions; `some`: of alternatives. */
+export const every = (all: Iterable<Likelihood>): Likelihood => {
+  let worst: Likelihood = "yes";
+  for (const each of all) {
+    if (each === "no") return "no";
+    if (each === "maybe") worst = "maybe";
+  }
+  return worst;
+};
+export const some = (all: Iterable<Likelihood>): Likelihood => {
+  let best: Likelihood = "no";
+  for (const each of all) {
+    if (each === "yes") return "yes";
+    if (each === "maybe") best = "maybe";
+  }
+  return best;
+};
+
+/** A word of a command before its shell has seen it. */
+export interface ShellWord {
+  /** What it says; of an open one as it is spelled. */
+  text: string;
+  /**
+   * `literal`: this text in every shell. `odd`: so in bash as we read it, and not surely so elsewhere: a denial believes it, an
+   * approval does not. `open`: only running tells.
+   */
+  certainty: "literal" | "odd" | "open";
+  /** Of an open one: what it begins with in any case. */
+  start?: string;
+  /** Of an open one: it may become several words, or none. */
+  isSplit?: boolean;
+  /** Of an open one: names of files, or itself where there are none. */
+  isGlob?: boolean;
+}
+
+export const literalWord = (text: string): ShellWord => ({ text, certainty: "literal" });
+/** As many words as its data has. */
+export const openWords: ShellWord = { text: "…", certainty: "open", start: "", isSplit: true };
+
+interface Pattern {
+  words: string[];
+  isWhole: boolean;
+}
+
+const parsed = new Map<string, Pattern>();
+
+/** Words as people write them; in quotes where one holds a blank. */
+function parsePattern(text: string): Pattern {
+  const known = parsed.get(text);
+  if (known !== undefined) return known;
+  const words = (text.match(/'[^']*'|"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^(['"])(.*)\1$/s, "$2"));
+  const last = words.pop() ?? "";
+  const isWhole = last.endsWith("$");
+  const rest = isWhole ? last.slice(0, -1) : last;
+  if (rest !== "") words.push(rest);
+  const pattern = { words, isWhole };
+  parsed.set(text, pattern);
+  return pattern;
+}
+
+/** For an approval: the very words, from the first on, and none that only running tells. */
+export function allowsCommand(patternText: string, words: readonly ShellWord[]): boolean {
+  const { words: wanted, isWhole } = parsePattern(patternText);
+  if (wanted.length === 0 || words.length < wanted.length || (isWhole && words.length > wanted.length)) return false;
+  return wanted.every((want, index) => {
+    const word = words[index];
+    return word?.certainty === "literal" && (want === "*" || want === word.text);
+  });
+}
+
+/** For a denial: whatever does the same by other spellings hits too; `maybe` where an open word may say it. */
+export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
+  const { words: wanted, isWhole } = parsePattern(patternText);
+  const [name, ...rest] = words;
+  const [wantedName, ...wantedRest] = wanted;
+  if (name === undefined || wantedName === undefined) return "no";
+  const program = programOf(wantedName);
+  const isNamed = sameWord(name, (text) => wantedName === "*" || programOf(text) === program, wantedName);
+  if (isNamed === "no") return "no";
+  // An open name may bring words of its own.
+  const said = wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, wantedName === "*" ? programOf(name.text) : program);
+  return every([isNamed, hitsWords(splitPattern(wantedRest, home), said, isWhole)]);
+}
+
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`. */
+export const programOf = (text: string): string =>
+  text
+    .slice(text.lastIndexOf("/") + 1)
+    .toLowerCase()
+    .replace(/\.exe$/, "");
+
+function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string): Likelihood {
+  if (fits(word.text)) return word.certainty === "open" && want === "*" ? "maybe" : "yes";
+  if (word.certainty === "literal") return "no";
+  const { start = "", isSplit, certainty } = word;
+  return certainty === "odd" || isSplit === true || start === "" || want.startsWith(start) || programOf(start) === "" || start.includes("/")
+    ? "maybe"
+    : "no";
+}
+
+/** Where it has a row the pairs are certain, and others that begin alike are not meant. Keys: a program, or its sub-command. */
+const synonyms = new Map<string, readonly (readonly string[])[]>(
+  Object.entries({
+    rm: "r,R,recursive f,force d,dir i,interactive v,verbose",
+    cp: "r,R,recursive f,force a,archive",
+    mv: "f,force n,no-clobber",
+    ln: "s,symbolic f,force",
+    chmod: "R,recursive f,silent,quiet",
+    chown: "R,recursive",
+    chgrp: "R,recursive",
+    "git push": "f,force d,delete n,dry-run u,set-upstream",
+    "git commit": "n,no-verify a,all m,message",
+    "git clean": "f,force n,dry-run",
+    "git add": "A,all f,force",
+    "git branch": "d,delete f,force",
+    "git checkout": "f,force",
+    "git switch": "f,force",
+    "git rm": "r,r f,force",
+    "git tag": "d,delete f,force",
+    "docker rm": "f,force v,volumes",
+    "docker rmi": "f,force",
+    npm: "f,force g,global",
+    curl: "X,request o,output d,data T,upload-file K,config",
+    wget: "O,output-document",
+    apt: "y,yes,assume-yes",
+    "apt-get": "y,yes,assume-yes",
+    tar: "x,extract,get c,create f,file",
+    sed: "i,in-place e,expression",
+    rsync: "r,recursive",
+  }).map(([key, groups]) => [key, groups.split(" ").map((group) => group.split(","))]),
+);
+
+/** Options that take the next word, so that it is no sub-command. */
+const valued = new Map<string, ReadonlySet<string>>(
+  Object.entries({
+    git: "-C -c --git-dir --work-tree --namespace --config-env --super-prefix --attr-source",
+    "git commit": "-m --message -F --file -C --author --date -t --template --fixup --squash --trailer",
+    docker: "-H --host -c --context --config -l --log-level",
+    podman: "-H --url -c --connection --log-level --root",
+    npm: "--prefix -C -w --workspace --registry --userconfig --loglevel",
+    pnpm: "--dir -C -F --filter --prefix",
+    yarn: "--cwd",
+    kubectl: "-n --namespace --context --cluster --kubeconfig -s --server --user --as",
+    helm: "-n --namespace --kube-context --kubeconfig",
+    cargo: "--manifest-path --color --config -Z -C",
+    make: "-C -f --file --directory",
+    gh: "-R --repo",
+    go: "-C",
+    systemctl: "-H --host -M --machine -t --type -p --property",
+    aws: "--profile --region --output --endpoint-url",
+    gcloud: "--project --account",
+  }).map(([key, options]) => [key, new Set(options.split(" "))]),
+);
+
+/** They spell long options with one dash, and have no clusters. */
+const singleDashed: ReadonlySet<string> = new Set("find go java terraform openssl ffmpeg tmux".split(" "));
+
+interface Operand {
+  word: ShellWord;
+  /** It may be the value of the option before it; `true`: it is one for certain. */
+  isValue: boolean | "maybe";
+  /** Beside an `=`. */
+  isAttached?: boolean;
+}
+
+interface Said {
+  program: string;
+  options: ShellWord[];
+  operands: Operand[];
+  /** May bring options, and operands before the ones that follow. */
+  hasOpen: boolean;
+}
+
+function wordsOf(words: readonly ShellWord[], program: string): Said {
+  const said: Said = { program, options: [], operands: [], hasOpen: false };
+  let isOver = false;
+  let before: string | undefined;
+  for (const word of words) {
+    const key = subCommand(said);
+    const isValue = before === undefined ? false : takesValue(program, key, before);
+    if (isOpenOption(word) && isValue !== true) said.hasOpen = true;
+    const isOption = !isOver && word.certainty !== "open" && /^-./.test(word.text) && isValue !== true;
+    before = undefined;
+    if (isOption && word.text === "--") isOver = true;
+    else if (!isOption) noteOperand(said, word, isValue);
+    else {
+      said.options.push(word);
+      const value = /^--?[\w-]+=(.*)$/s.exec(word.text)?.[1];
+      if (value === undefined) before = word.text;
+      else said.operands.push({ word: literalWord(value), isValue: "maybe", isAttached: true });
+    }
+  }
+  return said;
+}
+
+/** `+main` and `:main` are what `--force` and `--delete` say of one branch. */
+function noteOperand(said: Said, word: ShellWord, isValue: Operand["isValue"]): void {
+  if (said.program === "git" && subCommand(said) === "git push" && /^[+:]/.test(word.text))
+    said.options.push({ ...word, text: word.text.startsWith("+") ? "-f" : "-d" });
+  said.operands.push({ word, isValue });
+}
+
+const subCommand = ({ program, operands }: Said): string =>
+  `${program} ${operands.find(({ isValue }) => isValue === false)?.word.text ?? ""}`;
+
+function takesValue(program: string, key: string, option: string): Operand["isValue"] {
+  const known = valued.get(program);
+  if (known?.has(option) === true || valued.get(key)?.has(option) === true) return true;
+  if (program === "git" && /^-[a-zA-Z]*m$/.test(option) && key === "git commit") return true;
+  return synonyms.has(program) || known !== undefined ? false : "maybe";
+}
+
+/** It may be an option, or several words: what is missing may be in it. */
+const isOpenOption = ({ certainty, isSplit, start = "" }: ShellWord): boolean =>
+  certainty === "open" && (isSplit === true || start === "" || start.startsWith("-"));
+
+interface Wanted {
+  /** Plain words directly behind the name: the sub-command and what it is about. */
+  path: string[];
+  options: string[];
+  /** Anywhere. */
+  loose: string[];
+}
+
+function splitPattern(words: readonly string[], home: string): Wanted {
+  const wanted: Wanted = { path: [], options: [], loose: [] };
+  for (const word of words) {
+    if (/^-./.test(word) && word !== "--") wanted.options.push(word);
+    else if (word === "--") continue;
+    else if (wanted.options.length === 0 && /^(?:[A-Za-z][\w:-]*|\*)$/.test(word)) wanted.path.push(word);
+    else wanted.loose.push(word.replace(/^~(?=\/|$)/, home));
+  }
+  return wanted;
+}
+
+function hitsWords(wanted: Wanted, said: Said, isWhole: boolean): Likelihood {
+  const left = said.operands.filter(({ isAttached }) => isAttached !== true);
+  const path = hitsPath(wanted.path, left, said.hasOpen);
+  if (path === "no") return "no";
+  const missing = said.hasOpen ? "maybe" : "no";
+  const options = wanted.options.map((option) => some([missing, ...hitsOption(option, said)]));
+  const loose = wanted.loose.map((want) => some([missing, ...said.operands.map(({ word }) => hitsOperand(want, word))]));
+  const isMore =
+    isWhole &&
+    (left.length > wanted.path.length + wanted.loose.length || said.options.some((option) => !isSaid(option.text, wanted.options)));
+  return every([path, ...options, ...loose, ...(isMore ? [missing] : [])] as Likelihood[]);
+}
+
+const isSaid = (option: string, wanted: readonly string[]): boolean =>
+  wanted.some((want) => option.startsWith(want) || want.startsWith(option) || !option.startsWith("--"));
+
+function hitsPath(wanted: readonly string[], operands: readonly Operand[], hasOpen: boolean): Likelihood {
+  let at = 0;
+  let told: Likelihood = "yes";
+  for (const [index, want] of wanted.entries()) {
+    for (; ; at++) {
+      const operand = operands[at];
+      if (operand === undefined) return hasOpen ? "maybe" : "no";
+      if (operand.isValue === true) continue;
+      const hit = hitsOperand(want, operand.word);
+      if (hit !== "no") {
+        if (hit === "maybe") told = "maybe";
+        at++;
+        break;
+      }
+      // Words behind the sub-command may have others between them; open ones before this may have been any.
+      if (operand.isValue === "maybe" || index > 0 || operands.slice(0, at).some(({ word }) => word.isSplit === true)) told = "maybe";
+      else return "no";
+    }
+  }
+  return told;
+}
+
+function hitsOperand(want: string, word: ShellWord): Likelihood {
+  if (want === "*" || plainPath(want) === plainPath(word.text)) return word.certainty === "open" && want === "*" ? "maybe" : "yes";
+  if (word.certainty === "literal") return "no";
+  return word.certainty === "odd" || word.isSplit === true || want.startsWith(word.start ?? "") ? "maybe" : "no";
+}
+
+/** `//x/./y/` is `/x/y`; a path that leads back is resolved where that is meant: by a rule about paths. */
+const plainPath = (text: string): string =>
+  text.includes("/") ? text.replace(/\/(?:\.?\/)+/g, "/").replace(/^\.\/(?=.)|(?<=.)\/\.?$/g, "") : text;
+
+const longName = (option: string): string | undefined => /^--([^=]+)/.exec(option)?.[1];
+
+function* hitsOption(want: string, said: Said): Generator<Likelihood> {
+  for (const { text, certainty } of said.options) {
+    if (text === want || text.startsWith(`${want}=`)) yield "yes";
+    else if (certainty === "odd") yield "maybe";
+  }
+  const wantedLong = longName(want);
+  if (wantedLong !== undefined) {
+    yield hitsLong(wantedLong, want.includes("="), said);
+    return;
+  }
+  if (singleDashed.has(said.program)) return;
+  yield every([...want.slice(1)].map((letter) => hitsLetter(letter, said)));
+}
+
+const groupOf = ({ program, ...said }: Said, name: string): readonly string[] | undefined =>
+  (synonyms.get(subCommand({ program, ...said })) ?? synonyms.get(program))?.find((group) => group.includes(name));
+
+const isCluster = (text: string): boolean => /^-[^-]/.test(text);
+
+/** Long options may be cut short; the short one of the same name says the same. */
+function hitsLong(name: string, hasValue: boolean, said: Said): Likelihood {
+  if (hasValue) return "no";
+  const group = groupOf(said, name);
+  return some(
+    said.options.map(({ text }) => {
+      const other = longName(text);
+      if (other !== undefined)
+        return name.startsWith(other) || group?.some((same) => same.length > 1 && same.startsWith(other)) ? "yes" : "no";
+      if (!isCluster(text) || singleDashed.has(said.program)) return text === `-${name}` ? "yes" : "no";
+      if (group === undefined) return text.slice(1).includes(name[0] ?? "") ? "maybe" : "no";
+      return group.some((same) => same.length === 1 && text.includes(same)) ? "yes" : "no";
+    }),
+  );
+}
+
+function hitsLetter(letter: string, said: Said): Likelihood {
+  const group = groupOf(said, letter);
+  return some(
+    said.options.map(({ text }) => {
+      const long = longName(text);
+      if (long === undefined)
+        return isCluster(text) && (group ?? [letter]).some((same) => same.length === 1 && text.includes(same)) ? "yes" : "no";
+      if (group !== undefined) return group.some((same) => same.length > 1 && same.startsWith(long)) ? "yes" : "no";
+      return long.startsWith(letter.toLowerCase()) ? "maybe" : "no";
+    }),
+  );
+}

@@ -1,0 +1,330 @@
+import { allowsCommand, every, hitsCommand, type Likelihood, programOf, type ShellWord, some } from "./command-pattern.ts";
+import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
+import { printableLine } from "./printable.ts";
+import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
+import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
+import { readShell, type ShellPart } from "./shell-parts.ts";
+
+/** Deny wins whatever the order, then ask, then the first that allows; a command is allowed when each part of it is. */
+export function judge(rules: readonly Rule[], call: ToolCall, facts: SessionFacts): Judgement {
+  const active = rules
+    .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
+    .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call) }))
+    .filter(({ rule, session }) => (rule.action === "allow" ? session === "yes" : session !== "no"));
+  const judged = itemsOf(call).map((item) => judgeItem(active, item, call));
+  return conclude(
+    judged,
+    judged.map(({ part }) => part),
+  );
+}
+
+/** Does a rule that acts on sessions hold for one now? Conditions on a call need the one it waits with. */
+export function matches(rule: Rule, facts: SessionFacts, call?: ToolCall): boolean {
+  if (hitsSession(rule.when, facts, call) !== "yes") return false;
+  const { tool, command, path, host, agent } = rule.when;
+  if (tool === undefined && command === undefined && path === undefined && host === undefined && agent === undefined) return true;
+  return call !== undefined && itemsOf(call).some((item) => hits(rule.when, item, call) === "yes");
+}
+
+/** One thing of a call that rules speak of. */
+interface Item {
+  text: string;
+  doubts: readonly string[];
+  /** It may do what nobody can read here. */
+  isHidden?: boolean;
+  /** It needs no approval of its own. */
+  isFree?: boolean;
+  command?: ShellPart;
+  /** Absent in one that is no file; `paths` are undefined where they are not known. */
+  file?: { isWritten: boolean; paths: readonly string[] | undefined };
+  address?: { host: string; port: string };
+}
+
+function itemsOf(call: ToolCall): Item[] {
+  const { tool, input } = call;
+  const textOf = (value: unknown) => (typeof value === "string" ? value : undefined);
+  if (tool === "Bash") return itemsOfBash(call, textOf(input.command));
+  if (tool === "PowerShell") return [{ text: textOf(input.command) ?? tool, doubts: ["PowerShell is not read here"], isHidden: true }];
+  if (writers.has(tool.toLowerCase()) || readers.has(tool.toLowerCase())) {
+    const isSearch = /^(?:grep|glob|ls)$/i.test(tool);
+    const path = textOf(input.file_path ?? input.notebook_path ?? input.path) ?? (isSearch ? call.cwd : undefined);
+    return [fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd)];
+  }
+  if (tool === "WebFetch") {
+    const url = textOf(input.url) ?? "";
+    const address = hostOf(url);
+    return address === undefined
+      ? [{ text: url, doubts: ["it is no address"], isHidden: true }]
+      : [{ text: url, address, doubts: address.isPlain ? [] : [`the address leads to ${address.host} and says more`] }];
+  }
+  return [{ text: tool, doubts: [] }];
+}
+
+/** They change neither what runs nor where (2.1.329); what is not among them may: `dangerouslyDisableSandbox`. */
+const plainFields: ReadonlySet<string> = new Set(["command", "description", "timeout", "run_in_background"]);
+
+function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
+  if (text === undefined) return [{ text: call.tool, doubts: ["there is no command"], isHidden: true }];
+  const { parts, doubts, isHidden } = readShell(text, call.cwd, call.home);
+  const fields = Object.entries(call.input).filter(
+    ([name, value]) => !plainFields.has(name) && value !== false && value !== null && value !== undefined,
+  );
+  const whole = [...doubts, ...fields.map(([name]) => `${name} changes how it runs`)];
+  const items = parts.map((part): Item => {
+    if (part.file === undefined)
+      return { text: part.text, doubts: part.doubts, isHidden: part.isHidden, isFree: part.isInner, command: part };
+    const { word, isWritten } = part.file;
+    const isKnown = word.certainty !== "open" && (part.folder !== undefined || word.text.startsWith("/"));
+    const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/");
+    return { ...item, doubts: [...part.doubts, ...item.doubts], isFree: part.isInner || !isWritten };
+  });
+  return whole.length === 0 && items.length > 0 ? items : [...items, { text, doubts: whole, isHidden, isFree: items.length > 0 }];
+}
+
+/** What decides about permissions, and what starts programs of itself: nobody approves a change of these unseen. */
+const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh|profile|gitconfig|npmrc|envrc|ssh)[^/]*(?:\/|$)/i;
+
+function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string): Item {
+  const paths = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
+  const doubts =
+    paths === undefined
+      ? ["which file it is is not known"]
+      : isWritten && paths.some((each) => guarded.test(each))
+        ? ["it decides what may run"]
+        : [];
+  return { text, doubts, file: { isWritten, paths } };
+}
+
+/** As it is written, and wherever links lead from there. */
+function pathsOf(path: string, call: ToolCall, folder: string): string[] {
+  const absolute = absolutePath(path, folder, call.home);
+  const led = [absolute, spelledPath(path, folder, call.home)].map((each) => call.resolve?.(each) ?? absolute);
+  return [...new Set([absolute, ...led])];
+}
+
+interface Active {
+  rule: Rule;
+  session: Likelihood;
+}
+
+interface JudgedItem {
+  item: Item;
+  part: JudgedPart;
+}
+
+function judgeItem(active: readonly Active[], item: Item, call: ToolCall): JudgedItem {
+  const [doubt] = item.doubts;
+  const verdict = (decision: Decision, rule?: Rule): JudgedItem => ({
+    item,
+    part: {
+      text: printableLine(item.text).slice(0, 400),
+      decision,
+      ...(rule === undefined ? {} : { rule }),
+      ...(doubt === undefined ? {} : { doubt: printableLine(doubt) }),
+    },
+  });
+  let asking: Rule | undefined;
+  for (const { rule, session } of active) {
+    if (rule.action === "allow") continue;
+    const hit = every([session, hits(rule.when, item, call)]);
+    if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
+    if (hit !== "no") asking ??= rule;
+  }
+  if (asking !== undefined) return verdict("ask", asking);
+  const allowing = active.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
+  if (doubt !== undefined) return verdict(allowing !== undefined || active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
+  if (allowing !== undefined) return verdict("allow", allowing);
+  return verdict(item.isFree === true ? "allow" : "none");
+}
+
+const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
+
+function conclude(judged: readonly JudgedItem[], parts: JudgedPart[]): Judgement {
+  const of = (decision: Decision) => parts.find((part) => part.decision === decision && (part.rule !== undefined || decision === "none"));
+  const told = (decision: Decision, reason: string, rule?: Rule): Judgement => ({
+    decision,
+    reason,
+    parts,
+    ...(rule === undefined ? {} : { rule }),
+  });
+  const denied = of("deny");
+  if (denied?.rule !== undefined) return told("deny", `rule ${quote(denied.rule.name)} denies ${quote(denied.text)}`, denied.rule);
+  const asked = of("ask");
+  if (asked?.rule !== undefined) {
+    const how = asked.rule.action === "ask" ? "asks about" : "may deny";
+    return told(
+      "ask",
+      `rule ${quote(asked.rule.name)} ${how} ${quote(asked.text)}${asked.doubt === undefined ? "" : `: ${asked.doubt}`}`,
+      asked.rule,
+    );
+  }
+  const open = parts.find(({ decision }) => decision === "none");
+  const allowed = of("allow");
+  const doubted = parts.find(({ decision }) => decision === "ask");
+  if (doubted !== undefined) return told("ask", `${quote(doubted.text)} is not allowed unseen: ${doubted.doubt ?? ""}`);
+  if (open !== undefined)
+    return allowed === undefined ? told("none", `no rule is about ${quote(open.text)}`) : told("ask", `no rule allows ${quote(open.text)}`);
+  if (allowed?.rule === undefined || judged.every(({ item }) => item.isFree === true)) return told("none", "no rule is about it");
+  return told("allow", `rule ${quote(allowed.rule.name)} allows ${quote(allowed.text)}`, allowed.rule);
+}
+
+const quote = (text: string): string => JSON.stringify(printableLine(text).slice(0, 120));
+
+const writers: ReadonlySet<string> = new Set(["edit", "multiedit", "write", "notebookedit"]);
+const readers: ReadonlySet<string> = new Set(["read", "notebookread", "grep", "glob", "ls"]);
+/** Commands that read or change the files that they are given. */
+const readingPrograms = new Set(
+  "cat tac head tail less more bat nl grep egrep fgrep rg ag sed awk gawk cut sort uniq wc od xxd hexdump strings base64 cp mv scp rsync diff cmp jq yq tar zip gzip dd source . ln install curl".split(
+    " ",
+  ),
+);
+const writingPrograms = new Set(
+  "tee cp mv rm rmdir unlink touch truncate dd ln install rsync sed chmod chown shred mkdir curl wget patch".split(" "),
+);
+
+/** For a denial: could these conditions on the call hold for this item? */
+function hits(when: Conditions, item: Item, call: ToolCall): Likelihood {
+  const { tool, command, path, host, agent } = when;
+  const isNamed = tool === undefined || tool.some((want) => isTool(want, call.tool)) || (path !== undefined && namesFile(tool, item, call));
+  if (!isNamed) return "no";
+  return every([
+    command === undefined ? "yes" : hitsAnyCommand(command, item, call),
+    path === undefined ? "yes" : hitsPath(path, item, call),
+    host === undefined ? "yes" : hitsHost(host, item),
+    agent === undefined ? "yes" : hitsAgent(agent, call),
+  ]);
+}
+
+/** A rule about reading or changing a file is about every way of doing it. */
+function namesFile(tools: readonly string[], { file, command }: Item, call: ToolCall): boolean {
+  const names = tools.map((name) => name.toLowerCase());
+  const program = programOf(command?.words[0]?.text ?? "");
+  const isRead = file === undefined ? readingPrograms.has(program) : !file.isWritten;
+  const isWritten = file === undefined ? writingPrograms.has(program) : file.isWritten;
+  if (call.tool !== "Bash" && file === undefined) return false;
+  return (isRead && names.some((name) => readers.has(name))) || (isWritten && names.some((name) => writers.has(name)));
+}
+
+function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }: Item, call: ToolCall): Likelihood {
+  if (command === undefined) return isHidden !== true ? "no" : hitsSpelled(patterns, text, call);
+  const { code } = command;
+  return some([
+    ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
+    isHidden === true || (code !== undefined && patterns.some((pattern) => mentions(code, programOf(pattern.split(" ")[0] ?? ""))))
+      ? "maybe"
+      : "no",
+  ]);
+}
+
+/** In a shell that is not read here the words are at least there. */
+function hitsSpelled(patterns: readonly string[], text: string, call: ToolCall): Likelihood {
+  if (call.tool !== "PowerShell") return "maybe";
+  const commands = text.split(/[;|&\n(){}]+/).map((part) => part.split(/\s+/).filter((word) => word !== ""));
+  const words = commands.map((each) => each.map((word): ShellWord => ({ text: word, certainty: "odd" })));
+  return some(["maybe", ...patterns.flatMap((pattern) => words.map((each) => hitsCommand(pattern, each, call.home)))]);
+}
+
+const mentions = (code: string, word: string): boolean => word !== "" && code.toLowerCase().includes(word);
+
+function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Likelihood {
+  const { file, command, isHidden } = item;
+  const fits = (paths: readonly string[]) => paths.some((each) => patterns.some((pattern) => fitsPath(pattern, each, call, true)));
+  if (file !== undefined) return file.paths === undefined ? "maybe" : fits(file.paths) ? "yes" : "no";
+  if (command === undefined) return isHidden === true ? "maybe" : "no";
+  const isFileProgram = [readingPrograms, writingPrograms].some((programs) => programs.has(programOf(command.words[0]?.text ?? "")));
+  return some([
+    isHidden === true ||
+    (command.code !== undefined && patterns.some((pattern) => mentions(command.code ?? "", lastSegment(pattern).replace(/[*?]/g, ""))))
+      ? "maybe"
+      : "no",
+    ...command.words.slice(1).map((word) => {
+      if (word.certainty === "open") return word.isGlob === true ? mayName(word, patterns) : isFileProgram ? "maybe" : "no";
+      if (command.folder === undefined && !/^[/~]/.test(word.text)) return isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
+      return pathWords(word.text).some((path) => fits(pathsOf(path, call, command.folder ?? "/"))) ? "yes" : "no";
+    }),
+  ]);
+}
+
+/** `.env`, `--file=.env`, `if=.env`, `@.env`, `host:.env`. */
+const pathWords = (text: string): string[] =>
+  [text, ...[...text.matchAll(/[=@:]/g)].map(({ index }) => text.slice(index + 1))].filter((path) => path !== "");
+
+const lastSegment = (pattern: string): string =>
+  pattern
+    .replace(/\/(?:\*\*)?$/, "")
+    .split("/")
+    .at(-1) ?? "";
+
+function mayName(word: ShellWord, patterns: readonly string[]): Likelihood {
+  const glob = lastSegment(word.text);
+  return patterns.some((pattern) => /[*?[]/.test(lastSegment(pattern)) || fitsGlob(glob.toLowerCase(), lastSegment(pattern).toLowerCase()))
+    ? "maybe"
+    : "no";
+}
+
+function hitsHost(hosts: readonly string[], { address, command, isHidden }: Item): Likelihood {
+  if (address !== undefined) return hosts.some((want) => isHost(want, address)) ? "yes" : "no";
+  if (command === undefined) return isHidden === true ? "maybe" : "no";
+  const { code } = command;
+  if (isHidden === true || (code !== undefined && hosts.some((want) => mentions(code, want.replace(/^\*\./, ""))))) return "maybe";
+  const isAt = (text: string) => {
+    const at = hostOf(/^[a-z][a-z+.-]*:\/\//i.test(text) ? text : `http://${text.replace(/^[^@/]*@/, "")}`);
+    return at !== undefined && hosts.some((want) => isHost(want, at));
+  };
+  return command.words.slice(1).some(({ text }) => /^[^\s-]\S*\.\S|:\/\//.test(text) && isAt(text)) ? "yes" : "no";
+}
+
+function hitsAgent(agents: readonly string[], call: ToolCall): Likelihood {
+  if (call.tool === "Workflow") return "maybe";
+  return agents.some((want) => agentsOf(call).some((is) => fitsGlob(want.toLowerCase(), is.toLowerCase()))) ? "yes" : "no";
+}
+
+/** The one that asks, and the one that is to be started. */
+const agentsOf = ({ tool, input, agent }: ToolCall): string[] => [
+  ...(isAgentTool(tool) ? [typeof input.subagent_type === "string" ? input.subagent_type : "general-purpose"] : []),
+  agent ?? "main",
+];
+
+/** For an approval: every condition holds for certain. */
+function allows(when: Conditions, item: Item, call: ToolCall): boolean {
+  const { tool, command, path, host, agent } = when;
+  const { file } = item;
+  if (
+    tool !== undefined &&
+    !tool.some((want) => isTool(want, call.tool)) &&
+    !(call.tool === "Bash" && file?.isWritten === true && namesWriting(tool))
+  )
+    return false;
+  if (agent !== undefined && !agent.some((want) => fitsGlob(want.toLowerCase(), (agentsOf(call)[0] ?? "").toLowerCase()))) return false;
+  if (host !== undefined && (item.address === undefined || !hosted(host, item.address))) return false;
+  const isInside = (paths: readonly string[] | undefined) =>
+    paths?.every((each) => path?.some((pattern) => fitsPath(pattern, each, call, false)) === true) === true;
+  if (item.command !== undefined) {
+    const { words, folder } = item.command;
+    return (
+      (command === undefined || command.some((pattern) => allowsCommand(pattern, words))) &&
+      (path === undefined || areInside(words, folder, call, isInside))
+    );
+  }
+  if (command !== undefined) return false;
+  if (file === undefined) return path === undefined;
+  // A command that may run may not write wherever it likes.
+  return path === undefined ? call.tool !== "Bash" || !file.isWritten : isInside(file.paths);
+}
+
+const namesWriting = (tools: readonly string[]): boolean => tools.some((name) => /^(?:write|edit)$/i.test(name.trim()));
+const hosted = (hosts: readonly string[], address: { host: string; port: string }): boolean => hosts.some((want) => isHost(want, address));
+
+/** Each word behind the name that may be a file is inside, and there is one. */
+function areInside(
+  words: readonly ShellWord[],
+  folder: string | undefined,
+  call: ToolCall,
+  isInside: (paths: readonly string[]) => boolean,
+): boolean {
+  const files = words.slice(1).filter(({ text }) => !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
+  return (
+    files.length > 0 &&
+    files.every(({ text, certainty }) => certainty === "literal" && folder !== undefined && isInside(pathsOf(text, call, folder)))
+  );
+}

@@ -1,0 +1,369 @@
+import { literalWord, openWords, programOf, type ShellWord } from "./command-pattern.ts";
+import {
+  changers,
+  container,
+  gitGlobals,
+  hiddenChangers,
+  interpreters,
+  noProgram,
+  otherShells,
+  riskyOptions,
+  setters,
+  shells,
+  type Wrapper,
+  wrappers,
+} from "./shell-wrappers.ts";
+
+/** What a command runs beside itself. */
+export interface Opened {
+  /** Other commands, word by word. */
+  commands?: ShellWord[][];
+  /** Texts that a shell reads; an open one is read as far as it is spelled. */
+  scripts?: ShellWord[];
+  /** A shell reads its input. */
+  readsStdin?: boolean;
+  /** `env NAME=value`. */
+  names?: string[];
+  /** Why nobody can tell all that it does; such a command is never approved unseen. */
+  doubt?: string;
+  /** In the words of another language. */
+  code?: string;
+  /** Anything may run: a denial cannot say that it does not apply. */
+  isHidden?: boolean;
+  /** It does something of its own beside what it runs, and so needs an approval of its own. */
+  isOwn: boolean;
+  /** For somebody else, elsewhere: an approval of its own words covers what it runs, and that of the same command here does not. */
+  isElsewhere?: boolean;
+  /** What it runs is in another folder. */
+  isMoved?: boolean;
+}
+
+/**
+ * What a command runs beside itself, by the table; undefined for one that runs nothing that can be told from its words. The name
+ * may be a path.
+ */
+export function openCommand(words: readonly ShellWord[]): Opened | undefined {
+  const [name] = words;
+  if (name === undefined || name.certainty === "open") return undefined;
+  const full = programOf(name.text);
+  const program = full.replace(/(?<=[a-z])[\d.]+$/, "");
+  const rest = words.slice(1);
+  const change = changers.get(full);
+  if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) };
+  if (full === "eval") return openText(rest[0]?.text === "--" ? rest.slice(1) : rest);
+  if (full === "find" || full === "gfind") return openFind(rest);
+  if (shells.has(program)) return openShell(program, rest);
+  if (otherShells.has(program))
+    return { doubt: `the words of ${program} are not read here`, code: spell(rest), isOwn: true, isHidden: true };
+  if (full === "git") return openGit(rest);
+  if (setters.has(full)) return openSetter(full, rest);
+  if (full === "set") return openSet(rest);
+  const opened = openWrapper(full, rest);
+  return opened ?? openReader(program, rest);
+}
+
+const spell = (words: readonly ShellWord[]): string => words.map(({ text }) => text).join(" ");
+const unreadable = (why: string): Opened => ({ doubt: why, isOwn: true, isHidden: true });
+
+/** As eval, watch and ssh join them. */
+function openText(words: readonly ShellWord[]): Opened {
+  if (words.length === 0) return { isOwn: true };
+  const isLiteral = words.every(({ certainty }) => certainty === "literal");
+  return { scripts: [{ text: spell(words), certainty: isLiteral ? "literal" : "open" }], isOwn: false };
+}
+
+function openWrapper(program: string, rest: readonly ShellWord[]): Opened | undefined {
+  const sub = wrappers.has(program) ? undefined : subCommandOf(program, rest);
+  const key = sub === undefined ? program : `${program} ${sub.name}`;
+  const row = wrappers.get(key);
+  if (row === undefined) return undefined;
+  const read = readOptions(sub?.rest ?? rest, row);
+  if (read.isPlain) return undefined;
+  const { isElsewhere = false } = row;
+  const isOwn = row.isOwn === true || isElsewhere;
+  if (read.unknown !== undefined)
+    return { ...unreadable(`${printable(read.unknown)} of ${key} cannot be read`), commands: guesses(read.rest), isElsewhere };
+  const names = row.hasNames === true ? takeNames(read.rest) : [];
+  const words = read.rest.slice(row.operands ?? 0);
+  const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts };
+  if (read.scripts.length > 0 || row.rest === "none") return key.includes(" ") ? withSub(key, words, opened) : opened;
+  if (row.rest === "afterDashes") return { ...opened, commands: behindDashes(rest) };
+  if (words.length === 0) return row.isOwn || isElsewhere ? opened : { isOwn: true };
+  if (row.appends === true) return openData(words, read.replaced, row.rest === "script", opened);
+  if (row.rest !== "script") return { ...opened, commands: [words] };
+  if (program === "trap" && /^-?$/.test(words[0]?.text ?? "")) return { isOwn: true };
+  const text = program === "trap" ? words.slice(0, 1) : words.filter(({ text }) => program !== "tmux" || text !== "Enter");
+  return { ...opened, scripts: openText(text).scripts ?? [] };
+}
+
+/** `docker compose exec`, `git submodule foreach`: the sub-command's own words. */
+function withSub(key: string, words: readonly ShellWord[], opened: Opened): Opened {
+  const [first, ...rest] = words;
+  if (key === "git submodule" && first?.text === "foreach")
+    return { ...opened, ...openText(rest.filter(({ text }) => text !== "--recursive")), isOwn: true };
+  if (key === "git bisect" && first?.text === "run") return { ...opened, commands: [rest] };
+  if (/^docker (?:compose|container)$/.test(key) && /^(?:exec|run)$/.test(first?.text ?? "")) {
+    const { rest: inner, unknown } = readOptions(rest, container);
+    return unknown === undefined
+      ? { ...opened, commands: [inner.slice(1)] }
+      : { ...opened, ...unreadable(`${printable(unknown)} of ${key} cannot be read`), commands: guesses(inner), isElsewhere: true };
+  }
+  return opened;
+}
+
+const behindDashes = (words: readonly ShellWord[]): ShellWord[][] => {
+  const at = words.findIndex(({ text }) => text === "--");
+  return at < 0 ? guesses(words) : [words.slice(at + 1)];
+};
+
+/** Where a command begins is not known: at any of the words. */
+const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 16).map((_, index) => words.slice(index));
+
+const printable = ({ text }: ShellWord): string => text.slice(0, 40);
+
+function subCommandOf(program: string, rest: readonly ShellWord[]): { name: string; rest: ShellWord[] } | undefined {
+  if (!/^(?:docker|podman|nerdctl|docker-compose|kubectl|oc|tmux|npm)$/.test(program)) return undefined;
+  const global: Wrapper = {
+    flags: "-2 -C -D -N -l -u -v -q --debug --tls --tlsverify --insecure-skip-tls-verify",
+    values:
+      "-H --host -c --context --config --log-level -n --namespace --kubeconfig --cluster -s --server --user -L -S -T -f --file -p --project-name --prefix -w --workspace",
+  };
+  const read = readOptions(rest, global);
+  const [name, ...others] = read.rest;
+  return name === undefined || read.unknown !== undefined ? undefined : { name: name.text, rest: others };
+}
+
+interface ReadOptions {
+  rest: ShellWord[];
+  scripts: ShellWord[];
+  /** An option that is not in the table, or that only running tells. */
+  unknown?: ShellWord;
+  isPlain: boolean;
+  isMoved: boolean;
+  /** What xargs puts its data for. */
+  replaced?: ShellWord;
+}
+
+function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
+  const has = (list: string | undefined, option: string) => ` ${list ?? ""} `.includes(` ${option} `);
+  const read: ReadOptions = { rest: [], scripts: [], isPlain: false, isMoved: false };
+  let at = 0;
+  for (; at < words.length; at++) {
+    const word = words[at] as ShellWord;
+    const { text } = word;
+    if (text === "--" && word.certainty !== "open") {
+      at++;
+      break;
+    }
+    if (word.certainty === "open" && (word.isSplit === true || (word.start ?? "") === "" || word.start?.startsWith("-")))
+      return { ...read, rest: words.slice(at), unknown: word };
+    if (!text.startsWith("-") || (text === "-" && !has(row.flags, "-"))) break;
+    const { option, value } = nextOption(text, row, has);
+    if (has(row.plain, option) || has(row.plain, text)) return { ...read, isPlain: true };
+    if (has(row.hiding, option) || (!has(row.values, option) && !has(row.script, option) && !has(row.flags, option)))
+      return { ...read, rest: words.slice(at + 1), unknown: word };
+    if (has(row.flags, option)) continue;
+    const taken = value === undefined ? words[++at] : { ...word, text: value };
+    if (taken === undefined) return { ...read, unknown: word };
+    if (has(row.script, option)) read.scripts.push(taken);
+    if (has(row.moving, option)) read.isMoved = true;
+    if (/^(?:-I|-J|--replace)$/.test(option)) read.replaced = taken;
+  }
+  return { ...read, rest: words.slice(at) };
+}
+
+/** The option that decides of a cluster: the first that takes a value or is not known; of `-nu root` that is `-u`. */
+function nextOption(
+  text: string,
+  row: Wrapper,
+  has: (list: string | undefined, option: string) => boolean,
+): { option: string; value?: string } {
+  const takes = (option: string) => has(row.values, option) || has(row.script, option);
+  if (text.startsWith("--")) {
+    const at = text.indexOf("=");
+    return at < 0
+      ? { option: text }
+      : takes(text.slice(0, at))
+        ? { option: text.slice(0, at), value: text.slice(at + 1) }
+        : { option: text };
+  }
+  if (has(row.flags, text) || takes(text)) return { option: text };
+  for (let at = 1; at < text.length; at++) {
+    const option = `-${text[at]}`;
+    const value = text.slice(at + 1);
+    if (takes(option)) return value === "" ? { option } : { option, value };
+    if (!has(row.flags, option)) return { option };
+  }
+  return { option: `-${text[1]}` };
+}
+
+function takeNames(words: ShellWord[]): string[] {
+  const names: string[] = [];
+  for (
+    let name = /^([A-Za-z_]\w*)=/.exec(words[0]?.text ?? "")?.[1];
+    name !== undefined;
+    name = /^([A-Za-z_]\w*)=/.exec(words[0]?.text ?? "")?.[1]
+  ) {
+    names.push(name);
+    words.shift();
+  }
+  return names;
+}
+
+/** The words with data that only running tells: behind them, or for the placeholder. */
+function openData(words: readonly ShellWord[], replaced: ShellWord | undefined, isScript: boolean, opened: Opened): Opened {
+  const place = replaced?.text ?? "{}";
+  const filled = words.map((word) => (place !== "" && word.text.includes(place) ? openAt(word, word.text.indexOf(place)) : word));
+  const command = replaced === undefined ? [...filled, openWords] : filled;
+  return isScript
+    ? { ...opened, commands: [command], scripts: [{ text: spell(words), certainty: "open" }] }
+    : { ...opened, commands: [command] };
+}
+
+const openAt = (word: ShellWord, at: number): ShellWord => ({ ...word, certainty: "open", start: word.text.slice(0, at), isSplit: false });
+
+function openFind(words: readonly ShellWord[]): Opened {
+  const opened: Opened = { commands: [], isOwn: true };
+  for (let at = 0; at < words.length; at++) {
+    const { text } = words[at] as ShellWord;
+    if (/^-(?:delete|fprint0?|fprintf|fls|files0-from)$/.test(text)) {
+      opened.doubt = `${text} changes files`;
+      if (text === "-delete") opened.commands?.push([literalWord("rm"), openWords]);
+    }
+    if (!/^-(?:exec|execdir|ok|okdir)$/.test(text)) continue;
+    const end = words.findIndex(
+      (word, index) => index > at && (word.text === ";" || (word.text === "+" && words[index - 1]?.text === "{}")),
+    );
+    const inner = words.slice(at + 1, end < 0 ? words.length : end);
+    opened.commands?.push(inner.map((word) => (word.text.includes("{}") ? openFile(word) : word)));
+    at = end < 0 ? words.length : end;
+  }
+  return opened;
+}
+
+/** A file that find finds is none of the options: its name begins with that of a folder. */
+const openFile = (word: ShellWord): ShellWord => ({ ...openAt(word, word.text.indexOf("{}")), isSplit: false });
+
+function openShell(program: string, words: readonly ShellWord[]): Opened | undefined {
+  let hasText = false;
+  let at = 0;
+  for (; at < words.length; at++) {
+    const word = words[at] as ShellWord;
+    if (word.certainty === "open" && (word.isSplit === true || (word.start ?? "") === ""))
+      return unreadable(`${printable(word)} of ${program} is known only when it runs`);
+    if (word.text === "--" || word.text === "-") {
+      at++;
+      break;
+    }
+    if (!/^[-+]./.test(word.text)) break;
+    if (/^--(?:login|noprofile|norc|posix|restricted|verbose)$/.test(word.text)) continue;
+    if (/^--(?:version|help)$/.test(word.text)) return undefined;
+    if (!/^[-+][abefhiklmnprtuvxBCEHPTDcsoO]+$/.test(word.text))
+      return {
+        ...unreadable(`${printable(word)} of ${program} cannot be read`),
+        scripts: guesses(words.slice(at)).map(([first]) => first as ShellWord),
+      };
+    if (/c/.test(word.text)) hasText = true;
+    if (/s/.test(word.text)) return { isOwn: true, readsStdin: true };
+    if (/[oO]$/.test(word.text)) at++;
+  }
+  const first = words[at];
+  if (!hasText) return first === undefined ? { isOwn: true, readsStdin: true } : { isOwn: true };
+  if (first === undefined) return unreadable(`${program} has no text to read`);
+  const isBash = /^(?:bash|sh|dash|ash)$/.test(program);
+  return { scripts: [first], isOwn: false, ...(isBash ? {} : { doubt: `${program} reads some words in its own way` }) };
+}
+
+function openGit(words: readonly ShellWord[]): Opened | undefined {
+  const { rest, unknown } = readOptions(words, gitGlobals);
+  // An alias runs anything.
+  if (unknown !== undefined) return unreadable(`${printable(unknown)} lets git run other programs`);
+  const [name, ...others] = rest;
+  const key = `git ${name?.text ?? ""}`;
+  const risky = openReader("git", words);
+  const row = wrappers.get(key);
+  if (row === undefined) return risky;
+  const read = readOptions(others, row);
+  const opened = withSub(key, read.rest, { isOwn: true, scripts: read.scripts });
+  // The options of most of git are plain; only those that run something count.
+  const hidden = read.unknown !== undefined && others.some(({ text }) => /^(?:-[a-z]*x|--exec)/.test(text));
+  return hidden ? unreadable(`${printable(read.unknown as ShellWord)} cannot be read`) : { ...risky, ...opened };
+}
+
+function openReader(program: string, words: readonly ShellWord[]): Opened | undefined {
+  for (const { options, why } of riskyOptions.get(program) ?? [])
+    if (words.some(({ text }) => options.test(text)) || options.source === "^")
+      return { doubt: `${why} of ${program} is not read here`, code: spell(words), isOwn: true };
+  if (
+    interpreters.has(program) &&
+    (words.some(({ text }) => text === "-") ||
+      (words.every(({ text }) => text.startsWith("-")) && !words.some(({ text }) => noProgram.test(text))))
+  )
+    return { doubt: `${program} reads its program from its input`, code: spell(words), isOwn: true };
+  if (/^[gmn]?awk$/.test(program))
+    return openCode(words, /^[^|>@`]*$/, /system|getline|close|printf?\s*>|--(?:load|exec|include)|^-[lieE]/, program);
+  if (/^g?sed$/.test(program)) return openSed(words);
+  return undefined;
+}
+
+function openCode(words: readonly ShellWord[], plain: RegExp, risky: RegExp, program: string): Opened | undefined {
+  return words.every(({ text }) => plain.test(text) && !risky.test(text))
+    ? undefined
+    : { doubt: `the code of ${program} is not read here`, code: spell(words), isOwn: true };
+}
+
+/** `s/a/b/g`, `1,5p`, `/x/d`: whatever else sed can, `e` and `w` among it, is not approved unseen. */
+const plainSed =
+  /^(?:s([/|#,:@])(?:(?!\1)[^\\\n]|\\[^\n])*\1(?:(?!\1)[^\\\n]|\\[^\n])*\1[gIip0-9]*|(?:\d+|\$|\/(?:[^/\\\n]|\\[^\n])*\/)?(?:,(?:\d+|\$|\/(?:[^/\\\n]|\\[^\n])*\/))?!?[pdq=])$/;
+
+function openSed(words: readonly ShellWord[]): Opened | undefined {
+  const scripts: ShellWord[] = [];
+  let hasScript = false;
+  words.forEach((word, index) => {
+    const before = words[index - 1]?.text ?? "";
+    const joined = /^(?:--expression=|-[nErsuz]*e)(.+)$/s.exec(word.text)?.[1];
+    if (/^-[A-Za-z]*f|^--file/.test(word.text)) hasScript = true;
+    if (joined !== undefined || /^(?:-[nErsuz]*e|--expression)$/.test(before)) {
+      scripts.push({ ...word, text: joined ?? word.text });
+      hasScript = true;
+    }
+  });
+  const first = words.find(({ text }) => !/^-./.test(text));
+  if (!hasScript && first !== undefined) scripts.push(first);
+  const isPlain = scripts.every(
+    ({ text, certainty }) => certainty === "literal" && text.split(";").every((part) => plainSed.test(part.trim())),
+  );
+  return isPlain ? undefined : { doubt: "the script of sed is not read here", code: spell(words), isOwn: true };
+}
+
+/** `read PATH`, `printf -v 'a[$(x)]'`, `declare -n`. */
+function openSetter(program: string, words: readonly ShellWord[]): Opened | undefined {
+  const isTest = program === "test" || program === "[" || program === "wait";
+  const sets =
+    program === "printf" ? words.some(({ text }) => text.startsWith("-v")) : isTest ? words.some(({ text }) => /^-[vRp]/.test(text)) : true;
+  if (program === "printf" || isTest) {
+    const isArithmetic =
+      program === "[" || program === "test"
+        ? words.some(({ text }) => /^-(?:eq|ne|lt|le|gt|ge)$/.test(text)) &&
+          words.some(({ certainty, text }) => certainty !== "literal" || /\[.*[$`]/.test(text))
+        : false;
+    return sets || isArithmetic ? { doubt: `${program} may set or reckon what is not known`, isOwn: true } : undefined;
+  }
+  const names = words.map(({ text }) => /^([A-Za-z_]\w*)(?:\+?=|$)/.exec(text)?.[1] ?? "");
+  const isOdd = words.some(({ text, certainty, start = "" }) =>
+    text.startsWith("-")
+      ? !/^-[rxgps]+$/.test(text)
+      : certainty === "open"
+        ? !/^[A-Za-z_]\w*=/.test(start)
+        : !/^[A-Za-z_]\w*(?:\+?=|$)/.test(text),
+  );
+  return { names, isOwn: true, ...(isOdd ? { doubt: `${program} may set what is not known` } : {}) };
+}
+
+/** `set -euo pipefail` is what every script begins with. */
+function openSet(words: readonly ShellWord[]): Opened | undefined {
+  const isPlain = words.every(
+    ({ text, certainty }) => certainty === "literal" && /^(?:[-+][eux]*o?|pipefail|errexit|nounset|xtrace)$/.test(text),
+  );
+  return isPlain ? undefined : { doubt: "how the shell reads may change", isOwn: true };
+}

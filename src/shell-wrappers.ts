@@ -1,0 +1,292 @@
+/** One row of the table: how a program hands on to another command. */
+export interface Wrapper {
+  /** Options without a value. */
+  flags?: string;
+  /** Options that take the next word, or the rest of theirs. */
+  values?: string;
+  /** Words of its own before the command. */
+  operands?: number;
+  hasNames?: boolean;
+  /** The rest is a command (unless told), a text for a shell, or goes on behind `--`. */
+  rest?: "command" | "script" | "afterDashes" | "none";
+  /** The option whose value a shell reads. */
+  script?: string;
+  /** Options that make it something else: a look-up, a version. */
+  plain?: string;
+  /** Options that hide what it does, or where. */
+  hiding?: string;
+  appends?: boolean;
+  isOwn?: boolean;
+  isElsewhere?: boolean;
+  moving?: string;
+}
+
+const sudo: Wrapper = {
+  flags:
+    "-A -b -E -H -i -k -K -n -P -S -s -v -l -B -N --askpass --background --preserve-env --set-home --login --non-interactive --stdin --shell",
+  values:
+    "-u -g -h -p -C -c -r -t -T -U -D -R -a --user --group --host --prompt --close-from --chdir --chroot --role --type --other-user --command-timeout",
+  ...{ hasNames: true, isElsewhere: true },
+};
+const containerValues =
+  "-e --env --env-file -u --user -w --workdir --detach-keys -v --volume -p --publish --name --network --net -h --hostname -l --label --entrypoint --mount -m --memory --cpus --platform --pull --restart -a --attach --add-host --cap-add --cap-drop --device --dns --gpus --ip --ipc --link --log-driver --log-opt --pid --security-opt --shm-size --tmpfs --ulimit --userns --volumes-from --cidfile --group-add --init-path --runtime --stop-signal --stop-timeout --index --profile -f --file --project-name --project-directory";
+const containerFlags =
+  "-i -t -d -P -q -T -it -ti --rm --init --interactive --tty --detach --privileged --read-only --no-deps --quiet --build --service-ports --no-TTY";
+export const container: Wrapper = { flags: containerFlags, values: containerValues, operands: 1, isElsewhere: true };
+const tmuxText: Wrapper = {
+  flags: "-A -d -D -E -P -X -b -f -h -v -Z -k -l -H -M -R -N -B -C -I -O -a -S -w",
+  values: "-t -c -e -F -n -s -x -y -T -p",
+  ...{ rest: "script", isElsewhere: true },
+};
+
+export const wrappers = new Map<string, Wrapper>(
+  Object.entries({
+    env: {
+      flags: "-i - -0 -v --ignore-environment --null --debug",
+      values: "-u --unset -C --chdir",
+      hasNames: true,
+      hiding: "-S --split-string -P",
+      moving: "-C --chdir",
+    },
+    timeout: { flags: "-v -f -p --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
+    gtimeout: { flags: "-v --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
+    nice: { flags: "-0 -1 -2 -3 -4 -5 -6 -7 -8 -9", values: "-n --adjustment" },
+    ionice: { flags: "-t --ignore", values: "-c -n --class --classdata", plain: "-p -P -u --pid" },
+    chrt: { flags: "-b -f -i -o -r -R -v", operands: 1, plain: "-p -m --pid --max" },
+    taskset: { flags: "-a -c --all-tasks --cpu-list", operands: 1, plain: "-p -cp --pid" },
+    nohup: {},
+    setsid: { flags: "-c -f -w --ctty --fork --wait" },
+    setarch: { flags: "-R -L -B -v --addr-no-randomize", operands: 1 },
+    stdbuf: { values: "-i -o -e --input --output --error" },
+    unbuffer: { flags: "-p" },
+    caffeinate: { flags: "-d -i -m -s -u", values: "-t -w" },
+    time: { flags: "-p -v -a -l -h --portability --verbose --append", values: "-f --format", hiding: "-o --output" },
+    command: { flags: "-p", plain: "-v -V" },
+    builtin: {},
+    exec: { flags: "-c -l", values: "-a" },
+    noglob: {},
+    nocorrect: {},
+    "-": {},
+    busybox: { plain: "--list --help --install" },
+    toybox: {},
+    xargs: {
+      flags: "-0 -r -t -p -x -o --null --no-run-if-empty --verbose --interactive --exit --open-tty",
+      values: "-I -L -n -P -s -d -a -E -J -R -S --max-args --max-procs --max-lines --max-chars --delimiter --arg-file --replace --eof",
+      appends: true,
+    },
+    parallel: {
+      flags: "-0 -k -v -q -X -m -u --null --keep-order --quote --xargs --bar --eta --dry-run --line-buffer --tag --no-notice --will-cite",
+      values:
+        "-j -n -N -I -L -a -d -S --jobs --max-args --colsep --delay --halt --joblog --results --retries --timeout --arg-file --delimiter",
+      ...{ rest: "script", appends: true, hiding: "--pipe --pipepart -S --sshlogin" },
+    },
+    watch: {
+      flags: "-b -c -d -e -g -p -q -t -w -x --beep --color --differences --errexit --chgexit --precise --no-title --exec",
+      ...{ values: "-n --interval", rest: "script" },
+    },
+    repeat: { operands: 1 },
+    trap: { plain: "-l -p -P", rest: "script" },
+    strace: { flags: "-f -ff -c -C -q -qq -v -r -t -tt -T -y -k -i -x", values: "-e -s -p -o -O -S -a -b -u -E -P", isOwn: true },
+    ltrace: { flags: "-f -c -C -r -t -T -i -S", values: "-e -s -o -l -n -u -p", isOwn: true },
+    flock: {
+      flags: "-e -x -s -n -u -o -F -v",
+      values: "-w -E --wait --timeout --conflict-exit-code",
+      operands: 1,
+      script: "-c --command",
+      isOwn: true,
+    },
+    script: { flags: "-a -e -f -q -k -r", values: "-E -I -O -B -T -m -o -t", script: "-c --command", rest: "none", isOwn: true },
+    sudo,
+    doas: { flags: "-L -n -s", values: "-u -C -a", isElsewhere: true },
+    su: {
+      flags: "- -l -m -p -P -f --login --preserve-environment --pty",
+      values: "-s -g -G -w -T --shell --group",
+      script: "-c --command --session-command",
+      rest: "none",
+      isElsewhere: true,
+    },
+    runuser: {
+      flags: "- -l -m -p -P -f --login",
+      values: "-u -s -g -G -w --shell --user --group",
+      script: "-c --command",
+      isElsewhere: true,
+    },
+    pkexec: { flags: "--disable-internal-agent --keep-cwd", values: "--user -u", isElsewhere: true },
+    ssh: {
+      flags: "-4 -6 -A -a -C -f -G -g -K -k -M -N -n -q -s -T -t -V -v -X -x -Y -y -tt -vv -vvv",
+      values: "-B -b -c -D -E -e -I -i -J -L -l -m -O -p -Q -R -S -W -w",
+      ...{ hiding: "-o -F", operands: 1, rest: "script", isElsewhere: true },
+    },
+    chroot: { flags: "--skip-chdir", values: "--userspec --groups", operands: 1, isElsewhere: true },
+    unshare: {
+      flags: "-m -u -i -n -p -U -C -T -r -c -f --mount --uts --ipc --net --pid --user --map-root-user --fork",
+      values: "-S -G -R -w --root --wd --setuid --setgid",
+      isElsewhere: true,
+    },
+    nsenter: {
+      flags: "-a -m -u -i -n -p -U -C -T -F -Z --all --mount --uts --ipc --net --pid --user --no-fork",
+      values: "-t -S -G --target --setuid --setgid",
+      isElsewhere: true,
+    },
+    setpriv: {
+      flags: "--no-new-privs --clear-groups --init-groups --keep-groups",
+      values: "--reuid --regid --groups --inh-caps --bounding-set",
+      isElsewhere: true,
+    },
+    "systemd-run": {
+      flags: "-t -P -q -G -S -r -d --user --system --scope --pty --wait --pipe --quiet --collect",
+      values: "-p -u --property --unit --uid --gid --slice --description -E --setenv",
+      isElsewhere: true,
+    },
+    "docker exec": container,
+    "docker run": container,
+    "docker create": container,
+    "podman exec": container,
+    "podman run": container,
+    "nerdctl exec": container,
+    "nerdctl run": container,
+    "docker container": { hiding: "", rest: "none", isElsewhere: true },
+    "docker compose": { values: "-f --file -p --project-name --profile --project-directory --env-file", rest: "none", isElsewhere: true },
+    "docker-compose exec": container,
+    "docker-compose run": container,
+    "kubectl exec": { rest: "afterDashes", isElsewhere: true },
+    "kubectl run": { rest: "afterDashes", isElsewhere: true },
+    "oc exec": { rest: "afterDashes", isElsewhere: true },
+    "tmux new-session": tmuxText,
+    "tmux new": tmuxText,
+    "tmux new-window": tmuxText,
+    "tmux neww": tmuxText,
+    "tmux split-window": tmuxText,
+    "tmux splitw": tmuxText,
+    "tmux respawn-pane": tmuxText,
+    "tmux respawn-window": tmuxText,
+    "tmux respawnp": tmuxText,
+    "tmux run-shell": tmuxText,
+    "tmux run": tmuxText,
+    "tmux if-shell": tmuxText,
+    "tmux if": tmuxText,
+    "tmux pipe-pane": tmuxText,
+    "tmux display-popup": tmuxText,
+    "tmux popup": tmuxText,
+    "tmux send-keys": tmuxText,
+    "tmux send": tmuxText,
+    "git submodule": { rest: "none", isOwn: true },
+    "git bisect": { rest: "none", isOwn: true },
+    "git rebase": {
+      flags: "-i -r -q -v -f --interactive --continue --abort --skip --autostash --autosquash --root --rebase-merges",
+      script: "-x --exec",
+      rest: "none",
+      isOwn: true,
+    },
+    "npm exec": { flags: "-y --yes --no", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
+    npx: { flags: "-y -q --yes --no --quiet", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
+  } satisfies Record<string, Wrapper>),
+);
+
+/** Words that another program or language reads; nobody here does. */
+const readers: [programs: string, options: RegExp, why: string][] = [
+  ["python pypy", /^-[A-Za-z]*c/, "the code"],
+  ["perl ruby", /^-[A-Za-z0-9]*[eE]/, "the code"],
+  ["node nodejs bun deno", /^(?:-[ep]|-pe|--(?:eval|print)(?:=.*)?)$|^-r$|^--(?:require|import|loader|experimental-loader)\b/, "the code"],
+  ["deno", /^eval$/, "the code"],
+  ["php", /^-[rRBE]|^--run$/, "the code"],
+  [
+    "lua luajit osascript rscript julia elixir groovy scala ghc swift erl racket guile sbcl ocaml",
+    /^-{1,2}(?:e|E|eval|l|--eval|i)\b/,
+    "the code",
+  ],
+  ["pwsh powershell", /^/, "the code"],
+  ["cmd wsl rundll32 wscript cscript mshta", /^/, "the code"],
+  ["gdb lldb", /^-(?:ex|eval|o|-eval-command|-command|-batch|x)/, "the debugger's words"],
+  ["vim vi nvim ex view gvim rvim vimdiff", /^(?:-c|--cmd|-S|-s|-E|-e|-es|\+.*)$/, "the editor's words"],
+  ["emacs emacsclient", /^-{1,2}(?:e|eval|batch|l|load|f|funcall)/, "the editor's words"],
+  ["expect tclsh wish socat nmap", /^/, "the script"],
+  ["sqlite3", /\.(?:shell|system|import|output|once|excel|read|load)|writefile|load_extension|edit\(/i, "the script"],
+  ["psql mysql mariadb", /\\!|system\s|program|outfile/i, "the script"],
+  [
+    "git",
+    /^--(?:upload-pack|receive-pack|exec|open-files-in-pager|ext-diff|extcmd|tool|textconv|[a-z-]*-filter)\b|^ext::|^-O|^filter-branch$/,
+    "what it starts",
+  ],
+  [
+    "git",
+    /^(?:alias|core|diff|difftool|mergetool|filter|merge|credential|pager|sequence|gpg|url|include|includeif|protocol|init|remote|submodule)\.\S/i,
+    "the setting",
+  ],
+  [
+    "tar bsdtar gtar",
+    /^--(?:checkpoint-action|to-command|use-compress-program|rsh-command|info-script|new-volume-script)|^-[A-Za-z]*[IF]/,
+    "what it starts",
+  ],
+  ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
+  ["scp sftp", /^-[A-Za-z]*[oSFD]/, "what it starts"],
+  ["man less more most", /^-[PH]|^--(?:pager|html)|^\+/, "what it starts"],
+  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-f-?$|^-$/, "the makefile"],
+  ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
+  ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
+  ["sort", /^--compress-prog/, "what it starts"],
+  ["split", /^--filter/, "what it starts"],
+  ["go", /^-(?:exec|toolexec|vettool)\b/, "what it starts"],
+  ["cargo", /^--config|^-Z/, "the setting"],
+  ["npm pnpm yarn", /^--(?:script-shell|node-options|shell)|^config$/, "the setting"],
+  ["gcc g++ cc clang clang++", /^-(?:wrapper|B|fplugin|specs)|^@/, "what it starts"],
+  ["wget", /^(?:-e|--execute|--use-askpass)/, "the setting"],
+  ["crontab at batch", /^/, "what runs later"],
+  ["systemctl launchctl", /^(?:edit|link|import-environment|set-environment|submit)$/, "what runs later"],
+  ["ip", /^(?:exec|-b|-batch)$/, "what it starts"],
+  ["tmux", /^(?:source|source-file|command-prompt|confirm-before|bind|bind-key|set-hook|-f|;)$|;$/, "tmux's words"],
+  ["screen", /^-X$|^-d?m/, "what it starts"],
+];
+
+export const riskyOptions = new Map<string, { options: RegExp; why: string }[]>();
+for (const [programs, options, why] of readers)
+  for (const program of programs.split(" ")) riskyOptions.set(program, [...(riskyOptions.get(program) ?? []), { options, why }]);
+
+export const interpreters = new Set("python pypy perl ruby node nodejs php lua luajit osascript julia ghc racket guile".split(" "));
+/** With one of these an interpreter does not read its program from its input. */
+export const noProgram = /^(?:-[vVhm]|-vV|--(?:version|help|test.*|check.*|watch))$/;
+export const shells = new Set("bash sh dash zsh ksh ash mksh rbash".split(" "));
+export const otherShells = new Set("fish csh tcsh nu xonsh elvish".split(" "));
+/** Of the shell itself: what follows is no longer what it says. */
+export const changers = new Map(
+  Object.entries({
+    ".": "what the file says is not known",
+    source: "what the file says is not known",
+    alias: "an alias changes what later words say",
+    unalias: "an alias changes what later words say",
+    enable: "what later words run may change",
+    hash: "what later words run may change",
+    shopt: "how the shell reads may change",
+    setopt: "how the shell reads may change",
+    emulate: "how the shell reads may change",
+    autoload: "what later words run may change",
+    zmodload: "what later words run may change",
+    let: "arithmetic may run commands",
+    mapfile: "it may run commands",
+    readarray: "it may run commands",
+    complete: "it may run commands",
+    compgen: "it may run commands",
+    bind: "it may run commands",
+    fc: "it may run commands",
+    zle: "it may run commands",
+    getopts: "it sets what is not known",
+    foreach: "a form of zsh",
+    always: "a form of zsh",
+    coproc: "a form of zsh",
+  }),
+);
+export const hiddenChangers = new Set(["alias", "fc", "bind", "mapfile", "readarray", "foreach", "always", "autoload"]);
+/** They set variables by name. */
+export const setters = new Set("export declare typeset local readonly integer float read printf unset test [ wait vared".split(" "));
+
+export const gitGlobals: Wrapper = {
+  flags: "-p -P --paginate --no-pager --bare --no-replace-objects --literal-pathspecs --no-optional-locks --version --help",
+  values: "-C --git-dir --work-tree --namespace",
+  hiding: "-c --config-env --exec-path",
+};
+
+const riskyNames =
+  /^(?:PATH|LD_.*|DYLD_.*|GIT_.*|NODE_.*OPTIONS|NODE_PATH|PYTHON.*|PERL.*|RUBY.*|BASH_ENV|BASH_.*|ENV|ZDOTDIR|IFS|PS[0-9]|PROMPT.*|SHELLOPTS|BASHOPTS|SHELL|HOME|PWD|OLDPWD|TMPDIR|GLOBIGNORE|EXECIGNORE|FPATH|fpath|path|cdpath|HISTFILE|POSIXLY_CORRECT|EDITOR|VISUAL|BROWSER|SUDO_.*|SSH_.*|CLAUDE.*|ANTHROPIC.*|CSM_.*|npm_.*|NPM_.*|YARN_.*|PNPM_.*|BUN_.*|CARGO.*|RUSTC.*|GO[A-Z]+|JAVA_.*|_JAVA.*|JDK_.*|MAVEN_.*|GRADLE_.*|DOCKER_.*|KUBE.*|AWS_.*|CC|CXX|CPP|LD|AR|MAKE.*|CMAKE.*|LESS.*|MAN.*|TERMINFO.*|GCONV_PATH|LOCPATH|NLSPATH|OPENSSL_.*|XDG_.*|http_proxy|https_proxy|HTTPS?_PROXY|ALL_PROXY|.*PATH|.*_OPTIONS|.*_OPTS|.*_?COMMAND|.*_CMD|.*_?EDITOR|.*_?PAGER|.*ASKPASS|.*_SHELL|.*_WRAPPER|.*FLAGS|.*_HOOKS?|.*PRELOAD|.*_HOME|.*_CONFIG.*|.*_PROGRAM|.*_EXEC.*|LINENO|RANDOM|SECONDS|FUNCNEST|TMOUT)$/;
+
+/** Variables by which a program is made to do something else. */
+export const isRiskyName = (name: string): boolean => riskyNames.test(name);
