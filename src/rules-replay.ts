@@ -13,8 +13,6 @@ import { listThreads, type ThreadFile } from "./transcripts.ts";
 /** A call of a tool that some session has made. */
 export interface PastCall extends Call {
   thread: ThreadFile;
-  /** Equal for calls that are equal: the tool with its input. */
-  spelling: string;
   /** The type of the sub-agent that made it; undefined of the main thread. */
   agent?: string;
   /** Where its session began. */
@@ -53,11 +51,15 @@ export async function readPast(sys: Sys, { dirs, sinceAt = 0, onProgress }: Past
     const agent = readAgentType(sys, thread);
     for (const call of calls) {
       if ((call.at ?? 0) < sinceAt) continue;
-      const spelling = spellCall(call.tool, call.input);
       const sessionCwd = cwds.get(thread.transcript) ?? cwds.get(thread.path) ?? "";
-      const past = { ...call, thread, spelling, sessionCwd, ...present({ agent: call.isSidechain ? (agent ?? unknownAgent) : agent }) };
-      const key = JSON.stringify([call.messageId, call.id, spelling]);
-      const known = found.get(key);
+      const past = { ...call, thread, sessionCwd, ...present({ agent: call.isSidechain ? (agent ?? unknownAgent) : agent }) };
+      // The API of others may give one id to many: only an equal call is a copy.
+      let key = `${call.messageId}\0${call.id}`;
+      let known = found.get(key);
+      if (known !== undefined && spell(known) !== spell(past)) {
+        key += `\0${spell(past)}`;
+        known = found.get(key);
+      }
       found.set(key, known === undefined ? past : pickCopy(known, past));
     }
   }
@@ -202,6 +204,15 @@ const factsOf = ({ at = 0, thread, model }: PastCall): SessionFacts => ({
   ...present({ profile: thread.profile, model }),
 });
 
+/** Equal for calls that are equal, but for how they are described: each command is in other words. */
+function spell({ tool, input }: Call): string {
+  const { command, description, ...more } = input;
+  if (tool !== "Bash" || typeof command !== "string") return spellCall(tool, input);
+  for (const _ in more) return spellCall(tool, { ...more, command });
+  // No other spelling begins so.
+  return `Bash ${command}`;
+}
+
 const minuteMs = 60_000;
 
 /** Equal for calls that these rules cannot tell apart. */
@@ -213,8 +224,7 @@ function createSpelling(rules: readonly Rule[]): (call: PastCall) => string {
       call.sessionCwd,
       call.cwd,
       call.agent,
-      // Each command is described in other words.
-      call.tool === "Bash" ? String(call.input.command) : call.spelling,
+      spell(call),
       hasTime ? Math.floor((call.at ?? 0) / minuteMs) : "",
       hasModel ? call.model : "",
       hasProfile ? call.thread.profile : "",
