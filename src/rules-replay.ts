@@ -85,7 +85,7 @@ function pickCopy(a: PastCall, b: PastCall): PastCall {
 }
 
 /** `refused`: by a person, or by a hook in the place of one. `blocked`: by claude's settings, its mode, or a hook. `open`: nothing tells. */
-export type Outcome = "ran" | "refused" | "blocked" | "open";
+type Outcome = "ran" | "refused" | "blocked" | "open";
 
 export function outcomeOf({ isOver, isSkipped, decision }: Call): Outcome {
   if (decision?.isAllowed === false) return decision.by === "person" || decision.hook === "PermissionRequest" ? "refused" : "blocked";
@@ -139,7 +139,7 @@ export function createJudge(sys: Sys, judgeOne: typeof judge): JudgeCall {
 }
 
 /** What the rules say of a past call, without the reasons. */
-export interface PastVerdict {
+interface PastVerdict {
   decision: Decision;
   deciders: Rule[];
 }
@@ -233,7 +233,7 @@ function createSpelling(rules: readonly Rule[]): (call: PastCall) => string {
 }
 
 /** What one rule would have done. */
-export interface RuleTally {
+interface RuleTally {
   rule: Rule;
   allow: number;
   ask: number;

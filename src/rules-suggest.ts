@@ -3,7 +3,7 @@ import { decidersOf, type Rule } from "./rules.ts";
 import { type BookOf, isApproval, type JudgeCall, outcomeOf, type PastCall } from "./rules-replay.ts";
 
 /** A rule that would have saved questions. */
-export interface Suggestion {
+interface Suggestion {
   rule: Rule;
   /** That it would have saved, alone or with others of its kind. */
   questions: number;

@@ -26,7 +26,7 @@ export interface Case {
 }
 
 /** What travels back of a judgement: rules by their places in their set. */
-export interface Verdict {
+interface Verdict {
   index: number;
   decision: Decision;
   deciders: number[];
