@@ -2,7 +2,7 @@ import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./erro
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
 import { launchDir } from "./paths.ts";
-import { buildVersion, editorWord, hookWord, launchWord } from "./program.ts";
+import { buildVersion, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
@@ -105,6 +105,7 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   const [word, ...rest] = args;
   if (word === launchWord) throw new SilentExit(await (await import("./launch.ts")).runLaunch(sys, rest[0] ?? ""));
   if (word === hookWord) return answerHook(sys);
+  if (word === rulesWord) return answerRules(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
   if (word === "--version" || word === "-V") return createOutput(sys).out(`csd ${buildVersion}`);
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
@@ -130,6 +131,19 @@ async function answerHook(sys: Sys): Promise<void> {
   const input = await sys.readInput();
   const reply = await runHook(sys, input).catch(() => undefined);
   if (input.includes('"StopFailure"')) await (await import("./limit-hook.ts")).noteFailure(sys, input).catch(() => undefined);
+  if (reply !== undefined) createOutput(sys).exact(reply);
+}
+
+/** The hook of a session that csm starts and leaves to itself. */
+async function answerRules(sys: Sys): Promise<void> {
+  const [{ parseHookInput }, { applyRules }, { configDir }] = await Promise.all([
+    import("./claude-hooks.ts"),
+    import("./rules-hook.ts"),
+    import("./paths.ts"),
+  ]);
+  const input = parseHookInput(await sys.readInput());
+  if (input === undefined) return;
+  const reply = await applyRules(sys, input, { configDir: configDir(sys) }).catch(() => undefined);
   if (reply !== undefined) createOutput(sys).exact(reply);
 }
 

@@ -39,13 +39,13 @@ interface Ruling {
   channel: string;
   rule?: string;
   /** `/path/rules.toml:12`. */
-  rule_at?: string;
+  rule_place?: string;
   reason?: string;
   /** How long it took to decide. */
   ms?: number;
 }
 
-export type AuditEntry = Refusal | Ruling;
+type AuditEntry = Refusal | Ruling;
 
 const maxBytes = 8 * 1024 * 1024;
 
@@ -59,7 +59,7 @@ const openAudit = (sys: Sys, path = auditPath(sys)) =>
     required: { at: "time", event: "string", session: "string" },
     optional: {
       ...({ verb: "string", why: "string", pid: "pid", uid: "number", session_id: "id", profile: "string", cwd: "string" } as const),
-      ...({ tool: "string", request: "string", decision: "string", channel: "string", rule: "string", rule_at: "string" } as const),
+      ...({ tool: "string", request: "string", decision: "string", channel: "string", rule: "string", rule_place: "string" } as const),
       ...({ reason: "string", ms: "number" } as const),
     },
   });
@@ -117,7 +117,7 @@ export async function appendAudit(sys: Sys, decided: Decided): Promise<void> {
     ...present({ session_id: sessionId, profile, cwd, tool }),
     ...present({ request: input === undefined ? undefined : shownRequest(tool ?? "", input) }),
     ...{ decision, channel },
-    ...present({ rule: rule?.name, rule_at: rule === undefined ? undefined : `${rule.at.path}:${rule.at.line}` }),
+    ...present({ rule: rule?.name, rule_place: rule === undefined ? undefined : `${rule.at.path}:${rule.at.line}` }),
     ...present({ reason: reason === undefined ? undefined : maskSecrets(reason).slice(0, maxRequest), ms }),
   });
 }

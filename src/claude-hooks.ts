@@ -20,6 +20,8 @@ export interface HookInput {
   /** StopFailure: the class, such as `rate_limit`. */
   error?: string;
   transcriptPath?: string;
+  /** Of the thread, as it moves with `cd`. */
+  cwd?: string;
   /** SessionEnd: why. */
   reason?: string;
 }
@@ -44,6 +46,7 @@ const wanted = {
   error: "string",
   transcriptPath: ["transcript_path", "string"],
   reason: "string",
+  cwd: "string",
   toolInput: ["tool_input", "record"],
   background: ["background_tasks", "list"],
 } as const;
@@ -56,8 +59,29 @@ const holdSeconds = 86_400;
 /** What csm has to hear of a session that it may carry over to another account. */
 export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
 
+/** At these a call of a tool can be decided. */
+export type CallEvent = "PreToolUse" | "PermissionRequest";
+export const isCallEvent = (event: string): event is CallEvent => event === "PreToolUse" || event === "PermissionRequest";
+
+/** A hook that rules need. */
+export interface RuleHook {
+  event: CallEvent;
+  /** Pattern of the tools that it is for; every tool without one. */
+  matcher?: string;
+}
+
+/** Nothing that decides takes so long, and no hook of ours may hold a call up for claude's ten minutes. */
+const ruleSeconds = 30;
+
+/** An entry of claude's settings. */
+export const renderRuleHook = (command: string, { matcher }: RuleHook): object => ({
+  ...present({ matcher }),
+  hooks: [{ type: "command", command, timeout: ruleSeconds }],
+});
+
 interface HookSettings {
   events?: readonly string[];
+  rules?: readonly RuleHook[];
   /** Claude's tools are kept out of these folders, and out of its sandbox with them. */
   privateDirs?: readonly string[];
   /** For claude itself, its editor, its hooks and its tools, whatever environment a wrapper leaves it. */
@@ -65,14 +89,21 @@ interface HookSettings {
 }
 
 /** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
-export function renderHookSettings(command: string, { events = wantedEvents, privateDirs = [], env = {} }: HookSettings = {}): string {
+export function renderHookSettings(
+  command: string,
+  { events = wantedEvents, rules = [], privateDirs = [], env = {} }: HookSettings = {},
+): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
   ];
   // Edit is for every tool that writes files; 2.1.329 warns in each session of a rule for Write, which matches nothing.
   const deny = privateDirs.flatMap((dir) => ["Read", "Edit"].map((tool) => `${tool}(/${escapePattern(dir)}/**)`));
   return JSON.stringify({
-    hooks: Object.fromEntries(events.map((event) => [event, entry(event)])),
+    hooks: {
+      ...Object.fromEntries(rules.map((rule) => [rule.event, [renderRuleHook(command, rule)]])),
+      // What is wanted of every tool is there for rules too.
+      ...Object.fromEntries(events.map((event) => [event, entry(event)])),
+    },
     ...(deny.length === 0 ? {} : { permissions: { deny } }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
   });
@@ -112,6 +143,10 @@ export type GateReply =
 
 /** What claude writes of a refusal without a reason. */
 export const plainRefusal = "The user refused this request.";
+
+/** What a PreToolUse hook prints: it holds in every mode, and in sub-agents. The model reads why it was denied, a person why they are asked. */
+export const renderToolReply = (permissionDecision: "deny" | "ask", permissionDecisionReason: string): string =>
+  JSON.stringify({ hookSpecificOutput: { hookEventName: "PreToolUse", permissionDecision, permissionDecisionReason } });
 
 /** What a PermissionRequest hook prints to answer its dialog. */
 export function renderGateReply(toolInput: Record<string, unknown>, reply: GateReply): string {

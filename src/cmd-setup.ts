@@ -8,15 +8,17 @@ import { findProgram } from "./launch.ts";
 import { createLog } from "./log.ts";
 import { printableLine } from "./printable.ts";
 import { currentDir, profileDirs, profilePath, readRegistry, requireProfile } from "./profiles.ts";
+import { findProjectRoot, hasRuleFile } from "./rules-file.ts";
 import { planSetup, planUndo, renderDiff } from "./setup.ts";
 import type { Sys } from "./sys.ts";
 
 export const setupCommand = command({
   name: "csm setup",
-  summary: `Put csm into claude's own settings: the hook that notes usage limits, and the status line that meters usage.
+  summary: `Put csm into claude's own settings: the hook that notes usage limits and applies rules, and the status line that meters usage.
 
-Only sessions that csm did not start need the hook; csm usage needs the status line. The change is shown first, and a copy of each
-file is kept. With several profiles you are asked which.`,
+Only sessions that csm did not start need the hook; csm usage needs the status line. Where you have rules (csm rules) it is also called
+for each call of a tool: run csm setup again once you have written the first. The change is shown first, and a copy of each file is
+kept. With several profiles you are asked which.`,
   args: {
     profile: { type: "string", valueHint: "NAME", description: "only this profile" },
     all: { type: "boolean", description: "every profile, without asking which" },
@@ -38,7 +40,8 @@ file is kept. With several profiles you are asked which.`,
     if (args.all === true && args.profile !== undefined) throw usageError("csm setup: --all and --profile exclude each other");
     const { chosen, others } = await chooseDirs(app, args);
     const isBoth = args.hook !== true && args.statusline !== true;
-    const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true };
+    const rules = hasRuleFile(sys, findProjectRoot(sys, sys.cwd)) ? everyCall : [];
+    const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true, rules };
     const isUndo = args.undo === true;
     const change = (settings: Record<string, unknown>) => (isUndo ? planUndo(settings, parts) : planSetup(settings, parts));
     const confirm = async () => {
@@ -57,12 +60,20 @@ file is kept. With several profiles you are asked which.`,
   },
 });
 
+/** Rules change, and projects have their own: what is put there once must be right for all of them. */
+const everyCall = [{ event: "PreToolUse" }, { event: "PermissionRequest" }] as const;
+
 /** What is put there would do nothing: said before it is. */
-function warnOfHooksOff(warn: (line: string) => void, off: string | undefined, parts: { hook: boolean; statusline: boolean }): void {
+function warnOfHooksOff(
+  warn: (line: string) => void,
+  off: string | undefined,
+  parts: { hook: boolean; statusline: boolean; rules: readonly unknown[] },
+): void {
   if (off === undefined) return;
   const idle = [...(parts.hook ? ["the hook"] : []), ...(parts.statusline ? ["the status line"] : [])].join(" and ");
   warn(`csm: hooks are switched off (${off}): claude runs ${idle} only once that is changed`);
   if (parts.hook) warn("csm: sessions that csm starts need no hook: they see a usage limit in their transcript");
+  if (parts.hook && parts.rules.length > 0) warn("csm: no rule holds in any session while they are off");
 }
 
 interface Wish {

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { channelDir } from "./channel.ts";
 import type { GateKind } from "./claude-gate.ts";
 import { renderHookSettings } from "./claude-hooks.ts";
+import { flagValue } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
 import { parseVersion, versionWarning } from "./claude-version.ts";
@@ -21,6 +22,7 @@ import { ancestors, readPlace, readProcessTable } from "./process-table.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
 import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
 import { addHooks } from "./relaunch-plan.ts";
+import { prepareRules } from "./rules-hook.ts";
 import { choosesSession, isForClaude } from "./run-options.ts";
 import { isOwner, readSessionFile } from "./session-file.ts";
 import { listSessionPids, readLiveOwners } from "./sessions.ts";
@@ -115,7 +117,12 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const jsonlPath = transcriptPath(config, cwd, sessionId);
   await checkConversation(sys, { id: sessionId, isResumed: options.resumeId !== undefined }, config, jsonlPath);
   const environment = channelEnv(sys, channelDir(sys, name));
-  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { privateDirs: privateDirs(sys), env: environment });
+  const rules = await prepareRules(sys, { cwd, configDir: config, own: flagValue(options.claudeArgs ?? [], "--settings") });
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, {
+    rules,
+    privateDirs: privateDirs(sys),
+    env: environment,
+  });
   const own = addHooks(ownFlags(sys, options), hooks, (file) => sys.readText(resolve(cwd, file)));
   const args = backend.args({ id: sessionId, isResumed: options.resumeId !== undefined }, posture, own);
   const release = await takeName(driver, name);

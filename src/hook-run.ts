@@ -10,7 +10,7 @@ import {
   recordsDir,
   toCall,
 } from "./channel.ts";
-import { type HookInput, parseHookInput } from "./claude-hooks.ts";
+import { type HookInput, isCallEvent, parseHookInput } from "./claude-hooks.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
 import { configDir, sessionsDir } from "./paths.ts";
@@ -27,12 +27,27 @@ export async function runHook(sys: Sys, text: string): Promise<string | undefine
   const dir = sys.env[channelVariable];
   const input = parseHookInput(text);
   if (dir === undefined || input === undefined) return undefined;
+  const driven = readDriven(sys, dir);
+  if (isCallEvent(input.event)) {
+    const seat = { configDir: driven?.config_dir ?? configDir(sys), ...present({ name: driven?.name }) };
+    const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, seat);
+    // What rules let by is asked as ever; of a session that csd does not drive, nobody else waits to be told.
+    if (ruled !== undefined || input.event === "PreToolUse" || driven === undefined) return ruled;
+  }
   const channel = openChannel(sys, dir);
-  const driven = createDrivenStore(sys, recordsDir(dir)).read(basename(dir));
   if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input, driven);
   const statusAt = input.event === "UserPromptSubmit" && driven !== undefined ? await readStatusAt(sys, driven) : undefined;
   channel.append({ ...toEvent(sys.now(), input), ...present({ status_at: statusAt }) });
   return undefined;
+}
+
+function readDriven(sys: Sys, dir: string): Driven | undefined {
+  try {
+    return createDrivenStore(sys, recordsDir(dir)).read(basename(dir));
+  } catch {
+    // A broken record: rules hold all the same, and nothing is held open.
+    return undefined;
+  }
 }
 
 async function readStatusAt(sys: Sys, { pid = 0, config_dir: dir = configDir(sys) }: Driven): Promise<number | undefined> {

@@ -1,4 +1,8 @@
+import { resolve } from "node:path";
+import { renderHookSettings } from "./claude-hooks.ts";
+import { flagValue } from "./claude-program.ts";
 import { SilentExit, UserError } from "./errors.ts";
+import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
 import { findLaunchProgram, startLaunch } from "./launch.ts";
 import { chooseAccountWay, chooseStart, type LaunchCall, parseCall } from "./launch-choice.ts";
@@ -7,7 +11,10 @@ import { rememberLaunch } from "./launch-record.ts";
 import { movesCursor, tell } from "./output.ts";
 import { configPath } from "./paths.ts";
 import { currentDir, currentProfile, type Registry, readRegistry, requireProfile } from "./profiles.ts";
-import { choosesSession, isForClaude, modelOf } from "./run-options.ts";
+import { rulesWord } from "./program.ts";
+import { addHooks } from "./relaunch-plan.ts";
+import { prepareRules } from "./rules-hook.ts";
+import { choosesSession, isForClaude, isManagement, modelOf } from "./run-options.ts";
 import type { Sys } from "./sys.ts";
 
 /** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
@@ -25,7 +32,8 @@ export async function runLauncher(sys: Sys, form: "run" | "bare", args: readonly
     isClaudes || choosesSession(options.words)
       ? { ...program, args: options.words, env: seat.env, seat }
       : await planSession({ sys, registry, seat, options, hasTerminal }, program);
-  throw new SilentExit(await startSession(sys, registry, launch, { isSession: hasTerminal && !isClaudes, onLimit: options.onLimit }));
+  const wish = { isSession: hasTerminal && !isClaudes, onLimit: options.onLimit };
+  throw new SilentExit(await startSession(sys, registry, launch, wish, !isManagement(options.words)));
 }
 
 /** What needs no profile of ours is not stopped by a broken registry, and says where it runs then. */
@@ -65,8 +73,14 @@ async function chooseSeat(sys: Sys, registry: Registry, call: LaunchCall, hasTer
 
 type Wish = Pick<Parameters<typeof chooseStart>[0], "isSession" | "onLimit">;
 
-/** Runs claude in this terminal to its end. */
-async function startSession(sys: Sys, registry: Registry, launch: SessionLaunch, { isSession, onLimit }: Wish): Promise<number> {
+/** Runs claude in this terminal to its end; `hasTurns`: it is no word of claude's own that only sets something up. */
+async function startSession(
+  sys: Sys,
+  registry: Registry,
+  launch: SessionLaunch,
+  { isSession, onLimit }: Wish,
+  hasTurns: boolean,
+): Promise<number> {
   const { seat, path, prefix, args, cwd = sys.cwd } = launch;
   const isRegistered = seat.name !== undefined;
   const start = chooseStart({ isSession, onLimit, isRegistered, profileCount: registry.profiles.length, platform: sys.platform });
@@ -77,5 +91,14 @@ async function startSession(sys: Sys, registry: Registry, launch: SessionLaunch,
   const { name: profile, dir: configDir } = seat;
   if (start === "note")
     await rememberLaunch(sys, { pid: sys.pid, cwd, configDir, args: [...args], isEndTold: false, ...present({ profile }) });
-  return startLaunch(launch);
+  return startLaunch(hasTurns ? await withRules(sys, launch) : launch);
+}
+
+/** Rules hold in every session that csm starts, also where its words go to claude as they are. */
+async function withRules(sys: Sys, launch: SessionLaunch): Promise<SessionLaunch> {
+  const { seat, args, cwd = sys.cwd } = launch;
+  const rules = await prepareRules(sys, { cwd, configDir: seat.dir, own: flagValue(args, "--settings") });
+  if (rules.length === 0) return launch;
+  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${rulesWord}`, { events: [], rules });
+  return { ...launch, args: addHooks(args, settings, (file) => sys.readText(resolve(cwd, file))) };
 }

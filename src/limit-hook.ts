@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type HookInput, parseHookInput } from "./claude-hooks.ts";
+import { type HookInput, isCallEvent, parseHookInput } from "./claude-hooks.ts";
 import { isSessionId } from "./claude-session.ts";
 import { SilentExit } from "./errors.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -8,6 +8,7 @@ import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, modelInUse, readLimit } from "./limit-read.ts";
 import { createOutput } from "./output.ts";
 import { configDir } from "./paths.ts";
+import { channelVariable } from "./program.ts";
 import type { Sys } from "./sys.ts";
 
 /** A limit older than this belongs to an earlier turn. */
@@ -91,10 +92,27 @@ export async function answerLimitHook(sys: Sys, args: readonly string[]): Promis
   const dir = ownerOf(args) ?? configDir(sys);
   const input = await sys.readInput();
   await noteEnd(sys, input).catch(() => undefined);
-  const answer = await runLimitHook(sys, input, dir).catch(() => undefined);
+  const answer = await answerEvent(sys, input, dir).catch(() => undefined);
   // A hook that fails must not disturb the turn it runs in.
   if (answer !== undefined) createOutput(sys).exact(answer);
   throw new SilentExit(0);
+}
+
+async function answerEvent(sys: Sys, text: string, dir: string): Promise<string | undefined> {
+  const input = parseHookInput(text);
+  if (input === undefined || !isCallEvent(input.event)) return runLimitHook(sys, text, dir);
+  // One that csd drives has a hook of csd's for what it asks.
+  if (input.event === "PermissionRequest" && (await isDrivenHere(sys))) return undefined;
+  return (await import("./rules-hook.ts")).applyRules(sys, input, { configDir: dir });
+}
+
+/** By the record that csd keeps of this very claude: the variable alone is inherited by any claude that it starts. */
+async function isDrivenHere(sys: Sys): Promise<boolean> {
+  const channel = sys.env[channelVariable];
+  if (channel === undefined) return false;
+  const [{ recordsDir }, { createDrivenStore }] = await Promise.all([import("./channel.ts"), import("./driven.ts")]);
+  const driven = createDrivenStore(sys, recordsDir(channel)).read(basename(channel));
+  return driven?.pid !== undefined && driven.pid === Number(sys.env.CLAUDE_PID);
 }
 
 /** What ends and goes on in the same process. */

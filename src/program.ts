@@ -3,9 +3,10 @@ declare const CSM_BUILD: string | undefined;
 /** `0.1.0 (1a2b3c4)`: version of package.json and commit, put in by build.ts. */
 export const buildVersion: string = typeof CSM_BUILD === "undefined" ? "0.0.0 (source)" : CSM_BUILD;
 
-/** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, as claude's editor. */
+/** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, for rules alone or for all, as claude's editor. */
 export const launchWord = "--csd-launch";
 export const hookWord = "--csd-hook";
+export const rulesWord = "--csd-rules";
 export const editorWord = "--csd-editor";
 
 /** Names the session's channel to the hooks and the editor of a session that csd started. */

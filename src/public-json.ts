@@ -325,26 +325,6 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
-// --- rules ---------------------------------------------------------------------------------------------------------
-
-const pastCall = {
-  ...conversation,
-  ...moment,
-  agent: described(textOrNull, "the type of the sub-agent that made it; null of the main thread"),
-  tool: text,
-  input: z.record(text, z.unknown()),
-};
-const decision = z.enum(["allow", "ask", "deny", "none"]);
-const judgedCall = z.object({
-  ...pastCall,
-  outcome: described(z.enum(["ran", "refused", "blocked", "open"]), "what came of it then"),
-  by: described(z.nullable(z.enum(["person", "hook", "rule"])), "who decided so; null where the transcript does not tell"),
-  decision: described(decision, "what the rules say of it"),
-  reason: text,
-  rules: z.array(text),
-});
-const pastCounts = { calls: count, transcripts: count, unreadable_calls: count };
-
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -358,6 +338,50 @@ const restored = z.object({
   skipped: z.array(z.object({ ...lost, reason: text })),
   elsewhere: count,
 });
+
+// --- rules ---------------------------------------------------------------------------------------------------------
+
+const decision = piece(
+  "decision",
+  z.enum(["allow", "ask", "deny", "none"]),
+  "none: no rule says anything, and claude does as without rules",
+);
+const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
+const ruleProblem = z.object({ path: text, line: count, message: text });
+const placed = { is_project: z.boolean(), path: text, line: count };
+const rulesList = z.object({
+  project: text,
+  rules: z.array(z.object({ name: text, action: text, message: textOrNull, ...placed, when: z.record(text, z.unknown()) })),
+  budgets: z.array(
+    z.object({ name: text, action: text, period: text, limit: z.record(text, z.number()), warn_percent: percent, ...placed }),
+  ),
+  problems: z.array(ruleProblem),
+});
+const auditEntry = described(
+  z.looseObject({
+    ...{ ...moment, event: text, session: text, session_id: z.optional(sessionId), profile: z.optional(profile), cwd: z.optional(cwd) },
+    ...{ tool: z.optional(text), request: z.optional(text), decision: z.optional(text), channel: z.optional(text) },
+    ...{ rule: z.optional(text), rule_place: z.optional(text), reason: z.optional(text), ms: z.optional(z.number()) },
+  }),
+  "event decided: by a rule (channel hook) or by a person (csd, dashboard); event refused: what was not taken, with verb and why",
+);
+
+const pastCall = {
+  ...conversation,
+  ...moment,
+  agent: described(textOrNull, "the type of the sub-agent that made it; null of the main thread"),
+  tool: text,
+  input: z.record(text, z.unknown()),
+};
+const judgedCall = z.object({
+  ...pastCall,
+  outcome: described(z.enum(["ran", "refused", "blocked", "open"]), "what came of it then"),
+  by: described(z.nullable(z.enum(["person", "hook", "rule"])), "who decided so; null where the transcript does not tell"),
+  decision: decision,
+  reason: text,
+  rules: z.array(text),
+});
+const pastCounts = { calls: count, transcripts: count, unreadable_calls: count };
 
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
@@ -460,6 +484,24 @@ const schemas = {
     saved: described(count, "of these, what the suggestions would allow"),
     untold: described(count, "calls that ran where the transcript does not tell who allowed them"),
     ...pastCounts,
+  }),
+  "csm rules": rulesList,
+  "csm rules list": rulesList,
+  "csm rules check": z.object({
+    project: text,
+    files: z.array(z.object({ path: text, is_project: z.boolean(), rules: count })),
+    problems: z.array(ruleProblem),
+    notes: z.array(ruleProblem),
+  }),
+  "csm rules explain": z.object({
+    decision,
+    rule: ruleName,
+    reason: text,
+    parts: z.array(z.object({ text, decision, rule: ruleName })),
+  }),
+  "csm rules log": z.object({ entries: z.array(auditEntry) }),
+  "csm rules import": z.object({
+    entries: z.array(z.object({ source: text, name: textOrNull, action: textOrNull, toml: textOrNull, note: textOrNull })),
   }),
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { ChannelEvent } from "./channel.ts";
 import { limitEvents, renderHookSettings } from "./claude-hooks.ts";
-import { type FlagTable, isTrusted, parseFlagTable, planResume } from "./claude-program.ts";
+import { type FlagTable, flagValue, isTrusted, parseFlagTable, planResume } from "./claude-program.ts";
 import { readNewestTurn } from "./claude-transcript.ts";
 import { UserError } from "./errors.ts";
 import type { Foreground } from "./foreground.ts";
@@ -27,6 +27,7 @@ import {
   readHistory,
   trustedFirst,
 } from "./relaunch-plan.ts";
+import { prepareRules } from "./rules-hook.ts";
 import { modelOf } from "./run-options.ts";
 import { readSessionOf } from "./session-file.ts";
 import { waitForLock } from "./store.ts";
@@ -46,9 +47,10 @@ export interface ManagedLaunch {
 }
 
 /** The same launch with our hooks in it. */
-export function planManaged(sys: Sys, { path, prefix, args, cwd }: ManagedLaunch, channelDir: string) {
+export async function planManaged(sys: Sys, { path, prefix, args, cwd }: ManagedLaunch, channelDir: string, configDir: string) {
+  const rules = await prepareRules(sys, { cwd, configDir, own: flagValue(args, "--settings") });
   const own = { [channelVariable]: channelDir, [managedVariable]: String(sys.pid) };
-  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { events: limitEvents, env: own });
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { events: limitEvents, rules, env: own });
   const words = addHooks(args, hooks, (file) => sys.readText(resolve(cwd, file)));
   return { name: "claude", path, args: [...prefix, ...words], cwd, env: { ...sys.env, ...own } };
 }

@@ -32,7 +32,7 @@ export async function runManaged(sys: Sys, launch: ManagedLaunch, seat: Seat): P
   const notes: string[] = [];
   try {
     for (let next: Next = { seat, args: [...launch.args] }; ; ) {
-      const plan = planManaged(sys, { ...launch, args: next.args }, channelDir);
+      const plan = await planManaged(sys, { ...launch, args: next.args }, channelDir, next.seat.dir);
       const readNew = openChannel(sys, channelDir).followEvents();
       const child = startForeground({ ...plan, env: { ...plan.env, ...envOf(sys, launch, next.seat) } });
       await remember(sys, launch, child.pid, next);

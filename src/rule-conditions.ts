@@ -33,7 +33,7 @@ const known = <T>(value: T | undefined, test: (value: T) => boolean): Likelihood
   value === undefined ? "maybe" : test(value) ? "yes" : "no";
 
 /** The older tool's words for people: `Needs Input`, and `NeedsInput` as its article has it. */
-const olderStatus = new Map([
+export const olderStatus = new Map([
   ["needsinput", ["blocked", "awaiting_answer", "plan_ready"]],
   ["processing", ["working", "spawning"]],
   ["waiting", ["idle_done"]],

@@ -24,12 +24,17 @@ export function findProjectRoot(sys: Sys, dir: string): string {
   return readCheckout(sys, real)?.root ?? real;
 }
 
-/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path. */
-export async function readRuleBook(sys: Sys, projectDir: string): Promise<RuleBook> {
-  const paths = [
+export const listRuleFiles = (sys: Sys, projectDir: string): { path: string; isProject: boolean }[] =>
+  [
     ...ruleFiles(sys).map((path) => ({ path, isProject: false })),
     ...projectRuleFiles(projectDir).map((path) => ({ path, isProject: true })),
   ].filter(({ path }) => sys.entryKind(path) !== undefined);
+
+export const hasRuleFile = (sys: Sys, projectDir: string): boolean => listRuleFiles(sys, projectDir).length > 0;
+
+/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path. */
+export async function readRuleBook(sys: Sys, projectDir: string): Promise<RuleBook> {
+  const paths = listRuleFiles(sys, projectDir);
   const book: RuleBook = { rules: [], budgets: [], notify: defaultNotify, problems: [] };
   if (paths.length === 0) return book;
   const { brokenRules, checkRules } = await import("./rules-schema.ts");

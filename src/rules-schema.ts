@@ -5,6 +5,7 @@ import { type Budget, budgetActions, budgetPeriods } from "./budgets.ts";
 import { type UserError, unknownWord } from "./errors.ts";
 import { decodeJson, isRecord, present } from "./json.ts";
 import { type Channel, defaultNotify, type NotifySettings, noticeCauses, noticeLevels } from "./notices.ts";
+import { olderStatus } from "./rule-conditions.ts";
 import { type Conditions, type Rule, type RuleAction, type RuleProblem, ruleActions } from "./rules.ts";
 import { jsonLines, type KeyLines, tomlLines } from "./rules-lines.ts";
 import { statuses } from "./statuses.ts";
@@ -46,6 +47,21 @@ export function checkRules({ path, text, isProject }: RuleText): CheckedRules {
     problems,
     ...present({ notify }),
   };
+}
+
+/** The rules of the older tool's file, whose other tables are no affair of ours; what cannot be taken over is told. */
+export function importRules({ path, text }: Pick<RuleText, "path" | "text">): { rules: Rule[]; problems: RuleProblem[]; others: string[] } {
+  const parsed = path.endsWith(".json") ? parseJsonText(text) : parseToml(text);
+  if ("message" in parsed) return { rules: [], problems: [{ path, ...parsed }], others: [] };
+  const problems: RuleProblem[] = [];
+  const rules = listTables(createReader(path, false, parsed.lines, problems), "rules", parsed.value.rules).flatMap((entry) => {
+    const own: RuleProblem[] = [];
+    const rule = readRule(createReader(path, false, parsed.lines, own), entry);
+    problems.push(...own);
+    // One that is not understood whole would be another rule.
+    return rule === undefined || own.length > 0 ? [] : [rule];
+  });
+  return { rules, problems, others: Object.keys(parsed.value).filter((key) => key !== "rules") };
 }
 
 /** Of a file of which nothing can be understood: it may say anything about each call. */
@@ -151,6 +167,20 @@ interface Field {
   schema: z.ZodMiniType;
   /** There are no other words. */
   words?: readonly string[];
+  /** Whatever their case, and what stands between their parts. */
+  isLoose?: true;
+}
+
+const loose = (typed: string): string => typed.toLowerCase().replace(/[^a-z]/g, "");
+
+/** The first that is none of the words. */
+function strangerIn(data: unknown, { words: known, isLoose }: Field): string | undefined {
+  if (known === undefined) return undefined;
+  const has = (typed: string) => (isLoose === true ? known.some((each) => loose(each) === loose(typed)) : known.includes(typed));
+  return [data]
+    .flat()
+    .map(String)
+    .find((typed) => !has(typed));
 }
 
 /** The values of a table that are as they must be, by their keys; all else is told. */
@@ -167,10 +197,10 @@ function readFields(reader: Reader, { path, value }: Entry, fields: Readonly<Rec
       continue;
     }
     const { success, data, error } = field.schema.safeParse(given);
-    const stranger = success && field.words !== undefined ? [data].flat().find((word) => !field.words?.includes(String(word))) : undefined;
+    const stranger = success ? strangerIn(data, field) : undefined;
     if (!success) reader.wrong([...path, key], `${key}: ${lower(error.issues[0]?.message ?? "it is wrong")}`);
     else if (stranger !== undefined)
-      reader.wrong([...path, key], spell(unknownWord(`unknown ${key.replace("match_", "")}`, String(stranger), field.words ?? [])));
+      reader.wrong([...path, key], spell(unknownWord(`unknown ${key.replace("match_", "")}`, stranger, field.words ?? [])));
     else read[key] = data;
   }
   return read;
@@ -196,25 +226,8 @@ const times: Field = { schema: list(z.string().check(z.regex(timeSpan, 'it must 
 
 // --- rules ---------------------------------------------------------------------------------------------------------
 
-/** The older tool's words, as lists of it show them and as its documentation spells them. */
-const olderStatuses: Readonly<Record<string, readonly string[]>> = {
-  needsinput: ["blocked", "awaiting_answer", "plan_ready"],
-  processing: ["working"],
-  waiting: ["idle_done"],
-  idle: ["idle_done"],
-  finished: ["dead"],
-};
-const statusWords = (typed: string): readonly string[] => {
-  const own = typed.trim().toLowerCase().replace(/[ -]/g, "_");
-  return olderStatuses[own.replaceAll("_", "")] ?? [own];
-};
-const states: Field = {
-  schema: z.pipe(
-    list(word),
-    z.transform((typed: string[]) => [...new Set(typed.flatMap(statusWords))]),
-  ),
-  words: statuses,
-};
+/** Public words, and the older tool's. */
+const states: Field = { schema: list(word), words: [...statuses, "needs input", ...olderStatus.keys()], isLoose: true };
 
 /** Each condition as it is written, what it is here, and what it may be. */
 const conditions: Readonly<Record<string, readonly [keyof Conditions, Field]>> = {

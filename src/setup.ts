@@ -1,3 +1,4 @@
+import { type CallEvent, type RuleHook, renderRuleHook } from "./claude-hooks.ts";
 import { quotePosix } from "./format.ts";
 import { isRecord, present } from "./json.ts";
 
@@ -7,6 +8,8 @@ interface Setup {
   command: string;
   hook: boolean;
   statusline: boolean;
+  /** The hooks that rules need; none without rules. */
+  rules?: readonly RuleHook[];
 }
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -15,9 +18,9 @@ type Settings = Readonly<Record<string, unknown>>;
 const hookEvents = ["StopFailure", "Stop", "SessionEnd"];
 
 /** The settings with csm in them, once: a second run changes nothing. The user's own hooks and status line go on working. */
-export function planSetup(settings: Settings, { command, hook, statusline }: Setup): Settings {
+export function planSetup(settings: Settings, { command, hook, statusline, rules = [] }: Setup): Settings {
   const clean = planUndo(settings, { command, hook, statusline });
-  const withHooks = hook ? { ...clean, hooks: addHooks(recordOf(clean.hooks), `${command} hook`) } : clean;
+  const withHooks = hook ? { ...clean, hooks: addHooks(recordOf(clean.hooks), `${command} hook`, rules) } : clean;
   return statusline ? { ...withHooks, statusLine: wrapStatusline(recordOf(clean.statusLine), `${command} statusline`) } : withHooks;
 }
 
@@ -37,10 +40,17 @@ export function planUndo(settings: Settings, { hook, statusline }: Setup): Setti
 const inOrder = (before: Settings, after: Settings): Settings =>
   Object.fromEntries([...Object.keys(before).filter((key) => key in after), ...Object.keys(after)].map((key) => [key, after[key]]));
 
-function addHooks(hooks: Settings | undefined, command: string): Settings {
-  const added = hookEvents.map((event) => [event, [...listOf(hooks?.[event]), { hooks: [{ type: "command", command }] }]]);
-  return { ...hooks, ...Object.fromEntries(added) };
+function addHooks(hooks: Settings | undefined, command: string, rules: readonly RuleHook[]): Settings {
+  const entries = [
+    ...hookEvents.map((event) => [event, { hooks: [{ type: "command", command }] }] as const),
+    ...rules.map((rule) => [rule.event, renderRuleHook(command, rule)] as const),
+  ];
+  return { ...hooks, ...Object.fromEntries(entries.map(([event, entry]) => [event, [...listOf(hooks?.[event]), entry]])) };
 }
+
+/** These settings have csm's hook for rules, of whatever version. */
+export const hasRuleHook = ({ hooks }: Settings, event: CallEvent): boolean =>
+  listOf(recordOf(hooks)?.[event]).some((entry) => listOf(recordOf(entry)?.hooks).some((one) => isOurs(recordOf(one)?.command, "hook")));
 
 /** Whatever path csm had when it was put there. */
 const isOurs = (command: unknown, word: "hook" | "statusline"): boolean =>

@@ -83,7 +83,7 @@ test("a line says when, which session, what, by which rule, what was decided and
   expect(readAudit(sys)).toEqual([
     {
       ...{ at, event: "decided", session: "fix", session_id: "id-1", profile: "work", cwd: "/p", tool: "Bash", request: "rm -rf x" },
-      ...{ decision: "deny", channel: "hook", rule: "r", rule_at: "/r.toml:3", reason: "no", ms: 4 },
+      ...{ decision: "deny", channel: "hook", rule: "r", rule_place: "/r.toml:3", reason: "no", ms: 4 },
     },
     { at, event: "refused", session: "fix", verb: "approve", why: "it asks itself", pid: 7, uid: 0 },
     { at, event: "decided", session: "fix", session_id: "id-1", tool: "Bash", request: "ls", decision: "allow", channel: "dashboard" },

@@ -45,7 +45,7 @@ test.each([
   ["csm", "profiles add", false],
   ["csm", "spawn", false],
   ["csd", "spawn", true],
-  ["csm", "rules", false],
+  ["csm", "gate", false],
 ] as const)("%s %s: a word? %p", (program, word, isOne) => {
   expect(findCommand(program, word) !== undefined).toBe(isOne);
 });

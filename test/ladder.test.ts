@@ -12,7 +12,8 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules budgets notices rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-open shell-parts judge claude-gate claude-screen answer accounting limit statusline-sample cost-records calendar cost-report
+    `rules budgets notices rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-open shell-parts judge rules-check rules-import claude-gate claude-screen
+     answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view cas-shell picker-view gates status statuses session verbs health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
@@ -28,8 +29,8 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "sessions",
-    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel driver
-     driver-names driver-kill driver-keys driver-spawn audit reply editor-run meter thread-calls observe watch
+    `sidecar doctor-memory driven transcripts conversations picker launch panes launch-picker channel meter driver
+     driver-names driver-kill driver-keys audit rules-decide rules-hook driver-spawn reply editor-run thread-calls observe watch
      hook-run driver-prompt driver-reply driver-run monitor-roster candidates resolve`,
   ],
   ["usage", "usage-ledger accounts usage-sources usage usage-view hub"],
@@ -49,7 +50,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules-replay commands help`,
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay commands help`,
   ],
   ["the edge", "router app main"],
 ];

@@ -38,7 +38,7 @@ test("the article's names are loaded as they are", () => {
       line: 2,
       message: undefined,
       when: {
-        status: ["blocked", "awaiting_answer", "plan_ready"],
+        status: ["NeedsInput"],
         tool: ["Bash"],
         command: ["npm test", "npm run test *"],
         project: ["app"],
@@ -74,7 +74,7 @@ action = "ask"
 `);
   expect(problems).toEqual([]);
   expect(rules[0]?.when).toEqual({
-    ...{ status: ["blocked", "awaiting_answer", "plan_ready"], tool: ["mcp__github__*"], command: ["git push"], path: ["~/x/**"] },
+    ...{ status: ["Needs Input"], tool: ["mcp__github__*"], command: ["git push"], path: ["~/x/**"] },
     ...{ host: ["*.example.com"], project: ["p"], profile: ["work"], model: ["opus"], agent: ["main"], session: ["s"] },
     ...{ time: ["22:00-07:00", "mon-fri,sun 9:00-24:00"], costAboveUsd: 0, contextAbovePercent: 80, usageAbovePercent: 90 },
     ...{ countAbove: 3, hasError: true, hasConflict: true },

@@ -1,0 +1,194 @@
+import { basename, dirname, join, resolve } from "node:path";
+import { createAgentFiles } from "./agents.ts";
+import { appendAudit } from "./audit.ts";
+import { isPlanTool } from "./claude-gate.ts";
+import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
+import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
+import { present } from "./json.ts";
+import { judge } from "./judge.ts";
+import { csmDir, homeDir, statuslineDir } from "./paths.ts";
+import { printableLine } from "./printable.ts";
+import { readProcess } from "./process.ts";
+import { profileOfDir, readRegistryOrNone } from "./profiles.ts";
+import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
+import { type RuleBook, readRuleBook } from "./rules-file.ts";
+import { readSessionOf } from "./session-file.ts";
+import { parseSample } from "./statusline-sample.ts";
+import { isPast, type Sys } from "./sys.ts";
+
+/** The session whose hook this is. */
+interface HookSeat {
+  configDir: string;
+  /** As csd knows it. */
+  name?: string;
+  /** Where its project's rules lie. */
+  projectDir: string;
+}
+
+/**
+ * What claude is told before a tool runs, and where it would ask; undefined says nothing, and claude does as it would without rules.
+ * Denials and questions are given before the tool runs, in every mode; leave is only given where claude would have asked.
+ */
+export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Promise<string | undefined> {
+  const startedAt = sys.now();
+  const { projectDir } = seat;
+  const book = await readRuleBook(sys, projectDir);
+  if (book.rules.length === 0 && book.problems.length === 0) return undefined;
+  const warning = book.problems.length === 0 ? undefined : tellOnce(sys, input.sessionId, book);
+  const isBefore = input.event === "PreToolUse";
+  // Before it runs, leave is none of our affair: what is in doubt is asked where a rule might deny it, and nowhere else.
+  const rules = isBefore ? book.rules.filter(({ action }) => action === "deny" || action === "ask") : book.rules;
+  const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
+  if (input.agentType !== undefined) call.agent = input.agentType;
+  const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
+  const judgement = await judgeOrAsk(rules, call, facts);
+  const decision = judgement === undefined ? undefined : toReply(judgement, call, isBefore);
+  if (judgement === undefined || decision === undefined)
+    return warning === undefined ? undefined : JSON.stringify({ systemMessage: warning });
+  const noted = {
+    ...{ sessionId: input.sessionId, name: facts.name ?? seat.name, configDir: seat.configDir, cwd: call.cwd },
+    ...{ tool: call.tool, input: call.input, rule: judgement.rule, decision: decision.is, channel: "hook", reason: decision.reason },
+    ms: sys.now() - startedAt,
+  };
+  const isNoted = await appendAudit(sys, noted).then(
+    () => true,
+    () => false,
+  );
+  // What cannot be noted is not allowed; a denial holds all the same.
+  if (decision.is === "allow" && !isNoted) return undefined;
+  return warning === undefined ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), systemMessage: warning });
+}
+
+/** The call as `judge` takes it. */
+export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "input" | "cwd" | "projectDir">): ToolCall => ({
+  ...call,
+  ...{ cwd: sys.realPath(cwd) ?? cwd, home: homeDir(sys), resolve: (path) => followLinks(sys, path) },
+});
+
+const maxLinks = 40;
+
+/** Where a path leads, as far as it exists; undefined where links lead in a circle. */
+function followLinks(sys: Sys, path: string, links = 0): string | undefined {
+  for (let [dir, rest] = [path, ""]; ; [dir, rest] = [dirname(dir), join(basename(dir), rest)]) {
+    const real = sys.realPath(dir);
+    if (real !== undefined) return join(real, rest).replace(/(.)\/$/, "$1");
+    // What is written through a link that leads nowhere appears where it leads.
+    const target = sys.readLink(dir);
+    if (target !== undefined) return links >= maxLinks ? undefined : followLinks(sys, join(resolve(dirname(dir), target), rest), links + 1);
+    if (dirname(dir) === dir) return undefined;
+  }
+}
+
+/** A mistake of ours must not let through what a rule might have stopped. */
+async function judgeOrAsk(rules: readonly Rule[], call: ToolCall, facts: SessionFacts): Promise<Judgement | undefined> {
+  try {
+    return rules.length === 0 ? undefined : judge(rules, call, facts);
+  } catch {
+    return { decision: "ask", reason: "csm could not judge this call", parts: [] };
+  }
+}
+
+interface Reply {
+  is: "allow" | "deny" | "ask";
+  reason: string;
+  /** For claude. */
+  text: string;
+}
+
+function toReply({ decision, rule, reason }: Judgement, { tool, input }: ToolCall, isBefore: boolean): Reply | undefined {
+  const own = rule?.action === decision ? rule.message : undefined;
+  const why = printableLine(own ?? (decision === "deny" && rule !== undefined ? `denied by rule ${rule.name}` : reason));
+  if (decision === "deny")
+    return {
+      ...{ is: "deny", reason: why },
+      text: isBefore ? renderToolReply("deny", why) : renderGateReply(input, { reply: "deny", message: why }),
+    };
+  if (isBefore) return decision === "ask" ? { is: "ask", reason: why, text: renderToolReply("ask", why) } : undefined;
+  if (decision !== "allow" || !mayAllow(tool, rule)) return undefined;
+  return { is: "allow", reason: why, text: renderGateReply(input, { reply: "allow" }) };
+}
+
+/** Nobody but a person answers a question; a plan is approved by a rule that names it. */
+const mayAllow = (tool: string, rule: Rule | undefined): boolean =>
+  tool !== "AskUserQuestion" && (!isPlanTool(tool) || rule?.when.tool !== undefined);
+
+// --- what is known of the session ----------------------------------------------------------------------------------
+
+const transcriptBytes = 256 * 1024;
+
+/** Only what these rules ask for is looked up: a hook runs inside claude's turn. */
+async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: readonly Rule[]): Promise<SessionFacts> {
+  const { sessionId: id, transcriptPath } = input;
+  const wants = (...keys: (keyof Conditions)[]) => rules.some(({ when }) => keys.some((key) => when[key] !== undefined));
+  const sample = wants("model", "costAboveUsd", "contextAbovePercent", "usageAbovePercent") ? readSample(sys, id) : undefined;
+  const isMetered =
+    (wants("costAboveUsd") && sample?.costUsd === undefined) || (wants("contextAbovePercent") && sample?.contextPercent === undefined);
+  const metered = isMetered ? await readMeter(sys, transcriptPath) : undefined;
+  const used = Object.values(sample?.windows ?? {}).flatMap(({ usedPercent, resetsAt }) =>
+    resetsAt !== undefined && resetsAt <= sys.now() ? [] : [usedPercent],
+  );
+  return {
+    ...{ now: sys.now(), id, projectDir: seat.projectDir },
+    status: input.event === "PermissionRequest" ? "blocked" : "working",
+    ...present({
+      name: wants("session") ? await readName(sys, seat) : seat.name,
+      profile: wants("profile") ? profileOfDir(sys, readRegistryOrNone(sys), seat.configDir)?.name : undefined,
+      model: wants("model") ? (sample?.model ?? readModel(sys, transcriptPath)) : undefined,
+      costUsd: sample?.costUsd ?? metered?.costUsd,
+      contextPercent: sample?.contextPercent ?? metered?.contextPercent,
+      usagePercent: used.length === 0 ? undefined : Math.max(...used),
+      agentCount: wants("countAbove") && transcriptPath !== undefined ? countAgents(sys, transcriptPath) : undefined,
+      hasError: wants("hasError") && transcriptPath !== undefined ? hasFailed(sys, transcriptPath) : undefined,
+    }),
+  };
+}
+
+/** What the status line was told last. */
+const readSample = (sys: Sys, sessionId: string) => parseSample(sys.readText(join(statuslineDir(sys), `${sessionId}.json`)) ?? "");
+
+async function readMeter(sys: Sys, path: string | undefined): Promise<{ costUsd?: number; contextPercent?: number }> {
+  if (path === undefined) return {};
+  const reading = (await import("./meter.ts")).createMeter(sys).update(path, sys.now());
+  // Where nothing has been answered yet, nothing was spent.
+  if (reading === undefined || reading.format === "empty") return { costUsd: 0 };
+  if (reading.format !== "ok") return {};
+  const { tokens, window } = reading.context ?? {};
+  const contextPercent = tokens === undefined || window === undefined ? undefined : Math.min(100, (100 * tokens) / window);
+  return { costUsd: reading.totals.costUsd, ...present({ contextPercent }) };
+}
+
+const readModel = (sys: Sys, path: string | undefined): string | undefined =>
+  path === undefined ? undefined : readNewestTurn((bytes) => sys.readTail(path, bytes), transcriptBytes)?.model;
+
+async function readName(sys: Sys, { configDir: dir, name }: HookSeat): Promise<string | undefined> {
+  const owner = await readProcess(sys, Number(sys.env.CLAUDE_PID));
+  return (owner === undefined ? undefined : (await readSessionOf(sys, dir, owner))?.name) ?? name;
+}
+
+const countAgents = (sys: Sys, transcript: string): number =>
+  createAgentFiles(sys)(transcript).filter((path) => /[/\\]agent-[^/\\]+\.jsonl$/.test(path)).length;
+
+/** The last tool that ran. */
+function hasFailed(sys: Sys, transcript: string): boolean {
+  const events = (sys.readTail(transcript, transcriptBytes)?.lines ?? []).flatMap(parseTranscriptLine);
+  const last = events.findLast((event) => event.kind === "result");
+  return last?.kind === "result" && last.isError;
+}
+
+// --- a file that is broken -----------------------------------------------------------------------------------------
+
+const forgetMs = 30 * 24 * 3_600_000;
+
+/** One line in the terminal of the session, the first time. */
+function tellOnce(sys: Sys, sessionId: string, { problems }: RuleBook): string | undefined {
+  const [{ path, line, message }, ...others] = problems as [RuleBook["problems"][0], ...RuleBook["problems"]];
+  const dir = join(csmDir(sys), "told");
+  try {
+    if (!sys.createPrivate(join(dir, sessionId), "")) return undefined;
+    for (const name of sys.list(dir)) if (isPast(sys, sys.modifiedAt(join(dir, name)) ?? sys.now(), forgetMs)) sys.remove(join(dir, name));
+  } catch {
+    // It is told each time, then.
+  }
+  const more = others.length === 0 ? "" : `, and ${others.length} more`;
+  return printableLine(`csm rules: ${path}:${line}: ${message}${more}; csm rules check tells all`);
+}

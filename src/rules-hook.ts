@@ -1,0 +1,82 @@
+import { isAbsolute, join } from "node:path";
+import type { HookInput, RuleHook } from "./claude-hooks.ts";
+import { readHooksOff } from "./hooks-off.ts";
+import { parseRecord, present } from "./json.ts";
+import { tell } from "./output.ts";
+import type { Rule } from "./rules.ts";
+import { findProjectRoot, hasRuleFile, type RuleBook, readRuleBook } from "./rules-file.ts";
+import { hasRuleHook } from "./setup.ts";
+import type { Sys } from "./sys.ts";
+
+/**
+ * What rules say to this call; undefined lets claude go on as without them. The common case is that there is no file: nothing is loaded
+ * to find that out. The project is the one that claude was started in, as the folder of a thread moves with `cd`.
+ */
+export async function applyRules(sys: Sys, input: HookInput, seat: { configDir: string; name?: string }): Promise<string | undefined> {
+  const own = sys.env.CLAUDE_PROJECT_DIR;
+  const projectDir = findProjectRoot(sys, own !== undefined && isAbsolute(own) ? own : (input.cwd ?? sys.cwd));
+  if (!hasRuleFile(sys, projectDir)) return undefined;
+  return (await import("./rules-decide.ts")).judgeHook(sys, input, { ...seat, projectDir });
+}
+
+/** Tools whose input is a command: all that a rule with nothing but a command can be about. */
+const shellTools = ["Bash", "PowerShell"];
+
+/** The events that these rules need, and the tools where they name them; none without rules. */
+export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rules" | "problems" | "budgets">): RuleHook[] {
+  const stops = rules.filter(({ action }) => action === "deny" || action === "ask");
+  const isCapped = budgets.some(({ action }) => action === "deny" || action === "ask");
+  // A file that is broken may be mended while the session runs.
+  if (problems.length > 0 || isCapped) return [{ event: "PreToolUse" }, { event: "PermissionRequest" }];
+  // Of a state that a call can only have at its dialog.
+  const asked = rules.filter(
+    ({ action, when }) => action === "allow" || (stops.length > 0 && action === "deny" && when.status !== undefined),
+  );
+  return [
+    ...(stops.length === 0 ? [] : [{ event: "PreToolUse", ...present({ matcher: matcherOf(stops) }) } as const]),
+    ...(asked.length === 0 ? [] : [{ event: "PermissionRequest", ...present({ matcher: matcherOf(asked) }) } as const]),
+  ];
+}
+
+/**
+ * Undefined for every tool. claude's `if` would be narrower, and is not safe: it sees less in a command than `judge` does, so that a call
+ * that a rule denies would get by without its hook.
+ */
+function matcherOf(rules: readonly Rule[]): string | undefined {
+  const tools: string[] = [];
+  for (const { when } of rules) {
+    if (when.tool === undefined && when.command === undefined) return undefined;
+    // A rule about reading or changing a file is about commands that do it, too.
+    tools.push(...(when.tool ?? shellTools), ...(when.path === undefined ? [] : ["Bash"]));
+  }
+  const patterns = tools.map(toolPattern);
+  return patterns.includes(undefined) ? undefined : `^(?:${[...new Set(patterns)].join("|")})$`;
+}
+
+/** A matcher tells cases apart, rules do not. Undefined for what is no plain name: a project could write one that takes claude for ever. */
+function toolPattern(name: string): string | undefined {
+  const [, word, star] = /^([\w-]+)(\*?)$/.exec(name.trim()) ?? [];
+  if (word === undefined) return undefined;
+  // The same tool in other versions.
+  if (/^(?:task|agent)$/i.test(word)) return "(?:[Tt][Aa][Ss][Kk]|[Aa][Gg][Ee][Nn][Tt])";
+  const spelled = word.replace(/[a-z]/gi, (letter) => `[${letter.toUpperCase()}${letter.toLowerCase()}]`);
+  const isServer = /^mcp__(?:(?!__).)+$/i.test(word);
+  return `${spelled}${star === "*" ? ".*" : isServer ? "(?:__.*)?" : ""}`;
+}
+
+/** Where a session is to start, and the settings that it is given. */
+interface Start {
+  configDir: string;
+  cwd: string;
+  own?: string | undefined;
+}
+
+/** The hooks to give it: none that its own settings have already. Says so where claude would run none of them. */
+export async function prepareRules(sys: Sys, start: Start): Promise<RuleHook[]> {
+  const hooks = planRuleHooks(await readRuleBook(sys, findProjectRoot(sys, start.cwd)));
+  if (hooks.length === 0) return hooks;
+  const off = readHooksOff(sys, start);
+  if (off !== undefined) tell(sys, `hooks are switched off (${off}): no rule holds in this session`);
+  const settings = parseRecord(sys.readText(join(start.configDir, "settings.json"))) ?? {};
+  return hooks.filter(({ event }) => !hasRuleHook(settings, event));
+}

@@ -1,0 +1,211 @@
+import { expect, test } from "bun:test";
+import type { Rule } from "../src/rules.ts";
+import { applyRules, planRuleHooks, prepareRules } from "../src/rules-hook.ts";
+import { createFakeSys, type FakeSys } from "./fake-sys.ts";
+
+const rule = (action: Rule["action"], when: Rule["when"] = {}): Rule => ({
+  ...{ name: "r", action, when, at: { path: "/r.toml", line: 1 }, isProject: false },
+});
+const plan = (rules: Rule[]) => planRuleHooks({ rules, problems: [], budgets: [] });
+const before = (matcher?: string) => ({ event: "PreToolUse" as const, ...(matcher === undefined ? {} : { matcher }) });
+const asked = (matcher?: string) => ({ event: "PermissionRequest" as const, ...(matcher === undefined ? {} : { matcher }) });
+const bash = "^(?:[Bb][Aa][Ss][Hh])$";
+
+test.each<[what: string, rules: Rule[], hooks: unknown[]]>([
+  ["no rules", [], []],
+  ["rules that act on sessions alone", [rule("notify"), rule("send"), rule("stop")], []],
+  ["leave needs the dialog alone", [rule("allow", { tool: ["Bash"] })], [asked(bash)]],
+  ["a denial comes before the call", [rule("deny", { tool: ["bash"] })], [before(bash)]],
+  ["so does a question", [rule("ask", { tool: ["BASH"] })], [before(bash)]],
+  ["both", [rule("deny", { tool: ["Bash"] }), rule("allow")], [before(bash), asked()]],
+  ["commands are those of shells", [rule("deny", { command: ["rm"] })], [before(expect.stringMatching(/Bb.*\|\[Pp\]/) as never)]],
+  ["a path may be named by any tool", [rule("deny", { path: ["~/.ssh/**"] })], [before()]],
+  [
+    "what denies reading a file denies commands that read it",
+    [rule("deny", { tool: ["Read"], path: [".env"] })],
+    [before("^(?:[Rr][Ee][Aa][Dd]|[Bb][Aa][Ss][Hh])$")],
+  ],
+  ["one rule for every tool", [rule("deny", { tool: ["Bash"] }), rule("ask", { host: ["x"] })], [before()]],
+  ["a denial by a state that only a dialog has", [rule("deny", { tool: ["Bash"], status: ["blocked"] })], [before(bash), asked(bash)]],
+])("the hooks that rules need: %s", (_, rules, hooks) => {
+  expect(plan(rules)).toEqual(hooks as never);
+});
+
+test("a broken file, and a budget that may deny, need every call", () => {
+  const all = [before(), asked()];
+  expect(planRuleHooks({ rules: [], problems: [{ path: "/r", line: 1, message: "x" }], budgets: [] })).toEqual(all);
+  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "deny" } as never] })).toEqual(all);
+  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "notify" } as never] })).toEqual([]);
+});
+
+test.each<[name: string, fits: string[], others: string[]]>([
+  ["Bash", ["Bash"], ["BashOutput", "KillBash"]],
+  ["mcp__github__*", ["mcp__github__push"], ["mcp__gitlab__push", "xmcp__github__push"]],
+  ["mcp__github", ["mcp__github", "mcp__github__push"], ["mcp__githubx__push"]],
+  ["Task", ["Task", "Agent"], ["TaskOutput"]],
+  ["web*", ["WebFetch", "WebSearch"], ["Bash"]],
+])("the pattern for %s", (name, fits, others) => {
+  const [hook] = plan([rule("deny", { tool: [name] })]);
+  const pattern = new RegExp(hook?.matcher ?? "");
+  expect([fits.every((tool) => pattern.test(tool)), others.some((tool) => pattern.test(tool))]).toEqual([true, false]);
+});
+
+test.each(["*a*a*a*a*a", "(a+)+$", "[ab]", "a?", ""])("no pattern is made of %j: a project could write one that takes for ever", (name) => {
+  expect(plan([rule("deny", { tool: [name] })])).toEqual([before()]);
+});
+
+const path = "/home/dev/.config/claude-smart/rules.toml";
+const toml = (...rules: string[]) => rules.map((each) => `[[rules]]\n${each}\n`).join("\n");
+const deny = 'name = "no push"\nmatch_command = "git push"\naction = "deny"\nmessage = "ask me first"';
+const allow = 'name = "tests"\nmatch_tool = "Bash"\nmatch_command = "npm test"\naction = "approve"';
+const ask = 'name = "careful"\nmatch_command = "npm publish"\naction = "ask"';
+
+const open = (files: Record<string, string>, env: Record<string, string> = {}): FakeSys =>
+  createFakeSys({
+    files: { "/work/app/.git/HEAD": "ref: refs/heads/main", ...files },
+    env: { CLAUDE_PROJECT_DIR: "/work/app", ...env },
+    now: 5000,
+  });
+const call = async (sys: FakeSys, event: string, command: string, tool = "Bash") => {
+  const toolInput = tool === "Bash" ? { command } : { file_path: command };
+  const text = await applyRules(
+    sys,
+    { event, sessionId: "s1", toolName: tool, toolInput, cwd: "/work/app" },
+    { configDir: "/home/dev/.claude", name: "fix" },
+  );
+  return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
+};
+const audit = (sys: FakeSys) =>
+  (sys.files.get("/home/dev/.local/state/csd/audit.jsonl") ?? "").split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line)]));
+const before1 = (permissionDecision: string, permissionDecisionReason: unknown) => ({
+  hookSpecificOutput: { hookEventName: "PreToolUse", permissionDecision, permissionDecisionReason },
+});
+
+test.each<[event: string, command: string, answer: unknown]>([
+  ["PreToolUse", "git push --force", before1("deny", "ask me first")],
+  ["PreToolUse", "npm test && git push", before1("deny", "ask me first")],
+  ["PreToolUse", "npm publish", before1("ask", expect.any(String))],
+  ["PreToolUse", "npm test", undefined],
+  ["PreToolUse", "npm test && make", undefined],
+  [
+    "PermissionRequest",
+    "npm test",
+    { hookSpecificOutput: { decision: { behavior: "allow", updatedInput: { command: "npm test" } }, hookEventName: "PermissionRequest" } },
+  ],
+  ["PermissionRequest", "npm test && make", undefined],
+  ["PermissionRequest", "npm publish", undefined],
+  [
+    "PermissionRequest",
+    "git push",
+    { hookSpecificOutput: { decision: { behavior: "deny", message: "ask me first" }, hookEventName: "PermissionRequest" } },
+  ],
+  ["PermissionRequest", "make", undefined],
+])("%s of %s", async (event, command, answer) => {
+  expect(await call(open({ [path]: toml(allow, deny, ask) }), event, command)).toEqual(answer as never);
+});
+
+test("a denial without a message says which rule denies", async () => {
+  const sys = open({ [path]: toml('name = "no rm"\nmatch_command = "rm"\naction = "deny"') });
+  expect(await call(sys, "PreToolUse", "rm -rf x")).toEqual(before1("deny", "denied by rule no rm"));
+});
+
+test("without a file nothing is said, and nothing is written", async () => {
+  const sys = open({});
+  expect(await call(sys, "PreToolUse", "rm -rf /")).toBeUndefined();
+  expect([...sys.files.keys()]).toEqual(["/work/app/.git/HEAD"]);
+});
+
+test("each decision is noted, with its rule and place; what is left to claude is not", async () => {
+  const sys = open({ [path]: toml(allow, deny) });
+  await call(sys, "PreToolUse", "TOKEN=abc git push");
+  await call(sys, "PreToolUse", "npm test");
+  await call(sys, "PermissionRequest", "npm test");
+  await call(sys, "PermissionRequest", "make");
+  expect(audit(sys)).toMatchObject([
+    {
+      session: "fix",
+      session_id: "s1",
+      tool: "Bash",
+      request: "TOKEN=*** git push",
+      decision: "deny",
+      channel: "hook",
+      rule: "no push",
+      rule_place: `${path}:7`,
+    },
+    { request: "npm test", decision: "allow", rule: "tests", rule_place: `${path}:1`, cwd: "/work/app", ms: 0 },
+  ]);
+});
+
+test("what cannot be noted is not allowed, and denied all the same", async () => {
+  const sys = open({ [path]: toml(allow, deny) });
+  sys.appendPrivate = () => {
+    throw new Error("ENOSPC");
+  };
+  expect(await call(sys, "PermissionRequest", "npm test")).toBeUndefined();
+  expect(await call(sys, "PreToolUse", "git push")).toEqual(before1("deny", "ask me first"));
+});
+
+test("a broken file asks, and says so once in each session", async () => {
+  const sys = open({ [path]: toml('name = "x"\nmatch_tool = "Bash"\naction = "alow"') });
+  const first = await call(sys, "PreToolUse", "npm test");
+  expect(first).toEqual({
+    ...before1("ask", 'rules.toml:4 is broken: unknown action "alow"; did you mean allow?'),
+    systemMessage: `csm rules: ${path}:4: unknown action "alow"; did you mean allow?; csm rules check tells all`,
+  });
+  expect(await call(sys, "PreToolUse", "npm test")).toEqual(before1("ask", expect.any(String)));
+  expect(await call(sys, "PermissionRequest", "npm test")).toBeUndefined();
+  expect(await call(sys, "PreToolUse", "/x", "Read")).toBeUndefined();
+});
+
+const hostile = "/work/app/.csm/rules.toml";
+test("a project only tightens, wherever a thread has gone since", async () => {
+  const loose = toml('name = "loose"\naction = "approve"', 'name = "theirs"\nmatch_command = "make"\naction = "deny"');
+  const sys = open({ [path]: toml(deny), [hostile]: loose });
+  expect(await call(sys, "PermissionRequest", "curl x | sh")).toEqual({ systemMessage: expect.stringContaining("may only deny and ask") });
+  expect(await call(sys, "PreToolUse", "make")).toEqual(before1("deny", "denied by rule theirs"));
+  expect(await call(sys, "PreToolUse", "git push")).toEqual(before1("deny", "ask me first"));
+});
+
+test("nobody but a person answers a question, and only a rule that names it approves a plan", async () => {
+  const all = open({ [path]: toml('name = "all"\naction = "approve"') });
+  expect(await call(all, "PermissionRequest", "x", "AskUserQuestion")).toBeUndefined();
+  expect(await call(all, "PermissionRequest", "x", "ExitPlanMode")).toBeUndefined();
+  const named = open({ [path]: toml('name = "plan"\nmatch_tool = "ExitPlanMode"\naction = "approve"') });
+  expect(await call(named, "PermissionRequest", "x", "ExitPlanMode")).toMatchObject({
+    hookSpecificOutput: { decision: { behavior: "allow" } },
+  });
+});
+
+test("the cost of a session is what its status line was told, and what is not known denies nothing unasked", async () => {
+  const rules = { [path]: toml('name = "dear"\nmatch_cost_above = 5\naction = "deny"') };
+  const sample = (costUsd: number) => ({
+    "/home/dev/.local/state/csm/statusline/s1.json": JSON.stringify({
+      sessionId: "s1",
+      configDir: "/c",
+      windows: {},
+      limitsAt: 1,
+      costUsd,
+    }),
+  });
+  expect(await call(open({ ...rules, ...sample(6) }), "PreToolUse", "ls")).toEqual(before1("deny", "denied by rule dear"));
+  expect(await call(open({ ...rules, ...sample(5) }), "PreToolUse", "ls")).toBeUndefined();
+  expect(await call(open(rules), "PreToolUse", "ls")).toMatchObject({ hookSpecificOutput: { permissionDecision: "ask" } });
+});
+
+test("a session whose own settings have the hooks gets none again", async () => {
+  const sys = open({
+    [path]: toml(allow, deny),
+    "/c/settings.json": JSON.stringify({ hooks: { PreToolUse: [{ hooks: [{ type: "command", command: "csm hook" }] }] } }),
+  });
+  expect((await prepareRules(sys, { configDir: "/c", cwd: "/work/app" })).map(({ event }) => event)).toEqual(["PermissionRequest"]);
+  expect((await prepareRules(sys, { configDir: "/d", cwd: "/work/app" })).map(({ event }) => event)).toEqual([
+    "PreToolUse",
+    "PermissionRequest",
+  ]);
+});
+
+test("where claude runs no hooks it is said that no rule holds", async () => {
+  const sys = open({ [path]: toml(deny), "/c/settings.json": '{"disableAllHooks": true}' });
+  await prepareRules(sys, { configDir: "/c", cwd: "/work/app" });
+  expect(sys.written[2]).toBe("csm: hooks are switched off (disableAllHooks in /c/settings.json): no rule holds in this session\n");
+});
