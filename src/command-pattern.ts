@@ -85,10 +85,11 @@ export function hitsCommand(patternText: string, words: readonly ShellWord[], ho
   return every([isNamed, hitsWords(splitPattern(wantedRest, home), said, isWhole)]);
 }
 
-/** `/bin/rm`, `RM` where files are found so, `rm.exe`. */
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */
 export const programOf = (text: string): string =>
   text
     .slice(text.lastIndexOf("/") + 1)
+    .replace(/^=/, "")
     .toLowerCase()
     .replace(/\.exe$/, "");
 
@@ -139,6 +140,7 @@ const valued = new Map<string, ReadonlySet<string>>(
     git: "-C -c --git-dir --work-tree --namespace --config-env --super-prefix --attr-source",
     "git commit": "-m --message -F --file -C --author --date -t --template --fixup --squash --trailer",
     docker: "-H --host -c --context --config -l --log-level",
+    "docker compose": "-f --file -p --project-name --profile --project-directory --env-file",
     podman: "-H --url -c --connection --log-level --root",
     npm: "--prefix -C -w --workspace --registry --userconfig --loglevel",
     pnpm: "--dir -C -F --filter --prefix",

@@ -86,20 +86,20 @@ const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh
 
 function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string): Item {
   const paths = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
-  const doubts =
-    paths === undefined
-      ? ["which file it is is not known"]
-      : isWritten && paths.some((each) => guarded.test(each))
-        ? ["it decides what may run"]
-        : [];
+  const isUnknown = paths === undefined || paths.includes(nowhere);
+  const isGuarded = isWritten && paths?.some((each) => guarded.test(each)) === true;
+  const doubts = isUnknown ? ["which file it is is not known"] : isGuarded ? ["it decides what may run"] : [];
   return { text, doubts, file: { isWritten, paths } };
 }
+
+/** Where a link leads that nobody could follow. */
+const nowhere = "\0";
 
 /** As it is written, and wherever links lead from there. */
 function pathsOf(path: string, call: ToolCall, folder: string): string[] {
   const absolute = absolutePath(path, folder, call.home);
-  const led = [absolute, spelledPath(path, folder, call.home)].map((each) => call.resolve?.(each) ?? absolute);
-  return [...new Set([absolute, ...led])];
+  if (call.resolve === undefined) return [absolute];
+  return [...new Set([absolute, ...[absolute, spelledPath(path, folder, call.home)].map((each) => call.resolve?.(each) ?? nowhere)])];
 }
 
 interface Active {
@@ -132,8 +132,11 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   }
   if (asking !== undefined) return verdict("ask", asking);
   const allowing = active.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
-  if (doubt !== undefined) return verdict(allowing !== undefined || active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
+  if (doubt !== undefined) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);
+  // With the names of files in place of a `*` it may be allowed.
+  const isNear = active.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe");
+  if (isNear && item.isFree !== true) return verdict("ask");
   return verdict(item.isFree === true ? "allow" : "none");
 }
 
@@ -161,7 +164,8 @@ function conclude(judged: readonly JudgedItem[], parts: JudgedPart[]): Judgement
   const open = parts.find(({ decision }) => decision === "none");
   const allowed = of("allow");
   const doubted = parts.find(({ decision }) => decision === "ask");
-  if (doubted !== undefined) return told("ask", `${quote(doubted.text)} is not allowed unseen: ${doubted.doubt ?? ""}`);
+  if (doubted !== undefined)
+    return told("ask", `${quote(doubted.text)} is not allowed unseen: ${doubted.doubt ?? "what it says is known only when it runs"}`);
   if (open !== undefined)
     return allowed === undefined ? told("none", `no rule is about ${quote(open.text)}`) : told("ask", `no rule allows ${quote(open.text)}`);
   if (allowed?.rule === undefined || judged.every(({ item }) => item.isFree === true)) return told("none", "no rule is about it");
@@ -228,8 +232,11 @@ const mentions = (code: string, word: string): boolean => word !== "" && code.to
 
 function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Likelihood {
   const { file, command, isHidden } = item;
-  const fits = (paths: readonly string[]) => paths.some((each) => patterns.some((pattern) => fitsPath(pattern, each, call, true)));
-  if (file !== undefined) return file.paths === undefined ? "maybe" : fits(file.paths) ? "yes" : "no";
+  const fits = (paths: readonly string[] | undefined): Likelihood => {
+    if (paths?.some((each) => patterns.some((pattern) => fitsPath(pattern, each, call, true)))) return "yes";
+    return paths === undefined || paths.includes(nowhere) ? "maybe" : "no";
+  };
+  if (file !== undefined) return fits(file.paths);
   if (command === undefined) return isHidden === true ? "maybe" : "no";
   const isFileProgram = [readingPrograms, writingPrograms].some((programs) => programs.has(programOf(command.words[0]?.text ?? "")));
   return some([
@@ -240,7 +247,7 @@ function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Like
     ...command.words.slice(1).map((word) => {
       if (word.certainty === "open") return word.isGlob === true ? mayName(word, patterns) : isFileProgram ? "maybe" : "no";
       if (command.folder === undefined && !/^[/~]/.test(word.text)) return isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
-      return pathWords(word.text).some((path) => fits(pathsOf(path, call, command.folder ?? "/"))) ? "yes" : "no";
+      return some(pathWords(word.text).map((path) => fits(pathsOf(path, call, command.folder ?? "/"))));
     }),
   ]);
 }
@@ -301,8 +308,10 @@ function allows(when: Conditions, item: Item, call: ToolCall): boolean {
     paths?.every((each) => path?.some((pattern) => fitsPath(pattern, each, call, false)) === true) === true;
   if (item.command !== undefined) {
     const { words, folder } = item.command;
+    // A file of this folder is another one elsewhere.
+    const isHere = folder !== undefined && absolutePath(folder, "/", call.home) === absolutePath(call.cwd, "/", call.home);
     return (
-      (command === undefined || command.some((pattern) => allowsCommand(pattern, words))) &&
+      (command === undefined || command.some((pattern) => allowsCommand(pattern, words) && (isHere || !/[./]/.test(pattern)))) &&
       (path === undefined || areInside(words, folder, call, isInside))
     );
   }

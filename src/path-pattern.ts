@@ -85,8 +85,8 @@ function parsePattern(pattern: string, { projectDir, home }: Roots): PathPattern
       .filter((segment) => segment !== "")
       .map((segment) => segment.replace(/[*?[\]\\]/g, "\\$&"));
   const own = body.split("/").filter((segment) => segment !== "" && segment !== ".");
-  const isAnywhere = !body.includes("/") && !body.startsWith("~");
-  const base = body.startsWith("/") || text === "/" ? [] : own[0] === "~" ? literal(home) : literal(projectDir);
+  const isAnywhere = !body.includes("/") && !/^[/~]/.test(text);
+  const base = text.startsWith("/") ? [] : own[0] === "~" ? literal(home) : literal(projectDir);
   const rest = own[0] === "~" ? own.slice(1) : isAnywhere && own[0] !== "**" ? ["**", ...own] : own;
   const segments = [...base];
   for (const segment of rest) {

@@ -102,7 +102,14 @@ export function hostOf(url: string): { host: string; port: string; isPlain: bool
   if (!URL.canParse(url)) return undefined;
   const { hostname, port, protocol, username, password } = new URL(url);
   const isPlain = (protocol === "https:" || protocol === "http:") && username === "" && password === "" && !/[\s\\]/.test(url);
-  return { host: hostname.replace(/\.+$/, ""), port: port || (protocol === "http:" ? "80" : "443"), isPlain };
+  return { host: plainHost(hostname), port: port || (protocol === "http:" ? "80" : "443"), isPlain };
+}
+
+/** An address of IPv4 in the words of IPv6 is the same machine. */
+function plainHost(name: string): string {
+  const [, high = "", low = ""] = /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(name) ?? [];
+  const bytes = [high, low].map((part) => Number.parseInt(part, 16)).flatMap((word) => [word >> 8, word & 255]);
+  return high === "" ? name.replace(/\.+$/, "") : bytes.join(".");
 }
 
 /** `example.com` with every port unless it names one, `*.example.com` its subdomains; in any script: both are read the same way. */

@@ -81,10 +81,18 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
   if (read.isPlain) return undefined;
   const { isElsewhere = false } = row;
   const isOwn = row.isOwn === true || isElsewhere;
-  if (read.unknown !== undefined)
-    return { ...unreadable(`${printable(read.unknown)} of ${key} cannot be read`), commands: guesses(read.rest), isElsewhere };
   const names = row.hasNames === true ? takeNames(read.rest) : [];
-  const words = read.rest.slice(row.operands ?? 0);
+  // Some take options behind their own words as well: `flock FILE -c TEXT`.
+  const later = row.operands === undefined ? read : readOptions(read.rest.slice(row.operands), row);
+  const unknown = read.unknown ?? later.unknown;
+  if (unknown !== undefined)
+    return {
+      ...unreadable(`${printable(unknown)} of ${key} cannot be read`),
+      commands: guesses((later.unknown === undefined ? read : later).rest),
+      isElsewhere,
+    };
+  if (later !== read) read.scripts.push(...later.scripts);
+  const words = later.rest;
   const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts };
   if (read.scripts.length > 0 || row.rest === "none") return key.includes(" ") ? withSub(key, words, opened) : opened;
   if (row.rest === "afterDashes") return { ...opened, commands: behindDashes(rest) };

@@ -107,15 +107,30 @@ function readScript(state: State, script: ParsedScript, outer: string, place: Pl
   for (const statement of script.commands) visit(state, statement, source, place);
 }
 
+const comment = /(?<![^\s;&|()])#[^\n]*/g;
 /** What a reader steps over between the words. */
 const between =
-  /^(?:[ \t\n;&|(){}!]|\\\n|(?<![^\s;&|()])#[^\n]*|(?<![^\s;&|(){}])(?:if|then|elif|else|fi|for|in|do|done|while|until|case|esac|select|function|coproc|time)(?![^\s;&|(){}]))*$/;
+  /^(?:[ \t\n;&|(){}!]|\\\n|(?<![^\s;&|(){}])(?:if|then|elif|else|fi|for|in|do|done|while|until|case|esac|select|function|coproc|time)(?![^\s;&|(){}]))*$/;
 const leaves = /^(?:Word|Assignment|Redirect|HereString|HereDoc|TestCommand|Arithmetic(?!For)\w*|Time)$/;
 
-/** Does each character of the text belong to a word that was read, or to what stands between words? */
+/** Does each character of the text belong to a word that was read, or to what stands between words? The parser passes over some. */
 function isCovered(script: ParsedScript, source: string): boolean {
   const spans: [from: number, to: number][] = [];
+  // What the forms that were read open and close.
+  const wanted = { "(": 0, ")": 0, "{": 0, "}": 0 };
+  const expectPair = (open: "(" | "{", close: ")" | "}", count = 1) => {
+    wanted[open] += count;
+    wanted[close] += count;
+  };
   const collect = (node: SyntaxNode): void => {
+    if (node.type === "Subshell") expectPair("(", ")");
+    else if (node.type === "BraceGroup") expectPair("{", "}");
+    else if (node.type === "ArithmeticFor") expectPair("(", ")", 2);
+    else if (node.type === "Function" && source.slice(node.name.end, node.body.pos).includes("(")) expectPair("(", ")");
+    else if (node.type === "CaseItem") {
+      wanted[")"]++;
+      if (source[node.pos] === "(") wanted["("]++;
+    }
     if (leaves.test(node.type)) spans.push([node.pos, node.end]);
     else forEachChild(node, collect);
     if (node.type !== "HereDoc") return;
@@ -127,10 +142,12 @@ function isCovered(script: ParsedScript, source: string): boolean {
   let at = script.pos;
   for (const [from, to] of [...spans, [script.end, script.end] as const]) {
     if (from < at && to > at) return false;
-    if (from > at && !between.test(source.slice(at, from))) return false;
+    const gap = source.slice(at, from).replace(comment, "");
+    if (from > at && !between.test(gap)) return false;
+    for (const sign of gap) if (sign in wanted) wanted[sign as keyof typeof wanted]--;
     at = Math.max(at, to);
   }
-  return true;
+  return Object.values(wanted).every((count) => count === 0);
 }
 
 function visit(state: State, node: SyntaxNode, source: string, place: Place): void {
@@ -266,11 +283,16 @@ function readRedirect(state: State, node: Redirect | HereDoc, source: string, { 
 const show = (word: ShellWord): string => word.text.replace(/\s+/g, " ").slice(0, 60);
 
 function readCommand(state: State, node: Command, source: string, place: Place): void {
+  const { parts } = state.reading;
+  const at = parts.length;
   forEachChild(node, (child) => visit(state, child, source, place));
   if (node.name === undefined) return;
+  // A command is told before what stands in it, and runs after.
+  const inner = parts.splice(at);
   const words = [node.name, ...node.args].map((word) => readWord(word, state.home));
   const stdin = readStdin(node.redirects, state.home);
   runWords(state, words, source.slice(node.pos, node.end), { ...place, ...(stdin === undefined ? {} : { stdin }) });
+  parts.push(...inner);
 }
 
 /** What stands there for the command to read. */

@@ -103,6 +103,7 @@ export const wrappers = new Map<string, Wrapper>(
       values: "-s -g -G -w -T --shell --group",
       script: "-c --command --session-command",
       rest: "none",
+      operands: 1,
       isElsewhere: true,
     },
     runuser: {

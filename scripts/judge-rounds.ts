@@ -1,0 +1,254 @@
+/**
+ * Changes commands at random and judges them; those that come out as allowed are run by the real bash, with nothing on its PATH but
+ * programs that note their words: what ran must be what was read, and nothing may be written elsewhere.
+ * `bun run scripts/judge-rounds.ts --rounds 200000 --seed 7`
+ */
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { judge } from "../src/judge.ts";
+import type { Conditions, Rule, RuleAction } from "../src/rules.ts";
+import { readShell } from "../src/shell-parts.ts";
+
+const rule = (name: string, action: RuleAction, when: Conditions): Rule => ({
+  name,
+  action,
+  when,
+  at: { path: "", line: 1 },
+  isProject: false,
+});
+/** Programs that exist nowhere: whatever goes wrong harms nobody. */
+const rules: readonly Rule[] = [
+  rule("deny", "deny", { command: ["zap -rf", "spray push --force"] }),
+  rule("runs", "allow", { command: ["npm test", "lint", "tool run * $", "spray status", "cd", "cat"] }),
+  rule("writes", "allow", { path: ["out/**"], tool: ["Bash"] }),
+];
+const recorded = ["npm", "lint", "tool", "spray", "zap", "evil", "cat", "a", "x", "if", "done", "rm", "ls", "noglob", "source"];
+const real = ["env", "timeout", "nice", "nohup", "setsid", "stdbuf", "xargs", "bash", "sh", "sleep"];
+
+const seeds = [
+  "npm test",
+  "npm test && lint src",
+  "lint a b || tool run x",
+  "npm test > out/log 2>&1",
+  "npm test 2>/dev/null | lint -q",
+  "cd sub && npm test",
+  "A=1 npm test -- --watch=false",
+  "npm test 'a b' \"c d\" e\\ f",
+  "if npm test; then lint; else tool run y; fi",
+  "for i in 1 2 3; do npm test; done",
+  "while lint; do tool run z; break; done",
+  "case a in a) npm test ;; *) lint ;; esac",
+  "(npm test; lint)",
+  "{ npm test; lint; }",
+  "cat <<'EOF'\nzap -rf x\nEOF\nnpm test",
+  "cat <<EOF\nplain text\nEOF",
+  "cat <<-EOF | lint\n\tplain\n\tEOF",
+  "cat <<< 'zap x'",
+  "bash -c 'npm test && lint'",
+  'sh -c "npm test" name',
+  "eval 'npm test'",
+  "timeout -k 1 5 npm test",
+  "env A=1 nice -n 5 npm test",
+  "nohup npm test &",
+  "npm test # zap -rf x",
+  "[[ a == b ]] && npm test",
+  "[[ -f x ]] || lint",
+  "! npm test",
+  "time npm test",
+  "lint src/*.ts out/{a,b} ~/x",
+  "npm test & lint; wait",
+  "npm test <in >>out/a >|out/b",
+  "set -e; npm test",
+  "echo $(zap x)",
+  "zap -rf x; npm test",
+  "lint `evil`",
+  "npm test \\\n  --flag \\\n  x",
+  "spray status; spray push --force",
+  "trap 'lint' EXIT; npm test",
+  "command npm test",
+  "exec npm test",
+  "lint <(npm test) >(cat)",
+  "tool run 'a;b'",
+  "lint a#b c=d e:f @g %h i^j {} k,l",
+  "npm test;;lint",
+  "f() { zap x; }; lint",
+];
+const pieces =
+  `; & && || | |& ;; ;& ( ) { } (( )) [[ ]] ! # $ $( $(( \${ \` " ' \\ $' $" < > >> >| <> <& >& &> &>> << <<- <<< <( >( 2> 2>&1 * ? ~ ^ = - -- -c -rf / . .. out/y /dev/null
+EOF 'EOF' if then else fi for in do done while until case esac select function time coproc a= A=zap x[0]= PATH=. IFS=x zap evil $(zap) \`evil\` $x \${x} \${x:-zap} {zap,x} [a] !x @(x) npm test lint tool run eval
+bash exec command builtin source trap alias x=y xargs env sh \\x61 \\0 : , % @ + 1 0 é ρ`
+    .split(/\s+/)
+    .concat([
+      " ",
+      "  ",
+      "\n",
+      "\t",
+      "\r",
+      "\\\n",
+      "\n\n",
+      " \\ ",
+      "\u00a0",
+      "\u200b",
+      "\\'",
+      '\\"',
+      "''",
+      '""',
+      "'\n'",
+      "\nEOF\n",
+      "<<EOF\n",
+      "<<'EOF'\n",
+      " #",
+      "$(cat <<EOF\n)",
+    ]);
+const frames: ((text: string) => string)[] = [
+  (text) => `bash -c '${text}'`,
+  (text) => `bash -c "${text}"`,
+  (text) => `eval "${text}"`,
+  (text) => `(${text})`,
+  (text) => `{ ${text}; }`,
+  (text) => `$(${text})`,
+  (text) => `lint "$(${text})"`,
+  (text) => `cat <<EOF\n${text}\nEOF`,
+  (text) => `cat <<'EOF'\n${text}\nEOF`,
+  (text) => `if ${text}; then lint; fi`,
+  (text) => `lint '${text}'`,
+  (text) => `lint "${text}"`,
+  (text) => `lint # ${text}`,
+  (text) => `timeout 1 ${text}`,
+  (text) => `env ${text}`,
+  (text) => `xargs ${text}`,
+];
+
+/** Small and the same everywhere (mulberry32). */
+function createChance(seed: number) {
+  let state = seed;
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  const below = (limit: number) => Math.floor(next() * limit);
+  return { below, pick: <T>(list: readonly T[]): T => list[below(list.length)] as T };
+}
+type Chance = ReturnType<typeof createChance>;
+
+function mutate(text: string, chance: Chance): string {
+  const at = chance.below(text.length + 1);
+  const to = Math.min(text.length, at + 1 + chance.below(5));
+  switch (chance.below(9)) {
+    case 0:
+    case 1:
+    case 2:
+      return text.slice(0, at) + chance.pick(pieces) + text.slice(at);
+    case 3:
+      return `${text.slice(0, at)} ${chance.pick(pieces)} ${text.slice(at)}`;
+    case 4:
+      return text.slice(0, at) + text.slice(to);
+    case 5:
+      return text.slice(0, at) + chance.pick(pieces) + text.slice(to);
+    case 6:
+      return text.slice(0, to) + text.slice(at);
+    case 7:
+      return text.slice(0, at) + chance.pick(seeds).slice(chance.below(8));
+    default:
+      return chance.pick(frames)(text);
+  }
+}
+
+interface Outcome {
+  counts: Record<string, number>;
+  /** Different ones that were allowed, and run. */
+  ran: number;
+  slowestMs: number;
+  faults: string[];
+}
+
+const call = (command: string, home: string) => ({ tool: "Bash", input: { command }, cwd: home, home: `${home}/home`, projectDir: home });
+
+/** Throws where the judge does. */
+export async function playRounds(seed: number, rounds: number): Promise<Outcome> {
+  const chance = createChance(seed);
+  const box = mkdtempSync(join(tmpdir(), "csm-judge-"));
+  const work = join(box, "work");
+  const outcome: Outcome = { counts: {}, ran: 0, slowestMs: 0, faults: [] };
+  const allowed = new Set<string>();
+  for (let round = 0; round < rounds; round++) {
+    let text = chance.pick(seeds);
+    for (let times = 1 + chance.below(4); times > 0; times--) text = mutate(text, chance);
+    const startedAt = performance.now();
+    const { decision } = judge(rules, call(text, work), { now: 0 });
+    outcome.slowestMs = Math.max(outcome.slowestMs, performance.now() - startedAt);
+    outcome.counts[decision] = (outcome.counts[decision] ?? 0) + 1;
+    if (decision === "allow") allowed.add(text);
+  }
+  outcome.ran = allowed.size;
+  try {
+    outcome.faults = await runAll([...allowed], box);
+  } finally {
+    rmSync(box, { recursive: true, force: true });
+  }
+  return outcome;
+}
+
+const lanes = 4;
+
+async function runAll(texts: readonly string[], box: string): Promise<string[]> {
+  const [bin, log, cases] = [join(box, "bin"), join(box, "log"), join(box, "cases")];
+  for (const dir of [bin, cases, join(box, "work/out"), join(box, "work/sub/out"), join(box, "work/src"), join(box, "work/home")])
+    mkdirSync(dir, { recursive: true });
+  for (const [file, text] of [
+    ["work/in", "in"],
+    ["work/src/a.ts", ""],
+    ["work/src/b.ts", ""],
+  ] as const)
+    writeFileSync(join(box, file), text);
+  for (const name of real) symlinkSync(Bun.which(name) ?? "", join(bin, name));
+  for (const name of recorded) {
+    writeFileSync(join(bin, name), `#!/bin/sh\nprintf '%s\\0' "$CASE" "$0" "$@" '<end>' >> '${log}'\n`);
+    chmodSync(join(bin, name), 0o755);
+  }
+  writeFileSync(log, "");
+  const before = filesOf(box);
+  for (const [index, text] of texts.entries()) writeFileSync(join(cases, `${index}`), text);
+  const driver = `cd '${box}/work'; for (( n = $1; n < $2; n += ${lanes} )); do
+    env -i PATH='${bin}' HOME='${box}/work/home' CASE=$n timeout -k 1 1 bash -c "$(cat '${cases}'/$n)" bash </dev/null >/dev/null 2>&1; done`;
+  await Promise.all(
+    Array.from({ length: lanes }, (_, lane) => Bun.spawn(["bash", "-c", driver, "driver", `${lane}`, `${texts.length}`]).exited),
+  );
+  await Bun.sleep(300);
+  const written = filesOf(box).filter((file) => !before.includes(file) && !/^(?:cases\/|work\/(?:sub\/)?out\/)/.test(file));
+  return [...written.map((file) => `written: ${file}`), ...wrongWords(readFileSync(log, "utf8"), texts, bin)];
+}
+
+const filesOf = (dir: string): string[] => readdirSync(dir, { recursive: true }).map(String);
+
+/** Whatever ran must be a part as it was read; a glob may be other words. */
+function wrongWords(log: string, texts: readonly string[], bin: string): string[] {
+  const faults = new Set<string>();
+  for (const record of log.split("<end>\0").filter((each) => each !== "")) {
+    const [number = "", program = "", ...words] = record.split("\0").slice(0, -1);
+    const text = texts[Number(number)];
+    const ran = [program.replace(`${bin}/`, ""), ...words];
+    const candidates = text === undefined || number === "" ? texts.filter((each) => each.includes(ran[0] ?? "")) : [text];
+    const isRead = candidates.some((each) =>
+      readShell(each, "/", "/").parts.some((part) => {
+        const read = part.words.map((word) => (word.text.startsWith("//") ? undefined : word.text));
+        return part.words.every(({ certainty }) => certainty === "literal")
+          ? read.length === ran.length && read.every((word, index) => word === ran[index] || /^~|^\//.test(ran[index] ?? ""))
+          : read[0] === ran[0];
+      }),
+    );
+    if (!isRead) faults.add(`${JSON.stringify(text ?? "?")} ran ${JSON.stringify(ran)}`);
+  }
+  return [...faults];
+}
+
+if (import.meta.main) {
+  const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(name) + 1] ?? fallback) || fallback;
+  const startedAt = Date.now();
+  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000));
+  process.stdout.write(`${JSON.stringify({ ...outcome, seconds: (Date.now() - startedAt) / 1000 }, null, 2)}\n`);
+  process.exitCode = outcome.faults.length === 0 ? 0 : 1;
+}

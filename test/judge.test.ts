@@ -1,0 +1,272 @@
+import { describe, expect, test } from "bun:test";
+import { playRounds } from "../scripts/judge-rounds.ts";
+import { judge, matches } from "../src/judge.ts";
+import type { Conditions, Decision, Rule, RuleAction, SessionFacts, ToolCall } from "../src/rules.ts";
+import fixture from "./fixtures/rules/commands.json";
+
+const rule = (name: string, action: RuleAction, when: Conditions, isProject = false): Rule => ({
+  ...{ name, action, when, isProject },
+  at: { path: "rules.toml", line: 1 },
+});
+const facts: SessionFacts = { now: 0 };
+const callOf = (tool: string, input: Record<string, unknown>, more: Partial<ToolCall> = {}): ToolCall => ({
+  ...{ tool, input, cwd: "/home/u/app", home: "/home/u", projectDir: "/home/u/app" },
+  ...more,
+});
+const bash = (command: string, more: Partial<ToolCall> = {}) => callOf("Bash", { command }, more);
+const decide = (rules: readonly Rule[], call: ToolCall, about = facts): [Decision, string | undefined] => {
+  const { decision, rule: by } = judge(rules, call, about);
+  return [decision, by?.name];
+};
+
+describe("commands", () => {
+  const rules = fixture.rules.map(({ name, action, when }) => rule(name, action as RuleAction, when as Conditions));
+  test.each(fixture.rows as [family: string, decision: string, rule: string | null, command: string][])(
+    "%s: %s by %p: %j",
+    (_, decision, name, command) => expect(decide(rules, bash(command))).toEqual([decision as Decision, name ?? undefined]),
+  );
+
+  test("a usual command with 100 rules is judged in less than 0.3 ms", () => {
+    const many = [
+      ...Array.from({ length: 100 - rules.length }, (_, n) => rule(`r${n}`, "deny", { command: [`tool${n} --flag x`] })),
+      ...rules,
+    ];
+    const calls = ["npm test", "git status && git diff | head -5", "cd src && ls -la", "rm -rf node_modules"].map((command) =>
+      bash(command),
+    );
+    const run = () => {
+      const startedAt = performance.now();
+      for (const call of calls) judge(many, call, facts);
+      return (performance.now() - startedAt) / calls.length;
+    };
+    // The best of many: others run beside.
+    expect(Math.min(...Array.from({ length: 200 }, run))).toBeLessThan(0.3);
+  });
+
+  test("whatever a changed command is, it is judged in time, and what is allowed runs as it was read", async () => {
+    const { counts, ran, faults } = await playRounds(1, 20_000);
+    expect(faults).toEqual([]);
+    expect(Object.values(counts).reduce((sum, count) => sum + count)).toBe(20_000);
+    // Otherwise it proves nothing.
+    expect(ran).toBeGreaterThan(500);
+  }, 120_000);
+});
+
+describe("which rule decides", () => {
+  const allow = rule("allow", "allow", { command: ["npm"] });
+  const second = rule("second", "allow", { command: ["npm test"] });
+  const ask = rule("ask", "ask", { command: ["npm test"] });
+  const deny = rule("deny", "deny", { command: ["npm"] });
+  test.each<[name: string, rules: Rule[], command: string, decision: Decision, by: string | undefined]>([
+    ["deny before allow, whatever the order", [allow, deny], "npm test", "deny", "deny"],
+    ["deny before allow, whatever the order", [deny, allow], "npm test", "deny", "deny"],
+    ["deny before ask", [ask, deny], "npm test", "deny", "deny"],
+    ["ask before allow", [allow, ask], "npm test", "ask", "ask"],
+    ["the first that allows", [second, allow], "npm test", "allow", "second"],
+    ["the first that allows", [allow, second], "npm test", "allow", "allow"],
+    ["a project only tightens", [rule("p", "allow", { command: ["npm"] }, true)], "npm test", "none", undefined],
+    ["a project only tightens", [rule("p", "deny", { command: ["npm"] }, true), allow], "npm test", "deny", "p"],
+    ["no rule", [], "npm test $x", "none", undefined],
+    ["none that decides", [rule("n", "notify", { tool: ["Bash"] })], "npm $x", "none", undefined],
+    ["any call", [rule("any", "allow", {})], "whoami | cat", "allow", "any"],
+    ["any call, but no doubt", [rule("any", "allow", {})], "whoami $x", "ask", undefined],
+    ["any call, but no file that is written", [rule("any", "allow", { tool: ["Bash"] })], "whoami > x", "ask", undefined],
+    ["any call is denied", [rule("any", "deny", {})], "X=1", "deny", "any"],
+    ["another tool", [rule("any", "deny", { tool: ["Write"] })], "ls", "none", undefined],
+  ])("%s (%#)", (_, rules, command, decision, by) => expect(decide(rules, bash(command))).toEqual([decision, by]));
+
+  test("the reason is one line that names rule and part", () => {
+    expect(judge([deny], bash("ls;\nnpm 'a\nb'"), facts).reason).toBe(`rule "deny" denies "npm 'a b'"`);
+    expect(judge([allow], bash("npm test; ls"), facts)).toMatchObject({
+      decision: "ask",
+      reason: 'no rule allows "ls"',
+      parts: [
+        { text: "npm test", decision: "allow", rule: { name: "allow" } },
+        { text: "ls", decision: "none" },
+      ],
+    });
+  });
+
+  test.each<[input: Record<string, unknown>, decision: Decision]>([
+    [{ command: "npm test", description: "x", timeout: 5, run_in_background: true }, "allow"],
+    [{ command: "npm test", dangerouslyDisableSandbox: true }, "ask"],
+    [{ command: "npm test", dangerouslyDisableSandbox: false }, "allow"],
+    [{ command: ["npm", "test"] }, "ask"],
+    [{}, "ask"],
+  ])("fields of Bash: %j: %s", (input, decision) => expect(judge([allow], callOf("Bash", input), facts).decision).toBe(decision));
+
+  test("PowerShell is never allowed, and denied where the words stand there", () => {
+    const rules = [rule("all", "allow", {}), rule("no", "deny", { command: ["rm -rf"] })];
+    expect(decide(rules, callOf("PowerShell", { command: "ls; rm -rf x" }))).toEqual(["deny", "no"]);
+    expect(decide(rules, callOf("PowerShell", { command: "Get-ChildItem" }))).toEqual(["ask", "no"]);
+    expect(decide(rules.slice(0, 1), callOf("PowerShell", { command: "Get-ChildItem" }))).toEqual(["ask", undefined]);
+  });
+});
+
+describe("files", () => {
+  const rules = [
+    rule("env", "deny", { path: [".env"] }),
+    rule("keys", "deny", { tool: ["Read"], path: ["~/.ssh/**", "/etc/shadow"] }),
+    rule("lock", "deny", { tool: ["Edit"], path: ["package-lock.json"] }),
+    rule("docs", "allow", { tool: ["Edit", "Write", "MultiEdit"], path: ["docs/", "src/**/*.md"] }),
+    rule("reads", "allow", { tool: ["Read"], path: ["**"] }),
+  ];
+  test.each<[tool: string, input: Record<string, unknown>, decision: Decision, by?: string]>([
+    ["Read", { file_path: "/home/u/app/src/a.ts" }, "allow", "reads"],
+    ["Read", { file_path: "src/a.ts" }, "allow", "reads"],
+    ["Read", { file_path: "/home/u/other/a.ts" }, "none"],
+    ["Read", { file_path: "/home/u/app/../other/a.ts" }, "none"],
+    ["Read", { file_path: "/home/u/application/a.ts" }, "none"],
+    ["Read", { file_path: "/home/u/app/.env" }, "deny", "env"],
+    ["Read", { file_path: "/home/u/app/pkg/.env" }, "deny", "env"],
+    ["Read", { file_path: "/home/u/app/src/../.env" }, "deny", "env"],
+    ["Read", { file_path: "/home/u/app//.env" }, "deny", "env"],
+    ["Read", { file_path: "/home/u/app/.ENV" }, "deny", "env"],
+    ["Read", { file_path: "/home/u/app/.env.example" }, "allow", "reads"],
+    ["Read", { file_path: "~/.ssh/id_rsa" }, "deny", "keys"],
+    ["Read", { file_path: "/home/u/.ssh" }, "deny", "keys"],
+    ["Grep", { pattern: "x", path: "/home/u/.ssh" }, "deny", "keys"],
+    ["Grep", { pattern: "x" }, "none"],
+    ["Read", { file_path: "/etc/./shadow" }, "deny", "keys"],
+    ["Read", {}, "ask", "env"],
+    ["Read", { file_path: "src/\0.env" }, "ask", "env"],
+    ["Write", { file_path: "/home/u/app/package-lock.json" }, "deny", "lock"],
+    ["MultiEdit", { file_path: "/home/u/app/package-lock.json" }, "deny", "lock"],
+    ["NotebookEdit", { notebook_path: "/home/u/app/package-lock.json" }, "deny", "lock"],
+    ["Read", { file_path: "/home/u/app/package-lock.json" }, "allow", "reads"],
+    ["Edit", { file_path: "/home/u/app/docs/a/b.txt" }, "allow", "docs"],
+    ["Edit", { file_path: "/home/u/app/docs" }, "none"],
+    ["Write", { file_path: "/home/u/app/docs/../src/a.ts" }, "none"],
+    ["Write", { file_path: "/home/u/app/src/x/y.md" }, "allow", "docs"],
+    ["Write", { file_path: "/home/u/app/src/y.md" }, "allow", "docs"],
+    ["Write", { file_path: "/home/u/app/Docs/y" }, "none"],
+    ["NotebookEdit", { notebook_path: "/home/u/app/docs/a.ipynb" }, "none"],
+    ["Write", { file_path: "/home/u/app/docs/.git/hooks/pre-commit" }, "ask"],
+    ["Write", { file_path: "/home/u/app/docs/.claude/settings.json" }, "ask"],
+    ["Write", { file_path: "/home/u/app/docs/.csm/rules.toml" }, "ask"],
+  ])("%s %j: %s by %p", (tool, input, decision, ...by) => expect(decide(rules, callOf(tool, input))).toEqual([decision, by[0]]));
+
+  test("a link is what it is written as and what it leads to", () => {
+    const links = new Map([
+      ["/home/u/app/docs/link", "/home/u/elsewhere/x"],
+      ["/home/u/app/harmless", "/home/u/app/.env"],
+      ["/home/u/app/into/../x", "/elsewhere/x"],
+    ]);
+    const more = { resolve: (path: string) => links.get(path) ?? path };
+    expect(decide(rules, callOf("Write", { file_path: "docs/link" }, more))).toEqual(["none", undefined]);
+    expect(decide(rules, callOf("Write", { file_path: "docs/other" }, more))).toEqual(["allow", "docs"]);
+    expect(decide(rules, callOf("Read", { file_path: "harmless" }, more))).toEqual(["deny", "env"]);
+    expect(decide(rules, bash("cat < harmless", more))).toEqual(["deny", "env"]);
+    const none = { resolve: () => undefined };
+    expect(decide(rules, callOf("Write", { file_path: "docs/other" }, none))).toEqual(["ask", "env"]);
+    expect(decide(rules.slice(3), callOf("Write", { file_path: "docs/other" }, none))).toEqual(["ask", undefined]);
+    // What the letters say of `..` is not what the system does behind a link.
+    expect(decide([rule("all", "allow", { path: ["**"] })], bash("echo > into/../x", more))).toEqual(["ask", undefined]);
+  });
+
+  test("a rule about reading or changing a file is about the commands that do it", () => {
+    expect(decide(rules, bash("cat ~/.ssh/id_rsa"))).toEqual(["deny", "keys"]);
+    expect(decide(rules, bash("true < ~/.ssh/id_rsa"))).toEqual(["deny", "keys"]);
+    expect(decide(rules, bash("tee package-lock.json"))).toEqual(["deny", "lock"]);
+    expect(decide(rules, bash("echo x > package-lock.json"))).toEqual(["deny", "lock"]);
+    expect(decide(rules, bash("cat package-lock.json"))).toEqual(["none", undefined]);
+  });
+});
+
+describe("addresses", () => {
+  const rules = [
+    rule("evil", "deny", { host: ["evil.example", "*.evil.example", "127.0.0.1", "[::1]"] }),
+    rule("docs", "allow", { tool: ["WebFetch"], host: ["docs.example", "*.docs.example", "münchen.example", "local.example:8080"] }),
+  ];
+  test.each<[url: unknown, decision: Decision, by?: string]>([
+    ["https://docs.example/a", "allow", "docs"],
+    ["https://a.b.docs.example/", "allow", "docs"],
+    ["https://docs.example:8443/", "allow", "docs"],
+    ["https://DOCS.example./", "allow", "docs"],
+    ["https://xn--mnchen-3ya.example/", "allow", "docs"],
+    ["https://münchen.example/", "allow", "docs"],
+    ["http://local.example:8080/", "allow", "docs"],
+    ["http://local.example/", "none"],
+    ["https://notdocs.example/", "none"],
+    ["https://docs.example.other/", "none"],
+    ["https://docs.example@other.example/", "ask"],
+    ["https://other.example\\@docs.example/", "ask"],
+    ["https://u:p@docs.example/", "ask"],
+    ["file://docs.example/etc/passwd", "ask"],
+    ["javascript:alert(1)", "ask"],
+    ["https://dоcs.example/", "none"],
+    ["https://evil.example/", "deny", "evil"],
+    ["https://EVIL.example.:444/", "deny", "evil"],
+    ["https://docs.example@evil.example/", "deny", "evil"],
+    ["https://x.evil.example/", "deny", "evil"],
+    ["http://127.0.0.1/", "deny", "evil"],
+    ["http://0x7f.1/", "deny", "evil"],
+    ["http://2130706433/", "deny", "evil"],
+    ["http://017700000001/", "deny", "evil"],
+    ["http://[0:0:0:0:0:0:0:1]:80/", "deny", "evil"],
+    ["http://[::ffff:127.0.0.1]/", "deny", "evil"],
+    ["docs.example", "ask", "evil"],
+    [5, "ask", "evil"],
+  ])("%p: %s by %p", (url, decision, ...by) => expect(decide(rules, callOf("WebFetch", { url }))).toEqual([decision, by[0]]));
+});
+
+describe("other tools", () => {
+  const rules = [
+    rule("drop", "deny", { tool: ["mcp__db__drop*"] }),
+    rule("notes", "allow", { tool: ["mcp__notes", "mcp__db__read_*"] }),
+    rule("explore", "allow", { tool: ["Agent"], agent: ["Explore"] }),
+    rule("many", "deny", { tool: ["Agent", "Workflow"], countAbove: 3 }),
+    rule("reviewer", "deny", { tool: ["Bash"], agent: ["code-review*"] }),
+    rule("web", "ask", { tool: ["WebSearch"] }),
+  ];
+  test.each<[tool: string, input: Record<string, unknown>, about: Partial<SessionFacts>, decision: Decision, by?: string]>([
+    ["mcp__notes__create", {}, {}, "allow", "notes"],
+    ["mcp__notes2__create", {}, {}, "none"],
+    ["mcp__notes", {}, {}, "allow", "notes"],
+    ["mcp__db__read_row", {}, {}, "allow", "notes"],
+    ["mcp__db__drop_table", {}, {}, "deny", "drop"],
+    ["MCP__DB__DROP_TABLE", {}, {}, "deny", "drop"],
+    ["mcp__db__write", {}, {}, "none"],
+    ["Agent", { subagent_type: "Explore" }, { agentCount: 2 }, "allow", "explore"],
+    ["Task", { subagent_type: "Explore" }, { agentCount: 2 }, "allow", "explore"],
+    ["Agent", { subagent_type: "Plan" }, { agentCount: 2 }, "none"],
+    ["Agent", {}, { agentCount: 2 }, "none"],
+    ["Agent", { subagent_type: "Explore" }, { agentCount: 3 }, "deny", "many"],
+    ["Agent", { subagent_type: "Explore" }, {}, "ask", "many"],
+    ["Workflow", { script: "x" }, { agentCount: 0 }, "ask", "many"],
+    ["WebSearch", { query: "x" }, {}, "ask", "web"],
+    ["TodoWrite", {}, {}, "none"],
+  ])("%s %j with %j: %s by %p", (tool, input, about, decision, ...by) =>
+    expect(decide(rules, callOf(tool, input), { ...facts, ...about })).toEqual([decision, by[0]]),
+  );
+
+  test("a rule for a sub-agent is for what it asks itself", () => {
+    expect(decide(rules, bash("ls", { agent: "code-reviewer" }))).toEqual(["deny", "reviewer"]);
+    expect(decide(rules, bash("ls"))).toEqual(["none", undefined]);
+  });
+});
+
+describe("what is not known of the session", () => {
+  const when: Conditions = { tool: ["Bash"], costAboveUsd: 5 };
+  test.each<[action: RuleAction, costUsd: number | undefined, decision: Decision]>([
+    ["allow", 6, "allow"],
+    ["allow", 5, "none"],
+    ["allow", undefined, "none"],
+    ["deny", 6, "deny"],
+    ["deny", 5, "none"],
+    ["deny", undefined, "ask"],
+    ["ask", undefined, "ask"],
+  ])("%s with %p: %s", (action, costUsd, decision) =>
+    expect(judge([rule("r", action, when)], bash("ls"), { ...facts, ...(costUsd === undefined ? {} : { costUsd }) }).decision).toBe(
+      decision,
+    ),
+  );
+
+  test("a rule that acts on sessions holds when all is known", () => {
+    expect(matches(rule("r", "stop", { costAboveUsd: 5 }), { now: 0, costUsd: 6 })).toBe(true);
+    expect(matches(rule("r", "stop", { costAboveUsd: 5 }), { now: 0 })).toBe(false);
+    expect(matches(rule("r", "notify", { tool: ["Bash"] }), facts)).toBe(false);
+    expect(matches(rule("r", "notify", { command: ["npm publish"] }), facts, bash("cd x && npm publish"))).toBe(true);
+    expect(matches(rule("r", "notify", { command: ["npm publish"] }), facts, bash("npm $x"))).toBe(false);
+  });
+});
