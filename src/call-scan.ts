@@ -26,7 +26,7 @@ export function scanCalls(sys: Pick<Sys, "openFile">, path: string, buffer: Line
   return scan;
 }
 
-const marks = ['"tool_use"', '"tool_result"', '"hook_permission_decision"'].map((text) => Buffer.from(text));
+const marks = ['"tool_use"', '"tool_result"', '"hook_permission_decision"', '"interruptedMessageId"'].map((text) => Buffer.from(text));
 const [newline, closingBrace] = [0x0a, 0x7d];
 
 /** Looks for bytes first, and parses the lines that have them, in their order: a result belongs to the newest call of its id. */

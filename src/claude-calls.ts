@@ -12,6 +12,8 @@ export interface Call {
   decision?: Decision;
   /** It never ran, and nobody decided so: its input was wrong, or it was called off with another one. */
   isSkipped?: true;
+  /** It was refused in the words that claude also writes for Esc while a tool runs. */
+  mayHaveRun?: true;
   /** Of the answer that it is a part of. */
   messageId?: string;
   at?: number;
@@ -53,7 +55,7 @@ export function subjectOfCall(input: unknown): string {
   return typeof first === "string" ? first : input === undefined ? "" : JSON.stringify(input);
 }
 
-const marker = /"tool_use"|"tool_result"|"hook_permission_decision"/;
+const marker = /"tool_use"|"tool_result"|"hook_permission_decision"|"interruptedMessageId"/;
 
 /** The calls in these lines, oldest first, whatever thread wrote them: a sub-agent has a file of its own. */
 export function parseCalls(lines: readonly string[]): Call[] {
@@ -76,6 +78,7 @@ export function noteEntry(
 ): { read: number; unreadable: number } {
   const entry = findEntry(written);
   if (entry.type === "attachment" && isRecord(entry.attachment)) noteHook(calls, entry.attachment);
+  if (typeof entry.interruptedMessageId === "string") noteInterruption(calls, entry.interruptedMessageId);
   const message = isRecord(entry.message) ? entry.message : {};
   const told = { read: 0, unreadable: 0 };
   for (const block of Array.isArray(message.content) ? message.content.filter(isRecord) : []) {
@@ -115,6 +118,15 @@ function readCall(entry: Record<string, unknown>, message: Record<string, unknow
 const isSame = (known: Call, call: Call): boolean =>
   known.messageId === call.messageId && known.tool === call.tool && spellCall(known.tool, known.input) === spellCall(call.tool, call.input);
 
+/** Which answer's tools were running at Esc: no such line stands behind a refusal (2.1.204 to 2.1.329). */
+function noteInterruption(calls: Map<string, Call>, messageId: string): void {
+  for (const call of calls.values()) {
+    if (call.messageId !== messageId || call.mayHaveRun !== true) continue;
+    delete call.decision;
+    delete call.mayHaveRun;
+  }
+}
+
 function noteHook(calls: Map<string, Call>, { type, toolUseID, decision, hookEvent }: Record<string, unknown>): void {
   const call = calls.get(String(toolUseID));
   if (type !== "hook_permission_decision" || call === undefined) return;
@@ -129,6 +141,9 @@ function noteResult(calls: Map<string, Call>, entry: Record<string, unknown>, bl
   if (call === undefined) return;
   call.isOver = true;
   const decision = decisionOf(entry, block);
+  // From 2.1.329 on a refusal says that nothing had run.
+  const isCertain = entry.permissionDecision !== undefined || entry.toolDenialBeforeRun === true;
+  if (decision?.isAllowed === false && decision.by === "person" && !isCertain) call.mayHaveRun = true;
   if (decision !== undefined) call.decision = decision.by === "hook" ? { ...call.decision, ...decision } : decision;
   else if (block.is_error === true && isSkip(entry, textOf(block.content))) call.isSkipped = true;
 }

@@ -24,11 +24,11 @@ const places: Readonly<Record<string, Fields>> = {
       "apiErrorParams apiErrorStatus apiErrorType errorDetails failedResponseHadNoToolCall attributionMcpServer attributionMcpTool isAbortedMidStream",
   },
   user: {
-    read: "permissionMode origin isCompactSummary toolUseResult permissionDecision toolDenialKind",
+    read: "permissionMode origin isCompactSummary toolUseResult permissionDecision toolDenialKind toolDenialBeforeRun interruptedMessageId",
     ignored:
       "promptSource turnOrigin turnPosition sandboxed turnCompanion queueSkipAttachments " +
-      "toolDenialBeforeRun userFeedback holdsPersonsWords isVisibleInTranscriptOnly repeatsCompactSummary mcpCallNotReadOnly " +
-      "interruptedMessageId queueSkipSlashCommands queuePriority thinkingMetadata todos imagePasteIds sourceToolUseID",
+      "userFeedback holdsPersonsWords isVisibleInTranscriptOnly repeatsCompactSummary mcpCallNotReadOnly " +
+      "queueSkipSlashCommands queuePriority thinkingMetadata todos imagePasteIds sourceToolUseID",
   },
   system: {
     read: "compactMetadata",

@@ -37,6 +37,22 @@ test.each<[capture: string, calls: string[]]>([
   expect(decisions(capture)).toEqual(calls);
 });
 
+/** One call each, captured on each version: refused by Esc, let run and stopped by Esc, allowed by key, allowed through csd. */
+const versions = ["2.1.86", "2.1.158", "2.1.204", "2.1.259", "2.1.329"];
+test.each(versions)("what came of a call, as %s tells it", (version) => {
+  const read = (what: string) => {
+    const text = readFileSync(join(import.meta.dir, `fixtures/decisions/${version}-${what}.jsonl`), "utf8");
+    return parseCalls(text.split("\n")).map(({ isOver, isSkipped, decision }) => [isOver, isSkipped ?? false, decision]);
+  };
+  const isNewest = version === "2.1.329";
+  expect(read("refused")).toEqual([[true, false, { isAllowed: false, by: "person" }]]);
+  expect(read("interrupted")).toEqual([[true, false, undefined]]);
+  expect(read("allowed")).toEqual([[true, false, isNewest ? { isAllowed: true, by: "person" } : undefined]]);
+  // 2.1.86 says nothing of hooks.
+  const byHook = { isAllowed: true, by: "hook", hook: "PermissionRequest" } as const;
+  expect(read("allowed-by-hook")).toEqual([[true, false, version === "2.1.86" ? undefined : byHook]]);
+});
+
 const line = (fields: object) => JSON.stringify(fields);
 const use = (id: string, command: string, more: object = {}) =>
   line({ type: "assistant", message: { id: "m1", content: [{ type: "tool_use", id, name: "Bash", input: { command } }] }, ...more });
