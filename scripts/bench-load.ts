@@ -1,6 +1,7 @@
 /** What the rows about many sessions and about events need: fifty sessions that cost nothing, and a gate to watch. */
 import { appendFileSync, chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { rulesWord } from "../src/program.ts";
 import type { Sandbox } from "../src/sandbox.ts";
 import { bash, say } from "../src/stub-script.ts";
 
@@ -134,5 +135,29 @@ export async function measureHooks(box: Sandbox, csm: string, count: number): Pr
     times.push(performance.now() - startedAt);
   }
   rmSync(transcript_path);
+  return times;
+}
+
+/** What a hook with this many rules takes more than an empty program with the same on stdin; a run of each in turn. */
+export async function measureRules(box: Sandbox, csd: string, empty: string, rules: number, count: number): Promise<number[]> {
+  const path = join(box.home, ".config/claude-smart/rules.toml");
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const actions = ["deny", "ask", "allow"];
+  const rule = (index: number) =>
+    `[[rules]]\nname = "r${index}"\nmatch_tool = "Bash"\nmatch_command = ["npm run x${index} *", "tool${index} push --force"]\naction = "${actions[index % 3]}"\n`;
+  writeFileSync(path, Array.from({ length: rules }, (_, index) => rule(index)).join("\n"), { mode: 0o600 });
+  const input = { hook_event_name: "PreToolUse", session_id: crypto.randomUUID(), cwd: box.folder("rules"), tool_name: "Bash" };
+  const stdin = new TextEncoder().encode(JSON.stringify({ ...input, tool_input: { command: "npm test && ls -la | grep x" } }));
+  const time = async (argv: string[]) => {
+    const startedAt = performance.now();
+    await Bun.spawn(argv, { env: box.env, cwd: input.cwd, stdin, stdout: "ignore" }).exited;
+    return performance.now() - startedAt;
+  };
+  const hook = [csd, rulesWord];
+  // The first one checks the file.
+  await time(hook);
+  const times: number[] = [];
+  for (let index = 0; index < count; index++) times.push((await time(hook)) - (await time([empty])));
+  rmSync(path);
   return times;
 }

@@ -12,7 +12,7 @@ import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { createCostRows, createReplayRows } from "./bench-cost.ts";
-import { measureAnswers, measureGates, measureHooks, startCrowd } from "./bench-load.ts";
+import { measureAnswers, measureGates, measureHooks, measureRules, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
@@ -187,6 +187,10 @@ function createRows(bench: Bench): Row[] {
     {
       ...{ name: "hook", what: "csm hook at the end of a turn, transcript of 95 MB", limit: 15, a: [], b: [] },
       measure: () => measureHooks(bench.box, csm, 30),
+    },
+    {
+      ...{ name: "hook-rules", what: "a hook with 100 rules, more than an empty program", limit: 15, a: [], b: [] },
+      measure: () => measureRules(bench.box, csd, bench.empty, 100, 30),
     },
     ...createScanRows(bench.box, csm, bench.empty),
     ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),

@@ -1,11 +1,12 @@
 /**
  * Changes commands at random and judges them; those that come out as allowed are run by the real bash, with nothing on its PATH but
  * programs that note their words: what ran must be what was read, and nothing may be written elsewhere.
- * `bun run scripts/judge-rounds.ts --rounds 200000 --seed 7`
+ * `bun run scripts/judge-rounds.ts --rounds 200000 --seed 7`, `--zsh` for the shell that claude uses on a Mac
  */
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { quotePosix } from "../src/format.ts";
 import { judge } from "../src/judge.ts";
 import type { Conditions, Rule, RuleAction } from "../src/rules.ts";
 import { readShell } from "../src/shell-parts.ts";
@@ -66,6 +67,17 @@ const seeds = [
   "npm test \\\n  --flag \\\n  x",
   "spray status; spray push --force",
   "trap 'lint' EXIT; npm test",
+  "env -u A -i npm test",
+  "stdbuf -oL lint | xargs npm test",
+  "setsid -w npm test -- a",
+  "bash <<'EOF'\nnpm test\nEOF",
+  "bash <<< 'lint a'",
+  "cat <<A <<'B'\none\nA\ntwo\nB",
+  "lint $'a\\tb' $\"c\"",
+  "set -euo pipefail\nnpm test\nlint",
+  "case $1 in a|b) lint;; (c) npm test;; esac",
+  "until npm test; do break; done",
+  "lint > out/a && (cd sub && npm test > ../out/b)",
   "command npm test",
   "exec npm test",
   "lint <(npm test) >(cat)",
@@ -167,8 +179,8 @@ interface Outcome {
 
 const call = (command: string, home: string) => ({ tool: "Bash", input: { command }, cwd: home, home: `${home}/home`, projectDir: home });
 
-/** Throws where the judge does. */
-export async function playRounds(seed: number, rounds: number): Promise<Outcome> {
+/** Throws where the judge does. `isAll`: runs whatever no denial can stop as well, to see what it lets through. */
+export async function playRounds(seed: number, rounds: number, shell = "bash", isAll = false): Promise<Outcome> {
   const chance = createChance(seed);
   const box = mkdtempSync(join(tmpdir(), "csm-judge-"));
   const work = join(box, "work");
@@ -176,16 +188,17 @@ export async function playRounds(seed: number, rounds: number): Promise<Outcome>
   const allowed = new Set<string>();
   for (let round = 0; round < rounds; round++) {
     let text = chance.pick(seeds);
+    if (isAll) text = text.replaceAll(chance.pick(["npm test", "lint"]), "zap -rf x");
     for (let times = 1 + chance.below(4); times > 0; times--) text = mutate(text, chance);
     const startedAt = performance.now();
-    const { decision } = judge(rules, call(text, work), { now: 0 });
+    const { decision, rule: by } = judge(rules, call(text, work), { now: 0 });
     outcome.slowestMs = Math.max(outcome.slowestMs, performance.now() - startedAt);
     outcome.counts[decision] = (outcome.counts[decision] ?? 0) + 1;
-    if (decision === "allow") allowed.add(text);
+    if (decision === "allow" || (isAll && decision !== "deny" && by === undefined)) allowed.add(text);
   }
   outcome.ran = allowed.size;
   try {
-    outcome.faults = await runAll([...allowed], box);
+    outcome.faults = await runAll([...allowed], box, shell, isAll);
   } finally {
     rmSync(box, { recursive: true, force: true });
   }
@@ -194,7 +207,7 @@ export async function playRounds(seed: number, rounds: number): Promise<Outcome>
 
 const lanes = 4;
 
-async function runAll(texts: readonly string[], box: string): Promise<string[]> {
+async function runAll(texts: readonly string[], box: string, shell: string, isAll: boolean): Promise<string[]> {
   const [bin, log, cases] = [join(box, "bin"), join(box, "log"), join(box, "cases")];
   for (const dir of [bin, cases, join(box, "work/out"), join(box, "work/sub/out"), join(box, "work/src"), join(box, "work/home")])
     mkdirSync(dir, { recursive: true });
@@ -204,33 +217,49 @@ async function runAll(texts: readonly string[], box: string): Promise<string[]> 
     ["work/src/b.ts", ""],
   ] as const)
     writeFileSync(join(box, file), text);
-  for (const name of real) symlinkSync(Bun.which(name) ?? "", join(bin, name));
+  for (const name of new Set([...real, shell])) symlinkSync(Bun.which(name) ?? "", join(bin, name));
   for (const name of recorded) {
     writeFileSync(join(bin, name), `#!/bin/sh\nprintf '%s\\0' "$CASE" "$0" "$@" '<end>' >> '${log}'\n`);
     chmodSync(join(bin, name), 0o755);
   }
   writeFileSync(log, "");
   const before = filesOf(box);
-  for (const [index, text] of texts.entries()) writeFileSync(join(cases, `${index}`), text);
+  for (const [index, text] of texts.entries()) writeFileSync(join(cases, `${index}`), `${text}.`);
   const driver = `cd '${box}/work'; for (( n = $1; n < $2; n += ${lanes} )); do
-    env -i PATH='${bin}' HOME='${box}/work/home' CASE=$n timeout -k 1 1 bash -c "$(cat '${cases}'/$n)" bash </dev/null >/dev/null 2>&1; done`;
+    text=$(<'${cases}'/$n) text=\${text%.}
+    env -i PATH='${bin}' HOME='${box}/work/home' CASE=$n timeout -k 1 1 ${shell} -c "$text" shell </dev/null >/dev/null 2>&1; done`;
   await Promise.all(
     Array.from({ length: lanes }, (_, lane) => Bun.spawn(["bash", "-c", driver, "driver", `${lane}`, `${texts.length}`]).exited),
   );
   await Bun.sleep(300);
+  if (isAll) return deniedWords(readFileSync(log, "utf8"), texts, bin);
   const written = filesOf(box).filter((file) => !before.includes(file) && !/^(?:cases\/|work\/(?:sub\/)?out\/)/.test(file));
   return [...written.map((file) => `written: ${file}`), ...wrongWords(readFileSync(log, "utf8"), texts, bin)];
 }
 
 const filesOf = (dir: string): string[] => readdirSync(dir, { recursive: true }).map(String);
 
+/** Whatever a rule denies must not have run. */
+function deniedWords(log: string, texts: readonly string[], bin: string): string[] {
+  return recordsOf(log, bin)
+    .filter(({ ran }) => judge(rules, call(ran.map(quotePosix).join(" "), "/"), { now: 0 }).decision === "deny")
+    .map(({ number, ran }) => `${JSON.stringify(texts[Number(number)])} ran ${JSON.stringify(ran)}`);
+}
+
+const recordsOf = (log: string, bin: string) =>
+  log
+    .split("<end>\0")
+    .filter((each) => each !== "")
+    .map((record) => {
+      const [number = "", program = "", ...words] = record.split("\0").slice(0, -1);
+      return { number, ran: [program.replace(`${bin}/`, ""), ...words] };
+    });
+
 /** Whatever ran must be a part as it was read; a glob may be other words. */
 function wrongWords(log: string, texts: readonly string[], bin: string): string[] {
   const faults = new Set<string>();
-  for (const record of log.split("<end>\0").filter((each) => each !== "")) {
-    const [number = "", program = "", ...words] = record.split("\0").slice(0, -1);
+  for (const { number, ran } of recordsOf(log, bin)) {
     const text = texts[Number(number)];
-    const ran = [program.replace(`${bin}/`, ""), ...words];
     const candidates = text === undefined || number === "" ? texts.filter((each) => each.includes(ran[0] ?? "")) : [text];
     const isRead = candidates.some((each) =>
       readShell(each, "/", "/").parts.some((part) => {
@@ -248,7 +277,8 @@ function wrongWords(log: string, texts: readonly string[], bin: string): string[
 if (import.meta.main) {
   const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(name) + 1] ?? fallback) || fallback;
   const startedAt = Date.now();
-  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000));
+  const shell = process.argv.includes("--zsh") ? "zsh" : "bash";
+  const outcome = await playRounds(option("--seed", 1), option("--rounds", 20_000), shell, process.argv.includes("--all"));
   process.stdout.write(`${JSON.stringify({ ...outcome, seconds: (Date.now() - startedAt) / 1000 }, null, 2)}\n`);
   process.exitCode = outcome.faults.length === 0 ? 0 : 1;
 }

@@ -74,7 +74,8 @@ call that was ever refused. What acts outside of the project is never proposed: 
   async run({ args, app }) {
     const { past, bookOf } = await readAll(app, args.since);
     const { judge } = await import("./judge.ts");
-    const found = suggestRules(past.calls, { bookOf, judgeCall: createJudge(app.sys, judge) });
+    const verdictOf = await judgeAll(app.sys, past.calls, bookOf, true);
+    const found = suggestRules(past.calls, { bookOf, verdictOf, judgeCall: createJudge(app.sys, judge) });
     if (args.json === true) return app.json<"csm rules suggest">(suggestJson(past, found));
     if (found.suggestions.length > 0) app.out(found.suggestions.map(renderSuggestion).join("\n\n"));
     for (const note of suggestNotes(found)) app.tell(note);

@@ -81,8 +81,23 @@ export function hitsCommand(patternText: string, words: readonly ShellWord[], ho
   const isNamed = sameWord(name, (text) => wantedName === "*" || programOf(text) === program, wantedName);
   if (isNamed === "no") return "no";
   // An open name may bring words of its own.
-  const said = wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, wantedName === "*" ? programOf(name.text) : program);
-  return every([isNamed, hitsWords(splitPattern(wantedRest, home), said, isWhole)]);
+  const said = once(saidBy, words, wantedName === "*" ? programOf(name.text) : program, (as) =>
+    wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, as),
+  );
+  const wantedWords = once(wantedBy, wanted, home, () => splitPattern(wantedRest, home));
+  return every([isNamed, hitsWords(wantedWords, said, isWhole)]);
+}
+
+/** A hundred patterns look at the same few commands. */
+const saidBy = new WeakMap<object, Map<string, Said>>();
+const wantedBy = new WeakMap<object, Map<string, Wanted>>();
+
+function once<T>(known: WeakMap<object, Map<string, T>>, of: object, key: string, make: (key: string) => T): T {
+  const made = known.get(of) ?? new Map<string, T>();
+  known.set(of, made);
+  const found = made.get(key) ?? make(key);
+  made.set(key, found);
+  return found;
 }
 
 /** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */

@@ -27,25 +27,27 @@ export async function runHook(sys: Sys, text: string): Promise<string | undefine
   const dir = sys.env[channelVariable];
   const input = parseHookInput(text);
   if (dir === undefined || input === undefined) return undefined;
-  const driven = readDriven(sys, dir);
+  const session = openSession(sys, dir);
+  const { driven } = session ?? {};
   if (isCallEvent(input.event)) {
     const seat = { configDir: driven?.config_dir ?? configDir(sys), ...present({ name: driven?.name }) };
     const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, seat);
     // What rules let by is asked as ever; of a session that csd does not drive, nobody else waits to be told.
     if (ruled !== undefined || input.event === "PreToolUse" || driven === undefined) return ruled;
   }
-  const channel = openChannel(sys, dir);
+  if (session === undefined) return undefined;
+  const { channel } = session;
   if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input, driven);
   const statusAt = input.event === "UserPromptSubmit" && driven !== undefined ? await readStatusAt(sys, driven) : undefined;
   channel.append({ ...toEvent(sys.now(), input), ...present({ status_at: statusAt }) });
   return undefined;
 }
 
-function readDriven(sys: Sys, dir: string): Driven | undefined {
+function openSession(sys: Sys, dir: string): { channel: Channel; driven: Driven | undefined } | undefined {
   try {
-    return createDrivenStore(sys, recordsDir(dir)).read(basename(dir));
+    return { channel: openChannel(sys, dir), driven: createDrivenStore(sys, recordsDir(dir)).read(basename(dir)) };
   } catch {
-    // A broken record: rules hold all the same, and nothing is held open.
+    // A folder that others can change, or a broken record: rules hold all the same, and nothing else is told or held open.
     return undefined;
   }
 }

@@ -125,7 +125,7 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   });
   let asking: Rule | undefined;
   for (const { rule, session } of active) {
-    if (rule.action === "allow") continue;
+    if (rule.action === "allow" || isOfOther(rule.when, item)) continue;
     const hit = every([session, hits(rule.when, item, call)]);
     if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
     if (hit !== "no") asking ??= rule;
@@ -138,6 +138,25 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   const isNear = active.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe");
   if (isNear && item.isFree !== true) return verdict("ask");
   return verdict(item.isFree === true ? "allow" : "none");
+}
+
+/** Most rules are about other programs, which is told by the first word alone: a hook may have a hundred of them to look at. */
+function isOfOther({ command: patterns }: Conditions, { command, isHidden }: Item): boolean {
+  const name = command?.words[0];
+  if (patterns === undefined || name?.certainty !== "literal" || isHidden === true || command?.code !== undefined) return false;
+  return namedPrograms(patterns)?.has(programOf(name.text)) === false;
+}
+
+const known = new WeakMap<readonly string[], { programs: ReadonlySet<string> | undefined }>();
+
+/** The programs that these patterns name; undefined where one leaves that open, or writes it in a way of its own. */
+function namedPrograms(patterns: readonly string[]): ReadonlySet<string> | undefined {
+  const found = known.get(patterns);
+  if (found !== undefined) return found.programs;
+  const names = patterns.map((pattern) => /^[\w./-]+(?= |$)/.exec(pattern)?.[0]);
+  const programs = names.includes(undefined) ? undefined : new Set(names.map((name) => programOf(name ?? "")));
+  known.set(patterns, { programs });
+  return programs;
 }
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
@@ -310,6 +329,8 @@ function allows(when: Conditions, item: Item, call: ToolCall): boolean {
     const { words, folder } = item.command;
     // A file of this folder is another one elsewhere.
     const isHere = folder !== undefined && absolutePath(folder, "/", call.home) === absolutePath(call.cwd, "/", call.home);
+    // A rule about paths alone is about files, not about what runs there.
+    if (command === undefined && path !== undefined) return false;
     return (
       (command === undefined || command.some((pattern) => allowsCommand(pattern, words) && (isHere || !/[./]/.test(pattern)))) &&
       (path === undefined || areInside(words, folder, call, isInside))

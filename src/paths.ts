@@ -85,6 +85,8 @@ export const configPath = (sys: Place): string => join(homeDir(sys), ".config", 
 /** What may run unasked: of the user, and of a project, which only tightens. */
 export const ruleFiles = (sys: Place): string[] => ruleNames.map((name) => join(homeDir(sys), ".config", "claude-smart", name));
 export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map((name) => join(projectDir, ".csm", name));
+/** What those files have been checked to say; safe to delete. */
+export const checkedRulesDir = (sys: Place): string => join(csmDir(sys), "rules");
 const ruleNames = ["rules.toml", "rules.json"];
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");

@@ -1,6 +1,4 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { createAgentFiles } from "./agents.ts";
-import { appendAudit } from "./audit.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
 import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
@@ -9,7 +7,6 @@ import { judge } from "./judge.ts";
 import { csmDir, homeDir, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
-import { profileOfDir, readRegistryOrNone } from "./profiles.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
 import { type RuleBook, readRuleBook } from "./rules-file.ts";
 import { readSessionOf } from "./session-file.ts";
@@ -50,10 +47,12 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
     ...{ tool: call.tool, input: call.input, rule: judgement.rule, decision: decision.is, channel: "hook", reason: decision.reason },
     ms: sys.now() - startedAt,
   };
-  const isNoted = await appendAudit(sys, noted).then(
-    () => true,
-    () => false,
-  );
+  const isNoted = await import("./audit.ts")
+    .then(({ appendAudit }) => appendAudit(sys, noted))
+    .then(
+      () => true,
+      () => false,
+    );
   // What cannot be noted is not allowed; a denial holds all the same.
   if (decision.is === "allow" && !isNoted) return undefined;
   return warning === undefined ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), systemMessage: warning });
@@ -132,15 +131,20 @@ async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: read
     status: input.event === "PermissionRequest" ? "blocked" : "working",
     ...present({
       name: wants("session") ? await readName(sys, seat) : seat.name,
-      profile: wants("profile") ? profileOfDir(sys, readRegistryOrNone(sys), seat.configDir)?.name : undefined,
+      profile: wants("profile") ? await readProfile(sys, seat.configDir) : undefined,
       model: wants("model") ? (sample?.model ?? readModel(sys, transcriptPath)) : undefined,
       costUsd: sample?.costUsd ?? metered?.costUsd,
       contextPercent: sample?.contextPercent ?? metered?.contextPercent,
       usagePercent: used.length === 0 ? undefined : Math.max(...used),
-      agentCount: wants("countAbove") && transcriptPath !== undefined ? countAgents(sys, transcriptPath) : undefined,
+      agentCount: wants("countAbove") && transcriptPath !== undefined ? await countAgents(sys, transcriptPath) : undefined,
       hasError: wants("hasError") && transcriptPath !== undefined ? hasFailed(sys, transcriptPath) : undefined,
     }),
   };
+}
+
+async function readProfile(sys: Sys, dir: string): Promise<string | undefined> {
+  const { profileOfDir, readRegistryOrNone } = await import("./profiles.ts");
+  return profileOfDir(sys, readRegistryOrNone(sys), dir)?.name;
 }
 
 /** What the status line was told last. */
@@ -165,8 +169,10 @@ async function readName(sys: Sys, { configDir: dir, name }: HookSeat): Promise<s
   return (owner === undefined ? undefined : (await readSessionOf(sys, dir, owner))?.name) ?? name;
 }
 
-const countAgents = (sys: Sys, transcript: string): number =>
-  createAgentFiles(sys)(transcript).filter((path) => /[/\\]agent-[^/\\]+\.jsonl$/.test(path)).length;
+async function countAgents(sys: Sys, transcript: string): Promise<number> {
+  const files = (await import("./agents.ts")).createAgentFiles(sys)(transcript);
+  return files.filter((path) => /[/\\]agent-[^/\\]+\.jsonl$/.test(path)).length;
+}
 
 /** The last tool that ran. */
 function hasFailed(sys: Sys, transcript: string): boolean {

@@ -72,9 +72,9 @@ export function tomlLines(text: string): KeyLines {
 /** Of offsets that only grow. */
 function createLineCounter(text: string): (offset: number) => number {
   let line = 1;
-  let counted = 0;
+  let next = text.indexOf("\n");
   return (offset) => {
-    for (; counted < offset; counted++) if (text[counted] === "\n") line++;
+    for (; next >= 0 && next < offset; next = text.indexOf("\n", next + 1)) line++;
     return line;
   };
 }
@@ -111,12 +111,16 @@ function keyText(word: string): string {
   }
 }
 
+const inDouble = /[^"\\\n]*/y;
+const inSingle = /[^'\n]*/y;
+
 /** Behind the string that begins here; one of a single line ends with its line, closed or not. */
 function endOfString(text: string, from: number): number {
   const quote = text[from] ?? "";
   const long = quote.repeat(3);
   const isLong = text.startsWith(long, from);
   for (let at = from + (isLong ? 3 : 1); at < text.length; at++) {
+    at = skip(text, at, quote === '"' ? inDouble : inSingle);
     if (text[at] === "\\" && quote === '"') at++;
     else if (isLong && text.startsWith(long, at)) return skip(text, at + 3, quote === '"' ? /"{0,2}/y : /'{0,2}/y);
     else if (!isLong && text[at] === quote) return at + 1;
@@ -125,12 +129,16 @@ function endOfString(text: string, from: number): number {
   return text.length;
 }
 
+const plain = /[^"'#\n[\]{}]/;
+const plainRun = /[^"'#\n[\]{}]+/y;
+
 /** The end of its line, or of the line in which its last bracket closes. */
 function endOfStatement(text: string, from: number): number {
   let depth = 0;
   for (let at = from; at < text.length; ) {
     const sign = text[at] ?? "";
-    if (sign === '"' || sign === "'") at = endOfString(text, at);
+    if (plain.test(sign)) at = skip(text, at, plainRun);
+    else if (sign === '"' || sign === "'") at = endOfString(text, at);
     else if (sign === "#") at = skip(text, at, /[^\n]*/y);
     else if (sign === "\n" && depth <= 0) return at;
     else {

@@ -142,13 +142,17 @@ export function createJudge(sys: Sys, judgeOne: typeof judge): JudgeCall {
 interface PastVerdict {
   decision: Decision;
   deciders: Rule[];
+  /** Where they were asked for: as they stand in the call, none of one that can never be allowed unseen. */
+  parts?: string[];
 }
+
+export type VerdictOf = (call: PastCall) => PastVerdict;
 
 /** So many calls are worth a thread of their own. */
 const worthwhileCalls = 1000;
 
 /** Judges each distinct call once, on all cores, by the rules that hold for it. */
-export async function judgeAll(sys: Sys, calls: readonly PastCall[], bookOf: BookOf): Promise<(call: PastCall) => PastVerdict> {
+export async function judgeAll(sys: Sys, calls: readonly PastCall[], bookOf: BookOf, hasParts = false): Promise<VerdictOf> {
   const toolCall = createToolCall(sys);
   const sets = new Map<readonly Rule[], { index: number; spell: (call: PastCall) => string; verdicts: Map<string, PastVerdict> }>();
   const cases: Case[] = [];
@@ -168,11 +172,18 @@ export async function judgeAll(sys: Sys, calls: readonly PastCall[], bookOf: Boo
     cases.push({ index: cases.length, rules: set.index, call: toJudge, facts });
     byCase.push([rules, verdict]);
   }
-  const options = { context: [...sets.keys()], worthwhile: Math.ceil(cases.length / worthwhileCalls) };
-  for (const { index, decision, deciders } of await shareOut(sys, "judgements", cases, options)) {
-    const [rules, verdict] = byCase[index] ?? [];
-    if (rules !== undefined && verdict !== undefined)
-      Object.assign(verdict, { decision, deciders: deciders.flatMap((at) => rules[at] ?? []) });
+  const context = { sets: [...sets.keys()], hasParts };
+  let left: readonly Case[] = cases;
+  // What a thread has failed to do is done here.
+  for (const worthwhile of [Math.ceil(cases.length / worthwhileCalls), 1]) {
+    const done = new Set<number>();
+    for (const { index, deciders, ...told } of await shareOut(sys, "judgements", left, { context, worthwhile })) {
+      const [rules, verdict] = byCase[index] ?? [];
+      if (rules !== undefined && verdict !== undefined)
+        Object.assign(verdict, told, { deciders: deciders.flatMap((at) => rules[at] ?? []) });
+      done.add(index);
+    }
+    left = left.filter(({ index }) => !done.has(index));
   }
   return (call) => verdictOf.get(call) ?? { decision: "none", deciders: [] };
 }
@@ -254,7 +265,7 @@ export interface Replay {
 interface ReplayOptions {
   /** All that there are: one that decides nothing is told too. */
   rules: readonly Rule[];
-  verdictOf(call: PastCall): PastVerdict;
+  verdictOf: VerdictOf;
   /** Only calls that a rule of this name decides. */
   only?: string;
 }

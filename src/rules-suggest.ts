@@ -1,6 +1,6 @@
 import { isPlanTool } from "./claude-gate.ts";
 import { decidersOf, type Rule } from "./rules.ts";
-import { type BookOf, isApproval, type JudgeCall, outcomeOf, type PastCall } from "./rules-replay.ts";
+import { type BookOf, isApproval, type JudgeCall, outcomeOf, type PastCall, type VerdictOf } from "./rules-replay.ts";
 
 /** A rule that would have saved questions. */
 interface Suggestion {
@@ -29,51 +29,66 @@ const [leastQuestions, leastSessions] = [3, 2];
 
 interface Judged {
   bookOf: BookOf;
+  /** By the rules as they are, with the parts of each call. */
+  verdictOf: VerdictOf;
   judgeCall: JudgeCall;
 }
 
+/** A rule with the calls that it was made of; no other one is saved by it. */
+interface Candidate {
+  rule: Rule;
+  calls: ReadonlySet<PastCall>;
+}
+
 /** The shortest rules for what was approved again and again; none of them allows a call that was ever refused. */
-export function suggestRules(calls: readonly PastCall[], { bookOf, judgeCall }: Judged): Suggestions {
+export function suggestRules(calls: readonly PastCall[], { bookOf, verdictOf, judgeCall }: Judged): Suggestions {
   const asked = calls.filter((call) => isApproval(call) && call.tool !== "AskUserQuestion" && !isPlanTool(call.tool));
-  const decide = (call: PastCall) => judgeCall(bookOf(call).rules, call);
   const open = asked.filter((call) => {
-    const { decision, rule } = decide(call);
-    return decision === "none" || (decision === "ask" && rule === undefined);
+    const { decision, deciders } = verdictOf(call);
+    return decision === "none" || (decision === "ask" && deciders.length === 0);
   });
-  const refused = calls.filter((call) => ["refused", "blocked"].includes(outcomeOf(call)));
+  const refused = calls.filter((call) => ["refused", "blocked"].includes(outcomeOf(call))).map((call) => ({ call, said: saidOf(call) }));
   const withRules = createExtender(bookOf);
   const allowers = (call: PastCall, rules: readonly Rule[]): Rule[] => {
     const judgement = judgeCall(withRules(call, rules), call);
     return judgement.decision === "allow" ? decidersOf(judgement).filter((rule) => rules.includes(rule)) : [];
   };
-  const isSafe = (rule: Rule, isNear: (call: PastCall) => boolean): boolean => {
+  const isSafe: IsSafe = (rule, words) => {
     const alone = [rule];
-    return !refused.some((call) => isNear(call) && allowers(call, alone).length > 0);
-  };
-  const textsOf = (call: PastCall): string[] => {
-    const { parts } = judgeCall(noRules, call);
-    return parts.some(({ doubt }) => doubt !== undefined) ? [] : parts.map(({ text }) => text);
+    return !refused.some(({ call, said }) => words.every((word) => said.includes(word)) && allowers(call, alone).length > 0);
   };
   const names = new Set(calls.flatMap((call) => bookOf(call).rules.map(({ name }) => name)));
-  let rules = nameRules([...suggestCommands(open, refused, textsOf, isSafe), ...suggestOthers(open, isSafe)], names);
+  const partsOf = (call: PastCall) => verdictOf(call).parts ?? [];
+  let left = nameRules([...suggestCommands(open, partsOf, isSafe), ...suggestOthers(open, isSafe)], names);
   for (;;) {
-    const bad = new Set(refused.flatMap((call) => allowers(call, rules)));
-    const savings = rules.map((rule) => ({ rule, calls: [] as PastCall[] }));
-    for (const call of open) for (const rule of allowers(call, rules)) savings.find((saving) => saving.rule === rule)?.calls.push(call);
-    const good = savings.filter((saving) => !bad.has(saving.rule) && isHabit(saving.calls));
-    if (good.length === rules.length)
+    const rules = left.map(({ rule }) => rule);
+    const bad = new Set(refused.flatMap(({ call }) => allowers(call, rules)));
+    const touched = new Set(left.flatMap((candidate) => [...candidate.calls]));
+    const saved = new Map(rules.map((rule) => [rule, [] as PastCall[]]));
+    for (const call of open) if (touched.has(call)) for (const rule of allowers(call, rules)) saved.get(rule)?.push(call);
+    const good = left.filter(({ rule }) => !bad.has(rule) && isHabit(saved.get(rule) ?? []));
+    if (good.length === left.length) {
+      const suggestions = left.map(({ rule }) => describe(rule, saved.get(rule) ?? [])).sort((a, b) => b.questions - a.questions);
       return {
-        suggestions: good.map(describe).sort((a, b) => b.questions - a.questions),
+        suggestions,
         approvals: asked.length,
-        covered: asked.filter((call) => decide(call).decision === "allow").length,
-        saved: new Set(good.flatMap((saving) => saving.calls)).size,
+        covered: asked.filter((call) => verdictOf(call).decision === "allow").length,
+        saved: new Set([...saved.values()].flat()).size,
         untold: calls.filter((call) => call.decision === undefined && outcomeOf(call) === "ran").length,
       };
-    rules = good.map(({ rule }) => rule);
+    }
+    left = good;
   }
 }
 
-const noRules: readonly Rule[] = [];
+/** Whether no refused call is allowed by the rule; only those are looked at in which these words stand. */
+type IsSafe = (rule: Rule, words: readonly string[]) => boolean;
+
+/** What is in a call, without what a shell drops: a rule's words stand there, if it is about the call. */
+const saidOf = ({ tool, input }: PastCall): string =>
+  `${tool} ${Object.values(input)
+    .filter((value) => typeof value === "string")
+    .join(" ")}`.replace(/\\\n|['"\\]/g, "");
 
 /** The rules of a call with these behind them: one list for each pair, so that judgements can be remembered by it. */
 function createExtender(bookOf: BookOf): (call: PastCall, more: readonly Rule[]) => readonly Rule[] {
@@ -88,7 +103,7 @@ function createExtender(bookOf: BookOf): (call: PastCall, more: readonly Rule[])
   };
 }
 
-const describe = ({ rule, calls }: { rule: Rule; calls: PastCall[] }): Suggestion => ({
+const describe = (rule: Rule, calls: readonly PastCall[]): Suggestion => ({
   rule,
   questions: calls.length,
   sessions: countSessions(calls),
@@ -98,18 +113,14 @@ const describe = ({ rule, calls }: { rule: Rule; calls: PastCall[] }): Suggestio
 const countSessions = (calls: readonly PastCall[]): number => new Set(calls.map(({ thread }) => thread.transcript)).size;
 const isHabit = (calls: readonly PastCall[]): boolean => calls.length >= leastQuestions && countSessions(calls) >= leastSessions;
 
-function nameRules(rules: readonly Rule[], taken: Set<string>): Rule[] {
-  return rules.map((rule) => {
-    const stem =
-      rule.name
-        .toLowerCase()
-        .replace(/[^a-z0-9]+/g, "-")
-        .replace(/^-|-$/g, "")
-        .slice(0, 60) || "allow";
+function nameRules(candidates: readonly Candidate[], taken: Set<string>): Candidate[] {
+  return candidates.map(({ rule, calls }) => {
+    const words = rule.name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const stem = words.replace(/^-|-$/g, "").slice(0, 60) || "allow";
     let name = stem;
     for (let count = 2; taken.has(name); count++) name = `${stem}-${count}`;
     taken.add(name);
-    return { ...rule, name };
+    return { rule: { ...rule, name }, calls };
   });
 }
 
@@ -174,26 +185,22 @@ function wordsOf(text: string): { words: string[]; isWhole: boolean } {
   return end < 0 ? { words: all, isWhole: true } : { words: all.slice(0, end), isWhole: false };
 }
 
-function suggestCommands(
-  open: readonly PastCall[],
-  refused: readonly PastCall[],
-  textsOf: (call: PastCall) => string[],
-  isSafe: (rule: Rule, isNear: (call: PastCall) => boolean) => boolean,
-): Rule[] {
+function suggestCommands(open: readonly PastCall[], partsOf: (call: PastCall) => readonly string[], isSafe: IsSafe): Candidate[] {
   const tree = createTree();
   for (const call of open)
     if (call.tool === "Bash")
-      for (const text of textsOf(call)) {
+      for (const text of partsOf(call)) {
         const { words, isWhole } = wordsOf(text);
         plant(tree, call, words, isWhole);
       }
-  const said = new Map(refused.map((call) => [call, call.tool === "Bash" ? String(call.input.command) : undefined]));
-  const isNear = (words: readonly string[]) => (call: PastCall) => said.get(call)?.includes(words[0] ?? "") === true;
   const chooser: Chooser = {
-    isOpenSafe: ({ words }) => policyOf(words) === "open" && isSafe(commandRule(words, false), isNear(words)),
-    isWholeSafe: ({ words }) => policyOf(words) !== "never" && isSafe(commandRule(words, true), isNear(words)),
+    isOpenSafe: ({ words }) => policyOf(words) === "open" && isSafe(commandRule(words, false), words),
+    isWholeSafe: ({ words }) => policyOf(words) !== "never" && isSafe(commandRule(words, true), words),
   };
-  return choose(tree, chooser).map(({ tree: { words }, isWhole }) => commandRule(words, isWhole));
+  return choose(tree, chooser).map(({ tree: { words, calls, ends }, isWhole }) => ({
+    rule: commandRule(words, isWhole),
+    calls: isWhole ? ends : calls,
+  }));
 }
 
 const commandRule = (words: readonly string[], isWhole: boolean): Rule =>
@@ -268,9 +275,8 @@ function policyOf(words: readonly string[]): Policy {
 
 const writers = ["Edit", "Write", "MultiEdit", "NotebookEdit"];
 
-function suggestOthers(open: readonly PastCall[], isSafe: (rule: Rule, isNear: (call: PastCall) => boolean) => boolean): Rule[] {
-  const isNearOf = (tools: readonly string[]) => (call: PastCall) => tools.includes(call.tool);
-  const rules: Rule[] = [];
+function suggestOthers(open: readonly PastCall[], isSafe: IsSafe): Candidate[] {
+  const found: Candidate[] = [];
   for (const tools of [writers, ["Read"]]) {
     const tree = createTree();
     for (const call of open) if (tools.includes(call.tool)) plantPath(tree, call);
@@ -279,18 +285,20 @@ function suggestOthers(open: readonly PastCall[], isSafe: (rule: Rule, isNear: (
       const used = tools.filter((tool) => [...calls].some((call) => call.tool === tool));
       return allowRule(`${used.join(" ")} ${words.at(-1)}`, { tool: used, path: [below.size === 0 ? path : `${path}/**`] });
     };
-    const chooser: Chooser = {
-      isOpenSafe: (at) => isBelowProject(at) && isSafe(ruleOf(at), isNearOf(tools)),
-      isWholeSafe: () => false,
-    };
-    rules.push(...choose(tree, chooser).map(({ tree: at }) => ruleOf(at)));
+    const chooser: Chooser = { isOpenSafe: (at) => isBelowProject(at) && isSafe(ruleOf(at), at.words), isWholeSafe: () => false };
+    found.push(...choose(tree, chooser).map(({ tree: at }) => ({ rule: ruleOf(at), calls: at.calls })));
   }
-  const flat = new Map<string, Rule>();
+  const flat = new Map<string, { rule: Rule; calls: Set<PastCall> }>();
   for (const call of open) {
     const rule = flatRule(call);
-    if (rule !== undefined) flat.set(JSON.stringify(rule.when), rule);
+    if (rule === undefined) continue;
+    const key = JSON.stringify(rule.when);
+    const candidate = flat.get(key) ?? { rule, calls: new Set() };
+    flat.set(key, candidate);
+    candidate.calls.add(call);
   }
-  return [...rules, ...[...flat.values()].filter((rule) => isSafe(rule, isNearOf(rule.when.tool ?? [])))];
+  const isGood = ({ rule, calls }: Candidate) => isHabit([...calls]) && isSafe(rule, rule.when.tool ?? []);
+  return [...found, ...[...flat.values()].filter(isGood)];
 }
 
 /** What hides is somebody's settings or secrets, and what a pattern reads otherwise is left alone. */

@@ -22,7 +22,7 @@ export interface Opened {
   scripts?: ShellWord[];
   /** A shell reads its input. */
   readsStdin?: boolean;
-  /** `env NAME=value`. */
+  /** `env NAME=value`, or the name alone. */
   names?: string[];
   /** Why nobody can tell all that it does; such a command is never approved unseen. */
   doubt?: string;
@@ -49,7 +49,9 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   const program = full.replace(/(?<=[a-z])[\d.]+$/, "");
   const rest = words.slice(1);
   const change = changers.get(full);
-  if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) };
+  if (/^(?:\.|source)$/.test(full) && rest[0] !== undefined && isStdin(rest[0]))
+    return { doubt: changers.get(full) ?? "", isOwn: true, readsStdin: true };
+  if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) || rest[0]?.certainty === "open" };
   if (full === "eval") return openText(rest[0]?.text === "--" ? rest.slice(1) : rest);
   if (full === "find" || full === "gfind") return openFind(rest);
   if (shells.has(program)) return openShell(program, rest);
@@ -81,7 +83,7 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
   if (read.isPlain) return undefined;
   const { isElsewhere = false } = row;
   const isOwn = row.isOwn === true || isElsewhere;
-  const names = row.hasNames === true ? takeNames(read.rest) : [];
+  const names = [...read.names, ...(row.hasNames === true ? takeNames(read.rest) : [])];
   // Some take options behind their own words as well: `flock FILE -c TEXT`.
   const later = row.operands === undefined ? read : readOptions(read.rest.slice(row.operands), row);
   const unknown = read.unknown ?? later.unknown;
@@ -93,7 +95,8 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
     };
   if (later !== read) read.scripts.push(...later.scripts);
   const words = later.rest;
-  const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts };
+  const doubt = read.isDoubtful === true ? { doubt: `${program} finds other programs of these names` } : {};
+  const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts, ...doubt };
   if (read.scripts.length > 0 || row.rest === "none") return key.includes(" ") ? withSub(key, words, opened) : opened;
   if (row.rest === "afterDashes") return { ...opened, commands: behindDashes(rest) };
   if (words.length === 0) return row.isOwn || isElsewhere ? opened : { isOwn: true };
@@ -144,6 +147,8 @@ function subCommandOf(program: string, rest: readonly ShellWord[]): { name: stri
 interface ReadOptions {
   rest: ShellWord[];
   scripts: ShellWord[];
+  names: string[];
+  isDoubtful?: boolean;
   /** An option that is not in the table, or that only running tells. */
   unknown?: ShellWord;
   isPlain: boolean;
@@ -154,7 +159,7 @@ interface ReadOptions {
 
 function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
   const has = (list: string | undefined, option: string) => ` ${list ?? ""} `.includes(` ${option} `);
-  const read: ReadOptions = { rest: [], scripts: [], isPlain: false, isMoved: false };
+  const read: ReadOptions = { rest: [], scripts: [], names: [], isPlain: false, isMoved: false };
   let at = 0;
   for (; at < words.length; at++) {
     const word = words[at] as ShellWord;
@@ -165,8 +170,12 @@ function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
     }
     if (word.certainty === "open" && (word.isSplit === true || (word.start ?? "") === "" || word.start?.startsWith("-")))
       return { ...read, rest: words.slice(at), unknown: word };
-    if (!text.startsWith("-") || (text === "-" && !has(row.flags, "-"))) break;
+    if (!text.startsWith("-") || (text === "-" && !has(row.flags, "-") && !has(row.doubtful, "-"))) break;
     const { option, value } = nextOption(text, row, has);
+    if (has(row.doubtful, text)) {
+      read.isDoubtful = true;
+      continue;
+    }
     if (has(row.plain, option) || has(row.plain, text)) return { ...read, isPlain: true };
     if (has(row.hiding, option) || (!has(row.values, option) && !has(row.script, option) && !has(row.flags, option)))
       return { ...read, rest: words.slice(at + 1), unknown: word };
@@ -175,6 +184,7 @@ function readOptions(words: readonly ShellWord[], row: Wrapper): ReadOptions {
     if (taken === undefined) return { ...read, unknown: word };
     if (has(row.script, option)) read.scripts.push(taken);
     if (has(row.moving, option)) read.isMoved = true;
+    if (has(row.unsets, option)) read.names.push(taken.text);
     if (/^(?:-I|-J|--replace)$/.test(option)) read.replaced = taken;
   }
   return { ...read, rest: words.slice(at) };
@@ -206,16 +216,8 @@ function nextOption(
 }
 
 function takeNames(words: ShellWord[]): string[] {
-  const names: string[] = [];
-  for (
-    let name = /^([A-Za-z_]\w*)=/.exec(words[0]?.text ?? "")?.[1];
-    name !== undefined;
-    name = /^([A-Za-z_]\w*)=/.exec(words[0]?.text ?? "")?.[1]
-  ) {
-    names.push(name);
-    words.shift();
-  }
-  return names;
+  const count = words.findIndex(({ text }) => !/^[A-Za-z_]\w*=/.test(text));
+  return words.splice(0, count < 0 ? words.length : count).map(({ text }) => text);
 }
 
 /** The words with data that only running tells: behind them, or for the placeholder. */
@@ -276,11 +278,17 @@ function openShell(program: string, words: readonly ShellWord[]): Opened | undef
     if (/[oO]$/.test(word.text)) at++;
   }
   const first = words[at];
-  if (!hasText) return first === undefined ? { isOwn: true, readsStdin: true } : { isOwn: true };
+  if (!hasText) return first === undefined || isStdin(first) ? { isOwn: true, readsStdin: true } : openFileText(program, first);
   if (first === undefined) return unreadable(`${program} has no text to read`);
   const isBash = /^(?:bash|sh|dash|ash)$/.test(program);
   return { scripts: [first], isOwn: false, ...(isBash ? {} : { doubt: `${program} reads some words in its own way` }) };
 }
+
+const isStdin = ({ text }: ShellWord): boolean => /^\/dev\/(?:stdin|fd\/)|^\/proc\//.test(text);
+
+/** A script in a file is a program like any other, unless nobody can say which. */
+const openFileText = (program: string, file: ShellWord): Opened =>
+  file.certainty === "open" ? unreadable(`what ${program} reads is known only when it runs`) : { isOwn: true };
 
 function openGit(words: readonly ShellWord[]): Opened | undefined {
   const { rest, unknown } = readOptions(words, gitGlobals);

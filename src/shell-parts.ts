@@ -17,7 +17,7 @@ import {
 } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
-import { isRiskyName } from "./shell-wrappers.ts";
+import { holdsCommand, isRiskyName } from "./shell-wrappers.ts";
 
 /** A simple command at any depth, or a file that a redirection opens. */
 export interface ShellPart {
@@ -51,6 +51,8 @@ const maxLength = 8192;
 const maxRead = 65_536;
 const maxDepth = 12;
 const maxParts = 400;
+const maxOpeners = 300;
+const openers = /\$[({]|[<>]\(|`/g;
 
 /** Characters that no eye sees or that some locale takes for a blank, and what no shell gets as it stands here. */
 const unseen =
@@ -89,6 +91,11 @@ function doubt({ reading }: State, why: string, isHidden: boolean): void {
 
 function readText(state: State, text: string, place: Place): void {
   if (place.depth > maxDepth || state.reading.parts.length > maxParts) {
+    doubt(state, "it is nested too deeply", true);
+    return;
+  }
+  // The parser's time grows with the square of these.
+  if ((text.match(openers)?.length ?? 0) > maxOpeners) {
     doubt(state, "it is nested too deeply", true);
     return;
   }
@@ -218,7 +225,7 @@ function noteRisks(state: State, node: SyntaxNode, source: string, place: Place)
       readRedirect(state, node, source, place);
       break;
     case "Assignment":
-      readAssignment(state, node);
+      readAssignment(state, node, place);
       break;
     case "For":
     case "Select":
@@ -254,14 +261,22 @@ const isRisky = ({ prefix, index, operation }: ParameterExpansionPart): boolean 
   /^(?:Slice|Transform|Unknown)$/.test(operation?.type ?? "") ||
   (operation?.type === "Default" && operation.operator.endsWith("="));
 
-function readAssignment(state: State, { name, index, append }: Assignment): void {
-  if (isRiskyName(name)) doubt(state, `${name} decides what programs run`, false);
+function readAssignment(state: State, { name, index, append, value }: Assignment, place: Place): void {
+  const text = value.type === "Word" ? readWord(value, state.home).text : "";
+  if (noteName(state, name, text, place)) doubt(state, `${name} decides what programs run`, false);
   if ((index !== undefined && !/^\d+$/.test(index.text)) || append === true) doubt(state, "arithmetic may run what a variable says", false);
+}
+
+/** Is it one that makes programs do something else? What it makes them run is read like the rest. */
+function noteName(state: State, name: string, value: string, place: Place): boolean {
+  if (holdsCommand(name) && value !== "") readText(state, value, { ...place, depth: place.depth + 1, isInner: true });
+  return isRiskyName(name);
 }
 
 function readRedirect(state: State, node: Redirect | HereDoc, source: string, { isInner }: Place): void {
   if (node.type === "HereDoc") {
-    if (node.closing === undefined) doubt(state, "a here-document has no end", false);
+    if (node.closing === undefined || !/^[\w.-]+$/.test(node.delimiter?.value ?? ""))
+      doubt(state, "where a here-document ends is not sure", false);
     return;
   }
   const { operator, target } = node;
@@ -286,7 +301,10 @@ function readCommand(state: State, node: Command, source: string, place: Place):
   const { parts } = state.reading;
   const at = parts.length;
   forEachChild(node, (child) => visit(state, child, source, place));
-  if (node.name === undefined) return;
+  if (node.name === undefined) {
+    if (node.redirects.length > 0) doubt(state, "some shells run a command for a redirection alone", false);
+    return;
+  }
   // A command is told before what stands in it, and runs after.
   const inner = parts.splice(at);
   const words = [node.name, ...node.args].map((word) => readWord(word, state.home));
@@ -314,7 +332,10 @@ function runWords(state: State, words: readonly ShellWord[], text: string, place
   const opened = openCommand(words);
   const doubts = words.flatMap((word, index) => doubtOf(word, index === 0) ?? []);
   if (opened?.doubt !== undefined) doubts.push(opened.doubt);
-  for (const risky of (opened?.names ?? []).filter(isRiskyName)) doubts.push(`${risky} decides what programs run`);
+  for (const said of opened?.names ?? []) {
+    const [variable = "", value = ""] = said.split(/=(.*)/s);
+    if (noteName(state, variable, value, place)) doubts.push(`${variable} decides what programs run`);
+  }
   if (opened === undefined || opened.isOwn) addPart(state, words, text, doubts, opened, place);
   // The words of a wrapper that is no part itself.
   else for (const why of doubts) doubt(state, why, false);

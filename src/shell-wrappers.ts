@@ -7,6 +7,8 @@ export interface Wrapper {
   /** Words of its own before the command. */
   operands?: number;
   hasNames?: boolean;
+  /** Options that take a name away. */
+  unsets?: string;
   /** The rest is a command (unless told), a text for a shell, or goes on behind `--`. */
   rest?: "command" | "script" | "afterDashes" | "none";
   /** The option whose value a shell reads. */
@@ -15,6 +17,9 @@ export interface Wrapper {
   plain?: string;
   /** Options that hide what it does, or where. */
   hiding?: string;
+  /** Options by which it finds other programs of the same names: without a PATH, or by the system's own. */
+  doubtful?: string;
+  /** It adds words that only running tells. */
   appends?: boolean;
   isOwn?: boolean;
   isElsewhere?: boolean;
@@ -42,10 +47,12 @@ const tmuxText: Wrapper = {
 export const wrappers = new Map<string, Wrapper>(
   Object.entries({
     env: {
-      flags: "-i - -0 -v --ignore-environment --null --debug",
+      flags: "-0 -v --null --debug",
       values: "-u --unset -C --chdir",
+      unsets: "-u --unset",
       hasNames: true,
       hiding: "-S --split-string -P",
+      doubtful: "-i - --ignore-environment",
       moving: "-C --chdir",
     },
     timeout: { flags: "-v -f -p --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
@@ -61,9 +68,9 @@ export const wrappers = new Map<string, Wrapper>(
     unbuffer: { flags: "-p" },
     caffeinate: { flags: "-d -i -m -s -u", values: "-t -w" },
     time: { flags: "-p -v -a -l -h --portability --verbose --append", values: "-f --format", hiding: "-o --output" },
-    command: { flags: "-p", plain: "-v -V" },
+    command: { doubtful: "-p", plain: "-v -V" },
     builtin: {},
-    exec: { flags: "-c -l", values: "-a" },
+    exec: { flags: "-l", values: "-a", doubtful: "-c" },
     noglob: {},
     nocorrect: {},
     "-": {},
@@ -226,10 +233,12 @@ const readers: [programs: string, options: RegExp, why: string][] = [
   ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
   ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
   ["sort", /^--compress-prog/, "what it starts"],
+  ["sort shuf tree", /^-[A-Za-z]*o|^--output/, "the file"],
+  ["git", /^--output\b|^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
   ["split", /^--filter/, "what it starts"],
   ["go", /^-(?:exec|toolexec|vettool)\b/, "what it starts"],
   ["cargo", /^--config|^-Z/, "the setting"],
-  ["npm pnpm yarn", /^--(?:script-shell|node-options|shell)|^config$/, "the setting"],
+  ["npm pnpm yarn", /^--(?:script-shell|node-options|shell|userconfig|globalconfig)\b|^config$/, "the setting"],
   ["gcc g++ cc clang clang++", /^-(?:wrapper|B|fplugin|specs)|^@/, "what it starts"],
   ["wget", /^(?:-e|--execute|--use-askpass)/, "the setting"],
   ["crontab at batch", /^/, "what runs later"],
@@ -291,3 +300,7 @@ const riskyNames =
 
 /** Variables by which a program is made to do something else. */
 export const isRiskyName = (name: string): boolean => riskyNames.test(name);
+
+/** What these hold is a command for some program. */
+export const holdsCommand = (name: string): boolean =>
+  /(?:COMMAND|CMD|EDITOR|VISUAL|PAGER|ASKPASS|BROWSER|OPEN|WRAPPER|SHELL|_SSH|_DIFF|PROXY_COMMAND|FILTER)$|^PS4$/.test(name);

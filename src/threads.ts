@@ -14,7 +14,7 @@ type Files = Pick<Sys, "openFile">;
 interface Tasks {
   usage: { piece: string; context: undefined; result: FileScan };
   calls: { piece: string; context: undefined; result: CallScan };
-  judgements: { piece: Case; context: readonly (readonly Rule[])[]; result: Verdict };
+  judgements: { piece: Case; context: CaseContext; result: Verdict };
 }
 
 /** A call, by which of the sets of rules it is judged, and what is known of its session. */
@@ -25,11 +25,19 @@ export interface Case {
   facts: SessionFacts;
 }
 
+interface CaseContext {
+  sets: readonly (readonly Rule[])[];
+  /** Tells the parts of each call, too. */
+  hasParts: boolean;
+}
+
 /** What travels back of a judgement: rules by their places in their set. */
 interface Verdict {
   index: number;
   decision: Decision;
   deciders: number[];
+  /** As they stand in the call; none of one that can never be allowed unseen. */
+  parts?: string[];
 }
 
 type Perform<P, R> = (piece: P) => R | undefined;
@@ -65,12 +73,15 @@ const tasks: { [K in keyof Tasks]: Task<Tasks[K]["piece"], Tasks[K]["context"], 
     weigh: ({ readBytes }) => readBytes / 1000,
   },
   judgements: {
-    async begin(_, sets) {
+    async begin(_, { sets, hasParts }) {
       const { judge } = await import("./judge.ts");
       return ({ index, rules: set, call, facts }) => {
         const rules = sets[set] ?? [];
         const judgement = judge(rules, call, facts);
-        return { index, decision: judgement.decision, deciders: decidersOf(judgement).map((rule) => rules.indexOf(rule)) };
+        const deciders = decidersOf(judgement).map((rule) => rules.indexOf(rule));
+        const isDoubted = hasParts && judgement.parts.some(({ doubt }) => doubt !== undefined);
+        const parts = hasParts ? { parts: isDoubted ? [] : judgement.parts.map(({ text }) => text) } : {};
+        return { index, decision: judgement.decision, deciders, ...parts };
       };
     },
     weigh: () => 1,

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { judge } from "../src/judge.ts";
-import type { Rule } from "../src/rules.ts";
+import { decidersOf, type Rule } from "../src/rules.ts";
 import { createJudge, type PastCall } from "../src/rules-replay.ts";
 import { checkRules } from "../src/rules-schema.ts";
 import { renderSuggestion, suggestRules } from "../src/rules-suggest.ts";
@@ -30,7 +30,17 @@ const refused = (...given: Given[]): PastCall[] => given.map((one) => past(one, 
 const sys = createFakeSys({ homeDir: "/home/dev" });
 function suggest(calls: readonly PastCall[], rules: readonly Rule[] = []) {
   const book = { rules: [...rules], budgets: [], notify: {} as never, problems: [] };
-  return suggestRules(calls, { bookOf: () => book, judgeCall: createJudge(sys, judge) });
+  const judgeCall = createJudge(sys, judge);
+  const verdictOf = (call: PastCall) => {
+    const judgement = judgeCall(book.rules, call);
+    const isDoubted = judgement.parts.some(({ doubt }) => doubt !== undefined);
+    return {
+      decision: judgement.decision,
+      deciders: decidersOf(judgement),
+      parts: isDoubted ? [] : judgement.parts.map(({ text }) => text),
+    };
+  };
+  return suggestRules(calls, { bookOf: () => book, verdictOf, judgeCall });
 }
 const patterns = (calls: readonly PastCall[], rules: readonly Rule[] = []) =>
   suggest(calls, rules).suggestions.map(({ rule: { when }, questions }) =>

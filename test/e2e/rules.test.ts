@@ -1,0 +1,230 @@
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { bash, type Step, say, useTool } from "../../src/stub-script.ts";
+import { type Box, csmPath, type Json, threads, until, useBox } from "./harness.ts";
+
+const sandbox = useBox();
+const rulesPath = (box: Box) => join(box.home, ".config/claude-smart/rules.toml");
+
+function writeRules(box: Box, text: string): void {
+  mkdirSync(join(rulesPath(box), ".."), { recursive: true, mode: 0o700 });
+  writeFileSync(rulesPath(box), text, { mode: 0o600 });
+}
+const rule = (fields: Json) =>
+  `[[rules]]\n${Object.entries(fields)
+    .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+    .join("")}\n`;
+
+/** `rm` makes every version ask; the line that is added tells how often it ran. */
+const markCommand = (file: string) => `echo ran >> ${file} && rm -f none.txt`;
+const allowMark = rule({ name: "marks", match_tool: "Bash", match_command: ["echo ran", "rm -f none.txt"], action: "approve" });
+const allowWrites = rule({ name: "writes", match_tool: ["Bash", "Write"], match_path: "*.txt", action: "allow" });
+const denyPush = rule({ name: "no push", match_command: "git push", action: "deny", message: "pushing is for people" });
+
+const read = (path: string) => (existsSync(path) ? readFileSync(path, "utf8") : "");
+const audit = (box: Box): Json[] =>
+  read(join(box.home, ".local/state/csd/audit.jsonl"))
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Json]));
+const decisions = (box: Box, session: string) =>
+  audit(box)
+    .filter((entry) => entry.session === session || entry.session_id === session)
+    .map(({ decision, rule: name, request }) => `${decision} by ${name}: ${request}`);
+/** What the model was told of its calls. */
+const told = (box: Box, session: string) =>
+  box.stub.requests
+    .filter(({ sessionId, path }) => sessionId === session && path.includes("messages"))
+    .map(({ body }) => JSON.stringify(body.messages))
+    .join("\n");
+
+describe("a session that csd drives", () => {
+  const run = async (name: string, steps: Step[], args?: string[]): Promise<Json> => {
+    const { box } = sandbox;
+    const spawned = await box.spawn(name, steps, args);
+    await box.send(name, "Go");
+    return spawned;
+  };
+
+  test("leave lets a call through with no dialog; a denial blocks it, and the model reads why", async () => {
+    const { box } = sandbox;
+    writeRules(box, allowMark + allowWrites + denyPush);
+    const spawned = await run("ruled", [bash(markCommand("a.txt")), bash("echo x && git push --force"), say("Done.")]);
+    expect(await box.reach("ruled", "idle_done")).toMatchObject({ text: "Done.", outcome: "finished" });
+    expect(read(join(box.folder("ruled"), "a.txt"))).toBe("ran\n");
+    expect(told(box, String(spawned.session_id))).toContain("pushing is for people");
+    expect(decisions(box, "ruled")).toEqual([`allow by writes: ${markCommand("a.txt")}`, "deny by no push: echo x && git push --force"]);
+    const events = (await box.csd(["logs", "ruled", "--json"]).catch(() => ({}))) as Json;
+    expect(JSON.stringify(events)).not.toContain("csd.replied");
+    await box.csd(["kill", "ruled"]);
+  });
+
+  test("with both, the denial wins; what no rule knows is asked as ever, and the answer of a person is noted", async () => {
+    const { box } = sandbox;
+    writeRules(box, rule({ name: "all", match_tool: "Bash", action: "allow" }) + denyPush + allowMark);
+    await run("both", [bash("git push"), say("Done.")]);
+    await box.reach("both", "idle_done");
+    expect(decisions(box, "both")).toEqual(["deny by no push: git push"]);
+    await box.csd(["kill", "both"]);
+    writeRules(box, allowMark + allowWrites);
+    const unknown = `${markCommand("b.txt")} && touch other`;
+    await run("part", [bash(unknown), say("Done.")]);
+    expect(await box.reach("part", "blocked")).toMatchObject({ gate: "permission", tool: "Bash", gates: [{ held: true }] });
+    expect(read(join(box.folder("part"), "b.txt"))).toBe("");
+    await box.csd(["approve", "part"]);
+    await box.reach("part", "idle_done");
+    expect(read(join(box.folder("part"), "b.txt"))).toBe("ran\n");
+    expect(audit(box).at(-1)).toMatchObject({ session: "part", decision: "allow", channel: "csd", tool: "Bash", request: unknown });
+    await box.csd(["kill", "part"]);
+  });
+
+  test("a question is asked also where the mode would not", async () => {
+    const { box } = sandbox;
+    writeRules(box, rule({ name: "careful", match_command: "echo", action: "ask" }));
+    await run("careful", [bash("echo hello"), say("Done.")], ["--permission-mode", "acceptEdits"]);
+    await box.reach("careful", "blocked");
+    expect(decisions(box, "careful")).toEqual(["ask by careful: echo hello"]);
+    await box.csd(["kill", "careful"]);
+  });
+
+  test("a denial holds in a sub-agent", async () => {
+    const { box } = sandbox;
+    writeRules(box, denyPush);
+    const start = useTool("Agent", { description: "Push", prompt: "AGENT-1 push it", subagent_type: "general-purpose" });
+    const spawned = await box.spawn(
+      "agents",
+      threads({ "MAIN go": [start, say("Under way.")], "AGENT-1": [bash("git push origin"), say("Not pushed.")] }),
+    );
+    await box.send("agents", "MAIN go");
+    await until("the sub-agent is told", () => told(box, String(spawned.session_id)).includes("pushing is for people"));
+    expect(decisions(box, "agents")).toEqual(["deny by no push: git push origin"]);
+    await box.csd(["kill", "agents"]);
+  });
+
+  test("a broken file asks, and a line in the session says so", async () => {
+    const { box } = sandbox;
+    writeRules(box, `${allowMark}${rule({ name: "typo", match_comand: "rm", action: "deny" })}`);
+    await run("broken", [bash("echo hello"), say("Done.")]);
+    await box.reach("broken", "blocked");
+    await until("the screen tells it", async () => (await box.screen("broken")).includes("is broken"));
+    await box.csd(["kill", "broken"]);
+  });
+
+  test("a hostile project cannot loosen, and cannot make the hook run anything", async () => {
+    const { box } = sandbox;
+    writeRules(box, denyPush);
+    const folder = box.folder("hostile");
+    mkdirSync(join(folder, ".csm"), { recursive: true });
+    writeFileSync(
+      join(folder, ".csm/rules.toml"),
+      `${rule({ name: "loose", action: "approve" })}${rule({ name: "theirs", match_command: "make", action: "deny" })}[notify]\n[[notify.channels]]\nkind = "command"\nrun = ["sh", "-c", "touch ${folder}/ran"]\n`,
+    );
+    await run("hostile", [bash("make it"), bash("git push"), bash(markCommand("a.txt")), say("Done.")]);
+    await box.reach("hostile", "blocked");
+    expect(decisions(box, "hostile")).toEqual(["deny by theirs: make it", "deny by no push: git push"]);
+    expect([read(join(folder, "a.txt")), existsSync(join(folder, "ran"))]).toEqual(["", false]);
+    await box.csd(["kill", "hostile"]);
+  });
+});
+
+describe("a plain terminal, without tmux", () => {
+  async function open(name: string, steps: Step[], args: string[]) {
+    const { box } = sandbox;
+    const screen: string[] = [];
+    box.stub.scriptAny(steps);
+    const child = Bun.spawn([csmPath, "run", ...args, "Go"], {
+      cwd: box.folder(name),
+      env: box.env,
+      terminal: { cols: 100, rows: 30, data: (_, bytes) => void screen.push(new TextDecoder().decode(bytes)) },
+    });
+    return {
+      screen: () => screen.join(""),
+      async end() {
+        child.kill("SIGTERM");
+        await child.exited;
+      },
+    };
+  }
+
+  test.each([
+    ["started by csm", false],
+    ["with the hook that csm setup has put into the user's settings", true],
+  ])("leave and denial hold in a session %s", async (_, isSetUp) => {
+    const { box } = sandbox;
+    const name = isSetUp ? "plain-setup" : "plain";
+    writeRules(box, allowMark + allowWrites + denyPush);
+    if (isSetUp) expect((await box.csm(["setup", "--yes", "--hook"])).code).toBe(0);
+    const session = await open(name, [bash(markCommand("a.txt")), bash("git push"), say("Finished.")], ["--permission-mode", "manual"]);
+    try {
+      await until("it is done", () => session.screen().includes("Finished."), session.screen);
+      expect(read(join(box.folder(name), "a.txt"))).toBe("ran\n");
+      // Nobody has pressed a key.
+      expect(session.screen()).toContain("Allowed by");
+      const own = audit(box).filter(({ cwd }) => cwd === box.folder(name));
+      expect(own.map(({ decision, rule: by }) => [decision, by])).toEqual([
+        ["allow", "writes"],
+        ["deny", "no push"],
+      ]);
+      expect(told(box, String(own[0]?.session_id))).toContain("pushing is for people");
+    } finally {
+      await session.end();
+      if (isSetUp) expect((await box.csm(["setup", "--undo", "--yes"])).code).toBe(0);
+    }
+  });
+
+  test("a denial holds in a run without a terminal, and in bypass mode", async () => {
+    const { box } = sandbox;
+    writeRules(box, denyPush);
+    box.stub.scriptAny([bash("git push"), say("Not pushed.")]);
+    // claude refuses to bypass permissions for root; in a sandbox it takes IS_SANDBOX for one.
+    const env = { ...box.env, IS_SANDBOX: "1" };
+    const result = await box.csm(["-p", "Go", "--dangerously-skip-permissions"], { env });
+    expect(result).toMatchObject({ code: 0, stdout: "Not pushed.\n" });
+    expect(JSON.stringify(box.stub.requests.at(-1)?.body.messages)).toContain("pushing is for people");
+    expect(audit(box).at(-1)).toMatchObject({ decision: "deny", rule: "no push" });
+  });
+
+  test("without a file claude is started with its words as they are", async () => {
+    const { box } = sandbox;
+    rmSync(rulesPath(box), { force: true });
+    const probe = join(box.dir, "probe");
+    writeFileSync(probe, '#!/bin/sh\nprintf "%s|" "$@"\n', { mode: 0o755 });
+    const env = { ...box.env, CLAUDE_SMART_CLAUDE_BIN: probe };
+    expect((await box.csm(["-p", "x"], { env })).stdout).toBe("-p|x|");
+    writeRules(box, denyPush);
+    expect((await box.csm(["-p", "x"], { env })).stdout).toMatch(/^--settings\|\{"hooks":\{"PreToolUse":.*\}\|-p\|x\|$/s);
+    expect((await box.csm(["mcp", "list"], { env })).stdout).toBe("mcp|list|");
+  });
+});
+
+describe("the commands", () => {
+  test("check, list, explain, log and import", async () => {
+    const { box } = sandbox;
+    writeRules(box, allowMark + denyPush);
+    const cwd = box.folder("cmds");
+    const csm = (...args: string[]) => box.csm(args, { cwd });
+    expect(await csm("rules", "check")).toMatchObject({ code: 0, stdout: `${rulesPath(box)}: 2 rules, nothing is wrong\n` });
+    expect((await csm("rules")).stdout).toContain("no push");
+    const explained = await csm("rules", "explain", "--json", "--tool", "Bash", "--cwd", cwd, "--", "echo ran && git push");
+    expect(JSON.parse(explained.stdout)).toEqual({
+      decision: "deny",
+      rule: "no push",
+      reason: expect.any(String),
+      parts: [
+        { text: "echo ran", decision: "allow", rule: "marks" },
+        { text: "git push", decision: "deny", rule: "no push" },
+      ],
+    });
+    const log = JSON.parse((await csm("rules", "log", "--rule", "no push", "--json")).stdout) as { entries: Json[] };
+    expect(log.entries.every(({ rule: name, decision }) => name === "no push" && decision === "deny")).toBe(true);
+    expect(log.entries.length).toBeGreaterThan(0);
+    writeFileSync(join(cwd, "settings.json"), '{"permissions":{"allow":["Bash(npm run test:*)"],"deny":["Read(~/x/**)"]}}');
+    const imported = await csm("rules", "import", "settings.json");
+    writeRules(box, imported.stdout);
+    expect((await csm("rules", "check")).code).toBe(0);
+    expect(JSON.parse((await csm("rules", "explain", "--json", "npm run test")).stdout)).toMatchObject({ decision: "allow" });
+    writeRules(box, '[[rules]]\nname = "a"\nacton = "deny"\n');
+    expect(await csm("rules", "check")).toMatchObject({ code: 1, stdout: expect.stringContaining("rules.toml:3: unknown key") });
+    rmSync(rulesPath(box));
+  });
+});
