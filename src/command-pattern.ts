@@ -149,6 +149,17 @@ const synonyms = new Map<string, readonly (readonly string[])[]>(
   }).map(([key, groups]) => [key, groups.split(" ").map((group) => group.split(","))]),
 );
 
+/** Other words for a sub-command; npm takes any beginning of one as well. */
+const subCommands = new Map<string, readonly (readonly string[])[]>(
+  Object.entries({
+    npm: "install,i,in,ins,inst,insta,instal,isnt,isntall,add test,t,tst run,run-script,rum,urn uninstall,un,unlink,remove,rm,r update,up,upgrade exec,x",
+    pnpm: "install,i add uninstall,un,remove,rm run,run-script exec,x",
+    yarn: "add install remove",
+    cargo: "build,b test,t run,r check,c remove,rm",
+    brew: "uninstall,remove,rm",
+  }).map(([key, groups]) => [key, groups.split(" ").map((group) => group.split(","))]),
+);
+
 /** Options that take the next word, so that it is no sub-command. */
 const valued = new Map<string, ReadonlySet<string>>(
   Object.entries({
@@ -255,7 +266,7 @@ function splitPattern(words: readonly string[], home: string): Wanted {
 
 function hitsWords(wanted: Wanted, said: Said, isWhole: boolean): Likelihood {
   const left = said.operands.filter(({ isAttached }) => isAttached !== true);
-  const path = hitsPath(wanted.path, left, said.hasOpen);
+  const path = hitsPath(said, wanted.path, left);
   if (path === "no") return "no";
   const missing = said.hasOpen ? "maybe" : "no";
   const options = wanted.options.map((option) => some([missing, ...hitsOption(option, said)]));
@@ -269,7 +280,12 @@ function hitsWords(wanted: Wanted, said: Said, isWhole: boolean): Likelihood {
 const isSaid = (option: string, wanted: readonly string[]): boolean =>
   wanted.some((want) => option.startsWith(want) || want.startsWith(option) || !option.startsWith("--"));
 
-function hitsPath(wanted: readonly string[], operands: readonly Operand[], hasOpen: boolean): Likelihood {
+function hitsSubCommand(program: string, want: string, { text }: ShellWord): Likelihood {
+  const isSame = subCommands.get(program)?.some((group) => group.includes(want) && group.includes(text)) === true;
+  return isSame || (program === "npm" && text.length > 2 && want.startsWith(text)) ? "yes" : "no";
+}
+
+function hitsPath({ program, hasOpen }: Said, wanted: readonly string[], operands: readonly Operand[]): Likelihood {
   let at = 0;
   let told: Likelihood = "yes";
   for (const [index, want] of wanted.entries()) {
@@ -277,7 +293,10 @@ function hitsPath(wanted: readonly string[], operands: readonly Operand[], hasOp
       const operand = operands[at];
       if (operand === undefined) return hasOpen ? "maybe" : "no";
       if (operand.isValue === true) continue;
-      const hit = hitsOperand(want, operand.word);
+      const hit =
+        index === 0
+          ? some([hitsOperand(want, operand.word), hitsSubCommand(program, want, operand.word)])
+          : hitsOperand(want, operand.word);
       if (hit !== "no") {
         if (hit === "maybe") told = "maybe";
         at++;

@@ -87,7 +87,9 @@ const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh
 function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string): Item {
   const paths = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
   const isUnknown = paths === undefined || paths.includes(nowhere);
-  const isGuarded = isWritten && paths?.some((each) => guarded.test(each)) === true;
+  // A worktree may itself lie in such a folder.
+  const own = (each: string) => (each.startsWith(`${call.projectDir}/`) ? each.slice(call.projectDir.length) : each);
+  const isGuarded = isWritten && paths?.some((each) => guarded.test(own(each))) === true;
   const doubts = isUnknown ? ["which file it is is not known"] : isGuarded ? ["it decides what may run"] : [];
   return { text, doubts, file: { isWritten, paths } };
 }
@@ -352,7 +354,8 @@ function areInside(
   call: ToolCall,
   isInside: (paths: readonly string[]) => boolean,
 ): boolean {
-  const files = words.slice(1).filter(({ text }) => !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
+  const end = words.findIndex(({ text }) => text === "--");
+  const files = words.slice(1).filter(({ text }, index) => (end >= 0 && index >= end) || !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
   return (
     files.length > 0 &&
     files.every(({ text, certainty }) => certainty === "literal" && folder !== undefined && isInside(pathsOf(text, call, folder)))

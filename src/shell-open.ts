@@ -3,11 +3,13 @@ import {
   changers,
   container,
   gitGlobals,
+  gitSetting,
   hiddenChangers,
   interpreters,
   noProgram,
   otherShells,
   riskyOptions,
+  runners,
   setters,
   shells,
   type Wrapper,
@@ -60,8 +62,9 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (full === "git") return openGit(rest);
   if (setters.has(full)) return openSetter(full, rest);
   if (full === "set") return openSet(rest);
-  const opened = openWrapper(full, rest);
-  return opened ?? openReader(program, rest);
+  // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
+  if (runners.has(full)) return { commands: guesses(rest), isOwn: true, isElsewhere: true };
+  return openWrapper(full, rest) ?? openReader(program, rest);
 }
 
 const spell = (words: readonly ShellWord[]): string => words.map(({ text }) => text).join(" ");
@@ -128,7 +131,7 @@ const behindDashes = (words: readonly ShellWord[]): ShellWord[][] => {
 };
 
 /** Where a command begins is not known: at any of the words. */
-const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 16).map((_, index) => words.slice(index));
+const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 8).map((_, index) => words.slice(index));
 
 const printable = ({ text }: ShellWord): string => text.slice(0, 40);
 
@@ -216,7 +219,7 @@ function nextOption(
 }
 
 function takeNames(words: ShellWord[]): string[] {
-  const count = words.findIndex(({ text }) => !/^[A-Za-z_]\w*=/.test(text));
+  const count = words.findIndex(({ text }) => !text.includes("="));
   return words.splice(0, count < 0 ? words.length : count).map(({ text }) => text);
 }
 
@@ -296,7 +299,12 @@ function openGit(words: readonly ShellWord[]): Opened | undefined {
   if (unknown !== undefined) return unreadable(`${printable(unknown)} lets git run other programs`);
   const [name, ...others] = rest;
   const key = `git ${name?.text ?? ""}`;
-  const risky = openReader("git", words);
+  const isServed = /^git (?:clone|ls-remote)$/.test(key) && others.some(({ text }) => /^-u/.test(text));
+  const isSet =
+    (name?.text === "config" || others.some(({ text }) => /^(?:-c|--config)/.test(text))) &&
+    others.some(({ text }) => gitSetting.test(text.replace(/^--config=/, "")));
+  if (isSet) return { doubt: "what git starts may change", code: spell(others), isOwn: true };
+  const risky = isServed ? unreadable("what -u of git starts is not read here") : openReader("git", words);
   const row = wrappers.get(key);
   if (row === undefined) return risky;
   const read = readOptions(others, row);

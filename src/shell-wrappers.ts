@@ -71,9 +71,9 @@ export const wrappers = new Map<string, Wrapper>(
     command: { doubtful: "-p", plain: "-v -V" },
     builtin: {},
     exec: { flags: "-l", values: "-a", doubtful: "-c" },
-    noglob: {},
-    nocorrect: {},
-    "-": {},
+    noglob: { isOwn: true },
+    nocorrect: { isOwn: true },
+    "-": { isOwn: true },
     busybox: { plain: "--list --help --install" },
     toybox: {},
     xargs: {
@@ -91,7 +91,8 @@ export const wrappers = new Map<string, Wrapper>(
       flags: "-b -c -d -e -g -p -q -t -w -x --beep --color --differences --errexit --chgexit --precise --no-title --exec",
       ...{ values: "-n --interval", rest: "script" },
     },
-    repeat: { operands: 1 },
+    // A form of zsh, and a program elsewhere.
+    repeat: { operands: 1, isOwn: true },
     trap: { plain: "-l -p -P", rest: "script" },
     strace: { flags: "-f -ff -c -C -q -qq -v -r -t -tt -T -y -k -i -x", values: "-e -s -p -o -O -S -a -b -u -E -P", isOwn: true },
     ltrace: { flags: "-f -c -C -r -t -T -i -S", values: "-e -s -o -l -n -u -p", isOwn: true },
@@ -153,7 +154,7 @@ export const wrappers = new Map<string, Wrapper>(
     "podman run": container,
     "nerdctl exec": container,
     "nerdctl run": container,
-    "docker container": { hiding: "", rest: "none", isElsewhere: true },
+    "docker container": { rest: "none", isElsewhere: true },
     "docker compose": { values: "-f --file -p --project-name --profile --project-directory --env-file", rest: "none", isElsewhere: true },
     "docker-compose exec": container,
     "docker-compose run": container,
@@ -187,14 +188,27 @@ export const wrappers = new Map<string, Wrapper>(
       isOwn: true,
     },
     "npm exec": { flags: "-y --yes --no", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
-    npx: { flags: "-y -q --yes --no --quiet", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
+    npx: {
+      flags: "-y -q --yes --no --no-install --quiet --prefer-offline",
+      values: "-p --package",
+      script: "-c --call",
+      rest: "none",
+      isOwn: true,
+    },
   } satisfies Record<string, Wrapper>),
+);
+
+/** They run the command that stands somewhere behind their own words. */
+export const runners = new Set(
+  `sshpass proxychains proxychains4 torsocks firejail bwrap fakeroot faketime xvfb-run valgrind perf hyperfine entr nodemon concurrently
+   dotenv dotenvx direnv nix nix-shell poetry pipenv uv uvx bundle bunx conda mise asdf chronic tsp rtk daemonize start-stop-daemon cross-env
+   doppler op aws-vault gosu su-exec tini dumb-init machinectl wsl`.split(/\s+/),
 );
 
 /** Words that another program or language reads; nobody here does. */
 const readers: [programs: string, options: RegExp, why: string][] = [
   ["python pypy", /^-[A-Za-z]*c/, "the code"],
-  ["perl ruby", /^-[A-Za-z0-9]*[eE]/, "the code"],
+  ["perl ruby", /^-(?![IMr])[A-Za-z0-9]*[eE]/, "the code"],
   ["node nodejs bun deno", /^(?:-[ep]|-pe|--(?:eval|print)(?:=.*)?)$|^-r$|^--(?:require|import|loader|experimental-loader)\b/, "the code"],
   ["deno", /^eval$/, "the code"],
   ["php", /^-[rRBE]|^--run$/, "the code"],
@@ -204,7 +218,7 @@ const readers: [programs: string, options: RegExp, why: string][] = [
     "the code",
   ],
   ["pwsh powershell", /^/, "the code"],
-  ["cmd wsl rundll32 wscript cscript mshta", /^/, "the code"],
+  ["cmd rundll32 wscript cscript mshta", /^/, "the code"],
   ["gdb lldb", /^-(?:ex|eval|o|-eval-command|-command|-batch|x)/, "the debugger's words"],
   ["vim vi nvim ex view gvim rvim vimdiff", /^(?:-c|--cmd|-S|-s|-E|-e|-es|\+.*)$/, "the editor's words"],
   ["emacs emacsclient", /^-{1,2}(?:e|eval|batch|l|load|f|funcall)/, "the editor's words"],
@@ -217,19 +231,16 @@ const readers: [programs: string, options: RegExp, why: string][] = [
     "what it starts",
   ],
   [
-    "git",
-    /^(?:alias|core|diff|difftool|mergetool|filter|merge|credential|pager|sequence|gpg|url|include|includeif|protocol|init|remote|submodule)\.\S/i,
-    "the setting",
-  ],
-  [
     "tar bsdtar gtar",
     /^--(?:checkpoint-action|to-command|use-compress-program|rsh-command|info-script|new-volume-script)|^-[A-Za-z]*[IF]/,
     "what it starts",
   ],
+  // Its older form has no dash.
+  ["tar bsdtar gtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
   ["scp sftp", /^-[A-Za-z]*[oSFD]/, "what it starts"],
   ["man less more most", /^-[PH]|^--(?:pager|html)|^\+/, "what it starts"],
-  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-f-?$|^-$/, "the makefile"],
+  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-f?-$|^\/dev\/(?:stdin|fd)\b/, "the makefile"],
   ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
   ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
   ["sort", /^--compress-prog/, "what it starts"],
@@ -289,6 +300,10 @@ export const hiddenChangers = new Set(["alias", "fc", "bind", "mapfile", "readar
 /** They set variables by name. */
 export const setters = new Set("export declare typeset local readonly integer float read printf unset test [ wait vared".split(" "));
 
+/** What git is told to start: `git config alias.x '!cmd'`, `git clone -c core.pager=cmd`. */
+export const gitSetting =
+  /^(?:alias|core|diff|difftool|mergetool|filter|merge|credential|pager|sequence|gpg|url|include|includeif|protocol|init|remote|submodule)\.\S/i;
+
 export const gitGlobals: Wrapper = {
   flags: "-p -P --paginate --no-pager --bare --no-replace-objects --literal-pathspecs --no-optional-locks --version --help",
   values: "-C --git-dir --work-tree --namespace",
@@ -296,7 +311,7 @@ export const gitGlobals: Wrapper = {
 };
 
 const riskyNames =
-  /^(?:PATH|LD_.*|DYLD_.*|GIT_.*|NODE_.*OPTIONS|NODE_PATH|PYTHON.*|PERL.*|RUBY.*|BASH_ENV|BASH_.*|ENV|ZDOTDIR|IFS|PS[0-9]|PROMPT.*|SHELLOPTS|BASHOPTS|SHELL|HOME|PWD|OLDPWD|TMPDIR|GLOBIGNORE|EXECIGNORE|FPATH|fpath|path|cdpath|HISTFILE|POSIXLY_CORRECT|EDITOR|VISUAL|BROWSER|SUDO_.*|SSH_.*|CLAUDE.*|ANTHROPIC.*|CSM_.*|npm_.*|NPM_.*|YARN_.*|PNPM_.*|BUN_.*|CARGO.*|RUSTC.*|GO[A-Z]+|JAVA_.*|_JAVA.*|JDK_.*|MAVEN_.*|GRADLE_.*|DOCKER_.*|KUBE.*|AWS_.*|CC|CXX|CPP|LD|AR|MAKE.*|CMAKE.*|LESS.*|MAN.*|TERMINFO.*|GCONV_PATH|LOCPATH|NLSPATH|OPENSSL_.*|XDG_.*|http_proxy|https_proxy|HTTPS?_PROXY|ALL_PROXY|.*PATH|.*_OPTIONS|.*_OPTS|.*_?COMMAND|.*_CMD|.*_?EDITOR|.*_?PAGER|.*ASKPASS|.*_SHELL|.*_WRAPPER|.*FLAGS|.*_HOOKS?|.*PRELOAD|.*_HOME|.*_CONFIG.*|.*_PROGRAM|.*_EXEC.*|LINENO|RANDOM|SECONDS|FUNCNEST|TMOUT)$/;
+  /^(?:PATH|LD_.*|DYLD_.*|GIT_.*|NODE_(?!ENV$).*|PYTHON.*|PERL.*|RUBY.*|BASH_ENV|BASH_.*|ENV|ZDOTDIR|IFS|PS[0-9]|PROMPT.*|SHELLOPTS|BASHOPTS|SHELL|HOME|PWD|OLDPWD|TMPDIR|GLOBIGNORE|EXECIGNORE|FPATH|fpath|path|cdpath|HISTFILE|POSIXLY_CORRECT|EDITOR|VISUAL|BROWSER|SUDO_.*|SSH_.*|CLAUDE.*|ANTHROPIC.*|CSM_.*|npm_.*|NPM_.*|YARN_.*|PNPM_.*|BUN_.*|CARGO.*|RUSTC.*|GO[A-Z]+|JAVA_.*|_JAVA.*|JDK_.*|MAVEN_.*|GRADLE_.*|DOCKER_.*|KUBE.*|AWS_.*|CC|CXX|CPP|LD|AR|MAKE.*|CMAKE.*|LESS.*|MAN.*|TERMINFO.*|GCONV_PATH|LOCPATH|NLSPATH|OPENSSL_.*|XDG_.*|http_proxy|https_proxy|HTTPS?_PROXY|ALL_PROXY|.*PATH|.*_OPTIONS|.*_OPTS|.*_?COMMAND|.*_CMD|.*_?EDITOR|.*_?PAGER|.*ASKPASS|.*_SHELL|.*_WRAPPER|.*FLAGS|.*_HOOKS?|.*PRELOAD|.*_HOME|.*_CONFIG.*|.*_PROGRAM|.*_EXEC.*|LINENO|RANDOM|SECONDS|FUNCNEST|TMOUT)$/;
 
 /** Variables by which a program is made to do something else. */
 export const isRiskyName = (name: string): boolean => riskyNames.test(name);

@@ -146,6 +146,12 @@ describe("files", () => {
     ["Write", { file_path: "/home/u/app/docs/.csm/rules.toml" }, "ask"],
   ])("%s %j: %s by %p", (tool, input, decision, ...by) => expect(decide(rules, callOf(tool, input))).toEqual([decision, by[0]]));
 
+  test("a worktree may lie in a folder that is guarded", () => {
+    const dir = "/home/u/app/.claude/worktrees/x";
+    expect(decide(rules, callOf("Write", { file_path: `${dir}/docs/a` }, { cwd: dir, projectDir: dir }))).toEqual(["allow", "docs"]);
+    expect(decide(rules, callOf("Write", { file_path: `${dir}/docs/.git/a` }, { cwd: dir, projectDir: dir }))).toEqual(["ask", undefined]);
+  });
+
   test("a link is what it is written as and what it leads to", () => {
     const links = new Map([
       ["/home/u/app/docs/link", "/home/u/elsewhere/x"],
@@ -161,7 +167,9 @@ describe("files", () => {
     expect(decide(rules, callOf("Write", { file_path: "docs/other" }, none))).toEqual(["ask", "env"]);
     expect(decide(rules.slice(3), callOf("Write", { file_path: "docs/other" }, none))).toEqual(["ask", undefined]);
     // What the letters say of `..` is not what the system does behind a link.
-    expect(decide([rule("all", "allow", { path: ["**"] })], bash("echo > into/../x", more))).toEqual(["ask", undefined]);
+    const all = [rule("all", "allow", { path: ["**"] }), rule("echo", "allow", { command: ["echo"] })];
+    expect(decide(all, bash("echo > into/../x", more))).toEqual(["ask", undefined]);
+    expect(decide(all, bash("echo > into/x", more))).toEqual(["allow", "echo"]);
   });
 
   test("a rule about reading or changing a file is about the commands that do it", () => {
