@@ -294,17 +294,16 @@ const account = z.object({
 const profileRow = { name: text, dir: text, profile, config_dir: configDir };
 const problem = z.object({ code: text, text, fixable: z.boolean() });
 
+const figure = z.number();
 const figures = {
-  input_tokens: z.number(),
-  output_tokens: z.number(),
-  cache_write_5m_tokens: z.number(),
-  cache_write_1h_tokens: z.number(),
-  cache_read_tokens: z.number(),
-  total_tokens: z.number(),
-  web_searches: z.number(),
-  messages: z.number(),
-  cost_usd: z.number(),
-  unpriced_messages: z.number(),
+  ...{
+    input_tokens: figure,
+    output_tokens: figure,
+    cache_write_5m_tokens: figure,
+    cache_write_1h_tokens: figure,
+    cache_read_tokens: figure,
+  },
+  ...{ total_tokens: figure, web_searches: figure, messages: figure, cost_usd: figure, unpriced_messages: figure },
 };
 const costRow = z.object({
   key: text,
@@ -367,21 +366,22 @@ const auditEntry = described(
 );
 
 const pastCall = {
-  ...conversation,
-  ...moment,
+  ...{ ...conversation, ...moment, tool: text, input: z.record(text, z.unknown()) },
   agent: described(textOrNull, "the type of the sub-agent that made it; null of the main thread"),
-  tool: text,
-  input: z.record(text, z.unknown()),
 };
 const judgedCall = z.object({
-  ...pastCall,
+  ...{ ...pastCall, decision, reason: text, rules: z.array(text) },
   outcome: described(z.enum(["ran", "refused", "blocked", "open"]), "what came of it then"),
   by: described(z.nullable(z.enum(["person", "hook", "rule"])), "who decided so; null where the transcript does not tell"),
-  decision: decision,
-  reason: text,
-  rules: z.array(text),
 });
 const pastCounts = { calls: count, transcripts: count, unreadable_calls: count };
+const contrary = described(count, "allowed what was refused, or denied what ran");
+const decisionCounts = { allow: count, ask: count, deny: count };
+const texts = z.optional(z.array(text));
+const suggestion = {
+  ...{ name: text, match_tool: texts, match_command: texts, match_path: texts, match_host: texts, action: text },
+  ...{ questions: described(count, "that it would have saved"), sessions: count, newest: z.object(pastCall), toml: text },
+};
 
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
@@ -432,12 +432,7 @@ const schemas = {
     policy: text,
     candidates: z.array(
       z.object({
-        name: text,
-        profile,
-        state: text,
-        session_percent: percent,
-        week_percent: percent,
-        ...times("resets"),
+        ...{ name: text, profile, state: text, session_percent: percent, week_percent: percent, ...times("resets") },
         reasons: z.array(text),
       }),
     ),
@@ -447,38 +442,13 @@ const schemas = {
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
   }),
   "csm rules replay": z.object({
-    allowed_that_was_refused: z.array(judgedCall),
-    denied_that_ran: z.array(judgedCall),
-    rules: z.array(
-      z.object({
-        rule: text,
-        action: text,
-        path: text,
-        line: count,
-        allow: count,
-        ask: count,
-        deny: count,
-        contrary: described(count, "allowed what was refused, or denied what ran"),
-      }),
-    ),
-    totals: z.object({ allow: count, ask: count, deny: count, none: count }),
+    ...{ allowed_that_was_refused: z.array(judgedCall), denied_that_ran: z.array(judgedCall) },
+    rules: z.array(z.object({ rule: text, action: text, path: text, line: count, ...decisionCounts, contrary })),
+    totals: z.object({ ...decisionCounts, none: count }),
     ...pastCounts,
   }),
   "csm rules suggest": z.object({
-    suggestions: z.array(
-      z.object({
-        name: text,
-        match_tool: z.optional(z.array(text)),
-        match_command: z.optional(z.array(text)),
-        match_path: z.optional(z.array(text)),
-        match_host: z.optional(z.array(text)),
-        action: text,
-        questions: described(count, "that it would have saved"),
-        sessions: count,
-        newest: z.object(pastCall),
-        toml: text,
-      }),
-    ),
+    suggestions: z.array(z.object(suggestion)),
     approvals: described(count, "questions that a person said yes to"),
     covered: described(count, "of these, what the rules as they are allow"),
     saved: described(count, "of these, what the suggestions would allow"),

@@ -139,7 +139,7 @@ export function createJudge(sys: Sys, judgeOne: typeof judge): JudgeCall {
 }
 
 /** What the rules say of a past call, without the reasons. */
-interface PastVerdict {
+export interface PastVerdict {
   decision: Decision;
   deciders: Rule[];
   /** Where they were asked for: as they stand in the call, none of one that can never be allowed unseen. */

@@ -1,6 +1,6 @@
 import { isPlanTool } from "./claude-gate.ts";
 import { decidersOf, type Rule } from "./rules.ts";
-import { type BookOf, isApproval, type JudgeCall, outcomeOf, type PastCall, type VerdictOf } from "./rules-replay.ts";
+import { type BookOf, isApproval, type JudgeCall, outcomeOf, type PastCall, type PastVerdict, type VerdictOf } from "./rules-replay.ts";
 
 /** A rule that would have saved questions. */
 interface Suggestion {
@@ -38,6 +38,10 @@ interface Judged {
 interface Candidate {
   rule: Rule;
   calls: ReadonlySet<PastCall>;
+  /** They stand in each call that it is about. */
+  near: readonly string[];
+  /** That a part of a command begins with. */
+  words?: readonly string[];
 }
 
 /** The shortest rules for what was approved again and again; none of them allows a call that was ever refused. */
@@ -47,26 +51,30 @@ export function suggestRules(calls: readonly PastCall[], { bookOf, verdictOf, ju
     const { decision, deciders } = verdictOf(call);
     return decision === "none" || (decision === "ask" && deciders.length === 0);
   });
-  const refused = calls.filter((call) => ["refused", "blocked"].includes(outcomeOf(call))).map((call) => ({ call, said: saidOf(call) }));
+  const refused = calls.filter((call) => ["refused", "blocked"].includes(outcomeOf(call)));
+  const refusedNear = createNear(refused);
   const withRules = createExtender(bookOf);
   const allowers = (call: PastCall, rules: readonly Rule[]): Rule[] => {
     const judgement = judgeCall(withRules(call, rules), call);
     return judgement.decision === "allow" ? decidersOf(judgement).filter((rule) => rules.includes(rule)) : [];
   };
-  const isSafe: IsSafe = (rule, words) => {
+  const isSafe: IsSafe = (rule, near) => {
     const alone = [rule];
-    return !refused.some(({ call, said }) => words.every((word) => said.includes(word)) && allowers(call, alone).length > 0);
+    return !refusedNear(near).some((call) => allowers(call, alone).length > 0);
   };
   const names = new Set(calls.flatMap((call) => bookOf(call).rules.map(({ name }) => name)));
   const partsOf = (call: PastCall) => verdictOf(call).parts ?? [];
   let left = nameRules([...suggestCommands(open, partsOf, isSafe), ...suggestOthers(open, isSafe)], names);
   for (;;) {
     const rules = left.map(({ rule }) => rule);
-    const bad = new Set(refused.flatMap(({ call }) => allowers(call, rules)));
-    const touched = new Set(left.flatMap((candidate) => [...candidate.calls]));
+    const nearby = left.map((candidate) => ({ ...candidate, calls: new Set(refusedNear(candidate.near)) }));
+    const bad = new Set([...groupByCall(nearby, () => true)].flatMap(([call, own]) => allowers(call, own)));
     const saved = new Map(rules.map((rule) => [rule, [] as PastCall[]]));
-    for (const call of open) if (touched.has(call)) for (const rule of allowers(call, rules)) saved.get(rule)?.push(call);
-    const good = left.filter(({ rule }) => !bad.has(rule) && isHabit(saved.get(rule) ?? []));
+    for (const [call, own] of groupByCall(left, (call, of) => isHopeful(verdictOf(call), of)))
+      for (const rule of allowers(call, own)) saved.get(rule)?.push(call);
+    let good = left.filter(({ rule }) => !bad.has(rule) && isHabit(saved.get(rule) ?? []));
+    // Words are a first look: what is told has been judged with every call that was ever refused.
+    if (good.length === left.length) good = without(good, new Set(refused.flatMap((call) => allowers(call, rules))));
     if (good.length === left.length) {
       const suggestions = left.map(({ rule }) => describe(rule, saved.get(rule) ?? [])).sort((a, b) => b.questions - a.questions);
       return {
@@ -81,14 +89,51 @@ export function suggestRules(calls: readonly PastCall[], { bookOf, verdictOf, ju
   }
 }
 
-/** Whether no refused call is allowed by the rule; only those are looked at in which these words stand. */
-type IsSafe = (rule: Rule, words: readonly string[]) => boolean;
+const without = (candidates: readonly Candidate[], bad: ReadonlySet<Rule>): Candidate[] => candidates.filter(({ rule }) => !bad.has(rule));
 
-/** What is in a call, without what a shell drops: a rule's words stand there, if it is about the call. */
-const saidOf = ({ tool, input }: PastCall): string =>
-  `${tool} ${Object.values(input)
-    .filter((value) => typeof value === "string")
-    .join(" ")}`.replace(/\\\n|['"\\]/g, "");
+/** The rules that each call is a reason for, as one list for all that have the same. */
+function groupByCall(
+  candidates: readonly Candidate[],
+  isWanted: (call: PastCall, own: readonly Candidate[]) => boolean,
+): Map<PastCall, readonly Rule[]> {
+  const places = new Map<PastCall, number[]>();
+  for (const [place, { calls }] of candidates.entries())
+    for (const call of calls) {
+      const known = places.get(call);
+      if (known === undefined) places.set(call, [place]);
+      else known.push(place);
+    }
+  const lists = new Map<string, readonly Rule[]>();
+  const found = new Map<PastCall, readonly Rule[]>();
+  for (const [call, own] of places) {
+    const ownCandidates = own.flatMap((place) => candidates[place] ?? []);
+    if (!isWanted(call, ownCandidates)) continue;
+    const list = lists.get(own.join(" ")) ?? ownCandidates.map(({ rule }) => rule);
+    lists.set(own.join(" "), list);
+    found.set(call, list);
+  }
+  return found;
+}
+
+/** No command in it is without a rule, as far as words tell; the judge decides, and takes longer. */
+const isHopeful = ({ decision, parts = [] }: PastVerdict, own: readonly Candidate[]): boolean =>
+  decision !== "none" ||
+  parts.every((text) => {
+    const { words } = wordsOf(text);
+    return words.length === 0 || own.some(({ words: wanted }) => wanted?.every((word, index) => words[index] === word) ?? true);
+  });
+
+/** Whether no refused call is allowed by the rule; only those are looked at in which these words stand. */
+type IsSafe = (rule: Rule, near: readonly string[]) => boolean;
+
+/** The calls among these in which all of some words stand, wherever; without what a shell drops, as a rule is about what is left. */
+function createNear(calls: readonly PastCall[]): (words: readonly string[]) => PastCall[] {
+  const texts = calls.map(({ tool, input, cwd = "" }) => {
+    const values = Object.values(input).filter((value) => typeof value === "string");
+    return [tool, cwd, ...values].join(" ").replace(/\\\n|['"\\]/g, "");
+  });
+  return (words) => calls.filter((_, index) => words.every((word) => texts[index]?.includes(word)));
+}
 
 /** The rules of a call with these behind them: one list for each pair, so that judgements can be remembered by it. */
 function createExtender(bookOf: BookOf): (call: PastCall, more: readonly Rule[]) => readonly Rule[] {
@@ -114,13 +159,13 @@ const countSessions = (calls: readonly PastCall[]): number => new Set(calls.map(
 const isHabit = (calls: readonly PastCall[]): boolean => calls.length >= leastQuestions && countSessions(calls) >= leastSessions;
 
 function nameRules(candidates: readonly Candidate[], taken: Set<string>): Candidate[] {
-  return candidates.map(({ rule, calls }) => {
+  return candidates.map(({ rule, ...more }) => {
     const words = rule.name.toLowerCase().replace(/[^a-z0-9]+/g, "-");
     const stem = words.replace(/^-|-$/g, "").slice(0, 60) || "allow";
     let name = stem;
     for (let count = 2; taken.has(name); count++) name = `${stem}-${count}`;
     taken.add(name);
-    return { rule: { ...rule, name }, calls };
+    return { rule: { ...rule, name }, ...more };
   });
 }
 
@@ -200,6 +245,8 @@ function suggestCommands(open: readonly PastCall[], partsOf: (call: PastCall) =>
   return choose(tree, chooser).map(({ tree: { words, calls, ends }, isWhole }) => ({
     rule: commandRule(words, isWhole),
     calls: isWhole ? ends : calls,
+    near: words,
+    words,
   }));
 }
 
@@ -286,18 +333,18 @@ function suggestOthers(open: readonly PastCall[], isSafe: IsSafe): Candidate[] {
       return allowRule(`${used.join(" ")} ${words.at(-1)}`, { tool: used, path: [below.size === 0 ? path : `${path}/**`] });
     };
     const chooser: Chooser = { isOpenSafe: (at) => isBelowProject(at) && isSafe(ruleOf(at), at.words), isWholeSafe: () => false };
-    found.push(...choose(tree, chooser).map(({ tree: at }) => ({ rule: ruleOf(at), calls: at.calls })));
+    found.push(...choose(tree, chooser).map(({ tree: at }) => ({ rule: ruleOf(at), calls: at.calls, near: at.words })));
   }
-  const flat = new Map<string, { rule: Rule; calls: Set<PastCall> }>();
+  const flat = new Map<string, Candidate & { calls: Set<PastCall> }>();
   for (const call of open) {
     const rule = flatRule(call);
     if (rule === undefined) continue;
     const key = JSON.stringify(rule.when);
-    const candidate = flat.get(key) ?? { rule, calls: new Set() };
+    const candidate = flat.get(key) ?? { rule, calls: new Set<PastCall>(), near: rule.when.tool ?? [] };
     flat.set(key, candidate);
     candidate.calls.add(call);
   }
-  const isGood = ({ rule, calls }: Candidate) => isHabit([...calls]) && isSafe(rule, rule.when.tool ?? []);
+  const isGood = ({ rule, calls, near }: Candidate) => isHabit([...calls]) && isSafe(rule, near);
   return [...found, ...[...flat.values()].filter(isGood)];
 }
 
