@@ -296,14 +296,9 @@ const problem = z.object({ code: text, text, fixable: z.boolean() });
 
 const figure = z.number();
 const figures = {
-  ...{
-    input_tokens: figure,
-    output_tokens: figure,
-    cache_write_5m_tokens: figure,
-    cache_write_1h_tokens: figure,
-    cache_read_tokens: figure,
-  },
-  ...{ total_tokens: figure, web_searches: figure, messages: figure, cost_usd: figure, unpriced_messages: figure },
+  ...{ input_tokens: figure, output_tokens: figure, cache_write_5m_tokens: figure, cache_write_1h_tokens: figure },
+  ...{ cache_read_tokens: figure, total_tokens: figure, web_searches: figure, messages: figure, cost_usd: figure },
+  unpriced_messages: figure,
 };
 const costRow = z.object({
   key: text,
@@ -401,9 +396,7 @@ const schemas = {
     prices: z.object({ day: text, source: text }),
     rows: z.array(costRow),
     totals: z.object(figures),
-    unpriced_models: z.array(text),
-    unreadable_lines: count,
-    unknown_format: z.array(text),
+    ...{ unpriced_models: z.array(text), unreadable_lines: count, unknown_format: z.array(text) },
   }),
   "csm profiles": profilesList,
   "csm profiles list": profilesList,
