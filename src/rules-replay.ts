@@ -56,8 +56,8 @@ export async function readPast(sys: Sys, { dirs, sinceAt = 0, onProgress }: Past
       // The API of others may give one id to many: only an equal call is a copy.
       let key = `${call.messageId}\0${call.id}`;
       let known = found.get(key);
-      if (known !== undefined && spell(known) !== spell(past)) {
-        key += `\0${spell(past)}`;
+      if (known !== undefined && spellOf(known) !== spellOf(past)) {
+        key += `\0${spellOf(past)}`;
         known = found.get(key);
       }
       found.set(key, known === undefined ? past : pickCopy(known, past));
@@ -66,6 +66,8 @@ export async function readPast(sys: Sys, { dirs, sinceAt = 0, onProgress }: Past
   const calls = [...found.values()].sort((a, b) => (a.at ?? 0) - (b.at ?? 0));
   return { calls, transcripts: scans.length, unreadable: scans.reduce((sum, [, scan]) => sum + scan.unreadable, 0) };
 }
+
+const spellOf = ({ tool, input }: Call): string => spellCall(tool, input);
 
 /** Before 2.1.x wrote files beside the transcripts of sub-agents, nothing tells their types. */
 const unknownAgent = "unknown";
@@ -215,13 +217,17 @@ const factsOf = ({ at = 0, thread, model }: PastCall): SessionFacts => ({
   ...present({ profile: thread.profile, model }),
 });
 
-/** Equal for calls that are equal, but for how they are described: each command is in other words. */
-function spell({ tool, input }: Call): string {
-  const { command, description, ...more } = input;
-  if (tool !== "Bash" || typeof command !== "string") return spellCall(tool, input);
-  for (const _ in more) return spellCall(tool, { ...more, command });
-  // No other spelling begins so.
-  return `Bash ${command}`;
+/** Of claude's own tools: how a call is described, and what is read or written. No rule is about that. */
+const restFields: ReadonlySet<string> = new Set(["description", "content", "old_string", "new_string", "new_source", "offset", "limit"]);
+
+/** Equal for calls that no rule can tell apart by their inputs. */
+function spellInput({ tool, input }: Call): string {
+  if (tool.startsWith("mcp__")) return spellCall(tool, input);
+  const fields = Object.entries(input).filter(([name]) => !restFields.has(name));
+  const [[name, value] = []] = fields;
+  // No other spelling begins so; most calls have no further field.
+  if (fields.length === 1 && typeof value === "string") return `${tool}\0${name}\0${value}`;
+  return spellCall(tool, Object.fromEntries(fields));
 }
 
 const minuteMs = 60_000;
@@ -235,7 +241,7 @@ function createSpelling(rules: readonly Rule[]): (call: PastCall) => string {
       call.sessionCwd,
       call.cwd,
       call.agent,
-      spell(call),
+      spellInput(call),
       hasTime ? Math.floor((call.at ?? 0) / minuteMs) : "",
       hasModel ? call.model : "",
       hasProfile ? call.thread.profile : "",

@@ -46,8 +46,8 @@ interface Task<P, C, R> {
   begin(files: Files, context: C): Perform<P, R> | Promise<Perform<P, R>>;
   /** How much of the work that was, in whatever unit; for people who wait. */
   weigh(result: R): number;
-  pack?(results: R[]): { values: R[]; transfer: ArrayBufferLike[] };
-  unpack?(result: R): R;
+  /** Absent where what was found travels as JSON: a copy of as many objects takes three times as long. */
+  parcel?: { pack(results: R[]): { values: R[]; transfer: ArrayBufferLike[] }; unpack(value: R): R };
 }
 
 const tasks: { [K in keyof Tasks]: Task<Tasks[K]["piece"], Tasks[K]["context"], Tasks[K]["result"]> } = {
@@ -59,11 +59,13 @@ const tasks: { [K in keyof Tasks]: Task<Tasks[K]["piece"], Tasks[K]["context"], 
       return (path) => scanTranscript(files, path, buffer);
     },
     weigh: ({ readBytes }) => readBytes / 1000,
-    pack(scans) {
-      const values = scans.map((scan) => ({ ...scan, records: { ...scan.records, rows: filledRows(scan.records).slice() } }));
-      return { values, transfer: values.map(({ records }) => records.rows.buffer) };
+    parcel: {
+      pack(scans) {
+        const values = scans.map((scan) => ({ ...scan, records: { ...scan.records, rows: filledRows(scan.records).slice() } }));
+        return { values, transfer: values.map(({ records }) => records.rows.buffer) };
+      },
+      unpack: (scan) => ({ ...scan, print: Buffer.from(scan.print) }),
     },
-    unpack: (scan) => ({ ...scan, print: Buffer.from(scan.print) }),
   },
   calls: {
     begin(files) {
@@ -96,6 +98,11 @@ interface Work<K extends keyof Tasks = keyof Tasks> {
   counters: Int32Array<SharedArrayBuffer>;
 }
 
+/** The same as it travels. */
+interface Order extends Pick<Work, "kind" | "counters"> {
+  text: string;
+}
+
 const mostThreads = 8;
 
 interface Sharing<K extends keyof Tasks> {
@@ -114,7 +121,8 @@ export async function shareOut<K extends keyof Tasks>(
 ): Promise<Tasks[K]["result"][]> {
   const work: Work<K> = { kind, pieces, context, counters: new Int32Array(new SharedArrayBuffer(8)) };
   const helpers = Math.min(mostThreads, sys.cpuCount, worthwhile) - 1;
-  const shares = Array.from({ length: Math.max(0, helpers) }, () => startHelper(work));
+  const order: Order | undefined = helpers > 0 ? { kind, counters: work.counters, text: JSON.stringify({ pieces, context }) } : undefined;
+  const shares = Array.from({ length: Math.max(0, helpers) }, () => (order === undefined ? [] : startHelper<Tasks[K]["result"]>(order)));
   const own = await doShare(sys, work, () => onProgress?.(work.counters[1] ?? 0));
   return [...own, ...(await Promise.all(shares)).flat()];
 }
@@ -135,20 +143,23 @@ export function scanAll<K extends "usage" | "calls">(
   return shareOut<"usage" | "calls">(sys, kind, paths, { context: undefined, worthwhile, onProgress: (done) => onProgress(done * 1000) });
 }
 
-function startHelper<K extends keyof Tasks>(work: Work<K>): Promise<Tasks[K]["result"][]> {
-  const { unpack } = tasks[work.kind];
+function startHelper<R>(order: Order): Promise<R[]> {
+  const { parcel } = tasks[order.kind] as Task<unknown, unknown, R>;
   return new Promise((resolve) => {
     const worker = new Worker(new URL("./threads.ts", import.meta.url).href);
-    const end = (results: Tasks[K]["result"][]) => {
+    const end = (results: R[]) => {
       resolve(results);
       worker.terminate();
     };
-    worker.onmessage = ({ data }: { data: Tasks[K]["result"][] }) => end(unpack === undefined ? data : data.map(unpack));
+    worker.onmessage = ({ data }: { data: R[] | string }) =>
+      end(typeof data === "string" ? JSON.parse(data) : data.map(parcel?.unpack ?? own));
     // The caller sees what is missing and does it itself.
     worker.onerror = () => end([]);
-    worker.postMessage(work);
+    worker.postMessage(order);
   });
 }
+
+const own = <R>(value: R): R => value;
 
 /** Takes piece after piece until none is left; each is done by one thread. */
 async function doShare<K extends keyof Tasks>(
@@ -169,13 +180,13 @@ async function doShare<K extends keyof Tasks>(
   return results;
 }
 
-declare const self: { onmessage?: (event: { data: Work }) => void; postMessage(value: unknown, transfer: ArrayBufferLike[]): void };
+declare const self: { onmessage?: (event: { data: Order }) => void; postMessage(value: unknown, transfer: ArrayBufferLike[]): void };
 
 // The same file is a module of the main thread, where nobody sends work to it.
 if (!Bun.isMainThread)
-  self.onmessage = async ({ data }) => {
-    const task = tasks[data.kind] as Task<unknown, unknown, Tasks[keyof Tasks]["result"]>;
-    const results = await doShare({ openFile }, data);
-    const { values, transfer } = task.pack?.(results) ?? { values: results, transfer: [] };
+  self.onmessage = async ({ data: { text, ...order } }) => {
+    const { parcel } = tasks[order.kind] as Task<unknown, unknown, Tasks[keyof Tasks]["result"]>;
+    const results = await doShare({ openFile }, { ...order, ...(JSON.parse(text) as Pick<Work, "pieces" | "context">) });
+    const { values, transfer } = parcel?.pack(results) ?? { values: JSON.stringify(results), transfer: [] };
     self.postMessage(values, transfer);
   };
