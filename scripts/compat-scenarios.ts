@@ -1,6 +1,6 @@
 /** What csd has to read and answer rightly on every version of Claude Code. A new scenario is one more record. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ask, bash, hold, plan, type Question, say, useTool } from "../src/stub-script.ts";
 import { type Json, Mismatch, type Right, requireRight, type Stage } from "./compat-stage.ts";
 
@@ -109,6 +109,29 @@ async function answerForm(stage: Stage, questions: Question[], firstOptions: str
   requireModelGot(stage, told);
 }
 
+const rulesOf = (stage: Stage) => join(stage.box.home, ".config/claude-smart/rules.toml");
+
+/** What this version can do of rules: through csd, which sets its hooks. */
+async function runRuled(stage: Stage, rules: string): Promise<void> {
+  const path = rulesOf(stage);
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(path, rules, { mode: 0o600 });
+  try {
+    await stage.spawn([mark("a.txt"), bash("git push --force origin"), say("Over.")]);
+    await stage.send("Go");
+    if (stage.version === "2.0.70") {
+      await stage.reach("blocked", markGate("a.txt"));
+      stage.remark("no hooks: no rule holds");
+      return;
+    }
+    await stage.reach("idle_done", finished("Over."));
+    requireFile(join(stage.folder, "a.txt"), "ran\n");
+    requireModelGot(stage, "pushing is for people");
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
 /** claude swallows keys that come in the first moments of a dialog. */
 const swallowedMs = 700;
 
@@ -141,6 +164,30 @@ export const scenarios: Scenario[] = [
       await stage.send("Go");
       await requireSecondGate(stage, "a.txt");
     },
+  },
+  {
+    name: "rules",
+    right: "leave lets a call run with no key pressed, a denial blocks the next one, and the model is told why; 2.0.70 takes no hooks",
+    run: (stage) =>
+      runRuled(
+        stage,
+        `[[rules]]
+name = "marks"
+match_tool = ["Bash", "Write"]
+match_command = ["echo ran", "rm -f none.txt"]
+action = "allow"
+[[rules]]
+name = "files"
+match_tool = ["Bash", "Write"]
+match_path = "*.txt"
+action = "allow"
+[[rules]]
+name = "push"
+match_command = "git push"
+action = "deny"
+message = "pushing is for people"
+`,
+      ),
   },
   {
     name: "Bash gate",

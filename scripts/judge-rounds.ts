@@ -170,8 +170,9 @@ function mutate(text: string, chance: Chance): string {
 }
 
 interface Outcome {
-  counts: Record<string, number>;
-  /** Different ones that were allowed, and run. */
+  counts: { [decision: string]: number };
+  /** Different ones that were allowed, and how many programs they ran. */
+  allowed: number;
   ran: number;
   slowestMs: number;
   faults: string[];
@@ -184,7 +185,7 @@ export async function playRounds(seed: number, rounds: number, shell = "bash", i
   const chance = createChance(seed);
   const box = mkdtempSync(join(tmpdir(), "csm-judge-"));
   const work = join(box, "work");
-  const outcome: Outcome = { counts: {}, ran: 0, slowestMs: 0, faults: [] };
+  const outcome: Outcome = { counts: {}, allowed: 0, ran: 0, slowestMs: 0, faults: [] };
   const allowed = new Set<string>();
   for (let round = 0; round < rounds; round++) {
     let text = chance.pick(seeds);
@@ -196,18 +197,19 @@ export async function playRounds(seed: number, rounds: number, shell = "bash", i
     outcome.counts[decision] = (outcome.counts[decision] ?? 0) + 1;
     if (decision === "allow" || (isAll && decision !== "deny" && by === undefined)) allowed.add(text);
   }
-  outcome.ran = allowed.size;
+  outcome.allowed = allowed.size;
   try {
-    outcome.faults = await runAll([...allowed], box, shell, isAll);
+    Object.assign(outcome, await runAll([...allowed], box, shell, isAll));
   } finally {
-    rmSync(box, { recursive: true, force: true });
+    // What was left running in the background may still write.
+    rmSync(box, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   }
   return outcome;
 }
 
 const lanes = 4;
 
-async function runAll(texts: readonly string[], box: string, shell: string, isAll: boolean): Promise<string[]> {
+async function runAll(texts: readonly string[], box: string, shell: string, isAll: boolean): Promise<Pick<Outcome, "ran" | "faults">> {
   const [bin, log, cases] = [join(box, "bin"), join(box, "log"), join(box, "cases")];
   for (const dir of [bin, cases, join(box, "work/out"), join(box, "work/sub/out"), join(box, "work/src"), join(box, "work/home")])
     mkdirSync(dir, { recursive: true });
@@ -217,7 +219,10 @@ async function runAll(texts: readonly string[], box: string, shell: string, isAl
     ["work/src/b.ts", ""],
   ] as const)
     writeFileSync(join(box, file), text);
-  for (const name of new Set([...real, shell])) symlinkSync(Bun.which(name) ?? "", join(bin, name));
+  for (const name of new Set([...real, shell])) {
+    const path = Bun.which(name);
+    if (path !== null) symlinkSync(path, join(bin, name));
+  }
   for (const name of recorded) {
     writeFileSync(join(bin, name), `#!/bin/sh\nprintf '%s\\0' "$CASE" "$0" "$@" '<end>' >> '${log}'\n`);
     chmodSync(join(bin, name), 0o755);
@@ -225,9 +230,11 @@ async function runAll(texts: readonly string[], box: string, shell: string, isAl
   writeFileSync(log, "");
   const before = filesOf(box);
   for (const [index, text] of texts.entries()) writeFileSync(join(cases, `${index}`), text);
+  // Some of what is allowed never ends; macOS has no timeout.
+  const limit = Bun.which("timeout") === null ? `${Bun.which("perl")} -e 'alarm 1; exec @ARGV'` : "timeout -k 1 1";
   // No process but those that each case needs: they are thousands.
   const driver = `cd '${box}/work'; for (( n = $1; n < $2; n += ${lanes} )); do
-    IFS= read -rd '' text < '${cases}'/$n; CASE=$n timeout -k 1 1 ${shell} -c "$text" shell </dev/null >/dev/null 2>&1; done`;
+    IFS= read -rd '' text < '${cases}'/$n; CASE=$n ${limit} ${shell} -c "$text" shell </dev/null >/dev/null 2>&1; done`;
   const env = { PATH: bin, HOME: join(box, "work/home") };
   await Promise.all(
     Array.from(
@@ -236,21 +243,18 @@ async function runAll(texts: readonly string[], box: string, shell: string, isAl
     ),
   );
   await Bun.sleep(300);
-  if (isAll) return deniedWords(readFileSync(log, "utf8"), texts, bin);
+  const records = recordsOf(readFileSync(log, "utf8"), bin);
+  if (isAll) return { ran: records.length, faults: deniedWords(records, texts) };
   const written = filesOf(box).filter((file) => !before.includes(file) && !/^(?:cases\/|work\/(?:sub\/)?out\/)/.test(file));
-  return [...written.map((file) => `written: ${file}`), ...wrongWords(readFileSync(log, "utf8"), texts, bin)];
+  return { ran: records.length, faults: [...written.map((file) => `written: ${file}`), ...wrongWords(records, texts)] };
 }
 
-const filesOf = (dir: string): string[] => readdirSync(dir, { recursive: true }).map(String);
-
-/** Whatever a rule denies must not have run. */
-function deniedWords(log: string, texts: readonly string[], bin: string): string[] {
-  return recordsOf(log, bin)
-    .filter(({ ran }) => judge(rules, call(ran.map(quotePosix).join(" "), "/"), { now: 0 }).decision === "deny")
-    .map(({ number, ran }) => `${JSON.stringify(texts[Number(number)])} ran ${JSON.stringify(ran)}`);
+interface Ran {
+  number: string;
+  ran: string[];
 }
 
-const recordsOf = (log: string, bin: string) =>
+const recordsOf = (log: string, bin: string): Ran[] =>
   log
     .split("<end>\0")
     .filter((each) => each !== "")
@@ -259,10 +263,19 @@ const recordsOf = (log: string, bin: string) =>
       return { number, ran: [program.replace(`${bin}/`, ""), ...words] };
     });
 
+const filesOf = (dir: string): string[] => readdirSync(dir, { recursive: true }).map(String);
+
+/** Whatever a rule denies must not have run. */
+function deniedWords(records: readonly Ran[], texts: readonly string[]): string[] {
+  return records
+    .filter(({ ran }) => judge(rules, call(ran.map(quotePosix).join(" "), "/"), { now: 0 }).decision === "deny")
+    .map(({ number, ran }) => `${JSON.stringify(texts[Number(number)])} ran ${JSON.stringify(ran)}`);
+}
+
 /** Whatever ran must be a part as it was read; a glob may be other words. */
-function wrongWords(log: string, texts: readonly string[], bin: string): string[] {
+function wrongWords(records: readonly Ran[], texts: readonly string[]): string[] {
   const faults = new Set<string>();
-  for (const { number, ran } of recordsOf(log, bin)) {
+  for (const { number, ran } of records) {
     const text = texts[Number(number)];
     const candidates = text === undefined || number === "" ? texts.filter((each) => each.includes(ran[0] ?? "")) : [text];
     const isRead = candidates.some((each) =>

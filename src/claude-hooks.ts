@@ -82,6 +82,8 @@ export const renderRuleHook = (command: string, { matcher }: RuleHook): object =
 interface HookSettings {
   events?: readonly string[];
   rules?: readonly RuleHook[];
+  /** What says what may run: claude asks before its tools change these files, in every mode (2.1.329). */
+  askedFiles?: readonly string[];
   /** Claude's tools are kept out of these folders, and out of its sandbox with them. */
   privateDirs?: readonly string[];
   /** For claude itself, its editor, its hooks and its tools, whatever environment a wrapper leaves it. */
@@ -91,23 +93,26 @@ interface HookSettings {
 /** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
 export function renderHookSettings(
   command: string,
-  { events = wantedEvents, rules = [], privateDirs = [], env = {} }: HookSettings = {},
+  { events = wantedEvents, rules = [], askedFiles = [], privateDirs = [], env = {} }: HookSettings = {},
 ): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
   ];
   // Edit is for every tool that writes files; 2.1.329 warns in each session of a rule for Write, which matches nothing.
   const deny = privateDirs.flatMap((dir) => ["Read", "Edit"].map((tool) => `${tool}(/${escapePattern(dir)}/**)`));
+  const ask = askedFiles.map((path) => `Edit(/${escapePattern(path)})`);
   return JSON.stringify({
     hooks: {
       ...Object.fromEntries(rules.map((rule) => [rule.event, [renderRuleHook(command, rule)]])),
       // What is wanted of every tool is there for rules too.
       ...Object.fromEntries(events.map((event) => [event, entry(event)])),
     },
-    ...(deny.length === 0 ? {} : { permissions: { deny } }),
+    ...(deny.length + ask.length === 0 ? {} : { permissions: { ...listed("deny", deny), ...listed("ask", ask) } }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
   });
 }
+
+const listed = (key: string, rules: readonly unknown[]): Record<string, readonly unknown[]> => (rules.length === 0 ? {} : { [key]: rules });
 
 /** A rule is a pattern of gitignore, in which two slashes begin a path of the file system. */
 const escapePattern = (path: string): string => path.replace(/[\\*?[\]!#]/g, "\\$&");
@@ -117,16 +122,23 @@ export function addHookSettings(own: string, ours: string): string | undefined {
   const settings = parseRecord(own);
   // claude will say what is wrong with them.
   if (settings === undefined) return undefined;
-  const added = JSON.parse(ours) as { hooks: Record<string, unknown[]>; permissions?: { deny: string[] }; env?: Record<string, string> };
+  const added = JSON.parse(ours) as {
+    hooks: Record<string, unknown[]>;
+    permissions?: Partial<Record<"deny" | "ask", string[]>>;
+    env?: Record<string, string>;
+  };
   const theirs = isRecord(settings.hooks) ? settings.hooks : {};
   const hooks: Record<string, unknown> = { ...theirs };
   for (const [event, entries] of Object.entries(added.hooks)) hooks[event] = [...listOf(theirs[event]), ...entries];
   const permissions = isRecord(settings.permissions) ? settings.permissions : {};
-  const { deny } = added.permissions ?? {};
+  const both = (["deny", "ask"] as const).flatMap((key) => {
+    const ours = added.permissions?.[key];
+    return ours === undefined ? [] : [[key, [...listOf(permissions[key]), ...ours]]];
+  });
   return JSON.stringify({
     ...settings,
     hooks,
-    ...(deny === undefined ? {} : { permissions: { ...permissions, deny: [...listOf(permissions.deny), ...deny] } }),
+    ...(both.length === 0 ? {} : { permissions: { ...permissions, ...Object.fromEntries(both) } }),
     ...(added.env === undefined ? {} : { env: { ...(isRecord(settings.env) ? settings.env : {}), ...added.env } }),
   });
 }

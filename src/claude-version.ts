@@ -4,6 +4,17 @@ export const verifiedVersions: readonly string[] = ["2.0.70", "2.1.86", "2.1.158
 /** `2.1.329 (Claude Code)` → `2.1.329`; undefined when the text does not begin with a version. */
 export const parseVersion = (stdout: string): string | undefined => /^\s*(\d\S*)/.exec(stdout)?.[1];
 
+/** Before this one `StopFailure` is no event, and settings with it are not taken at all (2.0.70): no hook of csd's runs. */
+const firstWithHooks = [2, 1, 86] as const;
+
+/** For a session that has rules; undefined where they hold, as far as it is known. */
+export function rulesWarning(version: string | undefined): string | undefined {
+  const [major = 0, minor = 0, patch = 0] = (version ?? "").split(".").map(Number);
+  const order =
+    [major - firstWithHooks[0], minor - firstWithHooks[1], patch - firstWithHooks[2]].find((difference) => difference !== 0) ?? 0;
+  return version === undefined || !(order < 0) ? undefined : `claude ${version} takes no hooks of csd: no rule holds in this session`;
+}
+
 /** What `csd doctor` saw of one claude: the signals that gates rely on and that failed there. */
 export interface Examination {
   untrusted: { signal: string; verdict: string; fallback: string }[];

@@ -5,7 +5,7 @@ import { renderHookSettings } from "./claude-hooks.ts";
 import { flagValue } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
-import { parseVersion, versionWarning } from "./claude-version.ts";
+import { parseVersion, rulesWarning, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
 import { checkName, createDrivenStore, type Driven, defaultName } from "./driven.ts";
 import { type Driver, look, paneSize, trackedTarget } from "./driver.ts";
@@ -117,9 +117,9 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   const jsonlPath = transcriptPath(config, cwd, sessionId);
   await checkConversation(sys, { id: sessionId, isResumed: options.resumeId !== undefined }, config, jsonlPath);
   const environment = channelEnv(sys, channelDir(sys, name));
-  const rules = await prepareRules(sys, { cwd, configDir: config, own: flagValue(options.claudeArgs ?? [], "--settings") });
+  const given = await prepareRules(sys, { cwd, configDir: config, own: flagValue(options.claudeArgs ?? [], "--settings") });
   const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, {
-    rules,
+    ...given,
     privateDirs: privateDirs(sys),
     env: environment,
   });
@@ -133,7 +133,14 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     };
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
     const accepted = acceptedGates({ ...options, isTrusted: options.isTrusted === true || posture.isYolo });
-    return await startSession(driver, wanted, { args, environment, env: seat.env, isBypass, accepted });
+    return await startSession(driver, wanted, {
+      args,
+      environment,
+      env: seat.env,
+      isBypass,
+      accepted,
+      hasRules: given.askedFiles.length > 0,
+    });
   } finally {
     release();
   }
@@ -206,7 +213,11 @@ async function startSession(driver: Driver, wanted: Wanted, options: StartOption
     store.write(name, complete);
     await tmux.setRemain(pane.paneId, false);
     const examination = readExamination(sys, backendVersion, path);
-    return { driven: complete, warning: versionWarning(wanted.backend, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination) };
+    const ruled = options.hasRules ? rulesWarning(backendVersion) : undefined;
+    return {
+      driven: complete,
+      warning: ruled ?? versionWarning(wanted.backend, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination),
+    };
   } catch (error) {
     await undoAll();
     throw error;
@@ -302,6 +313,7 @@ interface StartOptions {
   environment: Record<string, string>;
   isBypass: boolean;
   accepted: readonly GateKind[];
+  hasRules: boolean;
 }
 
 /** Until claude is idle or asks something that is not ours to answer. A slow start is no failure: `state` tells it. */

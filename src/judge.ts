@@ -6,7 +6,8 @@ import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, T
 import { readShell, type ShellPart } from "./shell-parts.ts";
 
 /** Deny wins whatever the order, then ask, then the first that allows; a command is allowed when each part of it is. */
-export function judge(rules: readonly Rule[], call: ToolCall, facts: SessionFacts): Judgement {
+export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFacts): Judgement {
+  const call = rememberLinks(asked);
   const active = rules
     .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
     .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call) }))
@@ -16,6 +17,19 @@ export function judge(rules: readonly Rule[], call: ToolCall, facts: SessionFact
     judged,
     judged.map(({ part }) => part),
   );
+}
+
+/** Each path is looked at once a call. */
+function rememberLinks({ resolve, ...call }: ToolCall): ToolCall {
+  if (resolve === undefined) return call;
+  const known = new Map<string, string | undefined>();
+  return {
+    ...call,
+    resolve: (path) => {
+      if (!known.has(path)) known.set(path, resolve(path));
+      return known.get(path);
+    },
+  };
 }
 
 /** Does a rule that acts on sessions hold for one now? Conditions on a call need the one it waits with. */
@@ -119,10 +133,10 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   const verdict = (decision: Decision, rule?: Rule): JudgedItem => ({
     item,
     part: {
-      text: printableLine(item.text).slice(0, 400),
+      text: oneLine(item.text, 400),
       decision,
       ...(rule === undefined ? {} : { rule }),
-      ...(doubt === undefined ? {} : { doubt: printableLine(doubt) }),
+      ...(doubt === undefined ? {} : { doubt: oneLine(doubt, 200) }),
     },
   });
   let asking: Rule | undefined;
@@ -193,7 +207,10 @@ function conclude(judged: readonly JudgedItem[], parts: JudgedPart[]): Judgement
   return told("allow", `rule ${quote(allowed.rule.name)} allows ${quote(allowed.text)}`, allowed.rule);
 }
 
-const quote = (text: string): string => JSON.stringify(printableLine(text).slice(0, 120));
+const quote = (text: string): string => JSON.stringify(oneLine(text, 120));
+
+/** Of a text of any length. */
+const oneLine = (text: string, length: number): string => printableLine(text.slice(0, length * 4)).slice(0, length);
 
 const writers: ReadonlySet<string> = new Set(["edit", "multiedit", "write", "notebookedit"]);
 const readers: ReadonlySet<string> = new Set(["read", "notebookread", "grep", "glob", "ls"]);
@@ -249,7 +266,13 @@ function hitsSpelled(patterns: readonly string[], text: string, call: ToolCall):
   return some(["maybe", ...patterns.flatMap((pattern) => words.map((each) => hitsCommand(pattern, each, call.home)))]);
 }
 
-const mentions = (code: string, word: string): boolean => word !== "" && code.toLowerCase().includes(word);
+/** As a word's beginning: `rmtree`, but neither `perform` nor `process.env`. */
+function mentions(code: string, name: string): boolean {
+  const [text, word] = [code.toLowerCase(), name.toLowerCase()];
+  for (let at = text.indexOf(word); word !== "" && at >= 0; at = text.indexOf(word, at + 1))
+    if (!/\w/.test(text[at - 1] ?? "")) return true;
+  return false;
+}
 
 function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Likelihood {
   const { file, command, isHidden } = item;

@@ -97,8 +97,8 @@ async function startSession(
 /** Rules hold in every session that csm starts, also where its words go to claude as they are. */
 async function withRules(sys: Sys, launch: SessionLaunch): Promise<SessionLaunch> {
   const { seat, args, cwd = sys.cwd } = launch;
-  const rules = await prepareRules(sys, { cwd, configDir: seat.dir, own: flagValue(args, "--settings") });
-  if (rules.length === 0) return launch;
-  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${rulesWord}`, { events: [], rules });
+  const given = await prepareRules(sys, { cwd, configDir: seat.dir, own: flagValue(args, "--settings") });
+  if (given.askedFiles.length === 0) return launch;
+  const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${rulesWord}`, { events: [], ...given });
   return { ...launch, args: addHooks(args, settings, (file) => sys.readText(resolve(cwd, file))) };
 }

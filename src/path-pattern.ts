@@ -53,6 +53,8 @@ function isInSet(set: string, char: string): boolean {
 interface Roots {
   projectDir: string;
   home: string;
+  /** Where a path leads; undefined where that cannot be told. */
+  resolve?(path: string): string | undefined;
 }
 
 /** Of a path as somebody wrote it, in the folder where it is used; `..` is taken by its letters. */
@@ -69,9 +71,14 @@ const withoutEnd = (path: string): string => (path.length > 1 && path.endsWith("
 
 interface PathPattern {
   segments: string[];
+  /** How many of them are a folder that nobody but the owner of the rules could replace by a link. */
+  given: number;
   /** What it matches is within, never the folder itself. */
   isInside: boolean;
 }
+
+const split = (path: string): string[] => path.split("/").filter((segment) => segment !== "");
+const literal = (path: string): string[] => split(path).map((segment) => segment.replace(/[*?[\]\\]/g, "\\$&"));
 
 /** Undefined for one that matches nothing: an empty one, or `!…`, which takes back what nobody said. */
 function parsePattern(pattern: string, { projectDir, home }: Roots): PathPattern | undefined {
@@ -79,13 +86,8 @@ function parsePattern(pattern: string, { projectDir, home }: Roots): PathPattern
   if (text === "" || text.startsWith("!")) return undefined;
   const isInside = /\/(?:\*\*)?$/.test(text) && text !== "/";
   const body = text.replace(/\/(?:\*\*)?$/, "");
-  const literal = (path: string) =>
-    path
-      .split("/")
-      .filter((segment) => segment !== "")
-      .map((segment) => segment.replace(/[*?[\]\\]/g, "\\$&"));
-  const own = body.split("/").filter((segment) => segment !== "" && segment !== ".");
-  const isAnywhere = !body.includes("/") && !/^[/~]/.test(text);
+  const own = split(body).filter((segment) => segment !== ".");
+  const isAnywhere = !text.replace(/\/$/, "").includes("/") && own[0] !== "~";
   const base = text.startsWith("/") ? [] : own[0] === "~" ? literal(home) : literal(projectDir);
   const rest = own[0] === "~" ? own.slice(1) : isAnywhere && own[0] !== "**" ? ["**", ...own] : own;
   const segments = [...base];
@@ -93,7 +95,7 @@ function parsePattern(pattern: string, { projectDir, home }: Roots): PathPattern
     if (segment === "..") segments.pop();
     else if (segment !== "**" || segments.at(-1) !== "**") segments.push(segment);
   }
-  return { segments, isInside };
+  return { segments, given: text.startsWith("/") ? 1 : base.length, isInside };
 }
 
 const patterns = new Map<string, PathPattern | undefined>();
@@ -103,17 +105,29 @@ const patterns = new Map<string, PathPattern | undefined>();
  * in it.
  */
 export function fitsPath(pattern: string, path: string, roots: Roots, isLoose: boolean): boolean {
-  const spelled = isLoose ? pattern.toLowerCase() : pattern;
-  const key = JSON.stringify([spelled, roots.projectDir, roots.home, isLoose]);
-  if (!patterns.has(key))
-    patterns.set(
-      key,
-      parsePattern(spelled, isLoose ? { projectDir: roots.projectDir.toLowerCase(), home: roots.home.toLowerCase() } : roots),
-    );
+  const key = `${pattern}\0${roots.projectDir}\0${roots.home}`;
+  if (!patterns.has(key)) patterns.set(key, parsePattern(pattern, roots));
   const parsed = patterns.get(key);
   if (parsed === undefined) return false;
-  const segments = (isLoose ? path.toLowerCase() : path).split("/").filter((segment) => segment !== "");
-  return fitsSegments(parsed.segments, segments, parsed.isInside && !isLoose);
+  const inCase = (segments: string[]) => (isLoose ? segments.map((segment) => segment.toLowerCase()) : segments);
+  const segments = inCase(split(path));
+  const isInside = parsed.isInside && !isLoose;
+  return spellings(parsed, roots, isLoose).some((each) => fitsSegments(inCase(each), segments, isInside));
+}
+
+/**
+ * The pattern in the words of where it leads, as `/tmp` leads to `/private/tmp`. For an approval only as far as what it names was given:
+ * a folder below may have become a link since.
+ */
+function spellings({ segments, given }: PathPattern, { resolve }: Roots, isLoose: boolean): string[][] {
+  if (resolve === undefined) return [segments];
+  const glob = segments.findIndex((segment) => /[*?[]/.test(segment.replace(/\\./g, "")));
+  const literals = glob < 0 ? segments.length : glob;
+  const led = [Math.min(given, literals), ...(isLoose ? [literals] : [])].map((count) => {
+    const real = resolve(`/${segments.slice(0, count).join("/").replace(/\\(.)/g, "$1")}`);
+    return real === undefined ? segments : [...literal(real), ...segments.slice(count)];
+  });
+  return [segments, ...led];
 }
 
 /** The pattern's segments fit the beginning of the path's: the whole of it or a folder above. */

@@ -3,8 +3,8 @@ import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
 import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
-import { judge } from "./judge.ts";
-import { csmDir, homeDir, statuslineDir } from "./paths.ts";
+import { judge, matches } from "./judge.ts";
+import { checkedRulesDir, csmDir, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -33,12 +33,12 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   if (book.rules.length === 0 && book.problems.length === 0) return undefined;
   const warning = book.problems.length === 0 ? undefined : tellOnce(sys, input.sessionId, book);
   const isBefore = input.event === "PreToolUse";
-  // Before it runs, leave is none of our affair: what is in doubt is asked where a rule might deny it, and nowhere else.
+  // Before it runs, leave is none of our affair.
   const rules = isBefore ? book.rules.filter(({ action }) => action === "deny" || action === "ask") : book.rules;
   const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
   if (input.agentType !== undefined) call.agent = input.agentType;
   const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
-  const judgement = await judgeOrAsk(rules, call, facts);
+  const judgement = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
   const decision = judgement === undefined ? undefined : toReply(judgement, call, isBefore);
   if (judgement === undefined || decision === undefined)
     return warning === undefined ? undefined : JSON.stringify({ systemMessage: warning });
@@ -57,6 +57,13 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   if (decision.is === "allow" && !isNoted) return undefined;
   return warning === undefined ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), systemMessage: warning });
 }
+
+/** Nobody changes unasked what says what he may do. */
+const guardOf = (sys: Sys, projectDir: string): Rule => ({
+  ...{ name: "files of rules", action: "ask", isProject: false, at: { path: ruleFiles(sys)[0] ?? "", line: 1 } },
+  message: "it would change what may run without you",
+  when: { tool: ["Edit", "Write"], path: [...ruleFiles(sys), ...projectRuleFiles(projectDir), `${checkedRulesDir(sys)}/**`] },
+});
 
 /** The call as `judge` takes it. */
 export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "input" | "cwd" | "projectDir">): ToolCall => ({
@@ -79,11 +86,20 @@ function followLinks(sys: Sys, path: string, links = 0): string | undefined {
 }
 
 /** A mistake of ours must not let through what a rule might have stopped. */
-async function judgeOrAsk(rules: readonly Rule[], call: ToolCall, facts: SessionFacts): Promise<Judgement | undefined> {
+async function judgeOrAsk(
+  rules: readonly Rule[],
+  call: ToolCall,
+  facts: SessionFacts,
+  guard: Rule | undefined,
+): Promise<Judgement | undefined> {
   try {
-    return rules.length === 0 ? undefined : judge(rules, call, facts);
+    const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
+    // Only what changes them for certain: what cannot be read is not asked about for this alone.
+    if (guard === undefined || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
+    return { decision: "ask", rule: guard, reason: "", parts: [] };
   } catch {
-    return { decision: "ask", reason: "csm could not judge this call", parts: [] };
+    const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
+    return { decision: "ask", ...rule, reason: "", parts: [] };
   }
 }
 
@@ -102,7 +118,8 @@ function toReply({ decision, rule, reason }: Judgement, { tool, input }: ToolCal
       ...{ is: "deny", reason: why },
       text: isBefore ? renderToolReply("deny", why) : renderGateReply(input, { reply: "deny", message: why }),
     };
-  if (isBefore) return decision === "ask" ? { is: "ask", reason: why, text: renderToolReply("ask", why) } : undefined;
+  // Where no rule asks, and none may deny, claude knows by itself whether to.
+  if (isBefore) return decision === "ask" && rule !== undefined ? { is: "ask", reason: why, text: renderToolReply("ask", why) } : undefined;
   if (decision !== "allow" || !mayAllow(tool, rule)) return undefined;
   return { is: "allow", reason: why, text: renderGateReply(input, { reply: "allow" }) };
 }

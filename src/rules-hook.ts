@@ -3,6 +3,7 @@ import type { HookInput, RuleHook } from "./claude-hooks.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { parseRecord, present } from "./json.ts";
 import { tell } from "./output.ts";
+import { ruleFiles } from "./paths.ts";
 import type { Rule } from "./rules.ts";
 import { findProjectRoot, hasRuleFile, type RuleBook, readRuleBook } from "./rules-file.ts";
 import { hasRuleHook } from "./setup.ts";
@@ -71,12 +72,12 @@ interface Start {
   own?: string | undefined;
 }
 
-/** The hooks to give it: none that its own settings have already. Says so where claude would run none of them. */
-export async function prepareRules(sys: Sys, start: Start): Promise<RuleHook[]> {
+/** What to give it: no hook that its own settings have already. Says so where claude would run none of them. */
+export async function prepareRules(sys: Sys, start: Start): Promise<{ rules: RuleHook[]; askedFiles: string[] }> {
   const hooks = planRuleHooks(await readRuleBook(sys, findProjectRoot(sys, start.cwd)));
-  if (hooks.length === 0) return hooks;
+  if (hooks.length === 0) return { rules: [], askedFiles: [] };
   const off = readHooksOff(sys, start);
   if (off !== undefined) tell(sys, `hooks are switched off (${off}): no rule holds in this session`);
   const settings = parseRecord(sys.readText(join(start.configDir, "settings.json"))) ?? {};
-  return hooks.filter(({ event }) => !hasRuleHook(settings, event));
+  return { rules: hooks.filter(({ event }) => !hasRuleHook(settings, event)), askedFiles: ruleFiles(sys) };
 }

@@ -131,7 +131,7 @@ const behindDashes = (words: readonly ShellWord[]): ShellWord[][] => {
 };
 
 /** Where a command begins is not known: at any of the words. */
-const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 8).map((_, index) => words.slice(index));
+const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 8).map((_, index) => words.slice(index, index + 40));
 
 const printable = ({ text }: ShellWord): string => text.slice(0, 40);
 

@@ -362,7 +362,7 @@ function addPart(
     doubts.push(`${show(name)} is another file in another folder`);
   state.reading.parts.push({
     ...{ text, words, doubts, folder: state.folder, isInner: place.isInner, isHidden: opened?.isHidden === true || isOpen },
-    ...(opened?.code === undefined ? {} : { code: opened.code }),
+    ...(opened?.code === undefined ? {} : { code: `${opened.code}\n${place.stdin?.text ?? ""}` }),
   });
 }
 

@@ -240,7 +240,7 @@ const readers: [programs: string, options: RegExp, why: string][] = [
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
   ["scp sftp", /^-[A-Za-z]*[oSFD]/, "what it starts"],
   ["man less more most", /^-[PH]|^--(?:pager|html)|^\+/, "what it starts"],
-  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-f?-$|^\/dev\/(?:stdin|fd)\b/, "the makefile"],
+  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-(?:f-)?$|^\/dev\/(?:stdin|fd)\b/, "the makefile"],
   ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
   ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
   ["sort", /^--compress-prog/, "what it starts"],

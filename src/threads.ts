@@ -76,10 +76,17 @@ const tasks: { [K in keyof Tasks]: Task<Tasks[K]["piece"], Tasks[K]["context"], 
   },
   judgements: {
     async begin(_, { sets, hasParts }) {
-      const { judge } = await import("./judge.ts");
+      const [{ judge }, { toCall }, { createSys }] = await Promise.all([
+        import("./judge.ts"),
+        import("./rules-decide.ts"),
+        import("./sys.ts"),
+      ]);
+      const sys = createSys();
+      // Where paths lead takes a look at each folder.
+      const hasPaths = sets.map((rules) => rules.some(({ when }) => when.path !== undefined));
       return ({ index, rules: set, call, facts }) => {
         const rules = sets[set] ?? [];
-        const judgement = judge(rules, call, facts);
+        const judgement = judge(rules, hasPaths[set] === true ? { ...toCall(sys, call), home: call.home } : call, facts);
         const deciders = decidersOf(judgement).map((rule) => rules.indexOf(rule));
         const isDoubted = hasParts && judgement.parts.some(({ doubt }) => doubt !== undefined);
         const parts = hasParts ? { parts: isDoubted ? [] : judgement.parts.map(({ text }) => text) } : {};

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { parseVersion, verifiedVersions, versionWarning } from "../src/claude-version.ts";
+import { parseVersion, rulesWarning, verifiedVersions, versionWarning } from "../src/claude-version.ts";
 
 const list = '["2.0.70","2.1.86","2.1.158","2.1.204","2.1.259","2.1.329"]';
 
@@ -37,4 +37,16 @@ test.each<[rule: string, version: string | undefined, extra: string | undefined,
   ],
 ])("version warning: %s", (_, version, extra, warning) => {
   expect(versionWarning("claude", version, extra)).toBe(warning);
+});
+
+test.each([
+  ["2.0.70", "claude 2.0.70 takes no hooks of csd: no rule holds in this session"],
+  ["2.1.85", "claude 2.1.85 takes no hooks of csd: no rule holds in this session"],
+  ["2.1.86", undefined],
+  ["2.1.329", undefined],
+  ["3.0.0", undefined],
+  ["2.2.0-beta", undefined],
+  [undefined, undefined],
+])("rules in a session of claude %p", (version, warning) => {
+  expect(rulesWarning(version)).toBe(warning as string);
 });

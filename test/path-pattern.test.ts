@@ -56,6 +56,7 @@ test.each<[pattern: string, path: string, fits: boolean, isHit?: boolean]>([
   ["a/", "/p [x]/c/a/x", true],
   ["a/", "/p [x]/a", false, true],
   ["a/**", "/p [x]/a/b/c", true],
+  ["a/**", "/p [x]/d/a/b", false],
   ["a/**", "/p [x]/a", false, true],
   ["**", "/p [x]/a", true],
   ["**", "/q/a", false],
@@ -81,4 +82,31 @@ test.each<[pattern: string, path: string, fits: boolean, isHit?: boolean]>([
 ])("the pattern %j covers %j: %p", (pattern, path, fits, ...isHit) => {
   expect(fitsPath(pattern, path, roots, false)).toBe(fits);
   expect(fitsPath(pattern, path, roots, true)).toBe(isHit[0] ?? fits);
+});
+
+test.each<[pattern: string, path: string, isAllowed: boolean, isHit: boolean]>([
+  ["/tmp/x/**", "/private/tmp/x/y", true, true],
+  ["/tmp/x/**", "/etc/y", false, true],
+  ["out/**", "/real/p/out/y", true, true],
+  ["out/**", "/etc/y", false, true],
+  ["*.pem", "/real/p/a.pem", true, true],
+  ["~/.ssh/", "/users/h/.ssh/id", true, true],
+  ["secret", "/vault/secret", false, false],
+  ["./link", "/vault/secret", false, true],
+])("with links, %j covers %j: %p, denies it: %p", (pattern, path, isAllowed, isHit) => {
+  const links: [string, string][] = [
+    ["/tmp/x", "/etc"],
+    ["/tmp", "/private/tmp"],
+    ["/p/out", "/etc"],
+    ["/p/link", "/vault/secret"],
+    ["/p", "/real/p"],
+    ["/h", "/users/h"],
+  ];
+  const resolve = (from: string) => {
+    const [link, to] = links.find(([each]) => from === each || from.startsWith(`${each}/`)) ?? ["", ""];
+    return to + from.slice(link.length);
+  };
+  const linked = { projectDir: "/p", home: "/h", resolve };
+  expect(fitsPath(pattern, path, linked, false)).toBe(isAllowed);
+  expect(fitsPath(pattern, path, linked, true)).toBe(isHit);
 });

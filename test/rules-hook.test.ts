@@ -197,8 +197,8 @@ test("a session whose own settings have the hooks gets none again", async () => 
     [path]: toml(allow, deny),
     "/c/settings.json": JSON.stringify({ hooks: { PreToolUse: [{ hooks: [{ type: "command", command: "csm hook" }] }] } }),
   });
-  expect((await prepareRules(sys, { configDir: "/c", cwd: "/work/app" })).map(({ event }) => event)).toEqual(["PermissionRequest"]);
-  expect((await prepareRules(sys, { configDir: "/d", cwd: "/work/app" })).map(({ event }) => event)).toEqual([
+  expect((await prepareRules(sys, { configDir: "/c", cwd: "/work/app" })).rules.map(({ event }) => event)).toEqual(["PermissionRequest"]);
+  expect((await prepareRules(sys, { configDir: "/d", cwd: "/work/app" })).rules.map(({ event }) => event)).toEqual([
     "PreToolUse",
     "PermissionRequest",
   ]);
@@ -208,4 +208,17 @@ test("where claude runs no hooks it is said that no rule holds", async () => {
   const sys = open({ [path]: toml(deny), "/c/settings.json": '{"disableAllHooks": true}' });
   await prepareRules(sys, { configDir: "/c", cwd: "/work/app" });
   expect(sys.written[2]).toBe("csm: hooks are switched off (disableAllHooks in /c/settings.json): no rule holds in this session\n");
+});
+
+test.each([
+  ["Write", path],
+  ["Edit", "~/.config/claude-smart/rules.json"],
+  ["Bash", `echo x >> ${path}`],
+  ["Bash", `cp x ${path}`],
+  ["Write", "/work/app/.csm/rules.toml"],
+])("nobody changes a file of rules unasked: %s %s", async (tool, request) => {
+  const sys = open({ [path]: toml(deny) });
+  expect(await call(sys, "PreToolUse", request, tool)).toEqual(before1("ask", "it would change what may run without you"));
+  expect(await call(sys, "PreToolUse", `cat ${path}`)).toBeUndefined();
+  expect(await call(sys, "PreToolUse", 'cp a "$B" && rm "$C"')).toBeUndefined();
 });

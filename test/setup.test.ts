@@ -1,5 +1,5 @@
-import { expect, test } from "bun:test";
-import { planSetup, planUndo, renderDiff } from "../src/setup.ts";
+import { describe, expect, test } from "bun:test";
+import { hasRuleHook, planSetup, planUndo, renderDiff } from "../src/setup.ts";
 
 const both = { command: "csm", hook: true, statusline: true };
 const ours = (event: string) => [event, [{ hooks: [{ type: "command", command: "csm hook" }] }]];
@@ -68,4 +68,33 @@ test("hooks of a form that nobody knows are left as they are", () => {
 
 test("the change is shown with two lines around it", () => {
   expect(renderDiff("a\nb\nc\nd\ne\nf", "a\nb\nc\nd\nx\nf")).toEqual(["  c", "  d", "- e", "+ x", "  f"]);
+});
+
+describe("the hooks that rules need", () => {
+  const rules = [{ event: "PreToolUse" }, { event: "PermissionRequest", matcher: "^Bash$" }] as const;
+  const wanted = { command: "csm", hook: true, statusline: false, rules };
+  const own = { hooks: { PreToolUse: [theirs] }, model: "opus" };
+
+  test("stand behind the user's own, once", () => {
+    const after = planSetup(own, wanted) as { hooks: Record<string, unknown[]> };
+    expect(after.hooks.PreToolUse).toEqual([theirs, { hooks: [{ type: "command", command: "csm hook", timeout: 30 }] }]);
+    expect(after.hooks.PermissionRequest).toEqual([{ matcher: "^Bash$", hooks: [{ type: "command", command: "csm hook", timeout: 30 }] }]);
+    expect(planSetup(after, wanted)).toEqual(after);
+  });
+
+  test("go with the rules, and with the rest of csm", () => {
+    const after = planSetup(own, wanted);
+    expect(Object.keys((planSetup(after, { ...wanted, rules: [] }) as { hooks: object }).hooks)).not.toContain("PermissionRequest");
+    expect(planUndo(after, wanted)).toEqual(own);
+  });
+
+  test.each([
+    ["csm hook", true],
+    ["'/opt/x y/csm' hook --owner /c", true],
+    ["csm statusline", false],
+    ["notify-me", false],
+  ])("%s is csm's: %p", (command, isOurs) => {
+    expect(hasRuleHook({ hooks: { PreToolUse: [{ hooks: [{ type: "command", command }] }] } }, "PreToolUse")).toBe(isOurs);
+    expect(hasRuleHook({ hooks: { PreToolUse: [{ hooks: [{ type: "command", command }] }] } }, "PermissionRequest")).toBe(false);
+  });
 });

@@ -53,7 +53,7 @@ describe("a session that csd drives", () => {
     expect(await box.reach("ruled", "idle_done")).toMatchObject({ text: "Done.", outcome: "finished" });
     expect(read(join(box.folder("ruled"), "a.txt"))).toBe("ran\n");
     expect(told(box, String(spawned.session_id))).toContain("pushing is for people");
-    expect(decisions(box, "ruled")).toEqual([`allow by writes: ${markCommand("a.txt")}`, "deny by no push: echo x && git push --force"]);
+    expect(decisions(box, "ruled")).toEqual([`allow by marks: ${markCommand("a.txt")}`, "deny by no push: echo x && git push --force"]);
     const events = (await box.csd(["logs", "ruled", "--json"]).catch(() => ({}))) as Json;
     expect(JSON.stringify(events)).not.toContain("csd.replied");
     await box.csd(["kill", "ruled"]);
@@ -162,7 +162,7 @@ describe("a plain terminal, without tmux", () => {
       expect(session.screen()).toContain("Allowed by");
       const own = audit(box).filter(({ cwd }) => cwd === box.folder(name));
       expect(own.map(({ decision, rule: by }) => [decision, by])).toEqual([
-        ["allow", "writes"],
+        ["allow", "marks"],
         ["deny", "no push"],
       ]);
       expect(told(box, String(own[0]?.session_id))).toContain("pushing is for people");
@@ -182,6 +182,17 @@ describe("a plain terminal, without tmux", () => {
     expect(result).toMatchObject({ code: 0, stdout: "Not pushed.\n" });
     expect(JSON.stringify(box.stub.requests.at(-1)?.body.messages)).toContain("pushing is for people");
     expect(audit(box).at(-1)).toMatchObject({ decision: "deny", rule: "no push" });
+  });
+
+  test("in bypass mode too, nobody changes the files of rules unasked", async () => {
+    const { box } = sandbox;
+    writeRules(box, denyPush);
+    const env = { ...box.env, IS_SANDBOX: "1" };
+    for (const step of [useTool("Write", { file_path: rulesPath(box), content: "" }), bash(`echo > ${rulesPath(box)}`)]) {
+      box.stub.scriptAny([step, say("Over.")]);
+      expect((await box.csm(["-p", "Go", "--dangerously-skip-permissions"], { env })).stdout).toBe("Over.\n");
+      expect(read(rulesPath(box))).toBe(denyPush);
+    }
   });
 
   test("without a file claude is started with its words as they are", async () => {
