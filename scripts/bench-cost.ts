@@ -2,9 +2,10 @@
  * The rows about csm cost: transcripts of three shapes, read by it and by the newest native ccusage, which must come to the same
  * sums. All limits are ratios: times of machines of one kind differ by half.
  */
-import { rmSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { installCcusage } from "./ccusage.ts";
+import { usageLine } from "./usage-lines.ts";
 import { shapes, writeTranscripts } from "./usage-load.ts";
 
 const [files, bytes] = [200, 290e6];
@@ -75,6 +76,31 @@ async function measureAlone(argv: string[]): Promise<number[]> {
     times.push(performance.now() - startedAt);
   }
   return times;
+}
+
+/**
+ * What claude waits for before each call of a tool, under budgets for a month, a day and a session; all but the newest of the
+ * transcripts is counted. 25 ms over an empty program, which takes 5.
+ */
+export function createBudgetRow(csm: string, empty: string, dir: string, run: Run) {
+  const env = `HOME='${dir}' XDG_STATE_HOME='${dir}/state' CLAUDE_CONFIG_DIR=`;
+  const [session, input] = ["00000000-0000-4000-8000-000000000003", join(dir, "input.json")];
+  const transcript = join(dir, ".claude/projects/-home-dev-p3", `${session}.jsonl`);
+  const side = (program: string) => ["sh", "-c", `exec env ${env} ${program} <'${input}'`];
+  return {
+    ...{ name: "hook-budget", what: "csm hook before a tool, budgets over 290 MB in 200 files : empty program with the same", limit: 6 },
+    ...{ a: side(`'${csm}' hook`), b: side(`'${empty}'`) },
+    prepare: async () => {
+      writeTranscripts(join(dir, ".claude"), files, bytes, "short");
+      const asked = { hook_event_name: "PreToolUse", session_id: session, transcript_path: transcript, cwd: dir };
+      await Bun.write(input, JSON.stringify({ ...asked, tool_name: "Bash", tool_input: { command: "ls" } }));
+      const budget = (period: string) => `[[budgets]]\nname = "${period}"\nperiod = "${period}"\naction = "deny"\nlimit_usd = 1000000\n`;
+      await Bun.write(join(dir, ".config/claude-smart/rules.toml"), ["month", "day", "session"].map(budget).join("\n"));
+      await run(["sh", "-c", `exec env ${env} '${csm}' csd --csd-count`]);
+      appendFileSync(transcript, usageLine({ id: "newest", input: 1000, at: new Date().toISOString() }));
+    },
+    cleanup: async () => rmSync(dir, { recursive: true }),
+  };
 }
 
 async function prepareTranscripts(

@@ -11,7 +11,7 @@ import { compileProgram } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
-import { createCostRows, createReplayRows } from "./bench-cost.ts";
+import { createBudgetRow, createCostRows, createReplayRows } from "./bench-cost.ts";
 import { measureAnswers, measureGates, measureHooks, measureRules, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
@@ -192,6 +192,7 @@ function createRows(bench: Bench): Row[] {
       ...{ name: "hook-rules", what: "a hook with 100 rules, more than an empty program", limit: 15, a: [], b: [] },
       measure: () => measureRules(bench.box, csd, bench.empty, 100, 30),
     },
+    createBudgetRow(csm, bench.empty, join(bench.box.dir, "budget"), (argv) => run(bench, argv)),
     ...createScanRows(bench.box, csm, bench.empty),
     ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),
     ...createReplayRows(csm, join(bench.box.dir, "replay")),

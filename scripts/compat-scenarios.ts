@@ -1,13 +1,15 @@
 /** What csd has to read and answer rightly on every version of Claude Code. A new scenario is one more record. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { ask, bash, hold, plan, type Question, say, useTool } from "../src/stub-script.ts";
-import { type Json, Mismatch, type Right, requireRight, type Stage } from "./compat-stage.ts";
+import { ask, bash, hold, limit, plan, type Question, say, useTool } from "../src/stub-script.ts";
+import { type Json, type Login, Mismatch, type Right, requireRight, type Stage } from "./compat-stage.ts";
 
 export interface Scenario {
   name: string;
   /** One sentence for the report. */
   right: string;
+  /** Usage limits are those of a subscription. */
+  login?: Login;
   /** Throws a Mismatch. */
   run(stage: Stage): Promise<void>;
 }
@@ -131,6 +133,10 @@ async function runRuled(stage: Stage, rules: string): Promise<void> {
     rmSync(path, { force: true });
   }
 }
+
+/** Until the limit resets: nothing of the scenario takes so long. */
+const limitMs = 7_200_000;
+const minuteMs = 60_000;
 
 /** claude swallows keys that come in the first moments of a dialog. */
 const swallowedMs = 700;
@@ -421,6 +427,26 @@ message = "pushing is for people"
       await stage.reach("working", { tools: ["Bash"] });
       writeFileSync(join(stage.folder, "go.txt"), "");
       await stage.reach("idle_done", finished("It came."));
+    },
+  },
+  {
+    name: "usage limit",
+    right: "limited, with its window and reset, and no other rest before it; csd run ends with code 5 and the same",
+    login: "subscription",
+    async run(stage) {
+      // Older versions only say the minute.
+      const resetsAt = Math.floor((Date.now() + limitMs) / minuteMs) * minuteMs;
+      const limited: Right = { window: "five_hour", resets_at: resetsAt };
+      // 2.0.70 asks again before it gives up.
+      const refusals = Array.from({ length: 20 }, () => limit("five_hour", resetsAt));
+      await stage.spawn(refusals);
+      await stage.send("Hello");
+      await stage.reach("limited", limited);
+      const id = crypto.randomUUID();
+      stage.box.stub.script(id, refusals);
+      const ran = await stage.tryCsd(["run", "--session-id", id, "--cwd", stage.folder, "Hello"]);
+      if (ran.code !== 5) throw new Mismatch("not read", `run ends with ${ran.code}`, ran.stderr.trim());
+      requireRight("not read", JSON.parse(ran.stderr) as Json, { status: "limited", ...limited });
     },
   },
   {

@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findUnknownFields } from "../src/claude-fields.ts";
-import { createSandbox, type Sandbox } from "../src/sandbox.ts";
+import { createSandbox, type Sandbox, type SandboxOptions } from "../src/sandbox.ts";
 import type { ModelRequest, Step } from "../src/stub-script.ts";
 import type { RunResult } from "../src/sys.ts";
 
@@ -70,9 +70,29 @@ export interface Evidence {
 /** 2.0.70 and 2.1.86 ask npm for a newer version and GitHub for the change log whatever they are told: nobody answers. */
 const offline = { HTTPS_PROXY: "http://127.0.0.1:9", NO_PROXY: "127.0.0.1", npm_config_registry: "http://127.0.0.1:9" };
 
+export type Login = NonNullable<SandboxOptions["login"]>;
+
+/** The sandboxes of one version, by how they log in: each is made when it is first asked for. */
+export interface Boxes {
+  of(login: Login | undefined): Promise<Sandbox>;
+  close(): Promise<void>;
+}
+
+export function createBoxes(claudePath: string): Boxes {
+  const opened = new Map<Login, Promise<Sandbox>>();
+  return {
+    of(login = "api-key") {
+      const box = opened.get(login) ?? openBox(claudePath, login);
+      opened.set(login, box);
+      return box;
+    },
+    close: async () => void (await Promise.all([...opened.values()].map(async (box) => (await box).close()))),
+  };
+}
+
 /** A sandbox for one version. Project MCP servers need no approval there, and WebFetch asks no server about its address. */
-export async function openBox(claudePath: string): Promise<Sandbox> {
-  const box = await createSandbox({ claudePath, path: process.env.PATH, env: offline });
+async function openBox(claudePath: string, login: Login): Promise<Sandbox> {
+  const box = await createSandbox({ claudePath, path: process.env.PATH, env: offline, login });
   mkdirSync(box.configDir, { recursive: true });
   const settings = { enableAllProjectMcpServers: true, skipWebFetchPreflight: true };
   writeFileSync(join(box.configDir, "settings.json"), JSON.stringify(settings));

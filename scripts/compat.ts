@@ -12,7 +12,7 @@ import type { Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { installClaude } from "./compat-install.ts";
 import { type Scenario, scenarios } from "./compat-scenarios.ts";
-import { createStage, type Evidence, type Fault, Mismatch, openBox } from "./compat-stage.ts";
+import { type Boxes, createBoxes, createStage, type Evidence, type Fault, Mismatch } from "./compat-stage.ts";
 
 export interface Result {
   version: string;
@@ -27,7 +27,8 @@ export interface Result {
 }
 
 /** Runs one scenario in a session and a folder of its own; rejects only when the sandbox is gone. */
-export async function runScenario(scenario: Scenario, version: string, box: Sandbox, csdPath: string): Promise<Result> {
+export async function runScenario(scenario: Scenario, version: string, boxes: Boxes, csdPath: string): Promise<Result> {
+  const box = await boxes.of(scenario.login);
   const startedAt = Date.now();
   const stage = createStage({ version, box, csdPath, name: slug(scenario.name) });
   let mismatch: Mismatch | undefined;
@@ -159,21 +160,21 @@ function readOptions(): Options | string {
   }
 }
 
-/** One sandbox, one scenario after another; Ctrl-C removes the sandbox too. */
+/** One scenario after another; Ctrl-C removes the sandboxes too. */
 async function runVersion(version: string, options: Options, results: Result[]): Promise<void> {
-  const box = await openBox(await installClaude(version));
-  const stopListening = createSys().onInterrupt(() => box.close());
+  const boxes = createBoxes(await installClaude(version));
+  const stopListening = createSys().onInterrupt(() => boxes.close());
   try {
     for (const scenario of options.chosen) {
-      const result = await runScenario(scenario, version, box, options.csdPath);
+      const result = await runScenario(scenario, version, boxes, options.csdPath);
       results.push(result);
       const verdict = result.fault === undefined ? "ok" : `${result.fault}: ${result.words}`;
       console.error(`${version}  ${scenario.name}  ${verdict}  ${(result.ms / 1000).toFixed(1)} s`);
-      if (options.keepDir !== undefined) keepScreens(options.keepDir, result, box);
+      if (options.keepDir !== undefined) keepScreens(options.keepDir, result, await boxes.of(scenario.login));
     }
   } finally {
     stopListening();
-    await box.close();
+    await boxes.close();
   }
 }
 

@@ -153,6 +153,8 @@ function createRound(box: Sandbox, options: RoundsOptions, { name, random, repor
       if (told.chosen !== "red" || told.gate_id !== gate.gate_id) throw new Error(`answer told ${JSON.stringify(told)}`);
       decided.set("question", "answered");
     } else {
+      // Its dialog is painted, and neither hook nor transcript has told the call yet: it is looked at again.
+      if (gate.tool === null) return;
       if (file === undefined) throw new Error(`a gate without a call: ${JSON.stringify(gates)}`);
       const verb = pickVerb(gate, random, gates);
       trace.push(`${verb} ${file}`);

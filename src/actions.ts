@@ -91,7 +91,7 @@ export const verbs = {
   }),
   send: outside("send to", {
     async run(driver, target, { prompt, ...options }: SendOptions & { prompt: string }) {
-      const answer = await answerForm(driver, target, prompt, options);
+      const answer = options.isNoAnswer === true ? undefined : await answerForm(driver, target, prompt, options);
       if (answer !== undefined) return { attempts: 1, receipt: "accepted" as const, answer };
       return { answer, ...(await (await import("./driver-prompt.ts")).sendPrompt(driver, target, prompt, options)) };
     },

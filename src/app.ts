@@ -1,8 +1,8 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { launchDir } from "./paths.ts";
-import { buildVersion, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
+import { launchDir, ruleFiles } from "./paths.ts";
+import { buildVersion, countWord, deliverWord, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
@@ -74,7 +74,7 @@ async function launch(sys: Sys, form: "run" | "bare", args: readonly string[]): 
 
 async function scan(sys: Sys, folder: string): Promise<void> {
   const { listConversations, renderScan } = await import("./conversations.ts");
-  const rows = renderScan(sys, listConversations(sys, folder).conversations);
+  const rows = renderScan(sys, listConversations(sys, folder).conversations, columnsOf(sys));
   if (rows.length > 0) createOutput(sys).out(rows.join("\n"));
 }
 
@@ -106,7 +106,9 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   if (word === launchWord) throw new SilentExit(await (await import("./launch.ts")).runLaunch(sys, rest[0] ?? ""));
   if (word === hookWord) return answerHook(sys);
   if (word === rulesWord) return answerRules(sys);
+  if (word === deliverWord) return (await import("./notice-spool.ts")).deliver(sys);
   if (word === editorWord) throw new SilentExit(await (await import("./editor-run.ts")).runEditor(sys, rest));
+  if (word === countWord) return countSpending(sys);
   if (word === "--version" || word === "-V") return createOutput(sys).out(`csd ${buildVersion}`);
   if (word === undefined || word === "--help" || word === "-h" || (word === "help" && rest.length === 0)) {
     const help = await (await import("./help.ts")).renderCsdHelp(columnsOf(sys));
@@ -129,9 +131,23 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
 async function answerHook(sys: Sys): Promise<void> {
   const { runHook } = await import("./hook-run.ts");
   const input = await sys.readInput();
+  // Beside it, as a request may be held open for a day.
+  const telling = tellOf(sys, input).catch(() => undefined);
   const reply = await runHook(sys, input).catch(() => undefined);
-  if (input.includes('"StopFailure"')) await (await import("./limit-hook.ts")).noteFailure(sys, input).catch(() => undefined);
-  if (reply !== undefined) createOutput(sys).exact(reply);
+  const said = reply ?? (await telling);
+  if (said !== undefined) createOutput(sys).exact(said);
+}
+
+/** Nothing is loaded where nobody is to be told. */
+async function tellOf(sys: Sys, input: string): Promise<string | undefined> {
+  const hasRules = sys.homeDir !== undefined && ruleFiles(sys).some((path) => sys.modifiedAt(path) !== undefined);
+  if (!hasRules && !input.includes('"StopFailure"')) return undefined;
+  return (await import("./limit-hook.ts")).noteFailure(sys, input);
+}
+
+async function countSpending(sys: Sys): Promise<void> {
+  const [{ readUsage }, { costSources }] = await Promise.all([import("./cost.ts"), import("./cost-files.ts")]);
+  await readUsage(sys, costSources(sys));
 }
 
 /** The hook of a session that csm starts and leaves to itself. */

@@ -62,9 +62,13 @@ export interface Calendar {
   timeOf(at: number): string;
 }
 
-/** Throws when there is no such zone; undefined means that of this machine. */
-export function createCalendar(timeZone?: string): Calendar {
-  const offsetOf = timeZone === undefined ? localOffset : timeZone === "UTC" ? () => 0 : zoneOffset(timeZone);
+/** Throws when there is no such zone; undefined means that of this machine, which `offsetAt` may tell without the runtime's calendar. */
+export function createCalendar(timeZone?: string, offsetAt?: OffsetAt): Calendar {
+  const ownOffset = (at: number): number => {
+    const seconds = offsetAt?.(Math.floor(at / 1000));
+    return seconds === undefined ? localOffset(at) : seconds * 1000;
+  };
+  const offsetOf = timeZone === undefined ? ownOffset : timeZone === "UTC" ? () => 0 : zoneOffset(timeZone);
   const shifted = (at: number) => new Date(at + offsetOf(at)).toISOString();
   return {
     timeZone: timeZone ?? "local",
@@ -131,6 +135,31 @@ export function parseHours(text: string | undefined, now: number): number | unde
 
 /** Where a report begins that is asked for by hours, or by a day as `parseDay` takes them: its first moment here; epoch ms. */
 export function parseSince(flag: string, text: string, now: number): number {
-  const dayText = (at: number) => createCalendar().dayOf(at);
-  return parseHours(text, now) ?? new Date(`${parseDay(flag, text, dayText(now))}T00:00:00`).getTime();
+  const calendar = createCalendar();
+  return parseHours(text, now) ?? startOfDay(calendar, parseDay(flag, text, calendar.dayOf(now)));
+}
+
+const quarterMs = 900_000;
+
+/** The first moment of a day, epoch ms. */
+export function startOfDay({ dayOf }: Calendar, dayText: string): number {
+  // No zone is further from UTC than this, and days begin at quarters of an hour.
+  const middle = Math.floor(Date.parse(dayText) / quarterMs);
+  let [before, from] = [middle - 60, middle + 60];
+  while (from - before > 1) {
+    const between = (before + from) >> 1;
+    if (dayOf(between * quarterMs) < dayText) before = between;
+    else from = between;
+  }
+  return from * quarterMs;
+}
+
+const nextDay = (dayText: string, days: number): string => new Date(Date.parse(dayText) + days * day).toISOString().slice(0, 10);
+
+/** The day, week (from Monday) or month that a day lies in: its first day, and the one behind its last. */
+export function spanOf(period: "day" | "week" | "month", dayText: string): { first: string; next: string } {
+  if (period === "day") return { first: dayText, next: nextDay(dayText, 1) };
+  if (period === "week") return { first: mondayOf(dayText), next: nextDay(mondayOf(dayText), 7) };
+  const first = `${monthOf(dayText)}-01`;
+  return { first, next: `${monthOf(nextDay(first, 31))}-01` };
 }

@@ -48,12 +48,11 @@ export function spellCall(tool: string, input: Record<string, unknown>): string 
   return JSON.stringify([tool, input], order);
 }
 
-/** What a call is about: the first of its fields that a person would name it by, else all of them. */
-export function subjectOfCall(input: unknown): string {
-  const fields = isRecord(input) ? input : {};
-  const first = fields.command ?? fields.file_path ?? fields.url ?? fields.pattern ?? fields.description ?? fields.prompt;
-  return typeof first === "string" ? first : input === undefined ? "" : JSON.stringify(input);
-}
+/** What a tool is to do, in the words of its input. */
+export const describeInput = (input: Record<string, unknown>): string => {
+  const first = input.command ?? input.file_path ?? input.url ?? input.pattern ?? input.description ?? input.prompt;
+  return typeof first === "string" ? first : JSON.stringify(input);
+};
 
 const marker = /"tool_use"|"tool_result"|"hook_permission_decision"|"interruptedMessageId"/;
 

@@ -88,3 +88,15 @@ export function isTrusted(text: string, folder: string): boolean {
 }
 
 const isWithin = (folder: string, path: string): boolean => folder === path || folder.startsWith(`${path.replace(/[/\\]$/, "")}/`);
+
+/** Marks that a running session leaves in its children; a session started from inside one is none of its own. */
+const nestedMarks = [
+  "CLAUDECODE",
+  "CLAUDE_PID",
+  "CLAUDE_PROJECT_DIR",
+  "CLAUDE_CODE_ENTRYPOINT",
+  "CLAUDE_CODE_SESSION_ID",
+  "CLAUDE_CODE_CHILD_SESSION",
+];
+
+export const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");

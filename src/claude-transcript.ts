@@ -203,7 +203,7 @@ export const parseLines = (lines: readonly string[]): TranscriptEvent[] => lines
 
 const latePromptMs = 2000;
 
-/** Fast replies of 2.1.158 reach the file up to 0.2 s before the prompt that they answer, which is put before them. */
+/** What comes fast reaches the file of 2.1.158 and 2.1.204 up to 0.3 s before its prompt, which is put before it: replies, refusals. */
 function withPromptsFirst<E extends TranscriptEvent>(events: readonly E[]): readonly E[] {
   const isLate = ({ kind, at }: TranscriptEvent, index: number) => kind === "prompt" && at < (events[index - 1]?.at ?? 0);
   if (!events.some(isLate)) return events;
@@ -214,7 +214,7 @@ function withPromptsFirst<E extends TranscriptEvent>(events: readonly E[]): read
 
 /** Before replies that are a moment younger and have no prompt of their own; a clock that was set back makes more of them younger. */
 function placeOf(promptAt: number, events: readonly TranscriptEvent[]): number {
-  const first = events.findLastIndex((event) => event.at <= promptAt || !["text", "tool", "result"].includes(event.kind)) + 1;
+  const first = events.findLastIndex((event) => event.at <= promptAt || event.kind === "prompt") + 1;
   const [before, reply] = [events[first - 1], events[first]];
   const isAnswered = before?.kind === "prompt" || (reply !== undefined && reply.at - promptAt >= latePromptMs);
   return isAnswered ? events.length : first;

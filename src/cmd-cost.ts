@@ -1,14 +1,14 @@
 import { createCalendar, parseDay, parseHours } from "./calendar.ts";
-import { createPriceTable, pricesAt, pricesSource } from "./claude-prices.ts";
+import { pricesAt, pricesSource } from "./claude-prices.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
 import { readUsage } from "./cost.ts";
+import { costSources } from "./cost-files.ts";
 import { createReport, groupings, type Report, type ReportOptions } from "./cost-report.ts";
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
 import { usageError } from "./errors.ts";
 import { homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
-import { readSettings } from "./settings.ts";
 import { createLineBuffer, readEnds } from "./tail.ts";
 import { subjectOfEnds, subtitleOf } from "./transcript-facts.ts";
 import { listTranscripts } from "./transcripts.ts";
@@ -38,14 +38,8 @@ export const costCommand = command({
     const registry = readRegistry(sys);
     if (options.profile !== undefined) requireProfile(registry, options.profile);
     (await import("./settings-schema.ts")).checkSettings(sys, "prices");
-    const overrides = readSettings(sys).prices();
     const progress = createReadProgress(app);
-    const usage = await readUsage(sys, {
-      dirs: profileDirs(sys, registry),
-      table: createPriceTable(overrides),
-      tableId: JSON.stringify([pricesAt, overrides]),
-      onProgress: progress.show,
-    });
+    const usage = await readUsage(sys, { ...costSources(sys, registry), onProgress: progress.show });
     progress.clear();
     const report = createReport(usage.sums, usage.origins, options);
     if (options.grouping === "session") addTitles(app, report, profileDirs(sys, registry));

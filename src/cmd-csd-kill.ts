@@ -1,13 +1,13 @@
 import { verbs } from "./actions.ts";
 import { printJson } from "./cmd-csd-json.ts";
-import { command } from "./cmd-record.ts";
+import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver, unknownSession } from "./driver.ts";
 import { resolveProcess } from "./resolve.ts";
 
 export const killCommand = command({
   name: "csd kill",
   summary: "End a session and forget it; the conversation stays and can be resumed. Code 1 for a name that nothing has.",
-  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  args: { session: sessionArgument },
   examples: [
     ["csd kill fix", '`"killed": false` where it had ended by itself'],
     ["csd kill fix || true", "also where it may never have been there"],

@@ -1,3 +1,4 @@
+import { actWhile } from "./act-feed.ts";
 import { splitFlags } from "./claude-program.ts";
 import { given, printJson, repeatableSpawnFlags, spawnFlags, spawnOptions, wholeNumber } from "./cmd-csd-json.ts";
 import { type App, command } from "./cmd-record.ts";
@@ -73,6 +74,7 @@ export const runCsdCommand = command({
       spawn: { ...spawnOptions(args, repeated["add-dir"], claudeArgs), ...given("resumeId", resumeId) },
       isKept: args.keep === true,
       isPlanApproved: args["approve-plan"] === true,
+      meanwhile: ({ pid }, work) => actWhile(app.sys, (session) => session.pid === pid, work),
       timeoutMs: seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000,
     });
     print(app, outcome, args.json === true);

@@ -1,6 +1,6 @@
 import { verbs } from "./actions.ts";
 import { printJson, wholeNumber } from "./cmd-csd-json.ts";
-import { type App, command } from "./cmd-record.ts";
+import { type App, command, sessionArgument } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
@@ -11,7 +11,7 @@ export const sendCommand = command({
   summary:
     "Type a prompt into an idle session and submit it once; at a question form of one part it is the answer. Refused at other gates, while a turn runs or a draft stands.",
   args: {
-    session: { type: "positional", required: true, description: "name of the session" },
+    session: sessionArgument,
     submit: { type: "boolean", default: true, description: "leave the text in the input row" },
     queue: { type: "boolean", description: "while a turn runs, let claude queue the prompt instead of refusing it" },
     retries: { type: "string", valueHint: "N", default: "5", description: "how often Enter is tried (default: 5)" },
@@ -41,7 +41,7 @@ export const submitCommand = command({
   name: "csd submit",
   summary: "Submit the draft that stands in the input row, as `csd send --no-submit` or somebody at the pane has left it.",
   args: {
-    session: { type: "positional", required: true, description: "name of the session" },
+    session: sessionArgument,
     queue: { type: "boolean", description: "while a turn runs, let claude queue it instead of refusing it" },
     retries: { type: "string", valueHint: "N", default: "5", description: "how often Enter is tried (default: 5)" },
   },
@@ -56,7 +56,7 @@ export const submitCommand = command({
 export const clearCommand = command({
   name: "csd clear",
   summary: "Take away the draft that stands in the input row. Fine when there is none; the conversation stays.",
-  args: { session: { type: "positional", required: true, description: "name of the session" } },
+  args: { session: sessionArgument },
   examples: [["csd clear fix", ""]],
   async run({ args, app }) {
     const driver = createDriver(app.sys);

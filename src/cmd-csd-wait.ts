@@ -1,3 +1,4 @@
+import { actWhile } from "./act-feed.ts";
 import { printState, wholeNumber } from "./cmd-csd-json.ts";
 import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver } from "./driver.ts";
@@ -34,7 +35,11 @@ export const waitCommand = command({
     const seconds = args.timeout === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--timeout", args.timeout);
     const driver = createDriver(app.sys);
     const target = await resolveAddress(driver, args.session);
-    const { verdict, isWanted } = await waitForStatus(driver, target, ({ status }) => wanted.includes(status), seconds * 1000);
+    const { verdict, isWanted } = await actWhile(
+      app.sys,
+      ({ pid }) => pid === target.pid,
+      () => waitForStatus(driver, target, ({ status }) => wanted.includes(status), seconds * 1000),
+    );
     if (isWanted) return printState(app, driver, target, verdict);
     if (verdict.status === "dead") throw new UserError(`session "${args.session}" is not alive`, `csd kill ${args.session} forgets it`);
     throw new UserError(

@@ -1,5 +1,5 @@
 import { parseSince } from "./calendar.ts";
-import { subjectOfCall } from "./claude-calls.ts";
+import { describeInput } from "./claude-calls.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
 import { unknownWord } from "./errors.ts";
 import { fitPath, isoTime, type Paint, table } from "./format.ts";
@@ -173,14 +173,14 @@ const shortPath = (path: string, home: string): string => (path.startsWith(`${ho
 function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: string; columns: number | undefined }): string[] {
   const groups = new Map<string, JudgedCall[]>();
   for (const judged of calls) {
-    const key = JSON.stringify([judged.call.tool, subjectOfCall(judged.call.input), judged.call.cwd]);
+    const key = JSON.stringify([judged.call.tool, describeInput(judged.call.input), judged.call.cwd]);
     const equal = groups.get(key);
     if (equal === undefined) groups.set(key, [judged]);
     else equal.push(judged);
   }
   const rows = [...groups.values()].slice(0, mostShown).map((equal) => {
     const [{ call, deciders } = equal[0] as JudgedCall] = equal;
-    const subject = `${call.tool === "Bash" ? "" : `${call.tool} `}${subjectOfCall(call.input)}`;
+    const subject = `${call.tool === "Bash" ? "" : `${call.tool} `}${describeInput(call.input)}`;
     return [
       ...[isoTime(call.at)?.slice(0, 16).replace("T", " ") ?? "", call.thread.sessionId.slice(0, 8)],
       shortPath(call.cwd ?? call.sessionCwd, home),

@@ -15,7 +15,7 @@ export const scanCommand = command({
     all: { type: "boolean", description: "those of every folder" },
   },
   examples: [
-    ["csm scan", "id, time, time of day, permission mode and title, between tabs"],
+    ["csm scan", "id, time, time of day, permission mode and title, between tabs; on a terminal a table"],
     ["csm scan ~/work/site | cut -f1,5", "ids and titles of another folder"],
     ["csm scan --all --json | jq '.sessions[] | select(.live != null)'", "which conversations are open, anywhere"],
   ],
@@ -24,7 +24,7 @@ export const scanCommand = command({
     const { sys } = app;
     const { conversations, dirs } = listConversations(sys, args.all === true ? undefined : (args.cwd ?? "."));
     if (args.json !== true) {
-      if (conversations.length > 0) app.out(renderScan(sys, conversations).join("\n"));
+      if (conversations.length > 0) app.out(renderScan(sys, conversations, app.columns).join("\n"));
       return;
     }
     const owners = await readLiveOwners(

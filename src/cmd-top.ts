@@ -1,3 +1,4 @@
+import { deedText, withRules } from "./act-feed.ts";
 import { createActions } from "./actions.ts";
 import { command } from "./cmd-record.ts";
 import { createRecorder, runDashboard } from "./dashboard.ts";
@@ -13,7 +14,7 @@ import type { Sys } from "./sys.ts";
 export const topCommand = command({
   name: "csm top",
   summary:
-    "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys.",
+    "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys. While it is open it does what rules.toml says: notify, send, stop.",
   args: {
     once: { type: "boolean", description: "print the list once and exit" },
     all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
@@ -54,10 +55,23 @@ export const topCommand = command({
       }
     }
     if (!hasTerminal) throw new UserError("csm top needs a terminal", instead);
+    const actions = createActions(sys, monitor);
+    let tell: (text: string, isError: boolean) => void = () => {};
+    const acting = withRules(sys, monitor, {
+      actions,
+      onDeed: (deed) => tell(deedText(deed), deed.isRefused),
+      onFailure: (error) => tell(`rules: ${(error as Error).message}`, true),
+    });
     await runDashboard({
       sys,
-      feed: monitor,
-      actions: createActions(sys, monitor),
+      feed: acting.feed,
+      actions,
+      rules: {
+        badge: acting.badge,
+        onDeed: (teller) => {
+          tell = teller;
+        },
+      },
       theme,
       home,
       hasMouse: args.mouse === true,

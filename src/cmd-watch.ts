@@ -1,14 +1,17 @@
+import type { Deed } from "./act.ts";
+import { deedText, withRules } from "./act-feed.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
 import { isoTime } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
-import { createMonitor } from "./monitor.ts";
+import { createMonitor, type Monitor } from "./monitor.ts";
 import { printableLine } from "./printable.ts";
 import { type LiveSession, sessionJson } from "./session.ts";
 import type { Verdict } from "./status.ts";
 import { stateWords } from "./statuses.ts";
-import { type Change, eventHead, gone, watchSessions } from "./watch.ts";
+import type { Sys } from "./sys.ts";
+import { type Change, eventHead, type Feed, gone, watchSessions } from "./watch.ts";
 
 export const watchCommand = command({
   name: "csm watch",
@@ -21,11 +24,13 @@ export const watchCommand = command({
       description: `a line of your own, from {event} {id} {time} {name} {state} {old} {pid} {session_id} {cwd} {branch} {model} {profile} {cost} {context}`,
     },
     all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
+    act: { type: "boolean", description: "also do what the rules and budgets of rules.toml say: notify, send, stop; a line for each deed" },
     heartbeat: { type: "string", valueHint: "SECONDS", default: "30", description: "longest silence (default: 30)" },
   },
   examples: [
     ["csm watch", ""],
     ["csm watch --json | jq -c 'select(.state.status == \"blocked\") | [.time, .name]'", "who begins to wait"],
+    ["csm watch --act --json | jq -c 'select(.event == \"acted\")'", "what rules and budgets do, without csm top"],
     ["csm watch --format '{time} {name}: {old} -> {state}'", ""],
   ],
   async run({ args, app }) {
@@ -37,7 +42,7 @@ export const watchCommand = command({
     const monitor = createMonitor(app.sys, {
       hasStrangers: args.all === true,
       hasLoad: args.json === true,
-      hasMeter: args.json === true || /\{(?:cost|context)\}/.test(template),
+      hasMeter: args.json === true || args.act === true || /\{(?:cost|context)\}/.test(template),
     });
     const log = createLog(app);
     const print = (event: FleetEvent): boolean => {
@@ -46,14 +51,34 @@ export const watchCommand = command({
       else app.out(fillTemplate(template, event));
       return true;
     };
+    const number = createNumbering();
+    const onDeed = (deed: Deed) => {
+      if (args.json === true) app.json<"csm watch">(deedJson(deed, number(undefined, app.sys.now())), 0);
+      else app.out(printableLine(`${clock(app.sys.now())} acted ${deedText(deed)}`));
+    };
     try {
-      const number = createNumbering();
-      await watchSessions(monitor, app.sys.now, (change) => print(number(change, app.sys.now())), seconds * 1000);
+      const feed = args.act === true ? await openActing(app.sys, monitor, onDeed) : monitor;
+      await watchSessions(feed, app.sys.now, (change) => print(number(change, app.sys.now())), seconds * 1000);
     } finally {
       monitor.close();
     }
   },
 });
+
+/** What the actor cannot do ends the watch, as what the monitor cannot does. */
+async function openActing(sys: Sys, monitor: Monitor, onDeed: (deed: Deed) => void): Promise<Feed<LiveSession>> {
+  const { createActions } = await import("./actions.ts");
+  let failure: { error: unknown } | undefined;
+  const onFailure = (error: unknown) => {
+    failure = { error };
+  };
+  const { feed } = withRules(sys, monitor, { actions: createActions(sys, monitor), onDeed, onFailure });
+  const read = () => {
+    if (failure !== undefined) throw failure.error;
+    return feed.read();
+  };
+  return { ...feed, read };
+}
 
 /** What `csm watch` tells; `id` counts from 1 and `at` is epoch ms. */
 interface FleetEvent {
@@ -86,6 +111,13 @@ export const eventJson = ({ event, id, at, session, old }: FleetEvent) =>
   session === undefined
     ? { event, id, at, time: isoTime(at) ?? "" }
     : { ...eventHead(event, { id, at, name: session.name, old, verdict: session.verdict }), ...sessionJson(session) };
+
+/** A line for what a rule or a budget did; of a budget of several sessions it names none. */
+export const deedJson = ({ rule, action, text, isRefused, session }: Deed, { id, at }: Pick<FleetEvent, "id" | "at">) => ({
+  ...{ event: "acted" as const, id, at, time: isoTime(at) ?? "" },
+  ...(session === undefined ? {} : { ...sessionJson(session), session: session.name }),
+  ...{ rule, action, refused: isRefused, text },
+});
 
 const fields: Record<string, (event: FleetEvent & { session: LiveSession }) => string> = Object.assign(Object.create(null), {
   event: ({ event }: FleetEvent) => event,

@@ -139,6 +139,11 @@ const readers = {
   conversations: (sys: Sys) => listRecent(sys, "."),
   /** Of every folder; those that are open by their names too. */
   anywhere: async (sys: Sys): Promise<Candidate[]> => [...listLive(sys), ...(await listRecent(sys, undefined))],
+  /** Of notifications. */
+  channels: async (sys: Sys): Promise<Candidate[]> => {
+    const settings = await (await import("./notice-spool.ts")).readNotify(sys);
+    return (settings?.channels ?? []).map(({ name, kind }): Candidate => [name, kind]);
+  },
 };
 
 const listDriven = (sys: Sys): Candidate[] =>

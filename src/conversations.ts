@@ -1,8 +1,8 @@
 import { isAbsolute, join } from "node:path";
-import { type OffsetAt, parseZone, renderLocalTime } from "./calendar.ts";
+import { renderLocalTime } from "./calendar.ts";
 import { isSessionId } from "./claude-session.ts";
 import { UserError } from "./errors.ts";
-import { fit } from "./format.ts";
+import { fit, table } from "./format.ts";
 import { listWorktrees } from "./git.ts";
 import { slugOf } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -11,6 +11,7 @@ import type { LiveOwner } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { isPersonal, labelOf, noFacts, type TranscriptFacts, titleOf } from "./transcript-facts.ts";
 import { type Conversation, listTranscripts, openTranscriptIndex, type TranscriptFile, type TranscriptIndex } from "./transcripts.ts";
+import { readZone } from "./zone.ts";
 
 /** The transcripts of a folder and of its git worktrees, or of every folder. */
 export function listFolderTranscripts(sys: Sys, configDirs: readonly string[], folder: string | undefined): TranscriptFile[] {
@@ -147,22 +148,23 @@ function realFolder(sys: Sys, typed: string): string {
   return sys.realPath(path) ?? path.replace(/(.)\/+$/, "$1");
 }
 
-/** Rows whose columns are a contract with scripts: id, epoch seconds, local time, mode, title. */
-export function renderScan(sys: Sys, conversations: readonly Conversation[]): string[] {
-  const offsetAt = conversations.length === 0 ? undefined : readZone(sys);
-  return conversations.map(({ sessionId, modifiedAt, facts }) => {
+/**
+ * Rows whose columns are a contract with scripts: id, epoch seconds, local time, mode, title, between tabs. On a terminal of so many
+ * columns a table of what a person reads, a line each; the beginning of an id is enough to name a conversation.
+ */
+export function renderScan(sys: Sys, conversations: readonly Conversation[], columns: number | undefined): string[] {
+  if (conversations.length === 0) return [];
+  const offsetAt = readZone(sys);
+  const rows = conversations.map(({ sessionId, modifiedAt, facts }) => {
     const seconds = Math.floor(modifiedAt / 1000);
     const mode = printableLine(facts.permissionMode ?? "?");
-    return [sessionId, seconds, renderLocalTime(seconds, offsetAt), mode, labelOf(facts)].join("\t");
+    return { sessionId, seconds, time: renderLocalTime(seconds, offsetAt), mode, label: labelOf(facts) };
   });
+  if (columns === undefined)
+    return rows.map(({ sessionId, seconds, time, mode, label }) => [sessionId, seconds, time, mode, label].join("\t"));
+  const head = [{ title: "ID" }, { title: "WRITTEN" }, { title: "MODE", minWidth: 4 }, { title: "TITLE", minWidth: 10 }];
+  const cells = rows.map(({ sessionId, time, mode, label }) => [sessionId.slice(0, shortId), time, mode, label]);
+  return table(head, cells, columns);
 }
 
-const maxZoneBytes = 16_384;
-
-function readZone(sys: Sys): OffsetAt | undefined {
-  if ((sys.env.TZ ?? "") !== "") return undefined;
-  const bytes = Buffer.alloc(maxZoneBytes);
-  const count = sys.readInto("/etc/localtime", 0, bytes);
-  // Without the file only the runtime's calendar knows what local time is.
-  return count === 0 || count === maxZoneBytes ? undefined : parseZone(bytes.subarray(0, count));
-}
+const shortId = 8;

@@ -67,6 +67,18 @@ function indexOfModel(models: string[], model: string): number {
 /** Without the room that is kept for more. */
 export const filledRows = ({ rows, count }: Records): Float64Array => rows.subarray(0, count * recordWidth);
 
+/** Those of the answers since then. */
+export function recordsSince({ rows, count, models }: Records, since: number): Records {
+  const wanted = new Float64Array(count * recordWidth);
+  let filled = 0;
+  for (let from = 0; from < count * recordWidth; from += recordWidth) {
+    if ((rows[from + column.at] ?? 0) < since) continue;
+    wanted.set(rows.subarray(from, from + recordWidth), filled);
+    filled += recordWidth;
+  }
+  return createRecords(wanted.subarray(0, filled), models);
+}
+
 function recordAt({ rows, models }: Records, index: number): UsageLine {
   const from = index * recordWidth;
   const flags = rows[from + column.flags] ?? 0;

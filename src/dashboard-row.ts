@@ -1,6 +1,7 @@
-import { subjectOfCall } from "./claude-calls.ts";
+import { describeInput } from "./claude-calls.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
 import { duration, fit, fitPath, width } from "./format.ts";
+import { isRecord } from "./json.ts";
 import { printable, printableLine } from "./printable.ts";
 import { type LiveSession, subjectOf } from "./session.ts";
 import type { Source } from "./status.ts";
@@ -224,10 +225,11 @@ const maxWords = 300;
 
 /** What somebody who waits wants, on one line. */
 export function preview({ verdict }: LiveSession): string {
+  const input = (value: unknown): string => (isRecord(value) ? describeInput(value) : value === undefined ? "" : JSON.stringify(value));
   const words = (): string => {
     switch (verdict.status) {
       case "blocked":
-        return subjectOfCall(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
+        return input(verdict.input) || verdict.subject?.split("\n").slice(1).join(" ") || verdict.prompt;
       case "plan_ready":
         return verdict.plan ?? verdict.plan_file ?? "";
       case "awaiting_answer":

@@ -113,6 +113,8 @@ export interface DashboardState {
   /** Of the newest key. */
   pressedAt?: number;
   toast?: { text: string; isError: boolean; until: number };
+  /** How the files of rules stand, and the budgets in them; undefined where there are none. */
+  rules?: { level: "broken" | "over" | "warning" | "fine"; text: string };
 }
 
 export type Mode =
@@ -147,7 +149,7 @@ export type Event =
   | { kind: "sessions"; sessions: LiveSession[]; hidden?: number; now: number }
   | { kind: "key"; key: Key; page: number; hitKey?: string | undefined }
   | { kind: "told"; text: string; isError: boolean; now: number }
-  | { kind: "time"; now: number };
+  | { kind: "time"; now: number; rules?: DashboardState["rules"] };
 
 export const createDashboardState = (now: number): DashboardState => ({
   now,
@@ -192,7 +194,7 @@ export const toastMs = 6000;
 export function takeEvent(state: DashboardState, event: Exclude<Event, { kind: "key" }>): DashboardState {
   switch (event.kind) {
     case "time":
-      return passTime(state, event.now);
+      return passTime({ ...withoutRules(state), ...present({ rules: event.rules }) }, event.now);
     case "told":
       return { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } };
     case "sessions":
@@ -202,6 +204,8 @@ export function takeEvent(state: DashboardState, event: Exclude<Event, { kind: "
 
 const endedMs = 10 * 60_000;
 const maxEnded = 50;
+
+const withoutRules = ({ rules: _, ...state }: DashboardState): DashboardState => state;
 
 function passTime(state: DashboardState, now: number): DashboardState {
   const ended = state.ended.filter((session) => now - session.since < endedMs);

@@ -92,6 +92,7 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
     ["idle", `${statusRow("idle_done").mark} ${count("idle")} idle`],
   ];
   if (state.hidden > 0) parts.push(["dim", `+${state.hidden} unknown (--all)`]);
+  if (state.rules !== undefined) parts.push([rulesRoles[state.rules.level], printableLine(state.rules.text)]);
   const left = `${theme.paint("title", ` ${title}`)}  ${parts.map(([role, text]) => theme.paint(role, text)).join("  ")}`;
   const cost = state.sessions.reduce((sum, { meter }) => sum + (meter?.costUsd ?? 0), 0);
   const burn = state.sessions.reduce((sum, { meter }) => sum + (meter?.burnUsdPerHour ?? 0), 0);
@@ -110,6 +111,8 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
     .find((text) => width(left) + width(text) < columns);
   return shown === undefined ? left : left + " ".repeat(columns - width(left) - width(shown)) + theme.paint("dim", shown);
 }
+
+const rulesRoles = { broken: "error", over: "alarm", warning: "warn", fine: "dim" } as const;
 
 function renderBottom(state: DashboardState, look: Look, helpScroll: number): string[] {
   const toast = renderToast(state, look);

@@ -1,6 +1,6 @@
 import type { Actions, InputOf } from "./actions.ts";
 import { reduce } from "./dashboard-keys.ts";
-import { createDashboardState, type Effect } from "./dashboard-state.ts";
+import { createDashboardState, type DashboardState, type Effect } from "./dashboard-state.ts";
 import type { Theme } from "./dashboard-theme.ts";
 import { type Frame, renderDashboard } from "./dashboard-view.ts";
 import { UserError } from "./errors.ts";
@@ -47,6 +47,8 @@ export interface DashboardOptions {
   title?: string;
   /** Lines below the title, asked for at each picture. */
   banner?: () => readonly string[];
+  /** What rules and budgets do, and how they stand. */
+  rules?: { badge(): DashboardState["rules"]; onDeed(tell: (text: string, isError: boolean) => void): void };
   hasMouse?: boolean;
   /** Is told everything that is drawn. */
   record?: (text: string, size: { columns: number; rows: number }) => void;
@@ -98,6 +100,7 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
     isOpen = false;
     terminal.wake();
   };
+  options.rules?.onDeed(told);
   const find = (key: string) => state.sessions.find((session) => session.key === key);
   const hands: Hands = { options, terminal, find, told, notice: { isGiven: false, isUp: false } };
   const perform = (effect: Effect) => {
@@ -119,7 +122,7 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
   // An empty list before anybody has looked would say that there is nothing.
   await Promise.race([firstLook, following, sys.sleep(firstLookMs)]);
   while (isOpen) {
-    dispatch({ kind: "time", now: sys.now() });
+    dispatch({ kind: "time", now: sys.now(), ...present({ rules: options.rules?.badge() }) });
     const { theme, home, title } = options;
     const size = { columns: terminal.columns(), rows: terminal.rows() };
     frame = renderDashboard(state, { ...size, theme, home, ...present({ title, banner: options.banner?.() }) });

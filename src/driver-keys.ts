@@ -51,7 +51,7 @@ export async function answerByKeys(driver: Driver, target: Target, wish: Wish, o
   const gate = requireMeant(requireGate(target, first), options.dialog);
   if (isLeftByEscape(gate, wish)) return leaveByEscape(driver, target, first);
   const chosen = chooseOption(gate, wish);
-  if (options.label !== undefined && squeeze(labelOf(chosen)) !== squeeze(options.label)) throw changed();
+  if (options.label !== undefined && squeeze(labelOf(chosen)) !== squeeze(options.label)) throw new GateChanged();
   if ((chosen.meaning === "free-text") !== (options.text !== undefined))
     throw new UserError(`option "${chosen.label}" ${options.text === undefined ? "wants a text" : "takes no text"}`, describeOptions(gate));
   let digit: string | undefined;
@@ -105,11 +105,17 @@ async function leaveByEscape(driver: Driver, target: Target, first: Reading): Pr
   return { gate, chosen: { label: "Esc", meaning: "refuse", isSelected: false }, option: 0 };
 }
 
-const changed = (): UserError => new UserError("the gate changed while it was being answered; nothing was chosen", "read the state again");
+/** Nothing was chosen. */
+export class GateChanged extends UserError {
+  constructor() {
+    super("the gate changed while it was being answered; nothing was chosen", "read the state again");
+  }
+}
 
 /** Refuses a dialog that is not the one the caller means. */
 function requireMeant(gate: ScreenGate, meant: ScreenGate | undefined): ScreenGate {
-  if (meant !== undefined && (gateFingerprint(gate) !== gateFingerprint(meant) || placeOf(gate) !== placeOf(meant))) throw changed();
+  if (meant !== undefined && (gateFingerprint(gate) !== gateFingerprint(meant) || placeOf(gate) !== placeOf(meant)))
+    throw new GateChanged();
   return gate;
 }
 
@@ -223,7 +229,7 @@ const isSameText = (first: Reading, now: Reading): boolean =>
 /** Any change is somebody else's gate. */
 function requireSame(first: Reading, now: Reading): void {
   if (!isAnswered(first, now) && isSameText(first, now)) return;
-  throw changed();
+  throw new GateChanged();
 }
 
 /** Once a key was sent, a screen between two paintings says nothing: waits for the answer, or for the same gate again. */
@@ -324,7 +330,7 @@ function requireFillable(parts: readonly Part[]): void {
 const squeeze = (text: string): string => text.replace(/[\s│]+/g, "");
 /** What was chosen before carries a mark: `[✔] lint`, `src ✔`. */
 const labelOf = (option: MenuOption): string => option.label.replace(checkbox, "").replace(/ ✔$/, "");
-const isTicked = (option: MenuOption): boolean => /^\[[^ ]\] /.test(option.label);
+const isTicked = ({ label }: MenuOption): boolean => /^\[[^ ]\] /.test(label);
 const findSubmit = (gate: ScreenGate): MenuOption | undefined => gate.options.find(({ label }) => /^submit answers$/i.test(label));
 
 /** Which question the page asks; their number for the page that sums up; undefined for what is neither. */
@@ -454,8 +460,10 @@ export async function refuseByKeys(driver: Driver, target: Target, reason: strin
 async function waitForField(driver: Driver, target: Target, first: Reading): Promise<void> {
   const isField = async () => {
     const reading = await readGate(driver, target);
-    requireSame(first, reading);
-    return reading.screen.gate?.options.some(({ isSelected, label }) => isSelected && /^No, and tell Claude/.test(label)) === true;
+    // Tab was pressed: this must not be begun anew.
+    if (isAnswered(first, reading)) throw new UserError("the gate went while it was being answered; nothing was chosen");
+    const field = reading.screen.gate?.options.find(({ isSelected }) => isSelected);
+    return isSameText(first, reading) && field?.label.startsWith("No, and tell Claude") === true;
   };
   if (await waitUntil(driver, fieldTimeoutMs, isField)) return;
   throw new UserError(`the refusal of session "${target.name}" did not become a field; nothing was chosen`, "look at the pane");

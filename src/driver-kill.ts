@@ -2,6 +2,8 @@ import { checkName, type Driven } from "./driven.ts";
 import { type Driver, isRecorded, panePid, trackedTarget } from "./driver.ts";
 import { forgetName, hasRecord, readRecord, waitForRecord } from "./driver-names.ts";
 import { UserError } from "./errors.ts";
+import { rememberEnd, rememberLaunch } from "./launch-record.ts";
+import { configDir } from "./paths.ts";
 import { isSameProcess, type ProcessStart, readProcess } from "./process.ts";
 import { type Sys, until } from "./sys.ts";
 import { createTmux, type Pane } from "./tmux.ts";
@@ -32,7 +34,7 @@ export async function killSession(driver: Driver, name: string): Promise<Killed>
   const shown = await (driven?.pid === undefined ? closing : closing.catch(() => undefined));
   if (recorded !== undefined && shown === undefined) sys.signal(recorded.pid, "SIGHUP");
   const ended = [shown, recorded].filter((owner) => owner !== undefined);
-  for (const owner of ended) await waitForEnd(sys, name, owner);
+  for (const owner of ended) await waitForEnd(sys, name, owner, driven);
   const isKnown = ended.length > 0 || hasRecord(store, name);
   await forgetName(driver, name, driven);
   return { isKnown, isEnded: ended.length > 0 };
@@ -60,7 +62,7 @@ const isMeant = (pane: Pane, driven: Driven | undefined): boolean =>
   (driven?.server_pid === undefined || driven.server_pid === pane.serverPid) && (driven?.pid === undefined || panePid(driven) === pane.pid);
 
 /** claude writes its last lines on SIGHUP; a process that ignores it is killed. */
-async function waitForEnd(sys: Sys, name: string, owner: ProcessStart): Promise<void> {
+async function waitForEnd(sys: Sys, name: string, owner: ProcessStart, driven: Driven | undefined): Promise<void> {
   const { pid } = owner;
   const isGone = async () => {
     const now = await readProcess(sys, pid);
@@ -68,7 +70,14 @@ async function waitForEnd(sys: Sys, name: string, owner: ProcessStart): Promise<
   };
   const waitUntilGone = () => until(sys, sys.now() + endTimeoutMs, stepMs, isGone);
   if (await waitUntilGone()) return;
+  // It leaves claude's file behind, as a crash does: csm restore must not bring back what was ended on purpose.
+  if (driven?.pid === pid) await rememberKill(sys, pid, driven);
   sys.signal(pid, "SIGKILL");
   if (await waitUntilGone()) return;
   throw new UserError(`process ${pid} of session "${name}" does not end`, `end it by hand: kill -9 ${pid}`);
+}
+
+async function rememberKill(sys: Sys, pid: number, { session_id: sessionId, cwd, config_dir: dir }: Driven): Promise<void> {
+  await rememberLaunch(sys, { pid, sessionId, cwd, configDir: dir ?? configDir(sys), args: [] });
+  rememberEnd(sys, pid, "kill");
 }

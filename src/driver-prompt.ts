@@ -21,6 +21,7 @@ import { waitForLock } from "./store.ts";
 import { isPast, type Sys, until } from "./sys.ts";
 
 const editorTimeoutMs = 10_000;
+const slowEditorMs = 30_000;
 const echoTimeoutMs = 20_000;
 
 /**
@@ -56,7 +57,10 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
   try {
     sys.writePrivate(requestPath(dir), offer.path);
     await target.tmux.keys(target.pane, ["C-g"]);
-    const outcome = await until(sys, pressedAt + editorTimeoutMs, stepMs, readOutcome);
+    let outcome = await until(sys, pressedAt + editorTimeoutMs, stepMs, readOutcome);
+    // On a crowded machine claude has taken the key and is not yet through with it: its row has gone.
+    if (outcome === undefined && (offer.isFetched() || !(await readsEmptyRow(driver, target))))
+      outcome = await until(sys, sys.now() + slowEditorMs, stepMs, readOutcome);
     // The request stays: an editor that comes late then changes nothing.
     if (outcome !== "fetched") {
       if (outcome === "other") await leaveEditor(driver, target);
@@ -122,11 +126,13 @@ const isWholeAsPaste = (prompt: string): boolean => pasteable(prompt) === prompt
 /** Claude paints its row again some moments after an editor has ended. */
 async function isRowEmpty(driver: Driver, target: Target): Promise<boolean> {
   const { sys } = driver;
-  const isEmpty = async () => {
-    const { capture, session } = await look(driver, target, true);
-    return (session?.status !== "waiting" && parseStyled(capture?.text ?? "").input === "") || undefined;
-  };
+  const isEmpty = async () => (await readsEmptyRow(driver, target)) || undefined;
   return (await until(sys, sys.now() + leaveTimeoutMs, stepMs * 2, isEmpty)) === true;
+}
+
+async function readsEmptyRow(driver: Driver, target: Target): Promise<boolean> {
+  const { capture, session } = await look(driver, target, true);
+  return session?.status !== "waiting" && parseStyled(capture?.text ?? "").input === "";
 }
 
 async function typeByPaste(driver: Driver, target: Target, prompt: string): Promise<void> {
@@ -179,6 +185,8 @@ export interface SendOptions {
   isQueued?: boolean;
   /** How often Enter is tried. */
   retries?: number;
+  /** Never the answer to a question that came up meanwhile. */
+  isNoAnswer?: boolean;
 }
 
 /**

@@ -5,7 +5,7 @@ import type { GateReply } from "./claude-hooks.ts";
 import { parseScreen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
 import { type Driver, look, readOwnSession, type Target } from "./driver.ts";
-import { type Answered, answerByKeys, fillForm, refuseByKeys, sweepKey } from "./driver-keys.ts";
+import { type Answered, answerByKeys, fillForm, GateChanged, refuseByKeys, sweepKey } from "./driver-keys.ts";
 import { UserError } from "./errors.ts";
 import { type Expectation, requireExpected, requireNarrow } from "./gate-expect.ts";
 import { findGates, type Gate, type GateCall } from "./gates.ts";
@@ -42,33 +42,58 @@ export interface ReplyOptions extends Expectation {
  * screen has numbers.
  */
 export async function answerGate(driver: Driver, target: Target, wish: Wish, options: ReplyOptions = {}): Promise<Answer> {
-  const picked = await pickGate(driver, target, options, { isShown: "option" in wish });
-  const answer = await answerPicked(driver, target, picked, wish, options);
-  await note(driver, target, picked, answer);
-  return answer;
+  const { reason } = options;
+  /** Of the number, as it was read first. */
+  let label: string | undefined;
+  return answerPicked(driver, target, options, { isShown: "option" in wish }, async ({ gate, signals }) => {
+    requireExpected(gate, options);
+    if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
+      return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, reason));
+    const dialog = requireDialog(target, gate);
+    if ("option" in wish) {
+      const option = chooseOption(dialog, wish);
+      requireNarrow(dialog, option, options, options.isWide === true);
+      label ??= option.label;
+    }
+    const confirm = startConfirming(driver, target, gate, signals);
+    const answered =
+      reason === undefined
+        ? await answerByKeys(driver, target, wish, { dialog, ...present({ label }) })
+        : { ...(await refuseByKeys(driver, target, reason, dialog)), meaning: "refuse" };
+    const answer = describeKeys(gate, answered);
+    await confirm(answer, reason !== undefined);
+    return answer;
+  });
+}
+
+/** How often a gate is read anew that was being painted: claude adds its counter, and some options, a moment later (2.1.329). */
+const maxReadings = 3;
+
+/** While it stays the same request, what was painted over it is no other gate: nothing has been chosen, and it is read again. */
+async function answerPicked(
+  driver: Driver,
+  target: Target,
+  wanted: { gate?: string },
+  how: PickOptions,
+  answer: (picked: Picked) => Promise<Answer>,
+): Promise<Answer> {
+  let picked = await pickGate(driver, target, wanted, how);
+  for (let reading = 1; ; reading++) {
+    try {
+      const answered = await answer(picked);
+      await note(driver, target, picked, answered);
+      return answered;
+    } catch (error) {
+      if (!(error instanceof GateChanged) || reading === maxReadings) throw error;
+      picked = await pickGate(driver, target, { gate: picked.gate.id }, how);
+    }
+  }
 }
 
 async function note({ sys, by }: Driver, target: Target, { gate: { call }, signals: { session } }: Picked, answer: Answer): Promise<void> {
   const { name, configDir, driven } = target;
   const { sessionId = driven?.session_id, cwd = driven?.cwd } = session ?? {};
   await (await import("./audit.ts")).noteAnswer(sys, { session: { name, configDir, sessionId, cwd }, call, answer, by });
-}
-
-async function answerPicked(driver: Driver, target: Target, { gate, signals }: Picked, wish: Wish, options: ReplyOptions): Promise<Answer> {
-  requireExpected(gate, options);
-  if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
-    return replyToHeld(driver, target, { gate, call: gate.call, signals }, choiceReply(gate.call, wish.meaning, options.reason));
-  const dialog = requireDialog(target, gate);
-  if ("option" in wish) requireNarrow(dialog, chooseOption(dialog, wish), options, options.isWide === true);
-  const confirm = startConfirming(driver, target, gate, signals);
-  const { reason } = options;
-  const answered =
-    reason === undefined
-      ? await answerByKeys(driver, target, wish, { dialog })
-      : { ...(await refuseByKeys(driver, target, reason, dialog)), meaning: "refuse" };
-  const answer = describeKeys(gate, answered);
-  await confirm(answer, reason !== undefined);
-  return answer;
 }
 
 function describeKeys({ id, kind }: Gate, { chosen, option, meaning }: Answered & { meaning?: string }): Answer {
@@ -82,49 +107,51 @@ export interface QuestionOptions extends Expectation {
 }
 
 /** Answers the questions that claude asks; each choice is a label, its beginning, or a number. */
-export async function answerQuestions(driver: Driver, target: Target, choices: Choice[], options: QuestionOptions = {}): Promise<Answer> {
-  const picked = await pickGate(driver, target, options, { noun: "question" });
-  const answer = await answerQuestion(driver, target, picked, choices, options);
-  await note(driver, target, picked, answer);
-  return answer;
-}
-
-async function answerQuestion(
+export async function answerQuestions(
   driver: Driver,
   target: Target,
-  { gate, signals }: Picked,
   choices: Choice[],
-  { text, ...options }: QuestionOptions,
+  { text, ...options }: QuestionOptions = {},
 ): Promise<Answer> {
-  const { call, id } = gate;
-  if (gate.kind !== "question") throw noneUp(target, "question");
-  if (call?.tool !== "AskUserQuestion")
-    throw new UserError(
-      `what session "${target.name}" asks is not known; nothing was chosen`,
-      `choose by number: csd approve ${target.name} --option N`,
-    );
-  requireExpected(gate, options);
-  const { answers, single, parts } = planAnswers(call.input, choices, text);
-  if (isByHook(driver.sys, gate)) return replyToHeld(driver, target, { gate, call, signals }, { reply: "answers", answers });
-  const dialog = requireDialog(target, gate);
-  const confirm = startConfirming(driver, target, gate, signals);
-  const common = { gate: "question", gate_id: id, channel: "keys" } as const;
-  let answer: Answer;
+  return answerPicked(driver, target, options, { noun: "question" }, async ({ gate, signals }) => {
+    const { call } = gate;
+    if (gate.kind !== "question") throw noneUp(target, "question");
+    if (call?.tool !== "AskUserQuestion")
+      throw new UserError(
+        `what session "${target.name}" asks is not known; nothing was chosen`,
+        `choose by number: csd approve ${target.name} --option N`,
+      );
+    requireExpected(gate, options);
+    const planned = planAnswers(call.input, choices, text);
+    if (isByHook(driver.sys, gate))
+      return replyToHeld(driver, target, { gate, call, signals }, { reply: "answers", answers: planned.answers });
+    const dialog = requireDialog(target, gate);
+    const confirm = startConfirming(driver, target, gate, signals);
+    const answer = {
+      gate: "question",
+      gate_id: gate.id,
+      channel: "keys",
+      ...(await chooseByKeys(driver, target, planned, dialog)),
+    } as const;
+    await confirm(answer);
+    return answer;
+  });
+}
+
+async function chooseByKeys(
+  driver: Driver,
+  target: Target,
+  { answers, single, parts }: ReturnType<typeof planAnswers>,
+  dialog: ScreenGate,
+): Promise<Pick<Answer, "chosen" | "meaning" | "option">> {
   if (single === undefined) {
     await fillForm(driver, target, parts, dialog);
-    answer = { ...common, chosen: Object.values(answers).join("; "), meaning: "choice" };
-  } else {
-    const label = single.text === undefined ? parts[0]?.chosen[0] : undefined;
-    const { chosen, option } = await answerByKeys(
-      driver,
-      target,
-      { option: single.option },
-      { dialog, ...present({ text: single.text, label }) },
-    );
-    answer = { ...common, chosen: single.text ?? chosen.label, meaning: chosen.meaning, option };
+    return { chosen: Object.values(answers).join("; "), meaning: "choice" };
   }
-  await confirm(answer);
-  return answer;
+  const label = single.text === undefined ? parts[0]?.chosen[0] : undefined;
+  const wish = { option: single.option };
+  const { chosen, option } = await answerByKeys(driver, target, wish, { dialog, ...present({ text: single.text, label }) });
+  return { chosen: single.text ?? chosen.label, meaning: chosen.meaning, option };
 }
 
 const findTimeoutMs = 300;
@@ -137,12 +164,18 @@ interface Picked {
   signals: Signals;
 }
 
+interface PickOptions {
+  /** Its dialog must be the one on the screen. */
+  isShown?: boolean;
+  noun?: string;
+}
+
 /** The one gate that is meant. Never guesses: two are named, and none is answered. */
 async function pickGate(
   driver: Driver,
   target: Target,
   { gate: wanted }: { gate?: string },
-  { isShown = false, noun = "gate" },
+  { isShown = false, noun = "gate" }: PickOptions,
 ): Promise<Picked> {
   const { sys } = driver;
   const startedAt = sys.now();
@@ -302,7 +335,7 @@ function followCall(
   isPast = false,
 ): (() => Call | undefined) | undefined {
   const transcriptPath = call === undefined ? undefined : findTranscript(sys, target, session);
-  const path = threadOf(present({ transcriptPath, agentId: call?.agent?.id, agentType: call?.agent?.type }));
+  const path = threadOf(sys, present({ transcriptPath, agentId: call?.agent?.id, agentType: call?.agent?.type }));
   return call === undefined || path === undefined ? undefined : createCallFollower(sys, path, call, isPast);
 }
 

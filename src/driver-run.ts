@@ -18,6 +18,8 @@ interface RunOptions {
   /** Keep the session that was started. */
   isKept: boolean;
   isPlanApproved: boolean;
+  /** What else is done for this session meanwhile. */
+  meanwhile?: <T>(target: Target, work: () => Promise<T>) => Promise<T>;
   /** From the moment the prompt was taken; Infinity for none. */
   timeoutMs: number;
 }
@@ -63,7 +65,8 @@ export async function runPrompt(driver: Driver, options: RunOptions): Promise<Ru
 }
 
 async function drive(driver: Driver, target: Target, options: RunOptions): Promise<RunOutcome> {
-  const ended = await askOnce(driver, target, options);
+  const { meanwhile = (_: Target, work: () => Promise<Ended>) => work() } = options;
+  const ended = await meanwhile(target, () => askOnce(driver, target, options));
   return { ...ended, ...(await readReference(driver, target)) };
 }
 

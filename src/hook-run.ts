@@ -105,7 +105,7 @@ async function holdRequest(
   const gate: HeldGate = { ...request, ...present({ socket: replies?.socket }) };
   const isDecided = createCallWatch(sys, input);
   const isOver = createDialogWatch(sys, driven, channel, gate);
-  const paths = [dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys)), ...threadDir(input)];
+  const paths = [dir, gatesDir(dir), sessionsDir(driven.config_dir ?? configDir(sys)), ...threadDir(sys, input)];
   const watch = sys.watch(paths);
   const stopListening = sys.onInterrupt(() => {
     replies?.close();

@@ -54,6 +54,13 @@ async function readOutput(sys: Sys, argv: string[]): Promise<string> {
   }
 }
 
+/**
+ * `exit`: somebody ended it. `kill`: csd did, and hard, so that claude's own file stays behind. `signal`: a closed terminal, or the
+ * machine going down.
+ */
+const endings = ["exit", "kill", "signal"] as const;
+type Ended = (typeof endings)[number];
+
 /** A claude that csm started: what it takes to bring it back. One private file each in `<state>/csm/launches`. */
 export interface LaunchRecord {
   id: string;
@@ -72,8 +79,7 @@ export interface LaunchRecord {
   args: string[];
   /** Its csm stays behind it, or a hook does, and tells how it ends; of others an end in order leaves no trace. */
   isEndTold?: boolean;
-  /** `exit`: somebody ended it. `signal`: a closed terminal, or the machine going down. */
-  ended?: { how: "exit" | "signal"; at: number };
+  ended?: { how: Ended; at: number };
 }
 
 type Launch = Pick<LaunchRecord, "sessionId" | "pid" | "cwd" | "profile" | "configDir" | "args" | "isEndTold">;
@@ -129,7 +135,7 @@ const chosenId = (args: readonly string[]): string | undefined => {
  * What became of a process that was remembered: after a restart of the machine `signal` is brought back, `exit` is not. Never
  * fails.
  */
-export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal", sessionId?: string): void {
+export function rememberEnd(sys: Sys, pid: number, how: Ended, sessionId?: string): void {
   try {
     writeEnd(sys, pid, how, sessionId);
   } catch {
@@ -137,7 +143,7 @@ export function rememberEnd(sys: Sys, pid: number, how: "exit" | "signal", sessi
   }
 }
 
-function writeEnd(sys: Sys, pid: number, how: "exit" | "signal", sessionId: string | undefined): void {
+function writeEnd(sys: Sys, pid: number, how: Ended, sessionId: string | undefined): void {
   const launches = openLaunches(sys);
   const running = launches.list().records.filter((record) => record.pid === pid && record.ended === undefined);
   const record = running.sort((a, b) => b.startedAt - a.startedAt)[0];
@@ -177,7 +183,8 @@ function parseLaunch(text: string, id: string): LaunchRecord | undefined {
   };
 }
 
-const parseEnd = (value: unknown): LaunchRecord["ended"] =>
-  hasShape(value, { how: "string", at: "time" }) && (value.how === "exit" || value.how === "signal")
-    ? { how: value.how, at: value.at }
-    : undefined;
+function parseEnd(value: unknown): LaunchRecord["ended"] {
+  if (!hasShape(value, { how: "string", at: "time" })) return undefined;
+  const how = endings.find((ending) => ending === value.how);
+  return how === undefined ? undefined : { how, at: value.at };
+}

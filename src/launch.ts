@@ -1,4 +1,5 @@
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
+import { isNestedMark } from "./claude-program.ts";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
@@ -92,18 +93,6 @@ export async function runProgram(sys: Sys, name: string, args: readonly string[]
   if (path === undefined) throw new UserError(`${name} is not installed or not on PATH`, undefined, exitCode.notFound);
   return replaceProcess({ path, name, args, env });
 }
-
-/** Marks that a running session leaves in its children; a session started from inside one is none of its own. */
-const nestedMarks = [
-  "CLAUDECODE",
-  "CLAUDE_PID",
-  "CLAUDE_PROJECT_DIR",
-  "CLAUDE_CODE_ENTRYPOINT",
-  "CLAUDE_CODE_SESSION_ID",
-  "CLAUDE_CODE_CHILD_SESSION",
-];
-
-export const isNestedMark = (name: string): boolean => nestedMarks.includes(name) || name.startsWith("CLAUDE_CODE_MESSAGING_");
 
 /** What a pane is to run, handed over in a private file: arguments and environment never stand in a process list. */
 interface LaunchSpec {

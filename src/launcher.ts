@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { renderHookSettings } from "./claude-hooks.ts";
 import { flagValue } from "./claude-program.ts";
+import { isSessionId } from "./claude-session.ts";
 import { SilentExit, UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
@@ -15,6 +16,7 @@ import { rulesWord } from "./program.ts";
 import { addHooks } from "./relaunch-plan.ts";
 import { prepareRules } from "./rules-hook.ts";
 import { choosesSession, isForClaude, isManagement, modelOf } from "./run-options.ts";
+import { readSidecar } from "./sidecar.ts";
 import type { Sys } from "./sys.ts";
 
 /** `csm`, `csm run …` and `csm ANYTHING ELSE`: claude, in the right conversation of the right profile. */
@@ -64,11 +66,16 @@ async function chooseSeat(sys: Sys, registry: Registry, call: LaunchCall, hasTer
         ? current
         : await (await import("./account-choice.ts")).chooseAccount(sys, {
             ...{ registry, current, hasTerminal, asks: way === "ask" },
-            model: modelOf(options.words, sys.env),
+            model: modelOf(options.words, {}) ?? rememberedModel(sys, options) ?? modelOf([], sys.env),
           });
   // A folder that is no profile stays the environment's own.
   if (profile === undefined) return { name: undefined, dir: currentDir(sys, registry), env: sys.env, isChosen: false };
   return { ...seatOf(sys, profile), isChosen: way === "named" || options.wantsAccount || profile.name !== current?.name };
+}
+
+/** What a conversation that is named by its id will be resumed with; which one a picker yields is not known yet. */
+function rememberedModel(sys: Sys, { resume }: LaunchCall["options"]): string | undefined {
+  return typeof resume === "object" && isSessionId(resume.named) ? readSidecar(sys, resume.named).model : undefined;
 }
 
 type Wish = Pick<Parameters<typeof chooseStart>[0], "isSession" | "onLimit">;

@@ -6,8 +6,9 @@ import type { JournalEntry } from "./journal.ts";
 import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, modelInUse, readLimit } from "./limit-read.ts";
+import type { NotifySettings } from "./notices.ts";
 import { createOutput } from "./output.ts";
-import { configDir } from "./paths.ts";
+import { configDir, ruleFiles } from "./paths.ts";
 import { channelVariable } from "./program.ts";
 import type { Sys } from "./sys.ts";
 
@@ -17,30 +18,57 @@ const maxAgeMs = 900_000;
 const endEvents = new Set(["Stop", "SubagentStop", "SessionEnd"]);
 
 /**
- * `csm hook`, as a user installs it: notes a usage limit, and says once where the conversation could go on. The result is what
- * claude is told; undefined says nothing. A session that csm manages is its csm's own affair. Without the network.
+ * `csm hook`, as a user installs it: notes a usage limit, and says once where the conversation could go on; with `[notify]` in the
+ * rules it tells of all that those name. The result is what claude is told; undefined says nothing. Without the network.
  */
 export async function runLimitHook(sys: Sys, text: string, dir: string): Promise<string | undefined> {
   const input = parseHookInput(text);
-  if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return undefined;
-  if (sys.env.CLAUDE_AUTO_SWITCH === "0") return undefined;
-  const limit = await limitOf(sys, input);
-  if (limit === undefined || !(await noteLimit(sys, dir, input.sessionId, limit))) return undefined;
+  if (input === undefined || !isSessionId(input.sessionId)) return undefined;
+  const notify = await readNotify(sys);
+  const isOurs = sys.env[managedVariable] === undefined && sys.env.CLAUDE_AUTO_SWITCH !== "0";
+  const limit = isOurs || notify !== undefined ? await limitOf(sys, input) : undefined;
+  const isNew = isOurs && limit !== undefined && (await noteLimit(sys, dir, input.sessionId, limit));
+  if (notify !== undefined) return tell(sys, notify, input, dir, isNew, limit);
+  if (!isNew) return undefined;
   const { planNotification } = await import("./notify.ts");
   const owner = await findOwner(sys, dir);
-  const from = owner?.name ?? basename(dir);
-  const target = isLeaving(input) ? undefined : await findBest(sys, owner?.name ?? "", modelInUse(sys, input.transcriptPath, limit.window));
-  const body = `[${from}] hit its usage limit${wayOn(input, target)}`;
+  const way = await findWayOn(sys, input, owner?.name, limit);
+  const body = `[${owner?.name ?? basename(dir)}] hit its usage limit${way.startsWith("csm ") ? " → " : "; "}${way}`;
   return JSON.stringify({ terminalSequence: planNotification(sys.platform, sys.env, "limit detected", body).sequence });
 }
 
-/** The same of a session that csd drives, from csd's own hook, which says nothing to claude. */
-export async function noteFailure(sys: Sys, text: string): Promise<void> {
+/** The same of a session that csd drives, or csm manages, from csd's own hook. */
+export async function noteFailure(sys: Sys, text: string): Promise<string | undefined> {
   const input = parseHookInput(text);
+  if (input === undefined || !isSessionId(input.sessionId)) return undefined;
+  const notify = await readNotify(sys);
+  const isManaged = sys.env[managedVariable] !== undefined;
+  const limit = isManaged && notify === undefined ? undefined : await limitOf(sys, input);
+  const dir = configDir(sys);
   // A session that csm manages has the same hook.
-  if (input === undefined || !isSessionId(input.sessionId) || sys.env[managedVariable] !== undefined) return;
-  const limit = await limitOf(sys, input);
-  if (limit !== undefined) await noteLimit(sys, configDir(sys), input.sessionId, limit);
+  const isNew = !isManaged && limit !== undefined && (await noteLimit(sys, dir, input.sessionId, limit));
+  return notify === undefined ? undefined : tell(sys, notify, input, dir, isNew, limit);
+}
+
+async function readNotify(sys: Sys): Promise<NotifySettings | undefined> {
+  if (sys.homeDir === undefined || ruleFiles(sys).every((path) => sys.modifiedAt(path) === undefined)) return undefined;
+  return (await import("./notice-spool.ts")).readNotify(sys);
+}
+
+/** By what the user's rules say; a limit that another hook has told of is none of a later turn. */
+async function tell(
+  sys: Sys,
+  notify: NotifySettings,
+  input: HookInput,
+  dir: string,
+  isNew: boolean,
+  limit?: Limit,
+): Promise<string | undefined> {
+  const { tellHook } = await import("./notice-hook.ts");
+  const own = isNew || input.event === "StopFailure" ? limit : undefined;
+  const wayOn = isNew ? await findWayOn(sys, input, (await findOwner(sys, dir))?.name, limit) : undefined;
+  const sequence = await tellHook(sys, notify, input, { configDir: dir, ...present({ limit: own, wayOn }) });
+  return sequence === undefined ? undefined : JSON.stringify({ terminalSequence: sequence });
 }
 
 /** In the ledger of usage and in the log, once, however many have met it; false where it stood there. */
@@ -82,9 +110,11 @@ const leavingReasons = new Set(["clear", "logout", "prompt_input_exit", "exit", 
 
 const isLeaving = ({ event, reason }: HookInput): boolean => event === "SessionEnd" && leavingReasons.has(reason ?? "");
 
-function wayOn(input: HookInput, target: string | undefined): string {
-  if (isLeaving(input)) return "; the next csm chooses another account";
-  return target === undefined ? "; no other account has room" : ` → csm --profile ${target} --resume ${input.sessionId}`;
+/** A command, or why there is none. */
+async function findWayOn(sys: Sys, input: HookInput, current: string | undefined, limit: Limit | undefined): Promise<string> {
+  if (isLeaving(input)) return "the next csm chooses another account";
+  const target = await findBest(sys, current ?? "", modelInUse(sys, input.transcriptPath, limit?.window ?? ""));
+  return target === undefined ? "no other account has room" : `csm --profile ${target} --resume ${input.sessionId}`;
 }
 
 /** Runs inside claude's turn: never fails, never waits, and loads nothing before there is something to note. */

@@ -12,7 +12,7 @@ export interface Meter {
   forget(transcriptPath: string): void;
 }
 
-type MeterSys = Pick<Sys, "identify" | "openFile" | "list" | "modifiedAt" | "now" | "isDirectory" | "realPath">;
+type MeterSys = Pick<Sys, "identify" | "openFile" | "list" | "modifiedAt" | "now" | "isDirectory" | "realPath" | "readInto">;
 
 interface Session {
   tails: Map<string, Tail>;

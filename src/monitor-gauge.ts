@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { burnWindowMs } from "./accounting.ts";
-import { agentsDir } from "./agents.ts";
+import { createAgentFiles } from "./agents.ts";
 import { createPriceTable, type PriceOverrides, pricesAt } from "./claude-prices.ts";
 import { openCache } from "./database.ts";
 import { present } from "./json.ts";
@@ -72,8 +72,9 @@ const forgetMs = 30 * 86_400_000;
 /** What was counted of transcripts that have not changed since: one of a megabyte takes 10 ms to count. */
 function openMeterCache(sys: Sys, prices: string) {
   const cache = openCache(meterCachePath(sys), cacheSchema);
+  const agentFiles = createAgentFiles(sys);
   const stateOfAll = (transcript: string): string =>
-    [transcript, ...sys.findFiles(agentsDir(transcript), ".jsonl")].map((path) => stateOf(sys.identify(path))).join(" ") + prices;
+    [transcript, ...agentFiles(transcript)].map((path) => stateOf(sys.identify(path))).join(" ") + prices;
   /** Taken before they were counted: what is written meanwhile is counted again. */
   const states = new Map<string, string>();
   const find = (transcript: string) =>

@@ -82,7 +82,7 @@ export const sharedProjectsDir = (sys: Place): string => join(homeDir(sys), ".cl
 /** One JSON file per session: the flags it was started with. */
 export const smartDir = (sys: Place): string => join(homeDir(sys), ".claude.shared", "smart");
 export const configPath = (sys: Place): string => join(homeDir(sys), ".config", "claude-smart", "config.json");
-/** What may run unasked: of the user, and of a project, which only tightens. */
+/** What may run unasked, and who is told of what: of the user, and of a project, which only tightens. */
 export const ruleFiles = (sys: Place): string[] => ruleNames.map((name) => join(homeDir(sys), ".config", "claude-smart", name));
 export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map((name) => join(projectDir, ".csm", name));
 /** What those files have been checked to say; safe to delete. */
@@ -90,6 +90,8 @@ export const checkedRulesDir = (sys: Place): string => join(csmDir(sys), "rules"
 const ruleNames = ["rules.toml", "rules.json"];
 /** What a list of sessions has counted; safe to delete. */
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
+/** What rules and budgets have done: one file for each occasion, so that nothing is done twice. */
+export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions");
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 

@@ -8,6 +8,10 @@ export const launchWord = "--csd-launch";
 export const hookWord = "--csd-hook";
 export const rulesWord = "--csd-rules";
 export const editorWord = "--csd-editor";
+/** Counts what was spent, for whoever may not wait for it. */
+export const countWord = "--csd-count";
+/** To send what somebody is to be told, and end. */
+export const deliverWord = "--csd-deliver";
 
 /** Names the session's channel to the hooks and the editor of a session that csd started. */
 export const channelVariable = "CSD_CHANNEL";

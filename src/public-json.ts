@@ -1,4 +1,27 @@
 import { z } from "zod/mini";
+import { noticeCauses, noticeLevels } from "./notices.ts";
+import {
+  at,
+  configDir,
+  conversation,
+  count,
+  cwd,
+  described,
+  moment,
+  name,
+  numberOrNull,
+  percent,
+  piece,
+  profile,
+  reference,
+  sessionId,
+  text,
+  textOrNull,
+  time,
+  times,
+  transcript,
+} from "./public-pieces.ts";
+import { rulesSchemas } from "./public-rules.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -6,37 +29,7 @@ import { statuses } from "./statuses.ts";
  * the tests hold its output to, and `test/fixtures/schema/` shows to others. Commands take its types alone, so that none of them loads zod.
  */
 
-function described<T extends z.ZodMiniType>(schema: T, description: string, id?: string): T {
-  // A copy: what is said of one key is not said of all of its kind.
-  const own = z.clone(schema);
-  z.globalRegistry.add(own, { ...(id === undefined ? {} : { id }), description });
-  return own;
-}
-const piece = <T extends z.ZodMiniType>(id: string, schema: T, description: string): T => described(schema, description, id);
-
-// --- the pieces ----------------------------------------------------------------------------------------------------
-
-const text = z.string();
-const count = z.int();
-const textOrNull = z.nullable(text);
-const numberOrNull = z.nullable(z.number());
-const at = piece("at", z.nullable(count), "epoch ms; null where not known");
-const time = piece("time", textOrNull, "the `_at` beside it in ISO 8601, UTC");
-const percent = piece("percent", numberOrNull, "0 to 100; above where more was used; null where not known");
-const sessionId = piece("session_id", textOrNull, "id of the conversation, a UUID; null before it is known");
-const name = piece("name", text, "of a live session, as `csm ls` shows it; every command that takes a session takes it");
-const cwd = piece("cwd", textOrNull, "the folder it works in, absolute");
-const transcript = piece("transcript", textOrNull, "path of the conversation's file; null as long as there is none");
-const profile = piece("profile", textOrNull, "name of the profile; null for a config dir without one");
-const configDir = piece("config_dir", textOrNull, "folder of the profile, claude's CLAUDE_CONFIG_DIR");
-
-/** The one rule for a moment: `<what>_at` and `<what>_time`. */
-const times = <W extends string>(what: W) =>
-  ({ [`${what}_at`]: at, [`${what}_time`]: time }) as { [K in `${W}_at`]: typeof at } & { [K in `${W}_time`]: typeof time };
-const moment = { at, time };
-
-const conversation = { session_id: sessionId, cwd, transcript, profile };
-const reference = { name, ...conversation, config_dir: configDir };
+// --- states ---------------------------------------------------------------------------------------------------------
 
 const choices = z.array(z.object({ option: count, label: text, meaning: text }));
 const gateIdentity = {
@@ -135,8 +128,8 @@ const event = piece(
   "event",
   z.extend(z.partial(z.object(sessionFields)), {
     event: described(
-      z.enum(["initial", "snapshot", "change", "gone", "heartbeat"]),
-      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session",
+      z.enum(["initial", "snapshot", "change", "gone", "heartbeat", "acted"]),
+      "`initial` (`snapshot` in csd events): it was there; `heartbeat`: nothing changed, and names no session; `acted`: a rule or a budget did something (`csm watch --act`)",
     ),
     id: described(count, "counts from 1"),
     at: z.number(),
@@ -145,6 +138,10 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
+    rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
+    action: z.optional(z.enum(["notify", "send", "stop"])),
+    refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
+    text: z.optional(described(text, "of `acted`: what was done")),
   }),
   "a line of `csm watch --json` and of `csd events`",
 );
@@ -319,6 +316,36 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
+const noticeCause = z.enum(noticeCauses as [(typeof noticeCauses)[number]]);
+const channel = { channel: text, kind: text };
+const notify = z.object({
+  file: described(text, "where [notify] stands"),
+  quiet: described(z.boolean(), "whether these are quiet hours"),
+  quiet_hours: z.array(text),
+  causes: z.array(
+    z.object({
+      cause: noticeCause,
+      on: z.boolean(),
+      level: z.enum(noticeLevels),
+      cool_down_ms: z.number(),
+      now: described(z.enum(["tell", "quiet", "off"]), "what would happen now"),
+    }),
+  ),
+  channels: z.array(
+    z.object({
+      ...channel,
+      to: text,
+      waiting: described(count, "how many could not be sent yet"),
+      failure: described(textOrNull, "why the newest did not arrive, or has not yet"),
+      ...times("last"),
+    }),
+  ),
+});
+const notifyTest = z.object({
+  cause: noticeCause,
+  results: z.array(z.object({ ...channel, sent: z.boolean(), failure: textOrNull, ms: z.number() })),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -333,51 +360,6 @@ const restored = z.object({
   elsewhere: count,
 });
 
-// --- rules ---------------------------------------------------------------------------------------------------------
-
-const decision = piece(
-  "decision",
-  z.enum(["allow", "ask", "deny", "none"]),
-  "none: no rule says anything, and claude does as without rules",
-);
-const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
-const ruleProblem = z.object({ path: text, line: count, message: text });
-const placed = { is_project: z.boolean(), path: text, line: count };
-const rulesList = z.object({
-  project: text,
-  rules: z.array(z.object({ name: text, action: text, message: textOrNull, ...placed, when: z.record(text, z.unknown()) })),
-  budgets: z.array(
-    z.object({ name: text, action: text, period: text, limit: z.record(text, z.number()), warn_percent: percent, ...placed }),
-  ),
-  problems: z.array(ruleProblem),
-});
-const auditEntry = described(
-  z.looseObject({
-    ...{ ...moment, event: text, session: text, session_id: z.optional(sessionId), profile: z.optional(profile), cwd: z.optional(cwd) },
-    ...{ tool: z.optional(text), request: z.optional(text), decision: z.optional(text), channel: z.optional(text) },
-    ...{ rule: z.optional(text), rule_place: z.optional(text), reason: z.optional(text), ms: z.optional(z.number()) },
-  }),
-  "event decided: by a rule (channel hook) or by a person (csd, dashboard); event refused: what was not taken, with verb and why",
-);
-
-const pastCall = {
-  ...{ ...conversation, ...moment, tool: text, input: z.record(text, z.unknown()) },
-  agent: described(textOrNull, "the type of the sub-agent that made it; null of the main thread"),
-};
-const judgedCall = z.object({
-  ...{ ...pastCall, decision, reason: text, rules: z.array(text) },
-  outcome: described(z.enum(["ran", "refused", "blocked", "open"]), "what came of it then"),
-  by: described(z.nullable(z.enum(["person", "hook", "rule"])), "who decided so; null where the transcript does not tell"),
-});
-const pastCounts = { calls: count, transcripts: count, unreadable_calls: count };
-const contrary = described(count, "allowed what was refused, or denied what ran");
-const decisionCounts = { allow: count, ask: count, deny: count };
-const texts = z.optional(z.array(text));
-const suggestion = {
-  ...{ name: text, match_tool: texts, match_command: texts, match_path: texts, match_host: texts, action: text },
-  ...{ questions: described(count, "that it would have saved"), sessions: count, newest: z.object(pastCall), toml: text },
-};
-
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
   "csm scan": z.object({ sessions: z.array(scanned) }),
@@ -387,6 +369,34 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
+  "csm budget": z.object({
+    budgets: z.array(
+      z.object({
+        name: text,
+        period: z.enum(["session", "day", "week", "month"]),
+        action: z.enum(["notify", "ask", "deny", "stop"]),
+        path: text,
+        line: count,
+        unit: z.enum(["usd", "tokens", "percent"]),
+        limit: z.number(),
+        warn_percent: percent,
+        standings: z.array(
+          z.object({
+            of: described(text, "the day it begins with, the id of a session, or a window of an account"),
+            spent: z.number(),
+            percent,
+            level: z.enum(["fine", "warning", "over"]),
+            ...times("ends"),
+            session_ids: z.array(text),
+            unpriced_models: z.array(text),
+          }),
+        ),
+      }),
+    ),
+    problems: z.array(z.object({ path: text, line: count, message: text })),
+  }),
+  "csm notify": notify,
+  "csm notify test": notifyTest,
   "csm cost": z.object({
     report: text,
     timezone: text,
@@ -434,38 +444,7 @@ const schemas = {
     entries: z.array(journalEntry),
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
   }),
-  "csm rules replay": z.object({
-    ...{ allowed_that_was_refused: z.array(judgedCall), denied_that_ran: z.array(judgedCall) },
-    rules: z.array(z.object({ rule: text, action: text, path: text, line: count, ...decisionCounts, contrary })),
-    totals: z.object({ ...decisionCounts, none: count }),
-    ...pastCounts,
-  }),
-  "csm rules suggest": z.object({
-    suggestions: z.array(z.object(suggestion)),
-    approvals: described(count, "questions that a person said yes to"),
-    covered: described(count, "of these, what the rules as they are allow"),
-    saved: described(count, "of these, what the suggestions would allow"),
-    untold: described(count, "calls that ran where the transcript does not tell who allowed them"),
-    ...pastCounts,
-  }),
-  "csm rules": rulesList,
-  "csm rules list": rulesList,
-  "csm rules check": z.object({
-    project: text,
-    files: z.array(z.object({ path: text, is_project: z.boolean(), rules: count })),
-    problems: z.array(ruleProblem),
-    notes: z.array(ruleProblem),
-  }),
-  "csm rules explain": z.object({
-    decision,
-    rule: ruleName,
-    reason: text,
-    parts: z.array(z.object({ text, decision, rule: ruleName })),
-  }),
-  "csm rules log": z.object({ entries: z.array(auditEntry) }),
-  "csm rules import": z.object({
-    entries: z.array(z.object({ source: text, name: textOrNull, action: textOrNull, toml: textOrNull, note: textOrNull })),
-  }),
+  ...rulesSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),
   "csd send": sent,

@@ -157,7 +157,7 @@ export async function answerLimit(managed: Managed, event: ChannelEvent): Promis
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     note({ event: "failed", reason: error.message });
-    await notify(managed, `stayed in ${seat.name}: ${error.message}`);
+    await notify(managed, limit, `stayed in ${seat.name}: ${error.message}`);
     return "stay";
   } finally {
     release?.();
@@ -172,9 +172,15 @@ async function readSettingsOf({ sys, seat, launch }: Managed): Promise<LimitSett
 }
 
 /** Claude has the screen: a notification now, and the line again at the end. */
-async function notify({ sys, notes }: Managed, line: string): Promise<void> {
+async function notify({ sys, notes, seat }: Managed, limit: Limit, line: string): Promise<void> {
   notes.push(line);
-  await (await import("./notify.ts")).notify(sys, "csm", line);
+  const { raiseNotice, readNotify } = await import("./notice-spool.ts");
+  const settings = await readNotify(sys);
+  if (settings === undefined) return (await import("./notify.ts")).notify(sys, "csm", line);
+  const { accountNotice, readAccount } = await import("./notice-hook.ts");
+  const account = await readAccount(sys, seat.dir);
+  const said = accountNotice({ cause: "limit", now: sys.now(), ...account, name: seat.name, limit, wayOn: line });
+  await raiseNotice(sys, settings, { cause: "limit", at: sys.now(), profile: seat.name, ...said });
 }
 
 async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSettings, sessionId: string, note: Note): Promise<Step> {
@@ -195,13 +201,13 @@ async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSetti
     }
     case "wait":
       note({ event: "wait", resets_at: limit.resetsAt ?? decision.until, reason: `${decision.reason}; ${decision.by} goes on` });
-      await notify(managed, `${seat.name} is at its limit; ${decision.by} goes on after the reset (${decision.reason})`);
+      await notify(managed, limit, `${seat.name} is at its limit; ${decision.by} goes on after the reset (${decision.reason})`);
       return decision.by === "claude" ? "stay" : { pending: { sessionId, at: decision.until } };
     case "ask":
       return askUser(managed, limit, settings, sessionId, note);
     case "stop":
       note({ event: "stop", reason: decision.reason });
-      await notify(managed, `${seat.name} is at its limit (${decision.reason})`);
+      await notify(managed, limit, `${seat.name} is at its limit (${decision.reason})`);
       return "stay";
   }
 }

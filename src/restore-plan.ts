@@ -97,7 +97,7 @@ function runOfFile({ file, configDir, profile, liveness }: FoundSession, record:
   const isIdle = file.status === "idle" && file.statusUpdatedAt !== undefined;
   return {
     ...{ sessionId: file.sessionId, cwd: file.cwd, configDir, startedAt },
-    isLost: liveness === "gone",
+    isLost: liveness === "gone" && record?.ended?.how !== "kill",
     ...present({ profile, name: file.name, tmuxSession, args: record?.args }),
     lastSeenAt: Math.max(startedAt, file.statusUpdatedAt ?? 0),
     why: wasRestarted ? "restarted" : "killed",

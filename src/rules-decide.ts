@@ -30,7 +30,7 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const startedAt = sys.now();
   const { projectDir } = seat;
   const book = await readRuleBook(sys, projectDir);
-  if (book.rules.length === 0 && book.problems.length === 0) return undefined;
+  if (book.rules.length === 0 && book.problems.length === 0 && book.budgets.length === 0) return undefined;
   const warning = book.problems.length === 0 ? undefined : tellOnce(sys, input.sessionId, book);
   const isBefore = input.event === "PreToolUse";
   // Before it runs, leave is none of our affair.
@@ -38,7 +38,9 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
   if (input.agentType !== undefined) call.agent = input.agentType;
   const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
-  const judgement = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
+  const ruled = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
+  const isSpending = isBefore && book.budgets.length > 0 && ruled?.decision !== "deny";
+  const judgement = (isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : undefined) ?? ruled;
   const decision = judgement === undefined ? undefined : toReply(judgement, call, isBefore);
   if (judgement === undefined || decision === undefined)
     return warning === undefined ? undefined : JSON.stringify({ systemMessage: warning });
@@ -100,6 +102,23 @@ async function judgeOrAsk(
   } catch {
     const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
     return { decision: "ask", ...rule, reason: "", parts: [] };
+  }
+}
+
+/** What a budget that is used up says; one that cannot be read now says nothing. */
+async function judgeSpending(
+  sys: Sys,
+  book: RuleBook,
+  call: ToolCall,
+  facts: SessionFacts,
+  { configDir, name }: HookSeat,
+): Promise<Judgement | undefined> {
+  try {
+    const { judgeBudgets } = await import("./budget-spend.ts");
+    const profile = facts.profile ?? (await readProfile(sys, configDir));
+    return await judgeBudgets(sys, book, call, { ...facts, ...present({ profile, name: facts.name ?? name }) }, configDir);
+  } catch {
+    return undefined;
   }
 }
 

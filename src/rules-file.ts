@@ -26,16 +26,16 @@ export function findProjectRoot(sys: Sys, dir: string): string {
   return readCheckout(sys, real)?.root ?? real;
 }
 
-export const listRuleFiles = (sys: Sys, projectDir: string): { path: string; isProject: boolean }[] =>
+export const listRuleFiles = (sys: Sys, projectDir: string | undefined): { path: string; isProject: boolean }[] =>
   [
     ...ruleFiles(sys).map((path) => ({ path, isProject: false })),
-    ...projectRuleFiles(projectDir).map((path) => ({ path, isProject: true })),
+    ...(projectDir === undefined ? [] : projectRuleFiles(projectDir)).map((path) => ({ path, isProject: true })),
   ].filter(({ path }) => sys.entryKind(path) !== undefined);
 
 export const hasRuleFile = (sys: Sys, projectDir: string): boolean => listRuleFiles(sys, projectDir).length > 0;
 
-/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path. */
-export async function readRuleBook(sys: Sys, projectDir: string): Promise<RuleBook> {
+/** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path; the user's own rules alone without it. */
+export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleBook> {
   const paths = listRuleFiles(sys, projectDir);
   const book: RuleBook = { rules: [], budgets: [], notify: defaultNotify, problems: [] };
   if (paths.length === 0) return book;

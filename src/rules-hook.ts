@@ -26,15 +26,16 @@ const shellTools = ["Bash", "PowerShell"];
 /** The events that these rules need, and the tools where they name them; none without rules. */
 export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rules" | "problems" | "budgets">): RuleHook[] {
   const stops = rules.filter(({ action }) => action === "deny" || action === "ask");
-  const isCapped = budgets.some(({ action }) => action === "deny" || action === "ask");
   // A file that is broken may be mended while the session runs.
-  if (problems.length > 0 || isCapped) return [{ event: "PreToolUse" }, { event: "PermissionRequest" }];
+  if (problems.length > 0) return [{ event: "PreToolUse" }, { event: "PermissionRequest" }];
   // Of a state that a call can only have at its dialog.
   const asked = rules.filter(
     ({ action, when }) => action === "allow" || (stops.length > 0 && action === "deny" && when.status !== undefined),
   );
   return [
-    ...(stops.length === 0 ? [] : [{ event: "PreToolUse", ...present({ matcher: matcherOf(stops) }) } as const]),
+    // A budget is about every tool, and tells of itself too.
+    ...(budgets.length > 0 ? [{ event: "PreToolUse" } as const] : []),
+    ...(budgets.length > 0 || stops.length === 0 ? [] : [{ event: "PreToolUse", ...present({ matcher: matcherOf(stops) }) } as const]),
     ...(asked.length === 0 ? [] : [{ event: "PermissionRequest", ...present({ matcher: matcherOf(asked) }) } as const]),
   ];
 }

@@ -1,5 +1,7 @@
+import { join, sep } from "node:path";
 import { type CallScan, scanCalls } from "./call-scan.ts";
 import { type Call, spellCall } from "./claude-calls.ts";
+import { findTranscripts, sessionIdOf, type Transcript } from "./cost-files.ts";
 import { parseRecord, present, shape } from "./json.ts";
 import type { judge } from "./judge.ts";
 import { homeDir, projectRuleFiles } from "./paths.ts";
@@ -8,7 +10,19 @@ import { findProjectRoot, type RuleBook, readRuleBook } from "./rules-file.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
 import { type Case, scanAll, shareOut } from "./threads.ts";
-import { listThreads, type ThreadFile } from "./transcripts.ts";
+
+/** The transcript of one thread: a session's own, or that of a sub-agent of it. */
+interface ThreadFile extends Transcript {
+  sessionId: string;
+  /** The session's own, which may have gone. */
+  transcript: string;
+}
+
+function threadOf(file: Transcript): ThreadFile {
+  const sessionId = sessionIdOf(file);
+  const [slug = "", ...below] = file.path.slice(file.projectsPath.length + 1).split(sep);
+  return { ...file, sessionId, transcript: below.length === 0 ? file.path : join(file.projectsPath, slug, `${sessionId}.jsonl`) };
+}
 
 /** A call of a tool that some session has made. */
 export interface PastCall extends Call {
@@ -36,7 +50,9 @@ interface PastOptions {
 
 /** Every call in all transcripts below these config dirs, those of sub-agents among them. */
 export async function readPast(sys: Sys, { dirs, sinceAt = 0, onProgress }: PastOptions): Promise<Past> {
-  const threads = listThreads(sys, dirs).filter(({ state }) => state.modifiedAt >= sinceAt);
+  const threads = findTranscripts(sys, dirs)
+    .map(threadOf)
+    .filter(({ state }) => state.modifiedAt >= sinceAt);
   const files = threads.map(({ path, state }) => ({ path, size: state.size }));
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const read = new Map((await scanAll(sys, "calls", files, (done) => onProgress(done, bytes))).map((scan) => [scan.path, scan]));

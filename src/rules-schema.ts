@@ -4,7 +4,8 @@ import { z } from "zod/mini";
 import { type Budget, budgetActions, budgetPeriods } from "./budgets.ts";
 import { type UserError, unknownWord } from "./errors.ts";
 import { decodeJson, isRecord, present } from "./json.ts";
-import { type Channel, defaultNotify, type NotifySettings, noticeCauses, noticeLevels } from "./notices.ts";
+import type { NotifySettings } from "./notices.ts";
+import { checkNotify } from "./notify-schema.ts";
 import { olderStatus } from "./rule-conditions.ts";
 import { type Conditions, type Rule, type RuleAction, type RuleProblem, ruleActions } from "./rules.ts";
 import { jsonLines, type KeyLines, tomlLines } from "./rules-lines.ts";
@@ -327,66 +328,13 @@ function readBudget(reader: Reader, entry: Entry): Budget | undefined {
 
 // --- who is told ---------------------------------------------------------------------------------------------------
 
-const seconds: Field = { schema: atLeast(0) };
-const onOff: Field = { schema: z.union([z.boolean(), z.looseObject({})]) };
-const notifyFields: Readonly<Record<string, Field>> = {
-  quiet_hours: times,
-  cool_down_seconds: seconds,
-  channels: { schema: z.array(z.unknown()) },
-  ...Object.fromEntries(noticeCauses.map((cause) => [cause, onOff])),
-};
-const causeFields: Readonly<Record<string, Field>> = { on: flag, level: choice(noticeLevels), cool_down_seconds: seconds };
-const hows = ["auto", "osc9", "osc777", "osc99", "bell"];
-const channelFields: Readonly<Record<Channel["kind"], Readonly<Record<string, Field>>>> = {
-  terminal: { how: choice(hows) },
-  desktop: {},
-  command: { run: words },
-  webhook: {
-    url: { schema: z.string().check(z.regex(/^https?:\/\/[^\s/]+/, "it must begin with https:// or http://")) },
-    secret: { schema: word },
-    headers: { schema: z.record(z.string(), z.string()) },
-  },
-};
-const needed: Partial<Record<Channel["kind"], string>> = { command: "run", webhook: "url" };
-
 function readNotify(reader: Reader, value: unknown): NotifySettings | undefined {
-  const path = ["notify"];
   if (reader.isProject) {
-    reader.ignored(path, "a file of a project may not notify");
+    reader.ignored(["notify"], "a file of a project may not notify");
     return undefined;
   }
-  const fields = readFields(reader, { path, value }, notifyFields);
-  const everyMs = fields.cool_down_seconds === undefined ? undefined : Number(fields.cool_down_seconds) * 1000;
-  const causes = noticeCauses.map((cause) => {
-    const before = { ...defaultNotify.causes[cause], ...present({ coolDownMs: everyMs }) };
-    const given = fields[cause];
-    if (typeof given === "boolean") return [cause, { ...before, isOn: given }];
-    const own = given === undefined ? {} : readFields(reader, { path: [...path, cause], value: given }, causeFields);
-    const coolDownMs = own.cool_down_seconds === undefined ? undefined : Number(own.cool_down_seconds) * 1000;
-    return [cause, { ...before, ...present({ isOn: own.on, level: own.level, coolDownMs }) }];
-  });
-  const channels = ((fields.channels ?? []) as unknown[]).flatMap(
-    (each, index) => readChannel(reader, { path: [...path, "channels", index], value: each }) ?? [],
-  );
-  return {
-    causes: Object.fromEntries(causes) as NotifySettings["causes"],
-    quietHours: (fields.quiet_hours ?? []) as string[],
-    channels,
-  };
-}
-
-function readChannel(reader: Reader, entry: Entry): Channel | undefined {
-  const kinds = Object.keys(channelFields) as Channel["kind"][];
-  const given = isRecord(entry.value) ? entry.value.kind : undefined;
-  const kind = kinds.find((known) => known === given);
-  const common = { kind: choice(kinds), name: { schema: word } };
-  const fields = readFields(reader, entry, { ...common, ...(kind === undefined ? {} : channelFields[kind]) });
-  if (given === undefined) reader.wrong(entry.path, `the channel has no kind; one of: ${kinds.join(", ")}`);
-  if (kind === undefined) return undefined;
-  const key = needed[kind];
-  if (key !== undefined && !(key in fields)) {
-    if (isRecord(entry.value) && !Object.hasOwn(entry.value, key)) reader.wrong(entry.path, `a ${kind} needs ${key}`);
-    return undefined;
-  }
-  return { ...(kind === "terminal" ? { how: "auto" } : {}), ...fields, kind, name: fields.name ?? kind } as Channel;
+  const checked = checkNotify(value);
+  if ("settings" in checked) return checked.settings;
+  for (const { path, message } of checked.problems) reader.wrong(["notify", ...path], message);
+  return undefined;
 }

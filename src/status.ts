@@ -413,6 +413,8 @@ const choice = (option: MenuOption, index: number): Choice => ({
 export function isGateUntold(signals: Signals): boolean {
   const known = gateSignals(signals);
   if (isUntold(known)) return true;
+  // The menu of a limit is painted before its refusal is written (2.1.86, 2.1.204).
+  if (signals.screen?.gate?.kind === "limit") return signals.turn?.error?.limit === undefined;
   const [gate] = findGates(known);
   // Hooks run in this session: one has told of a turn.
   return signals.hooks?.last !== undefined && gate?.call !== undefined && !gate.call.isHeld && gate.call.isTold !== true;

@@ -12,6 +12,8 @@ export interface BoundedRun extends Bounds {
   cwd?: string;
   /** What the program leaves running after it has ended well may go on. */
   leavesChildren?: boolean;
+  /** It need not say anything. */
+  canBeSilent?: boolean;
 }
 
 /** What came, or why nothing may be made of it. */
@@ -20,7 +22,7 @@ export type Bounded = { text: string } | { failure: string };
 /** Runs a program in a process group of its own; at the deadline, or when it says too much, the whole group ends. */
 export async function runBounded(
   argv: readonly string[],
-  { timeoutMs, maxBytes, input, env, cwd, leavesChildren }: BoundedRun,
+  { timeoutMs, maxBytes, input, env, cwd, leavesChildren, canBeSilent }: BoundedRun,
 ): Promise<Bounded> {
   const isWindows = process.platform === "win32";
   let child: ReturnType<typeof Bun.spawn<"ignore" | Uint8Array, "pipe", "ignore">>;
@@ -53,7 +55,7 @@ export async function runBounded(
     if (isLate) return { failure: lateText(timeoutMs) };
     if (code !== 0) return { failure: code === null ? "ended by a signal" : `exit code ${code}` };
     hasEnded = true;
-    return decode(body);
+    return canBeSilent === true ? { text: "" } : decode(body);
   } finally {
     clearTimeout(timer);
     if (!hasEnded || leavesChildren !== true) end();
@@ -95,6 +97,27 @@ export async function fetchBounded(
   } catch (error) {
     if (stop.signal.aborted) return { failure: lateText(timeoutMs) };
     return { failure: (error as Error).message };
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+}
+
+/** What a server said to a POST: its status, and when it wants to be asked again; or why there was no answer. */
+export type Posted = { status: number; retryAfter?: string } | { failure: string };
+
+/** Goes to the place that is named and to no other, whatever that answers; what it says is not read. */
+export async function postBounded(
+  url: string,
+  { timeoutMs, headers, body }: { timeoutMs: number; headers: Record<string, string>; body: string },
+): Promise<Posted> {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), timeoutMs);
+  try {
+    const { status, headers: said } = await fetch(url, { method: "POST", redirect: "manual", signal: stop.signal, headers, body });
+    return { status, ...present({ retryAfter: said.get("retry-after") ?? undefined }) };
+  } catch (error) {
+    return { failure: stop.signal.aborted ? lateText(timeoutMs) : (error as Error).message };
   } finally {
     clearTimeout(timer);
     stop.abort();

@@ -1,7 +1,7 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { present } from "./json.ts";
-import { type Bounded, type BoundedRun, type Bounds, fetchBounded, runBounded } from "./sys-bounded.ts";
+import { type Bounded, type BoundedRun, type Bounds, fetchBounded, type Posted, postBounded, runBounded } from "./sys-bounded.ts";
 import {
   appendPrivate,
   attempt,
@@ -93,6 +93,9 @@ export interface Sys extends LinkFiles {
   runBounded(argv: readonly string[], options: Omit<BoundedRun, "env"> & Partial<Pick<BoundedRun, "env">>): Promise<Bounded>;
   /** The body of a 200, in full and in time. Never rejects. */
   fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
+  postBounded(url: string, options: { timeoutMs: number; headers: Record<string, string>; body: string }): Promise<Posted>;
+  /** A program that goes on without this one, in a session of its own and without its terminal. Never throws. */
+  startDetached(argv: readonly string[], options: { env: Readonly<Record<string, string | undefined>>; cwd: string }): void;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): FileEnd | undefined;
@@ -158,6 +161,8 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     run: (argv, options) => run(argv, { env, ...options }),
     runBounded: (argv, options) => runBounded(argv, { env, ...options }),
     fetchBounded,
+    postBounded,
+    startDetached,
     readText,
     readTail,
     readInto,
@@ -218,6 +223,12 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<R
     Bun.sleep(child.exitCode === null ? endedOutputMs : openOutputMs).then(() => ["", ""] as const),
   ]);
   return { argv, code: child.exitCode, stdout, stderr };
+}
+
+function startDetached(argv: readonly string[], options: { env: Readonly<Record<string, string | undefined>>; cwd: string }): void {
+  // Whoever waits for the end of our output must not wait for its.
+  const streams = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
+  attempt(() => Bun.spawn([...argv], { ...streams, ...options, detached: true }).unref());
 }
 
 function signal(pid: number, name: NodeJS.Signals | 0): boolean {

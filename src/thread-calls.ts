@@ -1,5 +1,5 @@
-import { dirname } from "node:path";
-import { agentsDir, agentTranscript, createAgentReader } from "./agents.ts";
+import { basename, dirname } from "node:path";
+import { type AgentSys, agentsDir, agentTranscript, createAgentFiles, createAgentReader } from "./agents.ts";
 import { type Call, type Decision, parseCalls, spellCall } from "./claude-calls.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import type { HookInput } from "./claude-hooks.ts";
@@ -12,10 +12,13 @@ import { stateOf } from "./sys-files.ts";
 
 const callBytes = 256 * 1024;
 
-/** `<slug>/<session>.jsonl`, and what a sub-agent writes beside it; undefined for an id that is none. */
-function threadPath(transcript: string, agentId?: string): string | undefined {
+/** `<slug>/<session>.jsonl`, or what a sub-agent writes beside it, in whichever folder; undefined for an id that is none. */
+function threadPath(sys: AgentSys, transcript: string, agentId?: string): string | undefined {
   if (agentId === undefined) return transcript;
-  return isPathWord(agentId) ? agentTranscript(agentsDir(transcript), agentId) : undefined;
+  if (!isPathWord(agentId)) return undefined;
+  const first = agentTranscript(agentsDir(transcript), agentId);
+  const found = createAgentFiles(sys)(transcript).find((path) => basename(path) === basename(first));
+  return found ?? first;
 }
 
 /** The last calls of a thread. */
@@ -53,18 +56,17 @@ export function createAgentCallReader(sys: Sys): (transcript: string) => GateCal
 }
 
 /** Where the thread of a request writes; undefined where a sub-agent's hook does not tell which one it is. */
-export function threadOf({
-  transcriptPath,
-  agentId,
-  agentType,
-}: Pick<HookInput, "transcriptPath" | "agentId" | "agentType">): string | undefined {
+export function threadOf(
+  sys: AgentSys,
+  { transcriptPath, agentId, agentType }: Pick<HookInput, "transcriptPath" | "agentId" | "agentType">,
+): string | undefined {
   if (transcriptPath === undefined || (agentType !== undefined && agentId === undefined)) return undefined;
-  return threadPath(transcriptPath, agentId);
+  return threadPath(sys, transcriptPath, agentId);
 }
 
 /** The folder to watch for it. */
-export function threadDir(input: HookInput): string[] {
-  const path = threadOf(input);
+export function threadDir(sys: AgentSys, input: HookInput): string[] {
+  const path = threadOf(sys, input);
   return path === undefined ? [] : [dirname(path)];
 }
 
@@ -99,7 +101,7 @@ export function createCallFollower(sys: Sys, path: string, wanted: Wanted, isPas
 
 /** For the hook that holds a request: has claude written what came of it? */
 export function createCallWatch(sys: Sys, input: HookInput): () => boolean {
-  const path = threadOf(input);
+  const path = threadOf(sys, input);
   if (path === undefined) return () => false;
   const follow = createCallFollower(sys, path, { tool: input.toolName ?? "", input: input.toolInput ?? {} });
   return () => follow()?.isOver === true;

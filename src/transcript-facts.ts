@@ -1,3 +1,4 @@
+import { describeInput } from "./claude-calls.ts";
 import { plainRefusal } from "./claude-hooks.ts";
 import { parseTranscriptLine, type TranscriptEvent } from "./claude-transcript.ts";
 import { parseRecord, parseTime } from "./json.ts";
@@ -315,8 +316,3 @@ function renderFailure({ text = "", isRefused }: Extract<TranscriptEvent, { kind
   if (isRefused !== true) return `! ${line.slice(0, 160)}`;
   return line === "refused" || line === plainRefusal ? "! refused" : `! refused: ${line}`;
 }
-
-const describeInput = (input: Record<string, unknown>): string => {
-  const first = input.command ?? input.file_path ?? input.url ?? input.pattern ?? input.description ?? input.prompt;
-  return typeof first === "string" ? first : JSON.stringify(input);
-};

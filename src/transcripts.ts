@@ -1,11 +1,10 @@
-import { basename, join, relative, sep } from "node:path";
-import { isTranscript } from "./agents.ts";
+import { join } from "node:path";
 import { isSessionId } from "./claude-session.ts";
 import { type Database, openCache } from "./database.ts";
 import { present } from "./json.ts";
 import { indexPath, projectsDir, sharedProjectsDir, slugOf } from "./paths.ts";
 import type { Sys } from "./sys.ts";
-import type { FileIdentity, OpenFile } from "./sys-files.ts";
+import type { OpenFile } from "./sys-files.ts";
 import { createLineBuffer, isContinued, type LineBuffer, type Mark, readLines } from "./tail.ts";
 import { noFacts, readFacts, type TranscriptFacts } from "./transcript-facts.ts";
 
@@ -77,36 +76,6 @@ function listProjectDirs(sys: Sys, scope: TranscriptScope): ProjectDir[] {
 
 /** What Claude Code uses, and what early versions did; claude itself looks in the first one only. */
 const slugsOf = (folder: string): string[] => [...new Set([slugOf(folder), folder.replaceAll("/", "-")])];
-
-/** The transcript of one thread: a session's own, or that of a sub-agent of it. */
-export interface ThreadFile {
-  path: string;
-  state: FileIdentity;
-  /** Undefined for a config dir that is no profile. */
-  profile: string | undefined;
-  sessionId: string;
-  /** The session's own, which may have gone. */
-  transcript: string;
-  /** The name of its folder. */
-  slug: string;
-}
-
-/** Every transcript below these config dirs, with the sub-agents' at any depth. Dirs may share their projects by a link: each file comes once. */
-export function listThreads(sys: Sys, dirs: readonly { name: string | undefined; dir: string }[]): ThreadFile[] {
-  const seen = new Set<string>();
-  return dirs.flatMap(({ name, dir }) => {
-    const projects = projectsDir(dir);
-    return sys.findFiles(projects, ".jsonl").flatMap((path): ThreadFile[] => {
-      const parts = relative(projects, path).split(sep);
-      const state = isTranscript(parts) ? sys.identify(path) : undefined;
-      if (state === undefined || !state.isFile || seen.has(state.id)) return [];
-      seen.add(state.id);
-      const [slug = "", session = slug] = parts;
-      const transcript = parts.length > 2 ? join(projects, slug, `${session}.jsonl`) : path;
-      return [{ path, state, profile: name, sessionId: basename(transcript, ".jsonl"), transcript, slug }];
-    });
-  });
-}
 
 /** A conversation: its file, and what it says of itself. */
 export interface Conversation extends TranscriptFile {

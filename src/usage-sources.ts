@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import type { UsageProfile } from "./accounts.ts";
+import { isNestedMark } from "./claude-program.ts";
 import { parseLines } from "./claude-transcript.ts";
 import { parseQuotaLimit, parseUsageAnswer, usageRequest, type Windows } from "./claude-usage.ts";
 import { parseRecord, present } from "./json.ts";
-import { findClaude, isNestedMark } from "./launch.ts";
+import { findClaude } from "./launch.ts";
 import { csmDir, homeDir, smartDir, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileEnv, realDir } from "./profiles.ts";

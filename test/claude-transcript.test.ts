@@ -160,8 +160,8 @@ describe("turns of real transcripts", () => {
   });
 });
 
-const at = (second: number) => new Date(Date.UTC(2026, 10, 20, 12, 0, second)).toISOString();
-const time = (second: number) => Date.UTC(2026, 10, 20, 12, 0, second);
+const at = (second: number) => new Date(time(second)).toISOString();
+const time = (second: number) => Date.UTC(2026, 10, 20, 12) + Math.round(second * 1000);
 type Fields = Record<string, unknown>;
 const user = (second: number, content: unknown, more: Fields = {}) =>
   JSON.stringify({ type: "user", uuid: `u${second}`, timestamp: at(second), message: { role: "user", content }, ...more });
@@ -393,6 +393,24 @@ describe("the newest turn", () => {
         text: "Done.",
         at: time(4),
       },
+    ],
+    [
+      "a refusal and the end of its turn may stand before their prompt (2.1.204)",
+      [...first, failure(5.2, "API Error", { error: "server_error" }), done(5.3), user(5, "two")],
+      {
+        prompt: { text: "two", uuid: "u5", at: time(5) },
+        model: "opus",
+        pendingTools: [],
+        text: "API Error",
+        error: { message: "API Error", class: "server_error" },
+        end: "failed",
+        at: time(5.3),
+      },
+    ],
+    [
+      "those of the turn before stay there when the clock was set back a moment",
+      [user(50, "one"), failure(50.1, "API Error", { error: "server_error" }), done(50.2), user(49.9, "two")],
+      { prompt: { text: "two", uuid: "u49.9", at: time(49.9) }, pendingTools: [], text: "", at: time(49.9) },
     ],
     [
       "a turn that ended after the clock was set back has ended",

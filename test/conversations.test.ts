@@ -2,11 +2,12 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ambiguous, findConversations, matchNames, pickNewestFree } from "../src/conversations.ts";
+import { ambiguous, findConversations, matchNames, pickNewestFree, renderScan } from "../src/conversations.ts";
 import { slugOf } from "../src/paths.ts";
 import { createSys } from "../src/sys.ts";
 import type { TranscriptFacts } from "../src/transcript-facts.ts";
 import { openTranscriptIndex } from "../src/transcripts.ts";
+import { createFakeSys } from "./fake-sys.ts";
 
 const id = (start: string) => `${start}${"00000000-0000-4000-8000-000000000000".slice(start.length)}`;
 const conversation = (start: string, facts: Partial<TranscriptFacts>, names: string[] = []) => ({
@@ -150,4 +151,20 @@ describe("this folder comes first", () => {
     ["several, newest first", "tests", ["aaaa3333", "aaaa2222"]],
     ["several of elsewhere", "bbbb", ["bbbb3333", "bbbb2222", "bbbb1111"]],
   ])("%s: %p", (_, word, found) => expect(find(word)).toEqual(found));
+});
+
+test("csm scan: between tabs for scripts, one line each on a terminal", () => {
+  const sys = createFakeSys({ env: { TZ: "UTC" } });
+  const found = {
+    ...{ sessionId: "0123abcd-0000-4000-8000-000000000001", dir: "/p", path: "/p/x.jsonl", id: "1", size: 1, configDirs: [] },
+    ...{
+      modifiedAt: Date.UTC(2026, 10, 2, 9, 5),
+      facts: { turns: 1, permissionMode: "plan", lastPrompt: `Mend ${"the tests ".repeat(9)}` },
+    },
+  };
+  const [line = ""] = renderScan(sys, [found], undefined);
+  expect(line.split("\t").slice(0, 2)).toEqual([found.sessionId, String(found.modifiedAt / 1000)]);
+  const [head, row = ""] = renderScan(sys, [found], 60);
+  expect([head, row.slice(0, 8), row.length]).toEqual(["ID        WRITTEN      MODE  TITLE", "0123abcd", 60]);
+  expect(renderScan(sys, [], 60)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type GivenUsage, promptLine, usageLine } from "../scripts/usage-lines.ts";
@@ -171,6 +171,19 @@ test("a broken cache is made anew, and other prices void its sums", async () => 
   const dearer = await read(createPriceTable({ "claude-sonnet-5": { input: 4 } }), "dearer");
   expect(dearer.readBytes).toBe(0);
   expect(reportOf(dearer, "daily").totals.costUsd).toBeCloseTo(12.775, 9);
+});
+
+test("a sub-agent whose file lies beside its session's counts for that session, as its lines say", async () => {
+  const session = { cwd: "/home/dev/a", at: "2026-11-02T09:10:00.000Z" };
+  put("-a/s1.jsonl", { id: "m1", input: 1e6, ...session });
+  put("-a/agent-0a1b2c3d.jsonl", { id: "m2", input: 2e6, isSidechain: true, at: session.at, sessionId: "s1" });
+  const path = put("-a/agent-lost.jsonl", { id: "m3", input: 4e6, isSidechain: true, at: session.at });
+  writeFileSync(path, readFileSync(path, "utf8").replaceAll(/,"sessionId":"[^"]*"/g, ""));
+  const rows = reportOf(await read(), "session").rows;
+  expect(rows.map(({ key, tokens }) => [key, tokens.input])).toEqual([
+    ["s1", 3e6],
+    ["agent-lost", 4e6],
+  ]);
 });
 
 test("projects shared by two profiles through a link count once", async () => {

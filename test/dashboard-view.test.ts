@@ -39,6 +39,18 @@ test.each<[dashboard: object, role: Role, badges: string[]]>([
   expect(detail).toContain(`<${role}>██████████████░░░░░░</>`);
 });
 
+test.each<[level: NonNullable<DashboardState["rules"]>["level"], role: Role]>([
+  ["fine", "dim"],
+  ["warning", "warn"],
+  ["over", "alarm"],
+  ["broken", "error"],
+])("the title tells how rules and budgets stand: %s is %s, and nothing without files", (level, role) => {
+  const theme: Theme = { ...createTheme("none"), paint: (of, text) => `<${of}>${text}</>` };
+  const state = reduce(stateOf([]), { kind: "time", now: testNow, rules: { level, text: "budget\u001b[2J day 83%" } }).state;
+  expect(draw(state, 200, 10, theme)[0]).toContain(`<${role}>budget day 83%</>`);
+  expect(draw(reduce(state, { kind: "time", now: testNow }).state, 200, 10, theme)[0]).not.toContain("budget");
+});
+
 test("80×24", () => {
   expect(plain(draw(stateOf(fleet()), 80, 24))).toMatchInlineSnapshot(`
     "

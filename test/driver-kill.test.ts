@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { createDriver } from "../src/driver.ts";
 import { killSession } from "../src/driver-kill.ts";
+import { readLaunches } from "../src/launch-record.ts";
 import type { RunResult } from "../src/sys.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -28,7 +29,7 @@ interface Given {
   ignores?: string[];
 }
 
-async function kill({ record: told = driven, start, run = tmux.gone ?? {}, ignores = [] }: Given) {
+async function killAndAsk({ record: told = driven, start, run = tmux.gone ?? {}, ignores = [] }: Given) {
   const files = {
     "/proc/stat": "btime 999\n",
     ...(told === "" ? {} : { [record]: typeof told === "string" ? told : JSON.stringify(told) }),
@@ -52,8 +53,25 @@ async function kill({ record: told = driven, start, run = tmux.gone ?? {}, ignor
     ({ isKnown, isEnded }) => (isKnown ? `ok, ${isEnded ? "ended" : "nothing ran"}` : "ok, unknown"),
     (error: Error) => error.message,
   );
-  return { outcome, signals, isKept: fake.files.has(record) };
+  return {
+    outcome,
+    signals,
+    isKept: fake.files.has(record),
+    launches: readLaunches(sys).map(({ sessionId, ended }) => [sessionId, ended?.how]),
+  };
 }
+
+async function kill(given: Given) {
+  const { launches: _, ...killed } = await killAndAsk(given);
+  return killed;
+}
+
+test.each<[rule: string, given: Given, launches: (string | undefined)[][]]>([
+  ["ended in order: claude's own file goes", { start: 70 }, []],
+  ["ended hard: csm restore leaves it alone", { start: 70, ignores: ["SIGHUP"] }, [["s", "kill"]]],
+])("what is known of it afterwards: %s", async (_, given, launches) => {
+  expect((await killAndAsk(given)).launches).toEqual(launches);
+});
 
 test.each([...Object.entries(tmux), ["not installed", new Error("ENOENT")] as const])(
   "the recorded process is ended where tmux is %s",

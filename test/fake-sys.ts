@@ -67,6 +67,8 @@ export function createFakeSys(given: Given = {}): FakeSys {
     },
     runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
     fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
+    postBounded: async (url) => ({ failure: `unexpected ${url}` }),
+    startDetached: () => undefined,
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");

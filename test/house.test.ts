@@ -84,32 +84,38 @@ function importers(): string[] {
   return [...files.map((file) => join(src, file)), ...scripts, join(root, "build.ts")];
 }
 
-/** What a file takes from another: by name, or all of it. */
-const importsOf = (text: string, file: string): string[] | "all" => {
-  const names: string[] = [];
-  const path = `"\\.{1,2}/(?:src/|\\.\\./src/)?${file.replace(".", "\\.")}"`;
-  for (const match of text.matchAll(new RegExp(`(?:import|export)(?: type)? \\{([^}]*)\\} from ${path}`, "g")))
-    names.push(
-      ...(match[1] ?? "").split(",").map(
-        (part) =>
-          part
-            .trim()
-            .replace(/^type /, "")
-            .split(" as ")[0] ?? "",
-      ),
-    );
-  // A lazy one is used by its members.
-  if (new RegExp(`import\\(${path}\\)`).test(text) || new RegExp(`\\* as \\w+ from ${path}`).test(text)) return "all";
-  return names;
-};
+/** What this file takes of each file of src: by name, or all of it, as its members may be used. */
+function importsOf(text: string): Map<string, { names: Set<string>; isWhole: boolean }> {
+  const taken = new Map<string, { names: Set<string>; isWhole: boolean }>();
+  const of = (file = "") => {
+    const known = taken.get(file) ?? { names: new Set<string>(), isWhole: false };
+    taken.set(file, known);
+    return known;
+  };
+  for (const [, list = "", file] of text.matchAll(/(?:import|export)(?: type)? \{([^}]*)\} from "(?:\.{1,2}\/)+(?:src\/)?([\w-]+\.ts)"/g))
+    for (const part of list.split(","))
+      of(file).names.add(
+        part
+          .trim()
+          .replace(/^type /, "")
+          .split(" as ")[0] ?? "",
+      );
+  for (const [, file] of text.matchAll(/(?:import\(|\* as \w+ from )"(?:\.{1,2}\/)+(?:src\/)?([\w-]+\.ts)"/g)) of(file).isWhole = true;
+  return taken;
+}
 
 test("each export has an importer", () => {
-  const texts = importers().map((path) => ({ path, text: readFileSync(path, "utf8") }));
+  const texts = importers().map((path) => {
+    const text = readFileSync(path, "utf8");
+    return { path, text, taken: importsOf(text) };
+  });
   const unused = files.flatMap((file) => {
-    const others = texts.filter(({ path }) => path !== join(src, file));
-    const taken = others.map(({ text }) => ({ names: importsOf(text, file), text }));
+    const users = texts.flatMap(({ path, text, taken }) => {
+      const own = path === join(src, file) ? undefined : taken.get(file);
+      return own === undefined ? [] : [{ ...own, text }];
+    });
     const isTaken = (name: string) =>
-      taken.some(({ names, text }) => (names === "all" ? new RegExp(`\\b${name}\\b`).test(text) : names.includes(name)));
+      users.some(({ names, isWhole, text }) => names.has(name) || (isWhole && new RegExp(`\\b${name}\\b`).test(text)));
     const names = [...textOf(file).matchAll(/^export (?:async )?(?:function\*?|const|class|interface|type) (\w+)/gm)].map(
       (match) => match[1] ?? "",
     );

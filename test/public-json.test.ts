@@ -2,7 +2,8 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { renderSchemas, schemaDir } from "../scripts/schema.ts";
-import { createNumbering, eventJson } from "../src/cmd-watch.ts";
+import { budgetJson } from "../src/cmd-budget.ts";
+import { createNumbering, deedJson, eventJson } from "../src/cmd-watch.ts";
 import { loadCommands } from "../src/commands.ts";
 import { publicJson } from "../src/public-json.ts";
 import { createWork, sessionJson } from "../src/session.ts";
@@ -103,6 +104,31 @@ test("a moment has both forms, and the earlier name beside", () => {
     started_time: null,
     state: { resets_at: testNow + 60_000, resets_time: "2026-11-20T12:01:00.000Z" },
   });
+});
+
+test("csm watch --act: what was done, to one session or for a budget of several, is as its schema says", () => {
+  const deed = { action: "stop", rule: "cap", text: "gate is told to end", isRefused: false } as const;
+  const event = { id: 7, at: testNow };
+  const lines = [deedJson({ ...deed, session: blocked("gate", "ls") }, event), deedJson({ ...deed, isRefused: true }, event)];
+  for (const line of lines) expect(asPublic("csm watch", line) as never).toEqual(line as never);
+  expect(lines).toMatchObject([
+    { event: "acted", id: 7, session: "gate", name: "gate", rule: "cap", action: "stop", refused: false, text: "gate is told to end" },
+    { event: "acted", rule: "cap", refused: true },
+  ]);
+  expect(lines[1]).not.toHaveProperty("session");
+});
+
+test("csm budget is as its schema says", () => {
+  const at = { path: "/home/dev/.config/claude-smart/rules.toml", line: 4 };
+  const budget = { name: "b", at, isProject: false, period: "day", limit: { usd: 10 }, action: "deny", warnPercent: 80 } as const;
+  const standing = { budget, spent: 8.5, of: "2026-11-20", endsAt: testNow, sessions: ["s1"], unpriced: [], isPartial: false };
+  const silent = { ...budget, name: "c", limit: { usagePercent: 50 } };
+  const value = budgetJson({ budgets: [budget, silent], problems: [{ ...at, message: "unknown key" }] }, [standing]);
+  expect(asPublic("csm budget", value) as never).toEqual(value as never);
+  expect(value.budgets).toMatchObject([
+    { unit: "usd", limit: 10, standings: [{ spent: 8.5, percent: 85, level: "warning", ends_at: testNow, session_ids: ["s1"] }] },
+    { unit: "percent", limit: 50, standings: [] },
+  ]);
 });
 
 test("csm watch: each kind of line is as its schema says", () => {

@@ -75,6 +75,11 @@ test.each<[rule: string, input: Partial<RestoreInput>, lost: string[]]>([
     },
     ["a killed"],
   ],
+  [
+    "csd kill had to end it hard: claude's file stays, and it is not brought back",
+    { found: [found(file(150))], records: [record(150, { ended: { how: "kill", at: 1 } })] },
+    [],
+  ],
 ])("planRestore: %s", (_, input, lost) => {
   expect(plan(input).lost.map(({ sessionId, why }) => `${sessionId} ${why}`)).toEqual(lost);
 });

@@ -234,11 +234,11 @@ action = "terminate"
 test("who is told", () => {
   const { notify, problems } = check(`[notify]
 quiet_hours = "22:00-07:00"
-cool_down_seconds = 5
+cool_down = "5s"
 finished = false
 [notify.limit]
 level = "urgent"
-cool_down_seconds = 600
+cool_down = "10m"
 [[notify.channels]]
 kind = "terminal"
 [[notify.channels]]
@@ -261,11 +261,11 @@ headers = { Title = "csm" }
   expect(notify?.channels).toEqual([
     { kind: "terminal", name: "terminal", how: "auto" },
     { kind: "command", name: "say", run: ["say", "hello"] },
-    { kind: "webhook", name: "webhook", url: "https://ntfy.sh/x", secret: "s", headers: { Title: "csm" } },
+    { kind: "webhook", name: "webhook", url: "https://ntfy.sh/x", format: "json", secret: "s", headers: { Title: "csm" } },
   ]);
   expect(problemsOf('[notify]\nfinishd = true\n[[notify.channels]]\nkind = "webhok"\n[[notify.channels]]\nkind = "command"\n')).toEqual([
-    '2: unknown key "finishd"; did you mean finished?',
     '4: unknown kind "webhok"; did you mean webhook?',
-    "5: a command needs run",
+    "5: run is missing",
+    '2: unknown key "finishd"; did you mean finished?',
   ]);
 });

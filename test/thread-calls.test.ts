@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createAgentCallReader } from "../src/thread-calls.ts";
+import { createAgentCallReader, createCallWatch, threadOf } from "../src/thread-calls.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const dir = "/p/s1/subagents";
@@ -50,4 +50,26 @@ test("a sub-agent that has finished meanwhile asks nothing any more", () => {
   expect(commands()).toHaveLength(1);
   sys.files.set(`${dir}/agent-a1.meta.json`, meta({ finished: true }));
   expect(commands()).toEqual([]);
+});
+
+test.each([
+  ["the main thread", {}, "/p/s1.jsonl"],
+  ["a sub-agent", { agentId: "a1", agentType: "Explore" }, `${dir}/agent-a1.jsonl`],
+  ["one of a workflow, a folder deeper", { agentId: "w1" }, `${dir}/workflows/wf_1/agent-w1.jsonl`],
+  ["one that has written nothing yet", { agentId: "new1" }, `${dir}/agent-new1.jsonl`],
+  ["a sub-agent without an id", { agentType: "Explore" }, undefined],
+  ["an id that is a path", { agentId: "../x" }, undefined],
+])("where %s writes", (_, thread, path) => {
+  const { sys } = open({ "agent-a1.jsonl": call("t1", "ls"), "workflows/wf_1/agent-w1.jsonl": call("t2", "make") });
+  expect(threadOf(sys, { transcriptPath: "/p/s1.jsonl", ...thread })).toBe(path);
+});
+
+test("the call of a workflow's agent is seen to be over", () => {
+  const path = `${dir}/workflows/wf_1/agent-w1.jsonl`;
+  const { sys } = open({ "workflows/wf_1/agent-w1.jsonl": call("t2", "make") });
+  const input = { event: "PermissionRequest", sessionId: "s1", transcriptPath: "/p/s1.jsonl", agentId: "w1" };
+  const isOver = createCallWatch(sys, { ...input, toolName: "Bash", toolInput: { command: "make" } });
+  expect(isOver()).toBe(false);
+  sys.files.set(path, call("t2", "make") + result("t2"));
+  expect(isOver()).toBe(true);
 });

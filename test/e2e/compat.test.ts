@@ -4,8 +4,7 @@ import { findCheckoutClaude } from "../../scripts/claude.ts";
 import { renderFailure, runScenario } from "../../scripts/compat.ts";
 import { installClaude } from "../../scripts/compat-install.ts";
 import { scenarios } from "../../scripts/compat-scenarios.ts";
-import { openBox } from "../../scripts/compat-stage.ts";
-import type { Sandbox } from "../../src/sandbox.ts";
+import { type Boxes, createBoxes } from "../../scripts/compat-stage.ts";
 import { csdPath } from "./harness.ts";
 
 /** The pinned one, and those in which the menus of today began; scripts/compat.ts runs all that are known. */
@@ -15,18 +14,18 @@ const installMs = 300_000;
 const scenarioMs = 120_000;
 
 describe.each(versions)("claude %s", (version) => {
-  let box: Sandbox | undefined;
+  let boxes: Boxes | undefined;
 
   beforeAll(async () => {
-    box = await openBox(version === pinned ? findCheckoutClaude() : await installClaude(version));
+    boxes = createBoxes(version === pinned ? findCheckoutClaude() : await installClaude(version));
   }, installMs);
-  afterAll(() => box?.close(), scenarioMs);
+  afterAll(() => boxes?.close(), scenarioMs);
 
   test.each(scenarios.map((scenario) => [scenario.name, scenario] as const))(
     "%s",
     async (_, scenario) => {
-      if (box === undefined) throw new Error(`claude ${version} was not installed`);
-      const result = await runScenario(scenario, version, box, csdPath);
+      if (boxes === undefined) throw new Error(`claude ${version} was not installed`);
+      const result = await runScenario(scenario, version, boxes, csdPath);
       expect(result.fault === undefined ? "" : renderFailure(result)).toBe("");
     },
     scenarioMs,

@@ -160,6 +160,10 @@ test("what knows no session is as its schema says too", async () => {
   await csm(box, "restore", "--json", "--dry-run");
   await csm(box, "reap", "--json", "--all");
   await csm(box, "log", "--json");
+  const rules = '[notify]\n[[notify.channels]]\nkind = "command"\nrun = ["true"]\n';
+  writeFileSync(join(box.home, ".config/claude-smart/rules.toml"), rules);
+  await csm(box, "notify test", "--all", "--json");
+  await csm(box, "notify", "--json");
   await csm(box, "usage", "--json", "--no-fetch");
   await csm(box, "pick-account", "--json", "--include-current");
   await csm(box, "profiles", "--json");

@@ -1,0 +1,73 @@
+import type { Actor, ActorOptions, Deed, RulesBadge } from "./act.ts";
+import type { Actions } from "./actions.ts";
+import type { Monitor } from "./monitor.ts";
+import { ruleFiles } from "./paths.ts";
+import type { LiveSession } from "./session.ts";
+import type { Sys } from "./sys.ts";
+import type { Feed } from "./watch.ts";
+
+/** `rule budget-day: …`, in words for a person. */
+export const deedText = ({ rule, action, session, text, isRefused }: Deed): string =>
+  `${session === undefined ? "" : `${session.name}: `}rule ${rule} ${isRefused ? `could not ${action}` : did[action]}: ${text}`;
+
+const did = { notify: "says", send: "has sent", stop: "has stopped it" } as const;
+
+const hasRules = (sys: Sys): boolean => ruleFiles(sys).some((path) => sys.identify(path) !== undefined);
+
+/**
+ * The same looks, each shown to rules and budgets too, from the moment there are any: nothing of what acts is loaded before. Nobody waits for what
+ * they do.
+ */
+export function withRules(
+  sys: Sys,
+  feed: Feed<LiveSession>,
+  { actions, onFailure, ...options }: ActorOptions & { actions: Pick<Actions, "act">; onFailure: (error: unknown) => void },
+): { feed: Feed<LiveSession>; badge(): RulesBadge | undefined } {
+  let actor: Actor | undefined;
+  const show = async (sessions: readonly LiveSession[]) => {
+    if (actor === undefined && hasRules(sys)) actor = (await import("./act.ts")).createActor(sys, actions, options);
+    await actor?.look(sessions);
+  };
+  const read = async () => {
+    const look = await feed.read();
+    void show(look.sessions).catch(onFailure);
+    return look;
+  };
+  return { feed: { ...feed, read }, badge: () => actor?.badge() };
+}
+
+const looksEveryMs = 2000;
+
+/** Acts on this session for as long as somebody waits for it, and once more at the end. */
+export async function actWhile<T>(sys: Sys, isMeant: (session: LiveSession) => boolean, wait: () => Promise<T>): Promise<T> {
+  if (!hasRules(sys)) return wait();
+  const [{ createActor }, { createMonitor }, { createActions }] = await Promise.all([
+    import("./act.ts"),
+    import("./monitor.ts"),
+    import("./actions.ts"),
+  ]);
+  const monitor = createMonitor(sys, { hasMeter: true });
+  const actor = createActor(sys, createActions(sys, monitor), { isMeant });
+  let isOver = !(await actor.isNeeded());
+  const follow = async () => {
+    while (!isOver) {
+      void actor.look((await monitor.read()).sessions).catch(() => undefined);
+      await monitor.next(looksEveryMs);
+    }
+  };
+  // Whoever waits has asked for the state of the session, and is not told that nobody acts meanwhile.
+  void follow().catch(() => undefined);
+  try {
+    return await wait();
+  } finally {
+    if (!isOver) await lookLast(monitor, actor).catch(() => undefined);
+    isOver = true;
+    monitor.close();
+  }
+}
+
+async function lookLast(monitor: Monitor, actor: Actor): Promise<void> {
+  await actor.rest();
+  await actor.look((await monitor.readSettled()).sessions);
+  await actor.rest();
+}

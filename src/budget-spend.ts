@@ -1,0 +1,239 @@
+import { join } from "node:path";
+import {
+  amountText,
+  type Budget,
+  concerns,
+  isAbout,
+  levelOf,
+  occasionOf,
+  periodAt,
+  type Spender,
+  type Standing,
+  standingText,
+} from "./budgets.ts";
+import type { Calendar } from "./calendar.ts";
+import { costSources } from "./cost-files.ts";
+import { type KnownReader, type KnownUsage, openKnownUsage } from "./cost-known.ts";
+import { quarterMs } from "./cost-records.ts";
+import { readCheckout } from "./git.ts";
+import type { NotifySettings } from "./notices.ts";
+import { configDir, csmDir, homeDir } from "./paths.ts";
+import { realDir } from "./profiles.ts";
+import { countWord } from "./program.ts";
+import type { Judgement, SessionFacts, ToolCall } from "./rules.ts";
+import type { Sys } from "./sys.ts";
+import { localCalendar } from "./zone.ts";
+
+/** A session that is asked about. */
+export interface SpendingSession extends Spender {
+  id: string;
+  name?: string | undefined;
+}
+
+/** A gigabyte takes a second: what is more than this is counted by a process of its own. */
+const maxNewBytes = 8e6;
+
+/**
+ * Where budgets stand: those of a session for each of these, the others for all there are. A budget of which nothing is known yet
+ * has no standing; a process of its own counts then, and the next call has it. Without waiting, and bounded in what it reads.
+ */
+export async function readStandings(sys: Sys, budgets: readonly Budget[], sessions: readonly SpendingSession[]): Promise<Standing[]> {
+  const isOfWindow = ({ limit }: Budget) => "usagePercent" in limit;
+  const spending = budgets.filter((budget) => !isOfWindow(budget));
+  const windows = budgets.filter(isOfWindow);
+  return [
+    ...(spending.length === 0 ? [] : readSpending(sys, spending, sessions)),
+    ...(windows.length === 0 ? [] : await (await import("./budget-windows.ts")).readWindows(sys, windows)),
+  ];
+}
+
+function readSpending(sys: Sys, budgets: readonly Budget[], sessions: readonly SpendingSession[]): Standing[] {
+  const known = openKnownUsage(sys, costSources(sys), maxNewBytes);
+  try {
+    const home = homeDir(sys);
+    const folders = createFolders(sys);
+    const standings = [
+      ...budgets.flatMap((budget) =>
+        budget.period !== "session" ? [] : sessions.flatMap((session) => sessionStanding(known, budget, session, home) ?? []),
+      ),
+      ...periodStandings(known, budgets, { now: sys.now(), calendar: localCalendar(sys), home, folders }),
+    ];
+    if (known.isCountDue()) startCount(sys);
+    return standings;
+  } finally {
+    known.close();
+  }
+}
+
+/** Its model may have changed on the way: of a budget of some models only what those have used counts. */
+function sessionStanding(known: KnownReader, budget: Budget, session: SpendingSession, home: string): Standing | undefined {
+  const { model: _, ...rest } = budget;
+  if (!isAbout(rest, session, home)) return undefined;
+  const usage = known.session(session.id);
+  if (usage === undefined) return undefined;
+  const wanted = usage.models.map((model) => isAbout(budget, { ...session, model }, home));
+  return { budget, of: session.id, ...sum(usage, budget, (cell) => wanted[cell.model] === true) };
+}
+
+interface PeriodView {
+  now: number;
+  calendar: Calendar;
+  home: string;
+  folders(project: string): readonly string[];
+}
+
+function periodStandings(known: KnownReader, budgets: readonly Budget[], { now, calendar, home, folders }: PeriodView): Standing[] {
+  const dated = budgets.flatMap((budget) =>
+    budget.period === "session" ? [] : [{ budget, period: periodAt(budget.period, now, calendar) }],
+  );
+  if (dated.length === 0) return [];
+  const usage = known.all(Math.min(...dated.map(({ period }) => period.startsAt)));
+  if (usage === undefined) return [];
+  return dated.map(({ budget, period }) => {
+    const isWanted = remember(usage, (file, model) => {
+      const origin = usage.origins[file];
+      return isAbout(budget, { folders: folders(origin?.project ?? ""), profile: origin?.profile, model: usage.models[model] }, home);
+    });
+    const spent = sum(usage, budget, (cell) => {
+      const at = cell.quarter * quarterMs;
+      return at >= period.startsAt && at < period.endsAt && isWanted(cell.file, cell.model);
+    });
+    return { budget, of: period.key, endsAt: period.endsAt, ...spent };
+  });
+}
+
+/** One answer for each file and model, however many quarters of an hour they have. */
+function remember(usage: KnownUsage, isWanted: (file: number, model: number) => boolean): (file: number, model: number) => boolean {
+  const known = new Map<number, boolean>();
+  return (file, model) => {
+    const key = file * usage.models.length + model;
+    const found = known.get(key) ?? isWanted(file, model);
+    known.set(key, found);
+    return found;
+  };
+}
+
+type Cell = KnownUsage["cells"][number];
+
+function sum(usage: KnownUsage, budget: Budget, isWanted: (cell: Cell) => boolean) {
+  const sessions = new Set<string>();
+  const unpriced = new Set<string>();
+  let spent = 0;
+  for (const cell of usage.cells) {
+    if (!isWanted(cell)) continue;
+    const { input, output, write5m, write1h, cacheRead } = cell;
+    spent += "usd" in budget.limit ? cell.costUsd : input + output + write5m + write1h + cacheRead;
+    if (cell.messages > 0) sessions.add(usage.origins[cell.file]?.sessionId ?? "");
+    if (cell.unpriced > 0) unpriced.add(usage.models[cell.model] ?? "");
+  }
+  return { spent, sessions: [...sessions], unpriced: "usd" in budget.limit ? [...unpriced] : [], isPartial: usage.isPartial };
+}
+
+/** The folder that a session ran in, and the root of its checkout. */
+function createFolders(sys: Sys): (project: string) => readonly string[] {
+  const known = new Map<string, readonly string[]>();
+  return (project) => {
+    const found = known.get(project) ?? foldersOf(sys, project);
+    known.set(project, found);
+    return found;
+  };
+}
+
+export function foldersOf(sys: Sys, cwd: string): readonly string[] {
+  const root = readCheckout(sys, cwd)?.root;
+  return root === undefined || root === cwd ? [cwd] : [cwd, root];
+}
+
+const countEveryMs = 30_000;
+
+/** Counts all transcripts in a process of its own, one at a time as far as that is easily told. */
+function startCount(sys: Sys): void {
+  const mark = join(csmDir(sys), "count-started");
+  if (sys.now() - (sys.modifiedAt(mark) ?? 0) < countEveryMs) return;
+  try {
+    sys.overwrite(mark, "");
+  } catch {
+    // A full disk: it is started too often, not too rarely.
+  }
+  sys.startDetached([sys.execPath, "csd", countWord], { env: sys.env, cwd: csmDir(sys) });
+}
+
+/** What a book of rules holds of budgets. */
+interface Budgets {
+  budgets: readonly Budget[];
+  notify: NotifySettings;
+}
+
+/**
+ * What budgets say to a call of a tool; undefined where none is used up, or not enough is known yet. Tells of those that have just
+ * passed a line, whatever it says.
+ */
+export async function judgeBudgets(
+  sys: Sys,
+  book: Budgets,
+  call: ToolCall,
+  facts: SessionFacts,
+  dir: string = configDir(sys),
+): Promise<Judgement | undefined> {
+  const { id = "", name, profile, model } = facts;
+  const session = { id, name, profile, model, folders: [call.cwd, call.projectDir], dir: realDir(sys, dir) };
+  // The model that is not known now may be known of what it has spent.
+  const own = book.budgets.filter(({ model: _, ...budget }) => isAbout(budget, session, call.home));
+  if (own.length === 0) return undefined;
+  const standings = (await readStandings(sys, own, [session])).filter((standing) => concerns(standing, session, call.home));
+  await tellStandings(sys, book.notify, standings, [session]);
+  const over = standings.filter((standing) => levelOf(standing) === "over");
+  const find = (...actions: Budget["action"][]) => over.find(({ budget }) => actions.includes(budget.action));
+  const denied = find("deny", "stop");
+  const standing = denied ?? find("ask");
+  if (standing === undefined) return undefined;
+  const decision = denied === undefined ? "ask" : "deny";
+  const { budget } = standing;
+  const reason = overText(sys, standing);
+  const rule = { name: budget.name, action: decision, at: budget.at, isProject: budget.isProject, message: reason, when: {} } as const;
+  return { decision, rule, reason, parts: [] };
+}
+
+function overText(sys: Sys, standing: Standing): string {
+  const { dayOf, timeOf } = localCalendar(sys);
+  const until = standing.endsAt === undefined ? "" : ` until ${dayOf(standing.endsAt)} ${timeOf(standing.endsAt)}`;
+  return `budget "${standing.budget.name}" is used up: ${amountText(standing)}; no tool may be used${until}. Say so, and stop here`;
+}
+
+/** Tells of each line that was passed, once for each period, whoever sees it first; the notices that were raised. */
+export async function tellStandings(
+  sys: Sys,
+  settings: NotifySettings,
+  standings: readonly Standing[],
+  sessions: readonly SpendingSession[],
+): Promise<Standing[]> {
+  const passed = standings.filter((standing) => levelOf(standing) !== "fine");
+  if (passed.length === 0) return [];
+  const occasions = (await import("./occasions.ts")).openOccasions(sys);
+  const told: Standing[] = [];
+  for (const standing of passed) {
+    const level = levelOf(standing) === "over" ? "over" : "warning";
+    const isTold = await occasions.once(occasionOf(standing, level), () => raise(sys, settings, standing, sessions)).catch(() => false);
+    // Whoever has seen less of it must not tell of less afterwards.
+    if (isTold && level === "over") occasions.note(occasionOf(standing, "warning"));
+    if (isTold) told.push(standing);
+  }
+  return told;
+}
+
+async function raise(sys: Sys, settings: NotifySettings, standing: Standing, sessions: readonly SpendingSession[]): Promise<void> {
+  const { budget, of } = standing;
+  const session = sessions.find(({ id }) => budget.period === "session" && id === of);
+  const isOver = levelOf(standing) === "over";
+  const { raiseNotice } = await import("./notice-spool.ts");
+  await raiseNotice(sys, settings, {
+    cause: "budget",
+    about: occasionOf(standing, isOver ? "over" : "warning"),
+    at: sys.now(),
+    title: isOver ? `budget ${budget.name} is used up` : `budget ${budget.name} is nearly used up`,
+    body: standingText(standing),
+    ...(session === undefined
+      ? { sessions: standing.sessions }
+      : { sessionId: session.id, session: session.name ?? session.id.slice(0, 8) }),
+  });
+}
