@@ -160,6 +160,8 @@ test("what knows no session is as its schema says too", async () => {
   await csm(box, "restore", "--json", "--dry-run");
   await csm(box, "reap", "--json", "--all");
   await csm(box, "log", "--json");
+  await csm(box, "rules replay", "--json");
+  await csm(box, "rules suggest", "--json");
   const rules = '[notify]\n[[notify.channels]]\nkind = "command"\nrun = ["true"]\n';
   writeFileSync(join(box.home, ".config/claude-smart/rules.toml"), rules);
   await csm(box, "notify test", "--all", "--json");
