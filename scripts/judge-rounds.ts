@@ -21,11 +21,11 @@ const rule = (name: string, action: RuleAction, when: Conditions): Rule => ({
 /** Programs that exist nowhere: whatever goes wrong harms nobody. */
 const rules: readonly Rule[] = [
   rule("deny", "deny", { command: ["zap -rf", "spray push --force"] }),
-  rule("runs", "allow", { command: ["npm test", "lint", "tool run * $", "spray status", "cd", "cat"] }),
+  rule("runs", "allow", { command: ["npm test", "lint", "tool run * $", "spray status", "cd", "cat", "find"] }),
   rule("writes", "allow", { path: ["out/**"], tool: ["Bash"] }),
 ];
 const recorded = ["npm", "lint", "tool", "spray", "zap", "evil", "cat", "a", "x", "if", "done", "rm", "ls", "noglob", "source"];
-const real = ["env", "timeout", "nice", "nohup", "setsid", "stdbuf", "xargs", "bash", "sh", "sleep"];
+const real = ["env", "timeout", "nice", "nohup", "setsid", "stdbuf", "xargs", "bash", "sh", "sleep", "find"];
 
 const seeds = [
   "npm test",
@@ -68,6 +68,11 @@ const seeds = [
   "spray status; spray push --force",
   "trap 'lint' EXIT; npm test",
   "env -u A -i npm test",
+  "exec -a x npm test",
+  "nice -n 5 timeout -s KILL 2 env B=2 lint a",
+  "bash --norc -e -c 'lint; npm test'",
+  "find src -name a.ts -exec lint {} +",
+  "find src -type f -exec npm test \\; -o -exec tool run x ';'",
   "stdbuf -oL lint | xargs npm test",
   "setsid -w npm test -- a",
   "bash <<'EOF'\nnpm test\nEOF",
@@ -89,7 +94,7 @@ const seeds = [
 const pieces =
   `; & && || | |& ;; ;& ( ) { } (( )) [[ ]] ! # $ $( $(( \${ \` " ' \\ $' $" < > >> >| <> <& >& &> &>> << <<- <<< <( >( 2> 2>&1 * ? ~ ^ = - -- -c -rf / . .. out/y /dev/null
 EOF 'EOF' if then else fi for in do done while until case esac select function time coproc a= A=zap x[0]= PATH=. IFS=x zap evil $(zap) \`evil\` $x \${x} \${x:-zap} {zap,x} [a] !x @(x) npm test lint tool run eval
-bash exec command builtin source trap alias x=y xargs env sh \\x61 \\0 : , % @ + 1 0 é ρ`
+bash exec command builtin source trap alias x=y xargs env sh -l -i -lc -u -S -n -k --login -p -a -x -s -e -C src/* out/a* \\x61 \\0 : , % @ + 1 0 é ρ`
     .split(/\s+/)
     .concat([
       " ",

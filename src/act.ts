@@ -13,12 +13,14 @@ import {
 } from "./budgets.ts";
 import { UserError } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
+import type { Notice } from "./notices.ts";
 import { type Done, type Occasions, openOccasions } from "./occasions.ts";
 import { homeDir, ruleFiles } from "./paths.ts";
 import type { Origin } from "./peer.ts";
 import { realDir } from "./profiles.ts";
 import { chooseRules, hasLeft, isActing, isOver, lagMs, type Occasion, occasionOf } from "./rule-occasions.ts";
 import type { Rule, SessionFacts, ToolCall } from "./rules.ts";
+import { toCall } from "./rules-decide.ts";
 import type { RuleBook } from "./rules-file.ts";
 import type { LiveSession } from "./session.ts";
 import { isAtWork, stateWords } from "./statuses.ts";
@@ -112,10 +114,12 @@ export function createActor(
       for (const rule of chosen) void start(carryOut(hands, { rule, session, occasion: occasionOf(rule, session), settings: notify }));
     }
   };
+  const raise = async (settings: RuleBook["notify"], notice: Notice) =>
+    (await import("./notice-spool.ts")).raiseNotice(sys, settings, notice);
   const actByBudgets = async (found: RuleBook, sessions: readonly LiveSession[]) => {
     const standings = await budgets.read(found, sessions);
     const spenders = sessions.map((session) => spenderOf(sys, session));
-    for (const standing of await tellStandings(sys, found.notify, standings, spenders)) {
+    for (const standing of await tellStandings(sys, standings, spenders, (notice) => raise(found.notify, notice))) {
       const session = sessions.find(({ sessionId }) => standing.budget.period === "session" && sessionId === standing.of);
       onDeed({ action: "notify", rule: standing.budget.name, text: standingText(standing), isRefused: false, ...present({ session }) });
     }
@@ -266,7 +270,7 @@ function factsOf(sys: Sys, session: LiveSession, percents: ReadonlyMap<string, n
 function callOf(sys: Sys, { verdict, cwd, worktree }: LiveSession): ToolCall | undefined {
   if (verdict.status !== "blocked" || verdict.tool === undefined) return undefined;
   const input = isRecord(verdict.input) ? verdict.input : {};
-  return { tool: verdict.tool, input, cwd, home: homeDir(sys), projectDir: worktree ?? cwd };
+  return toCall(sys, { tool: verdict.tool, input, cwd, projectDir: worktree ?? cwd });
 }
 
 function badgeOf(book: RuleBook | undefined, standings: readonly Standing[]): RulesBadge | undefined {

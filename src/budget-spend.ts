@@ -16,7 +16,8 @@ import { costSources } from "./cost-files.ts";
 import { type KnownReader, type KnownUsage, openKnownUsage } from "./cost-known.ts";
 import { quarterMs } from "./cost-records.ts";
 import { readCheckout } from "./git.ts";
-import type { NotifySettings } from "./notices.ts";
+import { present } from "./json.ts";
+import type { Notice, NotifySettings } from "./notices.ts";
 import { configDir, csmDir, homeDir } from "./paths.ts";
 import { realDir } from "./profiles.ts";
 import { countWord } from "./program.ts";
@@ -164,34 +165,47 @@ interface Budgets {
   notify: NotifySettings;
 }
 
-/**
- * What budgets say to a call of a tool; undefined where none is used up, or not enough is known yet. Tells of those that have just
- * passed a line, whatever it says.
- */
+/** What a hook has to say of budgets. */
+interface Spoken {
+  /** Absent where none is used up, or not enough is known yet. */
+  judgement?: Judgement;
+  /** For the terminal of the session, where a budget has just passed a line. */
+  sequence?: string;
+}
+
+/** What budgets say to a call of a tool; those that have just passed a line are told of, whatever the answer is. */
 export async function judgeBudgets(
   sys: Sys,
-  book: Budgets,
+  { budgets, notify }: Budgets,
   call: ToolCall,
   facts: SessionFacts,
   dir: string = configDir(sys),
-): Promise<Judgement | undefined> {
+): Promise<Spoken> {
   const { id = "", name, profile, model } = facts;
   const session = { id, name, profile, model, folders: [call.cwd, call.projectDir], dir: realDir(sys, dir) };
   // The model that is not known now may be known of what it has spent.
-  const own = book.budgets.filter(({ model: _, ...budget }) => isAbout(budget, session, call.home));
-  if (own.length === 0) return undefined;
+  const own = budgets.filter(({ model: _, ...budget }) => isAbout(budget, session, call.home));
+  if (own.length === 0) return {};
   const standings = (await readStandings(sys, own, [session])).filter((standing) => concerns(standing, session, call.home));
-  await tellStandings(sys, book.notify, standings, [session]);
+  const sequences: (string | undefined)[] = [];
+  await tellStandings(sys, standings, [session], async (notice) => {
+    sequences.push(await (await import("./notice-spool.ts")).tellNotice(sys, notify, notice));
+  });
+  const sequence = sequences.join("");
+  const judgement = judgeStandings(sys, standings);
+  return present({ judgement, sequence: sequence === "" ? undefined : sequence });
+}
+
+function judgeStandings(sys: Sys, standings: readonly Standing[]): Judgement | undefined {
   const over = standings.filter((standing) => levelOf(standing) === "over");
   const find = (...actions: Budget["action"][]) => over.find(({ budget }) => actions.includes(budget.action));
   const denied = find("deny", "stop");
   const standing = denied ?? find("ask");
   if (standing === undefined) return undefined;
   const decision = denied === undefined ? "ask" : "deny";
-  const { budget } = standing;
+  const { name, at, isProject } = standing.budget;
   const reason = overText(sys, standing);
-  const rule = { name: budget.name, action: decision, at: budget.at, isProject: budget.isProject, message: reason, when: {} } as const;
-  return { decision, rule, reason, parts: [] };
+  return { decision, rule: { name, action: decision, at, isProject, message: reason, when: {} }, reason, parts: [] };
 }
 
 function overText(sys: Sys, standing: Standing): string {
@@ -200,12 +214,12 @@ function overText(sys: Sys, standing: Standing): string {
   return `budget "${standing.budget.name}" is used up: ${amountText(standing)}; no tool may be used${until}. Say so, and stop here`;
 }
 
-/** Tells of each line that was passed, once for each period, whoever sees it first; the notices that were raised. */
+/** Tells of each line that was passed, once for each period, whoever sees it first; those that were told of now. */
 export async function tellStandings(
   sys: Sys,
-  settings: NotifySettings,
   standings: readonly Standing[],
   sessions: readonly SpendingSession[],
+  tell: (notice: Notice) => Promise<void>,
 ): Promise<Standing[]> {
   const passed = standings.filter((standing) => levelOf(standing) !== "fine");
   if (passed.length === 0) return [];
@@ -213,7 +227,8 @@ export async function tellStandings(
   const told: Standing[] = [];
   for (const standing of passed) {
     const level = levelOf(standing) === "over" ? "over" : "warning";
-    const isTold = await occasions.once(occasionOf(standing, level), () => raise(sys, settings, standing, sessions)).catch(() => false);
+    const about = occasionOf(standing, level);
+    const isTold = await occasions.once(about, () => tell(noticeOf(standing, sessions, about, sys.now()))).catch(() => false);
     // Whoever has seen less of it must not tell of less afterwards.
     if (isTold && level === "over") occasions.note(occasionOf(standing, "warning"));
     if (isTold) told.push(standing);
@@ -221,19 +236,11 @@ export async function tellStandings(
   return told;
 }
 
-async function raise(sys: Sys, settings: NotifySettings, standing: Standing, sessions: readonly SpendingSession[]): Promise<void> {
+function noticeOf(standing: Standing, sessions: readonly SpendingSession[], about: string, at: number): Notice {
   const { budget, of } = standing;
   const session = sessions.find(({ id }) => budget.period === "session" && id === of);
-  const isOver = levelOf(standing) === "over";
-  const { raiseNotice } = await import("./notice-spool.ts");
-  await raiseNotice(sys, settings, {
-    cause: "budget",
-    about: occasionOf(standing, isOver ? "over" : "warning"),
-    at: sys.now(),
-    title: isOver ? `budget ${budget.name} is used up` : `budget ${budget.name} is nearly used up`,
-    body: standingText(standing),
-    ...(session === undefined
-      ? { sessions: standing.sessions }
-      : { sessionId: session.id, session: session.name ?? session.id.slice(0, 8) }),
-  });
+  const whose =
+    session === undefined ? { sessions: standing.sessions } : { sessionId: session.id, session: session.name ?? session.id.slice(0, 8) };
+  const title = levelOf(standing) === "over" ? `budget ${budget.name} is used up` : `budget ${budget.name} is nearly used up`;
+  return { cause: "budget", about, at, title, body: standingText(standing), ...whose };
 }

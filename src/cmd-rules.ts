@@ -57,10 +57,10 @@ async function showList(app: App, args: ListArgs): Promise<void> {
   const { rules, budgets, problems } = await readRuleBook(app.sys, root);
   if (args.json === true)
     return app.json<"csm rules">({ project: root, rules: rules.map(ruleJson), budgets: budgets.map(budgetJson), problems });
-  for (const problem of problems) app.tell(`csm rules: ${problemText(problem)}`);
+  for (const problem of problems) app.tell(`csm rules: ${problemText(app, problem)}`);
   if (rules.length === 0) return app.out("no rules: csm rules --help tells where they are written");
   const columns = [{ title: "NAME" }, { title: "ACTION" }, { title: "WHEN" }, { title: "WHERE" }];
-  const rows = rules.map(({ name, action, when, at }) => [name, action, whenText(when), `${at.path}:${at.line}`].map(printableLine));
+  const rows = rules.map(({ name, action, when, at }) => [name, action, whenText(when), placeText(app, at)].map(printableLine));
   app.out(table(columns, rows, app.columns).join("\n"));
 }
 
@@ -80,7 +80,10 @@ const budgetJson = ({
   ...{ name, action, period, limit: { ...limit }, warn_percent: warnPercent, is_project: isProject, path: at.path, line: at.line },
 });
 
-const problemText = ({ path, line, message }: RuleProblem): string => printableLine(`${path}:${line}: ${message}`);
+/** As people write a path of their own. */
+const placeText = ({ sys }: App, { path, line }: { path: string; line: number }): string =>
+  `${sys.homeDir !== undefined && path.startsWith(`${sys.homeDir}/`) ? `~${path.slice(sys.homeDir.length)}` : path}:${line}`;
+const problemText = (app: App, problem: RuleProblem): string => printableLine(`${placeText(app, problem)}: ${problem.message}`);
 
 export const rulesCheckCommand = command({
   name: "csm rules check",
@@ -107,12 +110,17 @@ A file with an error allows nothing and denies nothing: all that it could decide
     }));
     if (args.json === true) app.json<"csm rules check">({ project: root, files, problems: book.problems, notes });
     else {
-      for (const problem of book.problems) app.out(`error: ${problemText(problem)}`);
-      for (const note of notes) app.out(`note: ${problemText(note)}`);
+      for (const problem of book.problems) app.out(hang("error: ", problemText(app, problem), app.columns).join("\n"));
+      for (const note of notes) app.out(hang("note: ", problemText(app, note), app.columns).join("\n"));
       if (files.length === 0) app.out("no rules: csm rules --help tells where they are written");
       else if (book.problems.length + notes.length === 0)
         app.out(
-          files.map(({ path, rules }) => `${printableLine(path)}: ${rules} ${rules === 1 ? "rule" : "rules"}, nothing is wrong`).join("\n"),
+          files
+            .map(
+              ({ path, rules }) =>
+                `${printableLine(placeText(app, { path, line: 0 }).slice(0, -2))}: ${rules} ${rules === 1 ? "rule" : "rules"}, nothing is wrong`,
+            )
+            .join("\n"),
         );
     }
     if (book.problems.length > 0) throw new SilentExit(1);
@@ -163,8 +171,8 @@ Nothing runs. What is not told, such as what the session has cost, is not known:
     };
     const judgement = judge(rules, call, facts);
     if (args.json === true) return app.json<"csm rules explain">(judgementJson(judgement));
-    for (const problem of problems) app.tell(`csm rules: ${problemText(problem)}`);
-    app.out(renderJudgement(judgement).join("\n"));
+    for (const problem of problems) app.tell(`csm rules: ${problemText(app, problem)}`);
+    app.out(renderJudgement(app, judgement).join("\n"));
   },
 });
 
@@ -200,8 +208,8 @@ const outcomes: Readonly<Record<Decision, string>> = {
   none: "as without rules",
 };
 
-function renderJudgement({ decision, rule, reason, parts }: Judgement): string[] {
-  const where = (by: Rule | undefined) => (by === undefined ? "" : ` by ${JSON.stringify(by.name)} (${by.at.path}:${by.at.line})`);
+function renderJudgement(app: App, { decision, rule, reason, parts }: Judgement): string[] {
+  const where = (by: Rule | undefined) => (by === undefined ? "" : ` by ${JSON.stringify(by.name)} (${placeText(app, by.at)})`);
   const rows = parts.map((part) => [
     part.decision,
     part.text,
@@ -215,7 +223,7 @@ function renderJudgement({ decision, rule, reason, parts }: Judgement): string[]
       : [
           "",
           ...table(
-            [{ title: "PART" }, { title: "SEEN" }, { title: "WHY" }],
+            [{ title: "DECISION" }, { title: "PART" }, { title: "WHY" }],
             rows.map((row) => row.map(printableLine)),
           ),
         ]),
@@ -331,7 +339,8 @@ async function readImported({ sys }: App, file: string): Promise<Imported[]> {
   const { importRules } = await import("./rules-schema.ts");
   const { rules, problems, others } = importRules({ path, text });
   const [first] = problems;
-  if (rules.length === 0 && first !== undefined) throw new UserError(problemText(first), "nothing was taken over");
+  if (rules.length === 0 && first !== undefined)
+    throw new UserError(`${first.path}:${first.line}: ${first.message}`, "nothing was taken over");
   if (rules.length === 0)
     throw new UserError(`${file} holds no rules`, "neither permissions of Claude Code nor rules of the older monitor");
   const note = "the older monitor looked for its commands anywhere in a line; here they are the first words of each command in it";

@@ -3,7 +3,6 @@ import { isTranscript, readOwner } from "./agents.ts";
 import { createPriceTable, type PriceTable, pricesAt } from "./claude-prices.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import type { FileScan } from "./cost-scan.ts";
-import { present } from "./json.ts";
 import { projectsDir } from "./paths.ts";
 import { profileDirs, type Registry } from "./profiles.ts";
 import { readSettings } from "./settings.ts";
@@ -34,23 +33,37 @@ export interface Transcript {
   state: FileIdentity;
   profile: string | undefined;
   projectsPath: string;
-  /** The session whose sub-agent wrote it, where an older version put it beside that session's. */
-  owner?: string;
+  /** The session whose sub-agent wrote it, where an older version put it beside that session's; read when somebody asks. */
+  readonly owner: string | undefined;
 }
 
 /** Config dirs may share their projects by a link: each file counts once. */
 export function findTranscripts(sys: Sys, dirs: CostSources["dirs"]): Transcript[] {
   const seen = new Set<string>();
-  return dirs.flatMap(({ name, dir }) => {
+  const found: Transcript[] = [];
+  // Plain steps: a hook takes them for each file there is, before anything is compiled.
+  for (const { name, dir } of dirs) {
     const projectsPath = projectsDir(dir);
-    return sys.findFiles(projectsPath, ".jsonl").flatMap((path): Transcript[] => {
-      if (!isTranscript(partsOf({ path, projectsPath }))) return [];
+    for (const path of sys.findFiles(projectsPath, ".jsonl")) {
+      if (!isTranscript(path.slice(projectsPath.length + 1).split(sep))) continue;
       const state = sys.identify(path);
-      if (state === undefined || !state.isFile || seen.has(state.id)) return [];
+      if (state === undefined || !state.isFile || seen.has(state.id)) continue;
       seen.add(state.id);
-      return [{ path, state, profile: name, projectsPath, ...present({ owner: readOwner(sys, path) }) }];
-    });
-  });
+      found.push(createTranscript(sys, { path, state, profile: name, projectsPath }));
+    }
+  }
+  return found;
+}
+
+function createTranscript(sys: Sys, file: Omit<Transcript, "owner">): Transcript {
+  let known: { owner: string | undefined } | undefined;
+  return {
+    ...file,
+    get owner() {
+      known ??= { owner: readOwner(sys, file.path) };
+      return known.owner;
+    },
+  };
 }
 
 /** Nothing was written since. */
@@ -70,9 +83,10 @@ export function originsOf(files: readonly Transcript[], cwds: readonly string[])
 }
 
 /** Below `projects`; asked of every file at every call of a hook. */
-const partsOf = ({ path, projectsPath, owner }: Pick<Transcript, "path" | "projectsPath" | "owner">): string[] => {
-  const [slug = "", ...rest] = path.slice(projectsPath.length + 1).split(sep);
-  return rest.length === 1 && owner !== undefined ? [slug, owner, ...rest] : [slug, ...rest];
+const partsOf = (file: Transcript): string[] => {
+  const parts = file.path.slice(file.projectsPath.length + 1).split(sep);
+  const owner = parts.length === 2 ? file.owner : undefined;
+  return owner === undefined ? parts : [parts[0] ?? "", owner, ...parts.slice(1)];
 };
 const sessionOf = (parts: readonly string[]): string => basename(parts[1] ?? parts[0] ?? "", ".jsonl");
 export const sessionIdOf = (file: Transcript): string => sessionOf(partsOf(file));

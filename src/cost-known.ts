@@ -1,3 +1,4 @@
+import { basename, dirname } from "node:path";
 import { type LastSums, openCostCache, type Sums } from "./cost-cache.ts";
 import { type CostSources, findTranscripts, isSame, originsOf, sessionIdOf, type Transcript } from "./cost-files.ts";
 import { type Cell, createRecords, mergeRecords, type Records, recordsSince } from "./cost-records.ts";
@@ -102,7 +103,7 @@ export function openKnownUsage(sys: Sys, { dirs, table, tableId }: CostSources, 
       );
     },
     session(id) {
-      const own = files.filter((file) => file.path.includes(id) && sessionIdOf(file) === id);
+      const own = ownFiles(files, id);
       const last = cache.readOwnSums(tableId, id);
       if (last !== undefined) return grownSince(last, own, (before) => (before === undefined ? 0 : last.at - overlapMs));
       const found = scan(own);
@@ -111,6 +112,13 @@ export function openKnownUsage(sys: Sys, { dirs, table, tableId }: CostSources, 
     isCountDue: () => isDue,
     close: cache.close,
   };
+}
+
+/** Whose is asked of those alone that may be its: in the folder that it lies in. */
+function ownFiles(files: readonly Transcript[], id: string): Transcript[] {
+  const main = files.find(({ path }) => basename(path) === `${id}.jsonl`);
+  const isNear = ({ path }: Transcript) => path.includes(id) || (main !== undefined && dirname(path) === dirname(main.path));
+  return files.filter((file) => isNear(file) && sessionIdOf(file) === id);
 }
 
 interface Scanned {

@@ -289,7 +289,12 @@ function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Like
       ? "maybe"
       : "no",
     ...command.words.slice(1).map((word) => {
-      if (word.certainty === "open") return word.isGlob === true ? mayName(word, patterns) : isFileProgram ? "maybe" : "no";
+      if (word.certainty === "open")
+        return word.isGlob === true
+          ? mayName(word, patterns, (path) => fits(pathsOf(path, call, command.folder ?? "/")) !== "no")
+          : isFileProgram
+            ? "maybe"
+            : "no";
       if (command.folder === undefined && !/^[/~]/.test(word.text)) return isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
       return some(pathWords(word.text).map((path) => fits(pathsOf(path, call, command.folder ?? "/"))));
     }),
@@ -306,11 +311,15 @@ const lastSegment = (pattern: string): string =>
     .split("/")
     .at(-1) ?? "";
 
-function mayName(word: ShellWord, patterns: readonly string[]): Likelihood {
-  const glob = lastSegment(word.text);
-  return patterns.some((pattern) => /[*?[]/.test(lastSegment(pattern)) || fitsGlob(glob.toLowerCase(), lastSegment(pattern).toLowerCase()))
-    ? "maybe"
-    : "no";
+/** A glob names what it fits, in its folder. */
+function mayName(word: ShellWord, patterns: readonly string[], fits: (path: string) => boolean): Likelihood {
+  const glob = lastSegment(word.text).toLowerCase();
+  const folder = word.text.slice(0, word.text.lastIndexOf("/") + 1);
+  const isMet = patterns.some((pattern) => {
+    const last = lastSegment(pattern);
+    return /[*?[]/.test(last) || (fitsGlob(glob, last.toLowerCase()) && (/[*?[]/.test(folder) || fits(folder + last)));
+  });
+  return isMet ? "maybe" : "no";
 }
 
 function hitsHost(hosts: readonly string[], { address, command, isHidden }: Item): Likelihood {

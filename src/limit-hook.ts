@@ -43,7 +43,8 @@ export async function noteFailure(sys: Sys, text: string): Promise<string | unde
   if (input === undefined || !isSessionId(input.sessionId)) return undefined;
   const notify = await readNotify(sys);
   const isManaged = sys.env[managedVariable] !== undefined;
-  const limit = isManaged && notify === undefined ? undefined : await limitOf(sys, input);
+  const isNoted = input.event === "StopFailure" && (!isManaged || notify !== undefined);
+  const limit = isNoted ? await limitOf(sys, input) : undefined;
   const dir = configDir(sys);
   // A session that csm manages has the same hook.
   const isNew = !isManaged && limit !== undefined && (await noteLimit(sys, dir, input.sessionId, limit));

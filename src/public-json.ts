@@ -316,35 +316,12 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
-const noticeCause = z.enum(noticeCauses as [(typeof noticeCauses)[number]]);
-const channel = { channel: text, kind: text };
-const notify = z.object({
-  file: described(text, "where [notify] stands"),
-  quiet: described(z.boolean(), "whether these are quiet hours"),
-  quiet_hours: z.array(text),
-  causes: z.array(
-    z.object({
-      cause: noticeCause,
-      on: z.boolean(),
-      level: z.enum(noticeLevels),
-      cool_down_ms: z.number(),
-      now: described(z.enum(["tell", "quiet", "off"]), "what would happen now"),
-    }),
-  ),
-  channels: z.array(
-    z.object({
-      ...channel,
-      to: text,
-      waiting: described(count, "how many could not be sent yet"),
-      failure: described(textOrNull, "why the newest did not arrive, or has not yet"),
-      ...times("last"),
-    }),
-  ),
-});
-const notifyTest = z.object({
-  cause: noticeCause,
-  results: z.array(z.object({ ...channel, sent: z.boolean(), failure: textOrNull, ms: z.number() })),
-});
+const cause = z.enum(noticeCauses as [(typeof noticeCauses)[number]]);
+const level = z.enum(noticeLevels);
+const now = described(z.enum(["tell", "quiet", "off"]), "what would happen now");
+const toldCause = z.object({ cause, on: z.boolean(), level, cool_down_ms: z.number(), now });
+const tried = { channel: text, kind: text, failure: described(textOrNull, "why the newest did not arrive, or has not yet") };
+const notifyChannel = z.object({ ...tried, to: text, waiting: described(count, "what could not be sent yet"), ...times("last") });
 
 // --- by command ----------------------------------------------------------------------------------------------------
 
@@ -395,8 +372,11 @@ const schemas = {
     ),
     problems: z.array(z.object({ path: text, line: count, message: text })),
   }),
-  "csm notify": notify,
-  "csm notify test": notifyTest,
+  "csm notify": z.object({
+    ...{ file: text, quiet: z.boolean(), quiet_hours: z.array(text) },
+    ...{ causes: z.array(toldCause), channels: z.array(notifyChannel) },
+  }),
+  "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
   "csm cost": z.object({
     report: text,
     timezone: text,

@@ -11,7 +11,8 @@ export function findIdle(rules: readonly Rule[], profiles: readonly string[]): R
   });
 }
 
-const place = ({ at, name, action }: Rule): string => `${action} rule ${JSON.stringify(name)} in line ${at.line} of ${at.path}`;
+const place = ({ at, name, action }: Rule, of: Rule): string =>
+  `${action} rule ${JSON.stringify(name)} in line ${at.line}${at.path === of.at.path ? "" : ` of ${at.path}`}`;
 
 /** Deny before ask before allow, and then the first. */
 const strength: Readonly<Partial<Record<Rule["action"], number>>> = { deny: 3, ask: 2, allow: 1 };
@@ -26,7 +27,9 @@ function findStronger(rules: readonly Rule[], index: number): string | undefined
     return other !== rule && isFirst && covers(other.when, rule.when);
   });
   if (found === undefined) return undefined;
-  return found.action === rule.action ? `is shadowed by the ${place(found)}` : `never acts: the ${place(found)} always beats it`;
+  return found.action === rule.action
+    ? `is shadowed by the ${place(found, rule)}`
+    : `never acts: the ${place(found, rule)} always beats it`;
 }
 
 /** Does the first hold wherever the second does? */
@@ -92,5 +95,7 @@ function whyNever({ action, when }: Rule, profiles: readonly string[]): string[]
 function findNamesake(rules: readonly Rule[], index: number): string | undefined {
   const rule = rules[index];
   const found = rules.slice(0, index).find((other) => other.name === rule?.name && other.isProject === rule.isProject);
-  return found === undefined ? undefined : `has the name of the ${place(found)}: the log cannot tell them apart`;
+  return found === undefined || rule === undefined
+    ? undefined
+    : `has the name of the ${place(found, rule)}: the log cannot tell them apart`;
 }

@@ -1,10 +1,11 @@
 import { basename, dirname, join, resolve } from "node:path";
+import type { judgeBudgets } from "./budget-spend.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
 import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
 import { judge, matches } from "./judge.ts";
-import { checkedRulesDir, csmDir, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
+import { checkedRulesDir, csmDir, findTranscript, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -40,10 +41,11 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
   const ruled = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
   const isSpending = isBefore && book.budgets.length > 0 && ruled?.decision !== "deny";
-  const judgement = (isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : undefined) ?? ruled;
+  const spending = isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : {};
+  const judgement = spending.judgement ?? ruled;
+  const beside = present({ systemMessage: warning, terminalSequence: spending.sequence });
   const decision = judgement === undefined ? undefined : toReply(judgement, call, isBefore);
-  if (judgement === undefined || decision === undefined)
-    return warning === undefined ? undefined : JSON.stringify({ systemMessage: warning });
+  if (judgement === undefined || decision === undefined) return Object.keys(beside).length === 0 ? undefined : JSON.stringify(beside);
   const noted = {
     ...{ sessionId: input.sessionId, name: facts.name ?? seat.name, configDir: seat.configDir, cwd: call.cwd },
     ...{ tool: call.tool, input: call.input, rule: judgement.rule, decision: decision.is, channel: "hook", reason: decision.reason },
@@ -57,7 +59,7 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
     );
   // What cannot be noted is not allowed; a denial holds all the same.
   if (decision.is === "allow" && !isNoted) return undefined;
-  return warning === undefined ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), systemMessage: warning });
+  return Object.keys(beside).length === 0 ? decision.text : JSON.stringify({ ...(JSON.parse(decision.text) as object), ...beside });
 }
 
 /** Nobody changes unasked what says what he may do. */
@@ -97,7 +99,8 @@ async function judgeOrAsk(
   try {
     const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
     // Only what changes them for certain: what cannot be read is not asked about for this alone.
-    if (guard === undefined || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
+    const isNear = call.tool !== "Bash" || String(call.input.command).includes("rules");
+    if (guard === undefined || !isNear || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
     return { decision: "ask", rule: guard, reason: "", parts: [] };
   } catch {
     const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
@@ -112,13 +115,13 @@ async function judgeSpending(
   call: ToolCall,
   facts: SessionFacts,
   { configDir, name }: HookSeat,
-): Promise<Judgement | undefined> {
+): Promise<Awaited<ReturnType<typeof judgeBudgets>>> {
   try {
     const { judgeBudgets } = await import("./budget-spend.ts");
     const profile = facts.profile ?? (await readProfile(sys, configDir));
     return await judgeBudgets(sys, book, call, { ...facts, ...present({ profile, name: facts.name ?? name }) }, configDir);
   } catch {
-    return undefined;
+    return {};
   }
 }
 
@@ -173,6 +176,7 @@ async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: read
       contextPercent: sample?.contextPercent ?? metered?.contextPercent,
       usagePercent: used.length === 0 ? undefined : Math.max(...used),
       agentCount: wants("countAbove") && transcriptPath !== undefined ? await countAgents(sys, transcriptPath) : undefined,
+      hasConflict: wants("hasConflict") ? await readConflict(sys, input, seat) : undefined,
       hasError: wants("hasError") && transcriptPath !== undefined ? hasFailed(sys, transcriptPath) : undefined,
     }),
   };
@@ -208,6 +212,28 @@ async function readName(sys: Sys, { configDir: dir, name }: HookSeat): Promise<s
 async function countAgents(sys: Sys, transcript: string): Promise<number> {
   const files = (await import("./agents.ts")).createAgentFiles(sys)(transcript);
   return files.filter((path) => /[/\\]agent-[^/\\]+\.jsonl$/.test(path)).length;
+}
+
+/** Does another live session edit the file that this call would change? By what the end of its transcript tells. */
+async function readConflict(sys: Sys, { sessionId, toolInput = {}, cwd = sys.cwd }: HookInput, seat: HookSeat): Promise<boolean> {
+  const file = toolInput.file_path ?? toolInput.notebook_path;
+  if (typeof file !== "string") return false;
+  const path = resolve(cwd, file);
+  const [{ profileDirs, readRegistryOrNone }, { readLiveOwners }, { parseCalls }, { readSettings }] = await Promise.all([
+    import("./profiles.ts"),
+    import("./sessions.ts"),
+    import("./claude-calls.ts"),
+    import("./settings.ts"),
+  ]);
+  const dirs = [...profileDirs(sys, readRegistryOrNone(sys)).map(({ dir }) => dir), seat.configDir];
+  const conflictMs = readSettings(sys).part("dashboard").conflictMs;
+  for (const [id, { file: session, configDir }] of await readLiveOwners(sys, [...new Set(dirs)])) {
+    const transcript = id === sessionId ? undefined : findTranscript(sys, { configDir }, { sessionId: id, cwd: session.cwd });
+    if (transcript === undefined || isPast(sys, sys.modifiedAt(transcript) ?? 0, conflictMs)) continue;
+    const calls = parseCalls(sys.readTail(transcript, transcriptBytes)?.lines ?? []);
+    if (calls.some(({ tool, input }) => /edit|write/i.test(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
+  }
+  return false;
 }
 
 /** The last tool that ran. */

@@ -41,11 +41,11 @@ export function checkRules({ path, text, isProject }: RuleText): CheckedRules {
   const rules = listTables(reader, "rules", value.rules).flatMap((entry) => readRule(reader, entry) ?? []);
   const budgets = listTables(reader, "budgets", value.budgets).flatMap((entry) => readBudget(reader, entry) ?? []);
   const notify = value.notify === undefined ? undefined : readNotify(reader, value.notify);
-  const [broken] = reader.broken();
+  const [broken] = reader.broken().toSorted((a, b) => a.line - b.line);
   return {
     rules: broken === undefined ? rules : rules.flatMap((rule) => askInstead(rule, broken) ?? []),
     budgets: broken === undefined ? budgets : budgets.map((budget) => (budget.action === "notify" ? budget : { ...budget, action: "ask" })),
-    problems,
+    problems: problems.toSorted((a, b) => a.line - b.line),
     ...present({ notify }),
   };
 }

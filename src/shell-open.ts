@@ -259,6 +259,7 @@ const openFile = (word: ShellWord): ShellWord => ({ ...openAt(word, word.text.in
 
 function openShell(program: string, words: readonly ShellWord[]): Opened | undefined {
   let hasText = false;
+  let readsProfile = false;
   let at = 0;
   for (; at < words.length; at++) {
     const word = words[at] as ShellWord;
@@ -269,6 +270,7 @@ function openShell(program: string, words: readonly ShellWord[]): Opened | undef
       break;
     }
     if (!/^[-+]./.test(word.text)) break;
+    if (/^-[a-zA-Z]*[il]|^--login$/.test(word.text)) readsProfile = true;
     if (/^--(?:login|noprofile|norc|posix|restricted|verbose)$/.test(word.text)) continue;
     if (/^--(?:version|help)$/.test(word.text)) return undefined;
     if (!/^[-+][abefhiklmnprtuvxBCEHPTDcsoO]+$/.test(word.text))
@@ -283,8 +285,12 @@ function openShell(program: string, words: readonly ShellWord[]): Opened | undef
   const first = words[at];
   if (!hasText) return first === undefined || isStdin(first) ? { isOwn: true, readsStdin: true } : openFileText(program, first);
   if (first === undefined) return unreadable(`${program} has no text to read`);
-  const isBash = /^(?:bash|sh|dash|ash)$/.test(program);
-  return { scripts: [first], isOwn: false, ...(isBash ? {} : { doubt: `${program} reads some words in its own way` }) };
+  const doubt = !/^(?:bash|sh|dash|ash)$/.test(program)
+    ? `${program} reads some words in its own way`
+    : readsProfile
+      ? `a profile may lead ${program} to other programs`
+      : undefined;
+  return { scripts: [first], isOwn: false, ...(doubt === undefined ? {} : { doubt }) };
 }
 
 const isStdin = ({ text }: ShellWord): boolean => /^\/dev\/(?:stdin|fd\/)|^\/proc\//.test(text);

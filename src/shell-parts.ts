@@ -331,6 +331,10 @@ function runWords(state: State, words: readonly ShellWord[], text: string, place
   }
   const opened = openCommand(words);
   const doubts = words.flatMap((word, index) => doubtOf(word, index === 0) ?? []);
+  // A wrapper's own words decide where the command begins.
+  const inner = new Set(opened?.commands?.flat());
+  const handsOn = inner.size > 0 || (opened?.scripts?.length ?? 0) > 0;
+  for (const word of handsOn ? words : []) if (word.isGlob === true && !inner.has(word)) doubts.push(`${show(word)} may be several words`);
   if (opened?.doubt !== undefined) doubts.push(opened.doubt);
   for (const said of opened?.names ?? []) {
     const [variable = "", value = ""] = said.split(/=(.*)/s);

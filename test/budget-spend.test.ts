@@ -95,8 +95,8 @@ const call = (now: number) => ({
   projectDir: join(home, "app"),
   now,
 });
-const judge = (now: number, budgets: Budget[], id = "s1") =>
-  judgeBudgets(sysAt(now), { budgets, notify }, call(now), { now, id, model: "claude-opus-4-8" });
+const judge = async (now: number, budgets: Budget[], id = "s1") =>
+  (await judgeBudgets(sysAt(now), { budgets, notify }, call(now), { now, id, model: "claude-opus-4-8" })).judgement;
 const notify = defaultNotify;
 
 test.each<[action: Budget["action"], decision: string | undefined]>([
@@ -140,7 +140,7 @@ test("of a session only its own counts", async () => {
 test("nothing is said while nothing is known; a count is started once, beside the call, and the next call has it", async () => {
   add("-app/s1.jsonl", dollars("m1", 11, noon - hour));
   const now = Date.now();
-  expect(await judgeBudgets(sysAt(now), { budgets: [budget({ period: "month" })], notify }, call(now), { now, id: "s1" })).toBeUndefined();
+  expect(await judgeBudgets(sysAt(now), { budgets: [budget({ period: "month" })], notify }, call(now), { now, id: "s1" })).toEqual({});
   expect(started).toEqual([[process.execPath, "csd", "--csd-count"]]);
   await judgeBudgets(sysAt(now), { budgets: [budget({ period: "month" })], notify }, call(now), { now, id: "s1" });
   expect(started).toHaveLength(1);
@@ -150,7 +150,14 @@ test("nothing is said while nothing is known; a count is started once, beside th
 
 test("each line is told of once for each period, 100 % also after 80 % (D23), and by one of all processes", async () => {
   const tell = async (now: number, spent: number, of = "2026-11-20") =>
-    (await tellStandings(sysAt(now), notify, [{ budget: budget(), spent, of, sessions: [], unpriced: [], isPartial: false }], [])).length;
+    (
+      await tellStandings(
+        sysAt(now),
+        [{ budget: budget(), spent, of, sessions: [], unpriced: [], isPartial: false }],
+        [],
+        async () => undefined,
+      )
+    ).length;
   expect([await tell(noon, 7.9), await tell(noon, 8), await tell(noon, 9), await tell(noon, 10), await tell(noon, 12)]).toEqual([
     0, 1, 0, 1, 0,
   ]);
@@ -180,6 +187,16 @@ test("a share of an account's window: the five hours for a day, the week for a w
     'budget "b" is used up: 55 % of the 5-hour window of claude, and its limit is 50 %; no tool',
   );
   expect(await judge(noon + 2 * hour, [of({})])).toBeUndefined();
+});
+
+test("who has a terminal for it is told there by the hook, once", async () => {
+  add("-app/s1.jsonl", dollars("m1", 9, noon - hour));
+  await count(noon);
+  const settings = { ...notify, channels: [{ kind: "terminal", name: "t", how: "osc9" }] } as const;
+  const say = () => judgeBudgets(sysAt(noon), { budgets: [budget()], notify: settings }, call(noon), { now: noon, id: "s1" });
+  const [first, second] = [await say(), await say()];
+  expect(first.sequence).toContain('budget b is nearly used up: budget "b": $9.00 of $10.00 today (90 %)');
+  expect([first.judgement, second]).toEqual([undefined, {}]);
 });
 
 test("a budget costs no file of claude's a byte", async () => {

@@ -22,7 +22,7 @@ const iso = (offsetSeconds: number) => new Date(counted + offsetSeconds * 1000).
 
 function write(name: string, ...lines: GivenUsage[]): void {
   mkdirSync(dirname(pathOf(name)), { recursive: true });
-  writeFileSync(pathOf(name), promptLine() + lines.map(usageLine).join(""));
+  writeFileSync(pathOf(name), (name.includes("agent-") ? "" : promptLine()) + lines.map(usageLine).join(""));
 }
 const append = (name: string, ...lines: GivenUsage[]) => appendFileSync(pathOf(name), lines.map(usageLine).join(""));
 const count = (now = counted) => readUsage(sysAt(now), sources());
@@ -117,9 +117,12 @@ test("a conversation by itself: its own file and its sub-agents', also what a fo
   // Sorted before it, so that the report of all gives it what both have.
   write("-a/s1.jsonl", { id: "m1", input: 5, at: iso(-30) });
   write("-a/s2/subagents/agent-x.jsonl", { id: "m3", input: 11, isSidechain: true, at: iso(-10) });
+  // As versions before wrote them: the file says whose it is.
+  write("-a/agent-y.jsonl", { id: "m5", input: 17, isSidechain: true, sessionId: "s2", at: iso(-10) });
   await count();
   append("-a/s2.jsonl", { id: "m4", input: 13, at: iso(60) });
-  expect(sumOf(reading((known) => known.session("s2")) as KnownUsage)).toEqual([36, 4]);
+  append("-a/agent-y.jsonl", { id: "m6", input: 19, isSidechain: true, sessionId: "s2", at: iso(60) });
+  expect(sumOf(reading((known) => known.session("s2")) as KnownUsage)).toEqual([72, 6]);
   expect(sumOf(reading((known) => known.session("nobody")) as KnownUsage)).toEqual([0, 0]);
 });
 

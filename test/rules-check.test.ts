@@ -6,7 +6,7 @@ let line = 0;
 const rule = (action: Rule["action"], when: Rule["when"] = {}, name = `r${++line}`, isProject = false): Rule => ({
   ...{ name, action, when, isProject, at: { path: "/r.toml", line: 3 } },
 });
-const idle = (...rules: Rule[]) => findIdle(rules, ["work"]).map(({ message }) => message.replace(/ in line 3 of \/r\.toml/, ""));
+const idle = (...rules: Rule[]) => findIdle(rules, ["work"]).map(({ message }) => message.replace(/ in line 3/, ""));
 const a = (action: Rule["action"], when: Rule["when"] = {}) => rule(action, when, "a");
 const b = (action: Rule["action"], when: Rule["when"] = {}) => rule(action, when, "b");
 

@@ -31,11 +31,9 @@ test.each<[what: string, rules: Rule[], hooks: unknown[]]>([
   expect(plan(rules)).toEqual(hooks as never);
 });
 
-test("a broken file, and a budget that may deny, need every call", () => {
-  const all = [before(), asked()];
-  expect(planRuleHooks({ rules: [], problems: [{ path: "/r", line: 1, message: "x" }], budgets: [] })).toEqual(all);
-  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "deny" } as never] })).toEqual(all);
-  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "notify" } as never] })).toEqual([]);
+test("a broken file, and a budget, need every call", () => {
+  expect(planRuleHooks({ rules: [], problems: [{ path: "/r", line: 1, message: "x" }], budgets: [] })).toEqual([before(), asked()]);
+  expect(planRuleHooks({ rules: [], problems: [], budgets: [{ action: "deny" } as never] })).toEqual([before()]);
 });
 
 test.each<[name: string, fits: string[], others: string[]]>([
@@ -221,4 +219,46 @@ test.each([
   expect(await call(sys, "PreToolUse", request, tool)).toEqual(before1("ask", "it would change what may run without you"));
   expect(await call(sys, "PreToolUse", `cat ${path}`)).toBeUndefined();
   expect(await call(sys, "PreToolUse", 'cp a "$B" && rm "$C"')).toBeUndefined();
+});
+
+test("what another live session edits is a conflict; what none edits is none", async () => {
+  const other = "3f2a1b4c-0000-4000-8000-000000000001";
+  const edit = { type: "tool_use", id: "t1", name: "Edit", input: { file_path: "/work/app/a.ts", old_string: "x", new_string: "y" } };
+  const line = JSON.stringify({
+    type: "assistant",
+    timestamp: "1970-01-01T00:00:04Z",
+    message: { id: "m", role: "assistant", content: [edit] },
+  });
+  const stat = `100 (2.1.329) S ${[1, ...Array(17).fill(0)].join(" ")} 555 0`;
+  const sys = open({
+    [path]: toml('name = "one at a time"\nmatch_file_conflict = true\naction = "deny"'),
+    "/home/dev/.claude/sessions/100.json": JSON.stringify({ pid: 100, procStart: "555", sessionId: other, cwd: "/work/app" }),
+    "/proc/100/stat": stat,
+    [`/home/dev/.claude/projects/-work-app/${other}.jsonl`]: `${line}\n`,
+  });
+  expect(await call(sys, "PreToolUse", "/work/app/a.ts", "Edit")).toEqual(before1("deny", "denied by rule one at a time"));
+  expect(await call(sys, "PreToolUse", "/work/app/b.ts", "Edit")).toBeUndefined();
+  expect(await call(sys, "PreToolUse", "ls")).toBeUndefined();
+});
+
+test("the last tool that ran, and the agents that were started, are read from the transcript", async () => {
+  const transcript = "/home/dev/.claude/projects/-work-app/s1.jsonl";
+  const result = (isError: boolean) =>
+    JSON.stringify({
+      type: "user",
+      timestamp: "2026-11-20T10:00:00Z",
+      message: { role: "user", content: [{ type: "tool_result", tool_use_id: "t", is_error: isError, content: "x" }] },
+    });
+  const answer = async (rule: string, text: string, agents: number) => {
+    const subagents = Object.fromEntries(
+      Array.from({ length: agents }, (_, n) => [`${transcript.replace(".jsonl", "")}/subagents/agent-${n}.jsonl`, "{}"]),
+    );
+    const sys = open({ [path]: toml(`name = "r"\n${rule}\naction = "deny"`), [transcript]: `${text}\n`, ...subagents });
+    const input = { event: "PreToolUse", sessionId: "s1", toolName: "Agent", toolInput: {}, cwd: "/work/app", transcriptPath: transcript };
+    return (await applyRules(sys, input, { configDir: "/home/dev/.claude" })) !== undefined;
+  };
+  expect(await answer("match_last_error = true", result(true), 0)).toBe(true);
+  expect(await answer("match_last_error = true", `${result(true)}\n${result(false)}`, 0)).toBe(false);
+  expect(await answer("match_count_above = 3", "", 3)).toBe(true);
+  expect(await answer("match_count_above = 3", "", 2)).toBe(false);
 });

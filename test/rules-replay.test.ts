@@ -123,6 +123,8 @@ test("sub-agents at any depth count with their types, and belong to the session 
   put(`${dir}/agent-a.jsonl`, call("2", "pwd", { isSidechain: true }));
   put(`${dir}/agent-a.meta.json`, JSON.stringify({ agentType: "Explore" }));
   put(`${dir}/workflows/wf_1/agent-b.jsonl`, call("3", "id", { isSidechain: true, cwd: "/elsewhere" }));
+  // Older versions put it beside the session's own.
+  put(".claude/projects/-w/agent-c.jsonl", call("4", "who", { isSidechain: true, sessionId: session(1) }));
   put(`${dir}/workflows/wf_1/journal.jsonl`, `${JSON.stringify({ type: "step", name: "Bash" })}\n`);
   rules('[[rules]]\nname = "look"\nmatch_agent = "Explore"\nmatch_tool = "Bash"\nmatch_command = "pwd"\naction = "allow"\n');
   const { past, said } = await run();
@@ -130,8 +132,9 @@ test("sub-agents at any depth count with their types, and belong to the session 
     [undefined, session(1), join(home, "app")],
     ["Explore", session(1), join(home, "app")],
     ["unknown", session(1), join(home, "app")],
+    ["unknown", session(1), join(home, "app")],
   ]);
-  expect(said.map(([, , verdict]) => verdict)).toEqual(["none", "allow look", "none"]);
+  expect(said.map(([, , verdict]) => verdict)).toEqual(["none", "allow look", "none", "none"]);
 });
 
 test("a project's own rules hold for its sessions alone, and a broken file asks and is told", async () => {

@@ -194,8 +194,8 @@ action = "notify"
     expect(problems.map(({ line, message }) => `${line}: ${message}`)).toEqual([
       "7: a file of a project may only deny and ask, not allow; it is ignored",
       "10: a file of a project may only deny and ask, not stop; it is ignored",
-      "19: a budget of a project may only deny and ask, not notify; it is ignored",
       "11: a file of a project may not notify; it is ignored",
+      "19: a budget of a project may only deny and ask, not notify; it is ignored",
     ]);
   });
 
@@ -224,10 +224,10 @@ action = "terminate"
     { name: "week", limit: { usagePercent: 90 }, action: "stop", warnPercent: 50, at: { line: 7 } },
   ]);
   expect(problemsOf('[[budgets]]\nname = "x"\nperiod = "dya"\nlimit_usd = 0\nlimit_tokens = 1\n')).toEqual([
-    '3: unknown period "dya"; did you mean day?',
-    "4: limit_usd: too small: expected number to be >0",
     '1: budget "x" has no action',
     '1: budget "x" needs one limit: limit_usd, limit_tokens, limit_percent',
+    '3: unknown period "dya"; did you mean day?',
+    "4: limit_usd: too small: expected number to be >0",
   ]);
 });
 

@@ -20,7 +20,7 @@ function past([tool, input]: Given, by: "asked" | "refused" | "unasked" | "hook"
   return {
     ...{ id, tool, input, isOver: true, at: count, cwd: "/home/dev/app", sessionCwd: "/home/dev/app" },
     ...(by === "untold" ? {} : { decision: { isAllowed, by: who } }),
-    thread: { path: transcript, state, profile: undefined, sessionId: `s${session}`, transcript, projectsPath: "/p" },
+    thread: { path: transcript, state, profile: undefined, sessionId: `s${session}`, transcript, projectsPath: "/p", owner: undefined },
   };
 }
 const asked = (times: number, ...given: Given[]): PastCall[] =>

@@ -35,16 +35,22 @@ const unasked = ["--permission-mode", "acceptEdits"];
 
 test("a session's budget that is used up denies the next call, also one that nobody would be asked about, and the model reads why", async () => {
   const { box } = sandbox;
-  writeRules(table("budgets", { name: "cap", period: "session", limit_usd: 0.2, action: "deny", match_project: "capped" }));
+  const notify = '[notify]\n[[notify.channels]]\nkind = "terminal"\nhow = "osc9"\n';
+  writeRules(table("budgets", { name: "cap", period: "session", limit_usd: 0.2, action: "deny", match_project: "capped" }) + notify);
   const steps = [dear(bash("echo one")), bash("touch two.txt"), bash("touch three.txt"), say("Stopped.")];
   const spawned = await box.spawn("capped", steps, unasked);
+  const shown = join(box.dir, "capped.out");
+  await box.run(["tmux", "-u", "pipe-pane", "-t", "=capped:", `cat > '${shown}'`]);
   await box.send("capped", "Go");
   expect(await box.reach("capped", "idle_done")).toMatchObject({ text: "Stopped." });
   expect(["two.txt", "three.txt"].filter((name) => existsSync(join(box.folder("capped"), name)))).toEqual([]);
   expect(told(String(spawned.session_id))).toContain('budget \\"cap\\" is used up: $');
+  // The hook hands it to claude, which writes it to its terminal.
+  await until("the terminal is told", () => read(shown).includes('budget "cap": $'));
+  expect(read(shown).split("budget cap is used up").length).toBe(2);
   const denied = audit().filter(({ decision, rule }) => decision === "deny" && rule === "cap");
   expect(denied.at(-1)).toMatchObject({ session: "capped", tool: "Bash", channel: "hook" });
-  expect(denied.at(-1)?.rule_at).toEndWith("rules.toml:1");
+  expect(denied.at(-1)?.rule_place).toEndWith("rules.toml:1");
   const { stdout } = await box.csm(["budget", "--json"]);
   const [budget] = (JSON.parse(stdout) as { budgets: { standings: Json[] }[] }).budgets;
   expect(budget?.standings).toMatchObject([{ of: spawned.session_id, level: "over", ends_at: null }]);
@@ -126,6 +132,27 @@ test("a cost that stops ends a session while it works (D18), and csm watch --act
     watch.kill();
     await reading;
   }
+});
+
+test("whoever waits for a session acts on it: csd wait at its end, csd run on its own, and neither on others", async () => {
+  const { box } = sandbox;
+  writeRules(table("rules", { name: "over", match_status: "idle_done", match_project: ["awaited", "apart", "ran"], action: "notify" }));
+  await box.spawn("apart", []);
+  const spawned = await box.spawn("awaited", [hold("A while"), say("Over.")]);
+  await box.send("awaited", "Go");
+  const waiting = box.csd(["wait", "awaited"]);
+  await box.reach("awaited", "working");
+  box.stub.release(String(spawned.session_id));
+  expect(await waiting).toMatchObject({ status: "idle_done" });
+  expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([{ session: "awaited", decision: "notify", channel: "rule" }]);
+  box.stub.scriptAny([say("Ran.")]);
+  const ran = await box.tryCsd(["run", "--cwd", box.folder("ran"), "Go"]);
+  expect([ran.code, ran.stdout]).toEqual([0, "Ran.\n"]);
+  expect(audit().filter(({ rule }) => rule === "over")).toMatchObject([
+    { session: "awaited" },
+    { cwd: box.folder("ran"), channel: "rule" },
+  ]);
+  for (const name of ["apart", "awaited"]) await box.csd(["kill", name]);
 });
 
 test("a rule that tells does so once in thirty looks of csm top, after a restart, and beside a second one", async () => {

@@ -35,7 +35,6 @@ const rules = (text: string) => writeFileSync(rulesPath(), text);
 beforeEach(() => {
   const { box } = sandbox;
   got.length = 0;
-  rmSync(join(box.home, ".local/state/csm/notices"), { recursive: true, force: true });
   mkdirSync(join(box.home, ".config/claude-smart"), { recursive: true });
   // As csm setup puts it there.
   mkdirSync(box.configDir, { recursive: true });
@@ -202,12 +201,14 @@ const runHook = (id: string, env: Record<string, string>) =>
 test("50 hooks at once, some of them killed: one message, and none of them fails", async () => {
   const { box } = sandbox;
   rules(`[notify]\n${hook("in")}`);
-  const hooks = Array.from({ length: 50 }, () => runHook(crypto.randomUUID(), box.env));
+  // An account of which nothing was told yet.
+  const env = { ...box.env, CLAUDE_CONFIG_DIR: join(box.home, ".claude.fifty") };
+  const hooks = Array.from({ length: 50 }, () => runHook(crypto.randomUUID(), env));
   const ended = await Promise.all(hooks.map(async (one) => [await one.exited, await one.stderr.text()]));
   expect(ended).toEqual(hooks.map(() => [0, ""]));
   await arrives("the login", 1);
   for (let round = 0; round < 5; round++) {
-    const killed = Array.from({ length: 10 }, () => runHook(crypto.randomUUID(), box.env));
+    const killed = Array.from({ length: 10 }, () => runHook(crypto.randomUUID(), env));
     await Bun.sleep(10 * round);
     for (const one of killed.slice(0, 5)) one.kill("SIGKILL");
     await Promise.all(killed.map((one) => one.exited));

@@ -1,7 +1,7 @@
 /** What README shows is what happens: its blocks run one after the other, as somebody who reads it would type them. */
 import { beforeAll, expect, test } from "bun:test";
-import { readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { ask, bash, fail, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
 import { csdPath, csmPath, root, useBox } from "./harness.ts";
 
@@ -124,6 +124,15 @@ for (const [index, block] of blocks.entries()) {
       const file = Object.entries(jsonFiles).find(([key]) => key in JSON.parse(text))?.[1];
       expect(file).toBeDefined();
       writeJson(file ?? "", text);
+    });
+  else if (language === "toml")
+    test(`rules, in which nothing is wrong: block ${index + 1}`, async () => {
+      const path = join(at.box.home, ".config/claude-smart/rules.toml");
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(path, text, { mode: 0o600 });
+      const checked = await at.box.run([csmPath, "notify"]);
+      rmSync(path);
+      expect(checked).toMatchObject({ code: 0, stderr: "" });
     });
   else if (language === "console")
     test(name, async () => {

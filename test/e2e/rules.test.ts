@@ -214,7 +214,10 @@ describe("the commands", () => {
     writeRules(box, allowMark + denyPush);
     const cwd = box.folder("cmds");
     const csm = (...args: string[]) => box.csm(args, { cwd });
-    expect(await csm("rules", "check")).toMatchObject({ code: 0, stdout: `${rulesPath(box)}: 2 rules, nothing is wrong\n` });
+    expect(await csm("rules", "check")).toMatchObject({
+      code: 0,
+      stdout: "~/.config/claude-smart/rules.toml: 2 rules, nothing is wrong\n",
+    });
     expect((await csm("rules")).stdout).toContain("no push");
     const explained = await csm("rules", "explain", "--json", "--tool", "Bash", "--cwd", cwd, "--", "echo ran && git push");
     expect(JSON.parse(explained.stdout)).toEqual({
