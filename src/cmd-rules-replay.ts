@@ -1,4 +1,4 @@
-import { parseSince } from "./calendar.ts";
+import { createCalendar, parseSince } from "./calendar.ts";
 import { describeInput } from "./claude-calls.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
 import { unknownWord } from "./errors.ts";
@@ -171,6 +171,7 @@ function renderTotals({ calls, transcripts }: Past, { totals }: Replay): string 
 const shortPath = (path: string, home: string): string => (path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path);
 
 function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: string; columns: number | undefined }): string[] {
+  const { dayOf, timeOf } = createCalendar();
   const groups = new Map<string, JudgedCall[]>();
   for (const judged of calls) {
     const key = JSON.stringify([judged.call.tool, describeInput(judged.call.input), judged.call.cwd]);
@@ -182,7 +183,7 @@ function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: st
     const [{ call, deciders } = equal[0] as JudgedCall] = equal;
     const subject = `${call.tool === "Bash" ? "" : `${call.tool} `}${describeInput(call.input)}`;
     return [
-      ...[isoTime(call.at)?.slice(0, 16).replace("T", " ") ?? "", call.thread.sessionId.slice(0, 8)],
+      ...[call.at === undefined ? "" : `${dayOf(call.at)} ${timeOf(call.at)}`, call.thread.sessionId.slice(0, 8)],
       shortPath(call.cwd ?? call.sessionCwd, home),
       deciders.map(({ name }) => name).join(" "),
       `${equal.length > 1 ? `${equal.length}× ` : ""}${printableLine(subject)}`,
