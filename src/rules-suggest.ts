@@ -67,13 +67,11 @@ export function suggestRules(calls: readonly PastCall[], { bookOf, verdictOf, ju
   let left = nameRules([...suggestCommands(open, partsOf, isSafe), ...suggestOthers(open, isSafe)], names);
   for (;;) {
     const rules = left.map(({ rule }) => rule);
-    const nearby = left.map((candidate) => ({ ...candidate, calls: new Set(refusedNear(candidate.near)) }));
-    const bad = new Set([...groupByCall(nearby, () => true)].flatMap(([call, own]) => allowers(call, own)));
     const saved = new Map(rules.map((rule) => [rule, [] as PastCall[]]));
     for (const [call, own] of groupByCall(left, (call, of) => isHopeful(verdictOf(call), of)))
       for (const rule of allowers(call, own)) saved.get(rule)?.push(call);
-    let good = left.filter(({ rule }) => !bad.has(rule) && isHabit(saved.get(rule) ?? []));
-    // Words are a first look: what is told has been judged with every call that was ever refused.
+    let good = left.filter(({ rule }) => isHabit(saved.get(rule) ?? []));
+    // Each was safe by itself; together they may allow a line of commands that was refused.
     if (good.length === left.length) good = without(good, new Set(refused.flatMap((call) => allowers(call, rules))));
     if (good.length === left.length) {
       const suggestions = left.map(({ rule }) => describe(rule, saved.get(rule) ?? [])).sort((a, b) => b.questions - a.questions);
