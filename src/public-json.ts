@@ -21,7 +21,7 @@ import {
   times,
   transcript,
 } from "./public-pieces.ts";
-import { rulesSchemas } from "./public-rules.ts";
+import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -323,6 +323,19 @@ const toldCause = z.object({ cause, on: z.boolean(), level, cool_down_ms: z.numb
 const tried = { channel: text, kind: text, failure: described(textOrNull, "why the newest did not arrive, or has not yet") };
 const notifyChannel = z.object({ ...tried, to: text, waiting: described(count, "what could not be sent yet"), ...times("last") });
 
+const quietHours = { quiet: z.boolean(), quiet_hours: z.array(text) };
+const notify = z.object({ file: text, ...quietHours, causes: z.array(toldCause), channels: z.array(notifyChannel) });
+
+const standing = z.object({
+  ...{ of: described(text, "the day it begins with, the id of a session, or a window of an account"), spent: z.number(), percent },
+  ...{ level: z.enum(["fine", "warning", "over"]), ...times("ends"), session_ids: z.array(text), unpriced_models: z.array(text) },
+});
+const budget = z.object({
+  ...{ name: text, period: z.enum(["session", "day", "week", "month"]), action: z.enum(["notify", "ask", "deny", "stop"]) },
+  ...{ path: text, line: count, unit: z.enum(["usd", "tokens", "percent"]), limit: z.number(), warn_percent: percent },
+  standings: z.array(standing),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -346,37 +359,9 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
-  "csm budget": z.object({
-    budgets: z.array(
-      z.object({
-        name: text,
-        period: z.enum(["session", "day", "week", "month"]),
-        action: z.enum(["notify", "ask", "deny", "stop"]),
-        path: text,
-        line: count,
-        unit: z.enum(["usd", "tokens", "percent"]),
-        limit: z.number(),
-        warn_percent: percent,
-        standings: z.array(
-          z.object({
-            of: described(text, "the day it begins with, the id of a session, or a window of an account"),
-            spent: z.number(),
-            percent,
-            level: z.enum(["fine", "warning", "over"]),
-            ...times("ends"),
-            session_ids: z.array(text),
-            unpriced_models: z.array(text),
-          }),
-        ),
-      }),
-    ),
-    problems: z.array(z.object({ path: text, line: count, message: text })),
-  }),
-  "csm notify": z.object({
-    ...{ file: text, quiet: z.boolean(), quiet_hours: z.array(text) },
-    ...{ causes: z.array(toldCause), channels: z.array(notifyChannel) },
-  }),
+  "csm notify": notify,
   "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
+  "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
   "csm cost": z.object({
     report: text,
     timezone: text,

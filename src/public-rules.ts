@@ -7,7 +7,7 @@ const decision = piece(
   "none: no rule says anything, and claude does as without rules",
 );
 const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
-const ruleProblem = z.object({ path: text, line: count, message: text });
+export const ruleProblem = z.object({ path: text, line: count, message: text });
 const placed = { is_project: z.boolean(), path: text, line: count };
 const rulesList = z.object({
   project: text,
