@@ -1,5 +1,5 @@
 import { z } from "zod/mini";
-import { actingSchemas } from "./public-acting.ts";
+import { noticeCauses, noticeLevels } from "./notices.ts";
 import {
   at,
   configDir,
@@ -21,12 +21,15 @@ import {
   times,
   transcript,
 } from "./public-pieces.ts";
+import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { statuses } from "./statuses.ts";
 
 /**
  * The public JSON of every command, made of common pieces: what this file says, the compiler holds each command to (`app.json`),
  * the tests hold its output to, and `test/fixtures/schema/` shows to others. Commands take its types alone, so that none of them loads zod.
  */
+
+// --- states ---------------------------------------------------------------------------------------------------------
 
 const choices = z.array(z.object({ option: count, label: text, meaning: text }));
 const gateIdentity = {
@@ -120,7 +123,6 @@ const sessionFields = {
 const listed = piece("session", z.object(sessionFields), "a live session");
 
 const status = z.nullable(stateFields.status);
-const deed = z.enum(["notify", "send", "stop"]);
 /** One schema for both: `csd events` looks at less, and leaves the rest of a session out. */
 const event = piece(
   "event",
@@ -136,8 +138,10 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
-    ...{ rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")), action: z.optional(deed) },
-    ...{ refused: z.optional(z.boolean()), text: z.optional(described(text, "of `acted`: what was done, or why it was not")) },
+    rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
+    action: z.optional(z.enum(["notify", "send", "stop"])),
+    refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
+    text: z.optional(described(text, "of `acted`: what was done")),
   }),
   "a line of `csm watch --json` and of `csd events`",
 );
@@ -287,17 +291,11 @@ const account = z.object({
 const profileRow = { name: text, dir: text, profile, config_dir: configDir };
 const problem = z.object({ code: text, text, fixable: z.boolean() });
 
+const figure = z.number();
 const figures = {
-  input_tokens: z.number(),
-  output_tokens: z.number(),
-  cache_write_5m_tokens: z.number(),
-  cache_write_1h_tokens: z.number(),
-  cache_read_tokens: z.number(),
-  total_tokens: z.number(),
-  web_searches: z.number(),
-  messages: z.number(),
-  cost_usd: z.number(),
-  unpriced_messages: z.number(),
+  ...{ input_tokens: figure, output_tokens: figure, cache_write_5m_tokens: figure, cache_write_1h_tokens: figure },
+  ...{ cache_read_tokens: figure, total_tokens: figure, web_searches: figure, messages: figure, cost_usd: figure },
+  unpriced_messages: figure,
 };
 const costRow = z.object({
   key: text,
@@ -318,6 +316,26 @@ const costRow = z.object({
   forecast_usd: z.optional(z.unknown()),
 });
 
+const cause = z.enum(noticeCauses as [(typeof noticeCauses)[number]]);
+const level = z.enum(noticeLevels);
+const now = described(z.enum(["tell", "quiet", "off"]), "what would happen now");
+const toldCause = z.object({ cause, on: z.boolean(), level, cool_down_ms: z.number(), now });
+const tried = { channel: text, kind: text, failure: described(textOrNull, "why the newest did not arrive, or has not yet") };
+const notifyChannel = z.object({ ...tried, to: text, waiting: described(count, "what could not be sent yet"), ...times("last") });
+
+const quietHours = { quiet: z.boolean(), quiet_hours: z.array(text) };
+const notify = z.object({ file: text, ...quietHours, causes: z.array(toldCause), channels: z.array(notifyChannel) });
+
+const standing = z.object({
+  ...{ of: described(text, "the day it begins with, the id of a session, or a window of an account"), spent: z.number(), percent },
+  ...{ level: z.enum(["fine", "warning", "over"]), ...times("ends"), session_ids: z.array(text), unpriced_models: z.array(text) },
+});
+const budget = z.object({
+  ...{ name: text, period: z.enum(["session", "day", "week", "month"]), action: z.enum(["notify", "ask", "deny", "stop"]) },
+  ...{ path: text, line: count, unit: z.enum(["usd", "tokens", "percent"]), limit: z.number(), warn_percent: percent },
+  standings: z.array(standing),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -334,7 +352,6 @@ const restored = z.object({
 
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
-  ...actingSchemas,
   "csm scan": z.object({ sessions: z.array(scanned) }),
   "csm open": z.union([z.object({ ...conversation, config_dir: configDir, tmux_session: text }), restored]),
   "csm restore": restored,
@@ -342,6 +359,9 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
+  "csm notify": notify,
+  "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
+  "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
   "csm cost": z.object({
     report: text,
     timezone: text,
@@ -351,9 +371,7 @@ const schemas = {
     prices: z.object({ day: text, source: text }),
     rows: z.array(costRow),
     totals: z.object(figures),
-    unpriced_models: z.array(text),
-    unreadable_lines: count,
-    unknown_format: z.array(text),
+    ...{ unpriced_models: z.array(text), unreadable_lines: count, unknown_format: z.array(text) },
   }),
   "csm profiles": profilesList,
   "csm profiles list": profilesList,
@@ -382,12 +400,7 @@ const schemas = {
     policy: text,
     candidates: z.array(
       z.object({
-        name: text,
-        profile,
-        state: text,
-        session_percent: percent,
-        week_percent: percent,
-        ...times("resets"),
+        ...{ name: text, profile, state: text, session_percent: percent, week_percent: percent, ...times("resets") },
         reasons: z.array(text),
       }),
     ),
@@ -396,6 +409,7 @@ const schemas = {
     entries: z.array(journalEntry),
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
   }),
+  ...rulesSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),
   "csd send": sent,

@@ -1,6 +1,6 @@
 import { z } from "zod/mini";
 
-/** What the public JSON of every command is made of: the same thing has one name, type and unit everywhere. */
+/** What the public JSON of all commands is made of: one name, type and unit for one thing. */
 
 export function described<T extends z.ZodMiniType>(schema: T, description: string, id?: string): T {
   // A copy: what is said of one key is not said of all of its kind.
@@ -9,8 +9,6 @@ export function described<T extends z.ZodMiniType>(schema: T, description: strin
   return own;
 }
 export const piece = <T extends z.ZodMiniType>(id: string, schema: T, description: string): T => described(schema, description, id);
-
-// --- the pieces ----------------------------------------------------------------------------------------------------
 
 export const text = z.string();
 export const count = z.int();
