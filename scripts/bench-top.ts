@@ -1,6 +1,7 @@
 /** What the rows about the dashboard need: ticks over fifty sessions, their memory, an hour of them. */
 import { appendFileSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { createActions } from "../src/actions.ts";
 import { reduce } from "../src/dashboard-keys.ts";
 import { createDashboardState } from "../src/dashboard-state.ts";
 import { createTheme } from "../src/dashboard-theme.ts";
@@ -21,9 +22,40 @@ const line = (at: number, bytes: number) => {
   return `${JSON.stringify({ type: "assistant", uuid: `t${at}`, requestId: `r${at}`, timestamp: new Date(at).toISOString(), message })}\n`;
 };
 
-/** Look, next state, frame: all that a tick is, but for the terminal. */
-function createTicker(box: Sandbox, now: () => number) {
-  const monitor = createMonitor({ ...box.sys, now }, { hasMeter: true });
+/** What fifty sessions at rest keep busy: lines that are passed and are not, a state, budgets. No channel, so that nobody is told. */
+const rules = `
+[[rules]]
+name = "dear"
+action = "notify"
+match_cost_above = 0.001
+[[rules]]
+name = "far"
+action = "notify"
+match_context_above = 99
+[[rules]]
+name = "idle"
+action = "notify"
+match_status = "idle_done"
+[[budgets]]
+name = "day"
+period = "day"
+limit_usd = 1000
+action = "stop"
+[[budgets]]
+name = "each"
+period = "session"
+limit_usd = 1000
+action = "stop"
+`;
+
+/** Look, next state, frame: all that a tick is, but for the terminal; `hasRules`: and what acts on it. */
+async function createTicker(box: Sandbox, now: () => number, hasRules = false) {
+  const sys = { ...box.sys, now };
+  const monitor = createMonitor(sys, { hasMeter: true });
+  const path = join(box.home, ".config/claude-smart/rules.toml");
+  if (hasRules) sys.writePrivate(path, rules);
+  else sys.remove(path);
+  const actor = hasRules ? (await import("../src/act.ts")).createActor(sys, createActions(sys, monitor)) : undefined;
   const theme = createTheme("dark");
   let state = createDashboardState(now());
   let transcripts: string[] = [];
@@ -31,6 +63,7 @@ function createTicker(box: Sandbox, now: () => number) {
     transcripts: () => transcripts,
     async tick() {
       const { sessions } = await monitor.read();
+      await actor?.look(sessions);
       transcripts = sessions.flatMap((session) => session.transcript ?? []);
       state = reduce(state, { kind: "sessions", sessions, now: now() }).state;
       renderDashboard(state, { columns: 160, rows: 50, theme, home: box.home });
@@ -41,7 +74,7 @@ function createTicker(box: Sandbox, now: () => number) {
 
 /** CPU time of each tick, while one transcript, grown to this size first, gets a line before each. */
 export async function measureTicks(box: Sandbox, bytes: number, count = 100): Promise<number[]> {
-  const ticker = createTicker(box, Date.now);
+  const ticker = await createTicker(box, Date.now);
   if ((await ticker.tick()) < 50) throw new Error("not fifty sessions");
   const [path = ""] = ticker.transcripts();
   while (statSync(path).size < bytes) appendFileSync(path, line(Date.now(), 100_000).repeat(20));
@@ -59,9 +92,9 @@ export async function measureTicks(box: Sandbox, bytes: number, count = 100): Pr
 }
 
 /** By how much an hour of ticks, two seconds apart and without the waiting, has grown the memory. */
-export async function measureHour(box: Sandbox): Promise<number[]> {
+export async function measureHour(box: Sandbox, hasRules: boolean): Promise<number[]> {
   let now = Date.now();
-  const ticker = createTicker(box, () => now);
+  const ticker = await createTicker(box, () => now, hasRules);
   const run = async (count: number) => {
     for (let step = 0; step < count; step++) {
       now += 2000;

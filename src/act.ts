@@ -87,9 +87,11 @@ export function createActor(
     isBusy: new Set(),
     settled: new Map(),
     leftAt: new Map(),
+    askedAt: new Map(),
   };
   const running = new Set<Promise<unknown>>();
   let before = new Map<string, LiveSession>();
+  let conflicts: ReadonlySet<string> = new Set();
   let isLooking = false;
 
   const start = (deed: Promise<unknown>) => {
@@ -116,18 +118,11 @@ export function createActor(
   };
   const raise = async (settings: RuleBook["notify"], notice: Notice) =>
     (await import("./notice-spool.ts")).raiseNotice(sys, settings, notice);
-  const actByBudgets = async (found: RuleBook, sessions: readonly LiveSession[]) => {
-    const standings = await budgets.read(found, sessions);
-    const spenders = sessions.map((session) => spenderOf(sys, session));
-    for (const standing of await tellStandings(sys, standings, spenders, (notice) => raise(found.notify, notice))) {
-      const session = sessions.find(({ sessionId }) => standing.budget.period === "session" && sessionId === standing.of);
-      onDeed({ action: "notify", rule: standing.budget.name, text: standingText(standing), isRefused: false, ...present({ session }) });
-    }
-    for (const standing of standings.filter((one) => one.budget.action === "stop" && levelOf(one) === "over"))
-      for (const session of sessions) {
-        if (!isAtWork(session.verdict) || !concerns(standing, spenderOf(sys, session), homeDir(sys))) continue;
-        void start(carryOut(hands, { ...stopFor(standing, session), session, settings: found.notify }));
-      }
+  /** Who has been told of it is told again when it begins anew. */
+  const tellConflicts = ({ notify }: RuleBook, sessions: readonly LiveSession[]) => {
+    const found = conflictsOf(sessions, sys.now());
+    for (const [about, notice] of found) if (!conflicts.has(about)) void start(raise(notify, notice).catch(() => undefined));
+    conflicts = new Set(found.keys());
   };
   const look = async (seen: readonly LiveSession[]) => {
     const found = await book.read();
@@ -137,7 +132,11 @@ export function createActor(
     before = new Map(meant.map((session) => [session.key, session]));
     forgetGone(hands, seen);
     await actByRules(found, [...meant, ...left.map((session) => ({ ...session, verdict: gone, since: sys.now() }))]);
-    if (found.budgets.length > 0) await actByBudgets(found, meant);
+    if (found.notify.channels.length > 0) tellConflicts(found, meant);
+    if (found.budgets.length === 0) return;
+    const standings = await budgets.read(found, meant);
+    await tellOfBudgets(hands, standings, meant, (notice) => raise(found.notify, notice));
+    for (const task of stopsOf(sys, standings, meant)) void start(carryOut(hands, { ...task, settings: found.notify }));
   };
   return {
     async look(sessions) {
@@ -156,7 +155,7 @@ export function createActor(
     },
     async isNeeded() {
       const found = await book.read();
-      return found !== undefined && (found.rules.some(isActing) || found.budgets.length > 0);
+      return found !== undefined && (found.rules.some(isActing) || found.budgets.length > 0 || found.notify.channels.length > 0);
     },
     badge: () => badgeOf(book.last(), budgets.last()),
     async rest() {
@@ -266,6 +265,21 @@ function factsOf(sys: Sys, session: LiveSession, percents: ReadonlyMap<string, n
   };
 }
 
+/** A notice for each file or checkout that several sessions change, by what it is about. */
+function conflictsOf(sessions: readonly LiveSession[], at: number): Map<string, Notice> {
+  const shared = sessions.flatMap(({ name, badges }) =>
+    badges.flatMap((badge) => (badge.shared === undefined ? [] : [{ name, shared: badge.shared }])),
+  );
+  return new Map(
+    [...Map.groupBy(shared, (one) => one.shared)].map(([path, group]) => {
+      const names = [...new Set(group.map(({ name }) => name))].sort();
+      const about = JSON.stringify([path, ...names]);
+      const body = `${names.join(" and ")} change it at the same time`;
+      return [about, { cause: "conflict", about, at, title: `conflict in ${path}`, body, sessions: names }];
+    }),
+  );
+}
+
 /** The call that it asks leave for. */
 function callOf(sys: Sys, { verdict, cwd, worktree }: LiveSession): ToolCall | undefined {
   if (verdict.status !== "blocked" || verdict.tool === undefined) return undefined;
@@ -297,6 +311,8 @@ interface Hands {
   settled: Map<string, { key: string; state: string }>;
   /** By occasion, when its session was seen in another state last. */
   leftAt: Map<string, { key: string; at: number }>;
+  /** By occasion, when it was asked for last whether it is noted. */
+  askedAt: Map<string, { key: string; at: number }>;
 }
 
 interface Task {
@@ -305,6 +321,29 @@ interface Task {
   occasion: Occasion;
   settings: RuleBook["notify"];
 }
+
+async function tellOfBudgets(
+  { sys, onDeed }: Hands,
+  standings: readonly Standing[],
+  sessions: readonly LiveSession[],
+  raise: (notice: Notice) => Promise<void>,
+): Promise<void> {
+  const spenders = sessions.map((session) => spenderOf(sys, session));
+  for (const standing of await tellStandings(sys, standings, spenders, raise)) {
+    const session = sessions.find(({ sessionId }) => standing.budget.period === "session" && sessionId === standing.of);
+    onDeed({ action: "notify", rule: standing.budget.name, text: standingText(standing), isRefused: false, ...present({ session }) });
+  }
+}
+
+/** Those who are at work under a budget that is used up: who rests spends nothing. */
+const stopsOf = (sys: Sys, standings: readonly Standing[], sessions: readonly LiveSession[]): Omit<Task, "settings">[] =>
+  standings
+    .filter((standing) => standing.budget.action === "stop" && levelOf(standing) === "over")
+    .flatMap((standing) =>
+      sessions
+        .filter((session) => isAtWork(session.verdict) && concerns(standing, spenderOf(sys, session), homeDir(sys)))
+        .map((session) => ({ ...stopFor(standing, session), session })),
+    );
 
 /** A session is stopped once for each time that its budget was used up; a later process of it is another. */
 function stopFor(standing: Standing, session: LiveSession): Pick<Task, "rule" | "occasion"> {
@@ -315,9 +354,11 @@ function stopFor(standing: Standing, session: LiveSession): Pick<Task, "rule" | 
 }
 
 /** A look that comes too early for another process's must not make it act again. */
-function rearm({ sys, occasions, settled, isBusy }: Hands, rule: Rule, session: LiveSession): void {
+function rearm({ sys, occasions, settled, isBusy, askedAt }: Hands, rule: Rule, session: LiveSession): void {
   const { name } = occasionOf(rule, session);
-  if (isBusy.has(name)) return;
+  // What is below a line is so at nearly every look.
+  if (isBusy.has(name) || !isPast(sys, askedAt.get(name)?.at ?? 0, lagMs)) return;
+  askedAt.set(name, { key: session.key, at: sys.now() });
   const done = occasions.read(name);
   if (done === undefined) return void settled.delete(name);
   if (!isPast(sys, done.at, lagMs)) return;
@@ -325,9 +366,9 @@ function rearm({ sys, occasions, settled, isBusy }: Hands, rule: Rule, session: 
   settled.delete(name);
 }
 
-function forgetGone({ settled, leftAt }: Hands, sessions: readonly LiveSession[]): void {
+function forgetGone({ settled, leftAt, askedAt }: Hands, sessions: readonly LiveSession[]): void {
   const keys = new Set(sessions.map(({ key }) => key));
-  for (const known of [settled, leftAt]) for (const [name, { key }] of known) if (!keys.has(key)) known.delete(name);
+  for (const known of [settled, leftAt, askedAt]) for (const [name, { key }] of known) if (!keys.has(key)) known.delete(name);
 }
 
 const stateOfSession = (session: LiveSession): string => JSON.stringify([session.verdict.status, session.since, gateIdOf(session)]);

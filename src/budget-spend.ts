@@ -231,9 +231,19 @@ export async function tellStandings(
     const isTold = await occasions.once(about, () => tell(noticeOf(standing, sessions, about, sys.now()))).catch(() => false);
     // Whoever has seen less of it must not tell of less afterwards.
     if (isTold && level === "over") occasions.note(occasionOf(standing, "warning"));
+    if (isTold) await noteTold(sys, standing, sessions);
     if (isTold) told.push(standing);
   }
   return told;
+}
+
+async function noteTold(sys: Sys, standing: Standing, sessions: readonly SpendingSession[]): Promise<void> {
+  const { name, at, isProject, period } = standing.budget;
+  const session = sessions.find(({ id }) => period === "session" && id === standing.of);
+  const rule = { name, at, isProject, action: "notify", when: {} } as const;
+  const whose = session === undefined ? { name: `budget ${name}` } : { sessionId: session.id, name: session.name };
+  const { appendAudit } = await import("./audit.ts");
+  await appendAudit(sys, { decision: "notify", channel: "rule", rule, reason: standingText(standing), ...whose }).catch(() => undefined);
 }
 
 function noticeOf(standing: Standing, sessions: readonly SpendingSession[], about: string, at: number): Notice {

@@ -81,7 +81,7 @@ function renderBudgets(standings: readonly Standing[], { paint, columns: maxWidt
     return [
       budget.name,
       ofName ?? (budget.period === "session" ? of.slice(0, 8) : `${budget.period} ${of}`),
-      `${isPartial ? "≥ " : ""}${spent}`,
+      `${isPartial ? "at least " : ""}${spent}`,
       limit,
       `${Math.floor(spentPercent(standing))}%`,
       endsAt === undefined ? "-" : `${dayOf(endsAt)} ${timeOf(endsAt)}`,

@@ -1,3 +1,4 @@
+import { present } from "./json.ts";
 import { type Badge, type LiveSession, unknownFormat } from "./session.ts";
 
 interface HealthThresholds {
@@ -75,10 +76,10 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
   const live = sessions.filter((session) => session.verdict.status !== "dead");
   const editing = live.map((session) => ({ session, files: recentFiles(session, now, limits) })).filter(({ files }) => files.length > 0);
   const found: [string, Badge][] = [];
-  const say = (group: Watched[], kind: Badge["kind"], isAlarm: boolean, text: (others: string) => string) => {
+  const say = (group: Watched[], kind: Badge["kind"], isAlarm: boolean, text: (others: string) => string, shared?: string) => {
     for (const one of group) {
       const others = group.filter((other) => other !== one).map((other) => other.name);
-      found.push([one.key, makeBadge(kind, isAlarm, text(others.join(", ")))]);
+      found.push([one.key, { ...makeBadge(kind, isAlarm, text(others.join(", "))), ...present({ shared }) }]);
     }
   };
   const byFile = new Map<string, Watched[]>();
@@ -87,7 +88,7 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
   for (const [file, group] of byFile) {
     if (group.length < 2) continue;
     for (const one of group) together.add(one.key);
-    say(group, "same-file", true, (others) => `edits ${file}, and so does ${others}`);
+    say(group, "same-file", true, (others) => `edits ${file}, and so does ${others}`, file);
   }
   const withTree = editing.filter(({ session }) => session.worktree !== undefined && !together.has(session.key));
   for (const [tree, group] of Map.groupBy(withTree, ({ session }) => session.worktree))
@@ -97,6 +98,7 @@ function findConflicts(sessions: readonly Watched[], now: number, limits: Health
         "same-worktree",
         false,
         (others) => `edits files in ${tree}, and so does ${others}`,
+        tree,
       );
   for (const [id, group] of Map.groupBy(
     live.filter((session) => session.sessionId !== undefined),

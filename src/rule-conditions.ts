@@ -72,6 +72,11 @@ export const isAgentTool = (tool: string): boolean => tool === "Agent" || tool =
 const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const span = /^(?:([a-z,-]+)\s+)?(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)$/;
 
+const day = "(?:mon|tue|wed|thu|fri|sat|sun)";
+const clock = "(?:[01]?\\d|2[0-3]):[0-5]\\d";
+/** What `isWithin` takes, as it must be written. */
+export const timeSpan = new RegExp(`^(?:${day}(?:-${day})?(?:,${day}(?:-${day})?)* +)?${clock}-(?:${clock}|24:00)$`, "i");
+
 /** `22:00-07:00`, `mon-fri 09:00-18:00`, `sat,sun 00:00-24:00`, in local time; a night belongs to the day it begins. `maybe`: no such text. */
 export function isWithin(text: string, now: number): Likelihood {
   const match = span.exec(text.trim().toLowerCase());

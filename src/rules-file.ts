@@ -32,7 +32,8 @@ export const listRuleFiles = (sys: Sys, projectDir: string | undefined): { path:
     ...(projectDir === undefined ? [] : projectRuleFiles(projectDir)).map((path) => ({ path, isProject: true })),
   ].filter(({ path }) => sys.entryKind(path) !== undefined);
 
-export const hasRuleFile = (sys: Sys, projectDir: string): boolean => listRuleFiles(sys, projectDir).length > 0;
+/** Without a folder, of the user alone; so below. */
+export const hasRuleFile = (sys: Sys, projectDir?: string): boolean => listRuleFiles(sys, projectDir).length > 0;
 
 /** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path; the user's own rules alone without it. */
 export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleBook> {

@@ -76,6 +76,8 @@ export interface Badge {
   mark: string;
   /** What was seen, in words. */
   text: string;
+  /** The file or the checkout that several sessions change. */
+  shared?: string;
 }
 
 /** What its process takes of the machine. */

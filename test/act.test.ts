@@ -251,6 +251,24 @@ test("every deed is in the audit, refused ones too", async () => {
   ]);
 });
 
+test("sessions that change one file are told of together, once, and again when it begins anew", async () => {
+  const told = "/home/dev/.local/state/csm/notices/told.json";
+  const sys = fake('[notify]\nconflict = { cool_down = "1s" }\n[[notify.channels]]\nkind = "terminal"\n');
+  const { actor } = createWatcher(sys);
+  const shared = (name: string) =>
+    busy(name, {}, { badges: [{ kind: "same-file", isAlarm: true, mark: "", text: "", shared: "/w/x.ts" }] });
+  const at = () => Object.entries(JSON.parse(sys.readText(told) ?? "{}") as object).map(([key, value]) => [key, JSON.stringify(value)]);
+  await actor.look([shared("b"), shared("a")]);
+  const first = at();
+  expect(first.map(([key]) => key)).toEqual(['conflict ["/w/x.ts","a","b"]']);
+  await sys.sleep(5000);
+  await actor.look([shared("a"), shared("b")]);
+  expect(at()).toEqual(first);
+  await actor.look([busy("a"), busy("b")]);
+  await actor.look([shared("a"), shared("b")]);
+  expect(at()).not.toEqual(first);
+});
+
 test("files are read again when they change; of a broken one nothing acts, and it shows", async () => {
   const sys = createFakeSys({ now: testNow });
   const { actor, deeds } = createWatcher(sys);

@@ -160,6 +160,8 @@ test("what knows no session is as its schema says too", async () => {
   await csm(box, "restore", "--json", "--dry-run");
   await csm(box, "reap", "--json", "--all");
   await csm(box, "log", "--json");
+  await csm(box, "rules replay", "--json");
+  await csm(box, "rules suggest", "--json");
   const own =
     '[[rules]]\nname = "a"\nmatch_command = "rm"\naction = "deny"\n[[budgets]]\nname = "b"\nperiod = "day"\nlimit_usd = 9\naction = "ask"\n';
   const rules = `${own}[notify]\n[[notify.channels]]\nkind = "command"\nrun = ["true"]\n`;
