@@ -139,6 +139,9 @@ function furnish({ home, claudes }: Box): void {
   write(home, ".config/claude-as/profiles.json", { work: "~/.claude", other: "~/.claude.other" });
   write(home, ".config/claude-as/default", "work\n");
   write(home, ".config/claude-smart/config.json", { limit: { policy: "ask" }, usage: { disabled: [] }, prices: {} });
+  const rule = (name: string) => `[[rules]]\nname = "${name}"\nmatch_command = ["git push", "rm"]\naction = "deny"\n`;
+  write(home, ".config/claude-smart/rules.toml", rule("own"));
+  write(home, "fix/.csm/rules.toml", rule("theirs"));
   write(home, ".local/state/csd/doctor.json", { version: 1, results: [{ claude: "/c", version: "2.1.329", at: now, untrusted: [] }] });
   write(
     home,
@@ -502,7 +505,7 @@ test("on a good machine every command ends in order, and both sessions are liste
 });
 
 /** Functions of paths that name no place of this user's. */
-const noPlaces = ["homeDir", "configDir", "slugOf", "findTranscript", "transcriptPath", "sessionFilePath"];
+const noPlaces = ["projectRuleFiles", "homeDir", "configDir", "slugOf", "findTranscript", "transcriptPath", "sessionFilePath"];
 
 test("every place of paths.ts holds something that is walked", () => {
   const [{ home = "" } = {}] = boxes;
@@ -517,7 +520,7 @@ test("every place of paths.ts holds something that is walked", () => {
         return undefined;
       }
     });
-    const path = dir.find((value): value is string => typeof value === "string" && value.startsWith(home));
+    const path = dir.flat().find((value): value is string => typeof value === "string" && value.startsWith(home));
     return path === undefined || !found.some((file) => join(home, file).startsWith(path));
   });
   expect(missing.map(([name]) => name)).toEqual([]);
