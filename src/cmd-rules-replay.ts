@@ -2,7 +2,7 @@ import { createCalendar, parseSince } from "./calendar.ts";
 import { describeInput } from "./claude-calls.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
 import { unknownWord } from "./errors.ts";
-import { fitPath, isoTime, type Paint, table } from "./format.ts";
+import { fitPath, hang, isoTime, type Paint, table } from "./format.ts";
 import { present } from "./json.ts";
 import { homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -157,7 +157,7 @@ function renderReplay({ sys, paint, columns }: App, past: Past, found: Replay): 
     ...show("would have been allowed, and was refused", found.allowedThatWasRefused),
     ...show("would have been denied, and ran", found.deniedThatRan, `, ${approved} of them after you had said yes`),
     ...(rows.length === 0 ? [] : [...boldHead(tableLines, paint), ""]),
-    renderTotals(past, found),
+    ...hang("", renderTotals(past, found), columns),
   ];
 }
 

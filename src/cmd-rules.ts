@@ -213,22 +213,24 @@ const outcomes: Readonly<Record<Decision, string>> = {
 };
 
 function renderJudgement(app: App, { decision, rule, reason, parts }: Judgement): string[] {
-  const where = (by: Rule | undefined) => (by === undefined ? "" : ` by ${JSON.stringify(by.name)} (${placeText(app, by.at)})`);
+  const by = (one: Rule | undefined) => (one === undefined ? "" : ` by ${JSON.stringify(one.name)}`);
+  const where = rule === undefined ? "" : ` (${placeText(app, rule.at)})`;
   const rows = parts.map((part) => [
     part.decision,
     part.text,
-    [where(part.rule).trim(), part.doubt === undefined ? "" : `in doubt: ${part.doubt}`].filter((text) => text !== "").join("; "),
+    [by(part.rule).trim(), part.doubt === undefined ? "" : `in doubt: ${part.doubt}`].filter((text) => text !== "").join("; "),
   ]);
   return [
-    printableLine(`${decision}: ${outcomes[decision]}${where(rule)}`),
+    printableLine(`${decision}: ${outcomes[decision]}${by(rule)}${where}`),
     printableLine(reason),
     ...(rows.length === 0
       ? []
       : [
           "",
           ...table(
-            [{ title: "DECISION" }, { title: "PART" }, { title: "WHY" }],
+            [{ title: "DECISION" }, { title: "PART", minWidth: 20 }, { title: "WHY", minWidth: 30 }],
             rows.map((row) => row.map(printableLine)),
+            app.columns,
           ),
         ]),
   ];
