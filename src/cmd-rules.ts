@@ -1,7 +1,7 @@
 import { readAudit } from "./audit.ts";
-import { createCalendar, parseDay, renderLocalTime } from "./calendar.ts";
+import { parseSince, renderLocalTime } from "./calendar.ts";
 import { resolveSessionId } from "./candidates.ts";
-import { type App, command } from "./cmd-record.ts";
+import { type App, command, sinceArgument } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
 import { hang, isoTime, table } from "./format.ts";
 import { readHooksOff } from "./hooks-off.ts";
@@ -244,12 +244,7 @@ export const rulesLogCommand = command({
   name: "csm rules log",
   summary: "What was decided, by a rule or by a person through csm, csd or the dashboard, and what was refused; the newest last.",
   args: {
-    since: {
-      type: "string",
-      valueHint: "DAY",
-      suggestions: ["today", "yesterday", "24h", "7d", "1w"],
-      description: "first day: 2026-11-20, yesterday, 24h, 7d or 1w back",
-    },
+    since: sinceArgument,
     session: {
       type: "string",
       valueHint: "WHICH",
@@ -273,7 +268,7 @@ export const rulesLogCommand = command({
     const { sys } = app;
     const count = args.lines === undefined ? (args.json === true ? Number.POSITIVE_INFINITY : defaultLines) : Number(args.lines);
     if (!(count >= 1)) throw usageError(`csm rules log: --lines must be a whole number, not ${JSON.stringify(args.lines)}`);
-    const sinceAt = args.since === undefined ? undefined : parseSince(args.since, sys.now());
+    const sinceAt = args.since === undefined ? undefined : parseSince("--since", args.since, sys.now());
     const all = readAudit(sys);
     // A name of then may be nobody's by now.
     const isName = all.some(({ session }) => session === args.session);
@@ -293,12 +288,6 @@ export const rulesLogCommand = command({
 });
 
 const idOf = (entry: ReturnType<typeof readAudit>[0]): string | undefined => (entry.event === "decided" ? entry.session_id : undefined);
-
-function parseSince(text: string, now: number): number {
-  const hours = /^(\d{1,5})h$/.exec(text)?.[1];
-  if (hours !== undefined) return now - Number(hours) * 3_600_000;
-  return new Date(`${parseDay("--since", text, createCalendar().dayOf(now))}T00:00:00`).getTime();
-}
 
 function renderEntry(entry: ReturnType<typeof readAudit>[0], columns: number | undefined): string[] {
   const head = `${renderLocalTime(entry.at / 1000, undefined)}  ${printableLine(entry.session).slice(0, 20)}  `;
