@@ -53,7 +53,7 @@ async function compile(dir: string, target?: Bun.Build.CompileTarget): Promise<v
   const csd = join(dir, `csd${suffix}`);
   mkdirSync(dir, { recursive: true });
   // A thread's file is only found in the program as an entry of its own.
-  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target, [join(import.meta.dir, "src/cost-worker.ts")]);
+  await compileProgram(join(import.meta.dir, "src/main.ts"), csm, target, [join(import.meta.dir, "src/threads.ts")]);
   rmSync(csd, { force: true });
   // One file, two names.
   if (isWindows) copyFileSync(csm, csd);

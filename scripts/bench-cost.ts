@@ -35,6 +35,49 @@ function createShapeRows(csm: string, dir: string, run: Run, shape: (typeof shap
   ];
 }
 
+/** The same amount with a call of a tool for each answer, and rules for some of them: what was allowed, asked about and denied. */
+export function createReplayRows(csm: string, dir: string) {
+  const env = `HOME='${dir}' CLAUDE_CONFIG_DIR='${dir}/.claude' XDG_STATE_HOME='${dir}/state'`;
+  const command = (words: string) => ["sh", "-c", `rm -rf '${dir}/state'; exec env ${env} '${csm}' ${words}`];
+  const [replay, suggest, cost] = ["rules replay --json", "rules suggest --json", "cost --json"].map(command) as [
+    string[],
+    string[],
+    string[],
+  ];
+  const prepare = async () => {
+    if (await Bun.file(join(dir, ".config/claude-smart/rules.toml")).exists()) return;
+    writeTranscripts(join(dir, ".claude"), files, bytes, "calls");
+    await Bun.write(join(dir, ".config/claude-smart/rules.toml"), rules);
+  };
+  const own = { a: [], b: [], limit: 2000, prepare };
+  const what = "290 MB in 200 files, 29,000 calls, nothing cached";
+  return [
+    { name: "replay", what: `csm rules replay, ${what}`, ...own, measure: () => measureAlone(replay) },
+    { name: "suggest", what: `csm rules suggest, ${what}`, ...own, measure: () => measureAlone(suggest) },
+    { name: "replay-cost", what: `csm rules replay, ${what} : csm cost`, limit: 5, a: replay, b: cost, prepare },
+  ];
+}
+
+const rules = `${[
+  ...["npm run test", "npm run lint", "grep", "head"].map((words) => ["allow", words]),
+  ...["git push", "npm publish", "rm -rf"].map((words) => ["deny", words]),
+]
+  .map(([action, words]) => `[[rules]]\nname = "${words}"\nmatch_command = "${words}"\naction = "${action}"\n`)
+  .join("\n")}`;
+
+const runs = 7;
+
+async function measureAlone(argv: string[]): Promise<number[]> {
+  const times: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    const startedAt = performance.now();
+    const code = await Bun.spawn(argv, { stdout: "ignore", stderr: "inherit", stdin: "ignore" }).exited;
+    if (code !== 0) throw new Error(`${argv.at(-1)} ended with code ${code}`);
+    times.push(performance.now() - startedAt);
+  }
+  return times;
+}
+
 /**
  * What claude waits for before each call of a tool, under budgets for a month, a day and a session; all but the newest of the
  * transcripts is counted. 25 ms over an empty program, which takes 5.

@@ -57,3 +57,39 @@ export const promptLine = (text = "go"): string =>
 
 export const toolResultLine = (text = "done"): string =>
   `${JSON.stringify({ type: "user", message: { role: "user", content: [{ type: "tool_result", tool_use_id: "t1", content: text }] }, toolUseResult: { usage: { input_tokens: 999, output_tokens: 999 } }, timestamp: "2026-11-01T09:59:30.000Z" })}\n`;
+
+/** A call of a tool, as the last block of an answer. */
+export const callLine = (given: GivenUsage, id: string, name: string, input: Record<string, unknown>): string =>
+  usageLine({ ...given, content: [{ type: "tool_use", id, name, input }] });
+
+const refusal =
+  "The user doesn't want to proceed with this tool use. The tool use was rejected (eg. if it was a file edit, the new_string was NOT written to the file). STOP what you are doing and wait for the user to tell you how to proceed.";
+
+/** What came of it: somebody was asked and said yes or no, or nobody was. */
+export function callResultLine(id: string, text: string, decision: "ask" | "config" | "reject"): string {
+  const isRefused = decision === "reject";
+  const block = isRefused
+    ? { type: "tool_result", content: refusal, is_error: true, tool_use_id: id }
+    : { tool_use_id: id, type: "tool_result", content: text, is_error: false };
+  return `${JSON.stringify({
+    parentUuid: `uuid-${id}`,
+    isSidechain: false,
+    type: "user",
+    message: { role: "user", content: [block] },
+    uuid: `uuid-result-${id}`,
+    timestamp: "2026-11-01T10:00:01.000Z",
+    ...(isRefused
+      ? { toolUseResult: "User rejected tool use", toolDenialKind: "user-rejected", toolDenialBeforeRun: true }
+      : {
+          toolUseResult: { stdout: text, stderr: "", interrupted: false, isImage: false },
+          permissionDecision:
+            decision === "ask"
+              ? { decision: "accept", source: "user_temporary", grantScope: "once", reasonCode: "unknown" }
+              : { decision: "accept", source: "config", reasonType: "mode" },
+        }),
+    userType: "external",
+    cwd: "/home/dev/app",
+    sessionId: "s1",
+    version: "2.1.329",
+  })}\n`;
+}

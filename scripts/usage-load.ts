@@ -1,7 +1,7 @@
 /** Transcripts as months of work leave them: blocks, tools' results, request snapshots, subagents, forks. */
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { promptLine, toolResultLine, usageLine } from "./usage-lines.ts";
+import { callLine, callResultLine, type GivenUsage, promptLine, toolResultLine, usageLine } from "./usage-lines.ts";
 
 /** Models that ccusage 20.0.24 has prices for, too. */
 const models = ["claude-opus-4-8", "claude-opus-5", "claude-sonnet-5", "claude-haiku-4-5-20251001", "claude-fable-5-1"];
@@ -11,7 +11,8 @@ const models = ["claude-opus-4-8", "claude-opus-5", "claude-sonnet-5", "claude-h
  * write: times without milliseconds, blanks behind colons and commas.
  */
 export const shapes = ["long", "short", "old"] as const;
-type Shape = (typeof shapes)[number];
+/** `calls`: as the short one, with a call of a tool and its result for each answer. */
+type Shape = (typeof shapes)[number] | "calls";
 
 /** The same files for the same numbers; the result is how many bytes they have. */
 export function writeTranscripts(configDir: string, files: number, bytes: number, shape: Shape = "long"): number {
@@ -50,7 +51,7 @@ function conversation(random: (below: number) => number, { file, sessionId, isSu
   const lines: string[] = [];
   let at = Date.UTC(2026, 8, 1) + file * 7 * 60 * minute;
   let size = 0;
-  const isShort = shape === "short";
+  const isShort = shape === "short" || shape === "calls";
   const add = (given: string) => {
     lines.push(shape === "old" ? age(given) : given);
     // As many answers as in the long shape: what it comes to is known from there.
@@ -81,10 +82,32 @@ function conversation(random: (below: number) => number, { file, sessionId, isSu
           content: [{ type: "text", text: words(random, isShort ? 200 : 900) }],
         }),
       );
-    add(isShort ? doubled(toolResultLine(words(random, 1500))) : toolResultLine(words(random, 12_000)));
+    if (shape === "calls") for (const line of call(random, given, answer)) add(line);
+    else add(isShort ? doubled(toolResultLine(words(random, 1500))) : toolResultLine(words(random, 12_000)));
     if (answer % (isShort ? 10 : 40) === 9) add(request(sessionId, words(random, isShort ? 20_000 : 70_000)));
   }
   return lines.join("");
+}
+
+/** Most are commands, most of those are written anew each time, and one in two was asked about. */
+function call(random: (below: number) => number, given: GivenUsage, answer: number): string[] {
+  const id = `toolu_${given.id}`;
+  const name = random(10_000);
+  const path = `src/part${random(400)}.ts`;
+  const calls: [tool: string, input: Record<string, unknown>][] = [
+    ["Bash", { command: `npm run ${["test", "lint", "build"][random(3)]}`, description: "Run it" }],
+    ["Bash", { command: `cd ${given.cwd} && grep -rn "name${name}" src | head -${random(50)}`, description: "Look for it" }],
+    ["Bash", { command: `for f in src/*.ts; do sed -n '1,${name}p' "$f" | wc -l; done 2>/dev/null`, description: "Count" }],
+    ["Bash", { command: `git log --oneline -${random(500)} -- ${path} && git diff --stat`, description: "What has changed" }],
+    ["Read", { file_path: `${given.cwd}/${path}`, offset: random(1000) }],
+    ["Edit", { file_path: `${given.cwd}/${path}`, old_string: words(random, 300), new_string: words(random, 300) }],
+  ];
+  const [tool, input] = calls[random(calls.length)] ?? ["Bash", {}];
+  const decision = random(40) === 0 ? "reject" : random(2) === 0 ? "ask" : "config";
+  return [
+    callLine({ ...given, output: 80 }, id, tool, input),
+    callResultLine(id, words(random, 1500 + (answer % 7 === 0 ? 20_000 : 0)), decision),
+  ];
 }
 
 /** As `toolUseResult` repeats what the model got. */

@@ -129,12 +129,12 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
 
 /** A hook that fails must not disturb the turn it runs in: it says nothing, and the dialog stays. */
 async function answerHook(sys: Sys): Promise<void> {
-  const { runHook } = await import("./hook-run.ts");
+  const [{ runHook }, { isCallEvent, parseHookInput }] = await Promise.all([import("./hook-run.ts"), import("./claude-hooks.ts")]);
   const input = await sys.readInput();
-  // Beside it, as a request may be held open for a day.
-  const telling = tellOf(sys, input).catch(() => undefined);
-  const reply = await runHook(sys, input).catch(() => undefined);
-  const said = reply ?? (await telling);
+  const tell = () => tellOf(sys, input).catch(() => undefined);
+  const reply = await runHook(sys, input, tell).catch(() => undefined);
+  const event = parseHookInput(input)?.event;
+  const said = reply ?? (event === undefined || isCallEvent(event) ? undefined : await tell());
   if (said !== undefined) createOutput(sys).exact(said);
 }
 
@@ -152,14 +152,8 @@ async function countSpending(sys: Sys): Promise<void> {
 
 /** The hook of a session that csm starts and leaves to itself. */
 async function answerRules(sys: Sys): Promise<void> {
-  const [{ parseHookInput }, { applyRules }, { configDir }] = await Promise.all([
-    import("./claude-hooks.ts"),
-    import("./rules-hook.ts"),
-    import("./paths.ts"),
-  ]);
-  const input = parseHookInput(await sys.readInput());
-  if (input === undefined) return;
-  const reply = await applyRules(sys, input, { configDir: configDir(sys) }).catch(() => undefined);
+  const [{ answerEvent }, { configDir }] = await Promise.all([import("./limit-hook.ts"), import("./paths.ts")]);
+  const reply = await answerEvent(sys, await sys.readInput(), configDir(sys)).catch(() => undefined);
   if (reply !== undefined) createOutput(sys).exact(reply);
 }
 

@@ -127,6 +127,18 @@ export function parseDay(flag: string, text: string, today: string): string {
   return dayText;
 }
 
+/** `24h` back from now, epoch ms; undefined for anything else. */
+export function parseHours(text: string | undefined, now: number): number | undefined {
+  const hours = /^(\d{1,5})h$/.exec(text ?? "")?.[1];
+  return hours === undefined ? undefined : now - Number(hours) * 3_600_000;
+}
+
+/** Where a report begins that is asked for by hours, or by a day as `parseDay` takes them: its first moment here; epoch ms. */
+export function parseSince(flag: string, text: string, now: number): number {
+  const calendar = createCalendar();
+  return parseHours(text, now) ?? startOfDay(calendar, parseDay(flag, text, calendar.dayOf(now)));
+}
+
 const quarterMs = 900_000;
 
 /** The first moment of a day, epoch ms. */

@@ -24,11 +24,11 @@ const places: Readonly<Record<string, Fields>> = {
       "apiErrorParams apiErrorStatus apiErrorType errorDetails failedResponseHadNoToolCall attributionMcpServer attributionMcpTool isAbortedMidStream",
   },
   user: {
-    read: "permissionMode origin isCompactSummary",
+    read: "permissionMode origin isCompactSummary toolUseResult permissionDecision toolDenialKind toolDenialBeforeRun interruptedMessageId",
     ignored:
-      "promptSource turnOrigin turnPosition toolUseResult permissionDecision sandboxed turnCompanion queueSkipAttachments toolDenialKind " +
-      "toolDenialBeforeRun userFeedback holdsPersonsWords isVisibleInTranscriptOnly repeatsCompactSummary mcpCallNotReadOnly " +
-      "interruptedMessageId queueSkipSlashCommands queuePriority thinkingMetadata todos imagePasteIds sourceToolUseID",
+      "promptSource turnOrigin turnPosition sandboxed turnCompanion queueSkipAttachments " +
+      "userFeedback holdsPersonsWords isVisibleInTranscriptOnly repeatsCompactSummary mcpCallNotReadOnly " +
+      "queueSkipSlashCommands queuePriority thinkingMetadata todos imagePasteIds sourceToolUseID",
   },
   system: {
     read: "compactMetadata",

@@ -60,12 +60,12 @@ const holdSeconds = 86_400;
 export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
 
 /** At these a call of a tool can be decided. */
-export type CallEvent = "PreToolUse" | "PermissionRequest";
+type CallEvent = "PreToolUse" | "PermissionRequest";
 export const isCallEvent = (event: string): event is CallEvent => event === "PreToolUse" || event === "PermissionRequest";
 
-/** A hook that rules need. */
+/** A hook that rules need, or who is told. */
 export interface RuleHook {
-  event: CallEvent;
+  event: CallEvent | "Stop" | "StopFailure";
   /** Pattern of the tools that it is for; every tool without one. */
   matcher?: string;
 }
@@ -155,6 +155,13 @@ export type GateReply =
 
 /** What claude writes of a refusal without a reason. */
 export const plainRefusal = "The user refused this request.";
+
+/** This answer of ours says what becomes of the call. */
+export const isDecided = (answer: string | undefined): boolean => parseRecord(answer)?.hookSpecificOutput !== undefined;
+
+/** Two answers to one event, of which one may be none. */
+export const joinAnswers = (one: string | undefined, other: string | undefined): string | undefined =>
+  one === undefined || other === undefined ? (one ?? other) : JSON.stringify({ ...parseRecord(one), ...parseRecord(other) });
 
 /** What a PreToolUse hook prints: it holds in every mode, and in sub-agents. The model reads why it was denied, a person why they are asked. */
 export const renderToolReply = (permissionDecision: "deny" | "ask", permissionDecisionReason: string): string =>

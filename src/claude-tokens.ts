@@ -1,4 +1,4 @@
-import { endOfObject, isRecord, parseJson, parseRecord, present, shape } from "./json.ts";
+import { isRecord, parseLine, parseRecord, present, shape } from "./json.ts";
 
 /** Tokens of one answer by kind, as Claude Code 2.1.x writes them into `message.usage`. */
 export interface Tokens {
@@ -70,33 +70,14 @@ export const syntheticModel = "<synthetic>";
 
 /** All answers of one line, and how much in it looks like one and cannot be understood. */
 export function parseUsageLine(line: string): { usages: UsageLine[]; unreadable: number } {
-  const parsed = parseJson(line.replace(noise, ""));
-  const entries = (parsed === undefined ? findObjects(line) : [parsed]).map(findAnswer).filter(isRecord);
+  const { values, isWhole } = parseLine(line);
+  const entries = values.map(findAnswer).filter(isRecord);
   const usages = entries.flatMap((entry) => readAnswer(entry, line) ?? []);
-  const seeming = parsed === undefined ? Math.max(count(line, /"type"\s*:\s*"assistant"/g), count(line, /"role"\s*:\s*"assistant"/g)) : 0;
+  const seeming = !isWhole ? Math.max(count(line, /"type"\s*:\s*"assistant"/g), count(line, /"role"\s*:\s*"assistant"/g)) : 0;
   return { usages, unreadable: Math.max(entries.length, seeming) - usages.length };
 }
 
-/** What a crash of the machine, or another program, leaves before and behind a line. */
-const noise = /^[\uFEFF\0\s]+|[\0\s]+$/g;
 const count = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0;
-
-/** So many times the length of a line are looked through for what is whole in it. */
-const mostPasses = 50;
-
-/** The whole objects in a line where several were joined, or one was torn before the next: from each brace on, as far as it reaches. */
-function findObjects(line: string): unknown[] {
-  const found: unknown[] = [];
-  let passes = 0;
-  for (let from = line.indexOf("{"); from >= 0 && passes < mostPasses; ) {
-    const end = endOfObject(line, from);
-    const value = end === undefined ? undefined : parseJson(line.slice(from, end));
-    if (value !== undefined) found.push(value);
-    passes += ((end ?? line.length) - from) / line.length;
-    from = line.indexOf("{", value === undefined ? from + 1 : end);
-  }
-  return found;
-}
 
 function readAnswer(entry: Record<string, unknown>, line: string): UsageLine | undefined {
   const message = isRecord(entry.message) ? entry.message : {};

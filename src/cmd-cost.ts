@@ -1,6 +1,6 @@
-import { createCalendar, parseDay } from "./calendar.ts";
+import { createCalendar, parseDay, parseHours } from "./calendar.ts";
 import { pricesAt, pricesSource } from "./claude-prices.ts";
-import { type App, command } from "./cmd-record.ts";
+import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
 import { readUsage } from "./cost.ts";
 import { costSources } from "./cost-files.ts";
 import { createReport, groupings, type Report, type ReportOptions } from "./cost-report.ts";
@@ -18,12 +18,7 @@ export const costCommand = command({
   summary: "Tell what all profiles used and what it costs at list prices, by day, session, project, model or block.",
   args: {
     report: { type: "positional", required: false, values: groupings, description: `${groupings.join(", ")} (default: daily)` },
-    since: {
-      type: "string",
-      valueHint: "DAY",
-      suggestions: ["today", "yesterday", "24h", "7d", "1w"],
-      description: "first day: 2026-11-20, yesterday, 24h, 7d or 1w back",
-    },
+    since: sinceArgument,
     until: { type: "string", valueHint: "DAY", description: "last day, included" },
     profile: { type: "string", valueHint: "NAME", description: "only what this profile used" },
     timezone: { type: "string", valueHint: "ZONE", description: "where days begin, as Europe/Berlin or UTC (default: here)" },
@@ -43,7 +38,7 @@ export const costCommand = command({
     const registry = readRegistry(sys);
     if (options.profile !== undefined) requireProfile(registry, options.profile);
     (await import("./settings-schema.ts")).checkSettings(sys, "prices");
-    const progress = createProgress(app);
+    const progress = createReadProgress(app);
     const usage = await readUsage(sys, { ...costSources(sys, registry), onProgress: progress.show });
     progress.clear();
     const report = createReport(usage.sums, usage.origins, options);
@@ -79,34 +74,13 @@ function readOptions(args: CostArgs, { sys }: App): ReportOptions {
     return text === undefined ? {} : { [flag]: parseDay(`--${flag}`, text, calendar.dayOf(now)) };
   };
   const grouping = groupings.find((known) => known === args.report) ?? "daily";
-  const hours = /^(\d{1,5})h$/.exec(args.since ?? "")?.[1];
-  const sinceAt = hours === undefined ? undefined : now - Number(hours) * 3_600_000;
+  const sinceAt = parseHours(args.since, now);
   const since = sinceAt === undefined ? day("since") : { sinceAt, since: calendar.dayOf(sinceAt) };
   const options: ReportOptions = { grouping, calendar, now, ...since, ...day("until") };
   if (args.profile !== undefined) options.profile = args.profile;
   if (options.since !== undefined && options.until !== undefined && options.since > options.until)
     throw usageError(`csm cost: --since ${options.since} is later than --until ${options.until}`);
   return options;
-}
-
-const patienceMs = 1000;
-
-/** On the terminal, once it takes over a second. */
-function createProgress({ sys, progress }: App) {
-  const startedAt = sys.now();
-  let shownAt = 0;
-  return {
-    show(doneBytes: number, allBytes: number) {
-      const now = sys.now();
-      if (now - startedAt < patienceMs || now - shownAt < 100 || !sys.isTerminal(2)) return;
-      shownAt = now;
-      const megabytes = (bytes: number) => Math.round(bytes / 1e6);
-      progress(`reading transcripts: ${megabytes(doneBytes)} of ${megabytes(allBytes)} MB`);
-    },
-    clear() {
-      if (shownAt > 0) progress();
-    },
-  };
 }
 
 /** What the numbers leave out, and what they are not. */

@@ -1,4 +1,3 @@
-import { createCalendar } from "./calendar.ts";
 import { type App, command } from "./cmd-record.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
 import { duration, table, timed } from "./format.ts";
@@ -86,7 +85,7 @@ type State = PublicJson["csm notify"];
 
 function describe({ sys }: App, settings: NotifySettings): State {
   const outcomes = openOutcomes(sys).read();
-  const quiet = isQuiet(settings, sys.now(), createCalendar());
+  const quiet = isQuiet(settings, sys.now());
   return {
     file: ruleFiles(sys).find((path) => sys.entryKind(path) !== undefined) ?? "",
     quiet,

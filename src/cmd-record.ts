@@ -62,6 +62,34 @@ export const sessionArgument = {
   description: "its name as csm ls shows it, its id or the beginning of it, or its title",
 } as const;
 
+/** The first day of a report over what lies back. */
+export const sinceArgument = {
+  type: "string",
+  valueHint: "DAY",
+  suggestions: ["today", "yesterday", "24h", "7d", "1w"],
+  description: "first day: 2026-11-20, yesterday, 24h, 7d or 1w back",
+} as const;
+
+const patienceMs = 1000;
+
+/** For who waits at a terminal while transcripts are read, once that takes over a second. */
+export function createReadProgress({ sys, progress }: App) {
+  const startedAt = sys.now();
+  let shownAt = 0;
+  return {
+    show(doneBytes: number, allBytes: number) {
+      const now = sys.now();
+      if (now - startedAt < patienceMs || now - shownAt < 100 || !sys.isTerminal(2)) return;
+      shownAt = now;
+      const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+      progress(`reading transcripts: ${megabytes(doneBytes)} of ${megabytes(allBytes)} MB`);
+    },
+    clear() {
+      if (shownAt > 0) progress();
+    },
+  };
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: a table holds records of different arguments
 export type AnyCommand = CommandRecord<any>;
 

@@ -3,10 +3,11 @@ import { createCalendar, parseDay, renderLocalTime } from "./calendar.ts";
 import { type App, command } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
 import { hang, isoTime, table } from "./format.ts";
+import { readHooksOff } from "./hooks-off.ts";
 import { parseRecord, present } from "./json.ts";
 import { judge } from "./judge.ts";
 import { printableLine } from "./printable.ts";
-import { readRegistryOrNone } from "./profiles.ts";
+import { currentDir, readRegistryOrNone } from "./profiles.ts";
 import type { Decision, JudgedPart, Judgement, Rule, RuleProblem, SessionFacts, ToolCall } from "./rules.ts";
 import { findIdle } from "./rules-check.ts";
 import { toCall } from "./rules-decide.ts";
@@ -108,6 +109,8 @@ A file with an error allows nothing and denies nothing: all that it could decide
     const files = listRuleFiles(sys, root).map(({ path, isProject }) => ({
       ...{ path, is_project: isProject, rules: book.rules.filter(({ at }) => at.path === path).length },
     }));
+    const off = files.length === 0 ? undefined : readHooksOff(sys, { configDir: currentDir(sys, readRegistryOrNone(sys)), cwd: root });
+    if (off !== undefined) app.tell(`csm rules check: hooks are switched off (${off}): no rule holds here`);
     if (args.json === true) app.json<"csm rules check">({ project: root, files, problems: book.problems, notes });
     else {
       for (const problem of book.problems) app.out(hang("error: ", problemText(app, problem), app.columns).join("\n"));

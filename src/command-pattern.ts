@@ -43,6 +43,8 @@ export const openWords: ShellWord = { text: "…", certainty: "open", start: "",
 interface Pattern {
   words: string[];
   isWhole: boolean;
+  /** What must come behind the name, for this home. */
+  wanted?: Wanted & { home: string };
 }
 
 const parsed = new Map<string, Pattern>();
@@ -73,7 +75,8 @@ export function allowsCommand(patternText: string, words: readonly ShellWord[]):
 
 /** For a denial: whatever does the same by other spellings hits too; `maybe` where an open word may say it. */
 export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
-  const { words: wanted, isWhole } = parsePattern(patternText);
+  const pattern = parsePattern(patternText);
+  const { words: wanted, isWhole } = pattern;
   const [name, ...rest] = words;
   const [wantedName, ...wantedRest] = wanted;
   if (name === undefined || wantedName === undefined) return "no";
@@ -81,22 +84,20 @@ export function hitsCommand(patternText: string, words: readonly ShellWord[], ho
   const isNamed = sameWord(name, (text) => wantedName === "*" || programOf(text) === program, wantedName);
   if (isNamed === "no") return "no";
   // An open name may bring words of its own.
-  const said = once(saidBy, words, wantedName === "*" ? programOf(name.text) : program, (as) =>
-    wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, as),
-  );
-  const wantedWords = once(wantedBy, wanted, home, () => splitPattern(wantedRest, home));
-  return every([isNamed, hitsWords(wantedWords, said, isWhole)]);
+  const as = wantedName === "*" ? programOf(name.text) : program;
+  const said = once(words, as, () => wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, as));
+  if (pattern.wanted?.home !== home) pattern.wanted = { ...splitPattern(wantedRest, home), home };
+  return every([isNamed, hitsWords(pattern.wanted, said, isWhole)]);
 }
 
 /** A hundred patterns look at the same few commands. */
 const saidBy = new WeakMap<object, Map<string, Said>>();
-const wantedBy = new WeakMap<object, Map<string, Wanted>>();
 
-function once<T>(known: WeakMap<object, Map<string, T>>, of: object, key: string, make: (key: string) => T): T {
-  const made = known.get(of) ?? new Map<string, T>();
-  known.set(of, made);
-  const found = made.get(key) ?? make(key);
-  made.set(key, found);
+function once(words: readonly ShellWord[], program: string, make: () => Said): Said {
+  const made = saidBy.get(words) ?? new Map<string, Said>();
+  saidBy.set(words, made);
+  const found = made.get(program) ?? make();
+  made.set(program, found);
   return found;
 }
 

@@ -5,43 +5,10 @@ import { type CostSources, findTranscripts, isSame, originsOf, sessionIdOf, type
 import { mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
-import { createSharedWork, runShare, type SharedWork } from "./cost-worker.ts";
 import { costCachePath } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
-
-/** A thread takes 5 ms to start; one core reads this much in 10. */
-const worthwhileBytes = 32e6;
-const mostThreads = 8;
-
-/** Reads these files on all cores, this one included. What a thread fails to read is missing in the result. */
-async function scanAll(
-  sys: Pick<Sys, "openFile" | "cpuCount">,
-  files: readonly { path: string; size: number }[],
-  onProgress: (doneBytes: number) => void,
-): Promise<FileScan[]> {
-  // The largest first, so that no thread is left alone with one of them.
-  const work = createSharedWork(files.toSorted((a, b) => b.size - a.size).map(({ path }) => path));
-  const bytes = files.reduce((sum, { size }) => sum + size, 0);
-  const helpers = Math.min(mostThreads, sys.cpuCount, Math.ceil(bytes / worthwhileBytes)) - 1;
-  const shares = Array.from({ length: Math.max(0, helpers) }, () => startHelper(work));
-  const own = runShare(sys.openFile, work, () => onProgress((work.counters[1] ?? 0) * 1000));
-  return [...own, ...(await Promise.all(shares)).flat()];
-}
-
-function startHelper(work: SharedWork): Promise<FileScan[]> {
-  return new Promise((resolve) => {
-    const worker = new Worker(new URL("./cost-worker.ts", import.meta.url).href);
-    const end = (scans: FileScan[]) => {
-      resolve(scans);
-      worker.terminate();
-    };
-    worker.onmessage = ({ data }: { data: FileScan[] }) => end(data.map((scan) => ({ ...scan, print: Buffer.from(scan.print) })));
-    // The caller sees which files are missing and reads them itself.
-    worker.onerror = () => end([]);
-    worker.postMessage(work);
-  });
-}
+import { scanAll } from "./threads.ts";
 
 export interface Usage {
   sums: Sums;
@@ -80,7 +47,9 @@ async function readScans(sys: Sys, cache: CostCache, files: readonly Transcript[
   const stale = files.filter((file) => !isKnown(file));
   const allBytes = stale.reduce((sum, { state }) => sum + state.size, 0);
   const fresh = stale.filter(({ path }) => !known.has(path)).map(({ path, state }) => ({ path, size: state.size }));
-  const read = new Map((await scanAll(sys, fresh, (doneBytes) => onProgress?.(doneBytes, allBytes))).map((scan) => [scan.path, scan]));
+  const read = new Map(
+    (await scanAll(sys, "usage", fresh, (doneBytes) => onProgress?.(doneBytes, allBytes))).map((scan) => [scan.path, scan]),
+  );
   const buffer = createLineBuffer();
   const changed: FileScan[] = [];
   const scans = files.map((file): FileScan | undefined => {

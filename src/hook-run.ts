@@ -10,7 +10,7 @@ import {
   recordsDir,
   toCall,
 } from "./channel.ts";
-import { type HookInput, isCallEvent, parseHookInput } from "./claude-hooks.ts";
+import { type HookInput, isCallEvent, isDecided, joinAnswers, parseHookInput } from "./claude-hooks.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
 import { configDir, sessionsDir } from "./paths.ts";
@@ -21,21 +21,24 @@ import { isPast, type Sys } from "./sys.ts";
 
 /**
  * Runs as a hook: notes the event, and holds a permission request open until csd answers it or its dialog is gone. The
- * result is what claude is told; undefined says nothing, so that the dialog stays.
+ * result is what claude is told; undefined says nothing, so that the dialog stays. `onAsked` tells a person of a request that is left to one.
  */
-export async function runHook(sys: Sys, text: string): Promise<string | undefined> {
+export async function runHook(sys: Sys, text: string, onAsked: () => Promise<string | undefined>): Promise<string | undefined> {
   const dir = sys.env[channelVariable];
   const input = parseHookInput(text);
-  if (dir === undefined || input === undefined) return undefined;
-  const session = openSession(sys, dir);
+  if (input === undefined) return undefined;
+  const session = dir === undefined ? undefined : openSession(sys, dir);
   const { driven } = session ?? {};
   if (isCallEvent(input.event)) {
     const seat = { configDir: driven?.config_dir ?? configDir(sys), ...present({ name: driven?.name }) };
-    const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, seat);
+    // What a rule cannot say now must not keep the request from being held.
+    const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, seat).catch(() => undefined);
     // What rules let by is asked as ever; of a session that csd does not drive, nobody else waits to be told.
-    if (ruled !== undefined || input.event === "PreToolUse" || driven === undefined) return ruled;
+    if (input.event === "PreToolUse" || isDecided(ruled)) return ruled;
+    const asked = onAsked();
+    if (ruled !== undefined || driven === undefined) return joinAnswers(ruled, await asked);
   }
-  if (session === undefined) return undefined;
+  if (session === undefined || dir === undefined) return undefined;
   const { channel } = session;
   if (input.event === "PermissionRequest") return holdRequest(sys, dir, channel, input, driven);
   const statusAt = input.event === "UserPromptSubmit" && driven !== undefined ? await readStatusAt(sys, driven) : undefined;

@@ -57,6 +57,34 @@ export function endOfObject(text: string, from: number, maxLength = Number.POSIT
   return undefined;
 }
 
+/**
+ * What a line of JSON that others append to a file says, without what a crash of the machine, or another program, leaves before and
+ * behind it; of one that was joined or torn, the whole objects in it.
+ */
+export function parseLine(line: string): { values: unknown[]; isWhole: boolean } {
+  const value = parseJson(line) ?? parseJson(line.replace(noise, ""));
+  return value === undefined ? { values: findObjects(line), isWhole: false } : { values: [value], isWhole: true };
+}
+
+const noise = /^[\uFEFF\0\s]+|[\0\s]+$/g;
+
+/** So many times the length of a line are looked through for what is whole in it. */
+const mostPasses = 50;
+
+/** The whole objects in a line where several were joined, or one was torn before the next: from each brace on, as far as it reaches. */
+function findObjects(line: string): unknown[] {
+  const found: unknown[] = [];
+  let passes = 0;
+  for (let from = line.indexOf("{"); from >= 0 && passes < mostPasses; ) {
+    const end = endOfObject(line, from);
+    const value = end === undefined ? undefined : parseJson(line.slice(from, end));
+    if (value !== undefined) found.push(value);
+    passes += ((end ?? line.length) - from) / line.length;
+    from = line.indexOf("{", value === undefined ? from + 1 : end);
+  }
+  return found;
+}
+
 /** The object in a text; undefined for everything else. */
 export function parseRecord(text: string | undefined): Record<string, unknown> | undefined {
   const value = parseJson(text);

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import { type HookInput, isCallEvent, parseHookInput } from "./claude-hooks.ts";
+import { type HookInput, isCallEvent, isDecided, joinAnswers, parseHookInput } from "./claude-hooks.ts";
 import { isSessionId } from "./claude-session.ts";
 import { SilentExit } from "./errors.ts";
 import type { JournalEntry } from "./journal.ts";
@@ -129,12 +129,16 @@ export async function answerLimitHook(sys: Sys, args: readonly string[]): Promis
   throw new SilentExit(0);
 }
 
-async function answerEvent(sys: Sys, text: string, dir: string): Promise<string | undefined> {
+/** What claude is told of an event by rules, notifications and limits. */
+export async function answerEvent(sys: Sys, text: string, dir: string): Promise<string | undefined> {
   const input = parseHookInput(text);
   if (input === undefined || !isCallEvent(input.event)) return runLimitHook(sys, text, dir);
   // One that csd drives has a hook of csd's for what it asks.
   if (input.event === "PermissionRequest" && (await isDrivenHere(sys))) return undefined;
-  return (await import("./rules-hook.ts")).applyRules(sys, input, { configDir: dir });
+  const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, { configDir: dir });
+  if (input.event === "PreToolUse" || isDecided(ruled)) return ruled;
+  // The dialog stays.
+  return joinAnswers(ruled, await runLimitHook(sys, text, dir));
 }
 
 /** By the record that csd keeps of this very claude: the variable alone is inherited by any claude that it starts. */

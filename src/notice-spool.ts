@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { createCalendar } from "./calendar.ts";
+import { maskSecrets } from "./audit.ts";
 import { hasShape, parseRecord } from "./json.ts";
 import {
   type Channel,
@@ -26,13 +26,17 @@ import { type Sys, until } from "./sys.ts";
  */
 export async function tellNotice(sys: Sys, settings: NotifySettings, notice: Notice): Promise<string | undefined> {
   if (!(await isDue(sys, settings, notice))) return undefined;
-  const message = toMessage(notice, settings.causes[notice.cause].level);
+  const masked = { title: maskSecrets(notice.title), body: maskSecrets(notice.body.slice(0, maxRead)) };
+  const message = toMessage({ ...notice, ...masked }, settings.causes[notice.cause].level);
   if (settings.channels.some(({ kind }) => kind !== "terminal")) startDelivery(sys, { id: sys.randomId(), message });
   const sequences = settings.channels.flatMap((channel) =>
     channel.kind === "terminal" ? [planSequence(sys.env, channel.how, message.title, message.body)] : [],
   );
   return sequences.length === 0 ? undefined : sequences.join("");
 }
+
+/** Much more than is told is not looked through. */
+const maxRead = 8 * 1024;
 
 /** The same from a program with a terminal of its own, or with none. */
 export async function raiseNotice(sys: Sys, settings: NotifySettings, notice: Notice): Promise<void> {
@@ -58,9 +62,8 @@ const stepMs = 10;
 
 /** One of those who come with the same is told so: whoever does not have the lock sees soon that another has told it. */
 async function isDue(sys: Sys, settings: NotifySettings, notice: Notice): Promise<boolean> {
-  const calendar = createCalendar();
   const told = openTold(sys);
-  const isTold = (before: Told) => decideNotice(settings, before, notice, calendar) !== "tell";
+  const isTold = (before: Told) => decideNotice(settings, before, notice) !== "tell";
   if (isTold({})) return false;
   const look = async (): Promise<boolean | undefined> => {
     if (isTold(told.read())) return false;

@@ -1,5 +1,5 @@
-import type { Calendar } from "./calendar.ts";
 import { printable, printableLine } from "./printable.ts";
+import { isWithin } from "./rule-conditions.ts";
 
 export const noticeLevels = ["info", "warning", "urgent"] as const;
 export type NoticeLevel = (typeof noticeLevels)[number];
@@ -100,10 +100,10 @@ type NoticeFate = "tell" | "off" | "quiet" | "told";
 const sameMs = 5000;
 
 /** Whether it is due, and why it is not. */
-export function decideNotice(settings: NotifySettings, told: Told, notice: Notice, calendar: Calendar): NoticeFate {
+export function decideNotice(settings: NotifySettings, told: Told, notice: Notice): NoticeFate {
   const { isOn, level } = settings.causes[notice.cause];
   if (!isOn || settings.channels.length === 0) return "off";
-  if (level !== "urgent" && isQuiet(settings, notice.at, calendar)) return "quiet";
+  if (level !== "urgent" && isQuiet(settings, notice.at)) return "quiet";
   const last = Object.hasOwn(told, keyOf(notice)) ? told[keyOf(notice)] : undefined;
   // One that was told in the future was told before the clock was set back.
   if (last === undefined || notice.at < last.at) return "tell";
@@ -124,45 +124,8 @@ export function withTold(settings: NotifySettings, told: Told, notice: Notice): 
 const keyOf = ({ cause, about }: Notice): string => `${cause} ${about}`;
 const printOf = ({ title, body }: Notice): string => String(Bun.hash(`${title}\n${body}`));
 
-export const isQuiet = ({ quietHours }: NotifySettings, at: number, calendar: Calendar): boolean =>
-  quietHours.some((hours) => isWithin(hours, at, calendar));
-
-const dayNames = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-const hoursPattern = /^(?:([a-z]{3}(?:[-,][a-z]{3})*) +)?([01]?\d|2[0-4]):([0-5]\d)-([01]?\d|2[0-4]):([0-5]\d)$/;
-
-/** `22:00-07:00`, and with days before it `mon-fri 09:00-18:00`; hours that pass midnight belong to the day on which they begin. */
-export function parseHours(text: string): { days: ReadonlySet<number>; from: number; to: number } | undefined {
-  const [, days, ...times] = hoursPattern.exec(text.trim().toLowerCase()) ?? [];
-  const [fromHour = Number.NaN, fromMinute = 0, toHour = 0, toMinute = 0] = times.map(Number);
-  const found = parseDays(days);
-  const [from, to] = [fromHour * 60 + fromMinute, toHour * 60 + toMinute];
-  return found === undefined || Number.isNaN(from) || from > 1440 || to > 1440 ? undefined : { days: found, from, to };
-}
-
-function parseDays(text: string | undefined): ReadonlySet<number> | undefined {
-  if (text === undefined) return new Set(dayNames.keys());
-  const days = new Set<number>();
-  for (const part of text.split(",")) {
-    const [first = -1, last = first, ...more] = part.split("-").map((day) => dayNames.indexOf(day));
-    if (first < 0 || last < 0 || more.length > 0) return undefined;
-    for (let day = first; ; day = (day + 1) % 7) {
-      days.add(day);
-      if (day === last) break;
-    }
-  }
-  return days;
-}
-
-function isWithin(hours: string, at: number, calendar: Calendar): boolean {
-  const parsed = parseHours(hours);
-  if (parsed === undefined) return false;
-  const { days, from, to } = parsed;
-  const day = new Date(calendar.dayOf(at)).getUTCDay();
-  const [hour = 0, minute = 0] = calendar.timeOf(at).split(":").map(Number);
-  const now = hour * 60 + minute;
-  if (from < to) return days.has(day) && from <= now && now < to;
-  return (days.has(day) && from <= now) || (days.has((day + 6) % 7) && now < to);
-}
+/** By the clock on the wall. */
+export const isQuiet = ({ quietHours }: NotifySettings, at: number): boolean => quietHours.some((hours) => isWithin(hours, at) === "yes");
 
 /** What leaves this machine: no escape sequence, no text without an end. */
 export function toMessage(notice: Notice, level: NoticeLevel) {
@@ -189,12 +152,13 @@ export type Message = ReturnType<typeof toMessage>;
 const [maxTitle, maxBody, maxWord, maxSessions] = [120, 2000, 1000, 50];
 
 /** The hooks by which a session tells of these causes itself; the others are found by whoever watches it. */
-export function eventsOf({ causes, channels }: NotifySettings): string[] {
+export function eventsOf({ causes, channels }: NotifySettings): NoticeEvent[] {
   const wanted = Object.entries(eventsOfCauses).flatMap(([cause, event]) => (causes[cause as NoticeCause].isOn ? [event] : []));
   return channels.length === 0 ? [] : [...new Set(wanted)];
 }
 
-const eventsOfCauses: Partial<Record<NoticeCause, string>> = {
+type NoticeEvent = "PermissionRequest" | "Stop" | "StopFailure";
+const eventsOfCauses: Partial<Record<NoticeCause, NoticeEvent>> = {
   permission: "PermissionRequest",
   question: "PermissionRequest",
   plan: "PermissionRequest",

@@ -10,10 +10,10 @@ import {
   type NotifySettings,
   noticeCauses,
   noticeLevels,
-  parseHours,
   terminalWays,
   webhookFormats,
 } from "./notices.ts";
+import { timeSpan } from "./rule-conditions.ts";
 
 z.config(en());
 
@@ -27,7 +27,7 @@ const durationMs = z.pipe(
 );
 
 const hoursText = 'hours such as "22:00-07:00" or "sat-sun 00:00-24:00"';
-const hours = z.string().check(z.refine((typed) => parseHours(typed) !== undefined, hoursText));
+const hours = z.string().check(z.regex(timeSpan, hoursText));
 
 const cause = z.union(
   [

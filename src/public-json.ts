@@ -1,5 +1,27 @@
 import { z } from "zod/mini";
 import { noticeCauses, noticeLevels } from "./notices.ts";
+import {
+  at,
+  configDir,
+  conversation,
+  count,
+  cwd,
+  described,
+  moment,
+  name,
+  numberOrNull,
+  percent,
+  piece,
+  profile,
+  reference,
+  sessionId,
+  text,
+  textOrNull,
+  time,
+  times,
+  transcript,
+} from "./public-pieces.ts";
+import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -7,37 +29,7 @@ import { statuses } from "./statuses.ts";
  * the tests hold its output to, and `test/fixtures/schema/` shows to others. Commands take its types alone, so that none of them loads zod.
  */
 
-function described<T extends z.ZodMiniType>(schema: T, description: string, id?: string): T {
-  // A copy: what is said of one key is not said of all of its kind.
-  const own = z.clone(schema);
-  z.globalRegistry.add(own, { ...(id === undefined ? {} : { id }), description });
-  return own;
-}
-const piece = <T extends z.ZodMiniType>(id: string, schema: T, description: string): T => described(schema, description, id);
-
-// --- the pieces ----------------------------------------------------------------------------------------------------
-
-const text = z.string();
-const count = z.int();
-const textOrNull = z.nullable(text);
-const numberOrNull = z.nullable(z.number());
-const at = piece("at", z.nullable(count), "epoch ms; null where not known");
-const time = piece("time", textOrNull, "the `_at` beside it in ISO 8601, UTC");
-const percent = piece("percent", numberOrNull, "0 to 100; above where more was used; null where not known");
-const sessionId = piece("session_id", textOrNull, "id of the conversation, a UUID; null before it is known");
-const name = piece("name", text, "of a live session, as `csm ls` shows it; every command that takes a session takes it");
-const cwd = piece("cwd", textOrNull, "the folder it works in, absolute");
-const transcript = piece("transcript", textOrNull, "path of the conversation's file; null as long as there is none");
-const profile = piece("profile", textOrNull, "name of the profile; null for a config dir without one");
-const configDir = piece("config_dir", textOrNull, "folder of the profile, claude's CLAUDE_CONFIG_DIR");
-
-/** The one rule for a moment: `<what>_at` and `<what>_time`. */
-const times = <W extends string>(what: W) =>
-  ({ [`${what}_at`]: at, [`${what}_time`]: time }) as { [K in `${W}_at`]: typeof at } & { [K in `${W}_time`]: typeof time };
-const moment = { at, time };
-
-const conversation = { session_id: sessionId, cwd, transcript, profile };
-const reference = { name, ...conversation, config_dir: configDir };
+// --- states ---------------------------------------------------------------------------------------------------------
 
 const choices = z.array(z.object({ option: count, label: text, meaning: text }));
 const gateIdentity = {
@@ -131,7 +123,6 @@ const sessionFields = {
 const listed = piece("session", z.object(sessionFields), "a live session");
 
 const status = z.nullable(stateFields.status);
-const deed = z.enum(["notify", "send", "stop"]);
 /** One schema for both: `csd events` looks at less, and leaves the rest of a session out. */
 const event = piece(
   "event",
@@ -147,8 +138,10 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
-    ...{ rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")), action: z.optional(deed) },
-    ...{ refused: z.optional(z.boolean()), text: z.optional(described(text, "of `acted`: what was done, or why it was not")) },
+    rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
+    action: z.optional(z.enum(["notify", "send", "stop"])),
+    refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
+    text: z.optional(described(text, "of `acted`: what was done")),
   }),
   "a line of `csm watch --json` and of `csd events`",
 );
@@ -298,17 +291,11 @@ const account = z.object({
 const profileRow = { name: text, dir: text, profile, config_dir: configDir };
 const problem = z.object({ code: text, text, fixable: z.boolean() });
 
+const figure = z.number();
 const figures = {
-  input_tokens: z.number(),
-  output_tokens: z.number(),
-  cache_write_5m_tokens: z.number(),
-  cache_write_1h_tokens: z.number(),
-  cache_read_tokens: z.number(),
-  total_tokens: z.number(),
-  web_searches: z.number(),
-  messages: z.number(),
-  cost_usd: z.number(),
-  unpriced_messages: z.number(),
+  ...{ input_tokens: figure, output_tokens: figure, cache_write_5m_tokens: figure, cache_write_1h_tokens: figure },
+  ...{ cache_read_tokens: figure, total_tokens: figure, web_searches: figure, messages: figure, cost_usd: figure },
+  unpriced_messages: figure,
 };
 const costRow = z.object({
   key: text,
@@ -336,6 +323,19 @@ const toldCause = z.object({ cause, on: z.boolean(), level, cool_down_ms: z.numb
 const tried = { channel: text, kind: text, failure: described(textOrNull, "why the newest did not arrive, or has not yet") };
 const notifyChannel = z.object({ ...tried, to: text, waiting: described(count, "what could not be sent yet"), ...times("last") });
 
+const quietHours = { quiet: z.boolean(), quiet_hours: z.array(text) };
+const notify = z.object({ file: text, ...quietHours, causes: z.array(toldCause), channels: z.array(notifyChannel) });
+
+const standing = z.object({
+  ...{ of: described(text, "the day it begins with, the id of a session, or a window of an account"), spent: z.number(), percent },
+  ...{ level: z.enum(["fine", "warning", "over"]), ...times("ends"), session_ids: z.array(text), unpriced_models: z.array(text) },
+});
+const budget = z.object({
+  ...{ name: text, period: z.enum(["session", "day", "week", "month"]), action: z.enum(["notify", "ask", "deny", "stop"]) },
+  ...{ path: text, line: count, unit: z.enum(["usd", "tokens", "percent"]), limit: z.number(), warn_percent: percent },
+  standings: z.array(standing),
+});
+
 // --- by command ----------------------------------------------------------------------------------------------------
 
 const profilesList = z.object({
@@ -350,40 +350,6 @@ const restored = z.object({
   elsewhere: count,
 });
 
-// --- rules ---------------------------------------------------------------------------------------------------------
-
-const decisions = z.enum(["allow", "ask", "deny", "none"]);
-const decision = piece("decision", decisions, "none: no rule says anything, and claude does as without rules");
-const ruleName = described(textOrNull, "name of the rule that decides; null where none alone does");
-const ruleProblem = z.object({ path: text, line: count, message: text });
-const amounts = z.record(text, z.number());
-const placed = { is_project: z.boolean(), path: text, line: count };
-const rulesList = z.object({
-  project: text,
-  rules: z.array(z.object({ name: text, action: text, message: textOrNull, ...placed, when: z.record(text, z.unknown()) })),
-  budgets: z.array(z.object({ name: text, action: text, period: text, limit: amounts, warn_percent: percent, ...placed })),
-  problems: z.array(ruleProblem),
-});
-const auditEntry = described(
-  z.looseObject({
-    ...{ ...moment, event: text, session: text, session_id: z.optional(sessionId), profile: z.optional(profile), cwd: z.optional(cwd) },
-    ...{ tool: z.optional(text), request: z.optional(text), decision: z.optional(text), channel: z.optional(text) },
-    ...{ rule: z.optional(text), rule_place: z.optional(text), reason: z.optional(text), ms: z.optional(z.number()) },
-  }),
-  "event decided: by a rule (channel hook) or by a person (csd, dashboard); event refused: what was not taken, with verb and why",
-);
-
-const standing = z.object({
-  of: described(text, "the day it begins with, the id of a session, or a window of an account"),
-  ...{ spent: z.number(), percent, level: z.enum(["fine", "warning", "over"]), session_ids: z.array(text), unpriced_models: z.array(text) },
-  ...times("ends"),
-});
-const budget = z.object({
-  ...{ name: text, period: z.enum(["session", "day", "week", "month"]), action: z.enum(["notify", "ask", "deny", "stop"]) },
-  ...{ path: text, line: count, unit: z.enum(["usd", "tokens", "percent"]), limit: z.number(), warn_percent: percent },
-  standings: z.array(standing),
-});
-
 /** Each command that prints JSON, by its name in the table of commands. */
 const schemas = {
   "csm scan": z.object({ sessions: z.array(scanned) }),
@@ -393,12 +359,9 @@ const schemas = {
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm ls": z.object({ sessions: z.array(listed) }),
   "csm watch": event,
-  "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
-  "csm notify": z.object({
-    ...{ file: text, quiet: z.boolean(), quiet_hours: z.array(text) },
-    ...{ causes: z.array(toldCause), channels: z.array(notifyChannel) },
-  }),
+  "csm notify": notify,
   "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
+  "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
   "csm cost": z.object({
     report: text,
     timezone: text,
@@ -408,9 +371,7 @@ const schemas = {
     prices: z.object({ day: text, source: text }),
     rows: z.array(costRow),
     totals: z.object(figures),
-    unpriced_models: z.array(text),
-    unreadable_lines: count,
-    unknown_format: z.array(text),
+    ...{ unpriced_models: z.array(text), unreadable_lines: count, unknown_format: z.array(text) },
   }),
   "csm profiles": profilesList,
   "csm profiles list": profilesList,
@@ -439,12 +400,7 @@ const schemas = {
     policy: text,
     candidates: z.array(
       z.object({
-        name: text,
-        profile,
-        state: text,
-        session_percent: percent,
-        week_percent: percent,
-        ...times("resets"),
+        ...{ name: text, profile, state: text, session_percent: percent, week_percent: percent, ...times("resets") },
         reasons: z.array(text),
       }),
     ),
@@ -453,19 +409,7 @@ const schemas = {
     entries: z.array(journalEntry),
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
   }),
-  "csm rules": rulesList,
-  "csm rules list": rulesList,
-  "csm rules check": z.object({
-    project: text,
-    files: z.array(z.object({ path: text, is_project: z.boolean(), rules: count })),
-    problems: z.array(ruleProblem),
-    notes: z.array(ruleProblem),
-  }),
-  "csm rules explain": z.object({ decision, rule: ruleName, reason: text, parts: z.array(z.object({ text, decision, rule: ruleName })) }),
-  "csm rules log": z.object({ entries: z.array(auditEntry) }),
-  "csm rules import": z.object({
-    entries: z.array(z.object({ source: text, name: textOrNull, action: textOrNull, toml: textOrNull, note: textOrNull })),
-  }),
+  ...rulesSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),
   "csd send": sent,

@@ -4,6 +4,8 @@ import type { Conditions, SessionFacts, ToolCall } from "./rules.ts";
 
 /** The conditions on the session; `maybe` where a fact is not known. */
 export function hitsSession(when: Conditions, facts: SessionFacts, call?: ToolCall): Likelihood {
+  // Most rules are about calls alone, and a hook has them all to look at.
+  if (Object.keys(when).every((key) => ofCalls.has(key))) return "yes";
   const above = (limit: number | undefined, value: number | undefined) => limit === undefined || known(value, (is) => is > limit);
   const equal = (wanted: boolean | undefined, value: boolean | undefined) => wanted === undefined || known(value, (is) => is === wanted);
   const among = (wanted: readonly string[] | undefined, value: string | undefined, fits: (want: string, value: string) => boolean) =>
@@ -26,6 +28,8 @@ export function hitsSession(when: Conditions, facts: SessionFacts, call?: ToolCa
     ].map((told) => (typeof told === "string" ? told : told ? "yes" : "no")),
   );
 }
+
+const ofCalls: ReadonlySet<string> = new Set(["tool", "command", "path", "host", "agent"]);
 
 const lower = (text: string): string => text.toLowerCase();
 
@@ -67,6 +71,11 @@ export const isAgentTool = (tool: string): boolean => tool === "Agent" || tool =
 
 const days = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 const span = /^(?:([a-z,-]+)\s+)?(\d{1,2}):(\d\d)\s*-\s*(\d{1,2}):(\d\d)$/;
+
+const day = "(?:mon|tue|wed|thu|fri|sat|sun)";
+const clock = "(?:[01]?\\d|2[0-3]):[0-5]\\d";
+/** What `isWithin` takes, as it must be written. */
+export const timeSpan = new RegExp(`^(?:${day}(?:-${day})?(?:,${day}(?:-${day})?)* +)?${clock}-(?:${clock}|24:00)$`, "i");
 
 /** `22:00-07:00`, `mon-fri 09:00-18:00`, `sat,sun 00:00-24:00`, in local time; a night belongs to the day it begins. `maybe`: no such text. */
 export function isWithin(text: string, now: number): Likelihood {

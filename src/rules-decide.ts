@@ -38,7 +38,9 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const rules = isBefore ? book.rules.filter(({ action }) => action === "deny" || action === "ask") : book.rules;
   const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
   if (input.agentType !== undefined) call.agent = input.agentType;
-  const facts = rules.length === 0 ? { now: startedAt } : await readFacts(sys, input, seat, rules);
+  // What cannot be found out is not known: then nothing is allowed by it, and what might be denied is asked.
+  const unknown: SessionFacts = { now: startedAt, id: input.sessionId, projectDir };
+  const facts = rules.length === 0 ? unknown : await readFacts(sys, input, seat, rules).catch(() => unknown);
   const ruled = await judgeOrAsk(rules, call, facts, isBefore ? guardOf(sys, projectDir) : undefined);
   const isSpending = isBefore && book.budgets.length > 0 && ruled?.decision !== "deny";
   const spending = isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : {};

@@ -32,7 +32,8 @@ export const listRuleFiles = (sys: Sys, projectDir: string | undefined): { path:
     ...(projectDir === undefined ? [] : projectRuleFiles(projectDir)).map((path) => ({ path, isProject: true })),
   ].filter(({ path }) => sys.entryKind(path) !== undefined);
 
-export const hasRuleFile = (sys: Sys, projectDir: string): boolean => listRuleFiles(sys, projectDir).length > 0;
+/** Without a folder, of the user alone; so below. */
+export const hasRuleFile = (sys: Sys, projectDir?: string): boolean => listRuleFiles(sys, projectDir).length > 0;
 
 /** Nothing is read, and no library loaded, where there is no file. `projectDir`: a real path; the user's own rules alone without it. */
 export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleBook> {
@@ -41,10 +42,13 @@ export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleB
   if (paths.length === 0) return book;
   for (const { path, isProject } of paths) {
     const found = readRuleText(sys, path, isProject ? projectDir : undefined);
+    const broken = async (message: string) => (await import("./rules-schema.ts")).brokenRules({ path, line: 1, message }, isProject);
     const file =
       "text" in found
-        ? await readChecked(sys, { path, text: found.text, isProject })
-        : (await import("./rules-schema.ts")).brokenRules({ path, line: 1, message: found.refused }, isProject);
+        ? await readChecked(sys, { path, text: found.text, isProject }).catch((error: Error) =>
+            broken(`it cannot be checked: ${error.message}`),
+          )
+        : await broken(found.refused);
     book.rules.push(...file.rules);
     book.budgets.push(...file.budgets);
     book.problems.push(...file.problems);
@@ -62,18 +66,19 @@ type Checked = Pick<RuleBook, "rules" | "budgets" | "problems"> & { notify?: Not
 async function readChecked(sys: Sys, file: { path: string; text: string; isProject: boolean }): Promise<Checked> {
   const dir = checkedRulesDir(sys);
   const path = join(dir, `${Bun.hash(file.path).toString(36)}.json`);
-  const key = { build: buildVersion, ...file };
+  const key = `${JSON.stringify({ build: buildVersion, ...file })}\n`;
   try {
     requireOwnFolder(sys, dir);
-    const kept = parseRecord(sys.readText(path));
-    if (kept !== undefined && JSON.stringify(kept.key) === JSON.stringify(key)) return kept.checked as Checked;
+    const kept = sys.readText(path);
+    const checked = kept?.startsWith(key) === true ? parseRecord(kept.slice(key.length)) : undefined;
+    if (checked !== undefined) return checked as unknown as Checked;
   } catch {
     // A folder that others can write: nothing of it is believed, and nothing kept there.
     return (await import("./rules-schema.ts")).checkRules(file);
   }
   const checked = (await import("./rules-schema.ts")).checkRules(file);
   try {
-    sys.writePrivate(path, JSON.stringify({ key, checked }));
+    sys.writePrivate(path, key + JSON.stringify(checked));
   } catch {
     // A full disk: it is checked again the next time.
   }

@@ -2,6 +2,7 @@ import { isAbsolute, join } from "node:path";
 import type { HookInput, RuleHook } from "./claude-hooks.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { parseRecord, present } from "./json.ts";
+import { eventsOf } from "./notices.ts";
 import { tell } from "./output.ts";
 import { ruleFiles } from "./paths.ts";
 import type { Rule } from "./rules.ts";
@@ -66,6 +67,12 @@ function toolPattern(name: string): string | undefined {
   return `${spelled}${star === "*" ? ".*" : isServer ? "(?:__.*)?" : ""}`;
 }
 
+/** With these events, of every tool. */
+const withEvents = (hooks: readonly RuleHook[], events: readonly RuleHook["event"][]): RuleHook[] => [
+  ...hooks.filter(({ event }) => !events.includes(event)),
+  ...events.map((event) => ({ event })),
+];
+
 /** Where a session is to start, and the settings that it is given. */
 interface Start {
   configDir: string;
@@ -75,10 +82,13 @@ interface Start {
 
 /** What to give it: no hook that its own settings have already. Says so where claude would run none of them. */
 export async function prepareRules(sys: Sys, start: Start): Promise<{ rules: RuleHook[]; askedFiles: string[] }> {
-  const hooks = planRuleHooks(await readRuleBook(sys, findProjectRoot(sys, start.cwd)));
+  const book = await readRuleBook(sys, findProjectRoot(sys, start.cwd));
+  const events = eventsOf(book.notify);
+  const hooks = withEvents(planRuleHooks(book), events);
   if (hooks.length === 0) return { rules: [], askedFiles: [] };
   const off = readHooksOff(sys, start);
-  if (off !== undefined) tell(sys, `hooks are switched off (${off}): no rule holds in this session`);
+  if (off !== undefined)
+    tell(sys, `hooks are switched off (${off}): no rule holds in this session${events.length === 0 ? "" : ", and it tells of nothing"}`);
   const settings = parseRecord(sys.readText(join(start.configDir, "settings.json"))) ?? {};
   return { rules: hooks.filter(({ event }) => !hasRuleHook(settings, event)), askedFiles: ruleFiles(sys) };
 }

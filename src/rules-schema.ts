@@ -6,7 +6,7 @@ import { type UserError, unknownWord } from "./errors.ts";
 import { decodeJson, isRecord, present } from "./json.ts";
 import type { NotifySettings } from "./notices.ts";
 import { checkNotify } from "./notify-schema.ts";
-import { olderStatus } from "./rule-conditions.ts";
+import { olderStatus, timeSpan } from "./rule-conditions.ts";
 import { type Conditions, type Rule, type RuleAction, type RuleProblem, ruleActions } from "./rules.ts";
 import { jsonLines, type KeyLines, tomlLines } from "./rules-lines.ts";
 import { statuses } from "./statuses.ts";
@@ -220,9 +220,6 @@ const atLeast = (from: number): z.ZodMiniType => z.number().check(z.minimum(from
 const percent: Field = { schema: z.number().check(z.minimum(0), z.maximum(100)) };
 const choice = (known: readonly string[]): Field => ({ schema: z.string(), words: known });
 
-const day = "(?:mon|tue|wed|thu|fri|sat|sun)";
-const clock = "(?:[01]?\\d|2[0-3]):[0-5]\\d";
-const timeSpan = new RegExp(`^(?:${day}(?:-${day})?(?:,${day}(?:-${day})?)* +)?${clock}-(?:${clock}|24:00)$`, "i");
 const times: Field = { schema: list(z.string().check(z.regex(timeSpan, 'it must be like "22:00-07:00" or "mon-fri 09:00-18:00"'))) };
 
 // --- rules ---------------------------------------------------------------------------------------------------------

@@ -113,3 +113,9 @@ export interface JudgedPart {
 export interface RuleProblem extends Place {
   message: string;
 }
+
+/** Those that have allowed a part each, else the one that decides. */
+export function decidersOf({ rule, decision, parts }: Judgement): Rule[] {
+  if (decision !== "allow") return rule === undefined ? [] : [rule];
+  return [...new Set(parts.flatMap((part) => (part.decision === "allow" ? (part.rule ?? []) : [])))];
+}

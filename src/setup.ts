@@ -1,4 +1,4 @@
-import { type CallEvent, type RuleHook, renderRuleHook } from "./claude-hooks.ts";
+import { type RuleHook, renderRuleHook } from "./claude-hooks.ts";
 import { quotePosix } from "./format.ts";
 import { isRecord, present } from "./json.ts";
 
@@ -49,7 +49,7 @@ function addHooks(hooks: Settings | undefined, command: string, rules: readonly 
 }
 
 /** These settings have csm's hook for rules, of whatever version. */
-export const hasRuleHook = ({ hooks }: Settings, event: CallEvent): boolean =>
+export const hasRuleHook = ({ hooks }: Settings, event: RuleHook["event"]): boolean =>
   listOf(recordOf(hooks)?.[event]).some((entry) => listOf(recordOf(entry)?.hooks).some((one) => isOurs(recordOf(one)?.command, "hook")));
 
 /** Whatever path csm had when it was put there. */

@@ -361,7 +361,8 @@ function openSed(words: readonly ShellWord[]): Opened | undefined {
   const first = words.find(({ text }) => !/^-./.test(text));
   if (!hasScript && first !== undefined) scripts.push(first);
   const isPlain = scripts.every(
-    ({ text, certainty }) => certainty === "literal" && text.split(";").every((part) => plainSed.test(part.trim())),
+    ({ text, certainty }) =>
+      certainty === "literal" && (plainSed.test(text) || text.split(";").every((part) => plainSed.test(part.trim()))),
   );
   return isPlain ? undefined : { doubt: "the script of sed is not read here", code: spell(words), isOwn: true };
 }

@@ -12,8 +12,8 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules rules-lines command-pattern path-pattern rule-conditions shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
-     answer accounting limit statusline-sample cost-records calendar notices cost-report
+    `rules rules-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
+     answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
@@ -44,15 +44,18 @@ const rungs: [name: string, files: string][] = [
     `journal handoff limit-read reap restore-plan notice-hook launch-plan account-choice limit-hook
      restore relaunch-act relaunch launcher`,
   ],
-  ["watching", "cost-worker cost monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet"],
+  [
+    "watching",
+    "call-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet",
+  ],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
-    `completion completion-scripts shell-init public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init public-pieces public-rules public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules commands help`,
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay commands help`,
   ],
   ["the edge", "router app main"],
 ];
@@ -90,7 +93,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
-  ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-json"],
+  ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-pieces public-rules public-json"],
   ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],

@@ -138,6 +138,15 @@ test.each<[rule: string, spoil: (sys: Sys) => Sys]>([
   expect(started).toHaveLength(1);
 });
 
+test("what looks like a secret stays here", async () => {
+  writeRules(`[notify]\n${toHook()}`);
+  const { sys, started } = createWorld();
+  const body = "curl -H 'Authorization: Bearer abc123' https://me:hunter2@example.com --password swordfish";
+  await tellNotice(sys, await settingsOf(sys), notice({ cause: "permission", about: "s", body }));
+  expect(JSON.stringify(started)).not.toMatch(/abc123|hunter2|swordfish/);
+  expect(started[0]?.message.body).toContain("curl");
+});
+
 test("it arrives once, and nothing is left", async () => {
   writeRules(toHook());
   const { sys, posts } = createWorld({ handed: delivery(1) });

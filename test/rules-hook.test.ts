@@ -190,6 +190,16 @@ test("the cost of a session is what its status line was told, and what is not kn
   expect(await call(open(rules), "PreToolUse", "ls")).toMatchObject({ hookSpecificOutput: { permissionDecision: "ask" } });
 });
 
+test("what fails to be found out is not known: it is asked", async () => {
+  const sys = open({ [path]: toml('name = "dear"\nmatch_cost_above = 5\naction = "deny"', allow) });
+  const { readText } = sys;
+  sys.readText = (file) => {
+    if (file.includes("statusline")) throw new Error("I/O error");
+    return readText(file);
+  };
+  expect(await call(sys, "PreToolUse", "ls")).toMatchObject({ hookSpecificOutput: { permissionDecision: "ask" } });
+});
+
 test("a session whose own settings have the hooks gets none again", async () => {
   const sys = open({
     [path]: toml(allow, deny),

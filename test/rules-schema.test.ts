@@ -264,8 +264,8 @@ headers = { Title = "csm" }
     { kind: "webhook", name: "webhook", url: "https://ntfy.sh/x", format: "json", secret: "s", headers: { Title: "csm" } },
   ]);
   expect(problemsOf('[notify]\nfinishd = true\n[[notify.channels]]\nkind = "webhok"\n[[notify.channels]]\nkind = "command"\n')).toEqual([
+    '2: unknown key "finishd"; did you mean finished?',
     '4: unknown kind "webhok"; did you mean webhook?',
     "5: run is missing",
-    '2: unknown key "finishd"; did you mean finished?',
   ]);
 });

@@ -44,13 +44,13 @@ beforeEach(() => {
 });
 
 /** A claude of a person's own, in a terminal of its own; `shown` is all that it has written there. */
-async function start(name: string, steps: Step[]) {
+async function start(name: string, steps: Step[], program = claudePath) {
   const { box } = sandbox;
   const id = crypto.randomUUID();
   box.stub.script(id, steps);
   const tmux = (...args: string[]) => box.run(["tmux", "-u", ...args]);
   const path = join(box.dir, `${name}.out`);
-  const command = `${claudePath} --session-id ${id} --name ${name} --permission-mode manual`;
+  const command = `${program} --session-id ${id} --name ${name} --permission-mode manual`;
   await tmux("new-session", "-d", "-s", name, "-x", "120", "-y", "40", "-c", box.folder(name), "bash --norc");
   await tmux("pipe-pane", "-t", `=${name}:`, `cat > '${path}'`);
   await box.keys(name, command, "Enter");
@@ -119,6 +119,24 @@ test("a claude of a person's own: its gate and its end are told, signed, at that
     "both in the terminal",
     () => session.shown().includes("alone asks: Bash;touch a.txt") && session.shown().includes("alone is done;All is done."),
   );
+});
+
+test("one that csm starts needs no csm setup, and what a rule decides is not told", async () => {
+  writeFileSync(join(sandbox.box.configDir, "settings.json"), "{}");
+  const allow = '[[rules]]\nname = "touch"\naction = "allow"\nmatch_command = "touch"\n';
+  rules(`${allow}\n[notify]\n${hook("in")}`);
+  const session = await start("ours", [bash("touch e.txt"), bash("rm -f e.txt"), say("All is done.")], csmPath);
+  await session.say("Go");
+  await arrives("the gate", 1);
+  await session.reach("waiting");
+  await until("its dialog", async () => /Do you want to proceed/.test(await session.screen()));
+  await Bun.sleep(600);
+  await session.press("1");
+  await arrives("the end", 2);
+  expect(got.map(({ body }) => [body.title, body.body])).toEqual([
+    ["ours asks: Bash", "rm -f e.txt"],
+    ["ours is done", "All is done."],
+  ]);
 });
 
 test("two sessions of one account at its limit: one message, with both", async () => {

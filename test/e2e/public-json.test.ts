@@ -160,10 +160,22 @@ test("what knows no session is as its schema says too", async () => {
   await csm(box, "restore", "--json", "--dry-run");
   await csm(box, "reap", "--json", "--all");
   await csm(box, "log", "--json");
-  const rules = '[notify]\n[[notify.channels]]\nkind = "command"\nrun = ["true"]\n';
+  await csm(box, "rules replay", "--json");
+  await csm(box, "rules suggest", "--json");
+  const own =
+    '[[rules]]\nname = "a"\nmatch_command = "rm"\naction = "deny"\n[[budgets]]\nname = "b"\nperiod = "day"\nlimit_usd = 9\naction = "ask"\n';
+  const rules = `${own}[notify]\n[[notify.channels]]\nkind = "command"\nrun = ["true"]\n`;
   writeFileSync(join(box.home, ".config/claude-smart/rules.toml"), rules);
   await csm(box, "notify test", "--all", "--json");
   await csm(box, "notify", "--json");
+  await csm(box, "budget", "--json");
+  expect(await csm(box, "rules", "--json")).toMatchObject({ rules: [{ name: "a" }], budgets: [{ name: "b" }], problems: [] });
+  await csm(box, "rules list", "--json");
+  await csm(box, "rules check", "--json");
+  expect(await csm(box, "rules explain", "--json", "ls | rm x")).toMatchObject({ decision: "deny", rule: "a" });
+  expect((await csm(box, "rules log", "--json")).entries).not.toEqual([]);
+  writeFileSync(join(box.home, "settings.json"), '{"permissions":{"allow":["Bash(ls:*)","Bash(a * b)"]}}');
+  await csm(box, "rules import", "settings.json", "--json");
   await csm(box, "usage", "--json", "--no-fetch");
   await csm(box, "pick-account", "--json", "--include-current");
   await csm(box, "profiles", "--json");

@@ -130,7 +130,7 @@ for (const [index, block] of blocks.entries()) {
       const path = join(at.box.home, ".config/claude-smart/rules.toml");
       mkdirSync(dirname(path), { recursive: true });
       writeFileSync(path, text, { mode: 0o600 });
-      const checked = await at.box.run([csmPath, "notify"]);
+      const checked = await at.box.run([csmPath, "rules", "check"]);
       rmSync(path);
       expect(checked).toMatchObject({ code: 0, stderr: "" });
     });

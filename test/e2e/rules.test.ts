@@ -172,6 +172,27 @@ describe("a plain terminal, without tmux", () => {
     }
   });
 
+  test("they hold in a session that csm stays behind, and the audit names its profile", async () => {
+    const { box } = sandbox;
+    writeRules(box, allowMark + allowWrites + denyPush);
+    expect((await box.csm(["profiles", "add", "main", box.configDir])).code).toBe(0);
+    expect((await box.csm(["profiles", "add", "spare"])).code).toBe(0);
+    const args = ["--profile", "main", "--permission-mode", "manual"];
+    const session = await open("managed", [bash(markCommand("a.txt")), bash("git push"), say("Finished.")], args);
+    try {
+      await until("it is done", () => session.screen().includes("Finished."), session.screen);
+      expect(read(join(box.folder("managed"), "a.txt"))).toBe("ran\n");
+      const own = audit(box).filter(({ cwd }) => cwd === box.folder("managed"));
+      expect(own.map(({ decision, rule: by, profile }) => [decision, by, profile])).toEqual([
+        ["allow", "marks", "main"],
+        ["deny", "no push", "main"],
+      ]);
+    } finally {
+      await session.end();
+      for (const name of ["main", "spare"]) await box.csm(["profiles", "rm", name]);
+    }
+  });
+
   test("a denial holds in a run without a terminal, and in bypass mode", async () => {
     const { box } = sandbox;
     writeRules(box, denyPush);
