@@ -7,7 +7,7 @@ import { profileOfDir, readRegistryOrNone } from "./profiles.ts";
 import { channelVariable } from "./program.ts";
 import type { Rule } from "./rules.ts";
 import { openLog } from "./store.ts";
-import type { Sys } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 
 /** An answer that was not taken, and from whom it came. */
 interface Refusal {
@@ -64,10 +64,37 @@ const openAudit = (sys: Sys, path = auditPath(sys)) =>
     },
   });
 
-/** It stands there when this is over; throws where it cannot be written. */
+/** A line takes far less than a millisecond: whoever holds the place for longer hangs, and what is decided is noted without it. */
+const lockMs = 1000;
+const stepMs = 2;
+
+/** It stands there when this is over; throws where it cannot be written. One writer at a time, so that each line is whole. */
 async function append(sys: Sys, entry: AuditEntry): Promise<void> {
-  if ((sys.identify(auditPath(sys))?.size ?? 0) > maxBytes) await setAside(sys);
-  openAudit(sys).append(entry);
+  const path = auditPath(sys);
+  const take = () => sys.takeLock(join(lockDir(sys), "audit.lock")).catch(() => undefined);
+  const release = (await take()) ?? (await until(sys, sys.now() + lockMs, stepMs, take));
+  try {
+    if (release !== undefined) {
+      dropTorn(sys, path);
+      if ((sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
+    }
+    openAudit(sys).append(entry);
+  } finally {
+    release?.();
+  }
+}
+
+/** Longer than any line. */
+const tornBytes = 64 * 1024;
+
+/** What a writer that was killed in the midst has left: nobody was told that it stands there. */
+function dropTorn(sys: Sys, path: string): void {
+  const size = sys.identify(path)?.size ?? 0;
+  const end = Buffer.alloc(Math.min(size, tornBytes));
+  const read = end.subarray(0, sys.readInto(path, size - end.length, end));
+  const whole = read.lastIndexOf("\n") + 1;
+  // What has no line's end in so much is none of ours.
+  if (whole < read.length && (whole > 0 || size <= tornBytes)) sys.truncate(path, size - (read.length - whole));
 }
 
 const setAsideName = /^audit\.(\d+)\.jsonl$/;
@@ -81,18 +108,10 @@ const listSetAside = (sys: Sys): { path: string; number: number }[] =>
     })
     .sort((a, b) => a.number - b.number);
 
-/** The full file gets the next number, and stays for ever. While another process does that, lines go where they went: nobody waits. */
-async function setAside(sys: Sys): Promise<void> {
-  const release = await sys.takeLock(join(lockDir(sys), "audit.lock")).catch(() => undefined);
-  if (release === undefined) return;
-  try {
-    // Another one may have done it since the look.
-    if ((sys.identify(auditPath(sys))?.size ?? 0) <= maxBytes) return;
-    const last = listSetAside(sys).at(-1)?.number ?? 0;
-    sys.rename(auditPath(sys), join(csdDir(sys), `audit.${last + 1}.jsonl`));
-  } finally {
-    release();
-  }
+/** The full file gets the next number, and stays for ever. */
+function setAside(sys: Sys, path: string): void {
+  const last = listSetAside(sys).at(-1)?.number ?? 0;
+  sys.rename(path, join(csdDir(sys), `audit.${last + 1}.jsonl`));
 }
 
 /** All that was ever noted, oldest first. */

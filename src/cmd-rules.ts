@@ -1,5 +1,6 @@
 import { readAudit } from "./audit.ts";
 import { createCalendar, parseDay, renderLocalTime } from "./calendar.ts";
+import { resolveSessionId } from "./candidates.ts";
 import { type App, command } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
 import { hang, isoTime, table } from "./format.ts";
@@ -247,7 +248,12 @@ export const rulesLogCommand = command({
       suggestions: ["today", "yesterday", "24h", "7d", "1w"],
       description: "first day: 2026-11-20, yesterday, 24h, 7d or 1w back",
     },
-    session: { type: "string", valueHint: "WHICH", description: "only this session: its name, its id or the beginning of it" },
+    session: {
+      type: "string",
+      valueHint: "WHICH",
+      kind: "anywhere",
+      description: "only this session: its name, its id or the beginning of it, or its title",
+    },
     rule: { type: "string", valueHint: "NAME", description: "only what this rule decided" },
     lines: {
       type: "string",
@@ -261,17 +267,20 @@ export const rulesLogCommand = command({
     ["csm rules log", ""],
     ["csm rules log --since 7d --rule no-push --json", ""],
   ],
-  run({ args, app }) {
+  async run({ args, app }) {
     const { sys } = app;
     const count = args.lines === undefined ? (args.json === true ? Number.POSITIVE_INFINITY : defaultLines) : Number(args.lines);
     if (!(count >= 1)) throw usageError(`csm rules log: --lines must be a whole number, not ${JSON.stringify(args.lines)}`);
     const sinceAt = args.since === undefined ? undefined : parseSince(args.since, sys.now());
-    const isOf = (entry: { session: string; session_id?: string }, wanted: string) =>
-      entry.session === wanted || entry.session_id?.startsWith(wanted) === true;
-    const entries = readAudit(sys).filter(
+    const all = readAudit(sys);
+    // A name of then may be nobody's by now.
+    const isName = all.some(({ session }) => session === args.session);
+    const known = all.flatMap((entry) => idOf(entry) ?? []);
+    const wanted = args.session === undefined || isName ? args.session : await resolveSessionId(sys, args.session, known);
+    const entries = all.filter(
       (entry) =>
         (sinceAt === undefined || entry.at >= sinceAt) &&
-        (args.session === undefined || isOf(entry, args.session)) &&
+        (wanted === undefined || entry.session === wanted || idOf(entry) === wanted) &&
         (args.rule === undefined || (entry.event === "decided" && entry.rule === args.rule)),
     );
     const shown = Number.isFinite(count) ? entries.slice(-count) : entries;
@@ -280,6 +289,8 @@ export const rulesLogCommand = command({
     app.out(shown.flatMap((entry) => renderEntry(entry, app.columns)).join("\n"));
   },
 });
+
+const idOf = (entry: ReturnType<typeof readAudit>[0]): string | undefined => (entry.event === "decided" ? entry.session_id : undefined);
 
 function parseSince(text: string, now: number): number {
   const hours = /^(\d{1,5})h$/.exec(text)?.[1];

@@ -1,4 +1,4 @@
-import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, writeFileSync, writeSync } from "node:fs";
+import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { present } from "./json.ts";
 import { type Bounded, type BoundedRun, type Bounds, fetchBounded, type Posted, postBounded, runBounded } from "./sys-bounded.ts";
@@ -117,6 +117,8 @@ export interface Sys extends LinkFiles {
   copyPrivate(from: string, to: string): void;
   /** Replaces the content of a file that stays the same file, as editors' callers expect. */
   overwrite(path: string, text: string): void;
+  /** Cuts a file off behind so many bytes. */
+  truncate(path: string, size: number): void;
   remove(path: string): void;
   /** Undefined while another holder has it; the lock is free when its holder ends, however that was. */
   takeLock(path: string): Promise<(() => void) | undefined>;
@@ -178,6 +180,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     takeLock: async (path) => (await import("./database.ts")).takeLock(path),
     ...linkFiles,
     overwrite: (path, text) => writeFileSync(path, text),
+    truncate: (path, size) => truncateSync(path, size),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
     findFiles,

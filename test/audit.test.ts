@@ -123,6 +123,18 @@ describe("on disk", () => {
     expect(readAudit(sys).map(({ session }) => session)).toEqual(["a"]);
   });
 
+  test.each([
+    ["a torn line goes", '{"at":1,"event":"decided","session":"a"}\n{"at":2,"ev', ["a", "b"], 2],
+    ["a first one too", '{"at":2,"ev', ["b"], 1],
+    ["what is longer than any line stays, apart", "x".repeat(70_000), ["b"], 2],
+  ])("before the next line is written: %s", async (_, text, sessions, count) => {
+    mkdirSync(dir(), { recursive: true, mode: 0o700 });
+    writeFileSync(join(dir(), "audit.jsonl"), text, { mode: 0o600 });
+    await appendAudit(sysOf(), { sessionId: "b", decision: "ask", channel: "hook" });
+    expect(readAudit(sysOf()).map(({ session }) => session)).toEqual(sessions);
+    expect(readFileSync(join(dir(), "audit.jsonl"), "utf8").trimEnd().split("\n")).toHaveLength(count);
+  });
+
   test("100 writers at once, some killed: each line whole, none lost that was acknowledged", async () => {
     const writers = 100;
     const script = `

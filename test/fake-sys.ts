@@ -92,6 +92,13 @@ export function createFakeSys(given: Given = {}): FakeSys {
     },
     writePrivate: put,
     overwrite: put,
+    truncate: (path, size) =>
+      put(
+        path,
+        Buffer.from(files.get(path) ?? "")
+          .subarray(0, size)
+          .toString(),
+      ),
     makePrivateDir: () => undefined,
     async takeLock(path) {
       if (locks.has(path)) return undefined;
