@@ -29,7 +29,7 @@ export interface KnownReader {
 const lateMs = 5000;
 /** So long before the count its answers may have been written in part. */
 const overlapMs = 10 * 60_000;
-const dueBytes = 2e6;
+const dueBytes = 5e5;
 
 /**
  * For those who may not wait: the sums as they were made last, and what has been written since, as far as that is no more than

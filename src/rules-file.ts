@@ -4,7 +4,7 @@ import { UserError } from "./errors.ts";
 import { readCheckout } from "./git.ts";
 import { parseRecord } from "./json.ts";
 import { defaultNotify, type NotifySettings } from "./notices.ts";
-import { checkedRulesDir, projectRuleFiles, ruleFiles } from "./paths.ts";
+import { checkedRulesDir, homeDir, projectRuleFiles, ruleFiles } from "./paths.ts";
 import { buildVersion } from "./program.ts";
 import type { Rule, RuleProblem } from "./rules.ts";
 import { requireOwnFile, requireOwnFolder } from "./state-folder.ts";
@@ -49,12 +49,22 @@ export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleB
             broken(`it cannot be checked: ${error.message}`),
           )
         : await broken(found.refused);
-    book.rules.push(...file.rules);
-    book.budgets.push(...file.budgets);
+    book.rules.push(...file.rules.map((rule) => ({ ...rule, when: withRealFolders(sys, rule.when) })));
+    book.budgets.push(...file.budgets.map((budget) => withRealFolders(sys, budget)));
     book.problems.push(...file.problems);
     if (file.notify !== undefined) book.notify = file.notify;
   }
   return book;
+}
+
+/** A project that is named by its folder, as sessions name theirs: without `~` and without links. */
+function withRealFolders<T extends { project?: readonly string[] }>(sys: Sys, of: T): T {
+  if (of.project?.some((word) => /^[~/]/.test(word)) !== true) return of;
+  const realFolder = (word: string) => {
+    const path = word.replace(/^~(?=\/|$)/, homeDir(sys));
+    return path.startsWith("/") ? (sys.realPath(path) ?? path) : word;
+  };
+  return { ...of, project: of.project.map(realFolder) };
 }
 
 type Checked = Pick<RuleBook, "rules" | "budgets" | "problems"> & { notify?: NotifySettings };

@@ -81,6 +81,17 @@ test("a context that was emptied and fills again is another time; one that is no
   expect(done[0]).toBe("send a /compact");
 });
 
+test("a look that comes some moments late does not make it happen again", async () => {
+  const sys = fake(rule("full", "notify", "match_context_above = 80"));
+  const [early, late] = [createWatcher(sys), createWatcher(sys)];
+  await early.actor.look([idle("a", { contextPercent: 85 })]);
+  await sys.sleep(1000);
+  await late.actor.look([idle("a", { contextPercent: 70 })]);
+  await sys.sleep(1000);
+  for (const { actor } of [late, early]) await actor.look([idle("a", { contextPercent: 85 })]);
+  expect([early.deeds, late.deeds]).toEqual([["notify full a"], []]);
+});
+
 test("each turn that ends is another time, and each gate, whatever came between", async () => {
   const sys = fake(rule("done", "notify", "match_status = 'idle_done'") + rule("gate", "notify", "match_status = 'blocked'"));
   const { actor, deeds } = createWatcher(sys);
@@ -126,6 +137,19 @@ test("what is refused is tried again when the state changes, not at every look",
   expect([tries, deeds.length]).toEqual([1, 2]);
   for (let look = 0; look < 3; look++) await actor.look([idle("a", { costUsd: 2 }, { tmux: "s:@1.%1" })]);
   expect([tries, done, deeds.at(-1)]).toEqual([2, ["send a go on"], "send on a"]);
+});
+
+test("a prompt never goes into a question, a plan or a gate", async () => {
+  const sys = fake(rule("on", "send", "match_session = '*'", "go on"));
+  const { actor, done, deeds } = createWatcher(sys);
+  const at = { tmux: "s:@1.%1" };
+  const asks = { status: "awaiting_answer", gate: "question", question: "which?" } as never;
+  await actor.look([
+    blocked("a", "ls", { ...at, sessionId: "id-a" }),
+    session("b", asks, { ...at, sessionId: "id-b" }),
+    session("c", { status: "plan_ready", plan: "it" } as never, { ...at, sessionId: "id-c" }),
+  ]);
+  expect([done, deeds.sort()]).toEqual([[], ["send! on a", "send! on b", "send! on c"]]);
 });
 
 test("to stop beats to send, then the first rule counts; each that notifies does", async () => {

@@ -28,6 +28,15 @@ test("without a file there are no rules and nothing is wrong", async () => {
   expect(await readRuleBook(sys(), project)).toMatchObject({ rules: [], budgets: [], problems: [], notify: { channels: [] } });
 });
 
+test("a project that is named by its folder is meant without ~ and without links", async () => {
+  symlinkSync(project, join(dir, "link"));
+  const match = 'match_project = ["~/app", "~", "~/link", "app", "/nowhere/x", "~x"]\n';
+  writeFileSync(own, `${rule("a", "deny")}${match}[[budgets]]\nname = "b"\nperiod = "day"\naction = "deny"\nlimit_usd = 1\n${match}`);
+  const { rules, budgets } = await readRuleBook(sys(), project);
+  const meant = [project, dir, project, "app", "/nowhere/x", "~x"];
+  expect([rules[0]?.when.project, budgets[0]?.project]).toEqual([meant, meant]);
+});
+
 test("those of the user come first, TOML and JSON, then those of the project", async () => {
   writeFileSync(own, rule("a", "approve"));
   writeFileSync(join(own, "../rules.json"), '{"rules":[{"name":"b","action":"deny"}]}');
