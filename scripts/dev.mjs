@@ -2,8 +2,19 @@
 // What `npm start` and `npm test` run: plain Node, because nothing is installed yet. Installs what the lock file names,
 // finds Bun in node_modules, builds, and goes on. Works the same when Bun runs it in place of Node.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
-import { constants, tmpdir } from "node:os";
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism, constants, tmpdir } from "node:os";
 import { delimiter, dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -196,7 +207,7 @@ const steps = {
       failures = [];
       for (const { file } of failed) {
         const again = await runTests(bun, [file]);
-        failures.push(...(again.failures.length > 0 || again.code === 0 ? again.failures : [{ file, names: [file] }]));
+        failures.push(...again.failures);
       }
     }
     const failing = failures.reduce((sum, { names }) => sum + names.length, 0);
@@ -218,11 +229,52 @@ async function build() {
 /** More files than this fail for a reason that a second run would only repeat. */
 const maxAgain = 4;
 
-/** How many tests ran, and which failed, by file. */
+/** These start so many sessions that another file beside them would only slow both. */
+const crowded = ["test/e2e/csd-send.test.ts", "test/e2e/csd-rounds.test.ts"];
+
+/**
+ * How many tests ran, and which failed, by file. All of them: the units at once, then the end-to-end files, which wait for claude most
+ * of their time, two beside each other where there are two processors.
+ */
 async function runTests(bun, filters) {
+  if (filters.length > 0) return runFiles(bun, filters);
+  const list = (dir) =>
+    readdirSync(join(root, dir))
+      .filter((name) => name.endsWith(".test.ts"))
+      .map((name) => `${dir}/${name}`);
+  const results = [
+    await runFiles(
+      bun,
+      list("test").map((file) => `./${file}`),
+    ),
+  ];
+  const isStopped = () => results.some(({ code }) => code > 128);
+  const runLane = async (queue) => {
+    for (let file = queue.shift(); file !== undefined && !isStopped(); file = queue.shift()) {
+      const log = join(mkdtempSync(join(tmpdir(), "csm-lane-")), "log");
+      const out = openSync(log, "w");
+      results.push(await runFiles(bun, [`./${file}`], ["ignore", out, out]));
+      closeSync(out);
+      // Whole, so that files beside each other do not mix.
+      process.stdout.write(readFileSync(log));
+      rmSync(dirname(log), { recursive: true });
+    }
+  };
+  const files = list("test/e2e");
+  await runLane(files.filter((file) => crowded.includes(file)));
+  const others = files.filter((file) => !crowded.includes(file));
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runLane(others)));
+  return {
+    code: results.find(({ code }) => code !== 0)?.code ?? 0,
+    tests: results.reduce((sum, { tests }) => sum + tests, 0),
+    failures: results.flatMap(({ failures }) => failures),
+  };
+}
+
+async function runFiles(bun, files, stdio = "inherit") {
   const dir = mkdtempSync(join(tmpdir(), "csm-report-"));
   const report = join(dir, "junit.xml");
-  const code = await run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...filters]);
+  const code = await run(bun, ["test", "--timeout=90000", "--reporter=junit", `--reporter-outfile=${report}`, ...files], { stdio });
   const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
   rmSync(dir, { recursive: true, force: true });
   const head = /<testsuites[^>]*>/.exec(xml)?.[0] ?? "";
@@ -230,7 +282,11 @@ async function runTests(bun, filters) {
   const byFile = new Map();
   for (const [, name, file] of xml.matchAll(/<testcase name="([^"]*)"[^>]*? file="([^"]*)"[^>]*>\s*<(?:failure|error)/g))
     byFile.set(file, [...(byFile.get(file) ?? []), name]);
-  return { code, tests: count("tests") - count("skipped"), failures: [...byFile].map(([file, names]) => ({ file, names })) };
+  const failures = [...byFile].map(([file, names]) => ({ file, names }));
+  // A file that breaks before its first test is in no report.
+  if (code !== 0 && failures.length === 0 && files.length === 1)
+    failures.push({ file: files[0].replace(/^\.\//, ""), names: ["the file itself"] });
+  return { code, tests: count("tests") - count("skipped"), failures };
 }
 
 const step = steps[process.argv[2]];
