@@ -140,7 +140,8 @@ function furnish({ home, claudes }: Box): void {
   write(home, ".config/claude-as/default", "work\n");
   write(home, ".config/claude-smart/config.json", { limit: { policy: "ask" }, usage: { disabled: [] }, prices: {} });
   const rule = (name: string) => `[[rules]]\nname = "${name}"\nmatch_command = ["git push", "rm"]\naction = "deny"\n`;
-  write(home, ".config/claude-smart/rules.toml", rule("own"));
+  const told = `[[rules]]\nname = "told"\nmatch_status = ["working", "blocked", "idle_done"]\naction = "notify"\n`;
+  write(home, ".config/claude-smart/rules.toml", rule("own") + told);
   write(home, "fix/.csm/rules.toml", rule("theirs"));
   write(home, ".local/state/csd/doctor.json", { version: 1, results: [{ claude: "/c", version: "2.1.329", at: now, untrusted: [] }] });
   write(
@@ -205,6 +206,7 @@ const otherCalls: Call[] = [
   { words: "a hub that is down", program: csmPath, args: ["usage", "--json"], env: { CLAUDE_USAGE_URL: "http://127.0.0.1:9/" } },
   { words: "flags of before", program: csmPath, args: ["sidecar", "flags", first.id] },
   { words: "csm run --resume", program: csmPath, args: ["run", "--resume", first.id, "--fork-session"] },
+  { words: "csm watch --act", program: csmPath, args: ["watch", "--act"] },
   { words: "the editor", program: csdPath, args: [editorWord, "HOME/claude-prompt-x.md"] },
   { words: "the launch in a pane", program: csdPath, args: [launchWord, `HOME/${launchFile}`] },
 ];
