@@ -45,6 +45,7 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
   if (offer === undefined) return false;
   const pressedAt = sys.now();
   let lookedAt = pressedAt;
+  let sightings = 0;
   const readOutcome = async () => {
     const request = sys.readText(requestPath(dir));
     if (offer.isFetched() && request === undefined) return "fetched";
@@ -52,7 +53,9 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
     if ((await readProcess(sys, target.pid)) === undefined) throw notAlive(target);
     if (offer.isFetched() || sys.now() - lookedAt < otherEditorMs) return undefined;
     lookedAt = sys.now();
-    return (await isOtherEditor(driver, target)) ? "other" : undefined;
+    // What is seen once may be a screen between two paintings, on which the hint of an empty row is not yet dim.
+    sightings = (await isOtherEditor(driver, target)) ? sightings + 1 : 0;
+    return sightings === 2 ? "other" : undefined;
   };
   try {
     sys.writePrivate(requestPath(dir), offer.path);
@@ -68,8 +71,8 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
       const isUnused = outcome === "failed" || !offer.isFetched();
       if (isUnused && isWholeAsPaste(prompt) && (await isRowEmpty(driver, target))) return false;
       throw new UserError(
-        `session "${target.name}" did not fetch the prompt with its editor key`,
-        isWholeAsPaste(prompt) ? "look at the pane; nothing was submitted" : "a paste would change this one; nothing was submitted",
+        `session "${target.name}" did not fetch the prompt with its editor key${offer.isFetched() ? " to the end" : ""}`,
+        `${isWholeAsPaste(prompt) ? whyNotPasted(outcome) : "a paste would change this one"}; nothing was submitted`,
       );
     }
   } finally {
@@ -78,6 +81,9 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
   await waitForEcho(driver, target, prompt);
   return true;
 }
+
+const whyNotPasted = (outcome: string | undefined): string =>
+  outcome === "other" ? "another editor has written into its row: look at the pane" : "its row is not empty: look at the pane";
 
 /** A busy machine takes this long to start csd as the editor. */
 const otherEditorMs = 700;

@@ -97,7 +97,9 @@ describe("where the editor key opens", () => {
     await csd("send", name, "Second");
     await csd("wait", name, "--until", "idle_done", "--timeout", "20");
     expect(box.stub.prompts(String(spawned.session_id))).toEqual(["First, in one line", "Second"]);
-    const left = (await box.run(["ps", "axww", "-o", "args="])).stdout.split("\n").filter((line) => line.includes("claude-prompt-"));
+    const left = (await box.run(["ps", "axww", "-o", "args="])).stdout
+      .split("\n")
+      .filter((line) => line.includes(box.dir) && line.includes("claude-prompt-"));
     expect(left).toEqual([]);
     await csd("kill", name);
   });
