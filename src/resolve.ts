@@ -41,8 +41,17 @@ export async function resolveProcess(driver: Driver, word: string): Promise<{ na
 }
 
 async function findSession(driver: Driver, word: string, how?: "name"): Promise<Meant | undefined> {
-  const driven = isPathWord(word) ? driver.store.read(word) : undefined;
-  return driven === undefined ? (await import("./candidates.ts")).findCandidate(driver, word, how) : { driven };
+  const readOwn = () => (isPathWord(word) ? driver.store.read(word) : undefined);
+  const driven = readOwn();
+  if (driven !== undefined) return { driven };
+  try {
+    return await (await import("./candidates.ts")).findCandidate(driver, word, how);
+  } catch (error) {
+    // One that was being started may have got its record meanwhile: it and its claude are no two sessions.
+    const late = readOwn();
+    if (late === undefined) throw error;
+    return { driven: late };
+  }
 }
 
 /** Several words can only be a title: no name of csd's has blanks. */

@@ -243,10 +243,14 @@ describe("gates of several threads, and of a person at the pane", () => {
       gate_id: first.gate_id,
       channel: "keys",
     });
-    const second = await until("the second gate", async () => {
-      const now = await box.state("tall");
-      return now.status === "blocked" && now.gate_id !== first.gate_id && now;
-    });
+    const second = await until(
+      "the second gate",
+      async () => {
+        const now = await box.state("tall");
+        return now.status === "blocked" && now.gate_id !== first.gate_id && now;
+      },
+      async () => `${JSON.stringify(await box.state("tall"))}\n${await box.screen("tall")}`,
+    );
     expect(second).toMatchObject({ tool: "Bash", input: { command: command("yes.txt") } });
     expect(await box.csd(["approve", "tall", "--expect", command("yes.txt")])).toMatchObject({ chosen: "Yes", gate_id: second.gate_id });
     expect(await box.reach("tall", "idle_done")).toMatchObject({ text: "Done." });

@@ -63,8 +63,12 @@ test("two sessions share a day's budget, which a third, of another project, does
   await box.spawn("shared-a", [dear(say("That was long."))], unasked);
   await box.send("shared-a", "Go");
   await box.reach("shared-a", "idle_done");
-  const list = await box.csm(["budget"]);
-  expect(list.stdout).toMatch(
+  // claude's line with the usage comes a moment after its status.
+  const shown = await until("the answer is counted", async () => {
+    const { stdout } = await box.csm(["budget"]);
+    return stdout.includes("$0.00") ? undefined : stdout;
+  });
+  expect(shown).toMatch(
     /^BUDGET +OF +SPENT +LIMIT +USED +STARTS OVER +SESSIONS +THEN\ntoday +day \d{4}-\d\d-\d\d +\$\d\.\d\d +\$0\.40 +1\d\d% .* 1 +deny\n$/,
   );
   const steps: Step[] = [bash("touch made.txt"), say("Over.")];
