@@ -10,7 +10,7 @@ export interface CostCache {
   readSums(fingerprint: string): Sums | undefined;
   /** Those that were made last at these prices, of whatever state, from this moment on. */
   readLastSums(tableId: string, since: number): LastSums | undefined;
-  /** The same of one conversation by itself; without cells where none of it was there. */
+  /** The same of one conversation by itself; undefined where it was not summed. */
   readOwnSums(tableId: string, sessionId: string): LastSums | undefined;
   readScans(): Map<string, FileScan>;
   readScan(path: string): FileScan | undefined;
@@ -109,8 +109,9 @@ export function openCostCache(path: string): CostCache {
         const made = database.query("SELECT at FROM sums WHERE table_id = ?").get(tableId) as { at: number } | null;
         if (made === null) return undefined;
         const row = database.query("SELECT models, cells FROM own WHERE session = ?").get(sessionId) as OwnRow | null;
+        // It is new, or the sums were made when no budget asked for them.
+        if (row === null) return undefined;
         const origins = [{ profile: undefined, sessionId, project: "" }];
-        if (row === null) return { ...made, origins, models: [], cells: [] };
         const cells = decodeRows(row.cells, cellFields, decodeCell).map((cell) => ({ ...cell, file: 0 }));
         return { ...made, origins, models: JSON.parse(row.models) as string[], cells };
       }),

@@ -128,6 +128,9 @@ test("a conversation by itself: its own file and its sub-agents', also what a fo
 
 test("more than may be read is left to a count: what was counted is the least", async () => {
   write("-a/s1.jsonl", { id: "m1", input: 5, at: iso(-30) });
+  // Where there are rules, each conversation is summed by itself as well.
+  mkdirSync(join(home, ".config/claude-smart"), { recursive: true });
+  writeFileSync(join(home, ".config/claude-smart/rules.toml"), "");
   await count();
   append("-a/s1.jsonl", ...Array.from({ length: 10 }, (_, index) => ({ id: `n${index}`, input: 1, at: iso(60 + index) })));
   const partial = reading((known) => known.all(0), 500) as KnownUsage;
