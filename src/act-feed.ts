@@ -1,7 +1,7 @@
 import type { Actor, ActorOptions, Deed, RulesBadge } from "./act.ts";
 import type { Actions } from "./actions.ts";
 import type { Monitor } from "./monitor.ts";
-import { ruleFiles } from "./paths.ts";
+import { hasUserRules } from "./paths.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import type { Feed } from "./watch.ts";
@@ -11,8 +11,6 @@ export const deedText = ({ rule, action, session, text, isRefused }: Deed): stri
   `${session === undefined ? "" : `${session.name}: `}rule ${rule} ${isRefused ? `could not ${action}` : did[action]}: ${text}`;
 
 const did = { notify: "says", send: "has sent", stop: "has stopped it" } as const;
-
-const hasRules = (sys: Sys): boolean => ruleFiles(sys).some((path) => sys.identify(path) !== undefined);
 
 /**
  * The same looks, each shown to rules and budgets too, from the moment there are any: nothing of what acts is loaded before. Nobody waits for what
@@ -25,7 +23,7 @@ export function withRules(
 ): { feed: Feed<LiveSession>; badge(): RulesBadge | undefined } {
   let actor: Actor | undefined;
   const show = async (sessions: readonly LiveSession[]) => {
-    if (actor === undefined && hasRules(sys)) actor = (await import("./act.ts")).createActor(sys, actions, options);
+    if (actor === undefined && hasUserRules(sys)) actor = (await import("./act.ts")).createActor(sys, actions, options);
     await actor?.look(sessions);
   };
   const read = async () => {
@@ -40,7 +38,7 @@ const looksEveryMs = 2000;
 
 /** Acts on this session for as long as somebody waits for it, and once more at the end. */
 export async function actWhile<T>(sys: Sys, isMeant: (session: LiveSession) => boolean, wait: () => Promise<T>): Promise<T> {
-  if (!hasRules(sys)) return wait();
+  if (!hasUserRules(sys)) return wait();
   const [{ createActor }, { createMonitor }, { createActions }] = await Promise.all([
     import("./act.ts"),
     import("./monitor.ts"),

@@ -1,5 +1,5 @@
 import type { Actions } from "./actions.ts";
-import { foldersOf, readStandings, type SpendingSession, tellStandings } from "./budget-spend.ts";
+import { readStandings, spenderOf, tellStandings } from "./budget-spend.ts";
 import {
   type Budget,
   concerns,
@@ -244,11 +244,6 @@ function standingOf(sys: Sys, budget: Budget, session: LiveSession): Standing | 
     unpriced: [],
     isPartial: meter?.isPartlyUnpriced === true,
   };
-}
-
-function spenderOf(sys: Sys, { sessionId = "", name, profile, model, cwd, worktree, configDir }: LiveSession): SpendingSession {
-  const folders = worktree === undefined ? foldersOf(sys, cwd) : [cwd, worktree];
-  return { id: sessionId, name, profile, model, folders, dir: configDir === undefined ? undefined : realDir(sys, configDir) };
 }
 
 function factsOf(sys: Sys, session: LiveSession, percents: ReadonlyMap<string, number> | undefined): SessionFacts {

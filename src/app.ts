@@ -1,7 +1,7 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { launchDir, ruleFiles } from "./paths.ts";
+import { hasUserRules, launchDir } from "./paths.ts";
 import { buildVersion, countWord, deliverWord, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -140,8 +140,7 @@ async function answerHook(sys: Sys): Promise<void> {
 
 /** Nothing is loaded where nobody is to be told. */
 async function tellOf(sys: Sys, input: string): Promise<string | undefined> {
-  const hasRules = sys.homeDir !== undefined && ruleFiles(sys).some((path) => sys.modifiedAt(path) !== undefined);
-  if (!hasRules && !input.includes('"StopFailure"')) return undefined;
+  if (!hasUserRules(sys) && !input.includes('"StopFailure"')) return undefined;
   return (await import("./limit-hook.ts")).noteFailure(sys, input);
 }
 

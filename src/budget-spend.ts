@@ -22,11 +22,12 @@ import { configDir, csmDir, homeDir } from "./paths.ts";
 import { realDir } from "./profiles.ts";
 import { countWord } from "./program.ts";
 import type { Judgement, SessionFacts, ToolCall } from "./rules.ts";
+import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
 import { localCalendar } from "./zone.ts";
 
 /** A session that is asked about. */
-export interface SpendingSession extends Spender {
+interface SpendingSession extends Spender {
   id: string;
   name?: string | undefined;
 }
@@ -140,7 +141,13 @@ function createFolders(sys: Sys): (project: string) => readonly string[] {
   };
 }
 
-export function foldersOf(sys: Sys, cwd: string): readonly string[] {
+/** A live session as one that spends; its id is empty before it has one. */
+export function spenderOf(sys: Sys, { sessionId = "", name, profile, model, cwd, worktree, configDir }: LiveSession): SpendingSession {
+  const folders = worktree === undefined ? foldersOf(sys, cwd) : [cwd, worktree];
+  return { id: sessionId, name, profile, model, folders, dir: configDir === undefined ? undefined : realDir(sys, configDir) };
+}
+
+function foldersOf(sys: Sys, cwd: string): readonly string[] {
   const root = readCheckout(sys, cwd)?.root;
   return root === undefined || root === cwd ? [cwd] : [cwd, root];
 }

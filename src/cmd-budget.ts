@@ -1,4 +1,4 @@
-import { foldersOf, readStandings, type SpendingSession } from "./budget-spend.ts";
+import { readStandings, spenderOf } from "./budget-spend.ts";
 import { amountsOf, type Level, levelOf, limitOf, type Standing, spentPercent } from "./budgets.ts";
 import { createCalendar } from "./calendar.ts";
 import { type App, command } from "./cmd-record.ts";
@@ -8,7 +8,6 @@ import { type Column, type Style, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { listSessions } from "./monitor.ts";
 import { printableLine } from "./printable.ts";
-import { realDir } from "./profiles.ts";
 import { findProjectRoot, type RuleBook, readRuleBook } from "./rules-file.ts";
 
 export const budgetCommand = command({
@@ -42,20 +41,8 @@ export const budgetCommand = command({
   },
 });
 
-async function readSpenders({ sys }: App): Promise<SpendingSession[]> {
-  return (await listSessions(sys)).flatMap(({ sessionId, name, profile, model, cwd, configDir }) =>
-    sessionId === undefined
-      ? []
-      : {
-          id: sessionId,
-          name,
-          profile,
-          model,
-          folders: foldersOf(sys, cwd),
-          dir: configDir === undefined ? undefined : realDir(sys, configDir),
-        },
-  );
-}
+const readSpenders = async ({ sys }: App) =>
+  (await listSessions(sys)).flatMap((session) => (session.sessionId === undefined ? [] : spenderOf(sys, session)));
 
 const levelStyles: Record<Level, Style | undefined> = { over: "red", warning: "yellow", fine: undefined };
 

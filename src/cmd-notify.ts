@@ -1,10 +1,10 @@
 import { type App, command } from "./cmd-record.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
-import { duration, table, timed } from "./format.ts";
+import { belowHome, duration, table, timed } from "./format.ts";
 import { openOutcomes, openSpool, readNotifyFile } from "./notice-spool.ts";
-import { aboutCause, type Channel, isQuiet, type NoticeCause, type NotifySettings, noticeCauses, toMessage } from "./notices.ts";
+import { aboutCause, type Channel, fateOf, isQuiet, type NoticeCause, type NotifySettings, noticeCauses, toMessage } from "./notices.ts";
 import { sendThrough } from "./notify.ts";
-import { homeDir, ruleFiles } from "./paths.ts";
+import { ruleFiles } from "./paths.ts";
 import type { PublicJson } from "./public-json.ts";
 
 export const notifyCommand = command({
@@ -68,16 +68,15 @@ quiet_hours = "22:00-07:00"
 kind = "desktop"`;
 
 async function requireSettings({ sys }: App): Promise<NotifySettings> {
-  const inHome = (path: string) => path.replace(homeDir(sys), "~");
   const { settings, problems } = await readNotifyFile(sys);
   if (settings !== undefined) return settings;
   const [problem] = problems;
   if (problem !== undefined)
     throw new UserError(
-      `csm notify: ${inHome(problem.path)}:${problem.line}: ${problem.message}`,
+      `csm notify: ${belowHome(problem.path, sys.homeDir)}:${problem.line}: ${problem.message}`,
       "nobody is told of anything until it is mended",
     );
-  const path = inHome(ruleFiles(sys)[0] ?? "");
+  const path = belowHome(ruleFiles(sys)[0] ?? "", sys.homeDir);
   throw new UserError(`csm notify: nobody is told of anything: there is no [notify] in ${path}`, `put this there:\n\n${example}\n`);
 }
 
@@ -85,15 +84,14 @@ type State = PublicJson["csm notify"];
 
 function describe({ sys }: App, settings: NotifySettings): State {
   const outcomes = openOutcomes(sys).read();
-  const quiet = isQuiet(settings, sys.now());
+  const now = sys.now();
   return {
     file: ruleFiles(sys).find((path) => sys.entryKind(path) !== undefined) ?? "",
-    quiet,
+    quiet: isQuiet(settings, now),
     quiet_hours: [...settings.quietHours],
     causes: noticeCauses.map((cause) => {
       const { isOn, level, coolDownMs } = settings.causes[cause];
-      const isTold = isOn && settings.channels.length > 0;
-      return { cause, on: isOn, level, cool_down_ms: coolDownMs, now: !isTold ? "off" : quiet && level !== "urgent" ? "quiet" : "tell" };
+      return { cause, on: isOn, level, cool_down_ms: coolDownMs, now: fateOf(settings, cause, now) };
     }),
     channels: settings.channels.map((channel) => {
       const last = outcomes.findLast((outcome) => outcome.channel === channel.name);

@@ -4,7 +4,7 @@ import { type App, command, sessionArgument } from "./cmd-record.ts";
 import { ambiguous, unknownConversation } from "./conversations.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
-import { type Column, duration, fitPath, table, timed } from "./format.ts";
+import { belowHome, type Column, duration, fitPath, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { readLaunches } from "./launch-record.ts";
@@ -109,7 +109,7 @@ async function choose({ sys, isInteractive, tell }: App, args: Flags, lost: Lost
   const { promptMany } = await import("./prompts.ts");
   const choices = lost.map((one) => {
     const label = [labelOf(one), titleFor(sys, one)].map(printableLine).filter((text) => text !== "");
-    return { value: one, label: label.join("  "), hint: shortPath(sys, one.cwd) };
+    return { value: one, label: label.join("  "), hint: belowHome(one.cwd, homeDir(sys)) };
   });
   const chosen = await promptMany("Bring back (space: choose, enter: go)", choices, true);
   if (chosen === undefined) throw new SilentExit(exitCode.interrupted);
@@ -166,7 +166,7 @@ function reportPlan({ sys, out, tell, paint, columns: width }: App, { lost, skip
   const rows = lost.map((one) => [
     labelOf(one),
     titleFor(sys, one),
-    shortPath(sys, one.cwd),
+    belowHome(one.cwd, homeDir(sys)),
     one.profile ?? "-",
     `${duration(sys.now() - one.lastSeenAt)} ago`,
     whyWords[one.why],
@@ -194,8 +194,6 @@ function titleFor(sys: Sys, one: Lost): string {
 }
 
 const transcriptOf = (sys: Sys, one: Lost): string | undefined => findTranscript(sys, { configDir: one.configDir }, one);
-
-const shortPath = (sys: Sys, path: string): string => (path.startsWith(`${homeDir(sys)}/`) ? `~${path.slice(homeDir(sys).length)}` : path);
 
 function toJson(sys: Sys, { lost, skipped, elsewhere }: RestorePlan, outcomes: ReadonlyMap<string, Outcome>) {
   const records = readDriven(sys);

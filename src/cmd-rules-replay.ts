@@ -2,7 +2,7 @@ import { createCalendar, parseSince } from "./calendar.ts";
 import { describeInput } from "./claude-calls.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
 import { unknownWord } from "./errors.ts";
-import { fitPath, hang, isoTime, type Paint, table } from "./format.ts";
+import { belowHome, fitPath, hang, isoTime, type Paint, table } from "./format.ts";
 import { present } from "./json.ts";
 import { homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -145,7 +145,7 @@ function renderReplay({ sys, paint, columns }: App, past: Past, found: Replay): 
   const approved = found.deniedThatRan.filter(({ call }) => isApproval(call)).length;
   const rows = found.tallies.map(({ rule, allow, ask, deny }) => [
     ...[rule.name, rule.action, String(allow), String(ask), String(deny)],
-    `${shortPath(rule.at.path, home)}:${rule.at.line}`,
+    `${belowHome(rule.at.path, home)}:${rule.at.line}`,
   ]);
   const titles = ["RULE", "ACTION", "ALLOWED", "ASKED", "DENIED", "WHERE"];
   const tableLines = table(
@@ -168,8 +168,6 @@ function renderTotals({ calls, transcripts }: Past, { totals }: Replay): string 
   return `${all}: ${totals.allow} allowed, ${totals.ask} asked about, ${totals.deny} denied; no rule says anything of ${totals.none}`;
 }
 
-const shortPath = (path: string, home: string): string => (path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path);
-
 function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: string; columns: number | undefined }): string[] {
   const { dayOf, timeOf } = createCalendar();
   const groups = new Map<string, JudgedCall[]>();
@@ -184,7 +182,7 @@ function renderCalls(calls: readonly JudgedCall[], { home, columns }: { home: st
     const subject = `${call.tool === "Bash" ? "" : `${call.tool} `}${describeInput(call.input)}`;
     return [
       ...[call.at === undefined ? "" : `${dayOf(call.at)} ${timeOf(call.at)}`, call.thread.sessionId.slice(0, 8)],
-      shortPath(call.cwd ?? call.sessionCwd, home),
+      belowHome(call.cwd ?? call.sessionCwd, home),
       deciders.map(({ name }) => name).join(" "),
       `${equal.length > 1 ? `${equal.length}× ` : ""}${printableLine(subject)}`,
     ];

@@ -3,7 +3,7 @@ import { parseSince, renderLocalTime } from "./calendar.ts";
 import { resolveSessionId } from "./candidates.ts";
 import { type App, command, sinceArgument } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
-import { hang, isoTime, table } from "./format.ts";
+import { belowHome, hang, isoTime, table } from "./format.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { parseRecord, present } from "./json.ts";
 import { judge } from "./judge.ts";
@@ -83,8 +83,7 @@ const budgetJson = ({
 });
 
 /** As people write a path of their own. */
-const placeText = ({ sys }: App, { path, line }: { path: string; line: number }): string =>
-  `${sys.homeDir !== undefined && path.startsWith(`${sys.homeDir}/`) ? `~${path.slice(sys.homeDir.length)}` : path}:${line}`;
+const placeText = ({ sys }: App, { path, line }: { path: string; line: number }): string => `${belowHome(path, sys.homeDir)}:${line}`;
 const problemText = (app: App, problem: RuleProblem): string => printableLine(`${placeText(app, problem)}: ${problem.message}`);
 
 export const rulesCheckCommand = command({

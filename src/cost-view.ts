@@ -1,7 +1,7 @@
 import { isAbsolute } from "node:path";
 import type { Calendar } from "./calendar.ts";
 import type { Block, CostRow, FileOrigin, Grouping, Report, ReportOptions } from "./cost-report.ts";
-import { duration, fit, fitPath, isoTime, type Paint, timed, width } from "./format.ts";
+import { duration, fit, fitPath, isoTime, type Paint, shownPath, timed, width } from "./format.ts";
 import { printableLine } from "./printable.ts";
 
 interface TableOptions {
@@ -47,14 +47,13 @@ const layouts: [isCompact: boolean, rank: number][] = [[false, 6], ...[6, 5, 4, 
 
 function createColumns({ grouping, calendar, now, home }: TableOptions): (compact: boolean) => Column[] {
   const isTotal = (row: CostRow) => row.key === "total" && row.lastAt >= 0 && row.origin === undefined && row.block === undefined;
-  const shortPath = (path: string) => (path === home ? "~" : path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path);
   const day = (at: number) => (at === 0 ? "" : `${calendar.dayOf(at)} ${calendar.timeOf(at)}`);
   const first: Record<Grouping, Column> = {
     daily: { title: "DAY", rank: 0, isLeft: true, text: ({ key }) => key },
     weekly: { title: "WEEK FROM", rank: 0, isLeft: true, text: ({ key }) => key },
     monthly: { title: "MONTH", rank: 0, isLeft: true, text: ({ key }) => key },
     session: { title: "SESSION", rank: 0, isLeft: true, text: (row) => (isTotal(row) ? "total" : row.key.slice(0, 8)) },
-    project: { title: "PROJECT", rank: 0, isLeft: true, minWidth: 14, fit: fitPath, text: ({ key }) => shortPath(key) },
+    project: { title: "PROJECT", rank: 0, isLeft: true, minWidth: 14, fit: fitPath, text: ({ key }) => shownPath(key, home) },
     model: { title: "MODEL", rank: 0, isLeft: true, minWidth: 14, text: ({ key }) => key },
     block: {
       title: "BLOCK",
@@ -69,7 +68,7 @@ function createColumns({ grouping, calendar, now, home }: TableOptions): (compac
     isLeft: true,
     minWidth: 10,
     fit: fitPath,
-    text: ({ origin }) => (origin === undefined ? "" : shortPath(origin.project)),
+    text: ({ origin }) => (origin === undefined ? "" : shownPath(origin.project, home)),
   };
   const title: Column = {
     title: "TITLE",

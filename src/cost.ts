@@ -5,7 +5,7 @@ import { type CostSources, findTranscripts, isSame, originsOf, sessionIdOf, type
 import { mergeRecords } from "./cost-records.ts";
 import type { FileOrigin } from "./cost-report.ts";
 import { type FileScan, scanTranscript } from "./cost-scan.ts";
-import { costCachePath, ruleFiles } from "./paths.ts";
+import { costCachePath, hasUserRules } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
 import { scanAll } from "./threads.ts";
@@ -33,8 +33,7 @@ export async function readUsage(sys: Sys, options: UsageOptions): Promise<Usage>
     const { scans, changed, gone } = await readScans(sys, cache, files, options.onProgress);
     const sums = sumScans(scans, options.table);
     // Budgets alone ask for them, and without them add up one session's own files: to sum all twice takes a fifth of the time.
-    const hasRules = ruleFiles(sys).some((path) => sys.modifiedAt(path) !== undefined);
-    const own = hasRules ? sumSessions(files, scans, options.table) : new Map<string, OwnSums>();
+    const own = hasUserRules(sys) ? sumSessions(files, scans, options.table) : new Map<string, OwnSums>();
     keep(() => cache.write(changed, gone, { fingerprint, tableId: options.tableId, at, files }, sums, own));
     return { sums, origins: originsOf(files, sums.cwds), readBytes: changed.reduce((sum, scan) => sum + scan.readBytes, 0) };
   } finally {

@@ -1,7 +1,7 @@
 import { type Form, pageOf } from "./dashboard-form.ts";
-import { amount, contextBar, contextRole, money, roleOf, shownPath } from "./dashboard-row.ts";
+import { amount, contextBar, contextRole, money, roleOf } from "./dashboard-row.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
-import { duration, fit, fold, width } from "./format.ts";
+import { duration, fit, fold, shownPath, width } from "./format.ts";
 import { printable, printableLine, styledOnly } from "./printable.ts";
 import { activity, type LiveSession } from "./session.ts";
 import { needsPerson, stateWords } from "./statuses.ts";

@@ -1,6 +1,6 @@
 import { describeInput } from "./claude-calls.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
-import { duration, fit, fitPath, width } from "./format.ts";
+import { duration, fit, fitPath, shownPath, width } from "./format.ts";
 import { isRecord } from "./json.ts";
 import { printable, printableLine } from "./printable.ts";
 import { type LiveSession, subjectOf } from "./session.ts";
@@ -26,9 +26,6 @@ interface View {
   /** Shown as `~`. */
   home: string;
 }
-
-export const shownPath = (path: string, home: string): string =>
-  path === home || path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
 
 /** Where a state comes from, in one letter; the help explains them. */
 export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x", cpu: "c" };

@@ -51,6 +51,13 @@ function foldWide(line: string, columns: number): string[] {
   return [...lines, kept];
 }
 
+/** As people write a path below their home. */
+export const belowHome = (path: string, home: string | undefined): string =>
+  home !== undefined && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+
+/** The home itself, too. */
+export const shownPath = (path: string, home: string): string => (path === home ? "~" : belowHome(path, home));
+
 /** Cut in the middle of a path, keeping its end, which tells folders apart. */
 export function fitPath(path: string, columns: number): string {
   if (width(path) <= columns) return path;

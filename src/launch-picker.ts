@@ -1,8 +1,7 @@
 import type { SessionFile } from "./claude-session.ts";
 import { pickNewestFree, selectConversations } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
-import type { Paint } from "./format.ts";
-import { duration } from "./format.ts";
+import { belowHome, duration, type Paint } from "./format.ts";
 import { findPane } from "./panes.ts";
 import { type PickerSource, runPicker } from "./picker.ts";
 import type { PickerRow } from "./picker-state.ts";
@@ -112,7 +111,7 @@ function createList(pick: SessionPick) {
     return { question: `This conversation is open ${place}.`, options: ids.map((id) => ({ id, label: options[id] })) };
   };
   const source: PickerSource = {
-    title: `csm  ${fromHome(printableLine(sys.cwd), pick.home)}`,
+    title: `csm  ${belowHome(printableLine(sys.cwd), pick.home)}`,
     hint:
       pick.word === undefined
         ? "type to filter by title and prompts"
@@ -210,7 +209,6 @@ const titleLength = 1000;
 const stackedMarks = /(\p{M}{4})\p{M}+/gu;
 
 const age = (ms: number): string => duration(ms).split(" ")[0] ?? "0s";
-const fromHome = (path: string, home: string): string => (path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path);
 
 /** One request's snapshots take 100 KB, and a turn has several. */
 const previewBytes = 512 * 1024;

@@ -8,7 +8,7 @@ import { type Limit, managedVariable } from "./limit.ts";
 import { findLimit, modelInUse, readLimit } from "./limit-read.ts";
 import type { NotifySettings } from "./notices.ts";
 import { createOutput } from "./output.ts";
-import { configDir, ruleFiles } from "./paths.ts";
+import { configDir, hasUserRules } from "./paths.ts";
 import { channelVariable } from "./program.ts";
 import type { Sys } from "./sys.ts";
 
@@ -52,7 +52,7 @@ export async function noteFailure(sys: Sys, text: string): Promise<string | unde
 }
 
 async function readNotify(sys: Sys): Promise<NotifySettings | undefined> {
-  if (sys.homeDir === undefined || ruleFiles(sys).every((path) => sys.modifiedAt(path) === undefined)) return undefined;
+  if (!hasUserRules(sys)) return undefined;
   return (await import("./notice-spool.ts")).readNotify(sys);
 }
 

@@ -94,16 +94,20 @@ export interface Notice {
 /** What was told, by cause and whose it was. */
 export type Told = Readonly<Record<string, { at: number; until: number; print: string }>>;
 
-type NoticeFate = "tell" | "off" | "quiet" | "told";
-
 /** Two hooks of one event say the same within a moment. */
 const sameMs = 5000;
 
-/** Whether it is due, and why it is not. */
-export function decideNotice(settings: NotifySettings, told: Told, notice: Notice): NoticeFate {
-  const { isOn, level } = settings.causes[notice.cause];
+/** What becomes of anything of this cause at this time, whoever was told of it. */
+export function fateOf(settings: NotifySettings, cause: NoticeCause, at: number): "tell" | "off" | "quiet" {
+  const { isOn, level } = settings.causes[cause];
   if (!isOn || settings.channels.length === 0) return "off";
-  if (level !== "urgent" && isQuiet(settings, notice.at)) return "quiet";
+  return level !== "urgent" && isQuiet(settings, at) ? "quiet" : "tell";
+}
+
+/** Whether it is due, and why it is not. */
+export function decideNotice(settings: NotifySettings, told: Told, notice: Notice): ReturnType<typeof fateOf> | "told" {
+  const fate = fateOf(settings, notice.cause, notice.at);
+  if (fate !== "tell") return fate;
   const last = Object.hasOwn(told, keyOf(notice)) ? told[keyOf(notice)] : undefined;
   // One that was told in the future was told before the clock was set back.
   if (last === undefined || notice.at < last.at) return "tell";

@@ -85,6 +85,9 @@ export const configPath = (sys: Place): string => join(homeDir(sys), ".config", 
 /** What may run unasked, and who is told of what: of the user, and of a project, which only tightens. */
 export const ruleFiles = (sys: Place): string[] => ruleNames.map((name) => join(homeDir(sys), ".config", "claude-smart", name));
 export const projectRuleFiles = (projectDir: string): string[] => ruleNames.map((name) => join(projectDir, ".csm", name));
+/** The user has a file of rules; costs a look at each, so that nothing needs to be loaded where there is none. */
+export const hasUserRules = (sys: Place & Pick<Sys, "modifiedAt">): boolean =>
+  sys.homeDir !== undefined && ruleFiles(sys).some((path) => sys.modifiedAt(path) !== undefined);
 /** What those files have been checked to say; safe to delete. */
 export const checkedRulesDir = (sys: Place): string => join(csmDir(sys), "rules");
 const ruleNames = ["rules.toml", "rules.json"];

@@ -1,7 +1,7 @@
 import type { MeterReading } from "./accounting.ts";
 import type { SessionFile } from "./claude-session.ts";
 import type { TranscriptEvent } from "./claude-transcript.ts";
-import { type Column, duration, fit, fitPath, isoTime, type Paint, type Style, table, timed, width } from "./format.ts";
+import { belowHome, type Column, duration, fit, fitPath, isoTime, type Paint, type Style, table, timed, width } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import type { Verdict } from "./status.ts";
@@ -234,7 +234,7 @@ export function renderSessions(sessions: LiveSession[], { now, home, paint, colu
     { title: "TITLE", minWidth: 28, drop: 0, text: (session) => fit(printableLine(subjectOf(session)), maxTitle) },
     {
       ...{ title: "CWD", minWidth: 8, fit: fitPath, drop: 1 },
-      text: ({ cwd }) => (cwd.startsWith(`${home}/`) ? `~${cwd.slice(home.length)}` : cwd),
+      text: ({ cwd }) => belowHome(cwd, home),
     },
     { title: "MODEL", minWidth: 5, drop: 4, text: ({ model }) => (model ?? "-").replace(/^claude-/, "") },
     { title: "SESSION", drop: 2, text: ({ sessionId }) => sessionId?.slice(0, 8) ?? "-" },
