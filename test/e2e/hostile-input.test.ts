@@ -506,8 +506,17 @@ test("on a good machine every command ends in order, and both sessions are liste
   }
 });
 
-/** Functions of paths that name no place of this user's. */
-const noPlaces = ["projectRuleFiles", "homeDir", "configDir", "slugOf", "findTranscript", "transcriptPath", "sessionFilePath"];
+/** Functions of paths that name no place of this user's: those of a place that is given, and the look whether one is there. */
+const noPlaces = [
+  "projectRuleFiles",
+  "hasUserRules",
+  "homeDir",
+  "configDir",
+  "slugOf",
+  "findTranscript",
+  "transcriptPath",
+  "sessionFilePath",
+];
 
 test("every place of paths.ts holds something that is walked", () => {
   const [{ home = "" } = {}] = boxes;
