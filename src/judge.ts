@@ -69,14 +69,17 @@ function itemsOf(call: ToolCall): Item[] {
   if (writers.has(tool.toLowerCase()) || readers.has(tool.toLowerCase())) {
     const isSearch = /^(?:grep|glob|ls)$/i.test(tool);
     const path = textOf(input.file_path ?? input.notebook_path ?? input.path) ?? (isSearch ? call.cwd : undefined);
-    return [fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd)];
+    const file = fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd);
+    // What a search is narrowed to is below its folder, or, of Glob's, anywhere.
+    const glob = isSearch ? textOf(/^glob$/i.test(tool) ? input.pattern : input.glob) : undefined;
+    return glob === undefined ? [file] : [file, fileItem(glob, glob, false, call, absolutePath(path ?? ".", call.cwd, call.home))];
   }
   if (tool === "WebFetch") {
     const url = textOf(input.url) ?? "";
     const address = hostOf(url);
     return address === undefined
       ? [{ text: url, doubts: ["it is no address"], isHidden: true }]
-      : [{ text: url, address, doubts: address.isPlain ? [] : [`the address leads to ${address.host} and says more`] }];
+      : [{ text: url, address, doubts: address.isPlain ? [] : [address.host === "" ? "the address names no host" : `the address leads to ${address.host} and says more`] }];
   }
   return [{ text: tool, doubts: [] }];
 }
