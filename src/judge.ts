@@ -77,9 +77,9 @@ function itemsOf(call: ToolCall): Item[] {
   if (tool === "WebFetch") {
     const url = textOf(input.url) ?? "";
     const address = hostOf(url);
-    return address === undefined
-      ? [{ text: url, doubts: ["it is no address"], isHidden: true }]
-      : [{ text: url, address, doubts: address.isPlain ? [] : [address.host === "" ? "the address names no host" : `the address leads to ${address.host} and says more`] }];
+    if (address === undefined) return [{ text: url, doubts: ["it is no address"], isHidden: true }];
+    const doubt = address.host === "" ? "the address names no host" : `the address leads to ${address.host} and says more`;
+    return [{ text: url, address, doubts: address.isPlain ? [] : [doubt] }];
   }
   return [{ text: tool, doubts: [] }];
 }
