@@ -101,6 +101,16 @@ function furnish(): void {
   );
   write(`.local/state/csm/statusline/${id}.json`, { sessionId: id, model: hostile, account: hostile, cwd, seenAt: Date.now() });
   write(`.local/state/csm/launches/${id}.json`, { id, cwd, args: [hostile], profile: hostile, pid: 1, start: "1", at: Date.now() });
+  const remote = {
+    ...{ name: hostile, session_id: hostile, status: hostile.slice(0, 40), words: hostile, source: hostile.slice(0, 60), since_at: 0 },
+    ...{ profile: hostile, cwd: hostile, model: hostile.slice(0, 100), kind: hostile.slice(0, 40), driver: hostile, agents: 1 },
+    ...{ gate_id: hostile, context_percent: 1, cost_usd: 1, tokens: 1, title: hostile },
+  };
+  const told = { version: hostile.slice(0, 40), os: hostile.slice(0, 40), role: hostile.slice(0, 20), sessions: [remote] };
+  const machine = { name: "far", isLive: false, state: { v: 1, machine: "far", at: 1, ...told } };
+  write(".local/state/csm/fleet-seen.json", { readAt: 1, machines: [machine], failure: hostile, failedAt: Date.now() });
+  const password = { from: "none" };
+  write(".local/state/csm/fleet.json", { url: "redis://127.0.0.1:1", machine: "here", role: "answer", password, joinedAt: 1 });
   write("bin/claude", '#!/bin/sh\nprintf "2.1.329 (Claude Code)\\n"\n');
 }
 
