@@ -10,7 +10,6 @@ import {
   passwordVariable,
   readMachines,
   requireMembership,
-  serveState,
   targetOf,
   toMachineState,
 } from "./fleet.ts";
@@ -271,7 +270,12 @@ export const fleetServeCommand = command({
     const membership = requireMembership(sys);
     if (membership.role === "watch")
       throw new UserError("csm fleet serve: this machine has the role watch, and tells nothing", "join again with --role answer");
-    const [{ openLink }, { createMonitor }] = await Promise.all([import("./fleet-redis.ts"), import("./monitor.ts")]);
+    const [{ openLink }, { createMonitor }, { serveState }, { foldUsage, readMachineUsage }] = await Promise.all([
+      import("./fleet-redis.ts"),
+      import("./monitor.ts"),
+      import("./fleet-serve.ts"),
+      import("./fleet-usage.ts"),
+    ]);
     const monitor = createMonitor(sys, { hasMeter: true });
     const log = createLog(app);
     let isOver = false;
@@ -284,6 +288,9 @@ export const fleetServeCommand = command({
       return Promise.race([ended, sys.sleep(lastWordMs)]);
     });
     await serveState(sys, async () => openLink(await targetOf(sys, membership)), {
+      machine: membership.machine,
+      readUsage: () => readMachineUsage(sys, membership.machine),
+      takeUsage: (usages) => foldUsage(sys, usages),
       async read(timeoutMs) {
         if (!isFirst) await monitor.next(timeoutMs);
         isFirst = false;

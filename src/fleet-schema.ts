@@ -41,10 +41,34 @@ const machine = z.object({
   sessions: z.array(session).check(z.maxLength(2000)),
 });
 
+const usage = z.object({
+  v: z.literal(1),
+  machine: text(63).check(z.refine(isMachineName)),
+  at: moment,
+  accounts: z
+    .array(
+      z.object({
+        /** A hash: who has the same login makes the same of it. */
+        account: text(64),
+        windows: z
+          .array(z.object({ window: text(60), used_percent: z.number(), resets_at: z.nullable(moment), at: moment }))
+          .check(z.maxLength(50)),
+      }),
+    )
+    .check(z.maxLength(200)),
+});
+
+export type MachineUsage = z.infer<typeof usage>;
+
+export function parseMachineUsage(value: unknown): MachineUsage | undefined {
+  const parsed = z.safeParse(usage, value);
+  return parsed.success ? parsed.data : undefined;
+}
+
 export type FleetSession = z.infer<typeof session>;
 export type MachineState = z.infer<typeof machine>;
 
-export const parseMachineState = (value: unknown): MachineState | undefined => {
+export function parseMachineState(value: unknown): MachineState | undefined {
   const parsed = z.safeParse(machine, value);
   return parsed.success ? parsed.data : undefined;
-};
+}

@@ -154,31 +154,6 @@ function toFleetSession(session: LiveSession, now: number, share: FleetShare): F
   };
 }
 
-/** Heard of within this time; it is told anew three times within it. */
-const liveMs = 15_000;
-/** What was told last stays so long. */
-const keptS = 7 * 24 * 3600;
-
-/** Tells the others of this machine; two small writes, and a word that there is something to look at. */
-export async function tellState(link: RedisLink, state: MachineState): Promise<void> {
-  const { machine } = state;
-  await Promise.all([
-    link.call("SADD", [fleetKeys.machines, machine]),
-    link.call("SET", [fleetKeys.machine(machine), JSON.stringify(state), "EX", String(keptS)]),
-    tellLife(link, machine),
-  ]);
-  await link.call("PUBLISH", [fleetKeys.changed, machine]);
-}
-
-const tellLife = (link: RedisLink, machine: string): Promise<unknown> =>
-  link.call("SET", [fleetKeys.live(machine), "1", "PX", String(liveMs)]);
-
-/** It has gone, and says so. What it told stays, with its age. */
-async function tellEnd(link: RedisLink, machine: string): Promise<void> {
-  await link.call("SET", [fleetKeys.live(machine), "0", "PX", "1"]);
-  await link.call("PUBLISH", [fleetKeys.changed, machine]);
-}
-
 export interface Machine {
   name: string;
   /** It is heard of now. */
@@ -188,7 +163,7 @@ export interface Machine {
 }
 
 /** So many keys a call: a server that is asked for all at once lets everybody else wait. */
-const perCall = 200;
+export const perCall = 200;
 
 /** Every machine that ever told of itself, by name. */
 export async function readMachines(link: RedisLink): Promise<Machine[]> {
@@ -207,9 +182,9 @@ export async function readMachines(link: RedisLink): Promise<Machine[]> {
   return read.flat();
 }
 
-const textsOf = (answer: unknown): string[] =>
+export const textsOf = (answer: unknown): string[] =>
   Array.isArray(answer) ? answer.filter((each): each is string => typeof each === "string") : [];
-const valueAt = (answer: unknown, at: number): string | undefined => {
+export const valueAt = (answer: unknown, at: number): string | undefined => {
   const value = Array.isArray(answer) ? answer[at] : undefined;
   return typeof value === "string" ? value : undefined;
 };
@@ -287,57 +262,3 @@ const seenStore = (sys: Sys) =>
     },
     encode: JSON.stringify,
   });
-
-/** Between two tries to reach the fleet: longer after each failure, and never the same for two machines. `chance`: 0 to 1. */
-export const pauseMs = (failures: number, chance: number): number =>
-  Math.min(10_000, 250 * 2 ** Math.min(failures, 10)) * (0.5 + chance / 2);
-
-/** States change many times a second; the others are told once. */
-const tellEveryMs = 1000;
-
-interface Serving {
-  /** What there is to tell; `timeoutMs`: how long to wait for a change at most. */
-  read(timeoutMs: number): Promise<MachineState>;
-  /** Once connected, and once it is not: with the reason. */
-  onLink(failure: Error | undefined): void;
-  isOver(): boolean;
-}
-
-/** Tells the fleet of this machine until it is over; where it cannot be reached it tries on, and tells all anew. */
-export async function serveState(sys: Sys, open: () => Promise<RedisLink>, serving: Serving): Promise<void> {
-  for (let failures = 0; !serving.isOver(); ) {
-    let link: RedisLink | undefined;
-    try {
-      link = await open();
-      serving.onLink(undefined);
-      failures = 0;
-      await tellUntilEnd(sys, link, serving);
-    } catch (error) {
-      serving.onLink(error as Error);
-      const chance = Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff;
-      await sys.sleep(pauseMs(failures++, chance));
-    } finally {
-      link?.close();
-    }
-  }
-}
-
-async function tellUntilEnd(sys: Sys, link: RedisLink, { read, isOver }: Serving): Promise<void> {
-  let told = "";
-  let livedAt = 0;
-  for (let machine: string | undefined; ; ) {
-    if (isOver()) {
-      if (machine !== undefined) await tellEnd(link, machine);
-      return;
-    }
-    const state = await read(tellEveryMs);
-    machine = state.machine;
-    const what = JSON.stringify({ ...state, at: 0 });
-    const now = sys.now();
-    if (what !== told) await tellState(link, state);
-    else if (Math.abs(now - livedAt) >= liveMs / 3) await tellLife(link, machine);
-    else continue;
-    [told, livedAt] = [what, now];
-    await sys.sleep(tellEveryMs);
-  }
-}

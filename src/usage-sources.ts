@@ -66,6 +66,8 @@ const rows = [
   { name: "http", words: "hub (http)", isHub: true, fetches: { kind: "network", isSet: ({ url }) => url !== undefined, run: fetchUrl } },
   { name: "ssh", words: "hub (ssh)", isHub: true, fetches: { kind: "network", isSet: ({ hub }) => hub !== undefined, run: runSsh } },
   { name: "cache", words: "cached hub data", isHub: true },
+  // Written by `csm fleet serve`, for each machine under a name of its own.
+  { name: "fleet", words: "fleet", isHub: true },
 ] as const satisfies readonly SourceRow[];
 
 export type Source = (typeof rows)[number]["name"];
@@ -73,7 +75,13 @@ export type Source = (typeof rows)[number]["name"];
 export const sources: readonly SourceRow[] = rows;
 
 /** The row of a name; one of a later version is shown by that name. */
-export const sourceOf = (name: string): SourceRow => sources.find((row) => row.name === name) ?? { name, words: name };
+export const sourceOf = (name: string): SourceRow =>
+  sources.find((row) => row.name === name) ??
+  (isOfFleet(name) ? { name, words: name.replace("/", ": "), isHub: true } : { name, words: name });
+
+/** What a machine of the fleet told. */
+export const fleetSource = (machine: string): string => `fleet/${machine}`;
+export const isOfFleet = (source: string): boolean => source.startsWith("fleet/");
 
 type FetchSettings = PartOf<"fetch">;
 

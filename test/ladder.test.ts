@@ -48,7 +48,7 @@ const rungs: [name: string, files: string][] = [
     "watching",
     "call-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet",
   ],
-  ["fleet", "fleet-redis fleet-schema fleet fleet-view"],
+  ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-serve fleet-view"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",

@@ -36,9 +36,10 @@ function createMachine(name: string) {
   const home = join(dir, "homes", name);
   mkdirSync(home, { recursive: true });
   const env: Record<string, string> = { HOME: home, PATH: process.env.PATH ?? "", LANG: "C.UTF-8", TMUX_TMPDIR: home };
-  const csm = async (args: string[], more: Record<string, string> = {}) => {
+  const csm = async (args: string[], more: Record<string, string> = {}, input?: string) => {
     const startedAt = performance.now();
-    const result = await createSys(env).run([csmPath, ...args], { env: { ...env, ...more }, cwd: home, timeoutMs: 30_000 });
+    const options = { env: { ...env, ...more }, cwd: home, timeoutMs: 30_000, ...(input === undefined ? {} : { input }) };
+    const result = await createSys(env).run([csmPath, ...args], options);
     return { ...result, ms: performance.now() - startedAt };
   };
   return {
@@ -208,6 +209,41 @@ describeServer(`a fleet of machines${server === null ? " (skipped: redis-server 
     await until("build has told a server that knew nothing of it", isLive);
     serving.kill("SIGTERM");
     await serving.exited;
+  });
+
+  test("two machines of one account see each other's use, and whose word it is; another login is nobody's business", async () => {
+    for (const [machine, account] of [
+      [laptop, "11111111-0000-4000-8000-000000000001"],
+      [build, "11111111-0000-4000-8000-000000000001"],
+      [eye, "11111111-0000-4000-8000-000000000002"],
+    ] as const)
+      writeFileSync(join(machine.home, ".claude.json"), JSON.stringify({ oauthAccount: { accountUuid: account } }));
+    for (const { home } of [laptop, build, eye]) mkdirSync(join(home, ".claude"), { recursive: true });
+    const serving = [laptop.start(["fleet", "serve"]), build.start(["fleet", "serve"])];
+    const resetsAt = Math.round(Date.now() / 1000) + 7200;
+    const paint = (percent: number) =>
+      build.csm(
+        ["statusline"],
+        {},
+        JSON.stringify({ session_id: crypto.randomUUID(), rate_limits: { five_hour: { used_percentage: percent, resets_at: resetsAt } } }),
+      );
+    const usedOn = async (machine: ReturnType<typeof createMachine>) => {
+      const { profiles } = (await machine.json(["usage"])) as {
+        profiles: { windows?: Record<string, { used_percent: number; source: string }> }[];
+      };
+      return JSON.stringify(profiles);
+    };
+    for (const percent of [41, 73]) {
+      await paint(percent);
+      const seen = await until(`laptop knows of ${percent} %`, async () =>
+        (await usedOn(laptop)).includes(String(percent)) ? usedOn(laptop) : undefined,
+      );
+      expect(seen).toContain("fleet/build");
+    }
+    expect(await usedOn(eye)).not.toContain("73");
+    expect(await usedOn(build)).not.toContain("fleet/");
+    for (const child of serving) child.kill("SIGTERM");
+    await Promise.all(serving.map(({ exited }) => exited));
   });
 
   test("what keeps a machine out is said in one line, and changes nothing", async () => {

@@ -1,0 +1,115 @@
+import { expect, test } from "bun:test";
+import { toMachineState } from "../src/fleet.ts";
+import { fleetKeys } from "../src/fleet-access.ts";
+import { LinkError, type RedisLink } from "../src/fleet-redis.ts";
+import type { MachineUsage } from "../src/fleet-schema.ts";
+import { pauseMs, serveState } from "../src/fleet-serve.ts";
+import { createFakeLink, live, membership, state } from "./fake-link.ts";
+import { createFakeSys } from "./fake-sys.ts";
+
+const usage: MachineUsage = { v: 1, machine: "near", at: 1, accounts: [] };
+
+test("it tells what has changed, is heard of in between, and says that it goes", async () => {
+  const sys = createFakeSys({ now: 1000 });
+  const { link, calls } = createFakeLink();
+  let reads = 0;
+  await serveState(sys, async () => link, {
+    async read() {
+      reads++;
+      await sys.sleep(1000);
+      return toMachineState(sys, membership, [live({ name: reads < 10 ? "one" : "two" })], "states");
+    },
+    machine: "near",
+    readUsage: async () => usage,
+    takeUsage() {},
+    onLink() {},
+    isOver: () => reads >= 20,
+  });
+  expect(calls.filter((call) => call === `SET ${fleetKeys.machine("near")}`)).toHaveLength(2);
+  const lives = calls.filter((call) => call === `SET ${fleetKeys.live("near")}`).length;
+  expect(lives).toBeGreaterThan(3);
+  expect(lives).toBeLessThan(10);
+  expect(calls.slice(-4)).toEqual([`SET ${fleetKeys.live("near")}`, `PUBLISH ${fleetKeys.changed}`, "close", "close"]);
+});
+
+test("a fleet that goes away is tried again and again, and told all anew", async () => {
+  const sys = createFakeSys({ now: 1000 });
+  const { link, calls } = createFakeLink();
+  const told: (string | undefined)[] = [];
+  let opens = 0;
+  let isOver = false;
+  const broken: RedisLink = { ...link, call: () => Promise.reject(new LinkError("lost", "gone")) };
+  await serveState(
+    sys,
+    async () => {
+      opens++;
+      if (opens <= 2) return broken;
+      if (opens < 6) throw new LinkError("unreachable", "nobody");
+      return link;
+    },
+    {
+      async read() {
+        if (opens === 7) isOver = true;
+        return state(sys);
+      },
+      machine: "near",
+      readUsage: async () => usage,
+      takeUsage() {},
+      onLink: (failure) => void told.push(failure?.message),
+      isOver: () => isOver,
+    },
+  );
+  expect(told).toEqual([undefined, "gone", "nobody", "nobody", "nobody", undefined]);
+  expect(calls).toContain(`SET ${fleetKeys.machine("near")}`);
+});
+
+test("pauses grow, have an end, and differ", () => {
+  expect(pauseMs(0, 0)).toBe(125);
+  expect(pauseMs(3, 1)).toBeGreaterThan(pauseMs(0, 1));
+  expect(pauseMs(1000, 1)).toBe(10_000);
+  expect(pauseMs(4, 0.1)).not.toBe(pauseMs(4, 0.9));
+});
+
+test("what another machine tells of its usage is taken: all of it at first, then what it has heard of, and never its own", async () => {
+  const sys = createFakeSys({ now: 1000 });
+  const { link, keys } = createFakeLink();
+  const used = (machine: string, percent: number) =>
+    keys.set(
+      fleetKeys.usage(machine),
+      JSON.stringify({
+        ...{ v: 1, machine, at: 1 },
+        accounts: [{ account: "a", windows: [{ window: "five_hour", used_percent: percent, resets_at: null, at: 1 }] }],
+      }),
+    );
+  keys.set(fleetKeys.machines, new Set(["near", "far", "odd"]));
+  used("near", 1);
+  used("far", 10);
+  keys.set(fleetKeys.usage("odd"), keys.get(fleetKeys.usage("far")) ?? "");
+  let hear = (_: string) => {};
+  const listen: RedisLink["listen"] = async (_, listener) => {
+    hear = listener;
+  };
+  const taken: [string, number | undefined][] = [];
+  let reads = 0;
+  await serveState(sys, async () => ({ ...link, listen }), {
+    machine: "near",
+    readUsage: async () => usage,
+    takeUsage: (usages) =>
+      void taken.push(...usages.map((each): [string, number | undefined] => [each.machine, each.accounts[0]?.windows[0]?.used_percent])),
+    async read() {
+      reads++;
+      if (reads === 3) {
+        used("far", 20);
+        hear("far");
+        hear("near");
+      }
+      return state(sys);
+    },
+    onLink() {},
+    isOver: () => reads >= 6,
+  });
+  expect(taken).toEqual([
+    ["far", 10],
+    ["far", 20],
+  ]);
+});
