@@ -62,8 +62,9 @@ interface StoreOptions<T> {
 
 export function openStore<T>(sys: Sys, options: StoreOptions<T>): Store<T> {
   const { name, empty, mustBeReadable = false, decode, encode = (value) => `${JSON.stringify(value, null, 2)}\n` } = options;
-  // A link into somebody's dotfiles stays one: what it leads to is replaced.
-  const path = sys.realPath(options.path) ?? options.path;
+  // A link into somebody's dotfiles stays one: what it leads to is replaced, unless that is no file: root would replace a device.
+  const real = sys.realPath(options.path) ?? options.path;
+  const path = sys.entryKind(real) === "other" ? options.path : real;
   const read = (): T => {
     const text = sys.readText(path) ?? "";
     if (mustBeReadable && text === "" && sys.entryKind(path) !== undefined && sys.readText(path) === undefined)

@@ -215,6 +215,8 @@ export function writePrivate(path: string, text: string): void {
  */
 export function replaceText(path: string, before: string | undefined, text: string): boolean {
   const stat = attempt(() => statSync(path, { throwIfNoEntry: false }));
+  // Neither a device nor a pipe says what it said before.
+  if (stat?.isFile() === false) return false;
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     rmSync(temporary, { force: true });

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { openLog, openRecords, openStore } from "../src/store.ts";
+import { createSys } from "../src/sys.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const path = "/home/dev/list.json";
@@ -68,6 +72,18 @@ test("a link into somebody's dotfiles stays one: what it leads to is read and re
   await store.update((list) => [...list, 2]);
   store.write([...store.read(), 3]);
   expect([...sys.files]).toEqual([["/dotfiles/list.json", "[\n  1,\n  2,\n  3\n]\n"]]);
+});
+
+test("a device that a link leads to is not replaced: the link is", () => {
+  const dir = mkdtempSync(join(tmpdir(), "csm-store-"));
+  const device = join(dir, "device");
+  Bun.spawnSync(["mkfifo", device]);
+  const link = join(dir, "link");
+  symlinkSync(device, link);
+  openStore<number[]>(createSys(), { path: link, name: "list", empty: [], decode: () => [] }).write([1]);
+  expect([lstatSync(device).isFIFO(), lstatSync(link).isFile(), readFileSync(link, "utf8")]).toEqual([true, true, "[\n  1\n]\n"]);
+  expect([createSys().replaceText(device, undefined, "x"), lstatSync(device).isFIFO()]).toEqual([false, true]);
+  rmSync(dir, { recursive: true });
 });
 
 test("a file may hold another text than JSON", () => {

@@ -236,7 +236,14 @@ test("each source has a row of its own, with words of its own", () => {
   expect(names).toEqual([...new Set(names)]);
   const words = sources.map((row) => row.words);
   expect(words).toEqual([...new Set(words)]);
-  expect(sources.flatMap(({ name, isHub }) => (isHub === true ? [name] : []))).toEqual(["command", "hub-file", "http", "ssh", "cache"]);
+  expect(sources.flatMap(({ name, isHub }) => (isHub === true ? [name] : []))).toEqual([
+    "command",
+    "hub-file",
+    "http",
+    "ssh",
+    "cache",
+    "fleet",
+  ]);
 });
 
 test.each<[rule: string, readings: [source: string, at: number][], newest: string]>([
