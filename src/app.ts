@@ -1,7 +1,7 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { hasUserRules, launchDir } from "./paths.ts";
+import { hasUserRules, launchDir, setupToldPath } from "./paths.ts";
 import { buildVersion, countWord, deliverWord, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -23,7 +23,9 @@ async function run(sys: Sys, route: Route): Promise<void> {
       return createOutput(sys).out(`csm ${buildVersion}`);
     case "claude": {
       const meant = await askMeant(sys, route.args);
-      return meant === undefined ? launch(sys, "bare", route.args) : run(sys, await decideRoute("csm", [meant]));
+      if (meant !== undefined) return run(sys, await decideRoute("csm", [meant]));
+      if (isFirstStart(sys, route.args)) (await import("./cmd-setup.ts")).tellOfSetup(sys);
+      return launch(sys, "bare", route.args);
     }
     case "help":
       return createOutput(sys).out(await (await import("./help.ts")).renderCsmHelp(columnsOf(sys)));
@@ -49,6 +51,13 @@ async function run(sys: Sys, route: Route): Promise<void> {
   }
   return runCsm(sys, word, args);
 }
+
+/** Of csm by itself, with somebody who sees what it says; what scripts read is only claude's. */
+const isFirstStart = (sys: Sys, args: readonly string[]): boolean =>
+  args.length === 0 &&
+  sys.homeDir !== undefined &&
+  sys.modifiedAt(setupToldPath(sys)) === undefined &&
+  ([0, 1, 2] as const).every((fd) => sys.isTerminal(fd));
 
 /** A mistyped word of ours would cost a paid turn as a prompt: on a terminal it is asked about. Undefined where claude is to have it. */
 async function askMeant(sys: Sys, args: readonly string[]): Promise<string | undefined> {
