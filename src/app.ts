@@ -2,7 +2,7 @@ import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./erro
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
 import { hasUserRules, launchDir, setupToldPath } from "./paths.ts";
-import { buildVersion, countWord, deliverWord, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
+import { buildVersion, countWord, deliverWord, editorWord, findTopic, hookWord, launchWord, rulesWord, type Topic } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
@@ -29,6 +29,8 @@ async function run(sys: Sys, route: Route): Promise<void> {
     }
     case "help":
       return createOutput(sys).out(await (await import("./help.ts")).renderCsmHelp(columnsOf(sys)));
+    case "topic":
+      return explain(sys, route.topic);
     case "csd":
       return runCsd(sys, route.args);
     case "csm":
@@ -66,6 +68,16 @@ async function askMeant(sys: Sys, args: readonly string[]): Promise<string | und
   const answer = await (await import("./prompts.ts")).promptConfirm(`did you mean csm ${meant}? n sends it to claude`);
   if (answer === undefined) throw new SilentExit(exitCode.interrupted);
   return answer ? meant : undefined;
+}
+
+async function explain(sys: Sys, topic: Topic): Promise<void> {
+  const [{ renderTopic }, { loadCommands }] = await Promise.all([import("./help-topics.ts"), import("./commands.ts")]);
+  createOutput(sys).out(await renderTopic(topic, { sys, loaded: await loadCommands() }, columnsOf(sys)));
+  // Two of them are commands too.
+  const word = (await loadCommands()).find((row) => row.program === "csm" && row.word === topic)?.word;
+  if (word === undefined) return;
+  createOutput(sys).out("");
+  return runCsm(sys, word, ["--help"]);
 }
 
 /** `=CURRENT WORDS…`, for the scripts of the shells. */
@@ -126,6 +138,8 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
     throw new SilentExit(exitCode.usage);
   }
   const name = word === "help" ? (rest[0] ?? "") : word;
+  const topic = word === "help" ? findTopic(rest) : undefined;
+  if (topic !== undefined) return explain(sys, topic);
   const { commands, findCommand } = await import("./commands.ts");
   const load = findCommand("csd", name)?.load;
   if (load === undefined) {
