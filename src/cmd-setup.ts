@@ -210,7 +210,7 @@ export async function changeFiles(
   const open = results.filter(({ result }) => result.change !== "none");
   if (open.length === 0 || !(await confirm())) return results.map(({ result }) => result);
   for (const { change, before, result } of open) {
-    const made = makeChange(app.sys, change, isUndo);
+    const made = makeChange(app.sys, change);
     Object.assign(result, { done: made !== undefined, ...present({ backup: made?.backup }) });
     if (isSilent) continue;
     if (made === undefined) app.out(unchangedText(result, isUndo));
@@ -251,7 +251,7 @@ function doneText({ path, change, backup, parts }: Result, isOther: boolean): st
 const maxTries = 20;
 
 /** Undefined where somebody else has made the change meanwhile: claude and its user go on writing. */
-function makeChange(sys: Sys, { path, plan }: FileChange, isUndo: boolean): { before: string | undefined; backup?: string } | undefined {
+function makeChange(sys: Sys, { path, plan }: FileChange): { before: string | undefined; backup?: string } | undefined {
   const copy = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
   for (let attempt = 0; attempt < maxTries; attempt++) {
     const before = readOwnText(sys, path);
@@ -259,7 +259,8 @@ function makeChange(sys: Sys, { path, plan }: FileChange, isUndo: boolean): { be
     if (after === before) return undefined;
     if (after === undefined) {
       // All of it is ours: there is nothing to keep a copy of.
-      if (isUndo && sys.readText(path) === before) sys.remove(path);
+      if (sys.readText(path) !== before) continue;
+      sys.remove(path);
       return { before };
     }
     const backup = before === undefined || before === "" ? undefined : copy;
