@@ -29,6 +29,8 @@ import { costSources } from "../src/cost-files.ts";
 import { parseMemory, readExamination } from "../src/doctor-memory.ts";
 import { createDrivenStore, parseDriven } from "../src/driven.ts";
 import { UserError } from "../src/errors.ts";
+import { parseFleetAddress } from "../src/fleet-access.ts";
+import { parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
 import { findGates } from "../src/gates.ts";
 import { openJournal } from "../src/journal.ts";
 import { parseJson, parseLine, parseRecord, parseTime } from "../src/json.ts";
@@ -130,6 +132,11 @@ export const readers: readonly Reader[] = [
     exports: ["parseMemory"],
     samples: [JSON.stringify({ version: 1, results: [{ claude: "/c", version: "2.1.329", at: now, untrusted: [] }] })],
     read: parseMemory,
+  },
+  {
+    exports: ["parseMachineUsage", "parseMachineState", "parseFleetAddress"],
+    samples: [JSON.stringify({ version: 1, name: "m", at: now, sessions: [], usage: [] }), "rediss://name@host:6379"],
+    read: (text) => [parseMachineUsage(parseJson(text)), parseMachineState(parseJson(text)), parseFleetAddress(text)],
   },
   { exports: ["parseVersion"], samples: ["2.1.329 (Claude Code)"], read: parseVersion },
   {

@@ -193,6 +193,8 @@ export const places: PlaceRows = [
   [paths.checkedRulesDir, "what the files of rules were checked to say"],
   [paths.occasionsDir, "what rules and budgets have done: without it they do it once more"],
   [paths.setupToldPath, "there once somebody was told of csm setup"],
+  [paths.fleetPath, "that this machine belongs to a fleet"],
+  [paths.fleetSeenPath, "what was read of the fleet last; safe to delete"],
   [paths.lockDir, "locks; free when their holder ends"],
   [paths.csdDir, "what csd remembers; audit.jsonl: who decided what"],
   [paths.drivenDir, "the sessions that csd started"],
