@@ -161,11 +161,10 @@ const steps = {
     await build();
     process.exit(await run(findBun(), ["run", "scripts/sandbox.ts", ...process.argv.slice(3)]));
   },
-  async bench() {
-    await install();
-    await build();
-    process.exit(await run(findBun(), ["run", "scripts/bench.ts", ...process.argv.slice(3)]));
-  },
+  bench: () => runScript("bench"),
+  fuzz: () => runScript("fuzz"),
+  faults: () => runScript("faults"),
+  soak: () => runScript("soak"),
   async build() {
     await install();
     await build();
@@ -218,6 +217,13 @@ const steps = {
     process.exit(failed === 0 ? 0 : 1);
   },
 };
+
+/** One of `scripts/` on a fresh build, with what else is on the command line. */
+async function runScript(name) {
+  await install();
+  await build();
+  process.exit(await run(findBun(), ["run", `scripts/${name}.ts`, ...process.argv.slice(3)]));
+}
 
 const program = (name) => join(root, "dist", isWindows ? `${name}.exe` : name);
 

@@ -14,6 +14,7 @@ import type { ListedGate } from "../src/status.ts";
 import { ask, type ModelRequest, type Reply, say, type ToolCall, useTools } from "../src/stub-script.ts";
 import { gateOf, isGateUp } from "../src/verbs.ts";
 import { findCheckoutClaude } from "./claude.ts";
+import { createRandom } from "./random.ts";
 
 export interface RoundsOptions {
   rounds: number;
@@ -41,17 +42,6 @@ export async function runRounds(options: RoundsOptions): Promise<RoundsReport> {
     runSeries({ ...options, rounds: options.rounds - half, seed: options.seed + 1 }, report, false),
   ]);
   return report;
-}
-
-/** mulberry32: the same rounds for the same seed. */
-function createRandom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296) * below);
-  };
 }
 
 interface Scene {

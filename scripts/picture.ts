@@ -1,8 +1,8 @@
 /**
- * `bun run scripts/picture.ts` draws `.github/dashboard.svg`: csm top over real sessions in a sandbox, as tmux captured it.
- * Build first. `--out FILE` writes elsewhere; `--capture FILE` draws a capture (`tmux capture-pane -e`) instead of making one.
+ * `bun run scripts/picture.ts` draws the pictures of README into `.github/`, dark and light: csm top over real sessions in a sandbox, as
+ * tmux captured it. Build first. `--only NAME` draws one of them.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
@@ -147,11 +147,26 @@ async function start(box: Sandbox, { name, branch, prompt, steps, args = ["--per
 
 const cell = { width: 8.4, height: 18 };
 const margin = 16;
-const colors = {
-  back: "#16181d",
-  fore: "#d7dae0",
-  basic: ["#3b4048", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d7dae0"],
-  bright: ["#7f8794", "#ff7b86", "#b5e08d", "#ffd68a", "#7cc3ff", "#dd94f0", "#6fd6e0", "#ffffff"],
+interface Palette {
+  back: string;
+  fore: string;
+  basic: string[];
+  bright: string[];
+}
+
+const palettes: Readonly<Record<"dark" | "light", Palette>> = {
+  dark: {
+    back: "#16181d",
+    fore: "#d7dae0",
+    basic: ["#3b4048", "#e06c75", "#98c379", "#e5c07b", "#61afef", "#c678dd", "#56b6c2", "#d7dae0"],
+    bright: ["#7f8794", "#ff7b86", "#b5e08d", "#ffd68a", "#7cc3ff", "#dd94f0", "#6fd6e0", "#ffffff"],
+  },
+  light: {
+    back: "#fafafa",
+    fore: "#383a42",
+    basic: ["#383a42", "#c2362b", "#3f8a3a", "#986801", "#2f6fd0", "#a626a4", "#0b7285", "#5c6370"],
+    bright: ["#6a707c", "#c2362b", "#3f8a3a", "#986801", "#2f6fd0", "#a626a4", "#0b7285", "#20222a"],
+  },
 };
 
 interface Look {
@@ -161,13 +176,13 @@ interface Look {
   isReverse: boolean;
 }
 
-const plainLook = (): Look => ({ fore: colors.fore, isBold: false, isReverse: false });
+const plainLook = (colors: Palette): Look => ({ fore: colors.fore, isBold: false, isReverse: false });
 
 /** The styles that csm uses: weight, reverse, and the sixteen colours. */
-function applyCodes(look: Look, codes: number[]): Look {
+function applyCodes(look: Look, codes: number[], colors: Palette): Look {
   let next = { ...look };
   for (const code of codes) {
-    if (code === 0) next = plainLook();
+    if (code === 0) next = plainLook(colors);
     else if (code === 1) next.isBold = true;
     else if (code === 22) next.isBold = false;
     else if (code === 7) next.isReverse = true;
@@ -181,19 +196,19 @@ function applyCodes(look: Look, codes: number[]): Look {
 
 const escapeXml = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
-export function drawSvg(capture: string, title: string): string {
-  const lines = capture.replace(/\n$/, "").split("\n");
+function drawSvg(capture: string, title: string, colors: Palette): string {
+  const lines = capture.trimEnd().split("\n");
   const width = size.columns * cell.width + 2 * margin;
   const height = lines.length * cell.height + 2 * margin;
-  let look = plainLook();
+  let look = plainLook(colors);
   const drawn = lines.flatMap((line, row) => {
     let column = 0;
     return line.split("\u001b[").flatMap((part, index) => {
       const codes = index === 0 ? undefined : /^([\d;]*)m/.exec(part);
-      if (codes) look = applyCodes(look, (codes[1] ?? "").split(";").map(Number));
+      if (codes) look = applyCodes(look, (codes[1] ?? "").split(";").map(Number), colors);
       const text = codes ? part.slice(codes[0].length) : part;
       const columns = Bun.stringWidth(text);
-      const shapes = columns === 0 ? [] : drawRun(text, look, column, columns, row);
+      const shapes = columns === 0 ? [] : drawRun(text, look, { column, columns, row }, colors);
       column += columns;
       return shapes;
     });
@@ -208,7 +223,12 @@ ${drawn.join("\n")}
 `;
 }
 
-function drawRun(text: string, look: Look, column: number, columns: number, row: number): string[] {
+function drawRun(
+  text: string,
+  look: Look,
+  { column, columns, row }: Record<"column" | "columns" | "row", number>,
+  colors: Palette,
+): string[] {
   const x = (margin + column * cell.width).toFixed(1);
   const y = margin + row * cell.height;
   const runWidth = (columns * cell.width).toFixed(1);
@@ -222,11 +242,20 @@ function drawRun(text: string, look: Look, column: number, columns: number, row:
   ];
 }
 
+const pictures: Readonly<Record<string, { title: string; capture(): Promise<string> }>> = {
+  dashboard: { title: "csm top: who waits for you, who works, what it costs", capture: captureReal },
+};
+
 if (import.meta.main) {
-  const { values } = parseArgs({ options: { out: { type: "string" }, capture: { type: "string" } } });
-  const out = values.out ?? join(root, ".github/dashboard.svg");
-  const capture = values.capture === undefined ? await captureReal() : readFileSync(values.capture, "utf8");
-  mkdirSync(dirname(out), { recursive: true });
-  writeFileSync(out, drawSvg(capture, "csm top: who waits for you, who works, what it costs"));
-  console.log(out);
+  const { values } = parseArgs({ options: { only: { type: "string" } } });
+  for (const [name, { title, capture }] of Object.entries(pictures)) {
+    if (values.only !== undefined && values.only !== name) continue;
+    const captured = await capture();
+    for (const [theme, palette] of Object.entries(palettes)) {
+      const out = join(root, ".github", `${name}${theme === "dark" ? "" : `-${theme}`}.svg`);
+      mkdirSync(dirname(out), { recursive: true });
+      writeFileSync(out, drawSvg(captured, title, palette));
+      console.log(out);
+    }
+  }
 }

@@ -1,8 +1,8 @@
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { hasUserRules, launchDir } from "./paths.ts";
-import { buildVersion, countWord, deliverWord, editorWord, hookWord, launchWord, rulesWord } from "./program.ts";
+import { hasUserRules, launchDir, setupToldPath } from "./paths.ts";
+import { buildVersion, countWord, deliverWord, editorWord, findTopic, hookWord, launchWord, rulesWord, type Topic } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
 
@@ -23,10 +23,14 @@ async function run(sys: Sys, route: Route): Promise<void> {
       return createOutput(sys).out(`csm ${buildVersion}`);
     case "claude": {
       const meant = await askMeant(sys, route.args);
-      return meant === undefined ? launch(sys, "bare", route.args) : run(sys, await decideRoute("csm", [meant]));
+      if (meant !== undefined) return run(sys, await decideRoute("csm", [meant]));
+      if (isFirstStart(sys, route.args)) (await import("./cmd-setup.ts")).tellOfSetup(sys);
+      return launch(sys, "bare", route.args);
     }
     case "help":
       return createOutput(sys).out(await (await import("./help.ts")).renderCsmHelp(columnsOf(sys)));
+    case "topic":
+      return explain(sys, route.topic);
     case "csd":
       return runCsd(sys, route.args);
     case "csm":
@@ -50,6 +54,13 @@ async function run(sys: Sys, route: Route): Promise<void> {
   return runCsm(sys, word, args);
 }
 
+/** Of csm by itself, with somebody who sees what it says; what scripts read is only claude's. */
+const isFirstStart = (sys: Sys, args: readonly string[]): boolean =>
+  args.length === 0 &&
+  sys.homeDir !== undefined &&
+  sys.modifiedAt(setupToldPath(sys)) === undefined &&
+  ([0, 1, 2] as const).every((fd) => sys.isTerminal(fd));
+
 /** A mistyped word of ours would cost a paid turn as a prompt: on a terminal it is asked about. Undefined where claude is to have it. */
 async function askMeant(sys: Sys, args: readonly string[]): Promise<string | undefined> {
   const meant = args.length === 1 ? await findMeant(args) : undefined;
@@ -57,6 +68,16 @@ async function askMeant(sys: Sys, args: readonly string[]): Promise<string | und
   const answer = await (await import("./prompts.ts")).promptConfirm(`did you mean csm ${meant}? n sends it to claude`);
   if (answer === undefined) throw new SilentExit(exitCode.interrupted);
   return answer ? meant : undefined;
+}
+
+async function explain(sys: Sys, topic: Topic): Promise<void> {
+  const [{ renderTopic }, { loadCommands }] = await Promise.all([import("./help-topics.ts"), import("./commands.ts")]);
+  createOutput(sys).out(await renderTopic(topic, { sys, loaded: await loadCommands() }, columnsOf(sys)));
+  // Two of them are commands too.
+  const word = (await loadCommands()).find((row) => row.program === "csm" && row.word === topic)?.word;
+  if (word === undefined) return;
+  createOutput(sys).out("");
+  return runCsm(sys, word, ["--help"]);
 }
 
 /** `=CURRENT WORDS…`, for the scripts of the shells. */
@@ -117,6 +138,8 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
     throw new SilentExit(exitCode.usage);
   }
   const name = word === "help" ? (rest[0] ?? "") : word;
+  const topic = word === "help" ? findTopic(rest) : undefined;
+  if (topic !== undefined) return explain(sys, topic);
   const { commands, findCommand } = await import("./commands.ts");
   const load = findCommand("csd", name)?.load;
   if (load === undefined) {

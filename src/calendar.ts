@@ -20,7 +20,8 @@ export function parseZone(bytes: Buffer): OffsetAt | undefined {
   const typesAt = timesAt + times * 9;
   const footerAt = typesAt + types * 6 + chars + leaps * 12 + standard + universal;
   if (types === 0 || bytes.length < footerAt) return undefined;
-  const offsetOf = (type: number) => bytes.readInt32BE(typesAt + type * 6);
+  // A broken file may name a type that it does not have.
+  const offsetOf = (type: number) => (type < types ? bytes.readInt32BE(typesAt + type * 6) : undefined);
   // A rule with a comma goes on changing between summer and winter after the last time of the list.
   const hasRule = bytes.includes(",", footerAt);
   return (epochSeconds) => {

@@ -5,6 +5,7 @@ import { completionShells } from "./completion-scripts.ts";
 import { unknownWord } from "./errors.ts";
 import { present } from "./json.ts";
 import { forPeople } from "./output.ts";
+import { topics } from "./program.ts";
 import { statuses } from "./statuses.ts";
 
 const shellNames = ["bash", "zsh", "fish", "pwsh"];
@@ -50,7 +51,14 @@ function parseProgram(program: string, commands: readonly LoadedCommand[]): Word
     const isShort = record.name !== `${program} ${word}`;
     return [{ ...(isShort ? bareWord(word, firstLine(record.summary)) : parseWord(record, word)), verbs }];
   });
-  const listed = words.map((word) => (word.word === "help" ? { ...word, places: [{ choices: words.map(({ word }) => word) }] } : word));
+  const listed = words.map((word) =>
+    word.word === "help"
+      ? {
+          ...word,
+          places: [{ choices: [...words.map(({ word }) => word), ...topics.filter((topic) => !own.some(({ word }) => word === topic))] }],
+        }
+      : word,
+  );
   return { ...bareWord(program, ""), flags: topFlags, verbs: listed };
 }
 

@@ -11,7 +11,7 @@ import { resolveTarget } from "./resolve.ts";
 import type { Sys } from "./sys.ts";
 
 /** What scripts branch on. */
-const exitCodes: Record<RunOutcome["status"], number> = {
+export const runExitCodes: Record<RunOutcome["status"], number> = {
   ...{ done: exitCode.ok, awaiting_answer: 3, gated: 4, limited: 5, failed: 6 },
   timed_out: exitCode.timeout,
 };
@@ -78,7 +78,7 @@ export const runCsdCommand = command({
       timeoutMs: seconds === 0 ? Number.POSITIVE_INFINITY : seconds * 1000,
     });
     print(app, outcome, args.json === true);
-    throw new SilentExit(exitCodes[outcome.status]);
+    throw new SilentExit(runExitCodes[outcome.status]);
   },
 });
 

@@ -1,193 +1,319 @@
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { parseVersion } from "./claude-version.ts";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
-import { quotePosix } from "./format.ts";
 import { readHooksOff } from "./hooks-off.ts";
-import { decodeJson, isRecord } from "./json.ts";
-import { findProgram } from "./launch.ts";
+import { present } from "./json.ts";
+import { findLaunchProgram } from "./launch.ts";
 import { createLog } from "./log.ts";
+import { tell } from "./output.ts";
+import { setupToldPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
-import { currentDir, profileDirs, profilePath, readRegistry, requireProfile } from "./profiles.ts";
+import { currentDir, profileDirs, profilePath, readRegistry, readRegistryOrNone, requireProfile } from "./profiles.ts";
 import { findProjectRoot, hasRuleFile } from "./rules-file.ts";
-import { planSetup, planUndo, renderDiff } from "./setup.ts";
+import { renderDiff } from "./setup.ts";
+import { aboutPart, type FileChange, listChanges, ownShell, type PartName, partNames, shellNames } from "./setup-parts.ts";
 import type { Sys } from "./sys.ts";
 
 export const setupCommand = command({
   name: "csm setup",
-  summary: `Put csm into claude's own settings: the hook that notes usage limits and applies rules, and the status line that meters usage.
+  summary: `Put csm where it is of use: claude's settings, your shell, rules, notifications.
 
-Only sessions that csm did not start need the hook; csm usage needs the status line. Where you have rules (csm rules) it is also called
-for each call of a tool: run csm setup again once you have written the first. The change is shown first, and a copy of each file is
-kept. With several profiles you are asked which.`,
+Finds claude and its profiles and offers each part; every change is shown first, and a copy of each file is kept. A part that is there
+already is left as it is, so it can be run again: do so once you have written the first rule (csm rules), as the hook is then also
+called for each call of a tool. Only sessions that csm did not start need the hook; csm usage needs the status line.`,
   args: {
-    profile: { type: "string", valueHint: "NAME", description: "only this profile" },
-    all: { type: "boolean", description: "every profile, without asking which" },
-    hook: { type: "boolean", description: "only the hook" },
-    statusline: { type: "boolean", description: "only the status line; one that is there already goes on inside csm's" },
-    undo: { type: "boolean", description: "take csm out again" },
+    profile: { type: "string", valueHint: "NAME", description: "claude's settings of this profile only" },
+    all: { type: "boolean", description: "of every profile, without asking which" },
+    hook: { type: "boolean", description: `only ${aboutPart("hook")}` },
+    statusline: { type: "boolean", description: `only ${aboutPart("statusline")}` },
+    shell: { type: "string", valueHint: "SHELL", values: shellNames, description: `only ${aboutPart("shell")}; else your login shell` },
+    completions: { type: "boolean", description: `only ${aboutPart("completions")}` },
+    rules: { type: "boolean", description: `only ${aboutPart("rules")}, where you have none` },
+    notify: { type: "boolean", description: `only ${aboutPart("notify")}` },
+    undo: { type: "boolean", description: "take csm out again; what you have changed since stays" },
     yes: { type: "boolean", alias: "y", description: "do not ask" },
     "dry-run": { type: "boolean", description: "show what would change" },
+    json: { type: "boolean", description: "print what was found and done; with --yes or --dry-run" },
   },
   examples: [
-    ["csm setup", "shows the change, asks, keeps a copy of the file"],
-    ["csm setup --all --yes", "all profiles at once"],
+    ["csm setup", "asks what you want, shows the changes, asks again"],
+    ["csm setup --all --yes", "everything, for all profiles at once"],
     ["csm setup --profile work --statusline --yes", ""],
+    ["csm setup --dry-run --json | jq -r '.changes[].path'", "the files that it is about"],
     ["csm setup --undo", ""],
   ],
   async run({ args, app }) {
     const { sys } = app;
-    const log = createLog(app);
     if (args.all === true && args.profile !== undefined) throw usageError("csm setup: --all and --profile exclude each other");
-    const { chosen, others } = await chooseDirs(app, args);
-    const isBoth = args.hook !== true && args.statusline !== true;
-    const rules = hasRuleFile(sys, findProjectRoot(sys, sys.cwd)) ? everyCall : [];
-    const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true, rules };
+    const isDry = args["dry-run"] === true;
+    if (args.json === true && args.yes !== true && !isDry)
+      throw usageError("csm setup: with --json nobody is asked", "add --yes, or look first with --dry-run");
+    const asks = args.yes !== true && !isDry && app.isInteractive && sys.isTerminal(1);
+    const claude = await findClaudeVersion(sys);
+    if (args.json !== true) tellFound(app, claude);
+    const { chosen: dirs, others } = await chooseDirs(app, args, asks);
+    const shell = args.shell ?? ownShell(sys);
+    const named = partNames.filter((part) => args[part] !== undefined);
+    if (shell === undefined && args.completions === true)
+      throw usageError("csm setup: which shell? $SHELL does not say", "add --shell bash");
     const isUndo = args.undo === true;
-    const change = (settings: Record<string, unknown>) => (isUndo ? planUndo(settings, parts) : planSetup(settings, parts));
-    const confirm = async () => {
-      if (args["dry-run"] === true) return false;
+    const changesOf = (chosen: readonly PartName[]) => listChanges(sys, { chosen, isUndo, dirs, shell, rules: rulesOf(app, chosen) });
+    const chosen = named.length > 0 || !asks ? (named.length > 0 ? named : partNames) : await chooseParts(app, changesOf, isUndo);
+    if (!isUndo && args.json !== true) warnOfHooksOff(app, dirs, chosen);
+    const confirm = async (): Promise<boolean> => {
+      if (isDry) return false;
       if (args.yes === true || (await isConfirmed(app.isInteractive))) return true;
-      log.info("csm: nothing was changed");
+      createLog(app).info("csm: nothing was changed");
       return false;
     };
-    if (!isUndo) for (const dir of chosen) warnOfHooksOff(log.warn, readHooksOff(sys, { configDir: dir, cwd: sys.cwd }), parts);
-    // Profiles may share the file, and a link into somebody's dotfiles stays one.
-    const paths = chosen.map((dir) => join(dir, "settings.json")).map((link) => sys.realPath(link) ?? link);
-    for (const path of new Set(paths))
-      await changeSettings(app, { path, change, confirm, unchanged: isUndo ? `csm is not in ${path}` : `csm is in ${path} already` });
-    if (others > 0)
-      log.info(`csm: ${others} more ${others === 1 ? "profile is" : "profiles are"} as before; csm setup --all takes them too`);
+    const results = await changeFiles(app, changesOf(chosen), { confirm, isUndo, isSilent: args.json === true });
+    // From here on nobody needs to be told that there is a setup.
+    if (!isDry) noteTold(sys);
+    if (args.json === true) return app.json<"csm setup">({ ...foundJson(app, claude), dry_run: isDry, undo: isUndo, changes: results });
+    tellNext(app, { results, others, shell, isDry: isDry || isUndo });
   },
 });
 
 /** Rules change, and projects have their own: what is put there once must be right for all of them. */
 const everyCall = [{ event: "PreToolUse" }, { event: "PermissionRequest" }] as const;
 
-/** What is put there would do nothing: said before it is. */
-function warnOfHooksOff(
-  warn: (line: string) => void,
-  off: string | undefined,
-  parts: { hook: boolean; statusline: boolean; rules: readonly unknown[] },
-): void {
-  if (off === undefined) return;
-  const idle = [...(parts.hook ? ["the hook"] : []), ...(parts.statusline ? ["the status line"] : [])].join(" and ");
-  warn(`csm: hooks are switched off (${off}): claude runs ${idle} only once that is changed`);
-  if (parts.hook) warn("csm: sessions that csm starts need no hook: they see a usage limit in their transcript");
-  if (parts.hook && parts.rules.length > 0) warn("csm: no rule holds in any session while they are off");
+const rulesOf = ({ sys }: App, chosen: readonly PartName[]) =>
+  chosen.includes("rules") || hasRuleFile(sys, findProjectRoot(sys, sys.cwd)) ? everyCall : [];
+
+// --- what is there --------------------------------------------------------------------------------------------------
+
+type Found = { path: string; version: string | null } | { missing: string };
+
+async function findClaudeVersion(sys: Sys): Promise<Found> {
+  try {
+    const { path, prefix } = await findLaunchProgram(sys);
+    const { stdout } = await sys.run([path, ...prefix, "--version"]);
+    return { path, version: parseVersion(stdout) ?? null };
+  } catch (error) {
+    // What is set up now holds for the claude that comes.
+    return { missing: (error as Error).message };
+  }
 }
+
+function tellFound({ sys, out }: App, claude: Found): void {
+  const registry = readRegistry(sys);
+  const current = currentDir(sys, registry);
+  const profiles = profileDirs(sys, registry).map(
+    ({ name, dir }) => `${name ?? "claude's own"} (${dir})${dir === current ? ", the current one" : ""}`,
+  );
+  out("missing" in claude ? claude.missing : `claude ${claude.version ?? "of an unknown version"}: ${claude.path}`);
+  out(`${profiles.length === 1 ? "profile" : "profiles"}: ${printableLine(profiles.join("; "))}`);
+}
+
+const foundJson = ({ sys }: App, claude: Found) => ({
+  claude: "missing" in claude ? null : claude,
+  profiles: profileDirs(sys).map(({ name, dir }) => ({ profile: name ?? null, config_dir: dir })),
+});
+
+/** What is put there would do nothing: said before it is. */
+function warnOfHooksOff(app: App, dirs: readonly string[], chosen: readonly PartName[]): void {
+  const { warn } = createLog(app);
+  const idle = [...(chosen.includes("hook") ? ["the hook"] : []), ...(chosen.includes("statusline") ? ["the status line"] : [])];
+  if (idle.length === 0) return;
+  for (const dir of dirs) {
+    const off = readHooksOff(app.sys, { configDir: dir, cwd: app.sys.cwd });
+    if (off === undefined) continue;
+    warn(`csm: hooks are switched off (${off}): claude runs ${idle.join(" and ")} only once that is changed`);
+    if (!chosen.includes("hook")) continue;
+    warn("csm: sessions that csm starts need no hook: they see a usage limit in their transcript");
+    if (rulesOf(app, chosen).length > 0) warn("csm: no rule holds in any session while they are off");
+  }
+}
+
+// --- questions ------------------------------------------------------------------------------------------------------
 
 interface Wish {
   profile?: string | undefined;
   all?: boolean | undefined;
   undo?: boolean | undefined;
-  yes?: boolean | undefined;
-  "dry-run"?: boolean | undefined;
 }
 
 /** Whose settings: those that are named, else those that a person picks of all, else the current ones; and how many are left out. */
-async function chooseDirs(app: App, wish: Wish): Promise<{ chosen: string[]; others: number }> {
-  const { sys } = app;
+async function chooseDirs({ sys }: App, wish: Wish, asks: boolean): Promise<{ chosen: string[]; others: number }> {
   const registry = readRegistry(sys);
   if (wish.profile !== undefined) return { chosen: [profilePath(sys, requireProfile(registry, wish.profile))], others: 0 };
   const known = profileDirs(sys, registry);
-  const current = currentDir(sys, registry);
   if (wish.all === true) return { chosen: known.map(({ dir }) => dir), others: 0 };
-  const asks = known.length > 1 && wish.yes !== true && wish["dry-run"] !== true && app.isInteractive && sys.isTerminal(1);
-  if (!asks) return { chosen: [current], others: known.length - 1 };
+  if (known.length < 2 || !asks) return { chosen: [currentDir(sys, registry)], others: known.length - 1 };
   const choices = known.map(({ name, dir }) => ({
     value: dir,
     label: printableLine(name ?? dir),
     ...(name === undefined ? {} : { hint: printableLine(dir) }),
   }));
-  const { promptMany } = await import("./prompts.ts");
-  const chosen = await promptMany(
-    `${wish.undo === true ? "Take csm out of" : "Put csm into"} which? (space: choose, enter: go)`,
-    choices,
-    true,
-  );
-  if (chosen === undefined) throw new SilentExit(exitCode.interrupted);
+  const chosen = await chooseMany(`${wish.undo === true ? "Take csm out of" : "Put csm into"} claude's settings of which?`, choices);
   return { chosen, others: 0 };
 }
 
-interface SettingsChange {
-  path: string;
-  change(settings: Record<string, unknown>): unknown;
-  /** Is asked once, when the change has been shown. */
-  confirm(): Promise<boolean>;
-  /** What is said when there is nothing to change. */
-  unchanged: string;
-}
-
-/** How often others may write the file while it is being replaced. */
-const maxTries = 20;
-
-/** Shows the change, asks, and makes it to what the file says after the answer: claude and its user go on writing meanwhile. */
-export async function changeSettings(
-  { sys, out, tell, paint }: Pick<App, "sys" | "out" | "tell" | "paint">,
-  { path, change, confirm, unchanged }: SettingsChange,
-): Promise<void> {
-  const plan = () => {
-    const before = readSettingsText(sys, path);
-    const settings = parseSettings(path, before ?? "");
-    const after = render(change(settings), before ?? "");
-    return { before, after, isDone: isSame(settings, after) };
-  };
-  const shown = plan();
-  if (shown.isDone) return out(unchanged);
-  const lines = renderDiff(shown.before ?? "", shown.after).map((line) => paint(colors[line[0] ?? " "] ?? "dim", line));
-  out([`${path}:`, ...lines].join("\n"));
-  if (!(await confirm())) return;
-  const backup = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
-  for (let attempt = 0; attempt < maxTries; attempt++) {
-    const { before, after, isDone } = plan();
-    if (isDone) return out(unchanged);
-    const hasBackup = before !== undefined && before !== "";
-    if (hasBackup) sys.writePrivate(backup, before);
-    if (!sys.replaceText(path, before, after)) continue;
-    const since = before === shown.before ? "" : ", with what was written there meanwhile";
-    return createLog({ sys, tell }).success(
-      `csm: changed ${path}${since}${hasBackup ? `; as it was: ${backup}` : ""}; sessions that start from now on use it`,
-    );
+/** Of the parts that would change something. */
+async function chooseParts(
+  { sys, out }: App,
+  changesOf: (chosen: readonly PartName[]) => FileChange[],
+  isUndo: boolean,
+): Promise<PartName[]> {
+  const open = partNames.filter((part) => changesOf([part]).some((change) => describe(sys, change).result.change !== "none"));
+  if (open.length === 0) {
+    out(isUndo ? "there is nothing of csm here" : "all of it is there already");
+    return [];
   }
-  throw new UserError(`${path} is being written all the time`, "nothing was changed; try again");
+  const choices = open.map((value) => ({ value, label: aboutPart(value) }));
+  return chooseMany(isUndo ? "Take out what?" : "Set up what?", choices);
 }
 
-/** Undefined where there is none; what is there and cannot be read must not be taken for empty. */
-function readSettingsText(sys: Sys, path: string): string | undefined {
-  const text = sys.readText(path);
-  if (text === undefined && sys.entryKind(path) !== undefined)
-    throw new UserError(`${path} cannot be read`, "is it a file of yours? nothing was changed");
-  return text;
+async function chooseMany<T>(question: string, choices: { value: T; label: string }[]): Promise<T[]> {
+  const { promptMany } = await import("./prompts.ts");
+  const chosen = await promptMany(`${question} (space: choose, enter: go)`, choices, true);
+  if (chosen === undefined) throw new SilentExit(exitCode.interrupted);
+  return chosen;
 }
-
-const colors: Readonly<Record<string, "green" | "red">> = { "+": "green", "-": "red" };
 
 async function isConfirmed(isInteractive: boolean): Promise<boolean> {
   if (!isInteractive) throw usageError("csm setup: there is nobody to ask", "add --yes, or look first with --dry-run");
   return (await (await import("./prompts.ts")).promptConfirm("change it?")) === true;
 }
 
-function parseSettings(path: string, text: string): Record<string, unknown> {
-  if (text.trim() === "") return {};
-  try {
-    const value = decodeJson(text);
-    if (isRecord(value)) return value;
-  } catch {
-    // Said below.
-  }
-  throw new UserError(`${path} is no JSON object`, "correct it first; nothing was changed");
+// --- the changes ----------------------------------------------------------------------------------------------------
+
+interface Result {
+  path: string;
+  parts: PartName[];
+  change: "create" | "edit" | "remove" | "none";
+  done: boolean;
+  /** Why it is left as it is, or a part of it. */
+  kept?: string;
+  /** As `diff` shows it. */
+  diff?: string[];
+  /** The copy of the file as it was. */
+  backup?: string;
 }
 
-/** Indented as it was. */
-const render = (settings: unknown, before: string): string =>
-  `${JSON.stringify(settings, null, /\n([ \t]+)\S/.exec(before)?.[1] ?? "  ")}\n`;
-const isSame = (settings: unknown, after: string): boolean => JSON.stringify(settings) === JSON.stringify(JSON.parse(after));
+interface ChangeOptions {
+  /** Is asked once, when all changes have been shown. */
+  confirm(): Promise<boolean>;
+  isUndo: boolean;
+  isSilent?: boolean;
+}
 
-/** `csm` where that is this very program, else its path. */
-function commandName(sys: Sys): string {
-  const found = findProgram(sys, "csm");
-  if (found !== undefined && sys.realPath(found) === sys.realPath(sys.execPath)) return "csm";
-  const path = join(sys.execPath, "..", sys.platform === "win32" ? "csm.exe" : "csm");
-  const quoted = (text: string) => (/^[\w./:\\-]+$/.test(text) ? text : quotePosix(text));
-  return quoted(sys.isExecutable(path) ? path : sys.execPath);
+/** Shows all changes, asks, and makes each to what its file says after the answer. One that must not be made stops all before the first. */
+export async function changeFiles(
+  app: Pick<App, "sys" | "out" | "tell" | "paint">,
+  changes: readonly FileChange[],
+  { confirm, isUndo, isSilent = false }: ChangeOptions,
+): Promise<Result[]> {
+  const results = changes.map((change) => ({ change, ...describe(app.sys, change) }));
+  if (!isSilent) for (const { result } of results) show(app, result, isUndo);
+  const open = results.filter(({ result }) => result.change !== "none");
+  if (open.length === 0 || !(await confirm())) return results.map(({ result }) => result);
+  for (const { change, before, result } of open) {
+    const made = makeChange(app.sys, change);
+    Object.assign(result, { done: made !== undefined, ...present({ backup: made?.backup }) });
+    if (isSilent) continue;
+    if (made === undefined) app.out(unchangedText(result, isUndo));
+    else createLog(app).success(doneText(result, made.before !== before));
+  }
+  return results.map(({ result }) => result);
+}
+
+function describe(sys: Sys, { parts, path, plan }: FileChange): { before: string | undefined; result: Result } {
+  const before = readOwnText(sys, path);
+  const { after, kept } = plan(before);
+  const change = after === before ? "none" : before === undefined ? "create" : after === undefined ? "remove" : "edit";
+  const diff = change === "none" ? undefined : renderDiff(before ?? "", after ?? "");
+  return { before, result: { path, parts, change, done: false, ...present({ kept, diff }) } };
+}
+
+const colors: Readonly<Record<string, "green" | "red">> = { "+": "green", "-": "red" };
+const heads = { create: " (new)", edit: "", remove: " (removed)", none: "" } as const;
+
+function show({ out, paint }: Pick<App, "out" | "paint">, result: Result, isUndo: boolean): void {
+  const { path, diff, change, kept } = result;
+  const lines = (diff ?? []).map((line) => paint(colors[line[0] ?? " "] ?? "dim", line));
+  const head = diff === undefined ? unchangedText(result, isUndo) : `${path}:${heads[change]}${kept === undefined ? "" : ` ${kept}`}`;
+  out([head, ...lines].join("\n"));
+}
+
+const unchangedText = ({ path, kept }: Result, isUndo: boolean): string =>
+  kept !== undefined ? `${path} stays as it is: ${kept}` : isUndo ? `csm is not in ${path}` : `csm is in ${path} already`;
+
+function doneText({ path, change, backup, parts }: Result, isOther: boolean): string {
+  const verb = { create: "wrote", edit: "changed", remove: "removed", none: "" }[change];
+  const since = isOther ? ", with what was written there meanwhile" : "";
+  const use = parts.includes("hook") || parts.includes("statusline") ? "; sessions that start from now on use it" : "";
+  return `csm: ${verb} ${path}${since}${backup === undefined ? "" : `; as it was: ${backup}`}${use}`;
+}
+
+/** How often others may write the file while it is being replaced. */
+const maxTries = 20;
+
+/** Undefined where somebody else has made the change meanwhile: claude and its user go on writing. */
+function makeChange(sys: Sys, { path, plan }: FileChange): { before: string | undefined; backup?: string } | undefined {
+  const copy = `${path}.before-csm-${new Date(sys.now()).toISOString().replace(/[:.]/g, "-")}`;
+  for (let attempt = 0; attempt < maxTries; attempt++) {
+    const before = readOwnText(sys, path);
+    const { after } = plan(before);
+    if (after === before) return undefined;
+    if (after === undefined) {
+      // All of it is ours: there is nothing to keep a copy of.
+      if (sys.readText(path) !== before) continue;
+      sys.remove(path);
+      return { before };
+    }
+    const backup = before === undefined || before === "" ? undefined : copy;
+    if (backup !== undefined && before !== undefined) sys.writePrivate(backup, before);
+    sys.makePrivateDir(dirname(path));
+    if (sys.replaceText(path, before, after)) return { before, ...present({ backup }) };
+  }
+  throw new UserError(`${path} is being written all the time`, "nothing was changed in it; try again");
+}
+
+/** Undefined where there is none; what cannot be read, or written back as it is, must not be taken for empty or for text. */
+function readOwnText(sys: Sys, path: string): string | undefined {
+  const text = sys.readText(path);
+  if (text === undefined && sys.entryKind(path) !== undefined)
+    throw new UserError(`${path} cannot be read`, "is it a file of yours? nothing was changed");
+  if (text !== undefined && Buffer.byteLength(text) !== sys.identify(path)?.size && text === sys.readText(path))
+    throw new UserError(`${path} is not in UTF-8`, "csm would spoil what it cannot read; nothing was changed");
+  return text;
+}
+
+// --- what comes next ------------------------------------------------------------------------------------------------
+
+interface Next {
+  results: readonly Result[];
+  others: number;
+  shell: string | undefined;
+  isDry: boolean;
+}
+
+function tellNext(app: App, { results, others, shell, isDry }: Next): void {
+  const { info } = createLog(app);
+  if (others > 0) info(`csm: ${others} more ${others === 1 ? "profile is" : "profiles are"} as before; csm setup --all takes them too`);
+  const isDone = (part: PartName) => results.some(({ parts, done }) => done && parts.includes(part));
+  if (isDry) return;
+  if (isDone("completions") && shell === "zsh")
+    info("csm: zsh finds ~/.zfunc/_csm once fpath=(~/.zfunc $fpath) stands before compinit in .zshrc");
+  if (isDone("shell")) info("csm: a new shell has cas and completions; csm and csd must be on its PATH");
+  if (results.some(({ done }) => done)) info("csm: look around with csm top; csm setup --undo takes it all out again");
+}
+
+/** Who starts csm by itself for the first time, and sees it, is told in a line; nobody is told twice, or once it is set up. */
+export function tellOfSetup(sys: Sys): void {
+  const settings = sys.readText(join(currentDir(sys, readRegistryOrNone(sys)), "settings.json")) ?? "";
+  if (noteTold(sys) && !/csm(?:\.exe)?'? (?:hook|statusline)/.test(settings))
+    tell(sys, "csm setup offers the status line, hooks, completions and rules, shows each change first, and takes it back with --undo");
+}
+
+/** False where it was noted before, or cannot be: rather nobody is told than everybody each time. */
+function noteTold(sys: Sys): boolean {
+  try {
+    return sys.createPrivate(setupToldPath(sys), "");
+  } catch {
+    // A full disk, or a folder of another's.
+    return false;
+  }
 }

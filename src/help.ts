@@ -1,6 +1,7 @@
 import { type AnyCommand, renderHelp, section } from "./cmd-record.ts";
 import { type CommandRow, commands, type ProgramName, readPrograms } from "./commands.ts";
 import { wrap } from "./format.ts";
+import { topics } from "./program.ts";
 
 /** Also of a terminal that is wider: longer lines are hard to read. */
 const maxColumns = 80;
@@ -16,6 +17,7 @@ ${await renderSections("csm", room)}${section("Flags", [...topFlags, ["-c, -r, -
 const csmUsages = [
   ["csm", "starts claude here, in a new conversation or one that you choose"],
   ["csm COMMAND …", "one of those below"],
+  ["csm help TOPIC", `explains ${topics.join(", ")}`],
   ["csm ANYTHING ELSE", 'handed to claude as it is: csm mcp list, csm -p "hello"'],
 ] as const;
 

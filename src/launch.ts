@@ -55,7 +55,7 @@ function findNamed(sys: Sys, name: string): string | undefined {
 
 const pathDirs = (sys: Sys): string[] => (sys.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
 
-export function findProgram(sys: Sys, name: string): string | undefined {
+function findProgram(sys: Sys, name: string): string | undefined {
   const self = sys.realPath(sys.execPath);
   const names = sys.platform === "win32" ? [`${name}.exe`, `${name}.cmd`] : [name];
   for (const dir of pathDirs(sys))

@@ -95,6 +95,8 @@ const ruleNames = ["rules.toml", "rules.json"];
 export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.db");
 /** What rules and budgets have done: one file for each occasion, so that nothing is done twice. */
 export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions");
+/** There once somebody was told of csm setup, or has run it. */
+export const setupToldPath = (sys: Place): string => join(csmDir(sys), "setup-told");
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 

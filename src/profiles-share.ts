@@ -166,14 +166,14 @@ async function noteOwner(sys: Sys, dir: string, item: ShareItem, plan: SharePlan
 }
 
 const listBelow = (sys: Sys, dir: string): string[] =>
-  sys.list(dir).flatMap((name) => {
-    const inner = sys.entryKind(join(dir, name)) === "folder" ? sys.list(join(dir, name)) : [];
+  sys.listStrictly(dir).flatMap((name) => {
+    const inner = sys.entryKind(join(dir, name)) === "folder" ? sys.listStrictly(join(dir, name)) : [];
     return inner.length === 0 ? [name] : inner.map((entry) => join(name, entry));
   });
 
 /** What `mergeInto` would move. */
 function listMoving(sys: Sys, from: string, store: string, below = ""): string[] {
-  return sys.list(from).flatMap((name) => {
+  return sys.listStrictly(from).flatMap((name) => {
     const [own, shared, shown] = [join(from, name), join(store, name), join(below, name)];
     const there = sys.entryKind(shared);
     if (there === undefined)
@@ -214,7 +214,7 @@ function createStore(sys: Sys, item: ShareItem, store: string): void {
 
 /** Moves the entries that the store lacks; what both have stays, and is named. */
 function mergeInto(sys: Sys, from: string, store: string, below = ""): string[] {
-  return sys.list(from).flatMap((name) => {
+  return sys.listStrictly(from).flatMap((name) => {
     const [own, shared, shown] = [join(from, name), join(store, name), join(below, name)];
     const there = sys.entryKind(shared);
     if (there === undefined) {

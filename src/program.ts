@@ -3,6 +3,13 @@ declare const CSM_BUILD: string | undefined;
 /** `0.1.0 (1a2b3c4)`: version of package.json and commit, put in by build.ts. */
 export const buildVersion: string = typeof CSM_BUILD === "undefined" ? "0.0.0 (source)" : CSM_BUILD;
 
+/** What `csm help` explains beside the commands. */
+export const topics = ["states", "signals", "rules", "tasks", "profiles", "limits", "exit-codes", "files", "json", "coming-from"] as const;
+export type Topic = (typeof topics)[number];
+
+/** `exit codes` and `exit-codes` are one. */
+export const findTopic = (words: readonly string[]): Topic | undefined => topics.find((topic) => topic === words.join("-"));
+
 /** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, for rules alone or for all, as claude's editor. */
 export const launchWord = "--csd-launch";
 export const hookWord = "--csd-hook";

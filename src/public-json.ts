@@ -403,6 +403,19 @@ const schemas = {
   "csm notify": notify,
   "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
   "csm budget": z.object({ budgets: z.array(budget), problems: z.array(ruleProblem) }),
+  "csm setup": z.object({
+    claude: z.nullable(z.object({ path: text, version: textOrNull })),
+    ...{ profiles: z.array(z.object({ profile, config_dir: configDir })), dry_run: z.boolean(), undo: z.boolean() },
+    changes: z.array(
+      z.object({
+        ...{ path: text, parts: z.array(text) },
+        ...{ change: z.enum(["create", "edit", "remove", "none"]), done: z.boolean() },
+        ...{ kept: z.optional(described(text, "why it is left as it is")) },
+        diff: z.optional(described(z.array(text), "its lines, with what has changed behind + and -")),
+        backup: z.optional(described(text, "the copy of the file as it was")),
+      }),
+    ),
+  }),
   "csm cost": z.object({
     report: text,
     timezone: text,

@@ -1,7 +1,10 @@
+import { findTopic, type Topic } from "./program.ts";
+
 /** Who gets the arguments, and which. */
 export type Route =
   | { to: "version" }
   | { to: "help" }
+  | { to: "topic"; topic: Topic }
   /** One of csm's commands. */
   | { to: "csm"; word: string; args: string[] }
   /** The session driver. */
@@ -21,6 +24,8 @@ export async function decideRoute(invokedAs: string, args: readonly string[]): P
   if (first === "csd") return { to: "csd", args: rest };
   if (rest.length === 0 && first === "version") return { to: "version" };
   if (first === "help" && (rest.length === 0 || (rest.length === 1 && /^(?:help|version)$/.test(rest[0] ?? "")))) return { to: "help" };
+  const topic = first === "help" ? findTopic(rest) : undefined;
+  if (topic !== undefined) return { to: "topic", topic };
   // `csm help mcp` is claude's.
   const [about = "", ...more] = rest;
   if (first === "help" && more.length === 0 && about === "csd") return { to: "csd", args: ["--help"] };

@@ -228,7 +228,7 @@ const times: Field = { schema: list(z.string().check(z.regex(timeSpan, 'it must 
 const states: Field = { schema: list(word), words: [...statuses, "needs input", ...olderStatus.keys()], isLoose: true };
 
 /** Each condition as it is written, what it is here, and what it may be. */
-const conditions: Readonly<Record<string, readonly [keyof Conditions, Field]>> = {
+export const conditions: Readonly<Record<string, readonly [keyof Conditions, Field]>> = {
   match_status: ["status", states],
   match_tool: ["tool", words],
   match_command: ["command", words],

@@ -83,6 +83,39 @@ function unwrapStatusline(line: Settings | undefined): Settings | undefined {
 const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const recordOf = (value: unknown): Settings | undefined => (isRecord(value) ? value : undefined);
 
+/** What somebody begins with: it asks more than claude does, and allows nothing by itself. */
+export const rulesStarter = `# What may run without you, what never does, and what is always asked: csm rules. It holds in every session and every
+# permission mode. "csm rules check" names what is wrong here; "csm rules explain 'git push'" says what would be decided.
+
+[[rules]]
+name = "keys and secrets"
+match_path = ["~/.ssh/**", "~/.aws/**", "~/.gnupg/**", ".env"]
+action = "ask"
+
+[[rules]]
+name = "what cannot be taken back"
+match_command = ["git push --force", "git push -f", "npm publish"]
+action = "ask"
+
+# [[rules]]                 # runs unasked
+# name = "tests"
+# match_command = ["npm test", "cargo test", "make test"]
+# action = "allow"
+
+# [[budgets]]               # csm budget
+# name = "day"
+# period = "day"
+# limit_usd = 20
+# action = "ask"
+`;
+
+/** Where the keys below `[notify]` say nothing, the terminal of the session is told. */
+export const startNotify = `
+[notify]                    # who is told that a session waits, is done, failed or met a limit: csm notify
+# quiet_hours = ["22:00-07:00"]
+# finished = false
+`;
+
 /** The lines that differ, `-` before and `+` after, each with up to two lines around it. */
 export function renderDiff(before: string, after: string): string[] {
   const [a, b] = [before.split("\n"), after.split("\n")];

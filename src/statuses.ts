@@ -1,5 +1,5 @@
 import { duration, timed } from "./format.ts";
-import type { Outcome, Status, Verdict } from "./status.ts";
+import type { Outcome, Source, Status, Verdict } from "./status.ts";
 
 /** Where a list puts a session; `attention`: somebody has to do something. */
 export type Rank = "attention" | "working" | "idle" | "unknown" | "finished";
@@ -15,6 +15,8 @@ interface StatusRow<S extends Status = Status> {
   mark: string;
   /** The status in words for people, which explain the mark. */
   meaning: string;
+  /** When it is said, and what it carries: for the help. */
+  about: string;
   role: StateRole;
   rank: Rank;
   /** Of those who need somebody: the lower, the sooner something can be done. */
@@ -39,10 +41,11 @@ const needsYou = { mark: "▲", meaning: "needs you", role: "attention", rank: "
 
 /** A new status is a row here, and a variant of the verdict. The order is that in which people are told of them. */
 const rows: { [S in Status]: StatusRow<S> } = {
-  spawning: { mark: "◌", meaning: "starts", role: "working", rank: "working", words: () => "starting" },
+  spawning: { mark: "◌", meaning: "starts", about: "claude comes up", role: "working", rank: "working", words: () => "starting" },
   working: {
     mark: "●",
     meaning: "works",
+    about: "a turn runs; tools it waits for, retry while a failed API is asked again",
     role: "working",
     rank: "working",
     isAtWork: () => true,
@@ -53,15 +56,22 @@ const rows: { [S in Status]: StatusRow<S> } = {
   },
   awaiting_answer: {
     ...needsYou,
+    about: "asks a question; questions with their options, where it is a form",
     // A text that asks something leaves nothing open.
     isAtWork: ({ gate }) => gate !== undefined,
     words: ({ gate }) => (gate === undefined ? "asks you" : "question"),
   },
-  plan_ready: { ...needsYou, isAtWork: () => true, words: () => "plan to read" },
-  blocked: { ...needsYou, isAtWork: () => true, words: ({ tool, gate }) => `asks ${tool ?? gate}` },
+  plan_ready: { ...needsYou, about: "a plan waits for approval; plan", isAtWork: () => true, words: () => "plan to read" },
+  blocked: {
+    ...needsYou,
+    about: "a gate: tool, input, and the choices that stand on the screen",
+    isAtWork: () => true,
+    words: ({ tool, gate }) => `asks ${tool ?? gate}`,
+  },
   idle_done: {
     mark: "○",
     meaning: "idle",
+    about: "a turn has ended: text, and outcome (finished, interrupted, truncated, declined, none); background is what runs on",
     role: "idle",
     rank: "idle",
     isAtRest: true,
@@ -70,6 +80,7 @@ const rows: { [S in Status]: StatusRow<S> } = {
   limited: {
     mark: "◷",
     meaning: "at a limit",
+    about: "the account's allowance is used up; resets_at, window",
     role: "limited",
     rank: "attention",
     urgency: 2,
@@ -81,14 +92,40 @@ const rows: { [S in Status]: StatusRow<S> } = {
   failed: {
     mark: "✖",
     meaning: "failed",
+    about: "the turn died of an API error; error",
     role: "failed",
     rank: "attention",
     urgency: 1,
     isAtRest: true,
     words: ({ error }) => `failed: ${error}`,
   },
-  dead: { mark: "×", meaning: "ended", role: "ended", rank: "finished", isAtRest: true, words: () => "ended" },
-  unknown: { mark: "?", meaning: "not known", role: "unknown", rank: "unknown", words: () => "unknown" },
+  dead: {
+    mark: "×",
+    meaning: "ended",
+    about: "the process is gone",
+    role: "ended",
+    rank: "finished",
+    isAtRest: true,
+    words: () => "ended",
+  },
+  unknown: {
+    mark: "?",
+    meaning: "not known",
+    about: "no signal tells; never a guess",
+    role: "unknown",
+    rank: "unknown",
+    words: () => "unknown",
+  },
+};
+
+/** What a state may be known from, as `source` says. */
+export const sourceMeanings: Readonly<Record<Source, string>> = {
+  process: "the process itself, by its number and start: alive or gone",
+  "session-file": "sessions/<pid>.json, where claude says idle, busy or waiting (from 2.1.158 on)",
+  hook: "claude's hooks in sessions that csd or csm start: which gate, tool and input; that a turn ended, and how",
+  transcript: "the conversation on disk: questions, plans, the last answer, a limit with its reset",
+  pane: "the screen, in tmux alone: dialogs at the start, and the options of a gate",
+  cpu: "the processor time, where no status and no pane tells: the last resort",
 };
 
 export const statuses = Object.keys(rows) as Status[];

@@ -65,20 +65,23 @@ export function openStore<T>(sys: Sys, options: StoreOptions<T>): Store<T> {
   // A link into somebody's dotfiles stays one: what it leads to is replaced, unless that is no file: root would replace a device.
   const real = sys.realPath(options.path) ?? options.path;
   const path = sys.entryKind(real) === "other" ? options.path : real;
-  const read = (): T => {
-    const text = sys.readText(path) ?? "";
-    if (mustBeReadable && text === "" && sys.entryKind(path) !== undefined && sys.readText(path) === undefined)
+  const parse = (text: string | undefined, isUnreadable: boolean): T => {
+    // By the one reading that counts: another one may succeed, and what stands there would be taken for nothing and written over.
+    if (text === undefined && isUnreadable)
       throw new UserError(`failed to read ${path}: it is no file that this user may read`, "correct it or move it away");
-    return text.trim() === "" ? empty : named(path, "correct the file or move it away", () => decode(text));
+    return text === undefined || text.trim() === "" ? empty : named(path, "correct the file or move it away", () => decode(text));
   };
+  const read = (): T => parse(sys.readText(path), mustBeReadable && sys.entryKind(path) !== undefined);
   return {
     read,
     write: (value) => sys.writePrivate(path, encode(value)),
     update: (change) =>
       withLock(sys, name, () => {
-        const value = change(read());
+        const before = sys.readText(path);
+        const kind = sys.entryKind(path);
+        const value = change(parse(before, kind === "file" || (mustBeReadable && kind !== undefined)));
         const text = encode(value);
-        if (text !== sys.readText(path)) sys.writePrivate(path, text);
+        if (text !== before) sys.writePrivate(path, text);
         return value;
       }),
     remove: () => sys.remove(options.path),

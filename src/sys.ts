@@ -124,6 +124,8 @@ export interface Sys extends LinkFiles {
   takeLock(path: string): Promise<(() => void) | undefined>;
   /** Names in a folder; empty when there is none. */
   list(dir: string): string[];
+  /** The same for who moves what lies in it: one that is there and cannot be read is an error, not empty. */
+  listStrictly(dir: string): string[];
   /** Files at any depth below a folder whose names end so, sorted. */
   findFiles(dir: string, suffix: string): string[];
   realPath(path: string): string | undefined;
@@ -183,6 +185,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     truncate: (path, size) => truncateSync(path, size),
     remove: (path) => rmSync(path, { recursive: true, force: true }),
     list: (dir) => attempt(() => readdirSync(dir)) ?? [],
+    listStrictly,
     findFiles,
     realPath: (path) => attempt(() => realpathSync(path)),
     isDirectory,
@@ -226,6 +229,15 @@ async function run(argv: readonly string[], options: RunOptions = {}): Promise<R
     Bun.sleep(child.exitCode === null ? endedOutputMs : openOutputMs).then(() => ["", ""] as const),
   ]);
   return { argv, code: child.exitCode, stdout, stderr };
+}
+
+function listStrictly(dir: string): string[] {
+  try {
+    return readdirSync(dir);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 function startDetached(argv: readonly string[], options: { env: Readonly<Record<string, string | undefined>>; cwd: string }): void {

@@ -64,6 +64,13 @@ test.each<[string, number, number | undefined]>([
   expect(parseZone(createZone(footer))?.(seconds)).toBe(offset as number);
 });
 
+test("a zone that names a type it does not have leaves that time to the calendar", () => {
+  const bytes = createZone("EET-2");
+  // The one time's type, behind two headers, the first block and the time itself.
+  bytes[44 + 7 + 44 + 8] = 9;
+  expect([999_999, 1_000_000].map((at) => parseZone(bytes)?.(at))).toEqual([3600, undefined]);
+});
+
 test.each([["", "TZif", "TZif2", "hello ".repeat(20)], [createZone("EET-2").toString("latin1").slice(0, 90)]].flat())(
   "what is no zone is left to the calendar",
   (text) => {

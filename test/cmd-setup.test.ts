@@ -2,7 +2,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { changeSettings } from "../src/cmd-setup.ts";
+import { changeFiles } from "../src/cmd-setup.ts";
+import { UserError } from "../src/errors.ts";
 import { createSys, type Sys } from "../src/sys.ts";
 
 let dir = "";
@@ -20,9 +21,18 @@ const backups = () => readdirSync(dir).filter((name) => name.includes(".before-c
 async function run(whileAsked: () => boolean = () => true, sys: Sys = createSys()): Promise<string> {
   const said: string[] = [];
   const say = (words: string) => void said.push(words);
-  const change = (settings: object) => ({ ...settings, statusLine: "csm" });
+  const plan = (before = "{}") => {
+    let settings: object;
+    try {
+      settings = JSON.parse(before);
+    } catch {
+      throw new UserError(`${path} is no JSON object`);
+    }
+    return { after: "statusLine" in settings ? before : text({ ...settings, statusLine: "csm" }) };
+  };
   const confirm = async () => whileAsked();
-  await changeSettings({ sys, out: say, tell: say, paint: (_, words) => words }, { path, change, confirm, unchanged: "in it already" });
+  const change = { path, parts: ["statusline" as const], plan };
+  await changeFiles({ sys, out: say, tell: say, paint: (_, words) => words }, [change], { confirm, isUndo: false });
   return said.join("\n");
 }
 
@@ -94,4 +104,12 @@ test("what is there and cannot be read is not taken for empty", async () => {
 test("a new file is private", async () => {
   await run();
   expect([read(), statSync(path).mode & 0o777, backups()]).toEqual([{ statusLine: "csm" }, 0o600, []]);
+});
+
+test("bytes that are no UTF-8 would be spoilt: the file stays as it is", async () => {
+  const bytes = Buffer.from('{"a":"\xe4"}', "latin1");
+  writeFileSync(path, bytes);
+  await expect(run()).rejects.toThrow(/is not in UTF-8$/);
+  expect(readFileSync(path)).toEqual(bytes);
+  expect(readdirSync(dir)).toEqual(["settings.json"]);
 });

@@ -132,6 +132,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
         [...files.keys()].filter((file) => file.startsWith(`${dir}/`)).map((file) => file.slice(dir.length + 1).split("/")[0] ?? ""),
       ),
     ],
+    listStrictly: (dir) => sys.list(dir),
     findFiles: (dir, suffix) => [...files.keys()].filter((file) => file.startsWith(`${dir}/`) && file.endsWith(suffix)).sort(),
     realPath: (path) => (files.has(path) || isDirectory(path) ? path : undefined),
     isDirectory,

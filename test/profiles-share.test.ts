@@ -101,6 +101,17 @@ const rows: [rule: string, word: string, files: Record<string, string>, phrase: 
   ],
 ];
 
+test("a folder that cannot be read is not taken for empty: nothing is moved", async () => {
+  const box = createHome({ ".claude.a/skills/x/S": "1", ".claude.shared/skills/y/S": "2" });
+  const before = box.texts();
+  const listStrictly = (dir: string) => {
+    throw Object.assign(new Error(`EACCES: permission denied, scandir '${dir}'`), { code: "EACCES", syscall: "scandir" });
+  };
+  await expect(share({ ...box.sys, listStrictly }, box.a, find("skills"))).rejects.toThrow("EACCES");
+  expect(box.texts()).toEqual(before);
+  expect(await share(box.sys, box.a, find("skills"))).toBe("merged into shared SSOT and linked");
+});
+
 test.each(rows)("%s: %s", async (_, word, files, phrase) => {
   const box = createHome(files);
   const item = find(word);

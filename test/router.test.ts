@@ -8,7 +8,7 @@ const claude = (...args: string[]): Route => ({ to: "claude", args });
 
 const words =
   "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost " +
-  "open restore log setup shell-init hub demo csd help version budget notify rules";
+  "open restore log setup shell-init hub demo csd help version budget notify rules fleet";
 
 const reservedWords = commands.csm.flatMap(({ word }) => (word.includes(" ") ? [] : [word]));
 
@@ -54,6 +54,9 @@ test.each<[rule: string, args: string[], route: Route]>([
   ["help on itself", ["help", "help"], { to: "help" }],
   ["help on one of ours", ["help", "usage"], csm("usage", "--help")],
   ["help on the driver", ["help", "csd"], csd("--help")],
+  ["help on a topic", ["help", "states"], { to: "topic", topic: "states" }],
+  ["help on a topic of two words", ["help", "exit", "codes"], { to: "topic", topic: "exit-codes" }],
+  ["help on a topic that is a command too", ["help", "rules"], { to: "topic", topic: "rules" }],
   ["help on one of claude's", ["help", "mcp"], claude("help", "mcp")],
   ["a prompt that begins with help", ["help", "me", "now"], claude("help", "me", "now")],
   ["a prompt that begins with version", ["version", "2"], claude("version", "2")],

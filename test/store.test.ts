@@ -35,6 +35,18 @@ test.each([
   expect(sys.files.get(path)).toBe(text);
 });
 
+test("a file that cannot be read just then is not taken for none: it is not written over", async () => {
+  const { sys, store } = open({ [path]: "[1,2]" });
+  const { readText } = sys;
+  // No file left to open, a disk that fails: the next reading may succeed.
+  let failures = 1;
+  sys.readText = (file) => (file === path && failures-- > 0 ? undefined : readText(file));
+  await expect(store.update((list) => [...list, 3])).rejects.toThrow(`failed to read ${path}: it is no file that this user may read`);
+  expect(sys.files.get(path)).toBe("[1,2]");
+  await store.update((list) => [...list, 3]);
+  expect(JSON.parse(sys.files.get(path) ?? "")).toEqual([1, 2, 3]);
+});
+
 test("changes at once do not lose one another", async () => {
   const { sys, store } = open({});
   await Promise.all([1, 2, 3].map((number) => store.update((list) => [...list, number])));

@@ -512,6 +512,8 @@ test("on a good machine every command ends in order, and both sessions are liste
 
 /** Functions of paths that name no place of this user's: those of a place that is given, and the look whether one is there. */
 const noPlaces = [
+  // Whether it is there is all that it says, and only to who sits at a terminal.
+  "setupToldPath",
   "projectRuleFiles",
   "hasUserRules",
   "homeDir",

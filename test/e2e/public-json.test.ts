@@ -182,6 +182,8 @@ test("what knows no session is as its schema says too", async () => {
   await csm(box, "profiles list", "--json");
   await csm(box, "profiles doctor", "--json");
   await csm(box, "profiles share", "skills", "--dry-run", "--json");
+  await csm(box, "setup", "--dry-run", "--json");
+  await csm(box, "setup", "--statusline", "--shell", "bash", "--yes", "--json");
 });
 
 test("csd doctor, and with it every command", async () => {
