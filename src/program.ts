@@ -1,7 +1,11 @@
 declare const CSM_BUILD: string | undefined;
+declare const CSM_PLATFORM: string | undefined;
 
 /** `0.1.0 (1a2b3c4)`: version of package.json and commit, put in by build.ts. */
 export const buildVersion: string = typeof CSM_BUILD === "undefined" ? "0.0.0 (source)" : CSM_BUILD;
+
+/** As a release names it, `linux-x64-musl`; undefined where this program runs from its source. */
+export const buildPlatform: string | undefined = typeof CSM_PLATFORM === "undefined" ? undefined : CSM_PLATFORM;
 
 /** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, for rules alone or for all, as claude's editor. */
 export const launchWord = "--csd-launch";
