@@ -94,7 +94,8 @@ function zipFields(
     fields.writeUInt16LE(version, 4 + index * 2);
   });
   const from = 4 + versions.length * 2;
-  const date = new Date(at * 1000);
+  // A zip knows no earlier year.
+  const date = new Date(Math.max(at * 1000, Date.UTC(1980, 0, 1)));
   fields.writeUInt16LE(8, from + 2);
   fields.writeUInt16LE((date.getUTCHours() << 11) | (date.getUTCMinutes() << 5) | (date.getUTCSeconds() >> 1), from + 4);
   fields.writeUInt16LE(((date.getUTCFullYear() - 1980) << 9) | ((date.getUTCMonth() + 1) << 5) | date.getUTCDate(), from + 6);

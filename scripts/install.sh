@@ -121,24 +121,27 @@ is_musl() {
   return 1
 }
 
+# What a program that failed said last; kept in no file, as the disk may be full.
+last() { printf '%s\n' "$1" | grep -v '^0*$' | tail -n 1 | sed 's/^0*curl: ([0-9]*) //'; }
+
 # From a folder or an address into a file; 1 where it is not there.
 fetch() {
   case $1 in
     http://* | https://*)
       if has curl; then
-        code=$(curl -sSL --retry 2 -w '%{http_code}' -o "$2" "$1" 2>"$work/error") || {
-          fail "could not load $1: $(tail -n 1 "$work/error" | sed 's/^curl: ([0-9]*) //')"
-        }
-        [ "$code" -lt 400 ] || return 1
+        said=$(curl -sSL --retry 2 --stderr - -w '%{http_code}' -o "$2" "$1") || fail "could not load $1: $(last "$said")"
+        case $said in *[45]??) return 1 ;; esac
       elif has wget; then
-        wget -q -O "$2" "$1" 2>"$work/error" || return 1
+        said=$(wget -nv -O "$2" "$1" 2>&1) && return
+        case $said in *404* | *403* | *410*) return 1 ;; esac
+        fail "could not load $1: $(last "$said")"
       else
         fail "neither curl nor wget is here; install one, or load the release yourself and name its folder with --from"
       fi
       ;;
     *)
       [ -f "$1" ] || return 1
-      cp "$1" "$2" 2>"$work/error" || fail "could not copy $1: $(tail -n 1 "$work/error")"
+      said=$(cp "$1" "$2" 2>&1) || fail "could not copy $1: $(last "$said")"
       ;;
   esac
 }
@@ -203,18 +206,19 @@ pick_archive() {
 
 unpack() {
   case $archive in
-    *.xz) xz -dc "$work/$archive" 2>"$work/error" >"$work/tar" ;;
-    *) gzip -dc "$work/$archive" 2>"$work/error" >"$work/tar" ;;
-  esac || fail "could not unpack $archive: $(tail -n 1 "$work/error")"
+    *.xz) tool=xz ;;
+    *) tool=gzip ;;
+  esac
+  said=$("$tool" -dc "$work/$archive" 2>&1 >"$work/tar") || fail "could not unpack $archive: $(last "$said")"
   rm -f "$work/$archive"
-  tar -xf "$work/tar" -C "$work" 2>"$work/error" || fail "could not unpack $archive: $(tail -n 1 "$work/error")"
+  said=$(tar -xf "$work/tar" -C "$work" 2>&1) || fail "could not unpack $archive: $(last "$said")"
   program=$(echo "$work"/csm-*/csm)
   [ -f "$program" ] || fail "$archive has no csm in it"
   chmod 755 "$program"
-  said=$("$program" --version 2>"$work/error") || {
+  said=$("$program" --version 2>&1) || {
     hint=""
     case $platform in *-musl) hint="; it needs libstdc++ (apk add libstdc++)" ;; esac
-    fail "csm does not start here: $(tail -n 1 "$work/error")$hint; nothing was changed"
+    fail "csm does not start here: $(last "$said")$hint; nothing was changed"
   }
 }
 

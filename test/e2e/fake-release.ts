@@ -1,0 +1,36 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzip, tar } from "../../scripts/archive.ts";
+import { platforms } from "../../scripts/platforms.ts";
+
+/** What a release calls this machine. */
+export const platform = platforms.find(({ os, cpu }) => os === process.platform && cpu === process.arch)?.name ?? "none";
+
+/** As csm says its version; the word is how installers know it from other programs. */
+export const program = (version: string) => `#!/bin/sh\n# CLAUDE_SMART_CLAUDE_BIN\necho "csm ${version} (a fake one)"\n`;
+
+interface Fake {
+  version: string;
+  /** In place of the program; undefined text for an archive without one. */
+  script?: string;
+  /** The file in the archive. */
+  name?: string;
+  sum?: string;
+}
+
+/** A release with one small archive, whose program is a script. */
+export function makeRelease(dir: string, { version, script = program(version), name = "csm", sum }: Fake): string {
+  mkdirSync(dir, { recursive: true });
+  const archive = `csm-${version}-${platform}.tar.gz`;
+  const top = `csm-${version}-${platform}`;
+  writeFileSync(join(dir, archive), gzip(tar([{ name: `${top}/${name}`, isProgram: true, content: Buffer.from(script) }], 0)));
+  const right = new Bun.CryptoHasher("sha256").update(readFileSync(join(dir, archive))).digest("hex");
+  writeFileSync(join(dir, "SHA256SUMS"), `${sum ?? right}  ${archive}\n`);
+  return dir;
+}
+
+/** Each file of a folder with what it says; links with where they lead. */
+export const contentOf = (dir: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(dir).map((name) => [name, new Bun.CryptoHasher("md5").update(readFileSync(join(dir, name))).digest("hex")]),
+  );
