@@ -58,7 +58,10 @@ export const selfUpdateCommand = command({
     const isDue = isNewer(offer.version, place.version);
     if (args.check === true || !isDue) return tellOffer(app, place, { offer, from, isDue }, args.json === true);
     await requireOwn(app.sys, place.path);
-    await withLock(app.sys, "self-update", async () => install(app, place, await loadProgram(app, offer, from), offer));
+    await withLock(app.sys, "self-update", async () => {
+      // Another one may have done it meanwhile; a second time it would not be the old one that is kept.
+      if (app.sys.identify(place.path)?.id === place.id) await install(app, place, await loadProgram(app, offer, from), offer);
+    });
     if (args.json === true) return app.json<"csm self-update">(reportOf(place, "updated", { offer, from, previous: place.previous }));
     app.out(`csm ${offer.version} is in ${place.path}; csm self-update --rollback brings ${place.version} back`);
   },
@@ -67,6 +70,8 @@ export const selfUpdateCommand = command({
 /** Where this program stands, and what stands beside it. */
 interface Place {
   path: string;
+  /** Of the file. */
+  id: string | undefined;
   version: string;
   previous: string;
   /** The file that is called csd, unless it is a link, which follows by itself. */
@@ -80,7 +85,13 @@ function findPlace(sys: Sys): Place {
   const beside = (name: string) => join(dirname(path), name + suffix);
   const twin = beside("csd");
   const isTwin = basename(path) !== basename(twin) && sys.entryKind(twin) === "file";
-  return { path, version: buildVersion.split(" ")[0] ?? "", previous: beside("csm.previous"), twin: isTwin ? twin : undefined };
+  return {
+    path,
+    id: sys.identify(path)?.id,
+    version: buildVersion.split(" ")[0] ?? "",
+    previous: beside("csm.previous"),
+    twin: isTwin ? twin : undefined,
+  };
 }
 
 /** Refuses where a package manager put the file. */
