@@ -218,7 +218,7 @@ unpack() {
   said=$("$program" --version 2>&1) || {
     hint=""
     case $platform in *-musl) hint="; it needs libstdc++ (apk add libstdc++)" ;; esac
-    fail "csm does not start here: $(last "$said")$hint; nothing was changed"
+    fail "csm does not start here: $(printf '%s\n' "$said" | head -n 1)$hint; nothing was changed"
   }
 }
 

@@ -120,6 +120,12 @@ test("a script that lies in a release takes that one, and one that is piped into
   expect(installed(bin)).toBe("csm 2.0.0 (a fake one)");
 });
 
+const hasShellcheck = Bun.which("shellcheck") !== null;
+
+test.skipIf(!hasShellcheck)(`shellcheck finds nothing${hasShellcheck ? "" : " (shellcheck is not here)"}`, () =>
+  expect(Bun.spawnSync(["shellcheck", "-s", "sh", script]).stdout.toString()).toBe(""),
+);
+
 const uname = (system: string, machine: string) => stand("uname", `[ "$1" = -m ] && echo ${machine} || echo ${system}`);
 /** No file may grow beyond this, which is what a full disk looks like; also to root. */
 const full = ["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh"];
