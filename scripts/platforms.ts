@@ -29,7 +29,7 @@ export const platforms: readonly Platform[] = [
   platform("linux-arm64-musl", { os: "linux", cpu: "arm64", libc: "musl", magic: elf, machine: [18, "b700"] }),
   platform("darwin-x64", { os: "darwin", cpu: "x64", magic: machO, machine: [4, "07000001"] }),
   platform("darwin-arm64", { os: "darwin", cpu: "arm64", magic: machO, machine: [4, "0c000001"] }),
-  // The header of a PE file begins where its 60th byte says; that offset is filled in by whoever reads it.
+  // Of a PE file the place counts from its header, which begins where its bytes 60 to 63 say.
   platform("windows-x64", { os: "win32", cpu: "x64", magic: "4d5a", machine: [4, "6486"] }),
   platform("windows-arm64", { os: "win32", cpu: "arm64", magic: "4d5a", machine: [4, "64aa"] }),
 ];
