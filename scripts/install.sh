@@ -167,6 +167,7 @@ install_into() {
   dir=$1
   platform=$(platform)
   mkdir -p "$dir" 2>/dev/null || fail "could not make the folder $dir"
+  dir=$(cd "$dir" && pwd)
   [ -w "$dir" ] || fail "may not write in $dir; --dir names another folder"
   for name in csm csd; do
     if [ -f "$dir/$name" ] && ! is_ours "$dir/$name"; then fail "$dir/$name is another program; --dir names another folder"; fi
