@@ -81,10 +81,12 @@ function choose(kind: string, typed: string | undefined, known: readonly string[
   return words;
 }
 
+/** Thrown, so that what was made meanwhile is removed. */
 function fail(message: string): never {
-  process.stderr.write(`release: ${message}\n`);
-  process.exit(2);
+  throw new Failure(message);
 }
+
+class Failure extends Error {}
 
 const git = (...args: string[]): string => run(["git", ...args], root).trim();
 
@@ -304,4 +306,10 @@ async function release(options: Options): Promise<void> {
   console.log(`${readdirSync(out).length} files in ${out}`);
 }
 
-await release(readOptions());
+try {
+  await release(readOptions());
+} catch (error) {
+  if (!(error instanceof Failure)) throw error;
+  process.stderr.write(`release: ${error.message}\n`);
+  process.exitCode = 2;
+}
