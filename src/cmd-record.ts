@@ -216,7 +216,7 @@ export const positionalsOf = (record: AnyCommand): [name: string, definition: Ar
 /** One line for an error; the help has them all. */
 const usageLine = (record: AnyCommand): string => `usage: ${usageLines(record)[0]}`;
 
-function usageLines(record: AnyCommand): string[] {
+export function usageLines(record: AnyCommand): string[] {
   if (record.usage !== undefined) return record.usage;
   const words = positionalsOf(record).map(([name, { values, required }]) => {
     const shown = values === undefined ? name.toUpperCase() : values.join("|");
@@ -265,7 +265,7 @@ function wrapUsage(line: string, head: string, room: number): string[] {
   return lines.map((part, index) => (index === 0 ? head : " ".repeat(head.length + 4)) + part);
 }
 
-function flagHelp(record: AnyCommand, name: string): [string, string] {
+export function flagHelp(record: AnyCommand, name: string): [string, string] {
   const definition = (record.args as Arguments)[name];
   const spelled = flagsOf(record).filter(([, other]) => other === definition);
   const short = spelled.filter(([flag]) => !flag.startsWith("--"));

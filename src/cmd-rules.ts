@@ -1,3 +1,4 @@
+import { isAbsolute, join } from "node:path";
 import { readAudit } from "./audit.ts";
 import { parseSince, renderLocalTime } from "./calendar.ts";
 import { resolveSessionId } from "./candidates.ts";
@@ -334,7 +335,7 @@ The result goes to stdout, each rule under what it was made of. What cannot be t
 });
 
 async function readImported({ sys }: App, file: string): Promise<Imported[]> {
-  const path = file.startsWith("/") ? file : `${sys.cwd}/${file}`;
+  const path = isAbsolute(file) ? file : join(sys.cwd, file);
   const text = sys.readText(path);
   if (text === undefined) throw new UserError(`${file} cannot be read`, "give the file of another program's settings");
   const isProjects = /\/\.claude\/settings(?:\.local)?\.json$/.test(path) && !path.startsWith(`${sys.homeDir}/.claude/`);

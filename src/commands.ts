@@ -75,6 +75,7 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "statusline", section: "Setting up", load: async () => (await import("./cmd-statusline.ts")).statuslineCommand },
     { word: "hook", section: "Setting up", load: async () => (await import("./cmd-hook.ts")).hookCommand },
     { word: "newuuid", section: "Setting up", load: async () => (await import("./cmd-newuuid.ts")).newuuidCommand },
+    { word: "self-update", section: "Setting up", load: async () => (await import("./cmd-self-update.ts")).selfUpdateCommand },
     { word: "help", section: "Setting up", summary: "show this text, or explain a command or topic: csm help usage" },
     { word: "version", section: "Setting up", summary: "print the version" },
   ],

@@ -14,7 +14,7 @@ import { readRecord, takeName } from "./driver-names.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
-import { createLaunch, findClaude } from "./launch.ts";
+import { createLaunch, findClaude, findProgram } from "./launch.ts";
 import { configDir, csdDir, transcriptPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
@@ -28,7 +28,7 @@ import { isOwner, readSessionFile } from "./session-file.ts";
 import { listSessionPids, readLiveOwners } from "./sessions.ts";
 import { requireOwnFolder } from "./state-folder.ts";
 import type { Sys } from "./sys.ts";
-import { createTmux, type Tmux } from "./tmux.ts";
+import { createTmux, installHint, type Tmux } from "./tmux.ts";
 
 export interface SpawnOptions {
   cwd?: string;
@@ -66,7 +66,7 @@ interface Conversation {
 
 const backends: Record<string, Backend> = {
   claude: {
-    find: findClaude,
+    find: findDriven,
     args: ({ id, isResumed }, { mode, isYolo }, own) => [
       ...[isResumed ? "--resume" : "--session-id", id],
       // Versions before 2.1.204 know `manual` only as `default`, and all take that.
@@ -76,6 +76,17 @@ const backends: Record<string, Backend> = {
     ],
   },
 };
+
+/** Who has neither claude nor tmux is told of both at once. */
+function findDriven(sys: Sys): string {
+  try {
+    return findClaude(sys);
+  } catch (error) {
+    if (!(error instanceof UserError) || findProgram(sys, "tmux") !== undefined) throw error;
+    const { message, hint, exitCode } = error;
+    throw new UserError(message, `${hint}; and tmux, which is not there either: ${installHint(sys.platform)}`, exitCode);
+  }
+}
 
 /** What the session may do unasked. */
 interface Posture {

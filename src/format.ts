@@ -53,7 +53,7 @@ function foldWide(line: string, columns: number): string[] {
 
 /** As people write a path below their home. */
 export const belowHome = (path: string, home: string | undefined): string =>
-  home !== undefined && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;
+  home !== undefined && path.startsWith(home) && /^[/\\]/.test(path.slice(home.length)) ? `~${path.slice(home.length)}` : path;
 
 /** The home itself, too. */
 export const shownPath = (path: string, home: string): string => (path === home ? "~" : belowHome(path, home));

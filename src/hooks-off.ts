@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { parseRecord } from "./json.ts";
 import type { Sys } from "./sys.ts";
 
@@ -36,7 +36,7 @@ export function readHooksOff(sys: Pick<Sys, "readText" | "list" | "platform">, s
     join(dir, "managed-settings.json"),
   ].flatMap(read);
   const isJson = own?.trimStart().startsWith("{") === true;
-  const given = own === undefined ? [] : isJson ? toSource("--settings", own) : read(own.startsWith("/") ? own : join(cwd, own));
+  const given = own === undefined ? [] : isJson ? toSource("--settings", own) : read(isAbsolute(own) ? own : join(cwd, own));
   const local = [join(cwd, ".claude", "settings.local.json"), join(cwd, ".claude", "settings.json"), join(configDir, "settings.json")];
   const deciding = [...managed, ...given, ...local.flatMap(read)].find(({ settings }) => typeof settings.disableAllHooks === "boolean");
   if (deciding?.settings.disableAllHooks === true) return `disableAllHooks in ${deciding.path}`;

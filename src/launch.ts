@@ -49,15 +49,22 @@ export async function findLaunchProgram(sys: Sys): Promise<LaunchProgram> {
 }
 
 function findNamed(sys: Sys, name: string): string | undefined {
-  const path = isAbsolute(name) || name.includes("/") ? join(isAbsolute(name) ? "" : sys.cwd, name) : findProgram(sys, name);
+  const isPath = isAbsolute(name) || name.includes("/") || (sys.platform === "win32" && name.includes("\\"));
+  const path = isPath ? join(isAbsolute(name) ? "" : sys.cwd, name) : findProgram(sys, name);
   return path !== undefined && sys.isExecutable(path) ? path : undefined;
 }
 
 const pathDirs = (sys: Sys): string[] => (sys.env.PATH ?? "").split(delimiter).filter((dir) => dir !== "");
 
-function findProgram(sys: Sys, name: string): string | undefined {
+/**
+ * What npm's `claude.cmd` starts (2.1.329), found without it: a .cmd is a script of cmd.exe, which would read the words of a prompt once
+ * more, `&` and `%` among them.
+ */
+const npmClaude = join("node_modules", "@anthropic-ai", "claude-code", "bin", "claude.exe");
+
+export function findProgram(sys: Sys, name: string): string | undefined {
   const self = sys.realPath(sys.execPath);
-  const names = sys.platform === "win32" ? [`${name}.exe`, `${name}.cmd`] : [name];
+  const names = sys.platform === "win32" ? [`${name}.exe`, ...(name === "claude" ? [npmClaude] : []), `${name}.cmd`] : [name];
   for (const dir of pathDirs(sys))
     for (const file of names) {
       const path = join(isAbsolute(dir) ? dir : join(sys.cwd, dir), file);

@@ -1,4 +1,5 @@
 declare const CSM_BUILD: string | undefined;
+declare const CSM_PLATFORM: string | undefined;
 
 /** `0.1.0 (1a2b3c4)`: version of package.json and commit, put in by build.ts. */
 export const buildVersion: string = typeof CSM_BUILD === "undefined" ? "0.0.0 (source)" : CSM_BUILD;
@@ -9,6 +10,9 @@ export type Topic = (typeof topics)[number];
 
 /** `exit codes` and `exit-codes` are one. */
 export const findTopic = (words: readonly string[]): Topic | undefined => topics.find((topic) => topic === words.join("-"));
+
+/** As a release names it, `linux-x64-musl`; undefined where this program runs from its source. */
+export const buildPlatform: string | undefined = typeof CSM_PLATFORM === "undefined" ? undefined : CSM_PLATFORM;
 
 /** The words by which this program calls itself: in a pane to run a launch file, as claude's hook, for rules alone or for all, as claude's editor. */
 export const launchWord = "--csd-launch";

@@ -92,10 +92,10 @@ export function openSessionFiles(sys: Sys): SessionFiles {
       return { found, hasTorn };
     },
     isElsewhere(file) {
-      if (file.pidDomain === undefined) return false;
-      const isAway = domains.get(file.pidDomain) ?? isElsewhere(sys, file);
-      domains.set(file.pidDomain, isAway);
-      return isAway;
+      const { pidDomain = "", cwd } = file;
+      const isAway = domains.get(pidDomain) ?? isElsewhere(sys, { pidDomain });
+      domains.set(pidDomain, isAway);
+      return isAway || isElsewhere(sys, { cwd });
     },
   };
 }
@@ -104,14 +104,21 @@ export function openSessionFiles(sys: Sys): SessionFiles {
 export const listSessionPids = (sys: Pick<Sys, "list">, configDir: string): number[] =>
   sys.list(sessionsDir(configDir)).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
 
+/** Drive letter or server: how Windows, and nobody else, writes a folder. */
+const isWindowsFolder = (path: string): boolean => /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path);
+
 /**
- * Is this session file about a process that is counted elsewhere: in another container, or on another machine that shares the
- * folder? Its number says nothing about a process here. Claude Code 2.1.329 writes `linux:<machine-id>:pid:[<namespace>]`.
+ * Is this session file about a process that is counted elsewhere: in another container, on the other side of WSL, or on another machine
+ * that shares the folder? Its number says nothing about a process here. Claude Code 2.1.329 writes `linux:<machine-id>:pid:[<namespace>]`,
+ * `darwin` and `win32:<host>`; older versions nothing, so that the spelling of the folder must do.
  */
-export function isElsewhere(sys: Sys, file: Pick<SessionFile, "pidDomain">): boolean {
-  const match = /^linux:(.*):(pid:\[\d+\])$/.exec(file.pidDomain ?? "");
+export function isElsewhere(sys: Sys, { pidDomain = "", cwd = "" }: Partial<Pick<SessionFile, "pidDomain" | "cwd">>): boolean {
+  if (cwd !== "" && isWindowsFolder(cwd) !== (sys.platform === "win32")) return true;
+  const [platform = "", place = ""] = pidDomain.split(":");
+  if (["linux", "darwin", "win32"].includes(platform) && platform !== sys.platform) return true;
+  if (platform === "win32") return place !== "" && place !== sys.hostname().toLowerCase();
+  const match = /^linux:(.*):(pid:\[\d+\])$/.exec(pidDomain);
   if (match === null) return false;
-  if (sys.platform !== "linux") return true;
   const [, machine = "", namespace] = match;
   const ownNamespace = sys.realPath("/proc/self/ns/pid");
   const ownMachine = sys.readText("/etc/machine-id")?.trim();

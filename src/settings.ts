@@ -145,6 +145,12 @@ export const settings = {
     check: { kind: "rates", names: [...rateNames, "abovePromptTokens"] },
     about: "all rates of requests whose prompt is longer than abovePromptTokens, as JSON",
   },
+  "update.from": {
+    check: text,
+    about: "a folder or an address with releases of csm, for csm self-update",
+    variables: [{ name: "CSM_RELEASES" }],
+  },
+  "update.public-key": { check: text, about: "of minisign; then a release without its signature is none" },
   "dashboard.error-loop-count": { check: count(1), default: 4, about: "so many failed calls one after another stand out" },
   "dashboard.stalled-ms": { check: milliseconds, default: 300_000, about: "a turn in which nothing happens for so long does" },
   "dashboard.context-warn-percent": { check: percent, default: 80, about: "a context that is this full" },

@@ -74,11 +74,13 @@ function endGroup(pid: number, isWindows: boolean): void {
   }
 }
 
+type Fetch = Bounds & { headers?: Record<string, string> };
+
 /** What a header may say goes to no other place than the one named; the deadline holds for the whole body. */
-export async function fetchBounded(
+export async function fetchBytes(
   url: string,
-  { timeoutMs, maxBytes, headers }: Bounds & { headers?: Record<string, string> },
-): Promise<Bounded> {
+  { timeoutMs, maxBytes, headers }: Fetch,
+): Promise<{ bytes: Uint8Array } | { failure: string }> {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), timeoutMs);
   try {
@@ -91,8 +93,8 @@ export async function fetchBounded(
     if (response.body === null) return { failure: "an empty answer" };
     const reading = readBounded(response.body, maxBytes);
     stop.signal.addEventListener("abort", reading.cancel);
-    const body = await reading.done;
-    if (body !== undefined) return decode(body);
+    const bytes = await reading.done;
+    if (bytes !== undefined) return { bytes };
     return { failure: stop.signal.aborted ? lateText(timeoutMs) : `it says more than ${maxBytes} bytes` };
   } catch (error) {
     if (stop.signal.aborted) return { failure: lateText(timeoutMs) };
@@ -101,6 +103,11 @@ export async function fetchBounded(
     clearTimeout(timer);
     stop.abort();
   }
+}
+
+export async function fetchBounded(url: string, options: Fetch): Promise<Bounded> {
+  const answer = await fetchBytes(url, options);
+  return "failure" in answer ? answer : decode(answer.bytes);
 }
 
 /** What a server said to a POST: its status, and when it wants to be asked again; or why there was no answer. */

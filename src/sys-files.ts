@@ -295,7 +295,12 @@ function openToAppend(path: string): number {
   return open(appending, "ENOENT") ?? open(appending | constants.O_CREAT | constants.O_EXCL, "EEXIST") ?? openSync(path, appending);
 }
 
-function writeDurably(path: string, text: string, flag: "w" | "wx"): void {
+export function writeProgram(path: string, bytes: Uint8Array): void {
+  writeDurably(path, bytes, "wx");
+  chmodSync(path, 0o755);
+}
+
+function writeDurably(path: string, text: string | Uint8Array, flag: "w" | "wx"): void {
   const file = openSync(path, flag, 0o600);
   try {
     writeFileSync(file, text);

@@ -1,7 +1,16 @@
 import { fstatSync, readdirSync, realpathSync, rmSync, type Stats, statSync, truncateSync, writeFileSync, writeSync } from "node:fs";
 import { homedir, hostname } from "node:os";
 import { present } from "./json.ts";
-import { type Bounded, type BoundedRun, type Bounds, fetchBounded, type Posted, postBounded, runBounded } from "./sys-bounded.ts";
+import {
+  type Bounded,
+  type BoundedRun,
+  type Bounds,
+  fetchBounded,
+  fetchBytes,
+  type Posted,
+  postBounded,
+  runBounded,
+} from "./sys-bounded.ts";
 import {
   appendPrivate,
   attempt,
@@ -26,6 +35,7 @@ import {
   type Watch,
   watchPaths,
   writePrivate,
+  writeProgram,
 } from "./sys-files.ts";
 
 export interface RunOptions {
@@ -93,6 +103,8 @@ export interface Sys extends LinkFiles {
   runBounded(argv: readonly string[], options: Omit<BoundedRun, "env"> & Partial<Pick<BoundedRun, "env">>): Promise<Bounded>;
   /** The body of a 200, in full and in time. Never rejects. */
   fetchBounded(url: string, options: Bounds & { headers?: Record<string, string> }): Promise<Bounded>;
+  /** The same, as it came. */
+  fetchBytes(url: string, options: Bounds): Promise<{ bytes: Uint8Array } | { failure: string }>;
   postBounded(url: string, options: { timeoutMs: number; headers: Record<string, string>; body: string }): Promise<Posted>;
   /** A program that goes on without this one, in a session of its own and without its terminal. Never throws. */
   startDetached(argv: readonly string[], options: { env: Readonly<Record<string, string | undefined>>; cwd: string }): void;
@@ -105,6 +117,8 @@ export interface Sys extends LinkFiles {
   openFile(path: string): OpenFile | undefined;
   /** Readers see the old text or the new one; the file is for this user only, and so is a folder made for it. */
   writePrivate(path: string, text: string): void;
+  /** A program that everybody may start, safe on the disk when this returns; what stands there fails it. */
+  writeProgram(path: string, bytes: Uint8Array): void;
   /** For a file of the user's, which keeps its mode; false when it says something else than `before` by now. */
   replaceText(path: string, before: string | undefined, text: string): boolean;
   /** Fails when the file is there already: the way to take a name. */
@@ -165,6 +179,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     run: (argv, options) => run(argv, { env, ...options }),
     runBounded: (argv, options) => runBounded(argv, { env, ...options }),
     fetchBounded,
+    fetchBytes,
     postBounded,
     startDetached,
     readText,
@@ -173,6 +188,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     identify,
     openFile,
     writePrivate,
+    writeProgram,
     replaceText,
     createPrivate,
     makePrivateDir,

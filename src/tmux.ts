@@ -425,4 +425,5 @@ const installCommands: Partial<Record<NodeJS.Platform, string>> = {
   win32: "csd needs tmux: run it inside WSL",
 };
 
-const installHint = (platform: NodeJS.Platform): string => installCommands[platform] ?? "install tmux with your system's package manager";
+export const installHint = (platform: NodeJS.Platform): string =>
+  installCommands[platform] ?? "install tmux with your system's package manager";

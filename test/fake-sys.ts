@@ -66,6 +66,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return { argv, code: 0, stdout: "", stderr: "", ...next.result };
     },
     runBounded: async (argv) => ({ failure: `unexpected ${argv.join(" ")}` }),
+    fetchBytes: async (url) => ({ failure: `unexpected ${url}` }),
     fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     postBounded: async (url) => ({ failure: `unexpected ${url}` }),
     startDetached: () => undefined,
@@ -90,6 +91,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
       const read = (buffer: Uint8Array, position: number) => bytes.copy(buffer, 0, position);
       return state === undefined ? undefined : { ...state, read, close() {} };
     },
+    writeProgram: (path, bytes) => put(path, new TextDecoder().decode(bytes)),
     writePrivate: put,
     overwrite: put,
     truncate: (path, size) =>

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createPaint, duration, fit, fitPath, fold, table, width } from "../src/format.ts";
+import { belowHome, createPaint, duration, fit, fitPath, fold, table, width } from "../src/format.ts";
 
 const family = "👩‍👩‍👧‍👦";
 
@@ -112,3 +112,12 @@ test.each<[rule: string, text: string, columns: number, lines: string[]]>([
   expect(fold(text, columns)).toEqual(lines);
   if (columns > 1) expect(lines.every((line) => width(line) <= columns)).toBe(true);
 });
+
+test.each([
+  ["/home/me/app", "/home/me", "~/app"],
+  ["/home/me", "/home/me", "/home/me"],
+  ["/home/mel/app", "/home/me", "/home/mel/app"],
+  ["C:\\Users\\me\\app", "C:\\Users\\me", "~\\app"],
+  ["C:\\Users\\mel", "C:\\Users\\me", "C:\\Users\\mel"],
+  ["/home/me/app", undefined, "/home/me/app"],
+])("%s below %s is %s", (path, home, shown) => expect(belowHome(path, home)).toBe(shown));

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createLaunch, removeOldLaunches } from "../src/launch.ts";
+import { createLaunch, findClaude, removeOldLaunches } from "../src/launch.ts";
 import { launchDir } from "../src/paths.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -43,4 +43,28 @@ test("a folder that may not be changed disturbs no command", () => {
     throw new Error("EACCES");
   };
   expect(() => removeOldLaunches({ ...sys, remove: refuse })).not.toThrow();
+});
+
+const inNpm = "/bin/node_modules/@anthropic-ai/claude-code/bin/claude.exe";
+
+test.each<[what: string, platform: NodeJS.Platform, files: string[], found: string | undefined]>([
+  ["the program", "linux", ["/bin/claude"], "/bin/claude"],
+  ["a program of its own", "win32", ["/bin/claude.exe", "/bin/claude.cmd", inNpm], "/bin/claude.exe"],
+  ["npm's program, not its script, which cmd.exe would read", "win32", ["/bin/claude.cmd", inNpm], inNpm],
+  ["a script, where there is nothing else", "win32", ["/bin/claude.cmd"], "/bin/claude.cmd"],
+  ["no file without an ending", "win32", ["/bin/claude"], undefined],
+])("claude on PATH: %s (%s)", (_, platform, files, found) => {
+  const sys = createFakeSys({ platform, env: { PATH: "/bin" }, files: Object.fromEntries(files.map((path) => [path, "#!"])) });
+  if (found === undefined) expect(() => findClaude(sys)).toThrow("claude not found");
+  else expect(findClaude(sys)).toBe(found);
+});
+
+test("a chosen claude may be a path of Windows", () => {
+  const sys = createFakeSys({
+    platform: "win32",
+    env: { CLAUDE_SMART_CLAUDE_BIN: "tools\\claude.exe" },
+    cwd: "/w",
+    files: { "/w/tools\\claude.exe": "#!" },
+  });
+  expect(findClaude(sys)).toBe("/w/tools\\claude.exe");
 });

@@ -58,6 +58,12 @@ test.each<[rule: string, pidDomain: string | undefined, platform: NodeJS.Platfor
   ["a container seen from macOS", `linux:${machine}:pid:[1]`, "darwin", true],
   ["older versions do not say", undefined, "linux", false],
   ["another form is not judged", "darwin:x", "darwin", false],
+  ["our own on macOS", "darwin", "darwin", false],
+  ["macOS seen from Linux", "darwin", "linux", true],
+  ["Windows seen from WSL", "win32:desktop", "linux", true],
+  ["WSL seen from Windows", `linux:${machine}:pid:[1]`, "win32", true],
+  ["our own on Windows", "win32:host.example", "win32", false],
+  ["another Windows that shares the folder", "win32:desktop", "win32", true],
 ])("elsewhere: %s", (_, pidDomain, platform, isAway) => {
   const sys = {
     ...createFakeSys({ platform, files: own }),
@@ -65,6 +71,20 @@ test.each<[rule: string, pidDomain: string | undefined, platform: NodeJS.Platfor
   };
   expect(isElsewhere(sys, pidDomain === undefined ? {} : { pidDomain })).toBe(isAway);
 });
+
+test.each<[cwd: string, platform: NodeJS.Platform, isAway: boolean]>([
+  ["C:\\Users\\me\\app", "linux", true],
+  ["c:/Users/me", "linux", true],
+  ["\\\\wsl.localhost\\Debian\\home\\me", "linux", true],
+  ["C:\\Users\\me\\app", "win32", false],
+  ["\\\\server\\share", "win32", false],
+  ["/home/me", "win32", true],
+  ["/mnt/c/Users/me", "linux", false],
+  ["/home/me/C:\\x", "linux", false],
+  ["/Users/me", "darwin", false],
+])("a session in %s is none of a %s here: %p", (cwd, platform, isAway) =>
+  expect(isElsewhere(createFakeSys({ platform, files: own }), { cwd })).toBe(isAway),
+);
 
 describe("the file of one process", () => {
   const path = "/c/sessions/100.json";

@@ -1,8 +1,10 @@
 /** What README shows is what happens: its blocks run one after the other, as somebody who reads it would type them. */
 import { beforeAll, expect, test } from "bun:test";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
 import { ask, bash, fail, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
+import { makeRelease } from "./fake-release.ts";
 import { csdPath, csmPath, root, useBox } from "./harness.ts";
 
 interface Block {
@@ -29,7 +31,7 @@ const jsonFiles: Readonly<Record<string, string>> = { captured_at: "usage.json" 
 
 /** What differs from run to run, by name; all else must be as it stands in README. */
 const volatile: readonly (readonly [name: string, pattern: RegExp])[] = [
-  ["VERSION", /(?<=csm )\d+\.\d+\.\d+ \(.+\)/g],
+  ["VERSION", /(?<=csm )\d+\.\d+\.\d+ \(\S+\)/g],
   ["ID", /\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g],
   ["ID AND PID", /\b[0-9a-f]{8} +\d+(?= +session-file)/g],
   ["TIMES", /\b\d{10}\t\d\d-\d\d \d\d:\d\d\b/g],
@@ -89,6 +91,16 @@ function clone(): string {
   return dir;
 }
 
+/** A release with the built program, and no root, for whom nothing is installed unasked. */
+function release(): { cwd: string; before: string } {
+  const script = `#!/bin/sh\n# CLAUDE_SMART_CLAUDE_BIN\nexec ${join(root, "dist")}/$(basename "$0") "$@"\n`;
+  makeRelease(join(app(), "csm-release"), { version: manifest.version, script });
+  copyFileSync(join(root, "scripts/install.sh"), join(app(), "csm-release/install.sh"));
+  const bin = at.box.folder("stand-in");
+  writeFileSync(join(bin, "id"), "#!/bin/sh\necho 1000\n", { mode: 0o755 });
+  return { cwd: app(), before: `PATH=${bin}:$PATH` };
+}
+
 /** The times of an example count from now. */
 function writeJson(file: string, text: string): void {
   const then = Date.parse(JSON.parse(text).captured_at);
@@ -133,6 +145,11 @@ for (const [index, block] of blocks.entries()) {
       const checked = await at.box.run([csmPath, "rules", "check"]);
       rmSync(path);
       expect(checked).toMatchObject({ code: 0, stderr: "" });
+    });
+  else if (text.includes("install.sh"))
+    test(name, async () => {
+      const { cwd, before } = release();
+      expect(plain((await run(block, cwd, before)).stdout)).toBe(plain(text));
     });
   else if (language === "console")
     test(name, async () => {
