@@ -178,14 +178,7 @@ function decodeScan({ modified_at, print, models, records, ...row }: FileRow): F
 const encodeFacts = ({ models, cwds, unreadable, unknownFiles }: Sums): string =>
   JSON.stringify({ models, cwds, unreadable, unknownFiles });
 
-/** The order of a cell's numbers in the cache. */
-const cellFields = [
-  ...(["file", "quarter", "model", "input", "output", "write5m", "write1h", "cacheRead"] as const),
-  ...(["webSearches", "costUsd", "unpriced", "messages", "lastAt"] as const),
-];
-
 const encodeCells = (cells: readonly Cell[]): Uint8Array => encodeRows(cells, cellFields);
-const spendFields = ["at", "costUsd", "file"] as const;
 const encodeSpends = (spends: Merged["spends"]): Uint8Array => encodeRows(spends, spendFields);
 
 function encodeRows<K extends string>(rows: readonly Record<K, number>[], fields: readonly K[]): Uint8Array {
@@ -199,11 +192,7 @@ function decodeSums({ facts, cells, spends }: SumsRow): Sums {
   return {
     ...(JSON.parse(facts) as Pick<Sums, "models" | "cwds" | "unreadable" | "unknownFiles">),
     cells: decodeRows(cells, cellFields, decodeCell),
-    spends: decodeRows(spends, spendFields, (numbers, from) => ({
-      at: numbers[from] ?? 0,
-      costUsd: numbers[from + 1] ?? 0,
-      file: numbers[from + 2] ?? 0,
-    })),
+    spends: decodeRows(spends, spendFields, decodeSpend),
   };
 }
 
@@ -229,3 +218,15 @@ const decodeCell = (numbers: Float64Array, from: number): Cell => ({
   messages: numbers[from + 11] ?? 0,
   lastAt: numbers[from + 12] ?? 0,
 });
+
+const decodeSpend = (numbers: Float64Array, from: number): Merged["spends"][number] => ({
+  at: numbers[from] ?? 0,
+  costUsd: numbers[from + 1] ?? 0,
+  file: numbers[from + 2] ?? 0,
+});
+
+/** The order of their numbers in the cache is the one in which they are taken out. */
+const fieldsOf = <T extends object>(decode: (numbers: Float64Array, from: number) => T) =>
+  Object.keys(decode(new Float64Array(0), 0)) as (keyof T)[];
+const cellFields = fieldsOf(decodeCell);
+const spendFields = fieldsOf(decodeSpend);
