@@ -1,4 +1,4 @@
-import { allowsCommand, every, hitsCommand, type Likelihood, programOf, type ShellWord, some } from "./command-pattern.ts";
+import { allowsCommand, every, hitsCommand, type Likelihood, literalWord, namesOther, programOf, type ShellWord, some } from "./command-pattern.ts";
 import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
@@ -149,42 +149,29 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
       ...(doubt === undefined ? {} : { doubt: oneLine(doubt, 200) }),
     },
   });
+  const near = active.filter(({ rule }) => !isOfOther(rule.when, item));
   let asking: Rule | undefined;
-  for (const { rule, session } of active) {
-    if (rule.action === "allow" || isOfOther(rule.when, item)) continue;
+  for (const { rule, session } of near) {
+    if (rule.action === "allow") continue;
     const hit = every([session, hits(rule.when, item, call)]);
     if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
     if (hit !== "no") asking ??= rule;
   }
   if (asking !== undefined) return verdict("ask", asking);
-  const allowing = active.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
+  const allowing = near.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
   if (doubt !== undefined) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);
   // With the names of files in place of a `*` it may be allowed.
-  const isNear = active.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe");
-  if (isNear && item.isFree !== true) return verdict("ask");
-  return verdict(item.isFree === true ? "allow" : "none");
+  if (item.isFree === true) return verdict("allow");
+  return verdict(near.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe") ? "ask" : "none");
 }
 
-/** Most rules are about other programs, which is told by the first word alone: a hook may have a hundred of them to look at. */
-function isOfOther({ command: patterns }: Conditions, { command, isHidden }: Item): boolean {
+/** Nothing else may run than what the item names, and no pattern names that. */
+const isOfOther = ({ command: patterns }: Conditions, { command, isHidden }: Item): boolean => {
   const name = command?.words[0];
   if (patterns === undefined || name?.certainty !== "literal" || isHidden === true || command?.code !== undefined) return false;
-  const programs = namedPrograms(patterns);
-  return programs !== undefined && command?.words.every(({ text }) => !programs.has(programOf(text))) === true;
-}
-
-const known = new WeakMap<readonly string[], { programs: ReadonlySet<string> | undefined }>();
-
-/** The programs that these patterns name; undefined where one leaves that open, or writes it in a way of its own. */
-function namedPrograms(patterns: readonly string[]): ReadonlySet<string> | undefined {
-  const found = known.get(patterns);
-  if (found !== undefined) return found.programs;
-  const names = patterns.map((pattern) => /^[\w./-]+(?= |$)/.exec(pattern)?.[0]);
-  const programs = names.includes(undefined) ? undefined : new Set(names.map((name) => programOf(name ?? "")));
-  known.set(patterns, { programs });
-  return programs;
-}
+  return command?.words.every(({ text }) => patterns.every((pattern) => namesOther(pattern, literalWord(text)))) === true;
+};
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
 
