@@ -45,13 +45,14 @@ export type OwnSums = Pick<Merged, "models" | "cells">;
 
 export type LastSums = Pick<Sums, "models" | "cells"> & Pick<Making, "at"> & { origins: FileOrigin[] };
 
+/** The largest come last in a row: what stands behind them is reached by reading them. */
 const schema = {
-  version: 3,
+  version: 4,
   isExpendable: true as const,
   tables: `
     CREATE TABLE file (path TEXT PRIMARY KEY, id TEXT, size INTEGER, modified_at REAL, position INTEGER, print BLOB,
       cwd TEXT, format TEXT, unreadable INTEGER, models TEXT, records BLOB) WITHOUT ROWID;
-    CREATE TABLE sums (fingerprint TEXT, facts TEXT, cells BLOB, spends BLOB, table_id TEXT, at REAL, origins TEXT, recent BLOB);
+    CREATE TABLE sums (fingerprint TEXT, table_id TEXT, at REAL, facts TEXT, origins TEXT, recent BLOB, spends BLOB, cells BLOB);
     CREATE TABLE own (session TEXT PRIMARY KEY, models TEXT, cells BLOB) WITHOUT ROWID;`,
 };
 
@@ -143,7 +144,7 @@ export function openCostCache(path: string): CostCache {
             const recent = encodeCells(sums.cells.filter(({ lastAt }) => lastAt >= at - recentMs - quarterMs));
             database
               .query("INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-              .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends), tableId, at, origins, recent);
+              .run(fingerprint, tableId, at, encodeFacts(sums), origins, recent, encodeSpends(sums.spends), encodeCells(sums.cells));
             database.run("DELETE FROM own");
             const putOwn = database.query("INSERT INTO own VALUES (?, ?, ?)");
             for (const [session, { models, cells }] of own) putOwn.run(session, JSON.stringify(models), encodeCells(cells));

@@ -3,7 +3,6 @@ import type { judgeBudgets } from "./budget-spend.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
 import { present } from "./json.ts";
-import { judge, matches } from "./judge.ts";
 import { checkedRulesDir, csmDir, findTranscript, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -73,6 +72,8 @@ export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "inpu
   ...{ cwd: sys.realPath(cwd) ?? cwd, home: homeDir(sys), resolve: (path) => followLinks(sys, path) },
 });
 
+const isWriter = (tool: string): boolean => /edit|write/i.test(tool);
+
 const maxLinks = 40;
 
 /** Where a path leads, as far as it exists; undefined where links lead in a circle. */
@@ -95,10 +96,13 @@ async function judgeOrAsk(
   guard: Rule | undefined,
 ): Promise<Judgement | undefined> {
   try {
-    const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
     // Only what changes them for certain: what cannot be read is not asked about for this alone.
-    const isNear = call.tool !== "Bash" || String(call.input.command).includes("rules");
-    if (guard === undefined || !isNear || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
+    const isNear = call.tool === "Bash" ? String(call.input.command).includes("rules") : isWriter(call.tool);
+    const isGuarded = guard !== undefined && isNear;
+    if (rules.length === 0 && !isGuarded) return undefined;
+    const { judge, matches } = await import("./judge.ts");
+    const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
+    if (!isGuarded || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
     return { decision: "ask", rule: guard, reason: "", parts: [] };
   } catch {
     const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
@@ -237,7 +241,7 @@ async function readConflict(sys: Sys, { sessionId, toolInput = {}, cwd = sys.cwd
     const transcript = id === sessionId ? undefined : findTranscript(sys, { configDir }, { sessionId: id, cwd: session.cwd });
     if (transcript === undefined || isPast(sys, sys.modifiedAt(transcript) ?? 0, conflictMs)) continue;
     const calls = parseCalls(sys.readTail(transcript, transcriptBytes)?.lines ?? []);
-    if (calls.some(({ tool, input }) => /edit|write/i.test(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
+    if (calls.some(({ tool, input }) => isWriter(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
   }
   return false;
 }
