@@ -66,22 +66,22 @@ function parsePattern(text: string): Pattern {
   return pattern;
 }
 
-const named = new Map<string, string | undefined>();
+const named = new Map<string, string>();
 
-/** The program that a pattern names; undefined where it leaves that open, or writes it in a way of its own. */
-function namedProgram(text: string): string | undefined {
-  if (!named.has(text)) {
-    const name = /^[\w./-]+(?= |$)/.exec(text)?.[0];
-    named.set(text, name === undefined ? undefined : programOf(name));
-  }
-  return named.get(text);
+/** The program that a pattern names; empty where it leaves that open, or writes it in a way of its own. */
+function namedProgram(text: string): string {
+  const known = named.get(text);
+  if (known !== undefined) return known;
+  const program = programOf(/^[\w./-]+(?= |$)/.exec(text)?.[0] ?? "");
+  named.set(text, program);
+  return program;
 }
 
 /** Told by the first word alone: a hook may have a hundred rules to look at, and most are about other programs. */
-export const namesOther = (patternText: string, { text, certainty }: ShellWord): boolean => {
-  const program = certainty === "literal" ? namedProgram(patternText) : undefined;
-  return program !== undefined && program !== programOf(text);
-};
+export function namesOther(patternText: string, program: string): boolean {
+  const wanted = namedProgram(patternText);
+  return wanted !== "" && wanted !== program;
+}
 
 /** For an approval: the very words, from the first on, and none that only running tells. */
 export function allowsCommand(patternText: string, words: readonly ShellWord[]): boolean {
@@ -96,7 +96,7 @@ export function allowsCommand(patternText: string, words: readonly ShellWord[]):
 /** For a denial: whatever does the same by other spellings hits too; `maybe` where an open word may say it. */
 export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
   const [name, ...rest] = words;
-  if (name === undefined || namesOther(patternText, name)) return "no";
+  if (name === undefined || (name.certainty === "literal" && namesOther(patternText, programOf(name.text)))) return "no";
   const pattern = parsePattern(patternText);
   const { words: wanted, isWhole, program } = pattern;
   const [wantedName, ...wantedRest] = wanted;

@@ -1,4 +1,4 @@
-import { allowsCommand, every, hitsCommand, type Likelihood, literalWord, namesOther, programOf, type ShellWord, some } from "./command-pattern.ts";
+import { allowsCommand, every, hitsCommand, type Likelihood, namesOther, programOf, type ShellWord, some } from "./command-pattern.ts";
 import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
@@ -149,7 +149,7 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
       ...(doubt === undefined ? {} : { doubt: oneLine(doubt, 200) }),
     },
   });
-  const near = active.filter(({ rule }) => !isOfOther(rule.when, item));
+  const near = activeFor(active, item);
   let asking: Rule | undefined;
   for (const { rule, session } of near) {
     if (rule.action === "allow") continue;
@@ -166,12 +166,14 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   return verdict(near.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe") ? "ask" : "none");
 }
 
-/** Nothing else may run than what the item names, and no pattern names that. */
-const isOfOther = ({ command: patterns }: Conditions, { command, isHidden }: Item): boolean => {
+/** Without those of which each pattern names another program, where nothing else may run than what the item names. */
+function activeFor(active: readonly Active[], { command, isHidden }: Item): readonly Active[] {
   const name = command?.words[0];
-  if (patterns === undefined || name?.certainty !== "literal" || isHidden === true || command?.code !== undefined) return false;
-  return command?.words.every(({ text }) => patterns.every((pattern) => namesOther(pattern, literalWord(text)))) === true;
-};
+  if (command === undefined || name?.certainty !== "literal" || isHidden === true || command.code !== undefined) return active;
+  const said = command.words.map(({ text }) => programOf(text));
+  const isOther = (pattern: string) => said.every((program) => namesOther(pattern, program));
+  return active.filter(({ rule }) => rule.when.command?.every(isOther) !== true);
+}
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
 

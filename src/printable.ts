@@ -40,8 +40,9 @@ export const styledOnly = (text: string): string =>
     .map((part, index) => (index % 2 === 1 ? part : printable(part)))
     .join("");
 
-/** `printable` on one line, for table cells and messages. */
-export const printableLine = (text: string): string => printable(text).replace(/\s+/g, " ").trim();
+/** `printable` on one line, for table cells and messages; most texts are so. */
+export const printableLine = (text: string): string =>
+  /^[!-~]+(?: [!-~]+)*$/.test(text) ? text : printable(text).replace(/\s+/g, " ").trim();
 
 const escaped = (chars: string): string =>
   Array.from({ length: chars.length }, (_, index) => `\\u${chars.charCodeAt(index).toString(16).padStart(4, "0")}`).join("");
