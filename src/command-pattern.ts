@@ -66,21 +66,15 @@ function parsePattern(text: string): Pattern {
   return pattern;
 }
 
-const named = new Map<string, string>();
+const programs = new Map<string, string>();
 
-/** The program that a pattern names; empty where it leaves that open, or writes it in a way of its own. */
-function namedProgram(text: string): string {
-  const known = named.get(text);
+/** The program that a pattern names, by its first word alone; empty where it leaves that open, or writes it in a way of its own. */
+export function namedProgram(text: string): string {
+  const known = programs.get(text);
   if (known !== undefined) return known;
   const program = programOf(/^[\w./-]+(?= |$)/.exec(text)?.[0] ?? "");
-  named.set(text, program);
+  programs.set(text, program);
   return program;
-}
-
-/** Told by the first word alone: a hook may have a hundred rules to look at, and most are about other programs. */
-export function namesOther(patternText: string, program: string): boolean {
-  const wanted = namedProgram(patternText);
-  return wanted !== "" && wanted !== program;
 }
 
 /** For an approval: the very words, from the first on, and none that only running tells. */
@@ -96,7 +90,8 @@ export function allowsCommand(patternText: string, words: readonly ShellWord[]):
 /** For a denial: whatever does the same by other spellings hits too; `maybe` where an open word may say it. */
 export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
   const [name, ...rest] = words;
-  if (name === undefined || (name.certainty === "literal" && namesOther(patternText, programOf(name.text)))) return "no";
+  const named = namedProgram(patternText);
+  if (name === undefined || (named !== "" && name.certainty === "literal" && named !== programOf(name.text))) return "no";
   const pattern = parsePattern(patternText);
   const { words: wanted, isWhole, program } = pattern;
   const [wantedName, ...wantedRest] = wanted;

@@ -1,4 +1,4 @@
-import { allowsCommand, every, hitsCommand, type Likelihood, namesOther, programOf, type ShellWord, some } from "./command-pattern.ts";
+import { allowsCommand, every, hitsCommand, type Likelihood, namedProgram, programOf, type ShellWord, some } from "./command-pattern.ts";
 import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
@@ -11,7 +11,7 @@ export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFac
   const call = rememberLinks(asked);
   const active = rules
     .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
-    .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call) }))
+    .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call), programs: rule.when.command?.map(namedProgram) }))
     .filter(({ rule, session }) => (rule.action === "allow" ? session === "yes" : session !== "no"));
   const judged = itemsOf(call).map((item) => judgeItem(active, item, call));
   return conclude(
@@ -131,6 +131,8 @@ function pathsOf(path: string, call: ToolCall, folder: string): string[] {
 interface Active {
   rule: Rule;
   session: Likelihood;
+  /** That its patterns of commands name. */
+  programs: readonly string[] | undefined;
 }
 
 interface JudgedItem {
@@ -166,13 +168,16 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   return verdict(near.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe") ? "ask" : "none");
 }
 
-/** Without those of which each pattern names another program, where nothing else may run than what the item names. */
+/**
+ * Without those whose patterns name no program that stands in the item, where nothing else may run than its words: a hook may have a
+ * hundred rules to look at, and most are about other programs.
+ */
 function activeFor(active: readonly Active[], { command, isHidden }: Item): readonly Active[] {
   const name = command?.words[0];
   if (command === undefined || name?.certainty !== "literal" || isHidden === true || command.code !== undefined) return active;
-  const said = command.words.map(({ text }) => programOf(text));
-  const isOther = (pattern: string) => said.every((program) => namesOther(pattern, program));
-  return active.filter(({ rule }) => rule.when.command?.every(isOther) !== true);
+  // A program that nobody knows may run what it is given.
+  const said = new Set(["", ...command.words.map(({ text }) => programOf(text))]);
+  return active.filter(({ programs }) => programs === undefined || programs.some((program) => said.has(program)));
 }
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
