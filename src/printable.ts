@@ -14,13 +14,15 @@ const markFlood = () => /(?<=\p{M}{4})\p{M}/gu;
 const lineSeparators = /[\u2028\u2029]/g;
 
 export const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text);
+/** Plain, or one of the arrows, lines, blocks and dots that lists are made of: nothing below changes any of these. */
+const harmless = /^[\t\n -~·—…\u2190-\u21ff\u2500-\u25ff]*$/;
 
 /**
  * Hostile text (transcripts, screens, names) without escape sequences, control characters, what is unseen and floods of marks;
  * keeps tab and newline.
  */
 export const printable = (text: string): string =>
-  isPlain(text)
+  harmless.test(text)
     ? text
     : text
         .replaceAll("\r\n", "\n")
