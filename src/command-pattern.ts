@@ -46,7 +46,7 @@ interface Pattern {
   program: string;
   isWhole: boolean;
   /** What must come behind the name, for this home. */
-  wanted?: Wanted & { home: string };
+  wanted?: Wanted;
 }
 
 const parsed = new Map<string, Pattern>();
@@ -89,19 +89,19 @@ export function allowsCommand(patternText: string, words: readonly ShellWord[]):
 
 /** For a denial: whatever does the same by other spellings hits too; `maybe` where an open word may say it. */
 export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
-  const [name, ...rest] = words;
+  const [name] = words;
   const named = namedProgram(patternText);
   if (name === undefined || (named !== "" && name.certainty === "literal" && named !== programOf(name.text))) return "no";
   const pattern = parsePattern(patternText);
   const { words: wanted, isWhole, program } = pattern;
-  const [wantedName, ...wantedRest] = wanted;
+  const [wantedName] = wanted;
   if (wantedName === undefined) return "no";
   const isNamed = sameWord(name, (text) => wantedName === "*" || programOf(text) === program, wantedName);
   if (isNamed === "no") return "no";
   // An open name may bring words of its own.
   const as = wantedName === "*" ? programOf(name.text) : program;
-  const said = once(words, as, () => wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, as));
-  if (pattern.wanted?.home !== home) pattern.wanted = { ...splitPattern(wantedRest, home), home };
+  const said = once(words, as, () => wordsOf([...(name.isSplit === true ? [openWords] : []), ...words.slice(1)], as));
+  if (pattern.wanted?.home !== home) pattern.wanted = splitPattern(wanted.slice(1), home);
   return every([isNamed, hitsWords(pattern.wanted, said, isWhole)]);
 }
 
@@ -109,11 +109,11 @@ export function hitsCommand(patternText: string, words: readonly ShellWord[], ho
 const saidBy = new WeakMap<object, Map<string, Said>>();
 
 function once(words: readonly ShellWord[], program: string, make: () => Said): Said {
-  const made = saidBy.get(words) ?? new Map<string, Said>();
-  saidBy.set(words, made);
-  const found = made.get(program) ?? make();
-  made.set(program, found);
-  return found;
+  const known = saidBy.get(words)?.get(program);
+  if (known !== undefined) return known;
+  const made = make();
+  saidBy.set(words, new Map([...(saidBy.get(words) ?? []), [program, made]]));
+  return made;
 }
 
 /** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */
@@ -281,6 +281,7 @@ const isOpenOption = ({ certainty, isSplit, start = "" }: ShellWord): boolean =>
   certainty === "open" && (isSplit === true || start === "" || start.startsWith("-"));
 
 interface Wanted {
+  home: string;
   /** Plain words directly behind the name: the sub-command and what it is about. */
   path: string[];
   options: string[];
@@ -289,7 +290,7 @@ interface Wanted {
 }
 
 function splitPattern(words: readonly string[], home: string): Wanted {
-  const wanted: Wanted = { path: [], options: [], loose: [] };
+  const wanted: Wanted = { home, path: [], options: [], loose: [] };
   for (const word of words) {
     if (/^-./.test(word) && word !== "--") wanted.options.push(word);
     else if (word === "--") continue;
