@@ -266,7 +266,7 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
   const { code } = command;
   return some([
     ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
-    ...patterns.map((pattern) => mayBeRun(pattern, command.words, call.home)),
+    ...(takesData(programOf(command.words[0]?.text ?? "")) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),
     isHidden === true || (code !== undefined && patterns.some((pattern) => mentions(code, programOf(pattern.split(" ")[0] ?? ""))))
       ? "maybe"
       : "no",
@@ -276,7 +276,7 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
 /** What a program that nobody knows is given may be what it runs: `newtool rm -rf x`. One word says too little: `brew install curl`. */
 function mayBeRun(pattern: string, words: readonly ShellWord[], home: string): Likelihood {
   const [name, second] = pattern.split(" ");
-  if (name === undefined || second === undefined || takesData(programOf(words[0]?.text ?? ""))) return "no";
+  if (name === undefined || second === undefined) return "no";
   const program = programOf(name);
   const isThere = words.some(
     ({ text }, at) => at > 0 && programOf(text) === program && hitsCommand(pattern, words.slice(at), home) !== "no",

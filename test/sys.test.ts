@@ -50,7 +50,7 @@ test.each([
   expect(isPast({ now: () => 0 }, -ageMs, ms)).toBe(past);
 });
 
-test.each<[what: string, input: Uint8Array | "ignore"]>([
+test.each<[what: string, input: Uint8Array<ArrayBuffer> | "ignore"]>([
   ["nothing", "ignore"],
   ["a mark of the byte order", new TextEncoder().encode("\ufeff{}")],
   ["more than comes at once, cut inside a letter", new TextEncoder().encode(`x${"ü€".repeat(100_000)}`)],
