@@ -15,7 +15,7 @@ import { UserError } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
 import type { Notice } from "./notices.ts";
 import { type Done, type Occasions, openOccasions } from "./occasions.ts";
-import { homeDir, ruleFiles } from "./paths.ts";
+import { ruleFiles } from "./paths.ts";
 import type { Origin } from "./peer.ts";
 import { realDir } from "./profiles.ts";
 import { chooseRules, hasLeft, isActing, isOver, lagMs, type Occasion, occasionOf } from "./rule-occasions.ts";
@@ -234,7 +234,7 @@ function createBudgetReader(sys: Sys) {
 function standingOf(sys: Sys, budget: Budget, session: LiveSession): Standing | undefined {
   const { meter, sessionId, name } = session;
   const spent = "usd" in budget.limit ? meter?.costUsd : meter?.tokens;
-  if (sessionId === undefined || spent === undefined || !isAbout(budget, spenderOf(sys, session), homeDir(sys))) return undefined;
+  if (sessionId === undefined || spent === undefined || !isAbout(budget, spenderOf(sys, session))) return undefined;
   return {
     budget,
     spent,
@@ -336,7 +336,7 @@ const stopsOf = (sys: Sys, standings: readonly Standing[], sessions: readonly Li
     .filter((standing) => standing.budget.action === "stop" && levelOf(standing) === "over")
     .flatMap((standing) =>
       sessions
-        .filter((session) => isAtWork(session.verdict) && concerns(standing, spenderOf(sys, session), homeDir(sys)))
+        .filter((session) => isAtWork(session.verdict) && concerns(standing, spenderOf(sys, session)))
         .map((session) => ({ ...stopFor(standing, session), session })),
     );
 

@@ -1,7 +1,8 @@
+import type { HookInput } from "./claude-hooks.ts";
 import { exitCode, SilentExit, UserError, unknownWord, usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { allowsColor, createOutput, movesCursor } from "./output.ts";
-import { hasUserRules, launchDir, setupToldPath } from "./paths.ts";
+import { configDir, hasUserRules, launchDir, setupToldPath } from "./paths.ts";
 import { buildVersion, countWord, deliverWord, editorWord, findTopic, hookWord, launchWord, rulesWord, type Topic } from "./program.ts";
 import { decideRoute, findMeant, type Route } from "./router.ts";
 import { createSys, type Sys } from "./sys.ts";
@@ -43,7 +44,10 @@ async function run(sys: Sys, route: Route): Promise<void> {
     return createOutput(sys).out((await (await import("./completion.ts")).listNames(sys, args[1] ?? "")).join("\n"));
   // The flags of run stand among those of claude, which no record can list.
   if (word === "run" && !isHelpWord(args[0])) return launch(sys, "run", args);
-  if (word === "hook" && !isHelpWord(args[0])) return (await import("./limit-hook.ts")).answerLimitHook(sys, args);
+  if (word === "hook" && !isHelpWord(args[0])) {
+    const [input, { answerLimitHook }] = await Promise.all([readHookInput(sys), import("./limit-hook.ts")]);
+    return answerLimitHook(sys, args, input);
+  }
   // Shell functions call it for each new prompt: without flags there is nothing for a record to check.
   if (word === "scan" && args.length < 2 && args[0]?.startsWith("-") !== true) return scan(sys, args[0] ?? ".");
   if (word === "cas" && !isHelpWord(args[0])) {
@@ -150,20 +154,29 @@ async function runCsd(sys: Sys, args: readonly string[]): Promise<void> {
   return runRecord(await load(), word === "help" ? ["--help"] : rest, await createApp(sys));
 }
 
+/** Each hook reads it once, while what answers is loaded. Undefined for what is no hook input. */
+async function readHookInput(sys: Sys): Promise<HookInput | undefined> {
+  const [text, { parseHookInput }] = await Promise.all([sys.readInput(), import("./claude-hooks.ts")]);
+  return parseHookInput(text);
+}
+
 /** A hook that fails must not disturb the turn it runs in: it says nothing, and the dialog stays. */
 async function answerHook(sys: Sys): Promise<void> {
-  const [{ runHook }, { isCallEvent, parseHookInput }] = await Promise.all([import("./hook-run.ts"), import("./claude-hooks.ts")]);
-  const input = await sys.readInput();
+  const [input, { runHook }, { isCallEvent }] = await Promise.all([
+    readHookInput(sys),
+    import("./hook-run.ts"),
+    import("./claude-hooks.ts"),
+  ]);
+  if (input === undefined) return;
   const tell = () => tellOf(sys, input).catch(() => undefined);
   const reply = await runHook(sys, input, tell).catch(() => undefined);
-  const event = parseHookInput(input)?.event;
-  const said = reply ?? (event === undefined || isCallEvent(event) ? undefined : await tell());
+  const said = reply ?? (isCallEvent(input.event) ? undefined : await tell());
   if (said !== undefined) createOutput(sys).exact(said);
 }
 
 /** Nothing is loaded where nobody is to be told. */
-async function tellOf(sys: Sys, input: string): Promise<string | undefined> {
-  if (!hasUserRules(sys) && !input.includes('"StopFailure"')) return undefined;
+async function tellOf(sys: Sys, input: HookInput): Promise<string | undefined> {
+  if (!hasUserRules(sys) && input.event !== "StopFailure") return undefined;
   return (await import("./limit-hook.ts")).noteFailure(sys, input);
 }
 
@@ -174,8 +187,8 @@ async function countSpending(sys: Sys): Promise<void> {
 
 /** The hook of a session that csm starts and leaves to itself. */
 async function answerRules(sys: Sys): Promise<void> {
-  const [{ answerEvent }, { configDir }] = await Promise.all([import("./limit-hook.ts"), import("./paths.ts")]);
-  const reply = await answerEvent(sys, await sys.readInput(), configDir(sys)).catch(() => undefined);
+  const [input, { answerEvent }] = await Promise.all([readHookInput(sys), import("./limit-hook.ts")]);
+  const reply = input === undefined ? undefined : await answerEvent(sys, input, configDir(sys)).catch(() => undefined);
   if (reply !== undefined) createOutput(sys).exact(reply);
 }
 

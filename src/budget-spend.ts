@@ -18,7 +18,7 @@ import { quarterMs } from "./cost-records.ts";
 import { readCheckout } from "./git.ts";
 import { present } from "./json.ts";
 import type { Notice, NotifySettings } from "./notices.ts";
-import { configDir, csmDir, homeDir } from "./paths.ts";
+import { configDir, csmDir } from "./paths.ts";
 import { realDir } from "./profiles.ts";
 import { countWord } from "./program.ts";
 import type { Judgement, SessionFacts, ToolCall } from "./rules.ts";
@@ -52,13 +52,12 @@ export async function readStandings(sys: Sys, budgets: readonly Budget[], sessio
 function readSpending(sys: Sys, budgets: readonly Budget[], sessions: readonly SpendingSession[]): Standing[] {
   const known = openKnownUsage(sys, costSources(sys), maxNewBytes);
   try {
-    const home = homeDir(sys);
     const folders = createFolders(sys);
     const standings = [
       ...budgets.flatMap((budget) =>
-        budget.period !== "session" ? [] : sessions.flatMap((session) => sessionStanding(known, budget, session, home) ?? []),
+        budget.period !== "session" ? [] : sessions.flatMap((session) => sessionStanding(known, budget, session) ?? []),
       ),
-      ...periodStandings(known, budgets, { now: sys.now(), calendar: localCalendar(sys), home, folders }),
+      ...periodStandings(known, budgets, { now: sys.now(), calendar: localCalendar(sys), folders }),
     ];
     if (known.isCountDue()) startCount(sys);
     return standings;
@@ -68,23 +67,22 @@ function readSpending(sys: Sys, budgets: readonly Budget[], sessions: readonly S
 }
 
 /** Its model may have changed on the way: of a budget of some models only what those have used counts. */
-function sessionStanding(known: KnownReader, budget: Budget, session: SpendingSession, home: string): Standing | undefined {
+function sessionStanding(known: KnownReader, budget: Budget, session: SpendingSession): Standing | undefined {
   const { model: _, ...rest } = budget;
-  if (!isAbout(rest, session, home)) return undefined;
+  if (!isAbout(rest, session)) return undefined;
   const usage = known.session(session.id);
   if (usage === undefined) return undefined;
-  const wanted = usage.models.map((model) => isAbout(budget, { ...session, model }, home));
+  const wanted = usage.models.map((model) => isAbout(budget, { ...session, model }));
   return { budget, of: session.id, ...sum(usage, budget, (cell) => wanted[cell.model] === true) };
 }
 
 interface PeriodView {
   now: number;
   calendar: Calendar;
-  home: string;
   folders(project: string): readonly string[];
 }
 
-function periodStandings(known: KnownReader, budgets: readonly Budget[], { now, calendar, home, folders }: PeriodView): Standing[] {
+function periodStandings(known: KnownReader, budgets: readonly Budget[], { now, calendar, folders }: PeriodView): Standing[] {
   const dated = budgets.flatMap((budget) =>
     budget.period === "session" ? [] : [{ budget, period: periodAt(budget.period, now, calendar) }],
   );
@@ -94,7 +92,7 @@ function periodStandings(known: KnownReader, budgets: readonly Budget[], { now, 
   return dated.map(({ budget, period }) => {
     const isWanted = remember(usage, (file, model) => {
       const origin = usage.origins[file];
-      return isAbout(budget, { folders: folders(origin?.project ?? ""), profile: origin?.profile, model: usage.models[model] }, home);
+      return isAbout(budget, { folders: folders(origin?.project ?? ""), profile: origin?.profile, model: usage.models[model] });
     });
     const spent = sum(usage, budget, (cell) => {
       const at = cell.quarter * quarterMs;
@@ -191,9 +189,9 @@ export async function judgeBudgets(
   const { id = "", name, profile, model } = facts;
   const session = { id, name, profile, model, folders: [call.cwd, call.projectDir], dir: realDir(sys, dir) };
   // The model that is not known now may be known of what it has spent.
-  const own = budgets.filter(({ model: _, ...budget }) => isAbout(budget, session, call.home));
+  const own = budgets.filter(({ model: _, ...budget }) => isAbout(budget, session));
   if (own.length === 0) return {};
-  const standings = (await readStandings(sys, own, [session])).filter((standing) => concerns(standing, session, call.home));
+  const standings = (await readStandings(sys, own, [session])).filter((standing) => concerns(standing, session));
   const sequences: (string | undefined)[] = [];
   await tellStandings(sys, standings, [session], async (notice) => {
     sequences.push(await (await import("./notice-spool.ts")).tellNotice(sys, notify, notice));

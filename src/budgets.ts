@@ -14,7 +14,7 @@ export interface Budget {
   at: Place;
   isProject: boolean;
   period: (typeof budgetPeriods)[number];
-  /** Of which sessions; all of them unless told. */
+  /** Of which sessions; all of them unless told. A folder is a real path. */
   project?: readonly string[];
   profile?: readonly string[];
   model?: readonly string[];
@@ -35,9 +35,9 @@ export interface Spender {
 }
 
 /** Is the budget about what this one spends? */
-export function isAbout({ at, isProject, project, profile, model }: Budget, spender: Spender, home: string): boolean {
+export function isAbout({ at, isProject, project, profile, model }: Budget, spender: Spender): boolean {
   if (isProject && !spender.folders.some((folder) => isBelow(folder, projectOf(at)))) return false;
-  const when = present({ project: project?.map((word) => word.replace(/^~(?=\/|$)/, home)), profile, model });
+  const when = present({ project, profile, model });
   const isIn = (projectDir: string | undefined) => {
     const facts = { now: 0, ...present({ projectDir, profile: spender.profile, model: spender.model }) };
     return hitsSession(when, facts) === "yes";
@@ -87,10 +87,10 @@ export interface Standing {
 }
 
 /** Does it count what this session spends? Whose model is not known now, but was, has spent of it already. */
-export function concerns({ budget, of, dirs, sessions }: Standing, session: Spender & { id: string }, home: string): boolean {
+export function concerns({ budget, of, dirs, sessions }: Standing, session: Spender & { id: string }): boolean {
   const { model, ...others } = budget;
-  const isOfModel = session.model === undefined && model !== undefined ? sessions.includes(session.id) : isAbout(budget, session, home);
-  if (!isOfModel || !isAbout(others, session, home)) return false;
+  const isOfModel = session.model === undefined && model !== undefined ? sessions.includes(session.id) : isAbout(budget, session);
+  if (!isOfModel || !isAbout(others, session)) return false;
   if (dirs !== undefined) return session.dir !== undefined && dirs.includes(session.dir);
   return budget.period !== "session" || of === session.id;
 }

@@ -59,12 +59,12 @@ const deepest = keysByDepth.length - 1;
 
 const longestKey = 27;
 /** By depth and length: most keys of a line are dismissed by one look. */
-const keyTable = keysByDepth.flatMap((keys) =>
-  Array.from({ length: longestKey + 1 }, (_, length) => {
-    const candidates = keys.filter(({ name }) => name.length === length);
-    return candidates.length === 0 ? undefined : candidates;
-  }),
-);
+const keyTable: (Key[] | undefined)[] = new Array((deepest + 1) * (longestKey + 1)).fill(undefined);
+for (const [depth, keys] of keysByDepth.entries())
+  for (const key of keys) {
+    const at = depth * (longestKey + 1) + key.name.length;
+    keyTable[at] = [...(keyTable[at] ?? []), key];
+  }
 
 interface Fields {
   bytes: Buffer;

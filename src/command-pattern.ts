@@ -42,9 +42,11 @@ export const openWords: ShellWord = { text: "…", certainty: "open", start: "",
 
 interface Pattern {
   words: string[];
+  /** Of the first of them. */
+  program: string;
   isWhole: boolean;
   /** What must come behind the name, for this home. */
-  wanted?: Wanted & { home: string };
+  wanted?: Wanted;
 }
 
 const parsed = new Map<string, Pattern>();
@@ -53,14 +55,26 @@ const parsed = new Map<string, Pattern>();
 function parsePattern(text: string): Pattern {
   const known = parsed.get(text);
   if (known !== undefined) return known;
-  const words = (text.match(/'[^']*'|"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^(['"])(.*)\1$/s, "$2"));
+  const words: string[] = text.match(/'[^']*'|"[^"]*"|\S+/g) ?? [];
+  if (/['"]/.test(text)) for (const [index, word] of words.entries()) words[index] = word.replace(/^(['"])(.*)\1$/s, "$2");
   const last = words.pop() ?? "";
   const isWhole = last.endsWith("$");
   const rest = isWhole ? last.slice(0, -1) : last;
   if (rest !== "") words.push(rest);
-  const pattern = { words, isWhole };
+  const pattern = { words, isWhole, program: programOf(words[0] ?? "") };
   parsed.set(text, pattern);
   return pattern;
+}
+
+const programs = new Map<string, string>();
+
+/** The program that a pattern names, by its first word alone; empty where it leaves that open, or writes it in a way of its own. */
+export function namedProgram(text: string): string {
+  const known = programs.get(text);
+  if (known !== undefined) return known;
+  const program = programOf(/^[\w./-]+(?= |$)/.exec(text)?.[0] ?? "");
+  programs.set(text, program);
+  return program;
 }
 
 /** For an approval: the very words, from the first on, and none that only running tells. */
@@ -75,18 +89,19 @@ export function allowsCommand(patternText: string, words: readonly ShellWord[]):
 
 /** For a denial: whatever does the same by other spellings hits too; `maybe` where an open word may say it. */
 export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
+  const [name] = words;
+  const named = namedProgram(patternText);
+  if (name === undefined || (named !== "" && name.certainty === "literal" && named !== programOf(name.text))) return "no";
   const pattern = parsePattern(patternText);
-  const { words: wanted, isWhole } = pattern;
-  const [name, ...rest] = words;
-  const [wantedName, ...wantedRest] = wanted;
-  if (name === undefined || wantedName === undefined) return "no";
-  const program = programOf(wantedName);
+  const { words: wanted, isWhole, program } = pattern;
+  const [wantedName] = wanted;
+  if (wantedName === undefined) return "no";
   const isNamed = sameWord(name, (text) => wantedName === "*" || programOf(text) === program, wantedName);
   if (isNamed === "no") return "no";
   // An open name may bring words of its own.
   const as = wantedName === "*" ? programOf(name.text) : program;
-  const said = once(words, as, () => wordsOf(name.isSplit === true ? [openWords, ...rest] : rest, as));
-  if (pattern.wanted?.home !== home) pattern.wanted = { ...splitPattern(wantedRest, home), home };
+  const said = once(words, as, () => wordsOf([...(name.isSplit === true ? [openWords] : []), ...words.slice(1)], as));
+  if (pattern.wanted?.home !== home) pattern.wanted = splitPattern(wanted.slice(1), home);
   return every([isNamed, hitsWords(pattern.wanted, said, isWhole)]);
 }
 
@@ -94,20 +109,22 @@ export function hitsCommand(patternText: string, words: readonly ShellWord[], ho
 const saidBy = new WeakMap<object, Map<string, Said>>();
 
 function once(words: readonly ShellWord[], program: string, make: () => Said): Said {
-  const made = saidBy.get(words) ?? new Map<string, Said>();
-  saidBy.set(words, made);
-  const found = made.get(program) ?? make();
-  made.set(program, found);
-  return found;
+  const known = saidBy.get(words)?.get(program);
+  if (known !== undefined) return known;
+  const made = make();
+  saidBy.set(words, new Map([...(saidBy.get(words) ?? []), [program, made]]));
+  return made;
 }
 
 /** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */
 export const programOf = (text: string): string =>
-  text
-    .slice(text.lastIndexOf("/") + 1)
-    .replace(/^=/, "")
-    .toLowerCase()
-    .replace(/\.exe$/, "");
+  /^[a-z\d_-]*$/.test(text)
+    ? text
+    : text
+        .slice(text.lastIndexOf("/") + 1)
+        .replace(/^=/, "")
+        .toLowerCase()
+        .replace(/\.exe$/, "");
 
 function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string): Likelihood {
   if (fits(word.text)) return word.certainty === "open" && want === "*" ? "maybe" : "yes";
@@ -118,9 +135,21 @@ function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string
     : "no";
 }
 
-/** Where it has a row the pairs are certain, and others that begin alike are not meant. Keys: a program, or its sub-command. */
-const synonyms = new Map<string, readonly (readonly string[])[]>(
-  Object.entries({
+/** Of the program or sub-command of that name. A row is taken apart when it is asked for: a hook asks for few. */
+function tableOf<T>(rows: Readonly<Record<string, string>>, parse: (row: string) => T): (name: string) => T | undefined {
+  const known = new Map<string, T>();
+  return (name) => {
+    const row = Object.hasOwn(rows, name) ? rows[name] : undefined;
+    if (row !== undefined && !known.has(name)) known.set(name, parse(row));
+    return known.get(name);
+  };
+}
+
+const parseGroups = (row: string): readonly (readonly string[])[] => row.split(" ").map((group) => group.split(","));
+
+/** Where it has a row the pairs are certain, and others that begin alike are not meant. */
+const synonymsOf = tableOf(
+  {
     rm: "r,R,recursive f,force d,dir i,interactive v,verbose",
     cp: "r,R,recursive f,force a,archive",
     mv: "f,force n,no-clobber",
@@ -147,23 +176,25 @@ const synonyms = new Map<string, readonly (readonly string[])[]>(
     tar: "x,extract,get c,create f,file",
     sed: "i,in-place e,expression",
     rsync: "r,recursive",
-  }).map(([key, groups]) => [key, groups.split(" ").map((group) => group.split(","))]),
+  },
+  parseGroups,
 );
 
 /** Other words for a sub-command; npm takes any beginning of one as well. */
-const subCommands = new Map<string, readonly (readonly string[])[]>(
-  Object.entries({
+const subCommandsOf = tableOf(
+  {
     npm: "install,i,in,ins,inst,insta,instal,isnt,isntall,add test,t,tst run,run-script,rum,urn uninstall,un,unlink,remove,rm,r update,up,upgrade exec,x",
     pnpm: "install,i add uninstall,un,remove,rm run,run-script exec,x",
     yarn: "add install remove",
     cargo: "build,b test,t run,r check,c remove,rm",
     brew: "uninstall,remove,rm",
-  }).map(([key, groups]) => [key, groups.split(" ").map((group) => group.split(","))]),
+  },
+  parseGroups,
 );
 
 /** Options that take the next word, so that it is no sub-command. */
-const valued = new Map<string, ReadonlySet<string>>(
-  Object.entries({
+const valuedOf = tableOf(
+  {
     git: "-C -c --git-dir --work-tree --namespace --config-env --super-prefix --attr-source",
     "git commit": "-m --message -F --file -C --author --date -t --template --fixup --squash --trailer",
     docker: "-H --host -c --context --config -l --log-level",
@@ -181,7 +212,8 @@ const valued = new Map<string, ReadonlySet<string>>(
     systemctl: "-H --host -M --machine -t --type -p --property",
     aws: "--profile --region --output --endpoint-url",
     gcloud: "--project --account",
-  }).map(([key, options]) => [key, new Set(options.split(" "))]),
+  },
+  (row): ReadonlySet<string> => new Set(row.split(" ")),
 );
 
 /** They spell long options with one dash, and have no clusters. */
@@ -191,20 +223,20 @@ interface Operand {
   word: ShellWord;
   /** It may be the value of the option before it; `true`: it is one for certain. */
   isValue: boolean | "maybe";
-  /** Beside an `=`. */
-  isAttached?: boolean;
 }
 
 interface Said {
   program: string;
   options: ShellWord[];
   operands: Operand[];
+  /** Those that stand by themselves. */
+  plain: Operand[];
   /** May bring options, and operands before the ones that follow. */
   hasOpen: boolean;
 }
 
 function wordsOf(words: readonly ShellWord[], program: string): Said {
-  const said: Said = { program, options: [], operands: [], hasOpen: false };
+  const said: Said = { program, options: [], operands: [], plain: [], hasOpen: false };
   let isOver = false;
   let before: string | undefined;
   for (const word of words) {
@@ -219,7 +251,7 @@ function wordsOf(words: readonly ShellWord[], program: string): Said {
       said.options.push(word);
       const value = /^--?[\w-]+=(.*)$/s.exec(word.text)?.[1];
       if (value === undefined) before = word.text;
-      else said.operands.push({ word: literalWord(value), isValue: "maybe", isAttached: true });
+      else said.operands.push({ word: literalWord(value), isValue: "maybe" });
     }
   }
   return said;
@@ -229,17 +261,19 @@ function wordsOf(words: readonly ShellWord[], program: string): Said {
 function noteOperand(said: Said, word: ShellWord, isValue: Operand["isValue"]): void {
   if (said.program === "git" && subCommand(said) === "git push" && /^[+:]/.test(word.text))
     said.options.push({ ...word, text: word.text.startsWith("+") ? "-f" : "-d" });
-  said.operands.push({ word, isValue });
+  const operand = { word, isValue };
+  said.operands.push(operand);
+  said.plain.push(operand);
 }
 
 const subCommand = ({ program, operands }: Said): string =>
   `${program} ${operands.find(({ isValue }) => isValue === false)?.word.text ?? ""}`;
 
 function takesValue(program: string, key: string, option: string): Operand["isValue"] {
-  const known = valued.get(program);
-  if (known?.has(option) === true || valued.get(key)?.has(option) === true) return true;
+  const known = valuedOf(program);
+  if (known?.has(option) === true || valuedOf(key)?.has(option) === true) return true;
   if (program === "git" && /^-[a-zA-Z]*m$/.test(option) && key === "git commit") return true;
-  return synonyms.has(program) || known !== undefined ? false : "maybe";
+  return synonymsOf(program) !== undefined || known !== undefined ? false : "maybe";
 }
 
 /** It may be an option, or several words: what is missing may be in it. */
@@ -247,6 +281,7 @@ const isOpenOption = ({ certainty, isSplit, start = "" }: ShellWord): boolean =>
   certainty === "open" && (isSplit === true || start === "" || start.startsWith("-"));
 
 interface Wanted {
+  home: string;
   /** Plain words directly behind the name: the sub-command and what it is about. */
   path: string[];
   options: string[];
@@ -255,7 +290,7 @@ interface Wanted {
 }
 
 function splitPattern(words: readonly string[], home: string): Wanted {
-  const wanted: Wanted = { path: [], options: [], loose: [] };
+  const wanted: Wanted = { home, path: [], options: [], loose: [] };
   for (const word of words) {
     if (/^-./.test(word) && word !== "--") wanted.options.push(word);
     else if (word === "--") continue;
@@ -266,45 +301,41 @@ function splitPattern(words: readonly string[], home: string): Wanted {
 }
 
 function hitsWords(wanted: Wanted, said: Said, isWhole: boolean): Likelihood {
-  const left = said.operands.filter(({ isAttached }) => isAttached !== true);
-  const path = hitsPath(said, wanted.path, left);
+  const path = hitsPath(said, wanted.path);
   if (path === "no") return "no";
   const missing = said.hasOpen ? "maybe" : "no";
   const options = wanted.options.map((option) => some([missing, ...hitsOption(option, said)]));
   const loose = wanted.loose.map((want) => some([missing, ...said.operands.map(({ word }) => hitsOperand(want, word))]));
   const isMore =
     isWhole &&
-    (left.length > wanted.path.length + wanted.loose.length || said.options.some((option) => !isSaid(option.text, wanted.options)));
+    (said.plain.length > wanted.path.length + wanted.loose.length || said.options.some((option) => !isSaid(option.text, wanted.options)));
   return every([path, ...options, ...loose, ...(isMore ? [missing] : [])] as Likelihood[]);
 }
 
 const isSaid = (option: string, wanted: readonly string[]): boolean =>
   wanted.some((want) => option.startsWith(want) || want.startsWith(option) || !option.startsWith("--"));
 
-function hitsSubCommand(program: string, want: string, { text }: ShellWord): Likelihood {
-  const isSame = subCommands.get(program)?.some((group) => group.includes(want) && group.includes(text)) === true;
-  return isSame || (program === "npm" && text.length > 2 && want.startsWith(text)) ? "yes" : "no";
+function isSubCommand(program: string, want: string, { text }: ShellWord): boolean {
+  if (program === "npm" && text.length > 2 && want.startsWith(text)) return true;
+  return subCommandsOf(program)?.some((group) => group.includes(want) && group.includes(text)) === true;
 }
 
-function hitsPath({ program, hasOpen }: Said, wanted: readonly string[], operands: readonly Operand[]): Likelihood {
+function hitsPath({ program, hasOpen, plain }: Said, wanted: readonly string[]): Likelihood {
   let at = 0;
   let told: Likelihood = "yes";
   for (const [index, want] of wanted.entries()) {
     for (; ; at++) {
-      const operand = operands[at];
+      const operand = plain[at];
       if (operand === undefined) return hasOpen ? "maybe" : "no";
       if (operand.isValue === true) continue;
-      const hit =
-        index === 0
-          ? some([hitsOperand(want, operand.word), hitsSubCommand(program, want, operand.word)])
-          : hitsOperand(want, operand.word);
+      const hit = index === 0 && isSubCommand(program, want, operand.word) ? "yes" : hitsOperand(want, operand.word);
       if (hit !== "no") {
         if (hit === "maybe") told = "maybe";
         at++;
         break;
       }
       // Words behind the sub-command may have others between them; open ones before this may have been any.
-      if (operand.isValue === "maybe" || index > 0 || operands.slice(0, at).some(({ word }) => word.isSplit === true)) told = "maybe";
+      if (operand.isValue === "maybe" || index > 0 || plain.slice(0, at).some(({ word }) => word.isSplit === true)) told = "maybe";
       else return "no";
     }
   }
@@ -338,7 +369,7 @@ function* hitsOption(want: string, said: Said): Generator<Likelihood> {
 }
 
 const groupOf = ({ program, ...said }: Said, name: string): readonly string[] | undefined =>
-  (synonyms.get(subCommand({ program, ...said })) ?? synonyms.get(program))?.find((group) => group.includes(name));
+  (synonymsOf(subCommand({ program, ...said })) ?? synonymsOf(program))?.find((group) => group.includes(name));
 
 const isCluster = (text: string): boolean => /^-[^-]/.test(text);
 

@@ -45,13 +45,14 @@ export type OwnSums = Pick<Merged, "models" | "cells">;
 
 export type LastSums = Pick<Sums, "models" | "cells"> & Pick<Making, "at"> & { origins: FileOrigin[] };
 
+/** The largest come last in a row: what stands behind them is reached by reading them. */
 const schema = {
-  version: 3,
+  version: 4,
   isExpendable: true as const,
   tables: `
     CREATE TABLE file (path TEXT PRIMARY KEY, id TEXT, size INTEGER, modified_at REAL, position INTEGER, print BLOB,
       cwd TEXT, format TEXT, unreadable INTEGER, models TEXT, records BLOB) WITHOUT ROWID;
-    CREATE TABLE sums (fingerprint TEXT, facts TEXT, cells BLOB, spends BLOB, table_id TEXT, at REAL, origins TEXT, recent BLOB);
+    CREATE TABLE sums (fingerprint TEXT, table_id TEXT, at REAL, facts TEXT, origins TEXT, recent BLOB, spends BLOB, cells BLOB);
     CREATE TABLE own (session TEXT PRIMARY KEY, models TEXT, cells BLOB) WITHOUT ROWID;`,
 };
 
@@ -143,7 +144,7 @@ export function openCostCache(path: string): CostCache {
             const recent = encodeCells(sums.cells.filter(({ lastAt }) => lastAt >= at - recentMs - quarterMs));
             database
               .query("INSERT INTO sums VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
-              .run(fingerprint, encodeFacts(sums), encodeCells(sums.cells), encodeSpends(sums.spends), tableId, at, origins, recent);
+              .run(fingerprint, tableId, at, encodeFacts(sums), origins, recent, encodeSpends(sums.spends), encodeCells(sums.cells));
             database.run("DELETE FROM own");
             const putOwn = database.query("INSERT INTO own VALUES (?, ?, ?)");
             for (const [session, { models, cells }] of own) putOwn.run(session, JSON.stringify(models), encodeCells(cells));
@@ -178,14 +179,7 @@ function decodeScan({ modified_at, print, models, records, ...row }: FileRow): F
 const encodeFacts = ({ models, cwds, unreadable, unknownFiles }: Sums): string =>
   JSON.stringify({ models, cwds, unreadable, unknownFiles });
 
-/** The order of a cell's numbers in the cache. */
-const cellFields = [
-  ...(["file", "quarter", "model", "input", "output", "write5m", "write1h", "cacheRead"] as const),
-  ...(["webSearches", "costUsd", "unpriced", "messages", "lastAt"] as const),
-];
-
 const encodeCells = (cells: readonly Cell[]): Uint8Array => encodeRows(cells, cellFields);
-const spendFields = ["at", "costUsd", "file"] as const;
 const encodeSpends = (spends: Merged["spends"]): Uint8Array => encodeRows(spends, spendFields);
 
 function encodeRows<K extends string>(rows: readonly Record<K, number>[], fields: readonly K[]): Uint8Array {
@@ -199,11 +193,7 @@ function decodeSums({ facts, cells, spends }: SumsRow): Sums {
   return {
     ...(JSON.parse(facts) as Pick<Sums, "models" | "cwds" | "unreadable" | "unknownFiles">),
     cells: decodeRows(cells, cellFields, decodeCell),
-    spends: decodeRows(spends, spendFields, (numbers, from) => ({
-      at: numbers[from] ?? 0,
-      costUsd: numbers[from + 1] ?? 0,
-      file: numbers[from + 2] ?? 0,
-    })),
+    spends: decodeRows(spends, spendFields, decodeSpend),
   };
 }
 
@@ -229,3 +219,15 @@ const decodeCell = (numbers: Float64Array, from: number): Cell => ({
   messages: numbers[from + 11] ?? 0,
   lastAt: numbers[from + 12] ?? 0,
 });
+
+const decodeSpend = (numbers: Float64Array, from: number): Merged["spends"][number] => ({
+  at: numbers[from] ?? 0,
+  costUsd: numbers[from + 1] ?? 0,
+  file: numbers[from + 2] ?? 0,
+});
+
+/** The order of their numbers in the cache is the one in which they are taken out. */
+const fieldsOf = <T extends object>(decode: (numbers: Float64Array, from: number) => T) =>
+  Object.keys(decode(new Float64Array(0), 0)) as (keyof T)[];
+const cellFields = fieldsOf(decodeCell);
+const spendFields = fieldsOf(decodeSpend);

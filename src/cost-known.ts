@@ -1,4 +1,4 @@
-import { basename, dirname } from "node:path";
+import { dirname, sep } from "node:path";
 import { type LastSums, openCostCache, type Sums } from "./cost-cache.ts";
 import { type CostSources, findTranscripts, isSame, originsOf, sessionIdOf, type Transcript } from "./cost-files.ts";
 import { type Cell, createRecords, mergeRecords, type Records, recordsSince } from "./cost-records.ts";
@@ -116,7 +116,7 @@ export function openKnownUsage(sys: Sys, { dirs, table, tableId }: CostSources, 
 
 /** Whose is asked of those alone that may be its: in the folder that it lies in. */
 function ownFiles(files: readonly Transcript[], id: string): Transcript[] {
-  const main = files.find(({ path }) => basename(path) === `${id}.jsonl`);
+  const main = files.find(({ path }) => path.endsWith(`${sep}${id}.jsonl`));
   const isNear = ({ path }: Transcript) => path.includes(id) || (main !== undefined && dirname(path) === dirname(main.path));
   return files.filter((file) => isNear(file) && sessionIdOf(file) === id);
 }

@@ -103,9 +103,8 @@ export function stepLine(draft: Draft, step: -1 | 1): Draft | undefined {
   return { ...draft, cursor };
 }
 
-const segmenter = new Intl.Segmenter();
 const charactersOf = (text: string): string[] =>
-  /^[ -~]*$/.test(text) ? text.split("") : [...segmenter.segment(text)].map(({ segment }) => segment);
+  /^[ -~]*$/.test(text) ? text.split("") : [...new Intl.Segmenter().segment(text)].map(({ segment }) => segment);
 
 interface Drawn {
   /** Each no wider than the room. */

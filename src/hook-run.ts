@@ -10,7 +10,7 @@ import {
   recordsDir,
   toCall,
 } from "./channel.ts";
-import { type HookInput, isCallEvent, isDecided, joinAnswers, parseHookInput } from "./claude-hooks.ts";
+import { type HookInput, isCallEvent, isDecided, joinAnswers } from "./claude-hooks.ts";
 import { createDrivenStore, type Driven } from "./driven.ts";
 import { present } from "./json.ts";
 import { configDir, sessionsDir } from "./paths.ts";
@@ -23,10 +23,8 @@ import { isPast, type Sys } from "./sys.ts";
  * Runs as a hook: notes the event, and holds a permission request open until csd answers it or its dialog is gone. The
  * result is what claude is told; undefined says nothing, so that the dialog stays. `onAsked` tells a person of a request that is left to one.
  */
-export async function runHook(sys: Sys, text: string, onAsked: () => Promise<string | undefined>): Promise<string | undefined> {
+export async function runHook(sys: Sys, input: HookInput, onAsked: () => Promise<string | undefined>): Promise<string | undefined> {
   const dir = sys.env[channelVariable];
-  const input = parseHookInput(text);
-  if (input === undefined) return undefined;
   const session = dir === undefined ? undefined : openSession(sys, dir);
   const { driven } = session ?? {};
   if (isCallEvent(input.event)) {

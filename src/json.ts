@@ -26,7 +26,8 @@ function hasOpeners(text: string): boolean {
 function isWithin(value: unknown, levels: number): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (levels === 0) return false;
-  for (const inner of Array.isArray(value) ? value : Object.values(value)) if (!isWithin(inner, levels - 1)) return false;
+  for (const inner of Array.isArray(value) ? value : Object.values(value))
+    if (typeof inner === "object" && !isWithin(inner, levels - 1)) return false;
   return true;
 }
 

@@ -1,4 +1,4 @@
-import { allowsCommand, every, hitsCommand, type Likelihood, programOf, type ShellWord, some } from "./command-pattern.ts";
+import { allowsCommand, every, hitsCommand, type Likelihood, namedProgram, programOf, type ShellWord, some } from "./command-pattern.ts";
 import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
@@ -11,7 +11,7 @@ export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFac
   const call = rememberLinks(asked);
   const active = rules
     .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
-    .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call) }))
+    .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call), programs: rule.when.command?.map(namedProgram) }))
     .filter(({ rule, session }) => (rule.action === "allow" ? session === "yes" : session !== "no"));
   const judged = itemsOf(call).map((item) => judgeItem(active, item, call));
   return conclude(
@@ -131,6 +131,8 @@ function pathsOf(path: string, call: ToolCall, folder: string): string[] {
 interface Active {
   rule: Rule;
   session: Likelihood;
+  /** That its patterns of commands name. */
+  programs: readonly string[] | undefined;
 }
 
 interface JudgedItem {
@@ -149,41 +151,33 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
       ...(doubt === undefined ? {} : { doubt: oneLine(doubt, 200) }),
     },
   });
+  const near = activeFor(active, item);
   let asking: Rule | undefined;
-  for (const { rule, session } of active) {
-    if (rule.action === "allow" || isOfOther(rule.when, item)) continue;
+  for (const { rule, session } of near) {
+    if (rule.action === "allow") continue;
     const hit = every([session, hits(rule.when, item, call)]);
     if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
     if (hit !== "no") asking ??= rule;
   }
   if (asking !== undefined) return verdict("ask", asking);
-  const allowing = active.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
+  const allowing = near.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
   if (doubt !== undefined) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);
   // With the names of files in place of a `*` it may be allowed.
-  const isNear = active.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe");
-  if (isNear && item.isFree !== true) return verdict("ask");
-  return verdict(item.isFree === true ? "allow" : "none");
+  if (item.isFree === true) return verdict("allow");
+  return verdict(near.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe") ? "ask" : "none");
 }
 
-/** Most rules are about other programs, which is told by the first word alone: a hook may have a hundred of them to look at. */
-function isOfOther({ command: patterns }: Conditions, { command, isHidden }: Item): boolean {
+/**
+ * Without those whose patterns name no program that stands in the item, where nothing else may run than its words: a hook may have a
+ * hundred rules to look at, and most are about other programs.
+ */
+function activeFor(active: readonly Active[], { command, isHidden }: Item): readonly Active[] {
   const name = command?.words[0];
-  if (patterns === undefined || name?.certainty !== "literal" || isHidden === true || command?.code !== undefined) return false;
-  const programs = namedPrograms(patterns);
-  return programs !== undefined && command?.words.every(({ text }) => !programs.has(programOf(text))) === true;
-}
-
-const known = new WeakMap<readonly string[], { programs: ReadonlySet<string> | undefined }>();
-
-/** The programs that these patterns name; undefined where one leaves that open, or writes it in a way of its own. */
-function namedPrograms(patterns: readonly string[]): ReadonlySet<string> | undefined {
-  const found = known.get(patterns);
-  if (found !== undefined) return found.programs;
-  const names = patterns.map((pattern) => /^[\w./-]+(?= |$)/.exec(pattern)?.[0]);
-  const programs = names.includes(undefined) ? undefined : new Set(names.map((name) => programOf(name ?? "")));
-  known.set(patterns, { programs });
-  return programs;
+  if (command === undefined || name?.certainty !== "literal" || isHidden === true || command.code !== undefined) return active;
+  // A program that nobody knows may run what it is given.
+  const said = new Set(["", ...command.words.map(({ text }) => programOf(text))]);
+  return active.filter(({ programs }) => programs === undefined || programs.some((program) => said.has(program)));
 }
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
@@ -272,7 +266,7 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
   const { code } = command;
   return some([
     ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
-    ...patterns.map((pattern) => mayBeRun(pattern, command.words, call.home)),
+    ...(takesData(programOf(command.words[0]?.text ?? "")) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),
     isHidden === true || (code !== undefined && patterns.some((pattern) => mentions(code, programOf(pattern.split(" ")[0] ?? ""))))
       ? "maybe"
       : "no",
@@ -282,7 +276,7 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
 /** What a program that nobody knows is given may be what it runs: `newtool rm -rf x`. One word says too little: `brew install curl`. */
 function mayBeRun(pattern: string, words: readonly ShellWord[], home: string): Likelihood {
   const [name, second] = pattern.split(" ");
-  if (name === undefined || second === undefined || takesData(programOf(words[0]?.text ?? ""))) return "no";
+  if (name === undefined || second === undefined) return "no";
   const program = programOf(name);
   const isThere = words.some(
     ({ text }, at) => at > 0 && programOf(text) === program && hitsCommand(pattern, words.slice(at), home) !== "no",

@@ -1,11 +1,10 @@
 import { basename } from "node:path";
-import { type HookInput, isCallEvent, isDecided, joinAnswers, parseHookInput } from "./claude-hooks.ts";
+import { type HookInput, isCallEvent, isDecided, joinAnswers } from "./claude-hooks.ts";
 import { isSessionId } from "./claude-session.ts";
 import { SilentExit } from "./errors.ts";
 import type { JournalEntry } from "./journal.ts";
 import { present } from "./json.ts";
 import { type Limit, managedVariable } from "./limit.ts";
-import { findLimit, modelInUse, readLimit } from "./limit-read.ts";
 import type { NotifySettings } from "./notices.ts";
 import { createOutput } from "./output.ts";
 import { configDir, hasUserRules } from "./paths.ts";
@@ -21,9 +20,8 @@ const endEvents = new Set(["Stop", "SubagentStop", "SessionEnd"]);
  * `csm hook`, as a user installs it: notes a usage limit, and says once where the conversation could go on; with `[notify]` in the
  * rules it tells of all that those name. The result is what claude is told; undefined says nothing. Without the network.
  */
-export async function runLimitHook(sys: Sys, text: string, dir: string): Promise<string | undefined> {
-  const input = parseHookInput(text);
-  if (input === undefined || !isSessionId(input.sessionId)) return undefined;
+export async function runLimitHook(sys: Sys, input: HookInput, dir: string): Promise<string | undefined> {
+  if (!isSessionId(input.sessionId)) return undefined;
   const notify = await readNotify(sys);
   const isOurs = sys.env[managedVariable] === undefined && sys.env.CLAUDE_AUTO_SWITCH !== "0";
   const limit = isOurs || notify !== undefined ? await limitOf(sys, input) : undefined;
@@ -38,9 +36,8 @@ export async function runLimitHook(sys: Sys, text: string, dir: string): Promise
 }
 
 /** The same of a session that csd drives, or csm manages, from csd's own hook. */
-export async function noteFailure(sys: Sys, text: string): Promise<string | undefined> {
-  const input = parseHookInput(text);
-  if (input === undefined || !isSessionId(input.sessionId)) return undefined;
+export async function noteFailure(sys: Sys, input: HookInput): Promise<string | undefined> {
+  if (!isSessionId(input.sessionId)) return undefined;
   const notify = await readNotify(sys);
   const isManaged = sys.env[managedVariable] !== undefined;
   const isNoted = input.event === "StopFailure" && (!isManaged || notify !== undefined);
@@ -92,9 +89,11 @@ async function noteLimit(sys: Sys, dir: string, sessionId: string, limit: Pick<L
 
 async function limitOf(sys: Sys, input: HookInput): Promise<Limit | undefined> {
   const { event, error, lastText, transcriptPath } = input;
-  const failure = { at: sys.now(), ...present({ error, text: lastText }) };
-  if (event === "StopFailure") return readLimit(sys, () => transcriptPath, failure);
-  return endEvents.has(event) && transcriptPath !== undefined ? findLimit(sys, transcriptPath, maxAgeMs) : undefined;
+  const failure = event === "StopFailure" ? { at: sys.now(), ...present({ error, text: lastText }) } : undefined;
+  if (failure === undefined && !endEvents.has(event)) return undefined;
+  const { findLimit, readLimit } = await import("./limit-read.ts");
+  if (failure !== undefined) return readLimit(sys, () => transcriptPath, failure);
+  return transcriptPath === undefined ? undefined : findLimit(sys, transcriptPath, maxAgeMs);
 }
 
 /** The same limit has been told of this session: the hooks of one turn's end are several. */
@@ -114,31 +113,30 @@ const isLeaving = ({ event, reason }: HookInput): boolean => event === "SessionE
 /** A command, or why there is none. */
 async function findWayOn(sys: Sys, input: HookInput, current: string | undefined, limit: Limit | undefined): Promise<string> {
   if (isLeaving(input)) return "the next csm chooses another account";
+  const { modelInUse } = await import("./limit-read.ts");
   const target = await findBest(sys, current ?? "", modelInUse(sys, input.transcriptPath, limit?.window ?? ""));
   return target === undefined ? "no other account has room" : `csm --profile ${target} --resume ${input.sessionId}`;
 }
 
 /** Runs inside claude's turn: never fails, never waits, and loads nothing before there is something to note. */
-export async function answerLimitHook(sys: Sys, args: readonly string[]): Promise<void> {
+export async function answerLimitHook(sys: Sys, args: readonly string[], input: HookInput | undefined): Promise<void> {
   const dir = ownerOf(args) ?? configDir(sys);
-  const input = await sys.readInput();
-  await noteEnd(sys, input).catch(() => undefined);
-  const answer = await answerEvent(sys, input, dir).catch(() => undefined);
+  if (input?.event === "SessionEnd") await noteEnd(sys, input).catch(() => undefined);
+  const answer = input === undefined ? undefined : await answerEvent(sys, input, dir).catch(() => undefined);
   // A hook that fails must not disturb the turn it runs in.
   if (answer !== undefined) createOutput(sys).exact(answer);
   throw new SilentExit(0);
 }
 
 /** What claude is told of an event by rules, notifications and limits. */
-export async function answerEvent(sys: Sys, text: string, dir: string): Promise<string | undefined> {
-  const input = parseHookInput(text);
-  if (input === undefined || !isCallEvent(input.event)) return runLimitHook(sys, text, dir);
+export async function answerEvent(sys: Sys, input: HookInput, dir: string): Promise<string | undefined> {
+  if (!isCallEvent(input.event)) return runLimitHook(sys, input, dir);
   // One that csd drives has a hook of csd's for what it asks.
   if (input.event === "PermissionRequest" && (await isDrivenHere(sys))) return undefined;
   const ruled = await (await import("./rules-hook.ts")).applyRules(sys, input, { configDir: dir });
   if (input.event === "PreToolUse" || isDecided(ruled)) return ruled;
   // The dialog stays.
-  return joinAnswers(ruled, await runLimitHook(sys, text, dir));
+  return joinAnswers(ruled, await runLimitHook(sys, input, dir));
 }
 
 /** By the record that csd keeps of this very claude: the variable alone is inherited by any claude that it starts. */
@@ -154,14 +152,11 @@ async function isDrivenHere(sys: Sys): Promise<boolean> {
 const goingOn = new Set(["clear", "resume"]);
 
 /** So that a session which a restart of the machine ends is told from one that somebody ended: csm restore. */
-async function noteEnd(sys: Sys, text: string): Promise<void> {
+async function noteEnd(sys: Sys, { reason = "", sessionId }: HookInput): Promise<void> {
   const pid = Number(sys.env.CLAUDE_PID);
-  if (!text.includes("SessionEnd") || !Number.isInteger(pid)) return;
-  const { parseHookInput } = await import("./claude-hooks.ts");
-  const input = parseHookInput(text);
-  if (input?.event !== "SessionEnd" || goingOn.has(input.reason ?? "")) return;
+  if (!Number.isInteger(pid) || goingOn.has(reason)) return;
   const { rememberEnd } = await import("./launch-record.ts");
-  rememberEnd(sys, pid, input.reason === "other" ? "signal" : "exit", input.sessionId);
+  rememberEnd(sys, pid, reason === "other" ? "signal" : "exit", sessionId);
 }
 
 const ownerOf = (args: readonly string[]): string | undefined => {

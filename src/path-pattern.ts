@@ -5,6 +5,7 @@ import { posix } from "node:path";
  * is. Never slower than the product of the lengths, whatever a hostile project writes: no regular expression is made of it.
  */
 export function fitsGlob(pattern: string, text: string): boolean {
+  if (!/[*?[\\]/.test(pattern)) return pattern === text;
   let at = 0;
   let from = 0;
   let star: { at: number; from: number } | undefined;

@@ -5,30 +5,32 @@ export const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /**
  * What no eye sees and what turns the rest around: zero-width and direction characters, fillers, tags, the selectors but the two
- * for text and emoji, the joiner but between two emoji.
+ * for text and emoji, the joiner but between two emoji. Made where it is used: it takes longer than a plain text, and every start.
  */
-const unseen =
+const unseen = () =>
   /(?![\ufe0e\ufe0f])(?!(?<=\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?)\u200d(?=\p{Extended_Pictographic}))[\p{Default_Ignorable_Code_Point}\ufff9-\ufffb]/gu;
 /** More marks on one letter than any script has. */
-const markFlood = /(?<=\p{M}{4})\p{M}/gu;
+const markFlood = () => /(?<=\p{M}{4})\p{M}/gu;
 const lineSeparators = /[\u2028\u2029]/g;
 
 export const isPlain = (text: string): boolean => /^[\t\n -~]*$/.test(text);
+/** Plain, or one of the arrows, lines, blocks and dots that lists are made of: nothing below changes any of these. */
+const harmless = /^[\t\n -~·—…\u2190-\u21ff\u2500-\u25ff]*$/;
 
 /**
  * Hostile text (transcripts, screens, names) without escape sequences, control characters, what is unseen and floods of marks;
  * keeps tab and newline.
  */
 export const printable = (text: string): string =>
-  isPlain(text)
+  harmless.test(text)
     ? text
     : text
         .replaceAll("\r\n", "\n")
         .replace(escapeSequence, "")
         .replace(controls, "")
         .replace(lineSeparators, "\n")
-        .replace(unseen, "")
-        .replace(markFlood, "");
+        .replace(unseen(), "")
+        .replace(markFlood(), "");
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
 const styleOnly = /(\u001b\[[0-9;:]*m)/;
@@ -40,8 +42,9 @@ export const styledOnly = (text: string): string =>
     .map((part, index) => (index % 2 === 1 ? part : printable(part)))
     .join("");
 
-/** `printable` on one line, for table cells and messages. */
-export const printableLine = (text: string): string => printable(text).replace(/\s+/g, " ").trim();
+/** `printable` on one line, for table cells and messages; most texts are so. */
+export const printableLine = (text: string): string =>
+  /^[!-~]+(?: [!-~]+)*$/.test(text) ? text : printable(text).replace(/\s+/g, " ").trim();
 
 const escaped = (chars: string): string =>
   Array.from({ length: chars.length }, (_, index) => `\\u${chars.charCodeAt(index).toString(16).padStart(4, "0")}`).join("");
@@ -56,8 +59,8 @@ export const printableJsonText = (json: string): string =>
     : json
         .replace(/[\u007f-\u009f]/g, escaped)
         .replace(lineSeparators, escaped)
-        .replace(unseen, escaped)
-        .replace(markFlood, escaped);
+        .replace(unseen(), escaped)
+        .replace(markFlood(), escaped);
 
 /** No locale that shows more than ASCII: C, POSIX, another encoding, or none said. Windows says it elsewhere, and shows all. */
 export function needsAscii(env: Readonly<Record<string, string | undefined>>): boolean {
@@ -66,47 +69,50 @@ export function needsAscii(env: Readonly<Record<string, string | undefined>>): b
 }
 
 /** Our own signs, each beside one of ASCII that takes as much room. */
-const asciiSigns = new Map(
-  [
-    ["·—–‐‑─╌▔━", "-"],
-    ["→▸❯›⏵►", ">"],
-    ["←‹", "<"],
-    ["↑", "^"],
-    ["↓", "v"],
-    ["★●◆◼▪•", "*"],
-    ["○◇◻☐", "o"],
-    ["◌", ":"],
-    ["▲⚠⚔", "!"],
-    ["◷", "@"],
-    ["✓✔", "+"],
-    ["✗✖☒", "X"],
-    ["×", "x"],
-    ["…", "~"],
-    ["█▇▉▊▋", "#"],
-    ["▅▆▌▍═", "="],
-    ["▃▄▎", "-"],
-    ["▁▂", "_"],
-    ["░", "."],
-    ["▏│┃", "|"],
-    ["┌┐└┘├┤┬┴┼╭╮╰╯", "+"],
-    ["⏎", "/"],
-    ["⋈", "&"],
-    ["✎", ">"],
-    ["⧉", "2"],
-    ["↻", "%"],
-    ["⧖", "?"],
-    ["◔", "("],
-    ["❄", "~"],
-    ["’‘“”", "'"],
-    ["\u00a0", " "],
-  ].flatMap(([signs = "", ascii = ""]) => [...signs].map((sign) => [sign, ascii])) as [string, string][],
-);
-const anySign = new RegExp(`[${[...asciiSigns.keys()].join("")}]`, "gu");
+const asciiSigns = [
+  ["·—–‐‑─╌▔━", "-"],
+  ["→▸❯›⏵►", ">"],
+  ["←‹", "<"],
+  ["↑", "^"],
+  ["↓", "v"],
+  ["★●◆◼▪•", "*"],
+  ["○◇◻☐", "o"],
+  ["◌", ":"],
+  ["▲⚠⚔", "!"],
+  ["◷", "@"],
+  ["✓✔", "+"],
+  ["✗✖☒", "X"],
+  ["×", "x"],
+  ["…", "~"],
+  ["█▇▉▊▋", "#"],
+  ["▅▆▌▍═", "="],
+  ["▃▄▎", "-"],
+  ["▁▂", "_"],
+  ["░", "."],
+  ["▏│┃", "|"],
+  ["┌┐└┘├┤┬┴┼╭╮╰╯", "+"],
+  ["⏎", "/"],
+  ["⋈", "&"],
+  ["✎", ">"],
+  ["⧉", "2"],
+  ["↻", "%"],
+  ["⧖", "?"],
+  ["◔", "("],
+  ["❄", "~"],
+  ["’‘“”", "'"],
+  ["\u00a0", " "],
+] as const;
+/** By sign; made for the first text that is shown in ASCII. */
+const asciiOf: { signs?: ReadonlyMap<string, string> } = {};
+const toAscii = (sign: string): string => {
+  asciiOf.signs ??= new Map(asciiSigns.flatMap(([signs, ascii]) => [...signs].map((each) => [each, ascii] as const)));
+  return asciiOf.signs.get(sign) ?? sign;
+};
 
 /** The same in as many columns; letters of other scripts, which are somebody's, stay. */
 export const asciiCells = (text: string): string =>
   // The half block is a bar's end, or, before a blank, the mark of the row that is chosen.
-  isPlain(text) ? text : text.replace(/▌(?= )/g, ">").replace(anySign, (sign) => asciiSigns.get(sign) ?? sign);
+  isPlain(text) ? text : text.replace(/▌(?= )/g, ">").replace(/[^\t\n -~]/g, toAscii);
 
 /** The same where no column counts, in the way that people write it. */
 export const asciiWords = (text: string): string =>

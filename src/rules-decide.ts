@@ -2,16 +2,11 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { judgeBudgets } from "./budget-spend.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
-import { parseTranscriptLine, readNewestTurn } from "./claude-transcript.ts";
 import { present } from "./json.ts";
-import { judge, matches } from "./judge.ts";
 import { checkedRulesDir, csmDir, findTranscript, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
-import { readProcess } from "./process.ts";
 import type { Conditions, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
 import { type RuleBook, readRuleBook } from "./rules-file.ts";
-import { readSessionOf } from "./session-file.ts";
-import { parseSample } from "./statusline-sample.ts";
 import { isPast, type Sys } from "./sys.ts";
 
 /** The session whose hook this is. */
@@ -77,6 +72,8 @@ export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "inpu
   ...{ cwd: sys.realPath(cwd) ?? cwd, home: homeDir(sys), resolve: (path) => followLinks(sys, path) },
 });
 
+const isWriter = (tool: string): boolean => /edit|write/i.test(tool);
+
 const maxLinks = 40;
 
 /** Where a path leads, as far as it exists; undefined where links lead in a circle. */
@@ -99,10 +96,13 @@ async function judgeOrAsk(
   guard: Rule | undefined,
 ): Promise<Judgement | undefined> {
   try {
-    const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
     // Only what changes them for certain: what cannot be read is not asked about for this alone.
-    const isNear = call.tool !== "Bash" || String(call.input.command).includes("rules");
-    if (guard === undefined || !isNear || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
+    const isNear = call.tool === "Bash" ? String(call.input.command).includes("rules") : isWriter(call.tool);
+    const isGuarded = guard !== undefined && isNear;
+    if (rules.length === 0 && !isGuarded) return undefined;
+    const { judge, matches } = await import("./judge.ts");
+    const judgement = rules.length === 0 ? undefined : judge(rules, call, facts);
+    if (!isGuarded || judgement?.decision === "deny" || !matches(guard, facts, call)) return judgement;
     return { decision: "ask", rule: guard, reason: "", parts: [] };
   } catch {
     const rule = guard === undefined ? {} : { rule: { ...guard, message: "csm could not judge this call" } };
@@ -159,8 +159,9 @@ const transcriptBytes = 256 * 1024;
 /** Only what these rules ask for is looked up: a hook runs inside claude's turn. */
 async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: readonly Rule[]): Promise<SessionFacts> {
   const { sessionId: id, transcriptPath } = input;
-  const wants = (...keys: (keyof Conditions)[]) => rules.some(({ when }) => keys.some((key) => when[key] !== undefined));
-  const sample = wants("model", "costAboveUsd", "contextAbovePercent", "usageAbovePercent") ? readSample(sys, id) : undefined;
+  const asked = new Set(rules.flatMap(({ when }) => Object.keys(when)));
+  const wants = (...keys: (keyof Conditions)[]) => keys.some((key) => asked.has(key));
+  const sample = wants("model", "costAboveUsd", "contextAbovePercent", "usageAbovePercent") ? await readSample(sys, id) : undefined;
   const isMetered =
     (wants("costAboveUsd") && sample?.costUsd === undefined) || (wants("contextAbovePercent") && sample?.contextPercent === undefined);
   const metered = isMetered ? await readMeter(sys, transcriptPath) : undefined;
@@ -173,13 +174,13 @@ async function readFacts(sys: Sys, input: HookInput, seat: HookSeat, rules: read
     ...present({
       name: wants("session") ? await readName(sys, seat) : seat.name,
       profile: wants("profile") ? await readProfile(sys, seat.configDir) : undefined,
-      model: wants("model") ? (sample?.model ?? readModel(sys, transcriptPath)) : undefined,
+      model: wants("model") ? (sample?.model ?? (await readModel(sys, transcriptPath))) : undefined,
       costUsd: sample?.costUsd ?? metered?.costUsd,
       contextPercent: sample?.contextPercent ?? metered?.contextPercent,
       usagePercent: used.length === 0 ? undefined : Math.max(...used),
       agentCount: wants("countAbove") && transcriptPath !== undefined ? await countAgents(sys, transcriptPath) : undefined,
       hasConflict: wants("hasConflict") ? await readConflict(sys, input, seat) : undefined,
-      hasError: wants("hasError") && transcriptPath !== undefined ? hasFailed(sys, transcriptPath) : undefined,
+      hasError: wants("hasError") && transcriptPath !== undefined ? await hasFailed(sys, transcriptPath) : undefined,
     }),
   };
 }
@@ -190,7 +191,10 @@ async function readProfile(sys: Sys, dir: string): Promise<string | undefined> {
 }
 
 /** What the status line was told last. */
-const readSample = (sys: Sys, sessionId: string) => parseSample(sys.readText(join(statuslineDir(sys), `${sessionId}.json`)) ?? "");
+async function readSample(sys: Sys, sessionId: string) {
+  const { parseSample } = await import("./statusline-sample.ts");
+  return parseSample(sys.readText(join(statuslineDir(sys), `${sessionId}.json`)) ?? "");
+}
 
 async function readMeter(sys: Sys, path: string | undefined): Promise<{ costUsd?: number; contextPercent?: number }> {
   if (path === undefined) return {};
@@ -203,10 +207,14 @@ async function readMeter(sys: Sys, path: string | undefined): Promise<{ costUsd?
   return { costUsd: reading.totals.costUsd, ...present({ contextPercent }) };
 }
 
-const readModel = (sys: Sys, path: string | undefined): string | undefined =>
-  path === undefined ? undefined : readNewestTurn((bytes) => sys.readTail(path, bytes), transcriptBytes)?.model;
+async function readModel(sys: Sys, path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const { readNewestTurn } = await import("./claude-transcript.ts");
+  return readNewestTurn((bytes) => sys.readTail(path, bytes), transcriptBytes)?.model;
+}
 
 async function readName(sys: Sys, { configDir: dir, name }: HookSeat): Promise<string | undefined> {
+  const [{ readProcess }, { readSessionOf }] = await Promise.all([import("./process.ts"), import("./session-file.ts")]);
   const owner = await readProcess(sys, Number(sys.env.CLAUDE_PID));
   return (owner === undefined ? undefined : (await readSessionOf(sys, dir, owner))?.name) ?? name;
 }
@@ -233,13 +241,14 @@ async function readConflict(sys: Sys, { sessionId, toolInput = {}, cwd = sys.cwd
     const transcript = id === sessionId ? undefined : findTranscript(sys, { configDir }, { sessionId: id, cwd: session.cwd });
     if (transcript === undefined || isPast(sys, sys.modifiedAt(transcript) ?? 0, conflictMs)) continue;
     const calls = parseCalls(sys.readTail(transcript, transcriptBytes)?.lines ?? []);
-    if (calls.some(({ tool, input }) => /edit|write/i.test(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
+    if (calls.some(({ tool, input }) => isWriter(tool) && (input.file_path ?? input.notebook_path) === path)) return true;
   }
   return false;
 }
 
 /** The last tool that ran. */
-function hasFailed(sys: Sys, transcript: string): boolean {
+async function hasFailed(sys: Sys, transcript: string): Promise<boolean> {
+  const { parseTranscriptLine } = await import("./claude-transcript.ts");
   const events = (sys.readTail(transcript, transcriptBytes)?.lines ?? []).flatMap(parseTranscriptLine);
   const last = events.findLast((event) => event.kind === "result");
   return last?.kind === "result" && last.isError;

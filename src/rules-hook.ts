@@ -1,13 +1,11 @@
 import { isAbsolute, join } from "node:path";
 import type { HookInput, RuleHook } from "./claude-hooks.ts";
-import { readHooksOff } from "./hooks-off.ts";
 import { parseRecord, present } from "./json.ts";
 import { eventsOf } from "./notices.ts";
 import { tell } from "./output.ts";
 import { ruleFiles } from "./paths.ts";
 import type { Rule } from "./rules.ts";
 import { findProjectRoot, hasRuleFile, type RuleBook, readRuleBook } from "./rules-file.ts";
-import { hasRuleHook } from "./setup.ts";
 import type { Sys } from "./sys.ts";
 
 /**
@@ -86,6 +84,7 @@ export async function prepareRules(sys: Sys, start: Start): Promise<{ rules: Rul
   const events = eventsOf(book.notify);
   const hooks = withEvents(planRuleHooks(book), events);
   if (hooks.length === 0) return { rules: [], askedFiles: [] };
+  const [{ readHooksOff }, { hasRuleHook }] = await Promise.all([import("./hooks-off.ts"), import("./setup.ts")]);
   const off = readHooksOff(sys, start);
   if (off !== undefined)
     tell(sys, `hooks are switched off (${off}): no rule holds in this session${events.length === 0 ? "" : ", and it tells of nothing"}`);

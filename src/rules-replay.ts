@@ -216,11 +216,11 @@ function createToolCall(sys: Sys): (call: PastCall) => [call: ToolCall, facts: S
     return root;
   };
   return (call) => {
-    const { tool, input, agent } = call;
+    const { tool, agent } = call;
     const cwd = call.cwd ?? call.sessionCwd;
     const projectDir = rootOf(call.sessionCwd || cwd);
     return [
-      { tool, input, cwd, home, projectDir, ...present({ agent }) },
+      { tool, input: judgedInput(call), cwd, home, projectDir, ...present({ agent }) },
       { ...factsOf(call), projectDir },
     ];
   };
@@ -236,14 +236,19 @@ const factsOf = ({ at = 0, thread, model }: PastCall): SessionFacts => ({
 /** Of claude's own tools: how a call is described, and what is read or written. No rule is about that. */
 const restFields: ReadonlySet<string> = new Set(["description", "content", "old_string", "new_string", "new_source", "offset", "limit"]);
 
+/** What rules may be about. */
+function judgedInput({ tool, input }: Call): Record<string, unknown> {
+  if (tool.startsWith("mcp__")) return input;
+  return Object.fromEntries(Object.entries(input).filter(([name]) => !restFields.has(name)));
+}
+
 /** Equal for calls that no rule can tell apart by their inputs. */
-function spellInput({ tool, input }: Call): string {
-  if (tool.startsWith("mcp__")) return spellCall(tool, input);
-  const fields = Object.entries(input).filter(([name]) => !restFields.has(name));
-  const [[name, value] = []] = fields;
+function spellInput(call: Call): string {
+  const fields = judgedInput(call);
+  const [name, ...more] = Object.keys(fields);
+  const value = more.length === 0 && name !== undefined && !call.tool.startsWith("mcp__") ? fields[name] : undefined;
   // No other spelling begins so; most calls have no further field.
-  if (fields.length === 1 && typeof value === "string") return `${tool}\0${name}\0${value}`;
-  return spellCall(tool, Object.fromEntries(fields));
+  return typeof value === "string" ? `${call.tool}\0${name}\0${value}` : spellCall(call.tool, fields);
 }
 
 const minuteMs = 60_000;

@@ -119,6 +119,8 @@ const comment = /(?<![^\s;&|()])#[^\n]*/g;
 const between =
   /^(?:[ \t\n;&|(){}!]|\\\n|(?<![^\s;&|(){}])(?:if|then|elif|else|fi|for|in|do|done|while|until|case|esac|select|function|coproc|time)(?![^\s;&|(){}]))*$/;
 const leaves = /^(?:Word|Assignment|Redirect|HereString|HereDoc|TestCommand|Arithmetic(?!For)\w*|Time)$/;
+/** Between most words. */
+const blank = " ";
 
 /** Does each character of the text belong to a word that was read, or to what stands between words? The parser passes over some. */
 function isCovered(script: ParsedScript, source: string): boolean {
@@ -149,9 +151,12 @@ function isCovered(script: ParsedScript, source: string): boolean {
   let at = script.pos;
   for (const [from, to] of [...spans, [script.end, script.end] as const]) {
     if (from < at && to > at) return false;
-    const gap = source.slice(at, from).replace(comment, "");
-    if (from > at && !between.test(gap)) return false;
-    for (const sign of gap) if (sign in wanted) wanted[sign as keyof typeof wanted]--;
+    const gap = source.slice(at, from);
+    if (from > at && gap !== blank) {
+      const bare = gap.replace(comment, "");
+      if (!between.test(bare)) return false;
+      for (const sign of bare) if (sign in wanted) wanted[sign as keyof typeof wanted]--;
+    }
     at = Math.max(at, to);
   }
   return Object.values(wanted).every((count) => count === 0);

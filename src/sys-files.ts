@@ -27,7 +27,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, normalize, sep } from "node:path";
 
 /** The last bytes of a file, cut at a line start. */
 export interface FileEnd {
@@ -177,15 +177,15 @@ export function openFile(path: string): OpenFile | undefined {
   };
 }
 
-/** Files below a folder whose names end so, in byte order; links to folders are not followed, so there is no end to miss. */
-/** At any depth; a folder that links lead to is looked into once, also where one leads back. */
+/** Files below a folder whose names end so, in byte order, at any depth; a folder that links lead to is looked into once, also where one leads back. */
 export function findFiles(dir: string, suffix: string): string[] {
   const found: string[] = [];
-  const folders = [dir];
+  const folders = [normalize(dir)];
   const linked = new Set<string>();
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     for (const entry of attempt(() => readdirSync(folder as string, { withFileTypes: true })) ?? []) {
-      const path = join(folder, entry.name);
+      // Not `join`, which takes each path apart: a hook asks for those of all transcripts.
+      const path = `${folder}${folder.endsWith(sep) ? "" : sep}${entry.name}`;
       const target = entry.isSymbolicLink() ? attempt(() => realpathSync(path)) : undefined;
       if (entry.isDirectory()) folders.push(path);
       else if (target !== undefined && attempt(() => statSync(target))?.isDirectory() === true) {

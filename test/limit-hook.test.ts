@@ -2,6 +2,7 @@ import { afterAll, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { parseHookInput } from "../src/claude-hooks.ts";
 import { openJournal } from "../src/journal.ts";
 import { present } from "../src/json.ts";
 import { runLimitHook } from "../src/limit-hook.ts";
@@ -53,8 +54,10 @@ async function run(input: object | string, given: { transcript?: string; env?: R
   if (given.hasRoom === true) recordUsage(sys, join(home, ".claude.home"), windows, "statusline", now);
   const text = typeof input === "string" ? input : JSON.stringify({ session_id: session, transcript_path: path, ...input });
   const dir = join(home, ".claude.work");
-  const said = await runLimitHook(sys, text, dir);
-  const again = await runLimitHook(sys, text, dir);
+  const told = parseHookInput(text);
+  const runHook = async () => (told === undefined ? undefined : runLimitHook(sys, told, dir));
+  const said = await runHook();
+  const again = await runHook();
   const { profiles } = await readUsage(sys, { fetches: false });
   const sequence = said === undefined ? undefined : (JSON.parse(said) as { terminalSequence: string }).terminalSequence;
   return {

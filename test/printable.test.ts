@@ -97,6 +97,19 @@ test("JSON in ASCII is the same value", () => {
 /** Signs of claude's screens, which are read and never said, what people of the demo are called, and what begins a formula of a spreadsheet. */
 const foreign = /^(?:cost-view|claude-|driver-keys|demo-fleet|gates|stub)/;
 
+test("arrows, lines, blocks and dots are as harmless beside what is not as they are by themselves", () => {
+  const signs = [
+    ..."·—…",
+    ...Array.from({ length: 0x70 }, (_, index) => String.fromCharCode(0x2190 + index)),
+    ...Array.from({ length: 0x100 }, (_, index) => String.fromCharCode(0x2500 + index)),
+  ].join("");
+  expect([printable(signs), printable(`\u0007${signs}\u202e`), printableLine(signs)]).toEqual([signs, signs, signs]);
+});
+
+test("a line is one line, whatever blanks it has", () => {
+  expect(["a b", " a", "a ", "a  b", "a\tb", "", "a\u00a0b"].map(printableLine)).toEqual(["a b", "a", "a", "a b", "a b", "", "a b"]);
+});
+
 test("each sign in our own words has one of ASCII", () => {
   const src = join(import.meta.dir, "../src");
   const left = readdirSync(src)

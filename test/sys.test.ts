@@ -49,3 +49,19 @@ test.each([
 ])("%p ms after it was noted, %p ms are past: %p", (ageMs, ms, past) => {
   expect(isPast({ now: () => 0 }, -ageMs, ms)).toBe(past);
 });
+
+test.each<[what: string, input: Uint8Array<ArrayBuffer> | "ignore"]>([
+  ["nothing", "ignore"],
+  ["a mark of the byte order", new TextEncoder().encode("\ufeff{}")],
+  ["more than comes at once, cut inside a letter", new TextEncoder().encode(`x${"ü€".repeat(100_000)}`)],
+])("stdin is read to its end: %s", async (_, stdin) => {
+  const script = `process.stdout.write(await (await import("${import.meta.dir}/../src/sys.ts")).createSys().readInput())`;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdin, stdout: "pipe" });
+  expect(await child.stdout.bytes()).toEqual(stdin === "ignore" ? new Uint8Array() : stdin);
+});
+
+test("a closed stdin says nothing", async () => {
+  const script = `console.log((await (await import("${import.meta.dir}/../src/sys.ts")).createSys().readInput()).length)`;
+  const child = Bun.spawn(["sh", "-c", 'exec "$0" -e "$1" <&-', process.execPath, script], { stdout: "pipe" });
+  expect((await child.stdout.text()).trim()).toBe("0");
+});
