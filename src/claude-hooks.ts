@@ -5,6 +5,8 @@ export interface HookInput {
   event: string;
   sessionId: string;
   promptId?: string;
+  /** `default` is the mode that people call manual. */
+  permissionMode?: string;
   /** UserPromptSubmit: the text as the model gets it. */
   prompt?: string;
   /** PermissionRequest. */
@@ -38,6 +40,7 @@ const wanted = {
   event: ["hook_event_name", "string"],
   sessionId: ["session_id", "id"],
   promptId: ["prompt_id", "string"],
+  permissionMode: ["permission_mode", "string"],
   prompt: "string",
   toolName: ["tool_name", "string"],
   agentType: ["agent_type", "string"],
@@ -62,6 +65,14 @@ export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
 /** At these a call of a tool can be decided. */
 type CallEvent = "PreToolUse" | "PermissionRequest";
 export const isCallEvent = (event: string): event is CallEvent => event === "PreToolUse" || event === "PermissionRequest";
+
+/**
+ * Does leave given before the call answer no more than the dialog would have asked? It spares the dialog, which claude paints while the
+ * hooks of PermissionRequest run (2.1.329). Seen on 2.1.86 to 2.1.329: a `deny` and an `ask` of claude's own settings, and another hook's
+ * denial, beat it; the mode dontAsk does not, and plan mode only on 2.1.329. On 2.0.70 it beats them all; `prompt_id` is told from 2.1.204.
+ */
+export const takesLeaveEarly = ({ promptId, permissionMode: mode }: HookInput): boolean =>
+  promptId !== undefined && (mode === "default" || mode === "acceptEdits");
 
 /** A hook that rules need, or who is told. */
 export interface RuleHook {
@@ -164,7 +175,7 @@ export const joinAnswers = (one: string | undefined, other: string | undefined):
   one === undefined || other === undefined ? (one ?? other) : JSON.stringify({ ...parseRecord(one), ...parseRecord(other) });
 
 /** What a PreToolUse hook prints: it holds in every mode, and in sub-agents. The model reads why it was denied, a person why they are asked. */
-export const renderToolReply = (permissionDecision: "deny" | "ask", permissionDecisionReason: string): string =>
+export const renderToolReply = (permissionDecision: "allow" | "deny" | "ask", permissionDecisionReason: string): string =>
   JSON.stringify({ hookSpecificOutput: { hookEventName: "PreToolUse", permissionDecision, permissionDecisionReason } });
 
 /** What a PermissionRequest hook prints to answer its dialog. */
