@@ -1,3 +1,4 @@
+import { takesEvent, tellsTurns } from "./claude-version.ts";
 import { isRecord, parseRecord, present, shape } from "./json.ts";
 
 /** One run of a hook, as Claude Code describes it on the hook's stdin (fields as of 2.1.329). */
@@ -91,6 +92,8 @@ export const renderRuleHook = (command: string, { matcher }: RuleHook): object =
 });
 
 interface HookSettings {
+  /** Of the claude that gets them: what it does not know is left out. */
+  version: string | undefined;
   events?: readonly string[];
   rules?: readonly RuleHook[];
   /** What says what may run: claude asks before its tools change these files, in every mode (2.1.329). */
@@ -104,7 +107,7 @@ interface HookSettings {
 /** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
 export function renderHookSettings(
   command: string,
-  { events = wantedEvents, rules = [], askedFiles = [], privateDirs = [], env = {} }: HookSettings = {},
+  { version, events = wantedEvents, rules = [], askedFiles = [], privateDirs = [], env = {} }: HookSettings,
 ): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
@@ -114,9 +117,11 @@ export function renderHookSettings(
   const ask = askedFiles.map((path) => `Edit(/${escapePattern(path)})`);
   return JSON.stringify({
     hooks: {
-      ...Object.fromEntries(rules.map((rule) => [rule.event, [renderRuleHook(command, rule)]])),
+      ...Object.fromEntries(
+        rules.filter(({ event }) => takesEvent(version, event)).map((rule) => [rule.event, [renderRuleHook(command, rule)]]),
+      ),
       // What is wanted of every tool is there for rules too.
-      ...Object.fromEntries(events.map((event) => [event, entry(event)])),
+      ...Object.fromEntries((tellsTurns(version) ? events : []).map((event) => [event, entry(event)])),
     },
     ...(deny.length + ask.length === 0 ? {} : { permissions: { ...listed("deny", deny), ...listed("ask", ask) } }),
     ...(Object.keys(env).length === 0 ? {} : { env }),

@@ -4,7 +4,7 @@ import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { decodeJson, isRecord } from "./json.ts";
-import { findProgram } from "./launch.ts";
+import { findProgram, readClaudeVersion } from "./launch.ts";
 import { createLog } from "./log.ts";
 import { printableLine } from "./printable.ts";
 import { currentDir, profileDirs, profilePath, readRegistry, requireProfile } from "./profiles.ts";
@@ -41,8 +41,11 @@ kept. With several profiles you are asked which.`,
     const { chosen, others } = await chooseDirs(app, args);
     const isBoth = args.hook !== true && args.statusline !== true;
     const rules = hasRuleFile(sys, findProjectRoot(sys, sys.cwd)) ? everyCall : [];
-    const parts = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true, rules };
+    const wish = { command: commandName(sys), hook: isBoth || args.hook === true, statusline: isBoth || args.statusline === true, rules };
     const isUndo = args.undo === true;
+    const claude = isUndo || !wish.hook ? undefined : findProgram(sys, "claude");
+    const version = claude === undefined ? undefined : await readClaudeVersion(sys, { path: claude, prefix: [] });
+    const parts = { ...wish, version };
     const change = (settings: Record<string, unknown>) => (isUndo ? planUndo(settings, parts) : planSetup(settings, parts));
     const confirm = async () => {
       if (args["dry-run"] === true) return false;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bash, type Step, say, useTool } from "../../src/stub-script.ts";
+import { bash, type Reply, type Step, say, useTool } from "../../src/stub-script.ts";
 import { type Box, csmPath, type Json, threads, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
@@ -301,7 +301,7 @@ describe("a session that bypasses permissions", () => {
   const bypassing = useBox({ env: { IS_SANDBOX: "1" } });
   const broken = rule({ name: "typo", match_comand: "rm", action: "deny" });
   const denyWrites = rule({ name: "no secrets", match_tool: "Write", match_path: "secret.txt", action: "deny", message: "secrets stay" });
-  const act = (folder: string): Step[] => [
+  const act = (folder: string): Reply[] => [
     bash("git push"),
     useTool("Write", { file_path: join(folder, "secret.txt"), content: "x" }),
     bash("echo free > free.txt"),
