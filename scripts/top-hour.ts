@@ -203,11 +203,12 @@ export function faultsOf({ rssBytes, expected, told }: Hour): string[] {
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
 
 if (import.meta.main) {
-  const options = {
-    ticks: { type: "string", default: String(hourOfTicks) },
-    out: { type: "string", default: join(import.meta.dir, "..", "dist") },
-  };
-  const { values } = parseArgs({ options } as const satisfies { options: unknown });
+  const { values } = parseArgs({
+    options: {
+      ticks: { type: "string", default: String(hourOfTicks) },
+      out: { type: "string", default: join(import.meta.dir, "..", "dist") },
+    },
+  });
   const box = await createSandbox({ claudePath: findCheckoutClaude(), path: process.env.PATH });
   try {
     const hour = await runHour(box, join(resolve(values.out), "csm"), Number(values.ticks));
