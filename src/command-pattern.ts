@@ -101,9 +101,6 @@ function once(words: readonly ShellWord[], program: string, make: () => Said): S
   return found;
 }
 
-/** A quoted command that is data here, and is run by whatever evaluates it. */
-export const saysCommand = ({ text, certainty }: ShellWord): boolean => certainty === "literal" && /\$\(|`/.test(text);
-
 /** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */
 export const programOf = (text: string): string =>
   text

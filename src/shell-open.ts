@@ -1,4 +1,4 @@
-import { literalWord, openWords, programOf, type ShellWord, saysCommand } from "./command-pattern.ts";
+import { literalWord, openWords, programOf, type ShellWord } from "./command-pattern.ts";
 import {
   changers,
   container,
@@ -63,7 +63,7 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (setters.has(full)) {
     const set = openSetter(full, rest);
     // `declare -i n='a[$(cmd)]'`, `test -v 'a[$(cmd)]'`.
-    return set?.doubt !== undefined && rest.some(saysCommand) ? { ...set, code: spell(rest) } : set;
+    return set?.doubt !== undefined && rest.some(({ text }) => /\$\(|`/.test(text)) ? { ...set, code: spell(rest) } : set;
   }
   if (full === "set") return openSet(rest);
   // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
