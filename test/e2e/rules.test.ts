@@ -365,7 +365,9 @@ describe("a session that bypasses permissions", () => {
         rule({ name: "loose", action: "allow" }),
         rule({ name: "push", match_command: "git push", action: "allow" }),
         rule({ name: "theirs", match_command: "make", action: "deny" }),
-        ...["send", "stop", "notify"].map((action) => rule({ name: action, match_status: ["working", "idle_done"], action, message: `touch ${ran}` })),
+        ...["send", "stop", "notify"].map((action) =>
+          rule({ name: action, match_status: ["working", "idle_done"], action, message: `touch ${ran}` }),
+        ),
         rule({ name: "all", period: "session", limit_usd: 0.000001, action: "stop" }).replace("[[rules]]", "[[budgets]]"),
         "[notify]\ncool_down = '0s'\n",
         channel({ kind: "command", run: ["touch", ran] }),
