@@ -90,10 +90,15 @@ const seeds = [
   "lint a#b c=d e:f @g %h i^j {} k,l",
   "npm test;;lint",
   "f() { zap x; }; lint",
+  "x='a[$(lint)]'; npm test $((x))",
+  "declare -i n='a[0]'; lint",
+  "test -v 'a[$(lint)]' && npm test",
+  "OPTIND='a[$(lint)]'; npm test",
+  "a=('b[$(lint)]' c); lint $((a))",
 ];
 const pieces =
   `; & && || | |& ;; ;& ( ) { } (( )) [[ ]] ! # $ $( $(( \${ \` " ' \\ $' $" < > >> >| <> <& >& &> &>> << <<- <<< <( >( 2> 2>&1 * ? ~ ^ = - -- -c -rf / . .. out/y /dev/null
-EOF 'EOF' if then else fi for in do done while until case esac select function time coproc a= A=zap x[0]= PATH=. IFS=x zap evil $(zap) \`evil\` $x \${x} \${x:-zap} {zap,x} [a] !x @(x) npm test lint tool run eval
+EOF 'EOF' if then else fi for in do done while until case esac select function time coproc a= A=zap x[0]= OPTIND= RANDOM= declare -i test -v 'a[$(zap)]' PATH=. IFS=x zap evil $(zap) \`evil\` $x \${x} \${x:-zap} {zap,x} [a] !x @(x) npm test lint tool run eval
 bash exec command builtin source trap alias x=y xargs env sh -l -i -lc -u -S -n -k --login -p -a -x -s -e -C src/* out/a* \\x61 \\0 : , % @ + 1 0 é ρ`
     .split(/\s+/)
     .concat([

@@ -54,6 +54,9 @@ const readBytes = 4 * maxBytes;
 /** `<state>/csd/audit.jsonl`, for this user only. */
 const auditPath = (sys: Sys): string => join(csdDir(sys), "audit.jsonl");
 
+/** Of those who did not get the place. */
+const latePath = (sys: Sys): string => join(csdDir(sys), "audit.late.jsonl");
+
 const openAudit = (sys: Sys, path = auditPath(sys)) =>
   openLog<AuditEntry>(sys, {
     path,
@@ -66,23 +69,25 @@ const openAudit = (sys: Sys, path = auditPath(sys)) =>
     },
   });
 
-/** A line takes far less than a millisecond: whoever holds the place for longer hangs, and what is decided is noted without it. */
+/** A line takes far less than a millisecond: whoever holds the place for longer hangs, or a hundred come at once. */
 const lockMs = 1000;
-const stepMs = 2;
+/** Each try opens a database: a hundred who try all the time would keep the one that writes from its work. */
+const stepMs = 5;
 
 /** It stands there when this is over; throws where it cannot be written. One writer at a time, so that each line is whole. */
 async function append(sys: Sys, entry: AuditEntry): Promise<void> {
   const path = auditPath(sys);
   const take = () => sys.takeLock(join(lockDir(sys), "audit.lock")).catch(() => undefined);
   const release = (await take()) ?? (await until(sys, sys.now() + lockMs, stepMs, take));
+  // Whoever has the place would take a line that is just being written for a torn one. Here nothing is ever taken out: a torn line ends
+  // where the next begins.
+  if (release === undefined) return sys.appendPrivate(latePath(sys), `\n${JSON.stringify(entry)}\n`);
   try {
-    if (release !== undefined) {
-      dropTorn(sys, path);
-      if ((sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
-    }
+    dropTorn(sys, path);
+    if ((sys.identify(path)?.size ?? 0) > maxBytes) setAside(sys, path);
     openAudit(sys).append(entry);
   } finally {
-    release?.();
+    release();
   }
 }
 
@@ -117,8 +122,12 @@ function setAside(sys: Sys, path: string): void {
 }
 
 /** All that was ever noted, oldest first. */
-export const readAudit = (sys: Sys): AuditEntry[] =>
-  [...listSetAside(sys).map(({ path }) => path), auditPath(sys)].flatMap((path) => openAudit(sys, path).read());
+export function readAudit(sys: Sys): AuditEntry[] {
+  const read = (path: string) => openAudit(sys, path).read();
+  const entries = [...listSetAside(sys).map(({ path }) => path), auditPath(sys)].flatMap(read);
+  const late = read(latePath(sys));
+  return late.length === 0 ? entries : [...entries, ...late].sort((a, b) => a.at - b.at);
+}
 
 interface Decided extends Pick<Ruling, "decision" | "channel" | "reason" | "ms" | "cwd" | "tool"> {
   sessionId?: string | undefined;

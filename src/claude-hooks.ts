@@ -1,3 +1,4 @@
+import { takesEvent, tellsTurns } from "./claude-version.ts";
 import { isRecord, parseRecord, present, shape } from "./json.ts";
 
 /** One run of a hook, as Claude Code describes it on the hook's stdin (fields as of 2.1.329). */
@@ -5,6 +6,8 @@ export interface HookInput {
   event: string;
   sessionId: string;
   promptId?: string;
+  /** `default` is the mode that people call manual. */
+  permissionMode?: string;
   /** UserPromptSubmit: the text as the model gets it. */
   prompt?: string;
   /** PermissionRequest. */
@@ -38,6 +41,7 @@ const wanted = {
   event: ["hook_event_name", "string"],
   sessionId: ["session_id", "id"],
   promptId: ["prompt_id", "string"],
+  permissionMode: ["permission_mode", "string"],
   prompt: "string",
   toolName: ["tool_name", "string"],
   agentType: ["agent_type", "string"],
@@ -63,6 +67,14 @@ export const limitEvents = ["UserPromptSubmit", "Stop", "StopFailure"] as const;
 type CallEvent = "PreToolUse" | "PermissionRequest";
 export const isCallEvent = (event: string): event is CallEvent => event === "PreToolUse" || event === "PermissionRequest";
 
+/**
+ * Does leave given before the call answer no more than the dialog would have asked? It spares the dialog, which claude paints while the
+ * hooks of PermissionRequest run (2.1.329). Seen on 2.1.86 to 2.1.329: a `deny` and an `ask` of claude's own settings, and another hook's
+ * denial, beat it; the mode dontAsk does not, and plan mode only on 2.1.329. On 2.0.70 it beats them all; `prompt_id` is told from 2.1.204.
+ */
+export const takesLeaveEarly = ({ promptId, permissionMode: mode }: HookInput): boolean =>
+  promptId !== undefined && (mode === "default" || mode === "acceptEdits");
+
 /** A hook that rules need, or who is told. */
 export interface RuleHook {
   event: CallEvent | "Stop" | "StopFailure";
@@ -80,6 +92,8 @@ export const renderRuleHook = (command: string, { matcher }: RuleHook): object =
 });
 
 interface HookSettings {
+  /** Of the claude that gets them: what it does not know is left out. */
+  version: string | undefined;
   events?: readonly string[];
   rules?: readonly RuleHook[];
   /** What says what may run: claude asks before its tools change these files, in every mode (2.1.329). */
@@ -93,7 +107,7 @@ interface HookSettings {
 /** The value of `--settings` that runs `command` on each wanted event; the user's own hooks run beside it. */
 export function renderHookSettings(
   command: string,
-  { events = wantedEvents, rules = [], askedFiles = [], privateDirs = [], env = {} }: HookSettings = {},
+  { version, events = wantedEvents, rules = [], askedFiles = [], privateDirs = [], env = {} }: HookSettings,
 ): string {
   const entry = (event: string) => [
     { hooks: [{ type: "command", command, ...(event === "PermissionRequest" ? { timeout: holdSeconds } : {}) }] },
@@ -103,9 +117,11 @@ export function renderHookSettings(
   const ask = askedFiles.map((path) => `Edit(/${escapePattern(path)})`);
   return JSON.stringify({
     hooks: {
-      ...Object.fromEntries(rules.map((rule) => [rule.event, [renderRuleHook(command, rule)]])),
+      ...Object.fromEntries(
+        rules.filter(({ event }) => takesEvent(version, event)).map((rule) => [rule.event, [renderRuleHook(command, rule)]]),
+      ),
       // What is wanted of every tool is there for rules too.
-      ...Object.fromEntries(events.map((event) => [event, entry(event)])),
+      ...Object.fromEntries((tellsTurns(version) ? events : []).map((event) => [event, entry(event)])),
     },
     ...(deny.length + ask.length === 0 ? {} : { permissions: { ...listed("deny", deny), ...listed("ask", ask) } }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
@@ -164,7 +180,7 @@ export const joinAnswers = (one: string | undefined, other: string | undefined):
   one === undefined || other === undefined ? (one ?? other) : JSON.stringify({ ...parseRecord(one), ...parseRecord(other) });
 
 /** What a PreToolUse hook prints: it holds in every mode, and in sub-agents. The model reads why it was denied, a person why they are asked. */
-export const renderToolReply = (permissionDecision: "deny" | "ask", permissionDecisionReason: string): string =>
+export const renderToolReply = (permissionDecision: "allow" | "deny" | "ask", permissionDecisionReason: string): string =>
   JSON.stringify({ hookSpecificOutput: { hookEventName: "PreToolUse", permissionDecision, permissionDecisionReason } });
 
 /** What a PermissionRequest hook prints to answer its dialog. */

@@ -4,15 +4,27 @@ export const verifiedVersions: readonly string[] = ["2.0.70", "2.1.86", "2.1.158
 /** `2.1.329 (Claude Code)` → `2.1.329`; undefined when the text does not begin with a version. */
 export const parseVersion = (stdout: string): string | undefined => /^\s*(\d\S*)/.exec(stdout)?.[1];
 
-/** Before this one `StopFailure` is no event, and settings with it are not taken at all (2.0.70): no hook of csd's runs. */
-const firstWithHooks = [2, 1, 86] as const;
+const [firstWithRules = "", firstWithTurns = ""] = verifiedVersions;
+
+/**
+ * Do its hooks tell how a turn ends? Before, `StopFailure` is no event, and of settings with it no hook runs at all; `Stop` has no text
+ * (2.0.70). A version that is not known is taken for a new one.
+ */
+export const tellsTurns = (version: string | undefined): boolean => !isBefore(version, firstWithTurns);
+
+export const takesEvent = (version: string | undefined, event: string): boolean => event !== "StopFailure" || tellsTurns(version);
 
 /** For a session that has rules; undefined where they hold, as far as it is known. */
-export function rulesWarning(version: string | undefined): string | undefined {
-  const [major = 0, minor = 0, patch = 0] = (version ?? "").split(".").map(Number);
-  const order =
-    [major - firstWithHooks[0], minor - firstWithHooks[1], patch - firstWithHooks[2]].find((difference) => difference !== 0) ?? 0;
-  return version === undefined || !(order < 0) ? undefined : `claude ${version} takes no hooks of csd: no rule holds in this session`;
+export const rulesWarning = (version: string | undefined): string | undefined =>
+  isBefore(version, firstWithRules)
+    ? `claude ${version} is older than ${firstWithRules}, the first on which rules were seen to hold: they may not hold in this session`
+    : undefined;
+
+function isBefore(version: string | undefined, other: string): boolean {
+  if (version === undefined) return false;
+  const [own, theirs] = [version, other].map((each) => each.split(".").map(Number));
+  const difference = theirs?.map((part, index) => (own?.[index] ?? 0) - part).find((each) => each !== 0);
+  return difference !== undefined && difference < 0;
 }
 
 /** What `csd doctor` saw of one claude: the signals that gates rely on and that failed there. */

@@ -145,7 +145,9 @@ function render({ sys, columns }: App, { causes, channels }: State, { quietHours
     ...(channels.length === 0
       ? ["no channel: nobody is told"]
       : table(titles("CHANNEL", "KIND", "TO", "WAITING", "LAST"), channelRows, columns)),
-    ...(quietHours.length === 0 ? [] : ["", `quiet hours: ${quietHours.join(", ")}; what is urgent is told all the same`]),
+    ...(quietHours.length === 0
+      ? []
+      : ["", `quiet hours: ${quietHours.join(", ")}; what is urgent is told all the same, the rest not at all`]),
   ];
 }
 

@@ -1,10 +1,9 @@
 import { dirname, join } from "node:path";
-import { parseVersion } from "./claude-version.ts";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, UserError, usageError } from "./errors.ts";
 import { readHooksOff } from "./hooks-off.ts";
 import { present } from "./json.ts";
-import { findLaunchProgram } from "./launch.ts";
+import { findLaunchProgram, readClaudeVersion } from "./launch.ts";
 import { createLog } from "./log.ts";
 import { tell } from "./output.ts";
 import { setupToldPath } from "./paths.ts";
@@ -58,7 +57,9 @@ called for each call of a tool. Only sessions that csm did not start need the ho
     if (shell === undefined && args.completions === true)
       throw usageError("csm setup: which shell? $SHELL does not say", "add --shell bash");
     const isUndo = args.undo === true;
-    const changesOf = (chosen: readonly PartName[]) => listChanges(sys, { chosen, isUndo, dirs, shell, rules: rulesOf(app, chosen) });
+    const version = "path" in claude ? (claude.version ?? undefined) : undefined;
+    const changesOf = (chosen: readonly PartName[]) =>
+      listChanges(sys, { chosen, isUndo, dirs, shell, rules: rulesOf(app, chosen), version });
     const chosen = named.length > 0 || !asks ? (named.length > 0 ? named : partNames) : await chooseParts(app, changesOf, isUndo);
     if (!isUndo && args.json !== true) warnOfHooksOff(app, dirs, chosen);
     const confirm = async (): Promise<boolean> => {
@@ -87,9 +88,8 @@ type Found = { path: string; version: string | null } | { missing: string };
 
 async function findClaudeVersion(sys: Sys): Promise<Found> {
   try {
-    const { path, prefix } = await findLaunchProgram(sys);
-    const { stdout } = await sys.run([path, ...prefix, "--version"]);
-    return { path, version: parseVersion(stdout) ?? null };
+    const program = await findLaunchProgram(sys);
+    return { path: program.path, version: (await readClaudeVersion(sys, program)) ?? null };
   } catch (error) {
     // What is set up now holds for the claude that comes.
     return { missing: (error as Error).message };

@@ -5,7 +5,7 @@ import { renderHookSettings } from "./claude-hooks.ts";
 import { flagValue } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
-import { parseVersion, rulesWarning, versionWarning } from "./claude-version.ts";
+import { rulesWarning, tellsTurns, versionWarning } from "./claude-version.ts";
 import { readExamination } from "./doctor-memory.ts";
 import { checkName, createDrivenStore, type Driven, defaultName } from "./driven.ts";
 import { type Driver, look, paneSize, trackedTarget } from "./driver.ts";
@@ -14,13 +14,13 @@ import { readRecord, takeName } from "./driver-names.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
-import { createLaunch, findClaude, findProgram } from "./launch.ts";
+import { createLaunch, findClaude, findProgram, readClaudeVersion } from "./launch.ts";
 import { configDir, csdDir, transcriptPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readProcess } from "./process.ts";
 import { ancestors, readPlace, readProcessTable } from "./process-table.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";
-import { channelVariable, editorVariable, editorWord, hookWord } from "./program.ts";
+import { channelVariable, editorVariable, editorWord, hookWord, rulesWord } from "./program.ts";
 import { addHooks } from "./relaunch-plan.ts";
 import { prepareRules } from "./rules-hook.ts";
 import { choosesSession, isForClaude } from "./run-options.ts";
@@ -129,8 +129,12 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
   await checkConversation(sys, { id: sessionId, isResumed: options.resumeId !== undefined }, config, jsonlPath);
   const environment = channelEnv(sys, channelDir(sys, name));
   const given = await prepareRules(sys, { cwd, configDir: config, own: flagValue(options.claudeArgs ?? [], "--settings") });
-  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, {
+  const version = await readClaudeVersion(sys, { path, prefix: [] });
+  // One that does not tell csd how turns end is driven by its screen and transcript, and has rules all the same.
+  const word = tellsTurns(version) ? hookWord : rulesWord;
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${word}`, {
     ...given,
+    version,
     privateDirs: privateDirs(sys),
     env: environment,
   });
@@ -141,6 +145,7 @@ export async function spawnSession(driver: Driver, options: SpawnOptions): Promi
     const wanted = {
       ...{ name, session_id: sessionId, cwd, backend: backendName, backend_path: path, jsonl_path: jsonlPath },
       ...{ permission_mode: posture.mode, config_dir: config, has_editor: "VISUAL" in environment },
+      ...present({ backend_version: version }),
     };
     const isBypass = posture.isYolo || posture.mode === "bypassPermissions";
     const accepted = acceptedGates({ ...options, isTrusted: options.isTrusted === true || posture.isYolo });
@@ -196,8 +201,7 @@ type Wanted = Omit<Driven, "created"> & { backend_path: string };
 /** The name is ours. */
 async function startSession(driver: Driver, wanted: Wanted, options: StartOptions): Promise<Spawned> {
   const { sys, store } = driver;
-  const { name, cwd, backend_path: path } = wanted;
-  const version = readVersion(sys, path);
+  const { name, cwd, backend_path: path, backend_version: version } = wanted;
   const tmux = createTmux(sys);
   const channel = openChannelDir(sys, name);
   const launch = createLaunch({ ...sys, env: options.env }, path, options.args, cwd, options.environment);
@@ -218,16 +222,14 @@ async function startSession(driver: Driver, wanted: Wanted, options: StartOption
     store.write(name, driven);
     undo.push(() => store.remove(name));
     const started = await waitForStart(driver, driven, createTmux(sys, pane.socketPath), options);
-    const backendVersion = await version;
-    const complete = { ...started, ...present({ backend_version: backendVersion }) };
     if (readRecord(store, name)?.tmux_session !== driven.tmux_session) throw new UserError(`session "${name}" was ended while it started`);
-    store.write(name, complete);
+    store.write(name, started);
     await tmux.setRemain(pane.paneId, false);
-    const examination = readExamination(sys, backendVersion, path);
-    const ruled = options.hasRules ? rulesWarning(backendVersion) : undefined;
+    const examination = readExamination(sys, version, path);
+    const ruled = options.hasRules ? rulesWarning(version) : undefined;
     return {
-      driven: complete,
-      warning: ruled ?? versionWarning(wanted.backend, backendVersion, sys.env.CSD_VERIFIED_VERSIONS, examination),
+      driven: started,
+      warning: ruled ?? versionWarning(wanted.backend, version, sys.env.CSD_VERIFIED_VERSIONS, examination),
     };
   } catch (error) {
     await undoAll();
@@ -299,16 +301,6 @@ function resolveFolder(sys: Sys, cwd: string): string {
   const real = sys.realPath(cwd);
   if (real === undefined || !sys.isDirectory(real)) throw new UserError(`no such folder: ${cwd}`, "give an existing one with --cwd");
   return real;
-}
-
-async function readVersion(sys: Sys, path: string): Promise<string | undefined> {
-  try {
-    const result = await sys.run([path, "--version"]);
-    return result.code === 0 ? parseVersion(result.stdout) : undefined;
-  } catch {
-    // Not startable: the session itself will say so.
-    return undefined;
-  }
 }
 
 const startTimeoutMs = 30_000;

@@ -120,7 +120,8 @@ function describeCommand(tool: string, input: Record<string, unknown>): Subject 
 const keywords = /^(?:!|\{|\}|if|then|else|elif|fi|for|while|until|do|done|case|esac|select|function|time|coproc|\[\[)(?:\s|$)/;
 
 /**
- * The simple commands of a compound one, as they stand. Undefined where a shell would run more than these words say:
+ * The simple commands of a compound one, as they stand: each with its redirections, so that a person can name it, and without a parser,
+ * as nothing is looked into. `shell-parts` tells what would run, which is other words: opened wrappers, files apart from commands. Undefined where a shell would run more than these words say:
  * substitutions, groups, loops, here-documents; or where it may read less, as with comments.
  */
 function splitCommand(command: string): string[] | undefined {

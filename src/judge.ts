@@ -175,8 +175,8 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
 function activeFor(active: readonly Active[], { command, isHidden }: Item): readonly Active[] {
   const name = command?.words[0];
   if (command === undefined || name?.certainty !== "literal" || isHidden === true || command.code !== undefined) return active;
-  // A program that nobody knows may run what it is given.
-  const said = new Set(["", ...command.words.map(({ text }) => programOf(text))]);
+  // A program that nobody knows may run what it is given, also in a text among its words.
+  const said = new Set(["", ...[...command.words, ...textsOf(command.words).flat()].map(({ text }) => programOf(text))]);
   return active.filter(({ programs }) => programs === undefined || programs.some((program) => said.has(program)));
 }
 
@@ -273,15 +273,31 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
   ]);
 }
 
-/** What a program that nobody knows is given may be what it runs: `newtool rm -rf x`. One word says too little: `brew install curl`. */
+/**
+ * What a program that nobody knows is given may be what it runs: `newtool rm -rf x`, `newtool --on=change:'rm -rf x'`. One word says too
+ * little: `brew install curl`.
+ */
 function mayBeRun(pattern: string, words: readonly ShellWord[], home: string): Likelihood {
   const [name, second] = pattern.split(" ");
   if (name === undefined || second === undefined) return "no";
   const program = programOf(name);
-  const isThere = words.some(
-    ({ text }, at) => at > 0 && programOf(text) === program && hitsCommand(pattern, words.slice(at), home) !== "no",
-  );
-  return isThere ? "maybe" : "no";
+  const isIn = (given: readonly ShellWord[]) =>
+    given.some(({ text }, at) => programOf(text) === program && hitsCommand(pattern, given.slice(at), home) !== "no");
+  return isIn(words.slice(1)) || textsOf(words).some(isIn) ? "maybe" : "no";
+}
+
+const texts = new WeakMap<readonly ShellWord[], ShellWord[][]>();
+
+/** The words of each argument that holds several. */
+function textsOf(words: readonly ShellWord[]): ShellWord[][] {
+  const found = texts.get(words);
+  if (found !== undefined) return found;
+  const parts = words
+    .slice(1)
+    .map(({ text }) => text.split(/[\s;|&(){}!=:,"'`]+/).map((part): ShellWord => ({ text: part, certainty: "literal" })));
+  const several = parts.filter(({ length }) => length > 1);
+  texts.set(words, several);
+  return several;
 }
 
 /** In a shell that is not read here the words are at least there. */
@@ -292,11 +308,11 @@ function hitsSpelled(patterns: readonly string[], text: string, call: ToolCall):
   return some(["maybe", ...patterns.flatMap((pattern) => words.map((each) => hitsCommand(pattern, each, call.home)))]);
 }
 
-/** As a word's beginning: `rmtree`, but neither `perform` nor `process.env`. */
+/** As a word's beginning: `rmtree`, also behind the letters of an option: `-Orm`; but neither `perform` nor `process.env`. */
 function mentions(code: string, name: string): boolean {
   const [text, word] = [code.toLowerCase(), name.toLowerCase()];
   for (let at = text.indexOf(word); word !== "" && at >= 0; at = text.indexOf(word, at + 1))
-    if (!/\w/.test(text[at - 1] ?? "")) return true;
+    if (!/\w/.test(text[at - 1] ?? "") || /(?:^|[\s'"])-[a-z]{1,3}$/.test(text.slice(Math.max(0, at - 5), at))) return true;
   return false;
 }
 

@@ -1,5 +1,6 @@
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { isNestedMark } from "./claude-program.ts";
+import { parseVersion } from "./claude-version.ts";
 import { exitCode, UserError } from "./errors.ts";
 import { replaceProcess } from "./exec.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
@@ -72,6 +73,23 @@ export function findProgram(sys: Sys, name: string): string | undefined {
       if (sys.isExecutable(path) && sys.realPath(path) !== self) return path;
     }
   return undefined;
+}
+
+/** A wrapper that takes this word for a prompt must not hold a start up for ever. */
+const versionTimeoutMs = 10_000;
+
+/** What this claude says that it is; undefined where it says nothing of the kind. */
+export async function readClaudeVersion(
+  sys: Pick<Sys, "run">,
+  { path, prefix }: { path: string; prefix: readonly string[] },
+): Promise<string | undefined> {
+  try {
+    const { code, stdout } = await sys.run([path, ...prefix, "--version"], { timeoutMs: versionTimeoutMs });
+    return code === 0 ? parseVersion(stdout) : undefined;
+  } catch {
+    // Not startable: the session itself will say so.
+    return undefined;
+  }
 }
 
 /** Everything that a start of claude is made of. */

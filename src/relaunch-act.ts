@@ -3,13 +3,14 @@ import type { ChannelEvent } from "./channel.ts";
 import { limitEvents, renderHookSettings } from "./claude-hooks.ts";
 import { type FlagTable, flagValue, isTrusted, parseFlagTable, planResume } from "./claude-program.ts";
 import { readNewestTurn } from "./claude-transcript.ts";
-import { parseVersion, rulesWarning } from "./claude-version.ts";
+import { rulesWarning } from "./claude-version.ts";
 import { UserError } from "./errors.ts";
 import type { Foreground } from "./foreground.ts";
 import { quotePosix } from "./format.ts";
 import { shareConversation } from "./handoff.ts";
 import { type JournalEntry, openJournal } from "./journal.ts";
 import { present } from "./json.ts";
+import { readClaudeVersion } from "./launch.ts";
 import { decideLimit, type Limit, type LimitPolicy, type LimitSettings, managedVariable, renderHandoff } from "./limit.ts";
 import { modelInUse, readLimit, readWording } from "./limit-read.ts";
 import { tell } from "./output.ts";
@@ -50,17 +51,13 @@ export interface ManagedLaunch {
 /** The same launch with our hooks in it. */
 export async function planManaged(sys: Sys, { path, prefix, args, cwd }: ManagedLaunch, channelDir: string, configDir: string) {
   const given = await prepareRules(sys, { cwd, configDir, own: flagValue(args, "--settings") });
-  if (given.rules.length > 0) await warnOfOldVersion(sys, [path, ...prefix], cwd);
+  const version = await readClaudeVersion(sys, { path, prefix });
+  const warning = given.rules.length === 0 ? undefined : rulesWarning(version);
+  if (warning !== undefined) tell(sys, warning);
   const own = { [channelVariable]: channelDir, [managedVariable]: String(sys.pid) };
-  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { events: limitEvents, ...given, env: own });
+  const hooks = renderHookSettings(`${quotePosix(sys.execPath)} csd ${hookWord}`, { version, events: limitEvents, ...given, env: own });
   const words = addHooks(args, hooks, (file) => sys.readText(resolve(cwd, file)));
   return { name: "claude", path, args: [...prefix, ...words], cwd, env: { ...sys.env, ...own } };
-}
-
-async function warnOfOldVersion(sys: Sys, program: readonly string[], cwd: string): Promise<void> {
-  const told = await sys.run([...program, "--version"], { cwd, timeoutMs: helpTimeoutMs }).catch(() => undefined);
-  const warning = rulesWarning(parseVersion(told?.stdout ?? ""));
-  if (warning !== undefined) tell(sys, warning);
 }
 
 const helpTimeoutMs = 10_000;

@@ -1,7 +1,7 @@
 import { basename, dirname, join, resolve } from "node:path";
 import type { judgeBudgets } from "./budget-spend.ts";
 import { isPlanTool } from "./claude-gate.ts";
-import { type HookInput, renderGateReply, renderToolReply } from "./claude-hooks.ts";
+import { type HookInput, renderGateReply, renderToolReply, takesLeaveEarly } from "./claude-hooks.ts";
 import { present } from "./json.ts";
 import { checkedRulesDir, csmDir, findTranscript, homeDir, projectRuleFiles, ruleFiles, statuslineDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -20,7 +20,8 @@ interface HookSeat {
 
 /**
  * What claude is told before a tool runs, and where it would ask; undefined says nothing, and claude does as it would without rules.
- * Denials and questions are given before the tool runs, in every mode; leave is only given where claude would have asked.
+ * Denials and questions are given before the tool runs, in every mode; leave too where that answers no more than the dialog would have
+ * asked, else at the dialog.
  */
 export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Promise<string | undefined> {
   const startedAt = sys.now();
@@ -29,8 +30,10 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   if (book.rules.length === 0 && book.problems.length === 0 && book.budgets.length === 0) return undefined;
   const warning = book.problems.length === 0 ? undefined : tellOnce(sys, input.sessionId, book);
   const isBefore = input.event === "PreToolUse";
-  // Before it runs, leave is none of our affair.
-  const rules = isBefore ? book.rules.filter(({ action }) => action === "deny" || action === "ask") : book.rules;
+  const stops = book.rules.filter(({ action }) => action === "deny" || action === "ask");
+  // What may be denied only of a session that waits must be asked before leave counts.
+  const mayLeave = !isBefore || (takesLeaveEarly(input) && stops.every(({ when }) => when.status === undefined));
+  const rules = mayLeave ? book.rules : stops;
   const call = toCall(sys, { tool: input.toolName ?? "", input: input.toolInput ?? {}, cwd: input.cwd ?? sys.cwd, projectDir });
   if (input.agentType !== undefined) call.agent = input.agentType;
   // What cannot be found out is not known: then nothing is allowed by it, and what might be denied is asked.
@@ -41,7 +44,7 @@ export async function judgeHook(sys: Sys, input: HookInput, seat: HookSeat): Pro
   const spending = isSpending ? await judgeSpending(sys, book, call, { ...facts, id: input.sessionId }, seat) : {};
   const judgement = spending.judgement ?? ruled;
   const beside = present({ systemMessage: warning, terminalSequence: spending.sequence });
-  const decision = judgement === undefined ? undefined : toReply(judgement, call, isBefore);
+  const decision = judgement === undefined ? undefined : toReply(judgement, call, { isBefore, mayLeave });
   if (judgement === undefined || decision === undefined) return Object.keys(beside).length === 0 ? undefined : JSON.stringify(beside);
   const noted = {
     ...{ sessionId: input.sessionId, name: facts.name ?? seat.name, configDir: seat.configDir, cwd: call.cwd },
@@ -134,7 +137,11 @@ interface Reply {
   text: string;
 }
 
-function toReply({ decision, rule, reason }: Judgement, { tool, input }: ToolCall, isBefore: boolean): Reply | undefined {
+function toReply(
+  { decision, rule, reason }: Judgement,
+  { tool, input }: ToolCall,
+  { isBefore, mayLeave }: { isBefore: boolean; mayLeave: boolean },
+): Reply | undefined {
   const own = rule?.action === decision ? rule.message : undefined;
   const why = printableLine(own ?? (decision === "deny" && rule !== undefined ? `denied by rule ${rule.name}` : reason));
   if (decision === "deny")
@@ -143,9 +150,9 @@ function toReply({ decision, rule, reason }: Judgement, { tool, input }: ToolCal
       text: isBefore ? renderToolReply("deny", why) : renderGateReply(input, { reply: "deny", message: why }),
     };
   // Where no rule asks, and none may deny, claude knows by itself whether to.
-  if (isBefore) return decision === "ask" && rule !== undefined ? { is: "ask", reason: why, text: renderToolReply("ask", why) } : undefined;
-  if (decision !== "allow" || !mayAllow(tool, rule)) return undefined;
-  return { is: "allow", reason: why, text: renderGateReply(input, { reply: "allow" }) };
+  if (decision === "ask" && isBefore && rule !== undefined) return { is: "ask", reason: why, text: renderToolReply("ask", why) };
+  if (decision !== "allow" || !mayLeave || !mayAllow(tool, rule)) return undefined;
+  return { is: "allow", reason: why, text: isBefore ? renderToolReply("allow", why) : renderGateReply(input, { reply: "allow" }) };
 }
 
 /** Nobody but a person answers a question; a plan is approved by a rule that names it. */

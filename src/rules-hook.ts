@@ -25,6 +25,8 @@ const shellTools = ["Bash", "PowerShell"];
 /** The events that these rules need, and the tools where they name them; none without rules. */
 export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rules" | "problems" | "budgets">): RuleHook[] {
   const stops = rules.filter(({ action }) => action === "deny" || action === "ask");
+  // Leave is given before the call where it can be, at the dialog else.
+  const called = rules.filter(({ action }) => action === "allow" || action === "deny" || action === "ask");
   // A file that is broken may be mended while the session runs.
   if (problems.length > 0) return [{ event: "PreToolUse" }, { event: "PermissionRequest" }];
   // Of a state that a call can only have at its dialog.
@@ -34,7 +36,7 @@ export function planRuleHooks({ rules, problems, budgets }: Pick<RuleBook, "rule
   return [
     // A budget is about every tool, and tells of itself too.
     ...(budgets.length > 0 ? [{ event: "PreToolUse" } as const] : []),
-    ...(budgets.length > 0 || stops.length === 0 ? [] : [{ event: "PreToolUse", ...present({ matcher: matcherOf(stops) }) } as const]),
+    ...(budgets.length > 0 || called.length === 0 ? [] : [{ event: "PreToolUse", ...present({ matcher: matcherOf(called) }) } as const]),
     ...(asked.length === 0 ? [] : [{ event: "PermissionRequest", ...present({ matcher: matcherOf(asked) }) } as const]),
   ];
 }

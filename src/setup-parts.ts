@@ -47,6 +47,8 @@ interface SetupWish {
   dirs: readonly string[];
   shell: string | undefined;
   rules: readonly RuleHook[];
+  /** Of the claude that is to read the settings; undefined where nobody knows. */
+  version: string | undefined;
 }
 
 export function listChanges(sys: Sys, wish: SetupWish): FileChange[] {
@@ -77,8 +79,8 @@ function planText(edits: readonly Edit[], before: string | undefined, isUndo: bo
 
 // --- claude's settings ----------------------------------------------------------------------------------------------
 
-function settingsEdit(sys: Sys, dir: string, { chosen, rules }: SetupWish): Edit {
-  const setup = { command: commandPath(sys), hook: chosen.includes("hook"), statusline: chosen.includes("statusline"), rules };
+function settingsEdit(sys: Sys, dir: string, { chosen, rules, version }: SetupWish): Edit {
+  const setup = { command: commandPath(sys), hook: chosen.includes("hook"), statusline: chosen.includes("statusline"), rules, version };
   const path = join(dir, "settings.json");
   const edit = (text: string, change: typeof planSetup) => {
     const settings = parseObject(path, text);

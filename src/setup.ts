@@ -1,4 +1,5 @@
 import { type RuleHook, renderRuleHook } from "./claude-hooks.ts";
+import { takesEvent } from "./claude-version.ts";
 import { quotePosix } from "./format.ts";
 import { isRecord, present } from "./json.ts";
 
@@ -8,6 +9,8 @@ interface Setup {
   command: string;
   hook: boolean;
   statusline: boolean;
+  /** Of the claude whose settings they are. */
+  version?: string | undefined;
   /** The hooks that rules need; none without rules. */
   rules?: readonly RuleHook[];
 }
@@ -18,9 +21,10 @@ type Settings = Readonly<Record<string, unknown>>;
 const hookEvents = ["StopFailure", "Stop", "SessionEnd"];
 
 /** The settings with csm in them, once: a second run changes nothing. The user's own hooks and status line go on working. */
-export function planSetup(settings: Settings, { command, hook, statusline, rules = [] }: Setup): Settings {
+export function planSetup(settings: Settings, { command, hook, statusline, version, rules = [] }: Setup): Settings {
   const clean = planUndo(settings, { command, hook, statusline });
-  const withHooks = hook ? { ...clean, hooks: addHooks(recordOf(clean.hooks), `${command} hook`, rules) } : clean;
+  const events = hookEvents.filter((event) => takesEvent(version, event));
+  const withHooks = hook ? { ...clean, hooks: addHooks(recordOf(clean.hooks), `${command} hook`, { events, rules }) } : clean;
   return statusline ? { ...withHooks, statusLine: wrapStatusline(recordOf(clean.statusLine), `${command} statusline`) } : withHooks;
 }
 
@@ -40,9 +44,14 @@ export function planUndo(settings: Settings, { hook, statusline }: Setup): Setti
 const inOrder = (before: Settings, after: Settings): Settings =>
   Object.fromEntries([...Object.keys(before).filter((key) => key in after), ...Object.keys(after)].map((key) => [key, after[key]]));
 
-function addHooks(hooks: Settings | undefined, command: string, rules: readonly RuleHook[]): Settings {
+interface WantedHooks {
+  events: readonly string[];
+  rules: readonly RuleHook[];
+}
+
+function addHooks(hooks: Settings | undefined, command: string, { events, rules }: WantedHooks): Settings {
   const entries = [
-    ...hookEvents.map((event) => [event, { hooks: [{ type: "command", command }] }] as const),
+    ...events.map((event) => [event, { hooks: [{ type: "command", command }] }] as const),
     ...rules.map((rule) => [rule.event, renderRuleHook(command, rule)] as const),
   ];
   return { ...hooks, ...Object.fromEntries(entries.map(([event, entry]) => [event, [...listOf(hooks?.[event]), entry]])) };

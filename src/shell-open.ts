@@ -60,7 +60,11 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (otherShells.has(program))
     return { doubt: `the words of ${program} are not read here`, code: spell(rest), isOwn: true, isHidden: true };
   if (full === "git") return openGit(rest);
-  if (setters.has(full)) return openSetter(full, rest);
+  if (setters.has(full)) {
+    const set = openSetter(full, rest);
+    // `declare -i n='a[$(cmd)]'`, `test -v 'a[$(cmd)]'`.
+    return set?.doubt !== undefined && rest.some(({ text }) => /\$\(|`/.test(text)) ? { ...set, code: spell(rest) } : set;
+  }
   if (full === "set") return openSet(rest);
   // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
   const runner = runners.has(full) ? rest : runnerWords(full, rest);

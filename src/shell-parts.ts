@@ -267,10 +267,25 @@ const isRisky = ({ prefix, index, operation }: ParameterExpansionPart): boolean 
   (operation?.type === "Default" && operation.operator.endsWith("="));
 
 function readAssignment(state: State, { name, index, append, value }: Assignment, place: Place): void {
+  const words = value.type === "Word" ? [value] : value.elements;
   const text = value.type === "Word" ? readWord(value, state.home).text : "";
   if (noteName(state, name, text, place)) doubt(state, `${name} decides what programs run`, false);
-  if ((index !== undefined && !/^\d+$/.test(index.text)) || append === true) doubt(state, "arithmetic may run what a variable says", false);
+  // `x='a[$(cmd)]'`: bash runs it wherever it reckons with x.
+  if (words.some((word) => /\$[(\0]|`/.test(word.parts === undefined ? word.value : plainText(word.parts))))
+    doubt(state, `what ${name} says may be run`, true);
+  const isIndexed = value.type !== "Word" && words.some((word) => /^\[(?!\d+\]=)/.test(word.text));
+  if (isIndexed || (index !== undefined && !/^\d+$/.test(index.text)) || append === true)
+    doubt(state, "arithmetic may run what a variable says", false);
 }
+
+/** What is surely no expansion; NUL for each of those. */
+const plainText = (parts: readonly WordPart[]): string =>
+  parts
+    .map((part) => {
+      if (part.type === "DoubleQuoted" || part.type === "LocaleString") return plainText(part.parts);
+      return part.type === "Literal" || part.type === "SingleQuoted" || part.type === "AnsiCQuoted" ? part.value : "\0";
+    })
+    .join("");
 
 /** Is it one that makes programs do something else? What it makes them run is read like the rest. */
 function noteName(state: State, name: string, value: string, place: Place): boolean {

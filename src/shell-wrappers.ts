@@ -202,7 +202,7 @@ export const wrappers = new Map<string, Wrapper>(
 /** They run the command that stands somewhere behind their own words, or in one of them. */
 export const runners = new Set(
   `sshpass proxychains proxychains4 torsocks firejail bwrap fakeroot faketime xvfb-run valgrind perf hyperfine entr nodemon concurrently
-   dotenv dotenvx direnv nix nix-shell poetry pipenv uv uvx bundle bunx conda mise asdf chronic tsp rtk daemonize start-stop-daemon cross-env
+   dotenv dotenvx direnv nix nix-shell poetry pipenv uv uvx bundle bunx conda mise asdf chronic tsp rtk daemonize cross-env
    doppler op aws-vault gosu su-exec tini dumb-init machinectl wsl corepack cross-env-shell watchexec proot catchsegv chpst numactl sg
    pkgx cgexec prlimit softlimit setuidgid envdir eatmydata`
     .split(/\s+/)
@@ -230,11 +230,12 @@ const readers: [programs: string, options: RegExp, why: string][] = [
   ["vim vi nvim ex view gvim rvim vimdiff", /^(?:-c|--cmd|-S|-s|-E|-e|-es|\+.*)$/, "the editor's words"],
   ["emacs emacsclient", /^-{1,2}(?:e|eval|batch|l|load|f|funcall)/, "the editor's words"],
   ["expect tclsh wish socat nmap", /^/, "the script"],
-  ["sqlite3", /\.(?:shell|system|import|output|once|excel|read|load)|writefile|load_extension|edit\(/i, "the script"],
+  // As `programOf` names it, without its version.
+  ["sqlite", /\.(?:shell|system|import|output|once|excel|read|load)|writefile|load_extension|edit\(/i, "the script"],
   ["psql mysql mariadb", /\\!|system\s|program|outfile/i, "the script"],
   [
     "git",
-    /^--(?:upload-pack|receive-pack|exec|open-files-in-pager|ext-diff|extcmd|tool|textconv|[a-z-]*-filter)\b|^ext::|^-O|^filter-branch$/,
+    /^--(?:upload-pack|receive-pack|exec|open-files-in-pager|ext-diff|extcmd|tool|textconv|access-hook|template|[a-z-]*-filter)\b|^ext::|^-O|^filter-branch$/,
     "what it starts",
   ],
   [
@@ -247,10 +248,21 @@ const readers: [programs: string, options: RegExp, why: string][] = [
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
   ["scp sftp", /^-[A-Za-z]*[oSFD]/, "what it starts"],
   ["man less more most", /^-[PH]|^--(?:pager|html)|^\+/, "what it starts"],
-  ["make gmake", /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX)\s*[:+?]?=|^--eval|^-E|^-(?:f-)?$|^\/dev\/(?:stdin|fd)\b/, "the makefile"],
+  [
+    "make gmake",
+    // Names of programs, `X!=command`, and what make itself expands, which is run also where no line uses it (GNU make 4.3).
+    /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX|CPP|AR|AS|LD|FC|M2C|PC|CO|GET|LEX|YACC|LINT|TEX|RM)\s*[:+?]?=|^[^=]*!=|\$[({]|^--eval|^-E|^-(?:f-)?$|^\/dev\/(?:stdin|fd)\b/,
+    "the makefile",
+  ],
   ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
   ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
   ["sort", /^--compress-prog/, "what it starts"],
+  ["rg", /^--(?:pre|hostname-bin)\b/, "what it starts"],
+  ["ag bat batcat delta hg jj svn", /^--(?:pager|config|config-option)\b/, "what it starts"],
+  ["gh glab", /^(?:alias|extension)$/, "what it starts"],
+  ["fzf sk", /^--(?:preview|bind)\b/, "what it starts"],
+  ["curl", /^-[A-Za-z]*K|^--config\b/, "the setting"],
+  ["ed red newgrp run-parts start-stop-daemon pee", /^/, "what it starts"],
   ["sort shuf tree", /^-[A-Za-z]*o|^--output/, "the file"],
   ["git", /^--output\b|^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
   ["split", /^--filter/, "what it starts"],

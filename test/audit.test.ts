@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { appendAudit, maskSecrets, noteAnswer, noteRefusal, readAudit, shownRequest } from "../src/audit.ts";
@@ -114,13 +114,24 @@ describe("on disk", () => {
     expect(statSync(join(dir(), "audit.jsonl")).mode & 0o777).toBe(0o600);
   });
 
-  test("while another process sets it aside, lines are added where they were", async () => {
-    mkdirSync(dir(), { recursive: true, mode: 0o700 });
-    writeFileSync(join(dir(), "audit.jsonl"), `${"x".repeat(9 * 1024 * 1024)}\n`, { mode: 0o600 });
-    const sys = sysOf();
-    await appendAudit({ ...sys, takeLock: async () => undefined }, { sessionId: "a", decision: "ask", channel: "hook" });
-    expect(files()).toEqual(["audit.jsonl"]);
-    expect(readAudit(sys).map(({ session }) => session)).toEqual(["a"]);
+  test("whoever does not get the place in time writes beside it, where nothing is ever taken out", async () => {
+    const add = (at: number, session: string, isLocked: boolean) => {
+      const clock = { at };
+      const sleep = async () => {
+        clock.at += 1000;
+      };
+      const sys = { ...sysOf(), now: () => clock.at, sleep, ...(isLocked ? {} : { takeLock: async () => undefined }) };
+      return appendAudit(sys, { sessionId: session, decision: "ask", channel: "hook" });
+    };
+    await add(1000, "a", true);
+    await add(2000, "b", false);
+    await add(9000, "d", true);
+    // What a writer that was killed has left costs nobody else a line.
+    appendFileSync(join(dir(), "audit.late.jsonl"), '\n{"at":3000,"ev');
+    await add(4000, "c", false);
+    expect(files()).toEqual(["audit.jsonl", "audit.late.jsonl"]);
+    expect(readAudit(sysOf()).map(({ session }) => session)).toEqual(["a", "b", "c", "d"]);
+    expect(statSync(join(dir(), "audit.late.jsonl")).mode & 0o777).toBe(0o600);
   });
 
   test.each([
@@ -137,10 +148,18 @@ describe("on disk", () => {
 
   test("100 writers at once, some killed: each line whole, none lost that was acknowledged", async () => {
     const writers = 100;
+    // Nearly full, so that it is set aside on the way.
+    const old = (n: number) =>
+      JSON.stringify({ at: n, event: "decided", session: `old-${n}`, request: "x".repeat(2000), decision: "deny" });
+    mkdirSync(dir(), { recursive: true, mode: 0o700 });
+    writeFileSync(join(dir(), "audit.jsonl"), Array.from({ length: 3700 }, (_, n) => `${old(n)}\n`).join(""), { mode: 0o600 });
     const script = `
       import { appendAudit } from ${JSON.stringify(join(import.meta.dir, "../src/audit.ts"))};
       import { createSys } from ${JSON.stringify(join(import.meta.dir, "../src/sys.ts"))};
       const sys = createSys();
+      // All are started before the first one writes.
+      process.stdout.write("ready\\n");
+      await sys.readInput();
       for (let n = 0; n < 60; n++) {
         await appendAudit(sys, { sessionId: process.argv[1] + "-" + n, tool: "Bash", input: { command: "x".repeat(1900) }, decision: "deny", channel: "hook" });
         process.stdout.write(n + "\\n");
@@ -148,31 +167,31 @@ describe("on disk", () => {
     const spawn = (index: number) =>
       Bun.spawn([process.execPath, "-e", script, `w${index}`], {
         env: { HOME: home, PATH: process.env.PATH },
+        stdin: "pipe",
         stdout: "pipe",
         stderr: "inherit",
       });
-    const run = async (index: number): Promise<string[]> => {
-      const child = spawn(index);
+    const children = Array.from({ length: writers }, (_, index) => spawn(index));
+    let ready = 0;
+    const run = async (child: (typeof children)[number], index: number): Promise<string[]> => {
       const acknowledged: string[] = [];
       const decoder = new TextDecoder();
       let text = "";
       for await (const bytes of child.stdout) {
+        if (text === "" && ++ready === writers) for (const { stdin } of children) void stdin.end();
         text += decoder.decode(bytes, { stream: true });
         // Every third one ends in the midst of it.
-        if (index % 3 === 0 && text.split("\n").length > index % 50) child.kill("SIGKILL");
+        if (index % 3 === 0 && text.split("\n").length > 2 + (index % 50)) child.kill("SIGKILL");
       }
-      acknowledged.push(...text.split("\n").slice(0, -1));
+      acknowledged.push(...text.split("\n").slice(1, -1));
       await child.exited;
       return acknowledged.map((n) => `w${index}-${n}`);
     };
-    const acknowledged: string[] = [];
-    // A machine with two cores starts them in turns; each turn is at once.
-    for (let from = 0; from < writers; from += 25)
-      acknowledged.push(...(await Promise.all(Array.from({ length: 25 }, (_, index) => run(from + index)))).flat());
+    const acknowledged = (await Promise.all(children.map(run))).flat();
     const lines = files()
       .flatMap((name) => readFileSync(join(dir(), name), "utf8").split("\n"))
       .filter((line) => line !== "");
-    for (const line of lines) expect(JSON.parse(line)).toMatchObject({ event: "decided" });
+    for (const line of lines) expect((JSON.parse(line) as { event: string }).event).toBe("decided");
     const seen = new Set(readAudit(sysOf()).map(({ session }) => session));
     expect(seen.size).toBe(lines.length);
     expect(acknowledged.length).toBeGreaterThan(67 * 60);

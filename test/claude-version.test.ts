@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { parseVersion, rulesWarning, verifiedVersions, versionWarning } from "../src/claude-version.ts";
+import { renderHookSettings } from "../src/claude-hooks.ts";
+import { parseVersion, rulesWarning, takesEvent, verifiedVersions, versionWarning } from "../src/claude-version.ts";
 
 const list = '["2.0.70","2.1.86","2.1.158","2.1.204","2.1.259","2.1.329"]';
 
@@ -40,13 +41,37 @@ test.each<[rule: string, version: string | undefined, extra: string | undefined,
 });
 
 test.each([
-  ["2.0.70", "claude 2.0.70 takes no hooks of csd: no rule holds in this session"],
-  ["2.1.85", "claude 2.1.85 takes no hooks of csd: no rule holds in this session"],
-  ["2.1.86", undefined],
+  ["1.0.128", "claude 1.0.128 is older than 2.0.70, the first on which rules were seen to hold: they may not hold in this session"],
+  ["2.0.69", "claude 2.0.69 is older than 2.0.70, the first on which rules were seen to hold: they may not hold in this session"],
+  ["2.0.70", undefined],
+  ["2.1", undefined],
   ["2.1.329", undefined],
   ["3.0.0", undefined],
   ["2.2.0-beta", undefined],
   [undefined, undefined],
 ])("rules in a session of claude %p", (version, warning) => {
   expect(rulesWarning(version)).toBe(warning as string);
+});
+
+test("turns are told by hooks where these tell how one ends", () => {
+  const eventsOf = (version: string) => Object.keys((JSON.parse(renderHookSettings("csd", { version })) as { hooks: object }).hooks);
+  expect(eventsOf("2.0.70")).toEqual([]);
+  expect(eventsOf("2.1.86")).toEqual(["UserPromptSubmit", "PermissionRequest", "Stop", "StopFailure"]);
+});
+
+test.each([
+  ["2.0.70", "StopFailure", false],
+  ["2.1.85", "StopFailure", false],
+  ["2.1.86", "StopFailure", true],
+  ["2.1.329", "StopFailure", true],
+  ["2.2.0-beta", "StopFailure", true],
+  ["10.0.0", "StopFailure", true],
+  [undefined, "StopFailure", true],
+  ["2.0.70", "PermissionRequest", true],
+])("claude %p takes a hook for %s: %p", (version, event, isTaken) => {
+  expect(takesEvent(version, event)).toBe(isTaken);
+  const settings = JSON.parse(
+    renderHookSettings("csd", { version, events: [], rules: [{ event: "PreToolUse" }, { event: event as "StopFailure" }] }),
+  ) as { hooks: object };
+  expect(Object.keys(settings.hooks)).toEqual(isTaken ? ["PreToolUse", event] : ["PreToolUse"]);
 });

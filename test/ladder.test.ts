@@ -7,7 +7,7 @@ const rungs: [name: string, files: string][] = [
   ["values", "errors program json printable sanitize format"],
   [
     "Claude Code's surface",
-    `claude-session claude-reset claude-transcript claude-usage claude-calls claude-hooks claude-version
+    `claude-session claude-reset claude-transcript claude-usage claude-calls claude-version claude-hooks
      claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
   ],
   [

@@ -152,7 +152,7 @@ describe("our hooks among the user's words", () => {
 });
 
 test("rules and environment of both count, and ours come last", () => {
-  const ours = renderHookSettings("csd", { events: ["Stop"], privateDirs: ["/s"], env: { A: "ours", C: "c" } });
+  const ours = renderHookSettings("csd", { version: "2.1.329", events: ["Stop"], privateDirs: ["/s"], env: { A: "ours", C: "c" } });
   const own = {
     env: { A: "theirs", B: "b" },
     permissions: { allow: ["X"], deny: ["WebFetch"] },

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { HookInput } from "../src/claude-hooks.ts";
 import type { Rule } from "../src/rules.ts";
 import { applyRules, planRuleHooks, prepareRules } from "../src/rules-hook.ts";
 import { createFakeSys, type FakeSys } from "./fake-sys.ts";
@@ -14,10 +15,10 @@ const bash = "^(?:[Bb][Aa][Ss][Hh])$";
 test.each<[what: string, rules: Rule[], hooks: unknown[]]>([
   ["no rules", [], []],
   ["rules that act on sessions alone", [rule("notify"), rule("send"), rule("stop")], []],
-  ["leave needs the dialog alone", [rule("allow", { tool: ["Bash"] })], [asked(bash)]],
+  ["leave is given before the call, or at its dialog", [rule("allow", { tool: ["Bash"] })], [before(bash), asked(bash)]],
   ["a denial comes before the call", [rule("deny", { tool: ["bash"] })], [before(bash)]],
   ["so does a question", [rule("ask", { tool: ["BASH"] })], [before(bash)]],
-  ["both", [rule("deny", { tool: ["Bash"] }), rule("allow")], [before(bash), asked()]],
+  ["both", [rule("deny", { tool: ["Bash"] }), rule("allow")], [before(), asked()]],
   ["commands are those of shells", [rule("deny", { command: ["rm"] })], [before(expect.stringMatching(/Bb.*\|\[Pp\]/) as never)]],
   ["a path may be named by any tool", [rule("deny", { path: ["~/.ssh/**"] })], [before()]],
   [
@@ -64,11 +65,11 @@ const open = (files: Record<string, string>, env: Record<string, string> = {}): 
     env: { CLAUDE_PROJECT_DIR: "/work/app", ...env },
     now: 5000,
   });
-const call = async (sys: FakeSys, event: string, command: string, tool = "Bash") => {
+const call = async (sys: FakeSys, event: string, command: string, tool = "Bash", told: Partial<HookInput> = {}) => {
   const toolInput = tool === "Bash" ? { command } : { file_path: command };
   const text = await applyRules(
     sys,
-    { event, sessionId: "s1", toolName: tool, toolInput, cwd: "/work/app" },
+    { event, sessionId: "s1", toolName: tool, toolInput, cwd: "/work/app", ...told },
     { configDir: "/home/dev/.claude", name: "fix" },
   );
   return text === undefined ? undefined : (JSON.parse(text) as Record<string, unknown>);
@@ -100,6 +101,35 @@ test.each<[event: string, command: string, answer: unknown]>([
   ["PermissionRequest", "make", undefined],
 ])("%s of %s", async (event, command, answer) => {
   expect(await call(open({ [path]: toml(allow, deny, ask) }), event, command)).toEqual(answer as never);
+});
+
+const manual = { promptId: "p1", permissionMode: "default" };
+test.each<[what: string, command: string, told: Partial<HookInput>, answer: unknown]>([
+  ["asks before its tools", "npm test", manual, before1("allow", expect.any(String))],
+  ["asks before all but edits", "npm test", { ...manual, permissionMode: "acceptEdits" }, before1("allow", expect.any(String))],
+  ["has two parts, of which one is unknown", "npm test && make", manual, undefined],
+  ["has a part that is denied", "npm test && git push", manual, before1("deny", "ask me first")],
+  ["has a part that is asked", "npm test && npm publish", manual, before1("ask", expect.any(String))],
+  ["is of a version whose settings it would beat", "npm test", { permissionMode: "default" }, undefined],
+  ["is in a mode of which nothing is told", "npm test", { promptId: "p1" }, undefined],
+  ...["plan", "dontAsk", "auto", "bypassPermissions", "new"].map(
+    (permissionMode) =>
+      [`is in the mode ${permissionMode}`, "npm test", { ...manual, permissionMode }, undefined] as [string, string, object, undefined],
+  ),
+])("leave before the call, in a session that %s", async (_, command, told, answer) => {
+  const sys = open({ [path]: toml(allow, deny, ask) });
+  expect(await call(sys, "PreToolUse", command, "Bash", told)).toEqual(answer as never);
+  expect(audit(sys).map(({ decision }) => decision)).toEqual(
+    answer === undefined ? [] : [(answer as ReturnType<typeof before1>).hookSpecificOutput.permissionDecision],
+  );
+});
+
+test("where a denial is about sessions that wait, leave waits for the dialog", async () => {
+  const sys = open({ [path]: toml(allow, 'name = "never at a dialog"\nmatch_tool = "Bash"\nmatch_status = "blocked"\naction = "deny"') });
+  expect(await call(sys, "PreToolUse", "npm test", "Bash", manual)).toBeUndefined();
+  expect(await call(sys, "PermissionRequest", "npm test", "Bash", manual)).toMatchObject({
+    hookSpecificOutput: { decision: { behavior: "deny" } },
+  });
 });
 
 test("a denial without a message says which rule denies", async () => {

@@ -14,7 +14,7 @@ function setUp(
   { isUndo = false, shell = "bash" }: { isUndo?: boolean; shell?: string } = {},
 ) {
   const sys = createFakeSys({ homeDir: home, ...given });
-  const changes = listChanges(sys, { chosen, isUndo, dirs: [`${home}/.claude`], shell, rules: [] });
+  const changes = listChanges(sys, { chosen, isUndo, dirs: [`${home}/.claude`], shell, rules: [], version: undefined });
   const planned = changes.map(({ path, plan }) => ({ path, ...plan(sys.files.get(path)) }));
   const files = new Map(sys.files);
   for (const { path, after } of planned)
