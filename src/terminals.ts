@@ -1,0 +1,489 @@
+import { isRecord, parseJson } from "./json.ts";
+import {
+  ghosttyScripts,
+  itermScripts,
+  type Launch,
+  osascript,
+  quoteWt,
+  renderShell,
+  renderWarp,
+  terminalAppScripts,
+} from "./terminal-scripts.ts";
+
+/**
+ * The terminals that sessions run in: where a process sits, and what can be done there. All of it is values: `terminal-run` carries
+ * it out. Nothing is typed into a place that its terminal has not just named by the exact process or tty of the session.
+ */
+
+export type TerminalName =
+  | "tmux"
+  | "screen"
+  | "zellij"
+  | "kitty"
+  | "wezterm"
+  | "ghostty"
+  | "iterm2"
+  | "terminal.app"
+  | "warp"
+  | "gnome-terminal"
+  | "konsole"
+  | "windows-terminal"
+  | "vscode"
+  | "unknown";
+
+export type TerminalAction = "launch" | "focus" | "type" | "approve" | "read";
+export const terminalActions: readonly TerminalAction[] = ["launch", "focus", "type", "approve", "read"];
+
+/** Where a process sits, by its own word and the kernel's. */
+export interface Seat {
+  platform: string;
+  /** Itself, its parent, and so on, as far as they can be seen. */
+  line: readonly { pid: number; program: string }[];
+  /** Those of `terminalVariables` that it was started with. */
+  env: Readonly<Partial<Record<string, string>>>;
+  /** `/dev/pts/3`; undefined where it has none, or that is not known. */
+  tty?: string;
+}
+
+/** A session's place in a terminal. */
+export interface Place extends Seat {
+  terminal: TerminalName;
+  /** For people: `kitty`, `xterm`. */
+  title: string;
+  /** The terminal's own process, where it is an ancestor. */
+  hostPid?: number;
+}
+
+/** Something to run, and what it is given. */
+export interface Step {
+  argv: readonly string[];
+  input?: string;
+  /** On top of this program's own. */
+  env?: Readonly<Record<string, string>>;
+  /** Written before, for this user only, and gone when it is over; `file` of the argv stands for its path. */
+  file?: { name: string; text: string };
+}
+
+/** What the terminal calls a place, by its own answer of this moment. */
+export interface Spot {
+  id: string;
+  columns?: number;
+  rows?: number;
+}
+
+/** What is run for it; `panes`: csm's own ways with tmux do it; a text, in words for a person, says why it cannot be had. */
+type Can<T extends readonly unknown[]> = ((...given: T) => Step) | typeof byPanes | string;
+const byPanes = Symbol("by the panes of tmux");
+
+/** One terminal. */
+interface Row {
+  title: string;
+  /** Its process among the ancestors, by the name that the system has for it (Linux cuts one at 15 signs). */
+  programs: RegExp;
+  /** What it sets in the environment of what it starts: for processes whose ancestors cannot be seen. */
+  isNamedBy(env: Seat["env"]): boolean;
+  /** Oldest version that can do what stands here, and how it is asked. */
+  version?: { ask: readonly string[]; least: readonly number[] };
+  /** Why nothing can be asked of it from outside, as far as is known before anything is tried. */
+  closed?(place: Place): string | undefined;
+  /** Which of its windows is the session's: asked before each deed. Undefined: it has no such question. */
+  find?: { ask(place: Place): Step; read(place: Place, answer: string): Spot | undefined };
+  launch: Can<[place: Place, launch: Launch]>;
+  focus: Can<[place: Place, spot: Spot]>;
+  /** A text, without any key behind it. */
+  type: Can<[place: Place, spot: Spot, text: string]>;
+  /** Keys, as the bytes that they send. */
+  approve: Can<[place: Place, spot: Spot, bytes: string]>;
+  read: Can<[place: Place, spot: Spot, hasStyle: boolean]>;
+}
+
+/** All that is ever read of a session's environment here: never a value that could be a secret. */
+export const terminalVariables = [
+  ...["TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TMUX", "TMUX_PANE", "STY", "WINDOW", "SCREENDIR"],
+  ...["ZELLIJ", "ZELLIJ_PANE_ID", "ZELLIJ_SESSION_NAME", "KITTY_WINDOW_ID", "KITTY_PID", "KITTY_LISTEN_ON"],
+  ...["WEZTERM_PANE", "WEZTERM_UNIX_SOCKET", "WEZTERM_EXECUTABLE", "GHOSTTY_RESOURCES_DIR", "ITERM_SESSION_ID"],
+  ...["GNOME_TERMINAL_SCREEN", "GNOME_TERMINAL_SERVICE", "KONSOLE_DBUS_SERVICE", "KONSOLE_DBUS_SESSION", "KONSOLE_DBUS_WINDOW"],
+  ...["DBUS_SESSION_BUS_ADDRESS", "WT_SESSION", "WSL_DISTRO_NAME", "VSCODE_PID", "VSCODE_IPC_HOOK_CLI"],
+  ...["WINDOWID", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"],
+] as const;
+
+const variable = (place: Seat, name: (typeof terminalVariables)[number]): string => place.env[name] ?? "";
+
+/** Those of the session that name the server which a command is to ask. */
+const given = (place: Seat, ...names: (typeof terminalVariables)[number][]): { env?: Record<string, string> } => {
+  const entries = names.flatMap((name) => (variable(place, name) === "" ? [] : [[name, variable(place, name)]]));
+  return entries.length === 0 ? {} : { env: Object.fromEntries(entries) };
+};
+
+/** A text that a program takes for pasted, as claude asks its terminal to mark it. */
+const bracketed = (text: string): string => `\u001b[200~${text}\u001b[201~`;
+
+const isAncestor = ({ line }: Seat, pid: unknown): boolean => line.some((one) => one.pid === pid);
+const records = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value.filter(isRecord) : []);
+const whole = (value: unknown): number | undefined => (typeof value === "number" && Number.isInteger(value) ? value : undefined);
+const size = (columns: unknown, rows: unknown): Pick<Spot, "columns" | "rows"> => {
+  const [width, height] = [whole(columns), whole(rows)];
+  return width === undefined || height === undefined ? {} : { columns: width, rows: height };
+};
+const sizeWords = (answer: string): Pick<Spot, "columns" | "rows"> => {
+  const [, columns, rows] = /^(\d+) (\d+)\s*$/.exec(answer) ?? [];
+  return size(Number(columns ?? Number.NaN), Number(rows ?? Number.NaN));
+};
+
+// --- multiplexers ------------------------------------------------------------------------------------------------
+
+const tmux: Row = {
+  title: "tmux",
+  programs: /^tmux(?:: server)?$/,
+  isNamedBy: ({ TMUX = "" }) => TMUX !== "",
+  ...{ launch: byPanes, focus: byPanes, type: byPanes, approve: byPanes, read: byPanes },
+};
+
+const screenArgs = (place: Seat, ...args: string[]): Step => ({
+  argv: ["screen", "-S", variable(place, "STY"), ...args],
+  ...given(place, "SCREENDIR"),
+});
+
+/** `stuff` reads carets and backslashes; what is pasted from a file stays as it is (4.09). */
+const screenPaste = (place: Place, { id }: Spot, text: string): Step => ({
+  ...screenArgs(place, "-p", id, "-X", "eval", "readreg . %FILE%", "paste ."),
+  file: { name: "screen", text },
+});
+
+const screen: Row = {
+  title: "GNU screen",
+  programs: /^screen$/i,
+  isNamedBy: ({ STY = "" }) => STY !== "",
+  closed(place) {
+    const [, pid] = /^(\d+)\./.exec(variable(place, "STY")) ?? [];
+    if (pid === undefined || variable(place, "WINDOW") === "") return "it does not say in which window of GNU screen it runs";
+    return place.hostPid === Number(pid) ? undefined : "the GNU screen that it names is not the one that it runs in";
+  },
+  launch: (place, launch) => screenArgs(place, "-X", "screen", "-t", launch.title, "sh", "-c", renderShell(launch)),
+  focus: (place, { id }) => screenArgs(place, "-X", "select", id),
+  type: (place, spot, text) => screenPaste(place, spot, bracketed(text)),
+  approve: screenPaste,
+  read: (place, { id }) => ({ ...screenArgs(place, "-p", id, "-X", "hardcopy", "%FILE%"), file: { name: "screen", text: "" } }),
+};
+
+/** From 0.44 on a pane is named by its number; before, all goes to the one that has the focus. */
+const zellijArgs = (place: Seat, ...args: string[]): Step => ({
+  argv: ["zellij", "--session", variable(place, "ZELLIJ_SESSION_NAME"), "action", ...args],
+});
+const zellijPane = (place: Seat): string => `terminal_${variable(place, "ZELLIJ_PANE_ID")}`;
+
+const zellij: Row = {
+  title: "Zellij",
+  programs: /^zellij$/,
+  isNamedBy: ({ ZELLIJ_SESSION_NAME = "" }) => ZELLIJ_SESSION_NAME !== "",
+  version: { ask: ["zellij", "--version"], least: [0, 44] },
+  closed: (place) =>
+    /^\d+$/.test(variable(place, "ZELLIJ_PANE_ID")) && variable(place, "ZELLIJ_SESSION_NAME") !== "" && place.hostPid !== undefined
+      ? undefined
+      : "it does not say in which pane of Zellij it runs",
+  find: {
+    ask: (place) => zellijArgs(place, "list-panes", "--json"),
+    read(place, answer) {
+      const panes = records(parseJson(answer)).filter(({ is_plugin, exited }) => is_plugin !== true && exited !== true);
+      const pane = panes.find(({ id }) => String(id) === variable(place, "ZELLIJ_PANE_ID"));
+      return pane === undefined ? undefined : { id: zellijPane(place), ...size(pane.pane_content_columns, pane.pane_content_rows) };
+    },
+  },
+  launch: (place, { argv, cwd, title }) => ({
+    argv: ["zellij", "--session", variable(place, "ZELLIJ_SESSION_NAME"), "run", "--cwd", cwd, "--name", title, "--", ...argv],
+  }),
+  focus: (place, { id }) => zellijArgs(place, "focus-pane-id", id),
+  type: (place, { id }, text) => zellijArgs(place, "paste", "--pane-id", id, "--", text),
+  approve: (place, { id }, bytes) => zellijArgs(place, "write", "--pane-id", id, ...[...Buffer.from(bytes)].map(String)),
+  read: (place, { id }, hasStyle) => zellijArgs(place, "dump-screen", "--pane-id", id, ...(hasStyle ? ["--ansi"] : [])),
+};
+
+// --- terminals that listen to commands ---------------------------------------------------------------------------
+
+const kittyArgs = (place: Seat, ...args: string[]): Step => {
+  const socket = variable(place, "KITTY_LISTEN_ON");
+  return { argv: ["kitty", "@", ...(socket === "" ? [] : ["--to", socket]), ...args] };
+};
+
+const kittyWrite = (place: Place, { id }: Spot, input: string): Step => ({
+  ...kittyArgs(place, "send-text", "--match", `id:${id}`, "--stdin"),
+  input,
+});
+
+const kitty: Row = {
+  title: "kitty",
+  programs: /^kitty$/,
+  isNamedBy: ({ KITTY_WINDOW_ID = "", TERM }) => KITTY_WINDOW_ID !== "" || TERM === "xterm-kitty",
+  closed: (place) =>
+    variable(place, "KITTY_LISTEN_ON") === ""
+      ? "its kitty listens to nobody: set allow_remote_control socket-only and listen_on in kitty.conf, and start kitty anew"
+      : undefined,
+  find: {
+    ask: (place) => kittyArgs(place, "ls"),
+    read(place, answer) {
+      const tabs = records(parseJson(answer)).flatMap(({ tabs }) => records(tabs));
+      const window = tabs.flatMap(({ windows }) => records(windows)).find(({ pid }) => isAncestor(place, pid));
+      const id = whole(window?.id);
+      return id === undefined ? undefined : { id: String(id), ...size(window?.columns, window?.lines) };
+    },
+  },
+  launch: (place, { argv, cwd, title }) => kittyArgs(place, "launch", "--type=tab", "--cwd", cwd, "--tab-title", title, ...argv),
+  focus: (place, { id }) => kittyArgs(place, "focus-window", "--match", `id:${id}`),
+  type: (place, spot, text) => kittyWrite(place, spot, bracketed(text)),
+  approve: kittyWrite,
+  read: (place, { id }, hasStyle) => kittyArgs(place, "get-text", "--match", `id:${id}`, ...(hasStyle ? ["--ansi"] : [])),
+};
+
+const weztermArgs = (place: Seat, ...args: string[]): Step => ({
+  argv: ["wezterm", "cli", "--no-auto-start", ...args],
+  ...given(place, "WEZTERM_UNIX_SOCKET"),
+});
+
+const wezterm: Row = {
+  title: "WezTerm",
+  programs: /^wezterm(?:-gui|-mux-ser.*)?$/,
+  isNamedBy: ({ WEZTERM_PANE = "", TERM_PROGRAM }) => WEZTERM_PANE !== "" || TERM_PROGRAM === "WezTerm",
+  version: { ask: ["wezterm", "--version"], least: [20220624] },
+  find: {
+    ask: (place) => weztermArgs(place, "list", "--format", "json"),
+    read(place, answer) {
+      const pane = records(parseJson(answer)).find(({ tty_name }) => place.tty !== undefined && tty_name === place.tty);
+      const id = whole(pane?.pane_id);
+      const shown = isRecord(pane?.size) ? pane.size : {};
+      return id === undefined ? undefined : { id: String(id), ...size(shown.cols, shown.rows) };
+    },
+  },
+  launch: (place, { argv, cwd }) => weztermArgs(place, "spawn", "--cwd", cwd, "--", ...argv),
+  focus: (place, { id }) => weztermArgs(place, "activate-pane", "--pane-id", id),
+  type: (place, { id }, text) => ({ ...weztermArgs(place, "send-text", "--pane-id", id), input: text }),
+  approve: (place, { id }, bytes) => ({ ...weztermArgs(place, "send-text", "--no-paste", "--pane-id", id), input: bytes }),
+  read: (place, { id }, hasStyle) => weztermArgs(place, "get-text", "--pane-id", id, ...(hasStyle ? ["--escapes"] : [])),
+};
+
+/** Each is asked of the session bus that the session has, as its Konsole is on that one. */
+const konsoleCall = (place: Seat, path: string, method: string, ...args: string[]): Step => ({
+  argv: [
+    ...["gdbus", "call", "--session", "--dest", variable(place, "KONSOLE_DBUS_SERVICE"), "--object-path", path],
+    ...["--method", `org.kde.konsole.${method}`, ...args],
+  ],
+  ...given(place, "DBUS_SESSION_BUS_ADDRESS"),
+});
+const konsoleSession = (place: Seat): string => variable(place, "KONSOLE_DBUS_SESSION");
+
+const konsole: Row = {
+  title: "Konsole",
+  programs: /^konsole$/,
+  isNamedBy: ({ KONSOLE_DBUS_SESSION = "" }) => KONSOLE_DBUS_SESSION !== "",
+  closed: (place) =>
+    /^\/Sessions\/\d+$/.test(konsoleSession(place)) && variable(place, "KONSOLE_DBUS_SERVICE") !== ""
+      ? undefined
+      : "it does not say in which session of Konsole it runs",
+  find: {
+    ask: (place) => konsoleCall(place, konsoleSession(place), "Session.processId"),
+    read(place, answer) {
+      const [, pid] = /^\((?:int32 )?(\d+),\)\s*$/.exec(answer) ?? [];
+      return isAncestor(place, Number(pid ?? Number.NaN)) ? { id: konsoleSession(place).slice("/Sessions/".length) } : undefined;
+    },
+  },
+  launch: (_, { argv, cwd }) => ({ argv: ["konsole", "--new-tab", "--workdir", cwd, "-e", ...argv] }),
+  focus: (place, { id }) => konsoleCall(place, variable(place, "KONSOLE_DBUS_WINDOW") || "/Windows/1", "Window.setCurrentSession", id),
+  type: "Konsole takes no text from other programs unless it was told to, and shows them nothing of its screen",
+  approve: "Konsole shows nothing of its screen to other programs, so what a key would answer cannot be read",
+  read: "Konsole shows nothing of its screen to other programs",
+};
+
+// --- macOS -------------------------------------------------------------------------------------------------------
+
+const needsTty = ({ tty, platform }: Place): string | undefined =>
+  platform !== "darwin" ? "it can be asked on macOS only" : tty === undefined ? "its process has no tty to be found by" : undefined;
+const ttyOf = ({ tty = "" }: Place): string => tty;
+
+const iterm2: Row = {
+  title: "iTerm2",
+  programs: /^iTerm(?:2|Server.*)?$/,
+  isNamedBy: ({ TERM_PROGRAM }) => TERM_PROGRAM === "iTerm.app",
+  closed: needsTty,
+  find: {
+    ask: (place) => osascript(itermScripts.find(ttyOf(place))),
+    read: (place, answer) => ({ id: ttyOf(place), ...sizeWords(answer) }),
+  },
+  launch: (_, launch) => osascript(itermScripts.launch(launch)),
+  focus: (_, { id }) => osascript(itermScripts.focus(id)),
+  type: (_, { id }, text) => osascript(itermScripts.write(id, bracketed(text))),
+  approve: (_, { id }, bytes) => osascript(itermScripts.write(id, bytes)),
+  read: (_, { id }) => osascript(itermScripts.read(id)),
+};
+
+const terminalApp: Row = {
+  title: "Terminal.app",
+  programs: /^Terminal$/,
+  isNamedBy: ({ TERM_PROGRAM }) => TERM_PROGRAM === "Apple_Terminal",
+  closed: needsTty,
+  find: {
+    ask: (place) => osascript(terminalAppScripts.find(ttyOf(place))),
+    read: (place, answer) => ({ id: ttyOf(place), ...sizeWords(answer) }),
+  },
+  launch: (_, launch) => osascript(terminalAppScripts.launch(launch)),
+  focus: (_, { id }) => osascript(terminalAppScripts.focus(id)),
+  type: "Terminal.app presses Enter behind every text that a script gives it",
+  approve: "Terminal.app presses Enter behind every key that a script gives it",
+  read: (_, { id }) => osascript(terminalAppScripts.read(id)),
+};
+
+const ghostty: Row = {
+  title: "Ghostty",
+  programs: /^\.?ghostty/,
+  isNamedBy: ({ GHOSTTY_RESOURCES_DIR = "", TERM_PROGRAM }) => GHOSTTY_RESOURCES_DIR !== "" || TERM_PROGRAM === "ghostty",
+  closed: needsTty,
+  find: {
+    ask: (place) => osascript(ghosttyScripts.find(ttyOf(place))),
+    read: (place, answer) => (answer.trim() === "" ? undefined : { id: ttyOf(place) }),
+  },
+  launch: (place, launch) =>
+    place.platform === "darwin"
+      ? osascript(ghosttyScripts.launch(launch))
+      : { argv: ["ghostty", `--working-directory=${launch.cwd}`, "-e", ...launch.argv] },
+  focus: (_, { id }) => osascript(ghosttyScripts.focus(id)),
+  type: (_, { id }, text) => osascript(ghosttyScripts.input(id, text)),
+  approve: "Ghostty shows nothing of its screen to other programs, so what a key would answer cannot be read",
+  read: "Ghostty shows nothing of its screen to other programs",
+};
+
+const warp: Row = {
+  title: "Warp",
+  programs: /^(?:warp|warp-terminal|Warp|stable)$/,
+  isNamedBy: ({ TERM_PROGRAM }) => TERM_PROGRAM === "WarpTerminal",
+  launch: (place, launch) => ({
+    argv: [place.platform === "darwin" ? "open" : "xdg-open", "warp://launch/%FILE%"],
+    file: { name: "csm.yaml", text: renderWarp(launch) },
+  }),
+  focus: "Warp tells other programs nothing of its tabs",
+  type: "Warp takes no text from other programs",
+  approve: "Warp takes no keys from other programs",
+  read: "Warp shows nothing of its screen to other programs",
+};
+
+// --- desktops ----------------------------------------------------------------------------------------------------
+
+const gnomeScreen = (place: Seat): string =>
+  (/^\/org\/gnome\/Terminal\/screen\/([\da-f_]+)$/.exec(variable(place, "GNOME_TERMINAL_SCREEN"))?.[1] ?? "").replaceAll("_", "-");
+
+const gnomeTerminal: Row = {
+  title: "GNOME Terminal",
+  programs: /^gnome-terminal/,
+  isNamedBy: ({ GNOME_TERMINAL_SCREEN = "", GNOME_TERMINAL_SERVICE = "" }) => GNOME_TERMINAL_SCREEN + GNOME_TERMINAL_SERVICE !== "",
+  closed: (place) => (gnomeScreen(place) === "" ? "it does not say in which tab of GNOME Terminal it runs" : undefined),
+  launch: (_, { argv, cwd, title }) => ({
+    argv: ["gnome-terminal", "--tab", `--working-directory=${cwd}`, `--title=${title}`, "--", ...argv],
+  }),
+  // What the shell's search does with a tab that was found: by its id, which no other tab ever has.
+  focus: (place) => ({
+    argv: [
+      ...["gdbus", "call", "--session", "--dest", "org.gnome.Terminal", "--object-path", "/org/gnome/Terminal/SearchProvider"],
+      ...["--method", "org.gnome.Shell.SearchProvider2.ActivateResult", gnomeScreen(place), "[]", "0"],
+    ],
+    ...given(place, "DBUS_SESSION_BUS_ADDRESS"),
+  }),
+  type: "GNOME Terminal takes no text from other programs",
+  approve: "GNOME Terminal takes no keys from other programs",
+  read: "GNOME Terminal shows nothing of its screen to other programs",
+};
+
+const windowsTerminal: Row = {
+  title: "Windows Terminal",
+  programs: /^WindowsTerminal$/,
+  isNamedBy: ({ WT_SESSION = "" }) => WT_SESSION !== "",
+  launch(place, { argv, cwd, title }) {
+    const distro = variable(place, "WSL_DISTRO_NAME");
+    const inside = ["wsl.exe", ...(distro === "" ? [] : ["-d", distro]), "--cd", cwd, "--exec", ...argv];
+    const words = place.platform === "win32" ? ["-d", cwd, "--title", title, ...argv] : ["--title", title, ...inside];
+    return { argv: ["wt.exe", "-w", "0", "new-tab", ...words.map(quoteWt)] };
+  },
+  focus: "Windows Terminal does not tell which tab a program runs in",
+  type: "Windows Terminal takes no text from other programs",
+  approve: "Windows Terminal takes no keys from other programs",
+  read: "Windows Terminal shows nothing of its screen to other programs",
+};
+
+const vscode: Row = {
+  title: "VS Code",
+  programs: /^(?:code|code-insiders|codium|cursor|Code|Code Helper.*)$/,
+  isNamedBy: ({ TERM_PROGRAM }) => TERM_PROGRAM === "vscode",
+  launch: "VS Code opens no terminal for other programs",
+  focus: "VS Code tells other programs nothing of its terminals",
+  type: "VS Code takes no text from other programs",
+  approve: "VS Code takes no keys from other programs",
+  read: "VS Code shows nothing of its terminals to other programs",
+};
+
+/** Any other: where the X server knows the window of an ancestor, that can be brought to the front. */
+const unknown: Row = {
+  title: "its terminal",
+  programs: /$^/,
+  isNamedBy: () => true,
+  find: {
+    ask: (place) => ({ argv: ["xdotool", "getwindowpid", variable(place, "WINDOWID")], ...given(place, "DISPLAY", "XAUTHORITY") }),
+    read: (place, answer) => (isAncestor(place, Number(answer.trim() || Number.NaN)) ? { id: variable(place, "WINDOWID") } : undefined),
+  },
+  closed: (place) =>
+    /^\d+$/.test(variable(place, "WINDOWID")) && variable(place, "DISPLAY") !== "" ? undefined : "csm does not know how to reach it",
+  launch: "csm does not know how to open a window of it",
+  focus: (place, { id }) => ({
+    argv: ["xdotool", "windowactivate", id],
+    ...given(place, "DISPLAY", "XAUTHORITY"),
+  }),
+  type: "csm does not know how to give it text",
+  approve: "csm does not know how to press its keys",
+  read: "csm does not know how to read its screen",
+};
+
+/** The order is that in which environments are asked: what runs inside another comes first. */
+export const terminals: Readonly<Record<TerminalName, Row>> = {
+  tmux,
+  screen,
+  zellij,
+  kitty,
+  wezterm,
+  ghostty,
+  iterm2,
+  "terminal.app": terminalApp,
+  warp,
+  "gnome-terminal": gnomeTerminal,
+  konsole,
+  "windows-terminal": windowsTerminal,
+  vscode,
+  unknown,
+};
+
+const names = Object.keys(terminals) as TerminalName[];
+
+/** Others that people know by name, and what a login from elsewhere runs in. */
+const otherTerminals =
+  /^(?:xterm|alacritty|foot|urxvtd?|rxvt|st|hyper|tilix|terminator|xfce4-terminal|lxterminal|terminology|mintty|sshd)$/i;
+
+/**
+ * The terminal of a session: the nearest ancestor that is one, as an environment is handed on into terminals that are opened from
+ * within others. Where no ancestor can be seen, what its environment says.
+ */
+export function findPlace(seat: Seat): Place {
+  for (const { pid, program } of seat.line.slice(1)) {
+    const name = names.find((candidate) => terminals[candidate].programs.test(program));
+    if (name !== undefined) return { ...seat, terminal: name, title: terminals[name].title, hostPid: pid };
+    if (otherTerminals.test(program)) return { ...seat, terminal: "unknown", title: program.replace(/^sshd$/, "ssh"), hostPid: pid };
+  }
+  const name = names.find((candidate) => terminals[candidate].isNamedBy(seat.env)) ?? "unknown";
+  return {
+    ...seat,
+    terminal: name,
+    title: name === "unknown" ? (seat.env.TERM_PROGRAM ?? terminals.unknown.title) : terminals[name].title,
+  };
+}
+
+/** Why this cannot be done where a session sits, as far as is known without trying; undefined where it can. */
+export function whyNotIn(place: Place, action: TerminalAction): string | undefined {
+  const row = terminals[place.terminal];
+  const can = row[action];
+  if (typeof can === "string") return can;
+  if (can === byPanes || action === "launch") return undefined;
+  return row.closed?.(place);
+}
