@@ -1,7 +1,7 @@
 import { present } from "./json.ts";
 import { type ProcessStart, parseStat, readBootTime, tickMs } from "./process.ts";
 import type { Sys } from "./sys.ts";
-import { type Seat, terminalVariables } from "./terminals.ts";
+import { type Seat, terminalVariables } from "./terminal-row.ts";
 
 /** One process of this machine, as every scan tells of it. */
 export interface ProcessRow extends ProcessStart {
@@ -106,7 +106,8 @@ export async function readSeats(sys: Sys, pids: readonly number[]): Promise<Map<
       const row = rows.get(pid);
       if (row === undefined) return [];
       const line = [...ancestors(rows, pid)].map((each) => ({ pid: each, program: rows.get(each)?.program ?? "" }));
-      return [[pid, { platform: sys.platform, line, env: terminalPart(row.environment ?? []), ...present({ tty: row.tty }) }]];
+      const { start, isForeground, tty } = row;
+      return [[pid, { platform: sys.platform, line, env: terminalPart(row.environment ?? []), start, isForeground, ...present({ tty }) }]];
     }),
   );
 }
@@ -115,7 +116,15 @@ function procSeat(sys: Pick<Sys, "readText">, pid: number): Seat | undefined {
   const seen = walkProc(sys, pid).map((each) => ({ pid: each, stat: parseStat(sys.readText(`/proc/${each}/stat`) ?? "") }));
   if (seen[0]?.stat === undefined) return undefined;
   const line = seen.map(({ pid: each, stat }) => ({ pid: each, program: stat?.program ?? "" }));
-  return { platform: "linux", line, env: terminalPart(readEnviron(sys, pid)), ...present({ tty: ttyOfDevice(seen[0].stat.device) }) };
+  const { start, isForeground, device } = seen[0].stat;
+  return {
+    platform: "linux",
+    line,
+    env: terminalPart(readEnviron(sys, pid)),
+    start,
+    isForeground,
+    ...present({ tty: ttyOfDevice(device) }),
+  };
 }
 
 function terminalPart(environment: readonly string[]): Seat["env"] {

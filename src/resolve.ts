@@ -19,7 +19,7 @@ export async function resolveAddress(driver: Driver, word: string): Promise<Addr
   // Says what is wrong with the word.
   if (live === undefined) return findTracked(driver, refuseTitle(word));
   const { name, pid, configDir = "" } = requireOwn(live);
-  return { name, pid, configDir, tmux: createTmux(driver.sys, pane?.socketPath), ...present({ pane: pane?.paneId }) };
+  return { name, pid, configDir, keyboard: createTmux(driver.sys, pane?.socketPath), ...present({ pane: pane?.paneId }) };
 }
 
 /** The session that is meant, where it can be typed into; else why it cannot. */
@@ -73,5 +73,5 @@ export async function targetOf(sys: Sys, session: Whom, pane: Pane | undefined):
     throw new UserError(`${name} runs in no tmux pane of yours`, "answer it in its own terminal");
   const row = (await (await import("./process-table.ts")).readProcessTable(sys)).get(pid);
   if (row?.isForeground !== true) throw new UserError(`${name} has not the keyboard of its pane`, "go to its pane and see");
-  return { name, tmux: createTmux(sys, pane.socketPath), pane: pane.paneId, pid, configDir, livePane: pane };
+  return { name, keyboard: createTmux(sys, pane.socketPath), pane: pane.paneId, pid, configDir, livePane: pane };
 }

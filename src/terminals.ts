@@ -1,202 +1,30 @@
 import { isRecord, parseJson } from "./json.ts";
+import { screen, tmux, zellij } from "./terminal-multiplexers.ts";
 import {
-  ghosttyScripts,
-  itermScripts,
-  type Launch,
-  osascript,
-  quoteWt,
-  renderShell,
-  renderWarp,
-  terminalAppScripts,
-} from "./terminal-scripts.ts";
+  bracketed,
+  byPanes,
+  fileWord,
+  given,
+  isAncestor,
+  type Place,
+  type Row,
+  records,
+  type Seat,
+  type Spot,
+  type Step,
+  size,
+  sizeWords,
+  type TerminalAction,
+  type TerminalName,
+  variable,
+  whole,
+} from "./terminal-row.ts";
+import { ghosttyScripts, itermScripts, osascript, quoteWt, renderWarp, terminalAppScripts } from "./terminal-scripts.ts";
 
 /**
  * The terminals that sessions run in: where a process sits, and what can be done there. All of it is values: `terminal-run` carries
  * it out. Nothing is typed into a place that its terminal has not just named by the exact process or tty of the session.
  */
-
-export type TerminalName =
-  | "tmux"
-  | "screen"
-  | "zellij"
-  | "kitty"
-  | "wezterm"
-  | "ghostty"
-  | "iterm2"
-  | "terminal.app"
-  | "warp"
-  | "gnome-terminal"
-  | "konsole"
-  | "windows-terminal"
-  | "vscode"
-  | "unknown";
-
-export type TerminalAction = "launch" | "focus" | "type" | "approve" | "read";
-export const terminalActions: readonly TerminalAction[] = ["launch", "focus", "type", "approve", "read"];
-
-/** Where a process sits, by its own word and the kernel's. */
-export interface Seat {
-  platform: string;
-  /** Itself, its parent, and so on, as far as they can be seen. */
-  line: readonly { pid: number; program: string }[];
-  /** Those of `terminalVariables` that it was started with. */
-  env: Readonly<Partial<Record<string, string>>>;
-  /** `/dev/pts/3`; undefined where it has none, or that is not known. */
-  tty?: string;
-}
-
-/** A session's place in a terminal. */
-export interface Place extends Seat {
-  terminal: TerminalName;
-  /** For people: `kitty`, `xterm`. */
-  title: string;
-  /** The terminal's own process, where it is an ancestor. */
-  hostPid?: number;
-}
-
-/** Something to run, and what it is given. */
-export interface Step {
-  argv: readonly string[];
-  input?: string;
-  /** On top of this program's own. */
-  env?: Readonly<Record<string, string>>;
-  /** Written before, for this user only, and gone when it is over; `file` of the argv stands for its path. */
-  file?: { name: string; text: string };
-}
-
-/** What the terminal calls a place, by its own answer of this moment. */
-export interface Spot {
-  id: string;
-  columns?: number;
-  rows?: number;
-}
-
-/** What is run for it; `panes`: csm's own ways with tmux do it; a text, in words for a person, says why it cannot be had. */
-type Can<T extends readonly unknown[]> = ((...given: T) => Step) | typeof byPanes | string;
-const byPanes = Symbol("by the panes of tmux");
-
-/** One terminal. */
-interface Row {
-  title: string;
-  /** Its process among the ancestors, by the name that the system has for it (Linux cuts one at 15 signs). */
-  programs: RegExp;
-  /** What it sets in the environment of what it starts: for processes whose ancestors cannot be seen. */
-  isNamedBy(env: Seat["env"]): boolean;
-  /** Oldest version that can do what stands here, and how it is asked. */
-  version?: { ask: readonly string[]; least: readonly number[] };
-  /** Why nothing can be asked of it from outside, as far as is known before anything is tried. */
-  closed?(place: Place): string | undefined;
-  /** Which of its windows is the session's: asked before each deed. Undefined: it has no such question. */
-  find?: { ask(place: Place): Step; read(place: Place, answer: string): Spot | undefined };
-  launch: Can<[place: Place, launch: Launch]>;
-  focus: Can<[place: Place, spot: Spot]>;
-  /** A text, without any key behind it. */
-  type: Can<[place: Place, spot: Spot, text: string]>;
-  /** Keys, as the bytes that they send. */
-  approve: Can<[place: Place, spot: Spot, bytes: string]>;
-  read: Can<[place: Place, spot: Spot, hasStyle: boolean]>;
-}
-
-/** All that is ever read of a session's environment here: never a value that could be a secret. */
-export const terminalVariables = [
-  ...["TERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION", "TMUX", "TMUX_PANE", "STY", "WINDOW", "SCREENDIR"],
-  ...["ZELLIJ", "ZELLIJ_PANE_ID", "ZELLIJ_SESSION_NAME", "KITTY_WINDOW_ID", "KITTY_PID", "KITTY_LISTEN_ON"],
-  ...["WEZTERM_PANE", "WEZTERM_UNIX_SOCKET", "WEZTERM_EXECUTABLE", "GHOSTTY_RESOURCES_DIR", "ITERM_SESSION_ID"],
-  ...["GNOME_TERMINAL_SCREEN", "GNOME_TERMINAL_SERVICE", "KONSOLE_DBUS_SERVICE", "KONSOLE_DBUS_SESSION", "KONSOLE_DBUS_WINDOW"],
-  ...["DBUS_SESSION_BUS_ADDRESS", "WT_SESSION", "WSL_DISTRO_NAME", "VSCODE_PID", "VSCODE_IPC_HOOK_CLI"],
-  ...["WINDOWID", "DISPLAY", "XAUTHORITY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR"],
-] as const;
-
-const variable = (place: Seat, name: (typeof terminalVariables)[number]): string => place.env[name] ?? "";
-
-/** Those of the session that name the server which a command is to ask. */
-const given = (place: Seat, ...names: (typeof terminalVariables)[number][]): { env?: Record<string, string> } => {
-  const entries = names.flatMap((name) => (variable(place, name) === "" ? [] : [[name, variable(place, name)]]));
-  return entries.length === 0 ? {} : { env: Object.fromEntries(entries) };
-};
-
-/** A text that a program takes for pasted, as claude asks its terminal to mark it. */
-const bracketed = (text: string): string => `\u001b[200~${text}\u001b[201~`;
-
-const isAncestor = ({ line }: Seat, pid: unknown): boolean => line.some((one) => one.pid === pid);
-const records = (value: unknown): Record<string, unknown>[] => (Array.isArray(value) ? value.filter(isRecord) : []);
-const whole = (value: unknown): number | undefined => (typeof value === "number" && Number.isInteger(value) ? value : undefined);
-const size = (columns: unknown, rows: unknown): Pick<Spot, "columns" | "rows"> => {
-  const [width, height] = [whole(columns), whole(rows)];
-  return width === undefined || height === undefined ? {} : { columns: width, rows: height };
-};
-const sizeWords = (answer: string): Pick<Spot, "columns" | "rows"> => {
-  const [, columns, rows] = /^(\d+) (\d+)\s*$/.exec(answer) ?? [];
-  return size(Number(columns ?? Number.NaN), Number(rows ?? Number.NaN));
-};
-
-// --- multiplexers ------------------------------------------------------------------------------------------------
-
-const tmux: Row = {
-  title: "tmux",
-  programs: /^tmux(?:: server)?$/,
-  isNamedBy: ({ TMUX = "" }) => TMUX !== "",
-  ...{ launch: byPanes, focus: byPanes, type: byPanes, approve: byPanes, read: byPanes },
-};
-
-const screenArgs = (place: Seat, ...args: string[]): Step => ({
-  argv: ["screen", "-S", variable(place, "STY"), ...args],
-  ...given(place, "SCREENDIR"),
-});
-
-/** `stuff` reads carets and backslashes; what is pasted from a file stays as it is (4.09). */
-const screenPaste = (place: Place, { id }: Spot, text: string): Step => ({
-  ...screenArgs(place, "-p", id, "-X", "eval", "readreg . %FILE%", "paste ."),
-  file: { name: "screen", text },
-});
-
-const screen: Row = {
-  title: "GNU screen",
-  programs: /^screen$/i,
-  isNamedBy: ({ STY = "" }) => STY !== "",
-  closed(place) {
-    const [, pid] = /^(\d+)\./.exec(variable(place, "STY")) ?? [];
-    if (pid === undefined || variable(place, "WINDOW") === "") return "it does not say in which window of GNU screen it runs";
-    return place.hostPid === Number(pid) ? undefined : "the GNU screen that it names is not the one that it runs in";
-  },
-  launch: (place, launch) => screenArgs(place, "-X", "screen", "-t", launch.title, "sh", "-c", renderShell(launch)),
-  focus: (place, { id }) => screenArgs(place, "-X", "select", id),
-  type: (place, spot, text) => screenPaste(place, spot, bracketed(text)),
-  approve: screenPaste,
-  read: (place, { id }) => ({ ...screenArgs(place, "-p", id, "-X", "hardcopy", "%FILE%"), file: { name: "screen", text: "" } }),
-};
-
-/** From 0.44 on a pane is named by its number; before, all goes to the one that has the focus. */
-const zellijArgs = (place: Seat, ...args: string[]): Step => ({
-  argv: ["zellij", "--session", variable(place, "ZELLIJ_SESSION_NAME"), "action", ...args],
-});
-const zellijPane = (place: Seat): string => `terminal_${variable(place, "ZELLIJ_PANE_ID")}`;
-
-const zellij: Row = {
-  title: "Zellij",
-  programs: /^zellij$/,
-  isNamedBy: ({ ZELLIJ_SESSION_NAME = "" }) => ZELLIJ_SESSION_NAME !== "",
-  version: { ask: ["zellij", "--version"], least: [0, 44] },
-  closed: (place) =>
-    /^\d+$/.test(variable(place, "ZELLIJ_PANE_ID")) && variable(place, "ZELLIJ_SESSION_NAME") !== "" && place.hostPid !== undefined
-      ? undefined
-      : "it does not say in which pane of Zellij it runs",
-  find: {
-    ask: (place) => zellijArgs(place, "list-panes", "--json"),
-    read(place, answer) {
-      const panes = records(parseJson(answer)).filter(({ is_plugin, exited }) => is_plugin !== true && exited !== true);
-      const pane = panes.find(({ id }) => String(id) === variable(place, "ZELLIJ_PANE_ID"));
-      return pane === undefined ? undefined : { id: zellijPane(place), ...size(pane.pane_content_columns, pane.pane_content_rows) };
-    },
-  },
-  launch: (place, { argv, cwd, title }) => ({
-    argv: ["zellij", "--session", variable(place, "ZELLIJ_SESSION_NAME"), "run", "--cwd", cwd, "--name", title, "--", ...argv],
-  }),
-  focus: (place, { id }) => zellijArgs(place, "focus-pane-id", id),
-  type: (place, { id }, text) => zellijArgs(place, "paste", "--pane-id", id, "--", text),
-  approve: (place, { id }, bytes) => zellijArgs(place, "write", "--pane-id", id, ...[...Buffer.from(bytes)].map(String)),
-  read: (place, { id }, hasStyle) => zellijArgs(place, "dump-screen", "--pane-id", id, ...(hasStyle ? ["--ansi"] : [])),
-};
 
 // --- terminals that listen to commands ---------------------------------------------------------------------------
 
@@ -354,7 +182,7 @@ const warp: Row = {
   programs: /^(?:warp|warp-terminal|Warp|stable)$/,
   isNamedBy: ({ TERM_PROGRAM }) => TERM_PROGRAM === "WarpTerminal",
   launch: (place, launch) => ({
-    argv: [place.platform === "darwin" ? "open" : "xdg-open", "warp://launch/%FILE%"],
+    argv: [place.platform === "darwin" ? "open" : "xdg-open", `warp://launch/${fileWord}`],
     file: { name: "csm.yaml", text: renderWarp(launch) },
   }),
   focus: "Warp tells other programs nothing of its tabs",
@@ -477,6 +305,19 @@ export function findPlace(seat: Seat): Place {
     terminal: name,
     title: name === "unknown" ? (seat.env.TERM_PROGRAM ?? terminals.unknown.title) : terminals[name].title,
   };
+}
+
+/** Keys as the bytes that a terminal sends for them. */
+const keyBytes: Readonly<Record<string, string>> = {
+  ...{ Enter: "\r", Escape: "\u001b", Tab: "\t", BTab: "\u001b[Z", BSpace: "\u007f", Space: " " },
+  ...{ Up: "\u001b[A", Down: "\u001b[B", Right: "\u001b[C", Left: "\u001b[D", Home: "\u001b[H", End: "\u001b[F" },
+};
+
+/** Undefined for a key that nobody has taught it: what is meant for a name must not be typed as its letters. */
+export function bytesOf(key: string): string | undefined {
+  const control = /^C-([a-z])$/.exec(key)?.[1];
+  if (control !== undefined) return String.fromCharCode(control.charCodeAt(0) - 96);
+  return [...key].length === 1 ? key : keyBytes[key];
 }
 
 /** Why this cannot be done where a session sits, as far as is known without trying; undefined where it can. */

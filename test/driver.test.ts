@@ -32,7 +32,7 @@ test.each<[rule: string, pane: Partial<Pane> | undefined, isOurs: boolean, outco
     pane: async () => (pane === undefined ? undefined : { ...whole, ...pane }),
     resize: async (target: string, width: number, height: number) => void done.push(`${target} ${width}x${height}`),
   } as unknown as Tmux;
-  const target = { name: "fix", tmux, pane: "%9", pid: 7, configDir: "/c", ...(isOurs ? { driven: {} } : {}) } as Target;
+  const target = { name: "fix", keyboard: tmux, pane: "%9", pid: 7, configDir: "/c", ...(isOurs ? { driven: {} } : {}) } as Target;
   const call = requireUsablePane(createDriver(createFakeSys()), target);
   expect(
     await call.then(

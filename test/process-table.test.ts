@@ -183,6 +183,8 @@ test("where a process sits: ancestors, the tty of its own number, and nothing el
     ],
     env: { KITTY_WINDOW_ID: "4" },
     tty: "/dev/pts/1",
+    start: "77",
+    isForeground: true,
   });
   expect([31, 32, 33, 34].map((pid) => seats.get(pid)?.tty)).toEqual(["/dev/pts/11", undefined, "/dev/tty2", undefined]);
 });

@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
-import { findPlace, type Place, type Seat, type TerminalName, terminalActions, terminals, whyNotIn } from "../src/terminals.ts";
+import { type Place, type Seat, type TerminalName, terminalActions } from "../src/terminal-row.ts";
+import { findPlace, terminals, whyNotIn } from "../src/terminals.ts";
 
 const seat = (programs: string, env: Seat["env"] = {}, tty = "/dev/pts/1", platform = "linux"): Seat => ({
   platform,
+  start: "1",
+  isForeground: true,
   line: programs.split(" < ").map((program, index) => ({ pid: 100 - index, program })),
   env,
   ...(tty === "" ? {} : { tty }),
