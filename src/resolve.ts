@@ -23,7 +23,7 @@ export async function resolveAddress(driver: Driver, word: string): Promise<Addr
 }
 
 /** The session that is meant, where it can be typed into; else why it cannot. */
-export async function resolveTarget(driver: Driver, word: string): Promise<Target & { livePane: Pane }> {
+export async function resolveTarget(driver: Driver, word: string): Promise<Target & { livePane?: Pane }> {
   const { driven, live, pane } = (await findSession(driver, word)) ?? {};
   if (driven !== undefined) return findLive(driver, driven.name);
   // A tmux session of this name may hold a claude of which no file tells.
@@ -65,12 +65,22 @@ export function requireOwn<T extends Pick<Whom, "name" | "where" | "note">>(sess
   throw new UserError(`${session.name}: ${session.note ?? session.where}`, "this program leaves it alone");
 }
 
-/** How a session that csd did not start can be typed into: its pane, where it surely is the one that has the keyboard. */
-export async function targetOf(sys: Sys, session: Whom, pane: Pane | undefined): Promise<Target & { livePane: Pane }> {
+/** How a session that csd did not start can be typed into: its pane or its window, where it surely is the one that has the keyboard. */
+export async function targetOf(sys: Sys, session: Whom, pane: Pane | undefined): Promise<Target & { livePane?: Pane }> {
   const { name, pid, kind, configDir } = requireOwn(session);
   if (kind !== "interactive") throw new UserError(`${name} is a ${kind} session: nobody can type into it`);
-  if (pane === undefined || configDir === undefined)
-    throw new UserError(`${name} runs in no tmux pane of yours`, "answer it in its own terminal");
+  if (configDir === undefined) throw new UserError(`the config dir of ${name} is not known`, "answer it in its own terminal");
+  if (pane === undefined) {
+    const { readPlaces, openKeyboard } = await import("./terminal-run.ts");
+    const place = (await readPlaces(sys, [pid])).get(pid);
+    if (place === undefined) throw new UserError(`${name} has ended`);
+    try {
+      return { name, pid, configDir, ...(await openKeyboard(sys, place)) };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      throw new UserError(`${name} runs in ${place.title}: ${error.message}`, error.hint ?? `csm focus ${name}, and answer it there`);
+    }
+  }
   const row = (await (await import("./process-table.ts")).readProcessTable(sys)).get(pid);
   if (row?.isForeground !== true) throw new UserError(`${name} has not the keyboard of its pane`, "go to its pane and see");
   return { name, keyboard: createTmux(sys, pane.socketPath), pane: pane.paneId, pid, configDir, livePane: pane };

@@ -109,6 +109,8 @@ export const zellij: Row = {
     /^\d+$/.test(variable(place, "ZELLIJ_PANE_ID")) && variable(place, "ZELLIJ_SESSION_NAME") !== "" && place.hostPid !== undefined
       ? undefined
       : "it does not say in which pane of Zellij it runs",
+  // One that was given another name leaves its own to the next.
+  isRival: (place, command) => command.includes(" --server ") && command.endsWith(`/${variable(place, "ZELLIJ_SESSION_NAME")}`),
   find: {
     ask: (place) => zellijArgs(place, "list-panes", "--json"),
     read(place, answer) {

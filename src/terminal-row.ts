@@ -83,6 +83,8 @@ export interface Row {
   version?: { ask: readonly string[]; least: readonly number[] };
   /** Why nothing can be asked of it from outside, as far as is known before anything is tried. */
   closed?(place: Place): string | undefined;
+  /** A server that answers to the same name as the session's own, by what it was started with: then a name does not say which is asked. */
+  isRival?(place: Place, command: string): boolean;
   /** For one that names its windows by numbers which can change: what the tty itself is made to say, and who is then called so. */
   mark?: {
     ask(place: Place, id: string): Step;

@@ -21,7 +21,7 @@ const rungs: [name: string, files: string][] = [
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
-     resumed session-file sessions tail store tmux git zone claim occasions state-folder statusline-record statusline output agents`,
+     resumed session-file sessions tail store tmux git zone claim occasions state-folder terminal-run statusline-record statusline output agents`,
   ],
   [
     "profiles and settings",
