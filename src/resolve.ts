@@ -3,6 +3,7 @@ import { type Address, type Driver, findLive, findTracked, type Target, trackedT
 import { UserError } from "./errors.ts";
 import { isPathWord, present } from "./json.ts";
 import type { Sys } from "./sys.ts";
+import type { Place } from "./terminal-row.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
 /**
@@ -28,6 +29,19 @@ export async function resolveTarget(driver: Driver, word: string): Promise<Targe
   if (driven !== undefined) return findLive(driver, driven.name);
   // A tmux session of this name may hold a claude of which no file tells.
   return live === undefined ? findLive(driver, refuseTitle(word)) : targetOf(driver.sys, live, pane);
+}
+
+/** Where the session that is meant is shown: its pane, or its place in another terminal; neither once it has ended. */
+export async function resolvePlace(driver: Driver, word: string): Promise<{ name: string; pane?: Pane; place?: Place }> {
+  const { driven, live, pane } = (await findSession(driver, word)) ?? {};
+  if (driven !== undefined || live === undefined) {
+    const { name, livePane } = await findLive(driver, driven?.name ?? refuseTitle(word));
+    return { name, pane: livePane };
+  }
+  const { name, pid } = requireOwn(live);
+  if (pane !== undefined) return { name, pane };
+  const { readPlaces } = await import("./terminal-run.ts");
+  return { name, ...present({ place: (await readPlaces(driver.sys, [pid])).get(pid) }) };
 }
 
 /** The process that is to end, by a name or an id; a name that means nothing stays: it may be that of a session that has gone. */

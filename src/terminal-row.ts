@@ -69,7 +69,7 @@ export interface Spot {
 }
 
 /** What is run for it; `panes`: csm's own ways with tmux do it; a text, in words for a person, says why it cannot be had. */
-export type Can<T extends readonly unknown[]> = ((...given: T) => Step) | typeof byPanes | string;
+type Can<T extends readonly unknown[]> = ((...given: T) => Step) | typeof byPanes | string;
 export const byPanes = Symbol("by the panes of tmux");
 
 /** One terminal. */
@@ -95,6 +95,8 @@ export interface Row {
   };
   /** Which of its windows is the session's: asked before each deed. Undefined: it has no such question. */
   find?: { ask(place: Place): Step; read(place: Place, answer: string): Spot | undefined };
+  /** What it calls a window is never given to another one: to read, it need not be found anew while its process is the same. */
+  hasLastingIds?: true;
   launch: Can<[place: Place, launch: Launch]>;
   focus: Can<[place: Place, spot: Spot]>;
   /** A text, without any key behind it. */

@@ -9,7 +9,7 @@ import { type RunResult, type Sys, until } from "./sys.ts";
 import { fileWord, type Place, type Spot, type Step } from "./terminal-row.ts";
 import type { Launch } from "./terminal-scripts.ts";
 import { bytesOf, findPlace, terminals, whyNotIn } from "./terminals.ts";
-import type { Keyboard, PaneState } from "./tmux.ts";
+import { createTmux, type Keyboard, type Pane, type PaneState } from "./tmux.ts";
 
 /** Carries out what the table of terminals says. */
 
@@ -42,10 +42,22 @@ export async function focusPlace(sys: Sys, place: Place): Promise<void> {
   await run(sys, place, focus(place, spot));
 }
 
+/** The same for a pane of tmux that somebody's terminal shows; returns what it is called, undefined where none can be brought. */
+export async function focusClient(sys: Sys, { socketPath, paneId }: Pick<Pane, "socketPath" | "paneId">): Promise<string | undefined> {
+  const tmux = createTmux(sys, socketPath);
+  const pids = (await tmux.clients(paneId)).reverse();
+  const places = [...(await readPlaces(sys, pids)).values()];
+  const place = places.find((one) => one.terminal !== "tmux" && whyNotIn(one, "focus") === undefined);
+  if (place === undefined) return undefined;
+  await tmux.select(paneId);
+  await focusPlace(sys, place);
+  return place.title;
+}
+
 /** The window of a session, to be looked at and typed into as a pane of tmux is. Each deed finds it anew, or is not done. */
 export async function openKeyboard(sys: Sys, place: Place): Promise<{ keyboard: Keyboard; pane: string }> {
-  for (const action of ["read", "type", "approve"] as const) requireAble(place, action);
-  const { read, show, type, approve } = terminals[place.terminal];
+  for (const action of ["type", "approve", "read"] as const) requireAble(place, action);
+  const { read, show, type, approve, hasLastingIds } = terminals[place.terminal];
   await requireVersion(sys, place);
   await requireSole(sys, place);
   const findSpot = openSpot(sys, await withMark(sys, place));
@@ -62,7 +74,7 @@ export async function openKeyboard(sys: Sys, place: Place): Promise<{ keyboard: 
       return spot === undefined ? undefined : stateOf(place, spot);
     },
     async capture(_, hasStyle = false) {
-      const spot = await findSpot();
+      const spot = hasLastingIds !== true ? await findSpot() : (await isSame(sys, place)) ? first : undefined;
       if (spot === undefined || typeof read !== "function") return undefined;
       const answer = await run(sys, place, read(place, spot, hasStyle));
       return { pane: stateOf(place, spot), text: show?.(answer, spot) ?? answer };
@@ -94,16 +106,20 @@ const lost = ({ title }: Place): UserError =>
 
 /** Which window is the session's at this moment; undefined once its process has gone, or another program has its keyboard. */
 function openSpot(sys: Sys, place: Place): () => Promise<Spot | undefined> {
-  const [own] = place.line;
   const { find } = terminals[place.terminal];
   return async () => {
-    const now = own === undefined ? undefined : (await readSeats(sys, [own.pid])).get(own.pid);
-    if (now === undefined || now.start !== place.start || now.tty !== place.tty || !now.isForeground) return undefined;
+    if (!(await isSame(sys, place))) return undefined;
     if (find === undefined) return { id: place.tty ?? "" };
     const result = await start(sys, place, find.ask(place));
     if (result.code !== 0 && !absence.test(result.stderr + result.stdout)) throw failed(place, result);
     return result.code === 0 ? find.read(place, result.stdout) : undefined;
   };
+}
+
+/** The process that was looked at, at the same tty, whose keyboard it has. */
+async function isSame(sys: Sys, { line: [own], start, tty }: Place): Promise<boolean> {
+  const now = own === undefined ? undefined : (await readSeats(sys, [own.pid])).get(own.pid);
+  return now !== undefined && now.start === start && now.tty === tty && now.isForeground;
 }
 
 /** It answers, and has no such window. */

@@ -55,6 +55,7 @@ const kitty: Row = {
       return id === undefined ? undefined : { id: String(id), ...size(window?.columns, window?.lines) };
     },
   },
+  hasLastingIds: true,
   launch: (place, { argv, cwd, title }) => kittyArgs(place, "launch", "--type=tab", "--cwd", cwd, "--tab-title", title, ...argv),
   focus: (place, { id }) => kittyArgs(place, "focus-window", "--match", `id:${id}`),
   type: (place, spot, text) => kittyWrite(place, spot, bracketed(text)),
@@ -81,6 +82,7 @@ const wezterm: Row = {
       return id === undefined ? undefined : { id: String(id), ...size(shown.cols, shown.rows) };
     },
   },
+  hasLastingIds: true,
   launch: (place, { argv, cwd }) => weztermArgs(place, "spawn", "--cwd", cwd, "--", ...argv),
   focus: (place, { id }) => weztermArgs(place, "activate-pane", "--pane-id", id),
   type: (place, { id }, text) => ({ ...weztermArgs(place, "send-text", "--pane-id", id), input: text }),
@@ -246,7 +248,7 @@ const vscode: Row = {
 
 /** Any other: where the X server knows the window of an ancestor, that can be brought to the front. */
 const unknown: Row = {
-  title: "its terminal",
+  title: "an unknown terminal",
   programs: /$^/,
   isNamedBy: () => true,
   find: {
@@ -254,15 +256,15 @@ const unknown: Row = {
     read: (place, answer) => (isAncestor(place, Number(answer.trim() || Number.NaN)) ? { id: variable(place, "WINDOWID") } : undefined),
   },
   closed: (place) =>
-    /^\d+$/.test(variable(place, "WINDOWID")) && variable(place, "DISPLAY") !== "" ? undefined : "csm does not know how to reach it",
-  launch: "csm does not know how to open a window of it",
+    /^\d+$/.test(variable(place, "WINDOWID")) && variable(place, "DISPLAY") !== "" ? undefined : "csm knows no way to it",
+  launch: "csm knows no way to open a window of it",
   focus: (place, { id }) => ({
     argv: ["xdotool", "windowactivate", id],
     ...given(place, "DISPLAY", "XAUTHORITY"),
   }),
-  type: "csm does not know how to give it text",
-  approve: "csm does not know how to press its keys",
-  read: "csm does not know how to read its screen",
+  type: "csm knows no way to type there",
+  approve: "csm knows no way to press keys there",
+  read: "csm knows no way to read its screen",
 };
 
 /** The order is that in which environments are asked: what runs inside another comes first. */
@@ -289,15 +291,20 @@ const names = Object.keys(terminals) as TerminalName[];
 const otherTerminals =
   /^(?:xterm|alacritty|foot|urxvtd?|rxvt|st|hyper|tilix|terminator|xfce4-terminal|lxterminal|terminology|mintty|sshd)$/i;
 
+/** Undefined for a program that is no terminal. */
+export const terminalOf = (program: string): TerminalName | undefined =>
+  names.find((name) => terminals[name].programs.test(program)) ?? (otherTerminals.test(program) ? "unknown" : undefined);
+
 /**
  * The terminal of a session: the nearest ancestor that is one, as an environment is handed on into terminals that are opened from
  * within others. Where no ancestor can be seen, what its environment says.
  */
 export function findPlace(seat: Seat): Place {
-  for (const { pid, program } of seat.line.slice(1)) {
-    const name = names.find((candidate) => terminals[candidate].programs.test(program));
-    if (name !== undefined) return { ...seat, terminal: name, title: terminals[name].title, hostPid: pid };
-    if (otherTerminals.test(program)) return { ...seat, terminal: "unknown", title: program.replace(/^sshd$/, "ssh"), hostPid: pid };
+  const host = seat.line.slice(1).find(({ program }) => terminalOf(program) !== undefined);
+  const terminal = host === undefined ? undefined : terminalOf(host.program);
+  if (host !== undefined && terminal !== undefined) {
+    const title = terminal === "unknown" ? host.program.replace(/^sshd$/, "ssh") : terminals[terminal].title;
+    return { ...seat, terminal, title, hostPid: host.pid };
   }
   const name = names.find((candidate) => terminals[candidate].isNamedBy(seat.env)) ?? "unknown";
   return {

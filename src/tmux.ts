@@ -29,6 +29,10 @@ export interface Tmux extends Keyboard {
   /** The window of the pane, for good, whoever is attached. */
   resize(target: string, width: number, height: number): Promise<void>;
   setRemain(target: string, isOn: boolean): Promise<void>;
+  /** The programs in whose terminals the session of this pane is shown, newest use last. */
+  clients(target: string): Promise<number[]>;
+  /** Makes it the pane that its session shows. */
+  select(target: string): Promise<void>;
   /** Somebody's terminal shows the session of this pane. */
   isAttached(target: string): Promise<boolean>;
   /** A pane (`%3`), and what it was alone in, or a whole session (`$1`). */
@@ -227,6 +231,14 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
     async isAttached(target) {
       const attached = await find(["list-panes", "-t", target, "-F", "#{session_attached}"]);
       return attached !== undefined && /^[1-9]/.test(attached);
+    },
+    async clients(target) {
+      const lines = (await find(["list-clients", "-t", target, "-F", "#{client_activity} #{client_pid}"])) ?? "";
+      const clients = lines.split("\n").filter((line) => line !== "");
+      return clients.sort().map((line) => Number(line.split(" ")[1]));
+    },
+    async select(target) {
+      await must(["select-window", "-t", target, ";", "select-pane", "-t", target]);
     },
     async kill(target) {
       await find([target.startsWith("%") ? "kill-pane" : "kill-session", "-t", target]);

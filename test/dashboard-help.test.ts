@@ -33,7 +33,8 @@ test("the help page", () => {
       a              allow what it asks, once; approve its plan; answer its
                      questions
       d              refuse what it asks, also with a reason
-      enter          go to its pane; tmux's prefix and d come back
+      enter          go to its pane, where tmux's prefix and d come back, or to its
+                      window
       m              send it a message; alt-enter makes a new line, ↑ brings back
                      the last
       x              stop it; asks first

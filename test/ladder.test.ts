@@ -56,7 +56,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-fleet help-topics commands help`,
+     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-fleet help-topics commands help`,
   ],
   ["the edge", "router app main"],
 ];

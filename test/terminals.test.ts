@@ -51,7 +51,7 @@ const seats: [what: string, seat: Seat, terminal: TerminalName, title: string][]
   ],
   ["only TERM", seat("claude", { TERM: "xterm-kitty" }), "kitty", "kitty"],
   ["a name that nobody knows", seat("claude < bash < init", { TERM_PROGRAM: "Tabby" }), "unknown", "Tabby"],
-  ["nothing", seat("claude < cron"), "unknown", "its terminal"],
+  ["nothing", seat("claude < cron"), "unknown", "an unknown terminal"],
 ];
 test.each(seats)("%s", (_, given, terminal, title) => {
   expect(findPlace(given)).toMatchObject({ terminal, title });
@@ -77,7 +77,7 @@ test("no approval by keys where the screen cannot be read", () => {
 
 test.each([
   ["kitty", "type", /listen_on/],
-  ["unknown", "type", /does not know/],
+  ["unknown", "type", /knows no way/],
   ["warp", "focus", /nothing of its tabs/],
   ["tmux", "approve", undefined],
   ["iterm2", "approve", undefined],
