@@ -105,7 +105,11 @@ export async function readSeats(sys: Sys, pids: readonly number[]): Promise<Map<
     pids.flatMap((pid) => {
       const row = rows.get(pid);
       if (row === undefined) return [];
-      const line = [...ancestors(rows, pid)].map((each) => ({ pid: each, program: rows.get(each)?.program ?? "" }));
+      const line = [...ancestors(rows, pid)].map((each) => ({
+        pid: each,
+        program: rows.get(each)?.program ?? "",
+        ...present({ tty: rows.get(each)?.tty }),
+      }));
       const { start, isForeground, tty } = row;
       return [[pid, { platform: sys.platform, line, env: terminalPart(row.environment ?? []), start, isForeground, ...present({ tty }) }]];
     }),
@@ -115,16 +119,14 @@ export async function readSeats(sys: Sys, pids: readonly number[]): Promise<Map<
 function procSeat(sys: Pick<Sys, "readText">, pid: number): Seat | undefined {
   const seen = walkProc(sys, pid).map((each) => ({ pid: each, stat: parseStat(sys.readText(`/proc/${each}/stat`) ?? "") }));
   if (seen[0]?.stat === undefined) return undefined;
-  const line = seen.map(({ pid: each, stat }) => ({ pid: each, program: stat?.program ?? "" }));
-  const { start, isForeground, device } = seen[0].stat;
-  return {
-    platform: "linux",
-    line,
-    env: terminalPart(readEnviron(sys, pid)),
-    start,
-    isForeground,
-    ...present({ tty: ttyOfDevice(device) }),
-  };
+  const line = seen.map(({ pid: each, stat }) => ({
+    pid: each,
+    program: stat?.program ?? "",
+    ...present({ tty: ttyOfDevice(stat?.device ?? 0) }),
+  }));
+  const { start, isForeground } = seen[0].stat;
+  const env = terminalPart(readEnviron(sys, pid));
+  return { platform: "linux", line, env, start, isForeground, ...present({ tty: line[0]?.tty }) };
 }
 
 function terminalPart(environment: readonly string[]): Seat["env"] {

@@ -4,6 +4,7 @@ import { UserError } from "./errors.ts";
 import { isPathWord, present } from "./json.ts";
 import type { Sys } from "./sys.ts";
 import type { Place } from "./terminal-row.ts";
+import { isInsideAnother } from "./terminals.ts";
 import { createTmux, type Pane } from "./tmux.ts";
 
 /**
@@ -84,10 +85,10 @@ export async function targetOf(sys: Sys, session: Whom, pane: Pane | undefined):
   const { name, pid, kind, configDir } = requireOwn(session);
   if (kind !== "interactive") throw new UserError(`${name} is a ${kind} session: nobody can type into it`);
   if (configDir === undefined) throw new UserError(`the config dir of ${name} is not known`, "answer it in its own terminal");
+  const { readPlaces, openKeyboard } = await import("./terminal-run.ts");
+  const place = (await readPlaces(sys, [pid])).get(pid);
+  if (place === undefined) throw new UserError(`${name} has ended`);
   if (pane === undefined) {
-    const { readPlaces, openKeyboard } = await import("./terminal-run.ts");
-    const place = (await readPlaces(sys, [pid])).get(pid);
-    if (place === undefined) throw new UserError(`${name} has ended`);
     try {
       return { name, pid, configDir, ...(await openKeyboard(sys, place)) };
     } catch (error) {
@@ -95,7 +96,8 @@ export async function targetOf(sys: Sys, session: Whom, pane: Pane | undefined):
       throw new UserError(`${name} runs in ${place.title}: ${error.message}`, error.hint ?? `csm focus ${name}, and answer it there`);
     }
   }
-  const row = (await (await import("./process-table.ts")).readProcessTable(sys)).get(pid);
-  if (row?.isForeground !== true) throw new UserError(`${name} has not the keyboard of its pane`, "go to its pane and see");
+  if (isInsideAnother(place, pane.pid))
+    throw new UserError(`${name} runs inside of another session, whose pane it is`, "go to its pane and see");
+  if (!place.isForeground) throw new UserError(`${name} has not the keyboard of its pane`, "go to its pane and see");
   return { name, keyboard: createTmux(sys, pane.socketPath), pane: pane.paneId, pid, configDir, livePane: pane };
 }

@@ -26,7 +26,7 @@ export const terminalActions: readonly TerminalAction[] = ["launch", "focus", "t
 export interface Seat {
   platform: string;
   /** Itself, its parent, and so on, as far as they can be seen. */
-  line: readonly { pid: number; program: string }[];
+  line: readonly { pid: number; program: string; tty?: string }[];
   /** Those of `terminalVariables` that it was started with. */
   env: Readonly<Partial<Record<string, string>>>;
   /** `/dev/pts/3`; undefined where it has none, or that is not known. */

@@ -333,5 +333,18 @@ export function whyNotIn(place: Place, action: TerminalAction): string | undefin
   const can = row[action];
   if (typeof can === "string") return can;
   if (can === byPanes || action === "launch") return undefined;
-  return row.closed?.(place);
+  return row.closed?.(place) ?? whyNotDirect(place);
+}
+
+/** Keys for the window reach the program that has its tty; another one may keep them for itself. */
+function whyNotDirect({ line, hostPid, tty }: Place): string | undefined {
+  const at = line.findIndex(({ pid }) => pid === hostPid);
+  const first = at > 0 ? line[at - 1] : undefined;
+  return first === undefined || first.tty === tty ? undefined : `${first.program} holds its window, and gives it a tty of its own`;
+}
+
+/** Another session between it and the pane that has this process, whose tty is not its own: the pane shows that one. */
+export function isInsideAnother({ line, tty }: Seat, panePid: number): boolean {
+  const between = line.slice(1, line.findIndex(({ pid }) => pid === panePid) + 1);
+  return between.some((one) => one.program === "claude" && one.tty !== tty);
 }

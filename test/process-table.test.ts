@@ -176,8 +176,8 @@ test("where a process sits: ancestors, the tty of its own number, and nothing el
   expect(seats.get(30)).toEqual({
     platform: "linux",
     line: [
-      { pid: 30, program: "claude" },
-      { pid: 20, program: "bash" },
+      { pid: 30, program: "claude", tty: "/dev/pts/1" },
+      { pid: 20, program: "bash", tty: "/dev/pts/1" },
       { pid: 10, program: "kitty" },
       { pid: 1, program: "init" },
     ],

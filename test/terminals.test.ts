@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { type Place, type Seat, type TerminalName, terminalActions } from "../src/terminal-row.ts";
-import { findPlace, terminals, whyNotIn } from "../src/terminals.ts";
+import { findPlace, isInsideAnother, terminals, whyNotIn } from "../src/terminals.ts";
 
 const seat = (programs: string, env: Seat["env"] = {}, tty = "/dev/pts/1", platform = "linux"): Seat => ({
   platform,
   start: "1",
   isForeground: true,
-  line: programs.split(" < ").map((program, index) => ({ pid: 100 - index, program })),
+  line: programs.split(" < ").map((program, index) => ({ pid: 100 - index, program, ...(tty === "" ? {} : { tty }) })),
   env,
   ...(tty === "" ? {} : { tty }),
 });
@@ -99,4 +99,26 @@ test("on macOS nothing is done for a session without a tty", () => {
 test("a screen whose name was handed on is not the session's own", () => {
   expect(whyNotIn(findPlace(seat("claude < bash < screen", { STY: "97.b", WINDOW: "0" })), "type")).toMatch(/is not the one/);
   expect(whyNotIn(findPlace(seat("claude < bash < screen", { STY: "98.b", WINDOW: "0" })), "type")).toBeUndefined();
+});
+
+test("a program that gives the session a tty of its own has the window's keys", () => {
+  const behind = seat("claude < node < kitty", { KITTY_WINDOW_ID: "1", KITTY_LISTEN_ON: "unix:/k" });
+  const [own, node, kitty] = behind.line;
+  if (own === undefined || node === undefined || kitty === undefined) throw new Error("no line");
+  const place = findPlace({ ...behind, line: [own, { ...node, tty: "/dev/pts/11" }, kitty] });
+  expect(whyNotIn(place, "type")).toBe("node holds its window, and gives it a tty of its own");
+  expect(whyNotIn(findPlace(behind), "type")).toBeUndefined();
+});
+
+test.each([
+  ["a session that another one has started in a tty of its own", "/dev/pts/1", "/dev/pts/11", true],
+  ["a script called claude around it", "/dev/pts/1", "/dev/pts/1", false],
+])("%s", (_, tty, outer, isInside) => {
+  const line = [
+    { pid: 9, program: "claude", tty },
+    { pid: 8, program: "claude", tty: outer },
+    { pid: 7, program: "bash", tty: outer },
+    { pid: 6, program: "tmux: server" },
+  ];
+  expect(isInsideAnother({ ...seat("claude"), line, tty }, 7)).toBe(isInside);
 });
