@@ -54,6 +54,8 @@ export interface Step {
   env?: Readonly<Record<string, string>>;
   /** Written before, for this user only, and gone when it is over: `%FILE%` stands for its path. */
   file?: { name: string; text: string };
+  /** Where this fails. */
+  otherwise?: Step;
 }
 
 /** In place of the answer, what was written to the step's file; one byte a character. */

@@ -163,7 +163,10 @@ const markStepMs = 20;
 
 /** What a step says: its stdout, or what was written to its file. Throws with the terminal's own words where it failed. */
 async function run(sys: Sys, place: Place, step: Step): Promise<string> {
-  if (step.file === undefined) return must(place, await start(sys, place, step)).stdout;
+  if (step.file === undefined) {
+    const result = await start(sys, place, step);
+    return result.code !== 0 && step.otherwise !== undefined ? run(sys, place, step.otherwise) : must(place, result).stdout;
+  }
   const dir = join(csmDir(sys), "terminals");
   const path = join(dir, `${sys.randomId()}-${step.file.name}`);
   if (/['%\p{C}]/u.test(path)) throw new UserError(`${place.title} can be given no file in ${dir}`, "set XDG_STATE_HOME to a plain path");

@@ -258,10 +258,12 @@ const unknown: Row = {
   closed: (place) =>
     /^\d+$/.test(variable(place, "WINDOWID")) && variable(place, "DISPLAY") !== "" ? undefined : "csm knows no way to it",
   launch: "csm knows no way to open a window of it",
-  focus: (place, { id }) => ({
-    argv: ["xdotool", "windowactivate", id],
-    ...given(place, "DISPLAY", "XAUTHORITY"),
-  }),
+  // Without a window manager nothing is activated, and all there is to a window is its place and the keyboard.
+  focus(place, { id }) {
+    const display = given(place, "DISPLAY", "XAUTHORITY");
+    const otherwise = { argv: ["xdotool", "windowraise", id, "windowfocus", id], ...display };
+    return { argv: ["xdotool", "windowactivate", id], ...display, otherwise };
+  },
   type: "csm knows no way to type there",
   approve: "csm knows no way to press keys there",
   read: "csm knows no way to read its screen",
