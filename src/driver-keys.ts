@@ -264,7 +264,8 @@ const lostKeyMs = 500;
 async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
   const { sys } = driver;
   const wanted = first.screen.gate?.options.indexOf(chosen) ?? -1;
-  const deadline = sys.now() + paintTimeoutMs;
+  // For each step anew: a terminal that is asked by a program of its own takes some tenths of a second for one (kitty 0.26).
+  let deadline = sys.now() + paintTimeoutMs;
   let sightings = 0;
   let pressedAt = 0;
   let pressedFrom = -1;
@@ -276,6 +277,7 @@ async function moveCursor(driver: Driver, target: Target, first: Reading, chosen
     if (sightings === 2) return;
     if (at !== wanted && (at !== pressedFrom || sys.now() - pressedAt > lostKeyMs)) {
       await target.keyboard.keys(target.pane, [at < wanted ? "Down" : "Up"]);
+      if (at !== pressedFrom) deadline = sys.now() + paintTimeoutMs;
       pressedFrom = at;
       pressedAt = sys.now();
     }

@@ -97,7 +97,7 @@ export interface Row {
   };
   /** Which of its windows is the session's: asked before each deed. Undefined: it has no such question. */
   find?: { ask(place: Place): Step; read(place: Place, answer: string): Spot | undefined };
-  /** What it calls a window is never given to another one: to read, it need not be found anew while its process is the same. */
+  /** What it calls a window is never given to another one: it need not be found anew while the process has the same tty. */
   hasLastingIds?: true;
   launch: Can<[place: Place, launch: Launch]>;
   focus: Can<[place: Place, spot: Spot]>;

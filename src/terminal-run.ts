@@ -28,9 +28,13 @@ export async function launchBeside(sys: Sys, launch: Launch): Promise<Place> {
   return place;
 }
 
+export async function canLaunchBeside(sys: Sys): Promise<boolean> {
+  const place = (await readPlaces(sys, [sys.pid])).get(sys.pid);
+  return place !== undefined && whyNotLaunched(place) === undefined;
+}
+
 /** tmux has its own ways, which csm takes where it runs inside of one. */
-export const whyNotLaunched = (place: Place): string | undefined =>
-  place.terminal === "tmux" ? "it is a tmux" : whyNotIn(place, "launch");
+const whyNotLaunched = (place: Place): string | undefined => (place.terminal === "tmux" ? "it is a tmux" : whyNotIn(place, "launch"));
 
 /** Brings the session to the front where it runs; throws with why it cannot. */
 export async function focusPlace(sys: Sys, place: Place): Promise<void> {
@@ -60,9 +64,10 @@ export async function openKeyboard(sys: Sys, place: Place): Promise<{ keyboard: 
   const { read, show, type, approve, hasLastingIds } = terminals[place.terminal];
   await requireVersion(sys, place);
   await requireSole(sys, place);
-  const findSpot = openSpot(sys, await withMark(sys, place));
-  const first = await findSpot();
+  const ask = openSpot(sys, await withMark(sys, place));
+  const first = await ask();
   if (first === undefined) throw lost(place);
+  const findSpot = async () => (hasLastingIds !== true ? ask() : (await isSame(sys, place)) ? first : undefined);
   const write = async (plan: typeof approve, text: string) => {
     const spot = await findSpot();
     if (spot === undefined || typeof plan !== "function") throw lost(place);
@@ -74,7 +79,7 @@ export async function openKeyboard(sys: Sys, place: Place): Promise<{ keyboard: 
       return spot === undefined ? undefined : stateOf(place, spot);
     },
     async capture(_, hasStyle = false) {
-      const spot = hasLastingIds !== true ? await findSpot() : (await isSame(sys, place)) ? first : undefined;
+      const spot = await findSpot();
       if (spot === undefined || typeof read !== "function") return undefined;
       const answer = await run(sys, place, read(place, spot, hasStyle));
       return { pane: stateOf(place, spot), text: show?.(answer, spot) ?? answer };

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { type Place, type Seat, type TerminalName, terminalActions } from "../src/terminal-row.ts";
+import { type Place, type Seat, type Step, type TerminalName, terminalActions } from "../src/terminal-row.ts";
+import { renderWarp } from "../src/terminal-scripts.ts";
 import { findPlace, isInsideAnother, terminals, whyNotIn } from "../src/terminals.ts";
 
 const seat = (programs: string, env: Seat["env"] = {}, tty = "/dev/pts/1", platform = "linux"): Seat => ({
@@ -121,4 +122,256 @@ test.each([
     { pid: 6, program: "tmux: server" },
   ];
   expect(isInsideAnother({ ...seat("claude"), line, tty }, 7)).toBe(isInside);
+});
+
+// --- commands ----------------------------------------------------------------------------------------------------
+
+const launch = { argv: ["/opt/csm", "--csd-launch", "/s/a b;c"], cwd: "/w/it's", title: 'a "b"; c' };
+const spot = { id: "7" };
+const at = (programs: string, env: Seat["env"], platform = "linux"): Place =>
+  findPlace(seat(programs, env, platform === "darwin" ? "/dev/ttys003" : "/dev/pts/1", platform));
+const kitty = at("claude < bash < kitty", { KITTY_LISTEN_ON: "unix:/run/k" });
+const wezterm = at("claude < bash < wezterm-gui", { WEZTERM_UNIX_SOCKET: "/run/w" });
+const screen = at("claude < bash < screen", { STY: "98.w", WINDOW: "1", SCREENDIR: "/d" });
+const zellij = at("claude < bash < zellij", { ZELLIJ_SESSION_NAME: "-z", ZELLIJ_PANE_ID: "3" });
+const konsole = at("claude < bash < konsole", { KONSOLE_DBUS_SERVICE: ":1.9", KONSOLE_DBUS_SESSION: "/Sessions/2" });
+const gnome = at("claude < bash < gnome-terminal-", { GNOME_TERMINAL_SCREEN: "/org/gnome/Terminal/screen/1a_2b" });
+const wsl = at("claude < bash < init", { WT_SESSION: "x", WSL_DISTRO_NAME: "Debian" });
+const warp = at("claude < zsh < stable", {}, "darwin");
+const xterm = at("claude < bash < xterm", { WINDOWID: "42", DISPLAY: ":7" });
+
+type Action = "launch" | "focus" | "type" | "approve" | "read";
+function stepOf(place: Place, action: Action, given: unknown): Step {
+  const can = terminals[place.terminal][action];
+  if (typeof can !== "function") throw new Error(`${place.terminal} ${action}: ${String(can)}`);
+  const run = can as (...args: unknown[]) => Step;
+  return action === "launch" ? run(place, given) : run(place, spot, given);
+}
+
+test.each<[place: Place, action: Action, given: unknown, step: Step]>([
+  [
+    kitty,
+    "launch",
+    launch,
+    {
+      argv: ["kitty", "@", "--to", "unix:/run/k", "launch", "--type=tab", "--cwd", launch.cwd, "--tab-title", launch.title, ...launch.argv],
+    },
+  ],
+  [kitty, "focus", undefined, { argv: ["kitty", "@", "--to", "unix:/run/k", "focus-window", "--match", "id:7"] }],
+  [
+    kitty,
+    "type",
+    "a\\n'b",
+    { argv: ["kitty", "@", "--to", "unix:/run/k", "send-text", "--match", "id:7", "--stdin"], input: "\u001b[200~a\\n'b\u001b[201~" },
+  ],
+  [
+    kitty,
+    "approve",
+    "\u001b[B",
+    { argv: ["kitty", "@", "--to", "unix:/run/k", "send-text", "--match", "id:7", "--stdin"], input: "\u001b[B" },
+  ],
+  [kitty, "read", true, { argv: ["kitty", "@", "--to", "unix:/run/k", "get-text", "--match", "id:7", "--ansi"] }],
+  [
+    wezterm,
+    "launch",
+    launch,
+    {
+      argv: ["wezterm", "cli", "--no-auto-start", "spawn", "--cwd", launch.cwd, "--", ...launch.argv],
+      env: { WEZTERM_UNIX_SOCKET: "/run/w" },
+    },
+  ],
+  [
+    wezterm,
+    "focus",
+    undefined,
+    { argv: ["wezterm", "cli", "--no-auto-start", "activate-pane", "--pane-id", "7"], env: { WEZTERM_UNIX_SOCKET: "/run/w" } },
+  ],
+  [
+    wezterm,
+    "type",
+    "--x",
+    { argv: ["wezterm", "cli", "--no-auto-start", "send-text", "--pane-id", "7"], input: "--x", env: { WEZTERM_UNIX_SOCKET: "/run/w" } },
+  ],
+  [
+    wezterm,
+    "approve",
+    "1",
+    {
+      argv: ["wezterm", "cli", "--no-auto-start", "send-text", "--no-paste", "--pane-id", "7"],
+      input: "1",
+      env: { WEZTERM_UNIX_SOCKET: "/run/w" },
+    },
+  ],
+  [
+    wezterm,
+    "read",
+    false,
+    { argv: ["wezterm", "cli", "--no-auto-start", "get-text", "--pane-id", "7"], env: { WEZTERM_UNIX_SOCKET: "/run/w" } },
+  ],
+  [screen, "focus", undefined, { argv: ["screen", "-S", "98.w", "-X", "select", "7"], env: { SCREENDIR: "/d" } }],
+  [
+    screen,
+    "launch",
+    launch,
+    {
+      argv: [
+        "screen",
+        "-S",
+        "98.w",
+        "-X",
+        "screen",
+        "-t",
+        launch.title,
+        "sh",
+        "-c",
+        "cd '/w/it'\\''s' && exec '/opt/csm' '--csd-launch' '/s/a b;c'",
+      ],
+      env: { SCREENDIR: "/d" },
+    },
+  ],
+  [
+    screen,
+    "approve",
+    "^M",
+    {
+      argv: ["screen", "-S", "98.w", "-p", "7", "-X", "eval", "readreg ~ '%FILE%'", "paste ~", 'register ~ ""'],
+      env: { SCREENDIR: "/d" },
+      file: { name: "screen", text: "^M" },
+    },
+  ],
+  [zellij, "type", "-a", { argv: ["zellij", "--session", "-z", "action", "paste", "--pane-id", "7", "--", "-a"] }],
+  [zellij, "approve", "\u001b1", { argv: ["zellij", "--session", "-z", "action", "write", "--pane-id", "7", "27", "49"] }],
+  [zellij, "read", true, { argv: ["zellij", "--session", "-z", "action", "dump-screen", "--pane-id", "7", "--ansi"] }],
+  [zellij, "focus", undefined, { argv: ["zellij", "--session", "-z", "action", "focus-pane-id", "7"] }],
+  [
+    zellij,
+    "launch",
+    launch,
+    { argv: ["zellij", "--session", "-z", "run", "--cwd", launch.cwd, "--name", launch.title, "--", ...launch.argv] },
+  ],
+  [konsole, "launch", launch, { argv: ["konsole", "--new-tab", "--workdir", launch.cwd, "-e", ...launch.argv] }],
+  [
+    konsole,
+    "focus",
+    undefined,
+    {
+      argv: [
+        "gdbus",
+        "call",
+        "--session",
+        "--dest",
+        ":1.9",
+        "--object-path",
+        "/Windows/1",
+        "--method",
+        "org.kde.konsole.Window.setCurrentSession",
+        "7",
+      ],
+    },
+  ],
+  [
+    gnome,
+    "launch",
+    launch,
+    { argv: ["gnome-terminal", "--tab", `--working-directory=${launch.cwd}`, `--title=${launch.title}`, "--", ...launch.argv] },
+  ],
+  [
+    gnome,
+    "focus",
+    undefined,
+    {
+      argv: [
+        "gdbus",
+        "call",
+        "--session",
+        "--dest",
+        "org.gnome.Terminal",
+        "--object-path",
+        "/org/gnome/Terminal/SearchProvider",
+        "--method",
+        "org.gnome.Shell.SearchProvider2.ActivateResult",
+        "1a-2b",
+        "[]",
+        "0",
+      ],
+    },
+  ],
+  [
+    wsl,
+    "launch",
+    launch,
+    {
+      argv: [
+        "wt.exe",
+        "-w",
+        "0",
+        "new-tab",
+        "--title",
+        'a "b"\\; c',
+        "wsl.exe",
+        "-d",
+        "Debian",
+        "--cd",
+        launch.cwd,
+        "--exec",
+        "/opt/csm",
+        "--csd-launch",
+        "/s/a b\\;c",
+      ],
+    },
+  ],
+  [warp, "launch", launch, { argv: ["open", "warp://launch/%FILE%"], file: { name: "csm.yaml", text: renderWarp(launch) } }],
+  [
+    xterm,
+    "focus",
+    undefined,
+    {
+      argv: ["xdotool", "windowactivate", "7"],
+      env: { DISPLAY: ":7" },
+      otherwise: { argv: ["xdotool", "windowraise", "7", "windowfocus", "7"], env: { DISPLAY: ":7" } },
+    },
+  ],
+])("%#", (place, action, given, step) => {
+  expect(stepOf(place, action, given)).toEqual(step);
+});
+
+const find = (place: Place, answer: string) => terminals[place.terminal].find?.read(place, answer);
+const weztermPane = (pane_id: number, tty_name: string | null) => ({ pane_id, tty_name, cwd: "file:///w", size: { rows: 24, cols: 80 } });
+const kittyWindows = (...windows: [id: number, pid: number][]) =>
+  JSON.stringify([{ tabs: [{ windows: windows.map(([id, pid]) => ({ id, pid, columns: 80, lines: 24, cwd: "/w" })) }] }]);
+
+test.each<[what: string, place: Place, answer: string, id: string | undefined]>([
+  [
+    "WezTerm: pts/1 is not pts/11, nor one without a tty",
+    wezterm,
+    JSON.stringify([weztermPane(4, "/dev/pts/11"), weztermPane(5, null), weztermPane(6, "/dev/pts/1")]),
+    "6",
+  ],
+  ["WezTerm: only pts/11 is there", wezterm, JSON.stringify([weztermPane(4, "/dev/pts/11"), weztermPane(5, "")]), undefined],
+  [
+    "WezTerm: a session without a tty is in no pane",
+    { ...findPlace(seat("claude < bash < wezterm-gui", {}, "")) },
+    JSON.stringify([weztermPane(5, null), weztermPane(6, "")]),
+    undefined,
+  ],
+  ["kitty: by the process of the window, not by the folder", kitty, kittyWindows([1, 9], [2, 99], [3, 999]), "2"],
+  ["kitty: a window that is no ancestor's", kitty, kittyWindows([1, 9]), undefined],
+  ["kitty: no answer", kitty, "", undefined],
+  ["Zellij: the pane has ended", zellij, JSON.stringify([{ id: 3, is_plugin: false, exited: true }]), undefined],
+  ["Zellij: a plugin of the same number", zellij, JSON.stringify([{ id: 3, is_plugin: true, exited: false }]), undefined],
+  ["Zellij", zellij, JSON.stringify([{ id: 3, is_plugin: false, exited: false }]), "terminal_3"],
+  ["Konsole: an ancestor's session", konsole, "(99,)\n", "2"],
+  ["Konsole: another's", konsole, "(9,)\n", undefined],
+  ["xterm: an ancestor's window", xterm, "98\n", "42"],
+  ["xterm: another's window", xterm, "9\n", undefined],
+  ["screen: no such window", screen, "Could not find pre-select window.", undefined],
+])("which window is the session's: %s", (_, place, answer, id) => {
+  expect(find(place, answer)?.id).toBe(id);
+});
+
+test("a hardcopy of GNU screen has its signs back only where nothing else can be meant", () => {
+  const low = "\0\0\0\n o 1. Yes\n   2. No\no\u00a0Try it\no 3. Maybe\nLLLLLLLLL\nALLLLOWED";
+  const show = (cursor: { column: number; row: number }) => terminals.screen.show?.(low, { id: "0", cursor });
+  expect(show({ column: 1, row: 1 })).toBe("───\n ❯ 1. Yes\n   2. No\n❯\u00a0Try it\no 3. Maybe\n╌╌╌╌╌╌╌╌╌\nALLLLOWED");
+  expect(show({ column: 2, row: 3 })).toContain("❯\u00a0\u001b[2mTry it\u001b[22m");
 });
