@@ -27,13 +27,13 @@ const labelOf = ({ label, keys }: KeyRow): string => label ?? keys[0] ?? "";
 export function renderHelp({ theme, columns }: Look, session?: LiveSession): string[] {
   const sections = [
     ...(session === undefined ? [] : [{ title: placeTitle(session), rows: verbLines(session) }]),
-    ...Object.entries(parts).map(([part, title]) => ({ title, rows: linesOf(part) })),
-    { title: "marks", rows: legend() },
+    ...Object.entries(parts).map(([part, title]) => ({ title: title.toUpperCase(), rows: linesOf(part) })),
+    { title: "MARKS", rows: legend() },
   ];
   const keyWidth = Math.max(...sections.flatMap(({ rows }) => rows.map(([key]) => width(key))));
   return sections.flatMap(({ title, rows }, index) => [
     ...(index === 0 ? [] : [""]),
-    ` ${theme.paint("section", title.toUpperCase())}`,
+    ` ${theme.paint("section", title)}`,
     ...rows.flatMap(([key, text]) =>
       fold(text, Math.max(10, columns - keyWidth - 5)).map((line, part) => {
         const shown = part === 0 ? key : "";

@@ -260,26 +260,23 @@ async function pressOption(driver: Driver, target: Target, first: Reading, chose
 /** A key that has not moved the cursor after this time was lost. */
 const lostKeyMs = 500;
 
-/** Steps the cursor to the option, and returns only when it was seen there twice. */
+/** Steps the cursor to the option, and returns only when it was seen there twice; each step has a time of its own, as kitty is slow. */
 async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
   const { sys } = driver;
   const wanted = first.screen.gate?.options.indexOf(chosen) ?? -1;
-  // For each step anew: a terminal that is asked by a program of its own takes some tenths of a second for one (kitty 0.26).
   let deadline = sys.now() + paintTimeoutMs;
   let sightings = 0;
-  let pressedAt = 0;
-  let pressedFrom = -1;
+  let pressed = { at: 0, from: -1 };
   while (sys.now() < deadline) {
     const reading = await readGate(driver, target);
     requireSame(first, reading);
     const at = reading.screen.gate?.options.findIndex((option) => option.isSelected) ?? -1;
     sightings = at === wanted ? sightings + 1 : 0;
     if (sightings === 2) return;
-    if (at !== wanted && (at !== pressedFrom || sys.now() - pressedAt > lostKeyMs)) {
+    if (at !== wanted && (at !== pressed.from || sys.now() - pressed.at > lostKeyMs)) {
       await target.keyboard.keys(target.pane, [at < wanted ? "Down" : "Up"]);
-      if (at !== pressedFrom) deadline = sys.now() + paintTimeoutMs;
-      pressedFrom = at;
-      pressedAt = sys.now();
+      if (at !== pressed.from) deadline = sys.now() + paintTimeoutMs;
+      pressed = { at: sys.now(), from: at };
     }
     await sys.sleep(stepMs);
   }

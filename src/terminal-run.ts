@@ -85,7 +85,7 @@ export async function openKeyboard(sys: Sys, place: Place): Promise<{ keyboard: 
       return { pane: stateOf(place, spot), text: show?.(answer, spot) ?? answer };
     },
     paste: (_, text) => write(type, text),
-    keys: (_, keys) => write(approve, keys.map(requireBytes).join("")),
+    keys: async (_, keys) => write(approve, keys.map(requireBytes).join("")),
   };
   return { keyboard, pane: first.id };
 }

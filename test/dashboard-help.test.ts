@@ -151,3 +151,19 @@ test.each(
   const { effects } = reduce(writing, { kind: "key", ...pressed });
   expect(effects).toEqual(isEverywhere ? press(writing, pressed).effects : []);
 });
+
+test("the help page begins with what can be done to the session under the cursor", () => {
+  const lines = renderHelp({ theme, columns: 80 }, session("it", { status: "idle_done" }, { isBelowTmux: false })).map((line) =>
+    Bun.stripANSI(line).trimEnd(),
+  );
+  expect(`\n${lines.slice(0, 6).join("\n")}\n`).toMatchInlineSnapshot(`
+    "
+     it
+      stop                  can be done now
+      focus type interrupt  no: it runs in no tmux pane of yours
+      allow deny answer     no: it asks for nothing
+
+     MOVE
+    "
+  `);
+});
