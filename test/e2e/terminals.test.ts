@@ -137,10 +137,14 @@ withPrograms("below an X server", ["Xvfb", "xdotool"], () => {
       kitty.kill();
       await kitty.exited;
     });
-    const focused = async (): Promise<number> => {
-      type Tabs = { tabs: { windows: { is_focused: boolean; id: number }[] }[] }[];
-      const windows = (JSON.parse((await ask("ls")).stdout) as Tabs).flatMap(({ tabs }) => tabs.flatMap(({ windows }) => windows));
-      return windows.find(({ is_focused }) => is_focused)?.id ?? 0;
+    /** The window of the tab that is in front; a display without a window manager has no focus to tell of. */
+    const inFront = async (): Promise<number> => {
+      type Window = { is_active?: boolean; is_active_window?: boolean; id: number };
+      type Tabs = { tabs: { is_active?: boolean; is_active_tab?: boolean; windows: Window[] }[] }[];
+      const tabs = (JSON.parse((await ask("ls")).stdout) as Tabs).flatMap(({ tabs }) => tabs);
+      // `is_active` since 0.27.
+      const tab = tabs.find(({ is_active, is_active_tab }) => is_active ?? is_active_tab);
+      return tab?.windows.find(({ is_active, is_active_window }) => is_active ?? is_active_window)?.id ?? 0;
     };
 
     test("of two windows in one folder the right one is typed into, answered and brought to the front", async () => {
@@ -157,9 +161,9 @@ withPrograms("below an X server", ["Xvfb", "xdotool"], () => {
       expect(promptsOf(await listed("right"))).toBe("");
       expect(await must("deny", "left", "--reason", "not here")).toStartWith("left: ");
       await reach("left", "idle_done");
-      const before = await focused();
+      const before = await inFront();
       expect(await must("focus", "left")).toBe("left is in front, in kitty\n");
-      await until("it has the focus", async () => (await focused()) !== before);
+      await until("it is in front", async () => (await inFront()) !== before);
     });
 
     test("one that asks for nothing is not answered, and a session does not answer itself", async () => {
