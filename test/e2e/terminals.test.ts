@@ -95,6 +95,35 @@ withPrograms("GNU screen", ["screen"], () => {
   });
 });
 
+describe("tmux", () => {
+  const tmux = (...args: string[]) => boxOf().run(["tmux", "-u", ...args]);
+
+  test("of two panes in one folder, on a session with a new name, the right one; one that was respawned meanwhile is left alone", async () => {
+    const cwd = boxOf().folder("panes-work");
+    const quoted = (words: string[]) => words.map((word) => `'${word}'`).join(" ");
+    await tmux("new-session", "-d", "-s", "old", "-x", "220", "-y", "50", "-c", cwd, quoted(plan("upper", gate("touch upper"))));
+    await tmux("split-window", "-t", "=old:", "-c", cwd, quoted(plan("lower", gate("touch lower"))));
+    await reach("upper", "idle_done");
+    await reach("lower", "idle_done");
+    await tmux("rename-session", "-t", "=old", "new");
+    await must("type", "lower", "please make a file");
+    const asked = await reach("lower", "blocked");
+    expect(promptsOf(asked)).toContain("please make a file");
+    expect(promptsOf(await listed("upper"))).toBe("");
+    const panes = (await tmux("list-panes", "-t", "=new:", "-F", "#{pane_id} #{pane_pid}")).stdout;
+    const pane =
+      panes
+        .split("\n")
+        .find((line) => line.endsWith(` ${asked.pid}`))
+        ?.split(" ")[0] ?? "";
+    await tmux("respawn-pane", "-k", "-t", pane, "cat");
+    expect((await csm("allow", "lower")).code).not.toBe(0);
+    expect((await csm("type", "lower", "hello")).code).not.toBe(0);
+    expect((await tmux("capture-pane", "-p", "-t", pane)).stdout.trim()).toBe("");
+    await tmux("kill-session", "-t", "=new");
+  });
+});
+
 let display: { name: string; close(): Promise<void> } | undefined;
 async function openDisplay(): Promise<void> {
   const server = Bun.spawn(["Xvfb", "-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], {
@@ -166,7 +195,7 @@ withPrograms("below an X server", ["Xvfb", "xdotool"], () => {
       await until("it is in front", async () => (await inFront()) !== before);
     });
 
-    test("one that asks for nothing is not answered, and a session does not answer itself", async () => {
+    test("one that asks for nothing is not answered", async () => {
       expect((await csm("allow", "right")).stderr).toContain('no gate is up in session "right"');
     });
 
