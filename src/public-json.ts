@@ -1,12 +1,14 @@
 import { z } from "zod/mini";
 import { noticeCauses, noticeLevels } from "./notices.ts";
 import {
+  agent,
   at,
   configDir,
   conversation,
   count,
   cwd,
   described,
+  meter,
   moment,
   name,
   numberOrNull,
@@ -81,18 +83,6 @@ const stateFields = {
 const state = piece("state", z.object(stateFields), "what a session does, from which signal that is known, and how old that is");
 
 // --- sessions ------------------------------------------------------------------------------------------------------
-
-const agent = z.object({ id: text, type: text, description: text, model: textOrNull, running: z.boolean() });
-const meter = z.object({
-  source: text,
-  context_percent: percent,
-  context_tokens: numberOrNull,
-  context_window: numberOrNull,
-  tokens: numberOrNull,
-  cost_usd: numberOrNull,
-  partly_unpriced: z.boolean(),
-  burn_usd_per_hour: numberOrNull,
-});
 
 const sessionFields = {
   ...reference,
