@@ -12,6 +12,7 @@ import { readProcess } from "./process.ts";
 import { requireOwn, targetOf } from "./resolve.ts";
 import type { LiveSession } from "./session.ts";
 import type { Sys } from "./sys.ts";
+import { whyNotIn } from "./terminals.ts";
 import type { Pane } from "./tmux.ts";
 import { gateIdOf, gateOf, isGateUp, type VerbName, verbNeeds, whyNot } from "./verbs.ts";
 
@@ -139,11 +140,17 @@ export type InputOf<V extends VerbName> = Parameters<Verbs[V]["run"]>[2];
 export interface Actions {
   /** A gate is only answered while the one that is up is `shownGate`, the one that was shown. Only `new` takes no session. */
   act<V extends VerbName>(verb: V, session: LiveSession | undefined, input: InputOf<V>, shownGate?: string): Promise<string>;
-  /** How to show its pane, and the keys that come back from there; `isInPlace` where this terminal's own tmux changes over to it. */
-  planFocus(session: LiveSession): Promise<Show & { leaveKeys: string }>;
-  /** Unless it is in place, this terminal is used for it until its user leaves the pane. */
-  focus(plan: Show): Promise<void>;
+  /** How to go where it runs. */
+  planFocus(session: LiveSession): Promise<Focus>;
+  /** Shows a pane: unless it is in place, this terminal is used for it until its user leaves the pane. */
+  show(plan: Show): Promise<void>;
 }
+
+/**
+ * A pane, and the keys that come back from there, `isInPlace` where this terminal's own tmux changes over to it; else a window of
+ * another terminal, which `bring` brings to the front.
+ */
+type Focus = (Show & { leaveKeys: string }) | { bring(): Promise<void>; title: string };
 
 export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "findPane">): Actions {
   const driver = createDriver(sys, "dashboard");
@@ -163,16 +170,26 @@ export function createActions(sys: Sys, monitor: Pick<Monitor, "readSettled" | "
     async planFocus(session) {
       requireOwn(session);
       const pane = await monitor.findPane(session);
-      if (pane === undefined) throw new UserError(`${session.name} runs in no tmux pane of yours`, "go to its terminal by hand");
+      if (pane === undefined) return planBring(sys, session);
       const show = planShow(sys, pane);
       return { ...show, leaveKeys: await readLeaveKeys(sys, pane, show) };
     },
-    async focus({ argv, isInPlace }) {
+    async show({ argv, isInPlace }) {
       if (!isInPlace) return void (await (await import("./exec.ts")).runForeground("tmux", argv, sys.env));
       const result = await sys.run(["tmux", ...argv]);
       if (result.code !== 0) throw new UserError(`tmux did not go there: ${result.stderr.trim()}`);
     },
   };
+}
+
+async function planBring(sys: Sys, { name, pid }: LiveSession): Promise<Focus> {
+  const { readPlaces, focusPlace } = await import("./terminal-run.ts");
+  const place = (await readPlaces(sys, [pid])).get(pid);
+  if (place === undefined) throw new UserError(`${name} has ended`);
+  const why = whyNotIn(place, "focus");
+  if (place.terminal === "tmux" || why !== undefined)
+    throw new UserError(`${name} runs in ${place.title}: ${why ?? "in no pane of yours"}`, "go to its terminal by hand");
+  return { title: place.title, bring: () => focusPlace(sys, place) };
 }
 
 /** Reads the gates again; returns the id of the one that was shown, which another may have overtaken on the screen. */

@@ -23,6 +23,8 @@ const rule = /^\s*[─▔]{8,}/;
 const fence = /^(?: {2})?╌{8,}\s*$/;
 /** The rule above a draft of more lines than are shown: `─── ↑ 41 more ───`. */
 const cutInput = /^─{2,} [↑↓] \d+ more ─/;
+/** `─── fix ─`: what is left, below a dialog that is shorter than the screen, of the input row of a session with a name (2.1.329). */
+const namedRule = /^─{8,} \S.* ─{1,4}$/;
 /** The input row is `❯` + U+00A0 from 2.1.86 on, `>` between two rules before; a menu cursor is `❯` + U+0020. */
 const inputRow = /^❯\u00a0/;
 const oldInputRow = /^>[\u00a0 ]/;
@@ -54,6 +56,8 @@ export function parseScreen(text: string, content = text): Screen {
         .join("\n")
         .trimEnd(),
     };
+  if (namedRule.test(lines.at(-1) ?? "")) lines.pop();
+  while (lines.at(-1) === "") lines.pop();
   const gate = parseGate(lines) ?? parseFlatGate(lines);
   return present({ gate });
 }

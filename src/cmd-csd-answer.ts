@@ -1,7 +1,8 @@
 import { verbs } from "./actions.ts";
 import { printAnswer, printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command, sessionArgument } from "./cmd-record.ts";
-import { createDriver } from "./driver.ts";
+import { createDriver, type Driver } from "./driver.ts";
+import type { Answer } from "./driver-reply.ts";
 import { usageError } from "./errors.ts";
 import { present } from "./json.ts";
 import { resolveTarget } from "./resolve.ts";
@@ -26,21 +27,59 @@ const expectFlags = {
 type Repeated = Partial<Record<string, string[]>>;
 const expected = (gate: string | undefined, { expect, contains }: Repeated) => present({ gate, expect, contains });
 
+export const allowArgs = {
+  session: sessionArgument,
+  option: {
+    type: "string",
+    valueHint: "N",
+    description: "take option N as `csd state` lists it (default: the one that allows this once)",
+  },
+  widen: { type: "boolean", description: "with --option: also one that allows more than this request (another mode, don't ask again)" },
+  ...gateFlag,
+  ...expectFlags,
+} as const;
+
+export const denyArgs = {
+  session: sessionArgument,
+  reason: { type: "string", valueHint: "TEXT", description: "what the model is told" },
+  ...gateFlag,
+  ...expectFlags,
+} as const;
+
+/** Of both. */
+export const repeatableGateFlags = ["expect", "contains"];
+
+interface GateArgs {
+  session: string;
+  gate?: string | undefined;
+}
+
+export async function allow(
+  driver: Driver,
+  word: string,
+  { session, gate, option: number, widen }: GateArgs & { option?: string | undefined; widen?: boolean | undefined },
+  repeated: Repeated,
+): Promise<Answer> {
+  const option = number === undefined ? undefined : wholeNumber("--option", number);
+  if (widen === true && option === undefined) throw usageError(`${word}: --widen goes with --option`, "without it nothing is widened");
+  const target = await resolveTarget(driver, session);
+  return verbs.allow.run(driver, target, { ...expected(gate, repeated), ...present({ option, isWide: widen }) });
+}
+
+export async function deny(
+  driver: Driver,
+  { session, gate, reason }: GateArgs & { reason?: string | undefined },
+  repeated: Repeated,
+): Promise<Answer> {
+  const target = await resolveTarget(driver, session);
+  return verbs.deny.run(driver, target, { ...expected(gate, repeated), ...present({ reason }) });
+}
+
 export const approveCommand = command({
   name: "csd approve",
   summary: "Answer the gate that is up: allow this one request, or take the option that is named.",
-  args: {
-    session: sessionArgument,
-    option: {
-      type: "string",
-      valueHint: "N",
-      description: "take option N as `csd state` lists it (default: the one that allows this once)",
-    },
-    widen: { type: "boolean", description: "with --option: also one that allows more than this request (another mode, don't ask again)" },
-    ...gateFlag,
-    ...expectFlags,
-  },
-  repeatable: ["expect", "contains"],
+  args: allowArgs,
+  repeatable: repeatableGateFlags,
   examples: [
     ["csd approve fix", 'allow once; never "don\'t ask again", never another mode'],
     ["csd approve fix --expect 'npm test'", "only if that is all that it asks for"],
@@ -49,34 +88,21 @@ export const approveCommand = command({
     ["csd approve fix --option 2 --widen", "the second one, whatever it means"],
   ],
   async run({ args, repeated, app }) {
-    const option = args.option === undefined ? undefined : wholeNumber("--option", args.option);
-    const driver = createDriver(app.sys);
-    const target = await resolveTarget(driver, args.session);
-    if (args.widen === true && option === undefined)
-      throw usageError("csd approve: --widen goes with --option", "without it nothing is widened");
-    const input = { ...expected(args.gate, repeated), ...present({ option, isWide: args.widen }) };
-    printAnswer(app, await verbs.allow.run(driver, target, input));
+    printAnswer(app, await allow(createDriver(app.sys), "csd approve", args, repeated));
   },
 });
 
 export const denyCommand = command({
   name: "csd deny",
   summary: "Refuse the request of the gate that is up. With a reason the model reads it and goes on; without one the turn ends.",
-  args: {
-    session: sessionArgument,
-    reason: { type: "string", valueHint: "TEXT", description: "what the model is told" },
-    ...gateFlag,
-    ...expectFlags,
-  },
-  repeatable: ["expect", "contains"],
+  args: denyArgs,
+  repeatable: repeatableGateFlags,
   examples: [
     ["csd deny fix", ""],
     ["csd deny fix --reason 'use the staging database'", "the turn goes on with this"],
   ],
   async run({ args, repeated, app }) {
-    const driver = createDriver(app.sys);
-    const target = await resolveTarget(driver, args.session);
-    printAnswer(app, await verbs.deny.run(driver, target, { ...expected(args.gate, repeated), ...present({ reason: args.reason }) }));
+    printAnswer(app, await deny(createDriver(app.sys), args, repeated));
   },
 });
 

@@ -14,6 +14,8 @@ export const attachCommand = command({
   async run({ args, app }) {
     const { sys } = app;
     const { livePane } = await resolveTarget(createDriver(sys), args.session);
+    if (livePane === undefined)
+      throw new UserError(`session "${args.session}" runs in a window of its own, not in tmux`, `csm focus ${args.session} goes there`);
     if (!app.isInteractive) throw new UserError("csd attach needs a terminal", `csd tail ${args.session} prints the conversation`);
     throw new SilentExit(await showPane(sys, livePane));
   },

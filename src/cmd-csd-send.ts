@@ -66,6 +66,6 @@ export const clearCommand = command({
 
 type Sent = Awaited<ReturnType<typeof verbs.submit.run>> & Partial<Awaited<ReturnType<typeof verbs.send.run>>>;
 
-function printSent(app: App, { attempts, receipt, promptId, answer }: Sent): void {
+export function printSent(app: App, { attempts, receipt, promptId, answer }: Sent): void {
   printJson<"csd send">(app, { ok: true, attempts, receipt, ...present({ prompt_id: promptId }), ...answer });
 }

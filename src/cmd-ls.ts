@@ -4,6 +4,7 @@ import { duration } from "./format.ts";
 import { lookOnce } from "./monitor.ts";
 import { fleetPath, homeDir } from "./paths.ts";
 import { type LiveSession, renderSessions, sessionJson } from "./session.ts";
+import { verbsJson } from "./verbs.ts";
 
 export const lsCommand = command({
   name: "csm ls",
@@ -29,7 +30,11 @@ export const lsCommand = command({
     const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll, hasMeter: isJson, hasLoad: isJson });
     const hasJoined = args.local !== true && app.sys.modifiedAt(fleetPath(app.sys)) !== undefined;
     const fleet = args.fleet === true || hasJoined ? await readFleet(app, sessions, args.fleet === true) : undefined;
-    if (isJson) return app.json<"csm ls">({ sessions: sessions.map(sessionJson), ...fleet?.json });
+    if (isJson)
+      return app.json<"csm ls">({
+        sessions: sessions.map((session) => ({ ...sessionJson(session), verbs: verbsJson(session) })),
+        ...fleet?.json,
+      });
     if (fleet !== undefined) return fleet.show();
     app.out(
       sessions.length === 0

@@ -13,11 +13,21 @@ import { findTranscript, homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs } from "./profiles.ts";
 import { readFlagTable } from "./relaunch-act.ts";
-import { type Outcome, openDriven, openSession, type Resumable, readRestorePlan, renderCommand, type TmuxPlace } from "./restore.ts";
+import {
+  type Outcome,
+  openBeside,
+  openDriven,
+  openSession,
+  type Resumable,
+  readRestorePlan,
+  renderCommand,
+  type TmuxPlace,
+} from "./restore.ts";
 import { chooseTmuxName, type Lost, labelOf, type RestorePlan, type Skipped } from "./restore-plan.ts";
 import { readSessions } from "./sessions.ts";
 import type { Sys } from "./sys.ts";
 import { createLineBuffer, readEnds } from "./tail.ts";
+import { canLaunchBeside } from "./terminal-run.ts";
 import { createTmux } from "./tmux.ts";
 import { subjectOfEnds, subtitleOf, titleOf } from "./transcript-facts.ts";
 import { type Conversation, openTranscriptIndex } from "./transcripts.ts";
@@ -45,7 +55,8 @@ export const restoreCommand = command({
 
 export const openCommand = command({
   name: "csm open",
-  summary: "Open a session in a tmux window; with --all, those that were open at the last restart or crash (csm restore).",
+  summary:
+    "Open a session in a tmux window, or outside tmux in a new tab of your terminal; with --all, those that were open at the last restart or crash (csm restore).",
   args: {
     session: { ...sessionArgument, required: false, kind: "anywhere" },
     all: { type: "boolean", description: "all that were open when the machine went down" },
@@ -232,6 +243,12 @@ async function openOne(app: App, wanted: string, args: Flags): Promise<void> {
   const known = await readFlags(app);
   if (args.print === true || args["dry-run"] === true) return app.out(renderCommand(sys, session, known));
   const isInside = (sys.env.TMUX ?? "") !== "";
+  if (!isInside && args.json !== true && app.isInteractive && sys.isTerminal(1) && (await canLaunchBeside(sys))) {
+    const beside = await openBeside(sys, session, known, label);
+    if (beside.outcome === "beside") return app.out(`${label} opens in a new tab of ${beside.title}`);
+    if (beside.outcome === "open already") return showOpen(app, args, label, beside.pid);
+    if (beside.outcome === "failed") app.tell(`${beside.reason}: it opens in tmux`);
+  }
   const taken = new Set((await createTmux(sys).list()).map(({ sessionName }) => sessionName));
   const outcome = await openSession(sys, session, known, { kind: isInside ? "window" : "session", name: chooseTmuxName(session, taken) });
   if (outcome.outcome === "failed") throw new UserError(`cannot open ${JSON.stringify(label)}: ${outcome.reason}`);

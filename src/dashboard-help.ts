@@ -4,7 +4,10 @@ import type { DashboardState } from "./dashboard-state.ts";
 import type { Theme } from "./dashboard-theme.ts";
 import { fold, width } from "./format.ts";
 import { badgeRows } from "./health.ts";
+import { printableLine } from "./printable.ts";
+import type { LiveSession } from "./session.ts";
 import { statuses, statusRow } from "./statuses.ts";
+import { listVerbs } from "./verbs.ts";
 
 interface Look {
   columns: number;
@@ -20,13 +23,17 @@ const parts: Record<KeyRow["part"], string> = {
 
 const labelOf = ({ label, keys }: KeyRow): string => label ?? keys[0] ?? "";
 
-/** What each key and each mark means. */
-export function renderHelp({ theme, columns }: Look): string[] {
-  const sections = [...Object.entries(parts).map(([part, title]) => ({ title, rows: linesOf(part) })), { title: "marks", rows: legend() }];
+/** What can be done to the session under the cursor, and what each key and each mark means. */
+export function renderHelp({ theme, columns }: Look, session?: LiveSession): string[] {
+  const sections = [
+    ...(session === undefined ? [] : [{ title: placeTitle(session), rows: verbLines(session) }]),
+    ...Object.entries(parts).map(([part, title]) => ({ title: title.toUpperCase(), rows: linesOf(part) })),
+    { title: "MARKS", rows: legend() },
+  ];
   const keyWidth = Math.max(...sections.flatMap(({ rows }) => rows.map(([key]) => width(key))));
   return sections.flatMap(({ title, rows }, index) => [
     ...(index === 0 ? [] : [""]),
-    ` ${theme.paint("section", title.toUpperCase())}`,
+    ` ${theme.paint("section", title)}`,
     ...rows.flatMap(([key, text]) =>
       fold(text, Math.max(10, columns - keyWidth - 5)).map((line, part) => {
         const shown = part === 0 ? key : "";
@@ -37,6 +44,19 @@ export function renderHelp({ theme, columns }: Look): string[] {
 }
 
 type HelpLine = [key: string, text: string];
+
+const placeTitle = ({ name, terminal, driver }: LiveSession): string =>
+  printableLine(driver !== undefined ? `${name}, in a pane of csd` : terminal === undefined ? name : `${name}, in ${terminal.title}`);
+
+/** Those that can be had stand together; the others each with what is in the way. */
+function verbLines(session: LiveSession): HelpLine[] {
+  const told = listVerbs(session);
+  const can = told.flatMap(([verb, why]) => (why === undefined ? verb : []));
+  const cannot = [...Map.groupBy(told, ([, why]) => why)].flatMap(([why, verbs]): HelpLine[] =>
+    why === undefined ? [] : [[verbs.map(([verb]) => verb).join(" "), `no: ${printableLine(why)}`]],
+  );
+  return can.length === 0 ? cannot : [[can.join(" "), "can be done now"], ...cannot];
+}
 
 const linesOf = (part: string): HelpLine[] =>
   [

@@ -363,7 +363,14 @@ export const keyRows: readonly KeyRow[] = [
   { keys: ["ctrl-d"], part: "move", note: halving, press: turnPage(0.5) },
   { keys: ["ctrl-u"], part: "move", note: halving, press: turnPage(-0.5) },
   { keys: ["esc"], part: "move", note: "back from the detail; else clear the filter", press: goBack },
-  { keys: ["enter"], part: "act", note: "go to its pane; tmux's prefix and d come back", word: "pane", why: why("pane"), press: focus },
+  {
+    keys: ["enter"],
+    part: "act",
+    note: "go to its pane, where tmux's prefix and d come back, or to its window",
+    word: "pane",
+    why: why("pane"),
+    press: focus,
+  },
   {
     keys: ["m"],
     part: "act",

@@ -42,14 +42,15 @@ export function renderDashboard(state: DashboardState, look: Look): Frame {
   const { columns, rows } = look;
   const banner = (look.banner ?? []).map((line) => ` ${look.theme.paint("dim", fit(printableLine(line), columns - 2))}`);
   const top = [renderTitle(state, look), ...banner];
-  const helpScroll = state.mode.kind === "help" ? Math.max(0, renderHelp(look).length - (rows - top.length - 2)) : 0;
+  const helpScroll =
+    state.mode.kind === "help" ? Math.max(0, renderHelp(look, selectedSession(state)).length - (rows - top.length - 2)) : 0;
   const bottom = renderBottom(state, look, helpScroll);
   const room = Math.max(1, rows - top.length - bottom.length);
   const {
     lines: body,
     maxScroll,
     page,
-  } = state.mode.kind === "help" ? scrolled(renderHelp(look), state.scroll, room) : renderBody(state, look, room);
+  } = state.mode.kind === "help" ? scrolled(renderHelp(look, selectedSession(state)), state.scroll, room) : renderBody(state, look, room);
   const filled = [...body, ...Array.from({ length: Math.max(0, room - body.length) }, (): Line => ({ text: "" }))];
   const all: Line[] = [...top.map((text) => ({ text })), ...filled, ...bottom.map((text) => ({ text }))];
   return {

@@ -177,11 +177,15 @@ async function showSession(key: string, { options: { sys, actions }, terminal, f
   notice.isUp = true;
   try {
     const plan = await actions.planFocus(session);
+    if ("bring" in plan) {
+      await plan.bring();
+      return told(`${session.name} is in front, in ${plan.title}`);
+    }
     told(`${session.name} opens here; ${plan.leaveKeys} comes back to this list`);
     if (!notice.isGiven) await sys.sleep(noticeMs);
     notice.isGiven = true;
-    if (plan.isInPlace) await actions.focus(plan);
-    else await terminal.lend(() => actions.focus(plan));
+    if (plan.isInPlace) await actions.show(plan);
+    else await terminal.lend(() => actions.show(plan));
   } finally {
     notice.isUp = false;
   }

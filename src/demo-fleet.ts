@@ -347,7 +347,7 @@ export function createSimulation(sys: Pick<Sys, "now" | "sleep">): { feed: Feed<
         return `${session.name}${words}`;
       },
       planFocus: refuse,
-      focus: refuse,
+      show: refuse,
     },
   };
 }

@@ -114,7 +114,7 @@ export async function prompt(probe: Probe, text: string, steps: Step[]): Promise
 export async function giveUpEditor(probe: Probe): Promise<void> {
   probe.canary.way = "paste";
   // A failed prompt may stand in the input row.
-  await probe.target.tmux.keys(probe.target.pane, ["C-c"]);
+  await probe.target.keyboard.keys(probe.target.pane, ["C-c"]);
 }
 
 /** The result is the newest prompt as it reached the model; undefined when none did. */

@@ -97,7 +97,7 @@ async function leaveByEscape(driver: Driver, target: Target, first: Reading): Pr
     const reading = attempt === 0 ? await readGate(driver, target) : await readAfterKey(driver, target, first);
     if (attempt === 0) requireSame(first, reading);
     else if (isAnswered(first, reading)) break;
-    await target.tmux.keys(target.pane, ["Escape"]);
+    await target.keyboard.keys(target.pane, ["Escape"]);
     if (await waitForAnswer(driver, target, first)) break;
     if (attempt === maxTries - 1)
       throw new UserError(`the ${gate.kind} gate of session "${target.name}" did not react to Esc`, "look at the pane");
@@ -132,7 +132,7 @@ async function waitForCursor(driver: Driver, target: Target, wanted: number): Pr
 /** Into the field under the cursor; returns only once the text is seen there. */
 async function writeText(driver: Driver, target: Target, text: string): Promise<void> {
   requireOneLine(text);
-  await target.tmux.paste(target.pane, text);
+  await target.keyboard.paste(target.pane, text);
   const needle = text.replace(/\s+/g, "").slice(0, 30);
   const holdsText = ({ isSelected, label }: MenuOption) => isSelected && label.replace(/\s+/g, "").replace(/^No,/, "").startsWith(needle);
   const isWritten = async () => (await readGate(driver, target)).screen.gate?.options.some(holdsText) === true;
@@ -150,7 +150,7 @@ function requireOneLine(text: string): void {
 async function submitText(driver: Driver, target: Target, first: Reading): Promise<void> {
   for (let attempt = 0; attempt < maxTries; attempt++) {
     if (attempt > 0 && isTextTaken(first, await readGate(driver, target))) return;
-    await target.tmux.keys(target.pane, ["Enter"]);
+    await target.keyboard.keys(target.pane, ["Enter"]);
     if (await waitForAnswer(driver, target, first, isTextTaken)) return;
   }
   throw new UserError(`the gate of session "${target.name}" did not take the text`, "look at the pane");
@@ -249,35 +249,34 @@ async function pressOption(driver: Driver, target: Target, first: Reading, chose
   const plan = planKeys(gate, chosen);
   if (plan === undefined) throw new UserError(`the cursor of the ${gate.kind} gate is not visible`, "answer it in the pane");
   if ("digit" in plan) {
-    await target.tmux.keys(target.pane, [plan.digit]);
+    await target.keyboard.keys(target.pane, [plan.digit]);
     return plan.digit;
   }
   await moveCursor(driver, target, first, chosen);
-  await target.tmux.keys(target.pane, ["Enter"]);
+  await target.keyboard.keys(target.pane, ["Enter"]);
   return undefined;
 }
 
 /** A key that has not moved the cursor after this time was lost. */
 const lostKeyMs = 500;
 
-/** Steps the cursor to the option, and returns only when it was seen there twice. */
+/** Steps the cursor to the option, and returns only when it was seen there twice; each step has a time of its own, as kitty is slow. */
 async function moveCursor(driver: Driver, target: Target, first: Reading, chosen: MenuOption): Promise<void> {
   const { sys } = driver;
   const wanted = first.screen.gate?.options.indexOf(chosen) ?? -1;
-  const deadline = sys.now() + paintTimeoutMs;
+  let deadline = sys.now() + paintTimeoutMs;
   let sightings = 0;
-  let pressedAt = 0;
-  let pressedFrom = -1;
+  let pressed = { at: 0, from: -1 };
   while (sys.now() < deadline) {
     const reading = await readGate(driver, target);
     requireSame(first, reading);
     const at = reading.screen.gate?.options.findIndex((option) => option.isSelected) ?? -1;
     sightings = at === wanted ? sightings + 1 : 0;
     if (sightings === 2) return;
-    if (at !== wanted && (at !== pressedFrom || sys.now() - pressedAt > lostKeyMs)) {
-      await target.tmux.keys(target.pane, [at < wanted ? "Down" : "Up"]);
-      pressedFrom = at;
-      pressedAt = sys.now();
+    if (at !== wanted && (at !== pressed.from || sys.now() - pressed.at > lostKeyMs)) {
+      await target.keyboard.keys(target.pane, [at < wanted ? "Down" : "Up"]);
+      if (at !== pressed.from) deadline = sys.now() + paintTimeoutMs;
+      pressed = { at: sys.now(), from: at };
     }
     await sys.sleep(stepMs);
   }
@@ -402,7 +401,7 @@ async function press(driver: Driver, target: Target, key: string, isDone: () => 
   for (let attempt = 0; attempt < maxTries; attempt++) {
     await driver.sys.sleep(pageMs);
     if (await isDone()) return;
-    await target.tmux.keys(target.pane, [key]);
+    await target.keyboard.keys(target.pane, [key]);
     if (await waitUntil(driver, stepTimeoutMs, isDone)) return;
   }
   throw formError(target, `did not react to ${key}`);
@@ -449,7 +448,7 @@ export async function refuseByKeys(driver: Driver, target: Target, reason: strin
     );
   requireSame(first, await readGate(driver, target));
   await moveCursor(driver, target, first, chosen);
-  await target.tmux.keys(target.pane, ["Tab"]);
+  await target.keyboard.keys(target.pane, ["Tab"]);
   await waitForField(driver, target, first);
   await writeText(driver, target, reason);
   await submitText(driver, target, first);
@@ -495,5 +494,5 @@ export async function sweepKey(driver: Driver, target: Target, answered: ScreenG
   };
   const lateMs = pressedAt === undefined ? repaintMs : Math.min(repaintMs, Math.max(strayMs, 2 * (sys.now() - pressedAt)));
   const found = await until(sys, sys.now() + lateMs, stepMs, isOver);
-  if (found === "stray") await target.tmux.keys(target.pane, ["BSpace"]);
+  if (found === "stray") await target.keyboard.keys(target.pane, ["BSpace"]);
 }

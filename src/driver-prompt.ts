@@ -59,7 +59,7 @@ async function typeByEditor(driver: Driver, target: Target, prompt: string, dir:
   };
   try {
     sys.writePrivate(requestPath(dir), offer.path);
-    await target.tmux.keys(target.pane, ["C-g"]);
+    await target.keyboard.keys(target.pane, ["C-g"]);
     let outcome = await until(sys, pressedAt + editorTimeoutMs, stepMs, readOutcome);
     // On a crowded machine claude has taken the key and is not yet through with it: its row has gone.
     if (outcome === undefined && (offer.isFetched() || !(await readsEmptyRow(driver, target))))
@@ -145,7 +145,7 @@ async function typeByPaste(driver: Driver, target: Target, prompt: string): Prom
   const text = pasteable(prompt).replace(/\n+$/, "");
   if (/^[!]/.test(text))
     throw new UserError('a prompt that begins with "!" would run in the shell of this session', "put a blank in front of it");
-  await target.tmux.paste(target.pane, text);
+  await target.keyboard.paste(target.pane, text);
   await waitForEcho(driver, target, text);
 }
 
@@ -274,8 +274,8 @@ async function submitRow(driver: Driver, target: Target, { retries = 5, isQueued
     // A gate that came up meanwhile would take the Enter for its own.
     requireIdle(target, await readView(driver, target), isQueued);
     // Enter after a backslash makes a line break instead of submitting; from the start of the line it does not (2.1.329).
-    if (text.trimEnd().endsWith("\\")) await target.tmux.keys(target.pane, ["C-a"]);
-    await target.tmux.keys(target.pane, ["Enter"]);
+    if (text.trimEnd().endsWith("\\")) await target.keyboard.keys(target.pane, ["C-a"]);
+    await target.keyboard.keys(target.pane, ["Enter"]);
     const receipt = await waitForReceipt(driver, target, before, { text, isExact: prompt !== undefined }, readNew);
     if (receipt === undefined) continue;
     if (receipt.receipt === "turn_started") await waitUntilBusy(driver, target, before);
@@ -447,7 +447,7 @@ export async function interruptTurn(driver: Driver, target: Target): Promise<boo
   if (!(await hasWork(driver, target))) return false;
   await requireUsablePane(driver, target);
   for (let attempt = 0; attempt < maxTries; attempt++) {
-    await target.tmux.keys(target.pane, ["Escape"]);
+    await target.keyboard.keys(target.pane, ["Escape"]);
     if (await waitUntilStopped(driver, target)) {
       await clearDraft(driver, target);
       return true;
@@ -478,10 +478,10 @@ async function clearDraft(driver: Driver, target: Target): Promise<void> {
   const readDraft = async () => parseStyled((await look(driver, target, true)).capture?.text ?? "").input ?? "";
   if (!(await until(sys, sys.now() + settleMs, stepMs * 2, async () => ((await readDraft()) === "" ? undefined : true)))) return;
   const { isBusy } = await readView(driver, target);
-  if (!isBusy) await target.tmux.keys(target.pane, ["C-c"]);
+  if (!isBusy) await target.keyboard.keys(target.pane, ["C-c"]);
   const isGone = async () => {
     if ((await readDraft()) === "") return true;
-    if (isBusy) await target.tmux.keys(target.pane, ["C-u"]);
+    if (isBusy) await target.keyboard.keys(target.pane, ["C-u"]);
     return undefined;
   };
   if (await until(sys, sys.now() + (isBusy ? killTimeoutMs : reactMs), stepMs * 2, isGone)) return;

@@ -9,14 +9,14 @@ import { profileOfDir, readRegistryOrNone } from "./profiles.ts";
 import { readSessionOf } from "./session-file.ts";
 import type { Records } from "./store.ts";
 import type { Sys } from "./sys.ts";
-import { createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { createTmux, isTmux, type Keyboard, type Pane, type PaneState } from "./tmux.ts";
 
 /** A session as it is looked at. */
 export interface Address {
   name: string;
   /** Undefined for one that csd did not start. */
   driven?: Driven;
-  tmux: Tmux;
+  keyboard: Keyboard;
   /** Undefined where only its own terminal shows it. */
   pane?: string;
   pid: number;
@@ -55,7 +55,7 @@ export function trackedTarget(sys: Sys, driven: Driven): Target {
   return {
     name: driven.name,
     driven,
-    tmux: createTmux(sys, driven.socket),
+    keyboard: createTmux(sys, driven.socket),
     pane: driven.pane ?? `=${driven.name}:`,
     pid: driven.pid ?? 0,
     configDir: driven.config_dir ?? configDir(sys),
@@ -68,11 +68,12 @@ export async function findLive(driver: Driver, name: string): Promise<Target & {
   checkName(name);
   const { sys, store } = driver;
   const driven = store.read(name);
+  const tmux = createTmux(sys, driven?.socket);
   const target: Target =
     driven === undefined
-      ? { name, tmux: createTmux(sys), pane: `=${name}:`, pid: 0, configDir: configDir(sys) }
-      : trackedTarget(sys, driven);
-  const pane = await target.tmux.pane(target.pane);
+      ? { name, keyboard: tmux, pane: `=${name}:`, pid: 0, configDir: configDir(sys) }
+      : { ...trackedTarget(sys, driven), keyboard: tmux };
+  const pane = await tmux.pane(target.pane);
   if (pane === undefined || !isPaneOf(pane, driven)) {
     if (driven === undefined) throw unknownSession(name);
     const lives = driven?.pid !== undefined && isRecorded(sys, await readProcess(sys, driven.pid), driven);
@@ -89,7 +90,7 @@ export async function findLive(driver: Driver, name: string): Promise<Target & {
 export const panePid = ({ pane_pid, pid }: Driven): number | undefined => pane_pid ?? pid;
 
 /** A restarted server hands out the same pane ids again. */
-export const isPaneOf = (pane: Pane, driven: Driven | undefined): boolean =>
+export const isPaneOf = (pane: PaneState, driven: Driven | undefined): boolean =>
   !pane.isDead &&
   (driven?.pid === undefined || pane.pid === panePid(driven)) &&
   (driven?.server_pid === undefined || pane.serverPid === driven.server_pid);
@@ -108,19 +109,19 @@ export const paneSize = { width: 220, height: 50 };
 const leastSize = { width: 80, height: 24 };
 const repaintMs = 500;
 
-const isLarge = ({ width, height }: Pane): boolean => width >= leastSize.width && height >= leastSize.height;
+const isLarge = ({ width, height }: PaneState): boolean => width >= leastSize.width && height >= leastSize.height;
 
 /** A window of csd's that somebody has made too small for its dialogs gets its size back, before anything of it is read. */
-async function restoreSize({ sys }: Driver, { driven, tmux }: Target, pane: Pane): Promise<void> {
-  if (driven === undefined || isLarge(pane) || !pane.isAlone) return;
-  await tmux.resize(pane.paneId, paneSize.width, paneSize.height);
+async function restoreSize({ sys }: Driver, { driven, keyboard }: Target, pane: PaneState): Promise<void> {
+  if (driven === undefined || isLarge(pane) || !pane.isAlone || !isTmux(keyboard)) return;
+  await keyboard.resize(pane.paneId, paneSize.width, paneSize.height);
   await sys.sleep(repaintMs);
 }
 
 /** Before the first key: the pane takes keys, and is large enough for what claude asks. */
 export async function requireUsablePane(driver: Driver, target: Target): Promise<void> {
   const { name, driven } = target;
-  const pane = await target.tmux.pane(target.pane);
+  const pane = await target.keyboard.pane(target.pane);
   if (pane === undefined) return;
   if (pane.isLocked)
     throw new UserError(
@@ -161,10 +162,10 @@ export async function look(
   { sys }: Driver,
   target: Target,
   hasStyle = false,
-): Promise<{ session?: SessionFile; capture?: { pane: Pane; text: string } }> {
+): Promise<{ session?: SessionFile; capture?: { pane: PaneState; text: string } }> {
   const owner = await readProcess(sys, target.pid);
   const session = owner === undefined ? undefined : await readSessionOf(sys, target.configDir, owner, target.driven?.session_id);
-  const capture = owner === undefined ? undefined : await target.tmux.capture(target.pane, hasStyle);
+  const capture = owner === undefined ? undefined : await target.keyboard.capture(target.pane, hasStyle);
   return {
     ...present({ session }),
     ...(capture === undefined || capture.pane.isDead ? {} : { capture }),

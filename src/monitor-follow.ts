@@ -13,6 +13,7 @@ import { type Agent, addEvents, createWork, kindOfSession, type LiveSession, unk
 import type { Verdict } from "./status.ts";
 import { isPast, type Sys } from "./sys.ts";
 import { createTail, type LineBuffer, readEnds, type Tail } from "./tail.ts";
+import type { Place } from "./terminal-row.ts";
 import type { Pane } from "./tmux.ts";
 import { readSubject, subjectOfEnds, type TranscriptFacts } from "./transcript-facts.ts";
 
@@ -119,6 +120,8 @@ export interface Tracker {
   entry: Entry;
   /** Where its screen can be read; undefined until somebody looked for it. */
   pane: Pane | undefined;
+  /** Where it sits, which never changes; undefined until somebody looked for it. */
+  place: Place | undefined;
   /** The screen has to be read before the next verdict. */
   needsCapture: boolean;
   take(entry: Entry): Promise<void>;
@@ -164,6 +167,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
   const tracker: Tracker = {
     entry: first,
     pane: undefined,
+    place: undefined,
     needsCapture: false,
     async take(entry) {
       if (entry.driven !== tracker.entry.driven || target === undefined)
@@ -222,6 +226,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
       note,
       tmux: file?.tmux,
       isBelowTmux: tracker.entry.isBelowTmux,
+      terminal: tracker.place,
       worktree: checkout?.root,
       branch: checkout?.branch,
       transcript: follower?.path,

@@ -11,6 +11,7 @@ import type { Whereabouts } from "./session.ts";
 import { isOwner } from "./session-file.ts";
 import { openSessionFiles } from "./sessions.ts";
 import { isPast, type Sys } from "./sys.ts";
+import { terminalOf } from "./terminals.ts";
 
 export interface Profile {
   name: string | undefined;
@@ -190,5 +191,8 @@ function fromTable(sys: Sys, table: ProcessTable, found: readonly ProcessRow[], 
   });
 }
 
+/** The nearest terminal that it runs in is one. */
 const isBelow = (table: ProcessTable, pid: number): boolean =>
-  [...ancestors(table, pid)].some((ancestor) => table.get(ancestor)?.program.startsWith("tmux") === true);
+  ancestors(table, table.get(pid)?.ppid ?? 0)
+    .map((ancestor) => terminalOf(table.get(ancestor)?.program ?? ""))
+    .find((terminal) => terminal !== undefined) === "tmux";

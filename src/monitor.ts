@@ -12,6 +12,8 @@ import type { LiveSession } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import { isPast, type Sys, until } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
+import type { Place } from "./terminal-row.ts";
+import { readPlaces } from "./terminal-run.ts";
 import { createAsk, type Pane } from "./tmux.ts";
 import type { Feed, Wakeup } from "./watch.ts";
 
@@ -75,6 +77,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     historyBytes: options.hasMeter === true && options.isOnce !== true ? topHistoryBytes : listHistoryBytes,
   };
   const trackers = new Map<string, Tracker>();
+  const sought = new WeakSet<Tracker>();
   let wakeup: Wakeup | undefined;
   let isUnsettled = false;
   let readAt = 0;
@@ -96,6 +99,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     settings ??= (await import("./settings.ts")).readSettings(sys);
     if (options.hasMeter === true) gauge ??= await openGauge(sys, settings, options.isOnce === true);
     await follow(await roster.read());
+    await addPlaces(sys, sought, [...trackers.values()]);
     await screens.read([...trackers.values()].filter((tracker) => tracker.needsCapture));
     const live = [...trackers.values()].filter(({ entry }) => options.hasDead === true || entry.isAlive !== false);
     // A program that only bears the name is somebody's session for certain when it runs in a pane of this user.
@@ -146,6 +150,17 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
       gauge?.close();
     },
   };
+}
+
+/** Once each: a list is shown without them where the processes cannot be read. */
+async function addPlaces(sys: Sys, sought: WeakSet<Tracker>, trackers: readonly Tracker[]): Promise<void> {
+  const isWanted = ({ entry }: Tracker) => entry.isAlive === true && entry.where === undefined;
+  const wanted = trackers.filter((tracker) => !sought.has(tracker) && isWanted(tracker));
+  if (wanted.length === 0) return;
+  for (const tracker of wanted) sought.add(tracker);
+  const pids = wanted.map(({ entry }) => entry.pid);
+  const places = await readPlaces(sys, pids).catch(() => new Map<number, Place>());
+  for (const tracker of wanted) tracker.place = places.get(tracker.entry.pid);
 }
 
 /** Unless it is known from the look before. */

@@ -25,7 +25,7 @@ import {
 import { isPast, type Sys, until } from "./sys.ts";
 import { coarseMs, stateOf } from "./sys-files.ts";
 import { createAgentCallReader } from "./thread-calls.ts";
-import { type Ask, createAsk, createTmux, type Pane, type Tmux } from "./tmux.ts";
+import { type Ask, createAsk, createTmux, isTmux, type Keyboard, type PaneState, type Tmux } from "./tmux.ts";
 
 /** What others have read of a session: who it is, and what its own file says. */
 interface Seen extends Pick<Partial<Address>, "configDir" | "driven" | "channel"> {
@@ -344,7 +344,9 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask
   if (shown.length === 0) return;
   const { parseScreen } = await import("./claude-screen.ts");
   const screens = await captureScreens(
-    shown.map(({ target, pane }) => ({ socketPath: target.tmux.socketPath, paneId: pane })),
+    shown.map(({ target: { keyboard }, pane }) =>
+      isTmux(keyboard) ? { socketPath: keyboard.socketPath, paneId: pane } : { keyboard, paneId: pane },
+    ),
     shown.some(({ observer }) => observer.needsScreen()) ? ask : (...question) => ask(...question).catch(() => undefined),
   );
   for (const [index, { target, observer }] of shown.entries()) {
@@ -357,9 +359,9 @@ export async function lookAt({ sys }: Driver, followed: readonly Followed[], ask
 }
 
 /** The file of the older csd knows no pid: tmux does. */
-async function findProcess(sys: Sys, { tmux, pane: known }: Address, ask: Ask): Promise<ProcessStart | "unknown" | undefined> {
-  if (known === undefined) return undefined;
-  const found = await ask(tmux.socketPath, async ({ pane: find }) => ({ pane: await find(known) }));
+async function findProcess(sys: Sys, { keyboard, pane: known }: Address, ask: Ask): Promise<ProcessStart | "unknown" | undefined> {
+  if (known === undefined || !isTmux(keyboard)) return undefined;
+  const found = await ask(keyboard.socketPath, async ({ pane: find }) => ({ pane: await find(known) }));
   if (found === undefined) return "unknown";
   return found.pane === undefined || found.pane.isDead ? undefined : readProcess(sys, found.pane.pid);
 }
@@ -371,16 +373,21 @@ const askOnce =
     question(createTmux(sys, socketPath));
 
 interface Capture {
-  pane: Pane;
+  pane: PaneState;
   text: string;
 }
 
+/** A pane of a tmux server, or of another terminal that is asked by itself. */
+type Shown = { paneId: string } & ({ socketPath: string | undefined; keyboard?: undefined } | { keyboard: Keyboard });
+
 /** The panes and what stands in them, in the order asked for; undefined where a server does not say. */
-export async function captureScreens(
-  panes: readonly { socketPath: string | undefined; paneId: string }[],
-  ask: Ask,
-): Promise<(Capture | "gone" | undefined)[]> {
-  const servers = [...Map.groupBy(panes, ({ socketPath }) => socketPath)];
+export async function captureScreens(panes: readonly Shown[], ask: Ask): Promise<(Capture | "gone" | undefined)[]> {
+  const servers = [
+    ...Map.groupBy(
+      panes.flatMap((pane) => (pane.keyboard === undefined ? pane : [])),
+      ({ socketPath }) => socketPath,
+    ),
+  ];
   const captures = await Promise.all(
     servers.map(async ([socketPath, group]) => {
       const ids = group.map(({ paneId }) => paneId);
@@ -388,10 +395,13 @@ export async function captureScreens(
     }),
   );
   const found = new Map(captures);
-  return panes.map(({ socketPath, paneId }) => {
-    const server = found.get(socketPath);
-    return server === undefined ? undefined : (server.get(paneId) ?? "gone");
-  });
+  return Promise.all(
+    panes.map(async (pane) => {
+      if (pane.keyboard !== undefined) return (await pane.keyboard.capture(pane.paneId)) ?? "gone";
+      const server = found.get(pane.socketPath);
+      return server === undefined ? undefined : (server.get(pane.paneId) ?? "gone");
+    }),
+  );
 }
 
 /** One call for one pane, and for a name of the older csd; two for any number of ids. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { runProgram } from "./launch.ts";
 import { ancestors, type ProcessTable, readProcessTable } from "./process-table.ts";
 import type { Sys } from "./sys.ts";
+import { terminalOf } from "./terminals.ts";
 import { type Ask, createAsk, ownMark, type Pane, unaliased } from "./tmux.ts";
 
 /**
@@ -20,12 +21,17 @@ export async function findPanes(
   const panes = new Map(lists.flatMap((list = []) => list.flatMap((pane) => (pane.isDead ? [] : [[pane.pid, pane]]))));
   return new Map(
     pids.flatMap((pid) => {
-      const holder = panes.size === 0 ? undefined : ancestors(table, pid).find((ancestor) => panes.has(ancestor));
-      const pane = holder === undefined ? undefined : panes.get(holder);
+      const holder =
+        panes.size === 0 ? undefined : ancestors(table, pid).find((each) => panes.has(each) || isOtherTerminal(table, pid, each));
+      const pane = holder === undefined || isOtherTerminal(table, pid, holder) ? undefined : panes.get(holder);
       return pane === undefined ? [] : [[pid, pane]];
     }),
   );
 }
+
+/** A terminal that was opened from a pane, as by its shell: what runs in there is in its window, and not in the pane. */
+const isOtherTerminal = (table: ProcessTable, pid: number, each: number): boolean =>
+  each !== pid && (terminalOf(table.get(each)?.program ?? "") ?? "tmux") !== "tmux";
 
 /** The same for one process, which may be younger than any scan; `socket` where a server outside the usual folder is known of. */
 export async function findPane(sys: Sys, pid: number, socket?: string): Promise<Pane | undefined> {

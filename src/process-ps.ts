@@ -17,6 +17,8 @@ interface Row {
   startedAt: number;
   program: string;
   hasTerminal: boolean;
+  /** `/dev/ttys003`; undefined on Windows. */
+  tty?: string;
   isForeground: boolean;
   command?: string;
   /** `NAME=value`; values with blanks are cut into several. */
@@ -97,7 +99,7 @@ export function parsePsRow(line: string): Row | undefined {
   return {
     ...{ pid: Number(pid), ppid: Number(ppid), group: Number(group), start, startedAt: Date.parse(start) },
     program: program.split("/").at(-1) ?? "",
-    hasTerminal: !/^(?:\?+|-)$/.test(terminal),
+    ...(/^(?:\?+|-)$/.test(terminal) ? { hasTerminal: false } : { hasTerminal: true, tty: `/dev/${terminal}` }),
     isForeground: foreground === group,
   };
 }

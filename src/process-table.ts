@@ -1,6 +1,7 @@
 import { present } from "./json.ts";
 import { type ProcessStart, parseStat, readBootTime, tickMs } from "./process.ts";
 import type { Sys } from "./sys.ts";
+import { type Seat, terminalVariables } from "./terminal-row.ts";
 
 /** One process of this machine, as every scan tells of it. */
 export interface ProcessRow extends ProcessStart {
@@ -86,14 +87,63 @@ export interface Place {
 
 /** Nothing where it cannot be seen. */
 export async function readPlace(sys: Sys, pid: number): Promise<Place> {
-  const environment = sys.platform === "linux" ? (sys.readText(`/proc/${pid}/environ`) ?? "").split("\0") : await readOther(sys, pid);
-  const value = (name: string) => environment.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
+  const environment = sys.platform === "linux" ? readEnviron(sys, pid) : (await readOther(sys)).find((row) => row.pid === pid)?.environment;
+  const value = (name: string) => environment?.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
   return present({ home: value("HOME"), configDir: value("CLAUDE_CONFIG_DIR") });
 }
 
-async function readOther(sys: Sys, pid: number): Promise<string[]> {
-  const rows = await (await import("./process-ps.ts")).readRows(sys, { hasCommand: false, hasEnvironment: true });
-  return rows.find((row) => row.pid === pid)?.environment ?? [];
+const readEnviron = (sys: Pick<Sys, "readText">, pid: number): string[] => (sys.readText(`/proc/${pid}/environ`) ?? "").split("\0");
+const readOther = async (sys: Sys) => (await import("./process-ps.ts")).readRows(sys, { hasCommand: false, hasEnvironment: true });
+
+/** Where these processes sit: of their environments only what tells of a terminal. Those that have ended are missing. */
+export async function readSeats(sys: Sys, pids: readonly number[]): Promise<Map<number, Seat>> {
+  if (sys.platform === "linux")
+    return new Map(pids.flatMap((pid) => procSeat(sys, pid) ?? []).map((seat) => [seat.line[0]?.pid ?? 0, seat]));
+  if (pids.length === 0) return new Map();
+  const rows = new Map((await readOther(sys)).map((row) => [row.pid, row]));
+  return new Map(
+    pids.flatMap((pid) => {
+      const row = rows.get(pid);
+      if (row === undefined) return [];
+      const line = [...ancestors(rows, pid)].map((each) => ({
+        pid: each,
+        program: rows.get(each)?.program ?? "",
+        ...present({ tty: rows.get(each)?.tty }),
+      }));
+      const { start, isForeground, tty } = row;
+      return [[pid, { platform: sys.platform, line, env: terminalPart(row.environment ?? []), start, isForeground, ...present({ tty }) }]];
+    }),
+  );
+}
+
+function procSeat(sys: Pick<Sys, "readText">, pid: number): Seat | undefined {
+  const seen = walkProc(sys, pid).map((each) => ({ pid: each, stat: parseStat(sys.readText(`/proc/${each}/stat`) ?? "") }));
+  if (seen[0]?.stat === undefined) return undefined;
+  const line = seen.map(({ pid: each, stat }) => ({
+    pid: each,
+    program: stat?.program ?? "",
+    ...present({ tty: ttyOfDevice(stat?.device ?? 0) }),
+  }));
+  const { start, isForeground } = seen[0].stat;
+  const env = terminalPart(readEnviron(sys, pid));
+  return { platform: "linux", line, env, start, isForeground, ...present({ tty: line[0]?.tty }) };
+}
+
+function terminalPart(environment: readonly string[]): Seat["env"] {
+  const names: ReadonlySet<string> = new Set(terminalVariables);
+  return Object.fromEntries(
+    environment.flatMap((entry) => {
+      const at = entry.indexOf("=");
+      return names.has(entry.slice(0, at)) ? [[entry.slice(0, at), entry.slice(at + 1)]] : [];
+    }),
+  );
+}
+
+/** Linux counts the windows of terminals from major number 136 on, and its consoles below 64 at 4. */
+function ttyOfDevice(device: number): string | undefined {
+  const [major, minor] = [(device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00)];
+  if (major >= 136 && major <= 143) return `/dev/pts/${(major - 136) * 256 + minor}`;
+  return major === 4 && minor < 64 ? `/dev/tty${minor}` : undefined;
 }
 
 function scanProc(sys: Sys, has: Has): ProcessRow[] {
@@ -105,7 +155,7 @@ function scanProc(sys: Sys, has: Has): ProcessRow[] {
     const space = ownSpace === undefined ? undefined : sys.realPath(`/proc/${name}/ns/pid`);
     // Unreadable is another user's, and so are its marks.
     if (space !== undefined && space !== ownSpace) return [];
-    const { isStopped: _, cpuMs: __, ...row } = stat;
+    const { isStopped: _, cpuMs: __, device: ___, ...row } = stat;
     const words = (file: string) => (sys.readText(`/proc/${name}/${file}`) ?? "").split("\0").filter((word) => word !== "");
     return [
       {
@@ -124,7 +174,7 @@ function scanProc(sys: Sys, has: Has): ProcessRow[] {
 async function scanOther(sys: Sys, has: Has): Promise<ProcessRow[]> {
   const { readRows } = await import("./process-ps.ts");
   const rows = await readRows(sys, { hasCommand: has("command"), hasEnvironment: has("marks") });
-  return rows.map(({ environment, ...row }) => ({ ...row, ...present({ marks: environment && parseMarks(environment) }) }));
+  return rows.map(({ environment, tty: _, ...row }) => ({ ...row, ...present({ marks: environment && parseMarks(environment) }) }));
 }
 
 function parseMarks(environment: readonly string[]): Marks {

@@ -40,6 +40,8 @@ interface ProcessStat {
   isStopped: boolean;
   ppid: number;
   group: number;
+  /** Number of the device that is its terminal; 0 where it has none. */
+  device: number;
   hasTerminal: boolean;
   /** Its group has the keyboard of its terminal: a stopped program or one behind another has not. */
   isForeground: boolean;
@@ -59,6 +61,7 @@ export function parseStat(text: string): ProcessStat | undefined {
     isStopped: state === "T",
     ppid: Number(ppid),
     group: Number(group),
+    device: Number(terminal),
     hasTerminal: terminal !== "0",
     isForeground: foreground === group,
     start,

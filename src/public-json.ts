@@ -1,12 +1,14 @@
 import { z } from "zod/mini";
 import { noticeCauses, noticeLevels } from "./notices.ts";
 import {
+  agent,
   at,
   configDir,
   conversation,
   count,
   cwd,
   described,
+  meter,
   moment,
   name,
   numberOrNull,
@@ -82,18 +84,6 @@ const state = piece("state", z.object(stateFields), "what a session does, from w
 
 // --- sessions ------------------------------------------------------------------------------------------------------
 
-const agent = z.object({ id: text, type: text, description: text, model: textOrNull, running: z.boolean() });
-const meter = z.object({
-  source: text,
-  context_percent: percent,
-  context_tokens: numberOrNull,
-  context_window: numberOrNull,
-  tokens: numberOrNull,
-  cost_usd: numberOrNull,
-  partly_unpriced: z.boolean(),
-  burn_usd_per_hour: numberOrNull,
-});
-
 const sessionFields = {
   ...reference,
   state,
@@ -110,6 +100,8 @@ const sessionFields = {
   note: textOrNull,
   ...times("started"),
   tmux: textOrNull,
+  terminal: described(textOrNull, "what its process runs in: `kitty`, `tmux`"),
+  verbs: z.optional(described(z.record(text, textOrNull), "what can be done to it: null, or why it cannot")),
   worktree: textOrNull,
   branch: textOrNull,
   title: textOrNull,
@@ -393,6 +385,10 @@ const schemas = {
   "csm restore": restored,
   "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
+  "csm focus": z.object({ ok, name, how: z.enum(["window", "pane"]), terminal: text }),
+  "csm type": sent,
+  "csm allow": answer,
+  "csm deny": answer,
   "csm ls": z.object({
     sessions: z.array(listed),
     machine: z.optional(described(text, "of this machine in the fleet; only where it has joined one, as the next two")),

@@ -31,3 +31,15 @@ export const moment = { at, time };
 
 export const conversation = { session_id: sessionId, cwd, transcript, profile };
 export const reference = { name, ...conversation, config_dir: configDir };
+
+export const agent = z.object({ id: text, type: text, description: text, model: textOrNull, running: z.boolean() });
+export const meter = z.object({
+  source: text,
+  context_percent: percent,
+  context_tokens: numberOrNull,
+  context_window: numberOrNull,
+  tokens: numberOrNull,
+  cost_usd: numberOrNull,
+  partly_unpriced: z.boolean(),
+  burn_usd_per_hour: numberOrNull,
+});

@@ -18,6 +18,7 @@ import { channelVariable } from "./program.ts";
 import { planRestore, type RestorePlan } from "./restore-plan.ts";
 import { readSessions, type SessionDir } from "./sessions.ts";
 import { type Sys, until } from "./sys.ts";
+import { launchBeside } from "./terminal-run.ts";
 import { createTmux, type Pane, type Tmux } from "./tmux.ts";
 
 /** A conversation and where it goes on. */
@@ -104,6 +105,31 @@ export type Outcome =
 /** Where a conversation is opened: in a tmux session of its own, or in a window beside this one. */
 export type TmuxPlace = { kind: "session" | "window"; name: string };
 
+/** Opens a conversation in a new tab of the terminal that this program runs in; returns what that is called, once the conversation is there. */
+export async function openBeside(
+  sys: Sys,
+  session: Resumable,
+  flags: FlagTable,
+  title: string,
+): Promise<Outcome | { outcome: "beside"; title: string }> {
+  let opened: string | undefined;
+  const outcome = await openOnce(sys, session, async () => {
+    const launch = planLaunch(sys, session, flags);
+    try {
+      opened = (await launchBeside(sys, { argv: launch.argv, cwd: session.cwd, title })).title;
+      const isOpen = async () => ((await findOpenPid(sys, session)) === undefined ? undefined : true);
+      await until(sys, sys.now() + startMs, claimStepMs, isOpen);
+      return { outcome: "failed", reason: "" };
+    } finally {
+      sys.remove(launch.filePath);
+    }
+  });
+  return opened === undefined ? outcome : { outcome: "beside", title: opened };
+}
+
+/** A busy machine starts a terminal's tab and claude in it this late; a dialog of its start may be up, and no file told. */
+const startMs = 15_000;
+
 /** Opens a conversation in tmux and returns when it is ready or asks something; never a second time. */
 export const openSession = (sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> =>
   openOnce(sys, session, () => startSession(sys, session, flags, place));
@@ -135,16 +161,20 @@ async function openOnce(sys: Sys, session: Resumable, open: () => Promise<Outcom
 }
 
 async function startSession(sys: Sys, session: Resumable, flags: FlagTable, place: TmuxPlace): Promise<Outcome> {
-  const { args, env } = planCommand(sys, session, flags);
-  // What csd or csm said to a session that this one may run in is not meant for the new one.
-  const own = { ...sys.env, ...env, [channelVariable]: undefined, CSM_MANAGED: undefined };
-  const launch = createLaunch({ ...sys, env: own }, sys.execPath, args, session.cwd, {});
+  const launch = planLaunch(sys, session, flags);
   try {
     const pane = await openPane(createTmux(sys), session, place, launch.argv);
     return await waitForStart(sys, session, createTmux(sys, pane.socketPath), pane, place);
   } finally {
     sys.remove(launch.filePath);
   }
+}
+
+function planLaunch(sys: Sys, session: Resumable, flags: FlagTable) {
+  const { args, env } = planCommand(sys, session, flags);
+  // What csd or csm said to a session that this one may run in is not meant for the new one.
+  const own = { ...sys.env, ...env, [channelVariable]: undefined, CSM_MANAGED: undefined };
+  return createLaunch({ ...sys, env: own }, sys.execPath, args, session.cwd, {});
 }
 
 /** Another csm may have given the name away since it was chosen. */

@@ -6,6 +6,7 @@ import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import type { Verdict } from "./status.ts";
 import { type StateRole, stateJson, stateWords, statusRow } from "./statuses.ts";
+import type { Place } from "./terminal-row.ts";
 import { noFacts, subtitleOf, type TranscriptFacts } from "./transcript-facts.ts";
 
 /** A sub-agent of a session, as its own file tells (2.1.329). */
@@ -52,6 +53,8 @@ export interface LiveSession {
   tmux?: string;
   /** A tmux server is an ancestor of its process, whatever its environment says; undefined where that is not known yet. */
   isBelowTmux?: boolean;
+  /** Where it sits; undefined where that cannot be seen from here. */
+  terminal?: Place;
   /** The checkout that it works in. */
   worktree?: string;
   branch?: string;
@@ -159,6 +162,7 @@ export const sessionJson = ({ verdict, work, meter, load, facts = noFacts, ...se
   note: session.note ?? null,
   ...timed("started", session.startedAt),
   tmux: session.tmux ?? null,
+  terminal: session.terminal?.title ?? null,
   worktree: session.worktree ?? null,
   branch: session.branch ?? null,
   transcript: session.transcript ?? null,

@@ -7,7 +7,7 @@ import type { RunResult, Sys } from "./sys.ts";
  * tmux, one process per call. Targets are ids (`$1`, `%3`) or `=name`, never bare names, which tmux matches by prefix
  * and pattern and takes for windows.
  */
-export interface Tmux {
+export interface Tmux extends Keyboard {
   /** Undefined: the server of `$TMUX`, or the user's default one. */
   readonly socketPath: string | undefined;
   /** `tmux 3.3a`. Throws with the way to install it where tmux is missing. */
@@ -22,21 +22,36 @@ export interface Tmux {
   /** Undefined when there is no such pane, session or server. */
   pane(target: string): Promise<Pane | undefined>;
   list(): Promise<Pane[]>;
-  /** The pane and its visible screen in one call; `hasStyle` keeps colours. */
+  /** In one call. */
   capture(target: string, hasStyle?: boolean): Promise<{ pane: Pane; text: string } | undefined>;
   /** The same for several pane ids in two calls; those that are gone are left out. */
   captureAll(paneIds: readonly string[]): Promise<Map<string, { pane: Pane; text: string }>>;
-  /** Bracketed paste where the program in the pane asked for it; line feeds stay line feeds. */
-  paste(target: string, text: string): Promise<void>;
-  keys(target: string, keys: readonly string[]): Promise<void>;
   /** The window of the pane, for good, whoever is attached. */
   resize(target: string, width: number, height: number): Promise<void>;
   setRemain(target: string, isOn: boolean): Promise<void>;
+  /** The programs in whose terminals the session of this pane is shown, newest use last. */
+  clients(target: string): Promise<number[]>;
+  /** Makes it the pane that its session shows. */
+  select(target: string): Promise<void>;
   /** Somebody's terminal shows the session of this pane. */
   isAttached(target: string): Promise<boolean>;
   /** A pane (`%3`), and what it was alone in, or a whole session (`$1`). */
   kill(target: string): Promise<void>;
 }
+
+/** What shows a program and takes its keys: a pane of tmux, or a window of another terminal. */
+export interface Keyboard {
+  /** Undefined when there is no such pane. */
+  pane(target: string): Promise<PaneState | undefined>;
+  /** The pane and its visible screen; `hasStyle` keeps what tells a hint from a text. */
+  capture(target: string, hasStyle?: boolean): Promise<{ pane: PaneState; text: string } | undefined>;
+  /** Bracketed paste where the program asked for it; line feeds stay line feeds. */
+  paste(target: string, text: string): Promise<void>;
+  /** By tmux's names for them. */
+  keys(target: string, keys: readonly string[]): Promise<void>;
+}
+
+export const isTmux = (keyboard: Keyboard): keyboard is Tmux => "socketPath" in keyboard;
 
 interface NewSession {
   name: string;
@@ -48,21 +63,25 @@ interface NewSession {
   isFollowing?: boolean;
 }
 
-export interface Pane {
+export interface Pane extends PaneState {
   /** `$1`: unique while the server lives. */
   sessionId: string;
   sessionName: string;
-  /** `%3` */
-  paneId: string;
   /** The one of its window that keys without a target go to. */
   isActive: boolean;
+  /** Undefined while it runs, until tmux has learnt it, and after a signal. */
+  exitCode?: number;
+  socketPath: string;
+}
+
+/** What there is to know of a place that takes keys, whatever terminal it is of. */
+export interface PaneState {
+  /** `%3` in tmux. */
+  paneId: string;
   pid: number;
   /** The program ended and its screen was kept. */
   isDead: boolean;
-  /** Undefined while it runs, until tmux has learnt it, and after a signal. */
-  exitCode?: number;
   serverPid: number;
-  socketPath: string;
   width: number;
   height: number;
   /** The only one of its window. */
@@ -212,6 +231,14 @@ export function createTmux(sys: TmuxSys, socketPath?: string): Tmux {
     async isAttached(target) {
       const attached = await find(["list-panes", "-t", target, "-F", "#{session_attached}"]);
       return attached !== undefined && /^[1-9]/.test(attached);
+    },
+    async clients(target) {
+      const lines = (await find(["list-clients", "-t", target, "-F", "#{client_activity} #{client_pid}"])) ?? "";
+      const clients = lines.split("\n").filter((line) => line !== "");
+      return clients.sort().map((line) => Number(line.split(" ")[1]));
+    },
+    async select(target) {
+      await must(["select-window", "-t", target, ";", "select-pane", "-t", target]);
     },
     async kill(target) {
       await find([target.startsWith("%") ? "kill-pane" : "kill-session", "-t", target]);

@@ -1,4 +1,6 @@
 import type { LiveSession } from "./session.ts";
+import type { TerminalAction } from "./terminal-row.ts";
+import { whyNotIn } from "./terminals.ts";
 
 /**
  * What each verb acts on: the session that has a gate up, that can be typed into, or that runs; `new` acts on none. `actions`
@@ -57,10 +59,18 @@ export function whyNot(session: LiveSession | undefined, verb: VerbName | "pane"
   const isDriven = session.driver !== undefined;
   if (need !== "pane" && !isDriven && session.kind !== "interactive")
     return `${name} is a ${session.kind} session: nobody can type into it`;
-  // One that a wrapper started without $TMUX runs in a pane all the same.
-  if (!isDriven && session.tmux === undefined && session.isBelowTmux === false) return `${name} runs in no tmux pane of yours`;
+  const why = isDriven ? undefined : whyNotReached(session, need === "pane" ? ["focus"] : ["type", "approve", "read"]);
+  if (why !== undefined) return why;
   if (need === "keyboard") return whyNotTyped(session);
   return need === "gate" ? whyNotAnswered(session, verb) : undefined;
+}
+
+/** csd's own are in its panes. */
+function whyNotReached({ name, terminal, tmux, isBelowTmux }: LiveSession, actions: readonly TerminalAction[]): string | undefined {
+  // One that a wrapper started without $TMUX runs in a pane all the same.
+  if (terminal === undefined) return tmux === undefined && isBelowTmux === false ? `${name} runs in no tmux pane of yours` : undefined;
+  const why = actions.map((action) => whyNotIn(terminal, action)).find((reason) => reason !== undefined);
+  return why === undefined ? undefined : `${name} runs in ${terminal.title}: ${why}`;
 }
 
 function whyNotTyped(session: LiveSession): string | undefined {
@@ -101,3 +111,21 @@ export const takesReason = (session: LiveSession): boolean =>
   isHeld(session) ||
   session.verdict.status === "plan_ready" ||
   (session.verdict.status === "blocked" && session.verdict.gate === "permission");
+
+/** What can be done to a session as people and scripts are told of it, with the verb that decides. */
+const toldVerbs = {
+  focus: "pane",
+  type: "send",
+  allow: "allow",
+  deny: "deny",
+  answer: "answer",
+  interrupt: "interrupt",
+  stop: "stop",
+} as const;
+
+/** Each, and why it cannot be had now; undefined where it can. */
+export const listVerbs = (session: LiveSession): [verb: keyof typeof toldVerbs, why: string | undefined][] =>
+  Object.entries(toldVerbs).map(([told, verb]) => [told as keyof typeof toldVerbs, whyNot(session, verb)]);
+
+export const verbsJson = (session: LiveSession): Record<string, string | null> =>
+  Object.fromEntries(listVerbs(session).map(([verb, why]) => [verb, why ?? null]));

@@ -33,7 +33,8 @@ test("the help page", () => {
       a              allow what it asks, once; approve its plan; answer its
                      questions
       d              refuse what it asks, also with a reason
-      enter          go to its pane; tmux's prefix and d come back
+      enter          go to its pane, where tmux's prefix and d come back, or to its
+                      window
       m              send it a message; alt-enter makes a new line, ↑ brings back
                      the last
       x              stop it; asks first
@@ -149,4 +150,20 @@ test.each(
   const writing: DashboardState = { ...before, mode: { kind: "message", key: "1:1", draft: createDraft() } };
   const { effects } = reduce(writing, { kind: "key", ...pressed });
   expect(effects).toEqual(isEverywhere ? press(writing, pressed).effects : []);
+});
+
+test("the help page begins with what can be done to the session under the cursor", () => {
+  const lines = renderHelp({ theme, columns: 80 }, session("it", { status: "idle_done" }, { isBelowTmux: false })).map((line) =>
+    Bun.stripANSI(line).trimEnd(),
+  );
+  expect(`\n${lines.slice(0, 6).join("\n")}\n`).toMatchInlineSnapshot(`
+    "
+     it
+      stop                  can be done now
+      focus type interrupt  no: it runs in no tmux pane of yours
+      allow deny answer     no: it asks for nothing
+
+     MOVE
+    "
+  `);
 });

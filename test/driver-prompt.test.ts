@@ -29,7 +29,7 @@ test.each<[what: string, hasEditor: boolean]>([
   const dir = "/home/dev/.local/state/csd/run/fix";
   const channel = { dir, readEvents: async () => [] } as unknown as NonNullable<Target["channel"]>;
   const target: Target = {
-    ...{ name: "fix", tmux, pane: "%9", pid: 7, configDir: "/c" },
+    ...{ name: "fix", keyboard: tmux, pane: "%9", pid: 7, configDir: "/c" },
     ...(hasEditor ? { channel, driven: { has_editor: true } as NonNullable<Target["driven"]> } : {}),
   };
   await expect(sendPrompt(createDriver(sys), target, "go on")).rejects.toThrow('session "fix" is not alive');

@@ -29,10 +29,11 @@ test.each<[rule: string, pane: Partial<Pane> | undefined, isOurs: boolean, outco
 ])("the pane before the first key: %s", async (_, pane, isOurs, outcome, resized) => {
   const done: string[] = [];
   const tmux = {
+    socketPath: undefined,
     pane: async () => (pane === undefined ? undefined : { ...whole, ...pane }),
     resize: async (target: string, width: number, height: number) => void done.push(`${target} ${width}x${height}`),
   } as unknown as Tmux;
-  const target = { name: "fix", tmux, pane: "%9", pid: 7, configDir: "/c", ...(isOurs ? { driven: {} } : {}) } as Target;
+  const target = { name: "fix", keyboard: tmux, pane: "%9", pid: 7, configDir: "/c", ...(isOurs ? { driven: {} as never } : {}) } as Target;
   const call = requireUsablePane(createDriver(createFakeSys()), target);
   expect(
     await call.then(

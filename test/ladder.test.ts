@@ -15,13 +15,13 @@ const rungs: [name: string, files: string][] = [
     `rules rules-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice fleet-access tty-keys picker-state json-edit setup usage-blob scorer relaunch-plan
-     statusline-template cost-view releases budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
     "the operating system",
     `sys-bounded sys-files database sys exec process-ps process process-table peer socket foreground tty paths
-     resumed session-file sessions tail store tmux git zone claim occasions state-folder statusline-record statusline output agents`,
+     resumed session-file sessions tail store tmux git zone claim occasions state-folder terminal-run statusline-record statusline output agents`,
   ],
   [
     "profiles and settings",
@@ -56,7 +56,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-fleet cmd-self-update help-topics commands help`,
+     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-fleet cmd-self-update help-topics commands help`,
   ],
   ["the edge", "router app main"],
 ];

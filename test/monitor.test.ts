@@ -188,6 +188,8 @@ test("a failed look at the processes ends nobody", async () => {
   const scan = ["ps", "-axww", ..."pid ppid pgid tpgid tty stat lstart comm".split(" ").flatMap((name) => ["-o", `${name}=`])];
   const some = ["ps", "-o", "pid=", "-o", "stat=", "-o", "lstart=", "-p", "7"];
   sys.expectRun(scan, { stdout: "    7     1     7     7 ttys001 S+   Fri Nov 20 11:59:00 2026 /usr/local/bin/claude\n" });
+  // Once, for where it sits.
+  sys.expectRun(scan, new Error("cannot start"));
   expect(brief((await monitor.read()).sessions)).toEqual(["7 idle_done"]);
   sys.expectRun(some, new Error("cannot start"));
   expect(brief((await monitor.read()).sessions)).toEqual(["7 idle_done"]);

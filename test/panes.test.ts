@@ -22,6 +22,20 @@ test("a session is in the pane of its nearest ancestor, on the server that has i
   sys.done();
 });
 
+test.each([
+  ["a terminal that was opened from a pane: what runs in it is in no pane", ["claude", "bash", "kitty", "bash"], 53, undefined],
+  ["a pane whose program is another terminal", ["claude", "bash", "xterm"], 52, undefined],
+  ["a wrapper between it and the pane", ["claude", "node", "npx happy", "bash"], 53, "%0"],
+  ["a session that has a terminal's name itself", ["kitty", "bash"], 51, "%0"],
+])("%s", async (_, programs, panePid, found) => {
+  const sys = createFakeSys({ files: { "/tmp/tmux-1000/default": "" }, env: {} });
+  const argv = ["tmux", "-u", "-S", "/tmp/tmux-1000/default", "list-pane", "-a", "-F", format];
+  sys.expectRun(argv, { stdout: pane("%0", panePid, "/tmp/tmux-1000/default") });
+  const rows = [...programs, "tmux: server"].map((program, index) => ({ pid: 50 + index, ppid: 51 + index, program }));
+  const table = new Map(rows.map((row) => [row.pid, { ...row, start: "1", hasTerminal: true, isForeground: true }]));
+  expect((await findPanes(sys, table, [50])).get(50)?.paneId).toBe(found);
+});
+
 test("a pane is shown by the client of its own server, or by a tmux of this terminal; always as UTF-8", () => {
   const shown = {
     ...{ sessionId: "$1", sessionName: "m", paneId: "%3", isActive: true, pid: 1, isDead: false, serverPid: 5, socketPath: "/s" },

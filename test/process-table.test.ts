@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { parsePsRow } from "../src/process-ps.ts";
-import { ancestors, readProcessTable } from "../src/process-table.ts";
+import { ancestors, readProcessTable, readSeats } from "../src/process-table.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const stat = (pid: number, program: string, state: string, ppid: number, group: number, start: number, terminal = "0 -1") =>
@@ -157,4 +157,34 @@ test.each<[rule: string, parents: [pid: number, ppid: number][], pid: number, fo
   ["one that is its own parent", [[7, 7]], 7, [7]],
 ])("ancestors: %s", (_, parents, pid, found) => {
   expect([...ancestors(new Map(parents.map(([child, ppid]) => [child, { ppid }])), pid)]).toEqual(found);
+});
+
+test("where a process sits: ancestors, the tty of its own number, and nothing else of its environment", async () => {
+  const stat = (program: string, ppid: number, device: number) => `1 (${program}) S ${ppid} 1 1 ${device} 1 ${"0 ".repeat(13)}77 0`;
+  const files = {
+    "/proc/30/stat": stat("claude", 20, 34817),
+    "/proc/30/environ": "KITTY_WINDOW_ID=4\0ANTHROPIC_API_KEY=secret\0KITTY_WINDOW_IDS=9\0",
+    "/proc/31/stat": stat("claude", 20, (136 << 8) | 11),
+    "/proc/31/environ": "",
+    "/proc/32/stat": stat("claude", 20, 0),
+    "/proc/33/stat": stat("claude", 20, (4 << 8) | 2),
+    "/proc/20/stat": stat("bash", 10, 34817),
+    "/proc/10/stat": stat("kitty", 1, 0),
+    "/proc/1/stat": stat("init", 0, 0),
+  };
+  const seats = await readSeats(createFakeSys({ files }), [30, 31, 32, 33, 34]);
+  expect(seats.get(30)).toEqual({
+    platform: "linux",
+    line: [
+      { pid: 30, program: "claude", tty: "/dev/pts/1" },
+      { pid: 20, program: "bash", tty: "/dev/pts/1" },
+      { pid: 10, program: "kitty" },
+      { pid: 1, program: "init" },
+    ],
+    env: { KITTY_WINDOW_ID: "4" },
+    tty: "/dev/pts/1",
+    start: "77",
+    isForeground: true,
+  });
+  expect([31, 32, 33, 34].map((pid) => seats.get(pid)?.tty)).toEqual(["/dev/pts/11", undefined, "/dev/tty2", undefined]);
 });

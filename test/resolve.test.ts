@@ -51,7 +51,12 @@ const app: App = {
 };
 
 /** What a command needs beside the word. */
-const others: Readonly<Record<string, string[]>> = { "csd answer": ["--choice", "x"], "csd send": ["x"], "csd run": ["x"] };
+const others: Readonly<Record<string, string[]>> = {
+  "csd answer": ["--choice", "x"],
+  "csm type": ["hello"],
+  "csd send": ["x"],
+  "csd run": ["x"],
+};
 
 /** Every way in which a command of the table takes a session or a conversation. */
 const takers = (await loadCommands()).flatMap(({ record }) => {

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { LiveSession } from "../src/session.ts";
-import { gateOf, takesReason, type VerbName, verbNeeds, whyNot } from "../src/verbs.ts";
+import { findPlace } from "../src/terminals.ts";
+import { gateOf, takesReason, type VerbName, verbNeeds, verbsJson, whyNot } from "../src/verbs.ts";
 import { blocked, session } from "./sessions.ts";
 
 const idle = session("it", { status: "idle_done" });
@@ -105,4 +106,38 @@ test("a gate is its id; where it has none, what is asked and since when", () => 
   expect(gateOf({ ...gate, verdict: { ...gate.verdict, gate_id: "g1" } as never })).toBe("g1");
   expect(gateOf(gate)).not.toBe(gateOf({ ...gate, since: gate.since + 1 }));
   expect([gateOf(idle), gateOf(limited)]).toEqual([undefined, undefined]);
+});
+
+const inside = (program: string, env = {}): LiveSession["terminal"] =>
+  findPlace({
+    ...{ platform: "linux", tty: "/dev/pts/1", start: "1", isForeground: true, env },
+    line: ["claude", "bash", program].map((each, index) => ({ pid: 9 - index, program: each, tty: "/dev/pts/1" })),
+  });
+const sits = (one: LiveSession, terminal: LiveSession["terminal"]): LiveSession => ({
+  ...paneless(one),
+  ...(terminal === undefined ? {} : { terminal }),
+});
+
+test.each<[what: string, one: LiveSession, verbs: Record<string, string | null>]>([
+  [
+    "kitty that listens",
+    sits(idle, inside("kitty", { KITTY_LISTEN_ON: "unix:/k" })),
+    { focus: null, type: null, interrupt: null, stop: null },
+  ],
+  ["kitty that listens, at a gate", sits(gate, inside("kitty", { KITTY_LISTEN_ON: "unix:/k" })), { allow: null, deny: null }],
+  [
+    "an xterm",
+    sits(gate, inside("xterm")),
+    { focus: "it runs in xterm: csm knows no way to it", allow: "it runs in xterm: csm knows no way to type there", stop: null },
+  ],
+  ["VS Code", sits(gate, inside("code")), { focus: "it runs in VS Code: VS Code tells other programs nothing of its terminals" }],
+  ["tmux", sits(idle, inside("tmux: server")), { focus: null, type: null, allow: "it asks for nothing" }],
+  ["an xterm, but it is csd's", { ...sits(gate, inside("xterm")), driver: "it" }, { focus: null, allow: null }],
+  [
+    "kitty opened from a pane, by its own word in tmux",
+    { ...sits(idle, inside("kitty")), tmux: "m:@1.%1" },
+    { type: expect.stringContaining("listens to nobody") as never },
+  ],
+])("what can be done in %s", (_, one, verbs) => {
+  expect(verbsJson(one)).toMatchObject(verbs);
 });
