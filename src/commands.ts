@@ -23,6 +23,7 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "restore", section: "Sessions", load: async () => (await import("./cmd-restore.ts")).restoreCommand },
     { word: "sidecar", section: "Sessions", load: async () => (await import("./cmd-sidecar.ts")).sidecarCommand },
     { word: "reap", section: "Sessions", load: async () => (await import("./cmd-reap.ts")).reapCommand },
+    { word: "halt", section: "Sessions", load: async () => (await import("./cmd-halt.ts")).haltCommand },
     { word: "csd", section: "Sessions", summary: "the session driver: csm csd --help" },
     { word: "top", section: "Watching", load: async () => (await import("./cmd-top.ts")).topCommand },
     { word: "ls", section: "Watching", load: async () => (await import("./cmd-ls.ts")).lsCommand },

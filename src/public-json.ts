@@ -230,16 +230,28 @@ const lost = {
   title: textOrNull,
 };
 
-const orphan = z.object({
+const process = {
   pid: count,
   ppid: count,
   ...times("started"),
   command: text,
   session_id: sessionId,
   claude_pid: numberOrNull,
-  crashed: z.boolean(),
   why: text,
-  result: z.optional(text),
+  result: described(z.optional(text), "once it was to end: `ended`, `killed`, `gone`, or, where it could not be, `running`, `failed`"),
+};
+const orphan = z.object({ ...process, crashed: z.boolean() });
+
+const halted = z.object({
+  sessions: z.array(
+    z.object({
+      ...{ name, session_id: sessionId, pid: count, profile, cwd },
+      alive: described(z.boolean(), "false for one whose claude died and left this behind"),
+      ...{ result: z.optional(text), error: z.optional(text) },
+    }),
+  ),
+  processes: described(z.array(z.object(process)), "what ends: the sessions themselves, and what they have started"),
+  left: described(z.array(z.object({ name: text, pid: numberOrNull, why: text })), "what is left alone"),
 });
 
 const journalEntry = z.object({
@@ -393,6 +405,7 @@ const schemas = {
   "csm restore": restored,
   "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
+  "csm halt": halted,
   "csm ls": z.object({
     sessions: z.array(listed),
     machine: z.optional(described(text, "of this machine in the fleet; only where it has joined one, as the next two")),
