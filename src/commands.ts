@@ -71,6 +71,7 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "fleet serve-config", load: async () => (await import("./cmd-fleet.ts")).fleetServeConfigCommand },
     { word: "config", section: "Setting up", load: async () => (await import("./cmd-config.ts")).configCommand },
     { word: "setup", section: "Setting up", load: async () => (await import("./cmd-setup.ts")).setupCommand },
+    { word: "diagnose", section: "Setting up", load: async () => (await import("./cmd-diagnose.ts")).diagnoseCommand },
     { word: "shell-init", section: "Setting up", load: async () => (await import("./cmd-shell-init.ts")).shellInitCommand },
     { word: "completions", section: "Setting up", load: async () => (await import("./cmd-completions.ts")).completionsCommand },
     { word: "statusline", section: "Setting up", load: async () => (await import("./cmd-statusline.ts")).statuslineCommand },

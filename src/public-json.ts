@@ -242,6 +242,12 @@ const process = {
 };
 const orphan = z.object({ ...process, crashed: z.boolean() });
 
+const health = z.enum(["ok", "degraded", "broken"]);
+const diagnosed = z.object({
+  health: described(health, "the worst of them"),
+  checks: z.array(z.object({ check: text, profile, health, detail: text, fix: described(textOrNull, "a command, else what to do") })),
+});
+
 const halted = z.object({
   sessions: z.array(
     z.object({
@@ -406,6 +412,7 @@ const schemas = {
   "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm halt": halted,
+  "csm diagnose": diagnosed,
   "csm ls": z.object({
     sessions: z.array(listed),
     machine: z.optional(described(text, "of this machine in the fleet; only where it has joined one, as the next two")),
