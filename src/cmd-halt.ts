@@ -41,7 +41,7 @@ A session whose claude has died is ended as well, by what it left. Nothing is en
     const driver = createDriver(sys);
     const halt = await readHalt(driver, { words: rest, profile, cwd: args.cwd === undefined ? undefined : requireFolder(app, args.cwd) });
     const isShown = args.json !== true;
-    if (isShown && (args.yes !== true || halt.processes.length === 0)) app.out(renderHalt(app, halt));
+    if (isShown) app.out(renderHalt(app, halt));
     if (isShown) tellLeft(app, halt);
     const isGo = halt.sessions.length > 0 && args["dry-run"] !== true && (args.yes === true || (await isConfirmed(app, args, halt)));
     const result = isGo ? await runHalt(driver, halt) : undefined;

@@ -217,7 +217,7 @@ export async function runHalt(driver: Driver, { sessions, processes, others }: H
   const look = async () => {
     for (const one of planProcesses(sys, await readTable(sys), sessions, others)) {
       const before = shown.get(one.row.pid);
-      if (before === undefined || !isSameProcess(before.row, one.row)) shown.set(one.row.pid, one);
+      if (before === undefined || !isSameProcess(before.row, one.row)) shown.set(one.row.pid, { ...one, why: `${one.why}, started since` });
     }
   };
   // A child loses its parent when claude ends, and with a cleared environment all that tells whose it is.
