@@ -21,6 +21,7 @@ import {
   times,
   transcript,
 } from "./public-pieces.ts";
+import { diagnosed, halted, orphan } from "./public-processes.ts";
 import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { statuses } from "./statuses.ts";
 
@@ -229,36 +230,6 @@ const lost = {
   why: text,
   title: textOrNull,
 };
-
-const process = {
-  pid: count,
-  ppid: count,
-  ...times("started"),
-  command: text,
-  session_id: sessionId,
-  claude_pid: numberOrNull,
-  why: text,
-  result: described(z.optional(text), "once it was to end: `ended`, `killed`, `gone`, or, where it could not be, `running`, `failed`"),
-};
-const orphan = z.object({ ...process, crashed: z.boolean() });
-
-const health = z.enum(["ok", "degraded", "broken"]);
-const diagnosed = z.object({
-  health: described(health, "the worst of them"),
-  checks: z.array(z.object({ check: text, profile, health, detail: text, fix: described(textOrNull, "a command, else what to do") })),
-});
-
-const halted = z.object({
-  sessions: z.array(
-    z.object({
-      ...{ name, session_id: sessionId, pid: count, profile, cwd },
-      alive: described(z.boolean(), "false for one whose claude died and left this behind"),
-      ...{ result: z.optional(text), error: z.optional(text) },
-    }),
-  ),
-  processes: described(z.array(z.object(process)), "what ends: the sessions themselves, and what they have started"),
-  left: described(z.array(z.object({ name: text, pid: numberOrNull, why: text })), "what is left alone"),
-});
 
 const journalEntry = z.object({
   ...moment,
