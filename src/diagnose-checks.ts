@@ -35,6 +35,7 @@ export const checks: readonly CheckRow[] = [
   { name: "notifications", probe: probeNotifications },
   { name: "config", probe: probeConfig },
   { name: "hub", probe: probeHub },
+  { name: "fleet", probe: probeFleet },
   { name: "state", probe: probeState },
   { name: "caches", probe: probeCaches },
   { name: "disk", probe: probeDisk },
@@ -289,6 +290,15 @@ async function probeHub({ sys }: Look): Promise<Finding[]> {
   if ("failure" in fetched)
     return [broken(`usage of other machines is not to be had: ${fetched.failure}`, "csm usage tells what is used instead")];
   return [ok(`answers (${fetched.source}), ${duration(Math.max(0, sys.now() - fetched.at))} old`)];
+}
+
+async function probeFleet({ sys }: Look): Promise<Finding[]> {
+  const { lookAtFleet, membershipStore } = await import("./fleet.ts");
+  const membership = membershipStore(sys).read();
+  if (membership === undefined) return [ok("none is joined")];
+  const { machines, failure } = await lookAtFleet(sys, membership);
+  if (failure !== undefined) return [broken(`its server is not reached: ${JSON.stringify(failure)}`, "csm fleet check")];
+  return [ok(`${machines.filter(({ isLive }) => isLive).length} of ${machines.length} machines are heard of`)];
 }
 
 // --- the machine -----------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { asPublic } from "../public.ts";
 import { type Box, csmPath, type Json, openBox, useBox } from "./harness.ts";
@@ -27,7 +27,7 @@ test("a good machine: every line is ok, code 0, and nothing of it stays", async 
   expect([code, of("broken"), of("degraded")]).toEqual([0, [], []]);
   expect(checks.map(({ check }) => check)).toEqual([
     ...["claude", "profiles", "login", "settings", "hooks", "status line", "history", "away", "tmux", "rules", "notifications", "config"],
-    ...["hub", "state", "caches", "disk", "clock"],
+    ...["hub", "fleet", "state", "caches", "disk", "clock"],
   ]);
   expect(checks.find(({ check }) => check === "login")?.detail).toBe("signed in (api_key)");
   expect(checks.find(({ check }) => check === "tmux")?.detail).toMatch(/^tmux \S+; starts, types and reads in a pane$/);
@@ -108,6 +108,19 @@ test("settings that claude does not take: what does not load is broken, what is 
   write(path, JSON.stringify({ cleanupPeriodDays: 7, askUserQuestionTimeout: "60s" }));
   expect((await diagnose(box)).of("degraded").map(({ check }) => check)).toEqual(["history", "away"]);
   write(path, "{}");
+});
+
+test("a fleet whose server is down", async () => {
+  const { box } = sandbox;
+  const path = join(box.home, ".local/state/csm/fleet.json");
+  const membership = { version: 1, url: "redis://127.0.0.1:9", machine: "here", role: "watch", password: { from: "none" }, joinedAt: 1 };
+  write(path, JSON.stringify(membership));
+  const { code, checks } = await diagnose(box);
+  rmSync(path);
+  expect([code, checks.find(({ check }) => check === "fleet")]).toEqual([
+    1,
+    expect.objectContaining({ health: "broken", fix: "csm fleet check" }),
+  ]);
 });
 
 test("--fix makes the folder of a profile and puts the hook for rules there; it asks, and off a terminal it does nothing", async () => {
