@@ -234,12 +234,17 @@ const scratchMs = 3000;
 const scratchStepMs = 10;
 
 /** In a server of its own: what is pasted must stand on the screen of the pane. */
-async function probeTmux({ sys }: Look): Promise<Finding[]> {
+async function probeTmux({ sys, cleanUps }: Look): Promise<Finding[]> {
   const words = await createTmux(sys).readVersion();
   const judged = judgeTmux(words);
   if (judged.verdict !== "trusted") return [broken(judged.detail, "install a newer tmux")];
   const socket = join(sys.env.TMPDIR ?? "/tmp", `csm-diagnose-${sys.pid}`);
   const tmux = createTmux(sys, socket);
+  const endServer = async () => {
+    await sys.run(["tmux", "-S", socket, "kill-server"]).catch(() => undefined);
+    sys.remove(socket);
+  };
+  cleanUps.add(endServer);
   try {
     const { paneId } = await tmux.create({ name: "csm-diagnose", cwd: "/", width: 80, height: 24, argv: ["cat"] });
     await tmux.paste(paneId, "csm-diagnose");
@@ -249,8 +254,8 @@ async function probeTmux({ sys }: Look): Promise<Finding[]> {
       seen === true ? ok(`${words}; starts, types and reads in a pane`) : broken(`${words}: what is typed into a pane does not show there`),
     ];
   } finally {
-    await sys.run(["tmux", "-S", socket, "kill-server"]).catch(() => undefined);
-    sys.remove(socket);
+    await endServer();
+    cleanUps.delete(endServer);
   }
 }
 

@@ -33,6 +33,8 @@ export interface Look {
   profiles: (Profile & { title: string; isCurrent: boolean })[];
   /** Of the folder that this is run in. */
   projectRoot: string;
+  /** What must not outlive this program, whatever becomes of the probe that has started it. */
+  cleanUps: Set<() => Promise<void>>;
 }
 
 /** A row of the table. Throws with what is broken; the hint of a `UserError` is its fix. */
@@ -52,7 +54,7 @@ export function createLook(sys: Sys): Look {
     ...{ name: name ?? "", dir, title: name ?? basename(dir) },
     isCurrent: (sys.realPath(dir) ?? dir) === current,
   }));
-  return { sys, registry, profiles, projectRoot: findProjectRoot(sys, sys.cwd) };
+  return { sys, registry, profiles, projectRoot: findProjectRoot(sys, sys.cwd), cleanUps: new Set() };
 }
 
 /** Nobody waits longer for what does not answer; on a machine in order all is said within a second. */
@@ -67,7 +69,14 @@ export async function runChecks(look: Look, rows: readonly CheckRow[], onDone: (
     onDone();
     return found.map((finding) => ({ check: name, ...finding }));
   });
-  return (await Promise.all(lines)).flat();
+  const cleanUp = async () => void (await Promise.all([...look.cleanUps].map((each) => each())));
+  const stopListening = sys.onInterrupt(cleanUp);
+  try {
+    return (await Promise.all(lines)).flat();
+  } finally {
+    stopListening();
+    await cleanUp();
+  }
 }
 
 async function attempt(probe: () => Promise<Finding[]> | Finding[]): Promise<Finding[]> {

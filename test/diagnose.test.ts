@@ -11,6 +11,7 @@ const look: Look = {
     { name: "", dir: "/opt/My Claude", title: "My Claude", isCurrent: false },
   ],
   projectRoot: "/srv/secret app",
+  cleanUps: new Set(),
 };
 
 const row = (name: string, probe: CheckRow["probe"]): CheckRow => ({ name, probe });
@@ -32,6 +33,16 @@ test("all rows at once, in their order; what fails is broken with its hint, and 
     { check: "refused", health: "broken", detail: "no tmux", fix: "install it" },
     { check: "system", health: "broken", detail: "EACCES: no" },
   ]);
+});
+
+test("what a probe that hangs has started is ended", async () => {
+  const ended: string[] = [];
+  const hangs = row("hangs", ({ cleanUps }) => {
+    cleanUps.add(async () => void ended.push("server"));
+    return new Promise(() => undefined);
+  });
+  await runChecks({ ...look, cleanUps: new Set() }, [hangs]);
+  expect(ended).toEqual(["server"]);
 });
 
 test("a bug in a probe is a bug", () => {
