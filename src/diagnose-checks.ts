@@ -232,6 +232,7 @@ function probeAway(look: Look, profile: ProfileOf): Finding[] {
 
 const scratchMs = 3000;
 const scratchStepMs = 10;
+const startMs = 500;
 
 /** In a server of its own: what is pasted must stand on the screen of the pane. */
 async function probeTmux({ sys, cleanUps }: Look): Promise<Finding[]> {
@@ -241,7 +242,9 @@ async function probeTmux({ sys, cleanUps }: Look): Promise<Finding[]> {
   const socket = join(sys.env.TMPDIR ?? "/tmp", `csm-diagnose-${sys.pid}`);
   const tmux = createTmux(sys, socket);
   const endServer = async () => {
-    await sys.run(["tmux", "-S", socket, "kill-server"]).catch(() => undefined);
+    const end = () => sys.run(["tmux", "-S", socket, "kill-server"]).catch(() => undefined);
+    // One that is just being started answers a moment later.
+    if ((await end())?.code !== 0) await sys.sleep(startMs).then(end);
     sys.remove(socket);
   };
   cleanUps.add(endServer);
