@@ -243,10 +243,12 @@ async function probeTmux({ sys, cleanUps }: Look): Promise<Finding[]> {
   const tmux = createTmux(sys, socket);
   const endServer = async () => {
     const end = () => sys.run(["tmux", "-S", socket, "kill-server"]).catch(() => undefined);
-    // One that is just being started answers a moment later.
-    if ((await end())?.code !== 0) await sys.sleep(startMs).then(end);
+    await end();
+    // While the probe goes on, its next command may just be starting one.
+    if (!isOver) await sys.sleep(startMs).then(end);
     sys.remove(socket);
   };
+  let isOver = false;
   cleanUps.add(endServer);
   try {
     const { paneId } = await tmux.create({ name: "csm-diagnose", cwd: "/", width: 80, height: 24, argv: ["cat"] });
@@ -257,6 +259,7 @@ async function probeTmux({ sys, cleanUps }: Look): Promise<Finding[]> {
       seen === true ? ok(`${words}; starts, types and reads in a pane`) : broken(`${words}: what is typed into a pane does not show there`),
     ];
   } finally {
+    isOver = true;
     await endServer();
     cleanUps.delete(endServer);
   }
