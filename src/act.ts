@@ -285,7 +285,7 @@ function callOf(sys: Sys, { verdict, cwd, worktree }: LiveSession): ToolCall | u
 function badgeOf(book: RuleBook | undefined, standings: readonly Standing[]): RulesBadge | undefined {
   if (book === undefined) return undefined;
   const count = book.problems.length;
-  if (count > 0) return { level: "broken", text: `rules: ${count} ${count === 1 ? "fault" : "faults"}, csm rules check` };
+  if (count > 0) return { level: "broken", text: `rules: ${count} ${count === 1 ? "fault" : "faults"}, csm diagnose` };
   const [worst] = standings.filter((standing) => levelOf(standing) !== "fine").sort((a, b) => spentPercent(b) - spentPercent(a));
   if (worst === undefined) return { level: "fine", text: "rules ok" };
   return { level: levelOf(worst), text: `budget ${worst.budget.name} ${Math.floor(spentPercent(worst))}%` };

@@ -6,11 +6,14 @@ import type { Answer, QuestionOptions, ReplyOptions } from "./driver-reply.ts";
 import type { SpawnOptions } from "./driver-spawn.ts";
 import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
+import { findClaude } from "./launch.ts";
 import type { Monitor } from "./monitor.ts";
 import { planShow, type Show } from "./panes.ts";
 import { readProcess } from "./process.ts";
+import { profileEnv } from "./profiles.ts";
 import { requireOwn, targetOf } from "./resolve.ts";
 import type { LiveSession } from "./session.ts";
+import { readSessionFile } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
 import { whyNotIn } from "./terminals.ts";
 import type { Pane } from "./tmux.ts";
@@ -20,7 +23,7 @@ import { gateIdOf, gateOf, isGateUp, type VerbName, verbNeeds, whyNot } from "./
 interface Subjects {
   gate: Target;
   keyboard: Target;
-  process: { name: string; stranger?: Pick<LiveSession, "pid" | "key"> };
+  process: { name: string; stranger?: Pick<LiveSession, "pid" | "key" | "configDir"> };
   nothing: undefined;
 }
 
@@ -116,8 +119,7 @@ export const verbs = {
       if (stranger === undefined) return (await import("./driver-kill.ts")).killSession(driver, name);
       const owner = await readProcess(driver.sys, stranger.pid);
       if (owner === undefined || stranger.key !== `${owner.pid}:${owner.start}`) throw new UserError(`${name} has ended already`);
-      // claude removes its session file and ends with 143.
-      driver.sys.signal(stranger.pid, "SIGTERM");
+      await tellToEnd(driver.sys, stranger);
       return { isKnown: true, isEnded: true };
     },
     words: (name) => `${name} is told to end`,
@@ -128,6 +130,20 @@ export const verbs = {
     words: (_, { driven }) => `started ${driven.name}`,
   }),
 } satisfies { [V in VerbName]: Verb<Subjects[(typeof verbNeeds)[V]], never, unknown> };
+
+const stopMs = 5000;
+
+/**
+ * On SIGTERM claude writes its last lines, ends its shells and MCP servers, removes its session file and ends with 143. The daemon of a
+ * background session starts one that went so again within 12 s: only claude's own word ends it for good (2.1.329, each seen).
+ */
+async function tellToEnd(sys: Sys, { pid, configDir }: Pick<LiveSession, "pid" | "configDir">): Promise<void> {
+  const file = configDir === undefined ? undefined : readSessionFile(sys, configDir, pid)?.file;
+  if (configDir === undefined || file?.kind !== "bg" || file.jobId === undefined) return void sys.signal(pid, "SIGTERM");
+  const env = { ...sys.env, ...profileEnv(sys, { name: "", dir: configDir }) };
+  const { code, stdout, stderr } = await sys.run([findClaude(sys), "stop", file.jobId], { env, timeoutMs: stopMs });
+  if (code !== 0) throw new UserError(`claude stop ${file.jobId} failed: ${(stderr || stdout).trim()}`, `claude agents lists the others`);
+}
 
 /** What is typed into the dashboard has met no shell. */
 const inHome = (sys: Sys, cwd: string | undefined): string | undefined =>

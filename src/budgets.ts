@@ -50,7 +50,7 @@ const projectOf = ({ path }: Place): string => path.split(/[/\\]/).slice(0, -2).
 
 const plain = (path: string): string => path.replace(/\\/g, "/").replace(/(.)\/+$/, "$1");
 
-const isBelow = (folder: string, root: string): boolean =>
+export const isBelow = (folder: string, root: string): boolean =>
   plain(folder) === plain(root) || plain(folder).startsWith(plain(root) === "/" ? "/" : `${plain(root)}/`);
 
 /** One day, week or month of a budget; what was spent before it has no part in it. */

@@ -15,6 +15,8 @@ export interface SessionFile {
   name?: string;
   /** `interactive` or `bg`. */
   kind?: string;
+  /** Of a background session: by this word `claude stop` knows it. */
+  jobId?: string;
   /** `cli`; `sdk-cli` for `claude -p`. */
   entrypoint?: string;
   version?: string;
@@ -48,6 +50,7 @@ const wanted = {
   waitingFor: "string",
   name: "string",
   kind: "string",
+  jobId: "string",
   entrypoint: "string",
   version: "string",
   tmux: "string",

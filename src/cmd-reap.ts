@@ -2,6 +2,7 @@ import { resolveSessionId } from "./candidates.ts";
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit, usageError } from "./errors.ts";
 import { type Column, duration, table, timed } from "./format.ts";
+import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import { readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
@@ -37,8 +38,7 @@ export const reapCommand = command({
     const shown = chosen ?? orphans;
     if (args.json === true) app.json<"csm reap">({ orphans: shown.map((orphan) => toJson(orphan, endings)), hidden });
     else report(app, shown, hidden, endings);
-    if ([...(endings?.values() ?? [])].some((ending) => ending === "failed" || ending === "running"))
-      throw new SilentExit(exitCode.failure);
+    if ([...(endings?.values() ?? [])].some(isFailed)) throw new SilentExit(exitCode.failure);
   },
 });
 
@@ -90,7 +90,7 @@ async function endAll(app: App, args: Flags, listed: readonly Orphan[], chosen: 
   const spared = new Set(listed.filter((orphan) => !chosen.includes(orphan)).map(({ row }) => row.pid));
   for (let round = 0, next = chosen; round < maxRounds && next.length > 0; round++) {
     if (next !== chosen) chosen.push(...next);
-    for (const [pid, ending] of await endOrphans(app.sys, next, args.term === true)) endings.set(pid, ending);
+    for (const [pid, ending] of await endOrphans(app.sys, next, { isTermOnly: args.term === true })) endings.set(pid, ending);
     const { orphans } = await findOrphans(app, args);
     next = orphans.filter(({ row }) => !endings.has(row.pid) && !spared.has(row.pid) && !spared.has(row.ppid));
   }
@@ -112,6 +112,11 @@ function report(app: App, orphans: Orphan[], hidden: number, endings: Map<number
   if (hidden > 0) app.tell(`${hidden} more of sessions that may have ended in order: csm reap --all lists them`);
 }
 
+function renderTable(app: Pick<App, "sys" | "paint" | "columns">, orphans: Orphan[], endings: Map<number, Ending> | undefined): string {
+  const rows = orphans.map((orphan) => ({ ...orphan, session: orphan.sessionId?.slice(0, 8) ?? "-" }));
+  return renderProcesses(app, rows, endings);
+}
+
 const columns: Column[] = [
   { title: "PID" },
   { title: "AGE" },
@@ -120,16 +125,17 @@ const columns: Column[] = [
   { title: "WHY", minWidth: 24 },
 ];
 
-function renderTable(
+/** Processes that are to end, or have been ended. */
+export function renderProcesses(
   { sys, paint, columns: width }: Pick<App, "sys" | "paint" | "columns">,
-  orphans: Orphan[],
-  endings: Map<number, Ending> | undefined,
+  processes: readonly (Pick<Orphan, "row" | "why"> & { session: string })[],
+  endings: ReadonlyMap<number, Ending> | undefined,
 ): string {
-  const rows = orphans.map(({ row, sessionId, why }) => [
+  const rows = processes.map(({ row, session, why }) => [
     ...(endings === undefined ? [] : [endingWords[endings.get(row.pid) ?? "gone"]]),
     String(row.pid),
     duration(sys.now() - row.startedAt),
-    sessionId?.slice(0, 8) ?? "-",
+    printableLine(session),
     printableLine(shortCommand(row)).slice(0, maxCommand),
     why,
   ]);
@@ -140,14 +146,20 @@ function renderTable(
 /** Off a terminal nothing is cut to its width, and a command may be endless. */
 const maxCommand = 100;
 
-const toJson = ({ row, sessionId, claudePid, why, isCrash }: Orphan, endings: Map<number, Ending> | undefined) => ({
+export const isFailed = (ending: Ending | undefined): boolean => ending === "failed" || ending === "running";
+
+const toJson = (orphan: Orphan, endings: ReadonlyMap<number, Ending> | undefined) => {
+  const { why, result, ...process } = processJson(orphan, endings);
+  return { ...process, crashed: orphan.isCrash, why, ...present({ result }) };
+};
+
+export const processJson = ({ row, sessionId = "", claudePid, why }: Orphan, endings: ReadonlyMap<number, Ending> | undefined) => ({
   pid: row.pid,
   ppid: row.ppid,
   ...timed("started", row.startedAt),
   command: printableLine(row.command),
-  session_id: sessionId ?? null,
+  session_id: sessionId === "" ? null : sessionId,
   claude_pid: claudePid ?? null,
-  crashed: isCrash,
   why,
-  ...(endings === undefined ? {} : { result: endings.get(row.pid) ?? "gone" }),
+  ...present({ result: endings && (endings.get(row.pid) ?? "gone") }),
 });

@@ -22,6 +22,7 @@ import { findClaude } from "./launch.ts";
 import { csdDir } from "./paths.ts";
 import { ancestors, type Place, readPlace, readProcessTable } from "./process-table.ts";
 import { createSandbox, type Sandbox } from "./sandbox.ts";
+import { tryFolder } from "./state-folder.ts";
 import { type RunResult, type Sys, until } from "./sys.ts";
 import { createTmux } from "./tmux.ts";
 
@@ -61,10 +62,8 @@ export async function runDoctor(sys: Sys, onCheck: (check: Check) => void): Prom
 }
 
 function checkStateFolder(sys: Sys): Finding {
-  const path = join(csdDir(sys), `doctor-${sys.pid}.tmp`);
   try {
-    sys.writePrivate(path, "");
-    sys.remove(path);
+    tryFolder(sys, csdDir(sys));
     return trusted(csdDir(sys));
   } catch (error) {
     return absent((error as Error).message);

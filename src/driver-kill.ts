@@ -71,13 +71,22 @@ async function waitForEnd(sys: Sys, name: string, owner: ProcessStart, driven: D
   const waitUntilGone = () => until(sys, sys.now() + endTimeoutMs, stepMs, isGone);
   if (await waitUntilGone()) return;
   // It leaves claude's file behind, as a crash does: csm restore must not bring back what was ended on purpose.
-  if (driven?.pid === pid) await rememberKill(sys, pid, driven);
+  if (driven?.pid === pid) await rememberKill(sys, { pid, sessionId: driven.session_id, cwd: driven.cwd, configDir: driven.config_dir });
   sys.signal(pid, "SIGKILL");
   if (await waitUntilGone()) return;
   throw new UserError(`process ${pid} of session "${name}" does not end`, `end it by hand: kill -9 ${pid}`);
 }
 
-async function rememberKill(sys: Sys, pid: number, { session_id: sessionId, cwd, config_dir: dir }: Driven): Promise<void> {
-  await rememberLaunch(sys, { pid, sessionId, cwd, configDir: dir ?? configDir(sys), args: [] });
+/** Of a session that is about to be killed: what it leaves behind is no crash. */
+export async function rememberKill(sys: Sys, killed: Killable): Promise<void> {
+  const { pid, configDir: dir = configDir(sys) } = killed;
+  await rememberLaunch(sys, { ...killed, configDir: dir, args: [] });
   rememberEnd(sys, pid, "kill");
+}
+
+interface Killable {
+  pid: number;
+  sessionId: string;
+  cwd: string;
+  configDir: string | undefined;
 }

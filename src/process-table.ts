@@ -31,6 +31,11 @@ interface Marks {
   claudePid?: number;
   /** As of the child's start; `/clear` changes the id of the session since. */
   sessionId?: string;
+  /**
+   * The session whose background task it writes the output of, which outlives a cleared environment (`env -i`, `sudo`) and a parent
+   * that has gone: stdout and stderr of a task of 2.1.329 are `…/<session id>/tasks/<task>.output`. Linux only.
+   */
+  outputOf?: string;
 }
 
 /** By number. */
@@ -164,11 +169,21 @@ function scanProc(sys: Sys, has: Has): ProcessRow[] {
         ...present({
           startedAt: bootedAt === undefined ? undefined : bootedAt + Number(row.start) * tickMs,
           command: has("command") ? words("cmdline").join(" ") || `[${row.program}]` : undefined,
-          marks: has("marks") ? parseMarks(words("environ")) : undefined,
+          marks: has("marks") ? { ...parseMarks(words("environ")), ...present({ outputOf: readTask(sys, name) }) } : undefined,
         }),
       },
     ];
   });
+}
+
+const taskOutput = /\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\/tasks\/[^/]+\.output$/;
+
+function readTask(sys: Pick<Sys, "readLink">, pid: string): string | undefined {
+  for (const fd of [1, 2]) {
+    const [, sessionId] = taskOutput.exec(sys.readLink(`/proc/${pid}/fd/${fd}`) ?? "") ?? [];
+    if (sessionId !== undefined) return sessionId;
+  }
+  return undefined;
 }
 
 async function scanOther(sys: Sys, has: Has): Promise<ProcessRow[]> {

@@ -23,6 +23,7 @@ import {
   times,
   transcript,
 } from "./public-pieces.ts";
+import { diagnosed, halted, orphan } from "./public-processes.ts";
 import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { statuses } from "./statuses.ts";
 
@@ -222,18 +223,6 @@ const lost = {
   title: textOrNull,
 };
 
-const orphan = z.object({
-  pid: count,
-  ppid: count,
-  ...times("started"),
-  command: text,
-  session_id: sessionId,
-  claude_pid: numberOrNull,
-  crashed: z.boolean(),
-  why: text,
-  result: z.optional(text),
-});
-
 const journalEntry = z.object({
   ...moment,
   event: text,
@@ -389,6 +378,8 @@ const schemas = {
   "csm type": sent,
   "csm allow": answer,
   "csm deny": answer,
+  "csm halt": halted,
+  "csm diagnose": diagnosed,
   "csm ls": z.object({
     sessions: z.array(listed),
     machine: z.optional(described(text, "of this machine in the fleet; only where it has joined one, as the next two")),

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { hasShape, present } from "./json.ts";
 import { smartDir } from "./paths.ts";
-import { isSameProcess, nearMs, readProcess, readProcesses } from "./process.ts";
+import { isSameProcess, nearMs, type ProcessStart, readProcess, readProcesses } from "./process.ts";
 import { ancestors, type Columns, type ProcessRow } from "./process-table.ts";
 import type { FoundSession } from "./sessions.ts";
 import { type Sys, until } from "./sys.ts";
@@ -12,6 +12,7 @@ export type ReapRow = ProcessRow & Columns;
 
 /** A session whose claude has died without an end: the file that it would have removed is still there. */
 export interface DeadSession {
+  /** Empty where no file tells it. */
   sessionId: string;
   pid: number;
   /** Epoch ms. */
@@ -35,29 +36,68 @@ interface ReapInput {
   ownPid: number;
   dead: readonly DeadSession[];
   livePids: readonly number[];
+  /** Conversations that these have open. */
+  liveIds?: readonly string[];
+  /** Live ones that are to end with all that is theirs; none of them in `livePids`. */
+  ending?: readonly DeadSession[];
 }
 
-/** The orphans of dead sessions by number; nothing that belongs to a live one, or that somebody's work hangs on. */
-export function planReap({ table, ownPid, dead, livePids }: ReapInput): Orphan[] {
+/**
+ * The orphans of dead sessions by number, and the sessions that are to end with what they have started; nothing that belongs to another
+ * live one, or that somebody's work hangs on.
+ */
+export function planReap({ table, ownPid, dead, livePids, liveIds = [], ending = [] }: ReapInput): Orphan[] {
   const byPid = new Map(table.map((row) => [row.pid, row]));
   const kept = new Set([ownPid, ...livePids].flatMap((pid) => [...ancestors(byPid, pid)]));
   const isKept = (row: ReapRow): boolean =>
-    row.pid <= 1 || kept.has(row.pid) || isKeeper(row) || [...ancestors(byPid, row.pid)].some((pid) => livePids.includes(pid));
+    row.pid <= 1 || kept.has(row.pid) || isServer(row) || [...ancestors(byPid, row.pid)].some((pid) => livePids.includes(pid));
+  const isOther = (row: ReapRow) => agents.has(programOf(row));
   const orphans = new Map<number, Orphan>();
+  for (const session of ending) {
+    const row = byPid.get(session.pid);
+    if (row === undefined || kept.has(row.pid) || Math.abs(row.startedAt - session.startedAt) > nearMs) continue;
+    orphans.set(row.pid, orphanOf(row, session, "the session itself"));
+  }
+  const known: Known = { byPid, dead: [...dead, ...ending], liveIds, ending: new Set(orphans.keys()) };
   for (const row of table) {
-    const orphan = isKept(row) || !isAbandoned(row, byPid) ? undefined : judge(row, byPid, dead);
+    const isSpared = orphans.has(row.pid) || isKept(row) || isOther(row) || !isAbandoned(row, byPid);
+    const orphan = isSpared ? undefined : judge(row, known);
     if (orphan !== undefined) orphans.set(row.pid, orphan);
   }
-  addDescendants(orphans, table, isKept, byPid);
+  // A claude, and what drives one, that a session has started and still holds is a part of it, as its shells are.
+  addDescendants(orphans, table, (row, parent) => isKept(row) || (isOther(row) && !known.ending.has(parent.claudePid ?? 0)), known);
   return [...orphans.values()].sort((a, b) => a.row.pid - b.row.pid);
+}
+
+/** The sessions that live below one of these, and not in a server that was started there. */
+export function findNested(table: readonly ReapRow[], pids: readonly number[], livePids: readonly number[]): number[] {
+  const byPid = new Map(table.map((row) => [row.pid, row]));
+  return livePids.filter((pid) => {
+    for (const ancestor of ancestors(byPid, pid)) {
+      const row = byPid.get(ancestor);
+      if (row !== undefined && isServer(row)) return false;
+      if (ancestor !== pid && pids.includes(ancestor)) return true;
+    }
+    return false;
+  });
+}
+
+interface Known {
+  byPid: ReadonlyMap<number, ReapRow>;
+  dead: readonly DeadSession[];
+  liveIds: readonly string[];
+  /** Processes of sessions that are to end. */
+  ending: ReadonlySet<number>;
 }
 
 /**
  * What a session may start and others then live in: a tmux server that came up inside a session carries its marks for ever, and so
- * do all its panes, which are spared as their parent lives. A claude is a session of its own, or serves some.
+ * do all its panes, which are spared as their parent lives.
  */
-const keepers = new Set("tmux screen SCREEN zellij dtach abduco mosh-server sshd ssh-agent gpg-agent dockerd claude csm csd".split(" "));
-const isKeeper = (row: ReapRow): boolean => keepers.has(programOf(row));
+const servers = new Set("tmux screen SCREEN zellij dtach abduco mosh-server sshd ssh-agent gpg-agent dockerd".split(" "));
+export const isServer = (row: ReapRow): boolean => servers.has(programOf(row));
+/** A claude is a session of its own, or serves some. */
+const agents = new Set(["claude", "csm", "csd"]);
 
 /** Those that take in processes whose parent has died. */
 const inits = new Set("init systemd launchd tini docker-init dumb-init catatonit s6-svscan runit".split(" "));
@@ -73,19 +113,24 @@ function programOf({ command }: ReapRow): string {
   return (path.split(/[/\\]/).at(-1) ?? "").replace(/^-|:$|\.exe$/g, "");
 }
 
-function judge(row: ReapRow, byPid: ReadonlyMap<number, ReapRow>, dead: readonly DeadSession[]): Orphan | undefined {
-  const { claudePid, sessionId } = row.marks;
+function judge(row: ReapRow, known: Known): Orphan | undefined {
+  const { dead, liveIds } = known;
+  const { claudePid, sessionId, outputOf } = row.marks;
   if (claudePid !== undefined) {
-    if (isTaken(byPid, claudePid, row)) return undefined;
+    if (isTaken(known, claudePid, row)) return undefined;
     const session = findDead(dead, row, (one) => one.pid === claudePid);
     const id = session?.sessionId ?? sessionId;
     const why = `environment names claude ${claudePid}`;
     return { row, claudePid, ...present({ sessionId: id }), why, isCrash: session !== undefined };
   }
-  const byGroup = findDead(dead, row, ({ pid }) => row.group === pid && !isTaken(byPid, pid, row));
+  const byGroup = findDead(dead, row, ({ pid }) => row.group === pid && !isTaken(known, pid, row));
   if (byGroup !== undefined) return orphanOf(row, byGroup, `process group of claude ${byGroup.pid}`);
-  const byParent = findDead(dead, row, ({ pid }) => row.ppid === pid && !isTaken(byPid, pid, row));
+  const byParent = findDead(dead, row, ({ pid }) => row.ppid === pid && !isTaken(known, pid, row));
   if (byParent !== undefined) return orphanOf(row, byParent, `child of claude ${byParent.pid}`);
+  // A conversation that was resumed since has two claudes: which of them started it is not told.
+  if (outputOf === undefined || liveIds.includes(outputOf)) return undefined;
+  const byOutput = findDead(dead, row, (session) => session.sessionId === outputOf);
+  if (byOutput !== undefined) return orphanOf(row, byOutput, `writes for a background task of claude ${byOutput.pid}`);
   return undefined;
 }
 
@@ -97,9 +142,9 @@ const orphanOf = (row: ReapRow, { pid, sessionId }: DeadSession, why: string): O
   isCrash: true,
 });
 
-/** The number is in use by a process that is no younger than this one, so it may well be its claude. */
-function isTaken(byPid: ReadonlyMap<number, ReapRow>, pid: number, row: ReapRow): boolean {
-  const owner = byPid.get(pid);
+/** The number is in use by a process that is no younger than this one, so it may well be its claude, and is not to end. */
+function isTaken({ byPid, ending }: Known, pid: number, row: ReapRow): boolean {
+  const owner = ending.has(pid) ? undefined : byPid.get(pid);
   return owner !== undefined && owner.startedAt <= row.startedAt + nearMs;
 }
 
@@ -111,25 +156,33 @@ const findDead = (dead: readonly DeadSession[], row: ReapRow, fits: (session: De
 function addDescendants(
   orphans: Map<number, Orphan>,
   table: readonly ReapRow[],
-  isKept: (row: ReapRow) => boolean,
-  byPid: ReadonlyMap<number, ReapRow>,
+  isKept: (row: ReapRow, parent: Orphan) => boolean,
+  known: Known,
 ): void {
   for (let hasGrown = true; hasGrown; ) {
     hasGrown = false;
     for (const row of table) {
       const parent = orphans.get(row.ppid);
-      if (parent === undefined || orphans.has(row.pid) || isKept(row) || parent.row.startedAt > row.startedAt + nearMs) continue;
+      if (parent === undefined || orphans.has(row.pid) || isKept(row, parent) || parent.row.startedAt > row.startedAt + nearMs) continue;
       const { claudePid } = row.marks;
-      if (claudePid !== undefined && isTaken(byPid, claudePid, row)) continue;
-      orphans.set(row.pid, { ...parent, row, why: `child of orphan ${row.ppid}` });
+      if (claudePid !== undefined && isTaken(known, claudePid, row)) continue;
+      orphans.set(row.pid, { ...parent, row, why: whyChild(row, known) });
       hasGrown = true;
     }
   }
 }
 
+const whyChild = ({ ppid, command }: ReapRow, { ending }: Known): string =>
+  ending.has(ppid)
+    ? `${shellOfClaude.test(command) ? "shell" : "child"} of claude ${ppid}`
+    : `child of ${ending.size > 0 ? "" : "orphan "}${ppid}`;
+
+/** A command that claude 2.1.329 runs, for its main thread, in the background or for a sub-agent. */
+const shellOfClaude = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s;
+
 /** The words that tell processes apart: no path of the program, and of a shell of claude 2.1.329 what it was to run. */
 export function shortCommand({ command }: Pick<Columns, "command">): string {
-  const run = /^\S*sh -c source \S*shell-snapshots\S* .*? eval (?:'((?:[^']|'"'"'|'\\'')*)'|(\S+))/s.exec(command);
+  const run = shellOfClaude.exec(command);
   if (run !== null) return (run[1] ?? run[2] ?? "").replaceAll(/'"'"'|'\\''/g, "'");
   const [program = "", ...words] = command.split(" ");
   return [program.split(/[/\\]/).at(-1) ?? "", ...words].join(" ");
@@ -143,7 +196,7 @@ export async function readSessionsForReap(
   sys: Sys,
   found: readonly FoundSession[],
   table: readonly ReapRow[],
-): Promise<Pick<ReapInput, "dead" | "livePids">> {
+): Promise<Pick<ReapInput, "dead" | "livePids"> & { liveIds: string[] }> {
   const known = new Set(found.map(({ file }) => file.pid));
   const pidFiles = readPidFiles(sys).filter(({ pid }) => !known.has(pid));
   const processes = await readProcesses(
@@ -156,15 +209,14 @@ export async function readSessionsForReap(
     return row === undefined ? processes.has(pid) : Math.abs(row.startedAt - startedAt) <= nearMs + 1000;
   };
   const gone = found.filter(({ liveness }) => liveness === "gone");
+  const live = found.filter(({ liveness }) => liveness === "live");
   return {
     dead: [
       ...gone.map(({ file }) => ({ sessionId: file.sessionId, pid: file.pid, startedAt: file.startedAt ?? 0 })),
       ...pidFiles.filter((session) => !isLive(session)),
     ],
-    livePids: [
-      ...found.filter(({ liveness }) => liveness === "live").map(({ file }) => file.pid),
-      ...pidFiles.filter(isLive).map(({ pid }) => pid),
-    ],
+    livePids: [...live.map(({ file }) => file.pid), ...pidFiles.filter(isLive).map(({ pid }) => pid)],
+    liveIds: live.map(({ file }) => file.sessionId),
   };
 }
 
@@ -180,21 +232,24 @@ function readPidFiles(sys: Sys): DeadSession[] {
 
 export type Ending = "ended" | "killed" | "gone" | "running" | "failed";
 
-const graceMs = 3000;
 const stepMs = 50;
 
 /** SIGTERM, then after a grace SIGKILL to what is still there; each process is looked at again right before each signal. */
-export async function endOrphans(sys: Sys, orphans: readonly Orphan[], isTermOnly: boolean): Promise<Map<number, Ending>> {
+export async function endOrphans(
+  sys: Sys,
+  orphans: readonly Orphan[],
+  { isTermOnly = false, graceMs = 3000 }: { isTermOnly?: boolean; graceMs?: number } = {},
+): Promise<Map<number, Ending>> {
   const endings = new Map<number, Ending>();
   for (const { row } of orphans) endings.set(row.pid, await signalOnce(sys, row, "SIGTERM"));
   const running = () => orphans.filter(({ row }) => endings.get(row.pid) === "running");
-  await waitForEnd(sys, running, endings, "ended");
+  await waitForEnd(sys, graceMs, running, endings, "ended");
   if (isTermOnly) return endings;
   for (const { row } of running()) {
     const ending = await signalOnce(sys, row, "SIGKILL");
     endings.set(row.pid, ending === "gone" ? "ended" : ending);
   }
-  await waitForEnd(sys, running, endings, "killed");
+  await waitForEnd(sys, graceMs, running, endings, "killed");
   return endings;
 }
 
@@ -205,12 +260,18 @@ async function signalOnce(sys: Sys, row: ReapRow, name: "SIGTERM" | "SIGKILL"): 
   return (await isThere(sys, row)) ? "failed" : "gone";
 }
 
-async function isThere(sys: Sys, row: ReapRow): Promise<boolean> {
+export async function isThere(sys: Sys, row: ProcessStart): Promise<boolean> {
   const now = await readProcess(sys, row.pid);
   return now !== undefined && isSameProcess(now, row);
 }
 
-async function waitForEnd(sys: Sys, running: () => readonly Orphan[], endings: Map<number, Ending>, ending: Ending): Promise<void> {
+async function waitForEnd(
+  sys: Sys,
+  graceMs: number,
+  running: () => readonly Orphan[],
+  endings: Map<number, Ending>,
+  ending: Ending,
+): Promise<void> {
   await until(sys, sys.now() + graceMs, stepMs, async () => {
     for (const { row } of running()) if (!(await isThere(sys, row))) endings.set(row.pid, ending);
     return running().length === 0 ? true : undefined;

@@ -46,7 +46,7 @@ export async function resolvePlace(driver: Driver, word: string): Promise<{ name
 }
 
 /** The process that is to end, by a name or an id; a name that means nothing stays: it may be that of a session that has gone. */
-export async function resolveProcess(driver: Driver, word: string): Promise<{ name: string; stranger?: { pid: number; key: string } }> {
+export async function resolveProcess(driver: Driver, word: string): Promise<{ name: string; stranger?: Whom & { key: string } }> {
   const { hasRecord, isStarting } = await import("./driver-names.ts");
   // One that is being started has a pane before it has a record: it is csd's all the same.
   if (isPathWord(word) && (hasRecord(driver.store, word) || (await isStarting(driver.sys, word)))) return { name: word };

@@ -61,6 +61,14 @@ function addHooks(hooks: Settings | undefined, command: string, { events, rules 
 export const hasRuleHook = ({ hooks }: Settings, event: RuleHook["event"]): boolean =>
   listOf(recordOf(hooks)?.[event]).some((entry) => listOf(recordOf(entry)?.hooks).some((one) => isOurs(recordOf(one)?.command, "hook")));
 
+/** The commands of these settings that are csm's: of hooks, each once, and of the status line. */
+export function findOwnCommands({ hooks, statusLine }: Settings): { hooks: string[]; statusline?: string } {
+  const entries = Object.values(recordOf(hooks) ?? {}).flatMap((list) => listOf(list).flatMap((entry) => listOf(recordOf(entry)?.hooks)));
+  const called = entries.flatMap((entry) => recordOf(entry)?.command ?? []).filter((command) => isOurs(command, "hook"));
+  const line = recordOf(statusLine)?.command;
+  return { hooks: [...new Set(called.map(String))], ...present({ statusline: isOurs(line, "statusline") ? String(line) : undefined }) };
+}
+
 /** Whatever path csm had when it was put there. */
 const isOurs = (command: unknown, word: "hook" | "statusline"): boolean =>
   typeof command === "string" && new RegExp(`(?:^|[/'\\s])csm(?:\\.exe)?'? ${word}(?:\\s|$)`).test(command);

@@ -1,4 +1,4 @@
-import { dirname, isAbsolute } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { UserError } from "./errors.ts";
 import type { Sys } from "./sys.ts";
 
@@ -68,6 +68,18 @@ export function requireOwnFile(sys: Owners & Pick<Sys, "realPath">, path: string
   if (found.uid !== sys.uid && found.uid !== 0) refuse(`it belongs to another user (${found.uid})`, `chown ${sys.uid} ${real}`);
   if (isWritableByOthers(sys, found)) refuse("others may write it", `chmod go-w ${real}`);
   requireOwnFolder(sys, dirname(real));
+}
+
+/** Writes there, and nothing stays; when that was by the clock of the file system, epoch ms. Throws where it cannot be done. */
+export function tryFolder(sys: Owners & Pick<Sys, "writePrivate" | "modifiedAt" | "remove" | "pid">, dir: string): number | undefined {
+  requireOwnFolder(sys, dir);
+  const path = join(dir, `try-${sys.pid}.tmp`);
+  try {
+    sys.writePrivate(path, "");
+    return sys.modifiedAt(path);
+  } finally {
+    sys.remove(path);
+  }
 }
 
 const split = (path: string): string[] => path.split("/").filter((word) => word !== "" && word !== ".");

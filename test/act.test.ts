@@ -301,7 +301,7 @@ test("files are read again when they change; of a broken one nothing acts, and i
   const good = rule("dear", "notify", "match_cost_above = 5");
   sys.writePrivate(rulesPath, `${good}${rule("x", "notify", "match_cots_above = 5")}`);
   await actor.look([busy("a", { costUsd: 6 })]);
-  expect([actor.badge(), deeds]).toEqual([{ level: "broken", text: "rules: 1 fault, csm rules check" }, []]);
+  expect([actor.badge(), deeds]).toEqual([{ level: "broken", text: "rules: 1 fault, csm diagnose" }, []]);
   await sys.sleep(10);
   sys.writePrivate(rulesPath, good);
   await actor.look([busy("a", { costUsd: 6 })]);

@@ -103,6 +103,26 @@ test("stop ends the process that was shown, and no later one with its number", a
   expect([await foreign.outcome, foreign.sys.alive.has(7)]).toEqual(["a: runs in a container", true]);
 });
 
+test("stop leaves a background session to claude, whose daemon would start it again", async () => {
+  const file = { pid: 7, sessionId: "11111111-2222-4333-8444-555555555555", cwd: "/w", kind: "bg", jobId: "11111111" };
+  const given = { ...files, "/home/dev/.claude/sessions/7.json": JSON.stringify(file), "/bin/claude": "" };
+  const fake = createFakeSys({ files: given, now: testNow, env: { PATH: "/bin", CLAUDE_CONFIG_DIR: "/elsewhere" } });
+  const sys = Object.assign(fake, { isExecutable: (path: string) => path === "/bin/claude" });
+  sys.alive.add(7);
+  const env = { PATH: "/bin", CLAUDE_CONFIG_DIR: undefined, CSM_PROFILE: "" };
+  sys.expectRun(["/bin/claude", "stop", "11111111"], { stdout: "stopped 11111111\n" }, { env, timeoutMs: 5000 });
+  sys.expectRun(["/bin/claude", "stop", "11111111"], { code: 1, stderr: "no such job\n" });
+  const monitor = {
+    readSettled: async () => ({ at: testNow, sessions: [idle], isSettled: true, hidden: 0 }),
+    findPane: async () => undefined,
+  };
+  const stop = () => createActions(sys, monitor).act("stop", idle, {}).catch(tell);
+  expect(await stop()).toBe("a is told to end");
+  expect(await stop()).toBe("claude stop 11111111 failed: no such job");
+  sys.done();
+  expect(sys.alive.has(7)).toBe(true);
+});
+
 test("stop ends csd's own as csd kill does", async () => {
   const { outcome, sys } = act("stop", { ...idle, driver: "fix" }, {});
   expect(await outcome).toBe('process 7 of session "fix" does not end');

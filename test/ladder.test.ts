@@ -46,15 +46,15 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "watching",
-    "call-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet",
+    "call-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions halt act act-feed dashboard demo-fleet",
   ],
   ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-serve fleet-view"],
-  ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
+  ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [
     "commands",
-    `completion completion-scripts shell-init public-pieces public-rules public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
-     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
-     cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
+    `completion completion-scripts shell-init public-pieces public-rules public-processes public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+     cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-halt cmd-cost cmd-budget cmd-usage
+     cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-diagnose cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
      cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-fleet cmd-self-update help-topics commands help`,
   ],
@@ -95,7 +95,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
   ["Redis", /\bRedisClient\b/, "fleet-redis"],
-  ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-pieces public-rules public-json fleet-schema"],
+  ["zod", /from "zod/, "public-processes settings-schema rules-schema notify-schema public-pieces public-rules public-json fleet-schema"],
   ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],

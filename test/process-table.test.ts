@@ -38,6 +38,17 @@ test("Linux: parent, group, start, command, and of the environment only the mark
   ]);
 });
 
+const task = "/tmp/claude-0/-w/11111111-2222-4333-8444-555555555555/tasks/b1.output";
+test.each<[rule: string, links: Record<string, string>, outputOf: string | undefined]>([
+  ["stdout", { "/proc/7/fd/1": task }, "11111111-2222-4333-8444-555555555555"],
+  ["stderr alone", { "/proc/7/fd/1": "/dev/null", "/proc/7/fd/2": task }, "11111111-2222-4333-8444-555555555555"],
+  ["a reader of it", { "/proc/7/fd/0": task, "/proc/7/fd/1": "pipe:[5]", "/proc/7/fd/3": task }, undefined],
+  ["a file beside it", { "/proc/7/fd/1": `${task}.bak` }, undefined],
+])("Linux: whose background task it writes for: %s", async (_, links, outputOf) => {
+  const sys = { ...createFakeSys({ files: { "/proc/7/stat": stat(7, "sh", "S", 1, 7, 1) } }), readLink: (path: string) => links[path] };
+  expect((await readProcessTable(sys, ["marks"])).get(7)?.marks.outputOf).toBe(outputOf);
+});
+
 test.each<[rule: string, row: string, hasTerminal: boolean, isForeground: boolean]>([
   ["in front", stat(7, "claude", "S", 3, 7, 777, "34816 7"), true, true],
   ["behind another", stat(7, "claude", "T", 3, 7, 777, "34816 9"), true, false],

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type DeadSession, endOrphans, planReap, type ReapRow, readSessionsForReap, shortCommand } from "../src/reap.ts";
+import { type DeadSession, endOrphans, findNested, planReap, type ReapRow, readSessionsForReap, shortCommand } from "../src/reap.ts";
 import type { FoundSession } from "../src/sessions.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -67,6 +67,85 @@ test("never itself or a process that it runs under, whatever marks they carry", 
   const marks = { claudePid: 50 };
   const table = [init, { ...shell, marks }, { ...self, marks }];
   expect(planReap({ table, ownPid: 99, dead, livePids: [] })).toEqual([]);
+  const ending = [{ sessionId: "e", pid: 98, startedAt: 400 * second }];
+  expect(planReap({ table, ownPid: 99, dead, livePids: [], ending })).toEqual([]);
+});
+
+/** Claude 70 of session `e` started at 100 s and is to end; `s` is dead as above; 80 is another live one. */
+const ending: DeadSession[] = [{ sessionId: "e", pid: 70, startedAt: 100 * second }];
+const claude = row(70, 40, 100, { command: "claude" });
+const other = row(80, 41, 150, { command: "claude" });
+
+test.each<[rule: string, rows: ReapRow[], pids: number[]]>([
+  [
+    "itself, its shells, its MCP servers and what these start",
+    [row(71, 70, 110), row(72, 70, 110, { group: 70 }), row(73, 71, 111)],
+    [70, 71, 72, 73],
+  ],
+  ["what left it, by its mark", [row(71, 1, 110, { marks: { claudePid: 70 } })], [70, 71]],
+  ["what left it, by its process group", [row(71, 1, 110, { group: 70 })], [70, 71]],
+  [
+    "what left it with a cleared environment, by the output it writes",
+    [row(71, 1, 110, { marks: { outputOf: "e" } }), row(72, 71, 111)],
+    [70, 71, 72],
+  ],
+  ["not what writes for another session", [row(71, 1, 110, { marks: { outputOf: "x" } })], [70]],
+  ["not what writes for a conversation that another claude has open too", [row(71, 1, 110, { marks: { outputOf: "open" } })], [70]],
+  ["not what an older claude of this number left", [row(71, 1, 50, { marks: { claudePid: 70 } })], [70]],
+  ["not the terminal or the shell that it was started in", [row(71, 40, 90, { command: "bash" })], [70]],
+  ["not a child of a process that took the number of one of its own", [row(71, 70, 110), row(75, 71, 90)], [70, 71]],
+  [
+    "a claude -p and a csd of its own shell",
+    [row(71, 70, 110), row(72, 71, 111, { command: "claude -p" }), row(73, 71, 112, { command: "csd wait" })],
+    [70, 71, 72, 73],
+  ],
+  [
+    "no tmux server, and nothing in its panes",
+    [row(71, 70, 110, { command: "tmux: server" }), row(72, 71, 111, { marks: { claudePid: 70 } })],
+    [70],
+  ],
+  [
+    "no claude that lives in a server of its",
+    [row(71, 1, 110, { command: "tmux", marks: { claudePid: 70 } }), row(72, 71, 111, { command: "claude" })],
+    [70],
+  ],
+  [
+    "nothing of another session, whatever its marks",
+    [row(81, 80, 160, { marks: { claudePid: 70 } }), row(82, 1, 160, { group: 80 })],
+    [70],
+  ],
+  ["nor a program of its name", [row(74, 1, 110, { command: "claude" }), row(75, 74, 111)], [70]],
+])("planReap, a session that is to end: %s", (_, rows, pids) => {
+  const table = [init, shell, self, row(40, 1, 5, { command: "bash" }), row(41, 1, 5, { command: "bash" }), claude, other, ...rows];
+  const plan = planReap({
+    table,
+    ownPid: 99,
+    dead: [{ sessionId: "open", pid: 50, startedAt: second }],
+    livePids: [80],
+    liveIds: ["open"],
+    ending,
+  });
+  expect(plan.filter(({ isCrash }) => isCrash).map((orphan) => orphan.row.pid)).toEqual(pids);
+});
+
+test("a session that is to end: its number has gone to another process", () => {
+  const plan = planReap({ table: [init, self, row(70, 1, 900), row(71, 70, 901)], ownPid: 99, dead: [], livePids: [], ending });
+  expect(plan).toEqual([]);
+});
+
+test("a session that is to end: each row says whose it is", () => {
+  const run = "/bin/bash -c source /h/.claude/shell-snapshots/s.sh 2>/dev/null || true && eval 'make' < /dev/null";
+  const rows = [claude, row(71, 70, 110, { command: run }), row(72, 70, 110, { group: 70 }), row(73, 71, 111)];
+  const plan = planReap({ table: [init, self, ...rows], ownPid: 99, dead: [], livePids: [], ending });
+  expect(plan.map(({ why }) => why)).toEqual(["the session itself", "shell of claude 70", "child of claude 70", "child of 71"]);
+});
+
+test.each<[rule: string, rows: ReapRow[], found: number[]]>([
+  ["below it", [row(71, 70, 110), row(72, 71, 111)], [72]],
+  ["in a server that it started", [row(71, 70, 110, { command: "tmux: server" }), row(72, 71, 111)], []],
+  ["beside it", [row(72, 40, 111)], []],
+])("findNested: a session %s", (_, rows, found) => {
+  expect(findNested([init, claude, ...rows], [70], [70, 72])).toEqual(found);
 });
 
 test("each row says why, and whether its session died", () => {
@@ -108,12 +187,12 @@ test.each<[rule: string, pidFile: string, table: ReapRow[], isDead: boolean, isL
 test("a pid file whose process is hidden from us tells of a live session", async () => {
   const sys = createFakeSys({ files: { "/home/dev/.claude.shared/smart/s.pid": "50 100\n" } });
   sys.alive.add(50);
-  expect(await readSessionsForReap(sys, [], [])).toEqual({ dead: [], livePids: [50] });
+  expect(await readSessionsForReap(sys, [], [])).toEqual({ dead: [], livePids: [50], liveIds: [] });
 });
 
 test("claude's own files: gone is dead, elsewhere is neither", async () => {
   const sessions = await readSessionsForReap(createFakeSys(), [found(1, "live"), found(2, "gone"), found(3, "elsewhere")], []);
-  expect(sessions).toEqual({ dead: [{ sessionId: "s2", pid: 2, startedAt: 5 }], livePids: [1] });
+  expect(sessions).toEqual({ dead: [{ sessionId: "s2", pid: 2, startedAt: 5 }], livePids: [1], liveIds: ["s1"] });
 });
 
 const stat = (start: string) => `60 (x) S 1 60 60 0 -1 0 1 2 3 4 5 6 7 8 20 0 19 21 ${start} 1 2\n`;
@@ -147,12 +226,12 @@ test.each<[rule: string, endsAt: "SIGTERM" | "SIGKILL" | undefined, start: strin
 )("endOrphans: %s", async (_, endsAt, start, isTermOnly, ending, signals) => {
   const target = createTarget(endsAt, start);
   const orphan = { row: row(60, 1, 200), why: "", isCrash: true };
-  expect([...(await endOrphans(target.sys, [orphan], isTermOnly))]).toEqual([[60, ending]] as never);
+  expect([...(await endOrphans(target.sys, [orphan], { isTermOnly }))]).toEqual([[60, ending]] as never);
   expect(target.signals).toEqual(signals.map((name) => [60, name]));
 });
 
 test("endOrphans: a process that has ended already was gone, not failed (108)", async () => {
-  expect([...(await endOrphans(createFakeSys(), [{ row: row(60, 1, 200), why: "", isCrash: true }], false))]).toEqual([[60, "gone"]]);
+  expect([...(await endOrphans(createFakeSys(), [{ row: row(60, 1, 200), why: "", isCrash: true }]))]).toEqual([[60, "gone"]]);
 });
 
 const wrapped = (run: string) =>

@@ -4,18 +4,9 @@ import { join } from "node:path";
 import { parseStat } from "../../src/process.ts";
 import { say, useTool } from "../../src/stub-script.ts";
 import { asPublic } from "../public.ts";
-import { type Box, claudePath, type Json, until, useBox } from "./harness.ts";
+import { type Box, claudePath, type Json, stubbornServer, until, useBox } from "./harness.ts";
 
 const sandbox = useBox();
-
-/** An MCP server that does not mind when its claude goes. */
-const server = `
-setInterval(() => {}, 1000);
-require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
-  const { id, method, params } = JSON.parse(line);
-  const answers = { initialize: { protocolVersion: params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "x", version: "1" } } };
-  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, result: answers[method] ?? { tools: [] } }));
-});`;
 
 interface Started {
   pid: number;
@@ -24,7 +15,7 @@ interface Started {
 
 /** A session with an MCP server, in which a loop runs in the background. */
 async function startSession(box: Box, name: string): Promise<Started> {
-  writeFileSync(join(box.dir, "server.js"), server);
+  writeFileSync(join(box.dir, "server.js"), stubbornServer);
   const config = join(box.dir, "mcp.json");
   writeFileSync(config, JSON.stringify({ mcpServers: { x: { command: process.execPath, args: [join(box.dir, "server.js")] } } }));
   const sessionId = crypto.randomUUID();

@@ -103,6 +103,16 @@ export function useBox(options: Partial<SandboxOptions> = {}): { readonly box: B
   };
 }
 
+/** An MCP server that does not mind when its claude goes, nor what it is told. */
+export const stubbornServer = `
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => {});
+setInterval(() => {}, 1000);
+require("readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, method, params } = JSON.parse(line);
+  const answers = { initialize: { protocolVersion: params?.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: "x", version: "1" } } };
+  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, result: answers[method] ?? { tools: [] } }));
+});`;
+
 /** What each thread of a session is answered, by a word of its first prompt, and by how often it has been answered. */
 export const threads = (scripts: Record<string, Reply[]>): Step[] =>
   Array.from({ length: 60 }, () => ({ body }) => {

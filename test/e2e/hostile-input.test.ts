@@ -230,7 +230,8 @@ async function listCalls(): Promise<Call[]> {
     );
     const flags = ["all", "dry-run", "once"].filter((flag) => args.some(([name]) => name === flag)).map((flag) => `--${flag}`);
     if (args.some(([name]) => name === "timeout")) flags.push("--timeout", "1");
-    const more = record.rest === undefined || !["prompt", "words"].includes(record.rest.kind) ? [] : [wordsOf[words] ?? "hello"];
+    const isOpen = record.rest !== undefined && ["prompt", "words"].includes(record.rest.kind);
+    const more = isOpen ? [wordsOf[words] ?? "hello"].filter((given) => given !== "") : [];
     const path = program === "csm" ? csmPath : csdPath;
     const plain = { words, program: path, args: [...word.split(" "), ...values, ...flags, ...more] };
     const hasJson = args.some(([name]) => name === "json");
@@ -240,7 +241,12 @@ async function listCalls(): Promise<Call[]> {
 }
 
 /** What follows, where not any word will do. */
-const wordsOf: Readonly<Record<string, string>> = { "csm config": "check", "csm profiles share": "settings", "csm sidecar": "model=x" };
+const wordsOf: Readonly<Record<string, string>> = {
+  "csm config": "check",
+  "csm profiles share": "settings",
+  "csm sidecar": "model=x",
+  "csm halt": "",
+};
 
 const givenFor = (program: string, name: string): string =>
   name === "operation"

@@ -159,6 +159,8 @@ test("what knows no session is as its schema says too", async () => {
   for (const report of ["daily", "project", "model", "block"]) await csm(box, "cost", report, "--json");
   await csm(box, "restore", "--json", "--dry-run");
   await csm(box, "reap", "--json", "--all");
+  await csm(box, "halt", "--json", "--all", "--dry-run");
+  await csm(box, "diagnose", "--json");
   await csm(box, "log", "--json");
   await csm(box, "rules replay", "--json");
   await csm(box, "rules suggest", "--json");
