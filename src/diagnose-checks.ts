@@ -17,6 +17,9 @@ import { readSettings } from "./settings.ts";
 import { findOwnCommands, hasRuleHook } from "./setup.ts";
 import { tryFolder } from "./state-folder.ts";
 import { type Sys, until } from "./sys.ts";
+import { terminalActions } from "./terminal-row.ts";
+import { openKeyboard, readPlaces } from "./terminal-run.ts";
+import { whyNotIn } from "./terminals.ts";
 import { createTmux } from "./tmux.ts";
 import { fetchBlob, isConfigured } from "./usage-sources.ts";
 
@@ -30,6 +33,7 @@ export const checks: readonly CheckRow[] = [
   { name: "status line", probe: eachProfile(probeStatusline) },
   { name: "history", probe: eachProfile(probeHistory) },
   { name: "away", probe: eachProfile(probeAway) },
+  { name: "terminal", probe: probeTerminal },
   { name: "tmux", probe: probeTmux },
   { name: "rules", probe: probeRules },
   { name: "notifications", probe: probeNotifications },
@@ -229,6 +233,23 @@ function probeAway(look: Look, profile: ProfileOf): Finding[] {
 }
 
 // --- what is around it -----------------------------------------------------------------------------------------------
+
+/** What it can be told; its screen is read, as that shows nothing to anybody and alters nothing. tmux is tried below, whole. */
+async function probeTerminal({ sys }: Look): Promise<Finding[]> {
+  if (!sys.isTerminal(0) && !sys.isTerminal(1)) return [ok("csm runs in none")];
+  const place = (await readPlaces(sys, [sys.pid])).get(sys.pid);
+  if (place === undefined) return [degraded("it cannot be seen which one this is")];
+  if (place.terminal === "tmux") return [ok("tmux")];
+  const reasons = Map.groupBy(terminalActions, (action) => whyNotIn(place, action));
+  const able = reasons.get(undefined) ?? [];
+  const unable = [...reasons].flatMap(([why, actions]) => (why === undefined ? [] : `not ${actions.join(", ")}: ${why}`));
+  const detail = [`${place.title}${able.length === 0 ? "" : ` can ${able.join(", ")}`}`, ...unable].join("; ");
+  if (able.includes("read")) {
+    const { keyboard, pane } = await openKeyboard(sys, place);
+    if ((await keyboard.capture(pane)) === undefined) return [broken(`${place.title} does not show its screen`)];
+  }
+  return [unable.length === 0 ? ok(detail) : degraded(detail, "run claude in tmux: all of it works there")];
+}
 
 const scratchMs = 3000;
 const scratchStepMs = 10;

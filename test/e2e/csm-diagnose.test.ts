@@ -26,7 +26,21 @@ test("a good machine: every line is ok, code 0, and nothing of it stays", async 
   const { code, checks, of } = await diagnose(box);
   expect([code, of("broken"), of("degraded")]).toEqual([0, [], []]);
   expect(checks.map(({ check }) => check)).toEqual([
-    ...["claude", "profiles", "login", "settings", "hooks", "status line", "history", "away", "tmux", "rules", "notifications", "config"],
+    ...[
+      "claude",
+      "profiles",
+      "login",
+      "settings",
+      "hooks",
+      "status line",
+      "history",
+      "away",
+      "terminal",
+      "tmux",
+      "rules",
+      "notifications",
+      "config",
+    ],
     ...["hub", "fleet", "state", "caches", "disk", "clock"],
   ]);
   expect(checks.find(({ check }) => check === "login")?.detail).toBe("signed in (api_key)");
