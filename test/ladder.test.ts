@@ -15,7 +15,7 @@ const rungs: [name: string, files: string][] = [
     `rules rules-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
-     statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health task-condition task-template task-graph dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
