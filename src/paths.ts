@@ -97,6 +97,12 @@ export const meterCachePath = (sys: Place): string => join(csmDir(sys), "meter.d
 export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions");
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
+/** Runs of task graphs: nothing else knows what they have done. */
+export const tasksDbPath = (sys: Place): string => join(csmDir(sys), "tasks.db");
+/** What the claudes of a run are given and print, while it is of use. */
+export const tasksDir = (sys: Place): string => join(csmDir(sys), "tasks");
+/** Working trees that csm has made for tasks. */
+export const worktreesDir = (sys: Place): string => join(csmDir(sys), "worktrees");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const drivenDir = (sys: Place): string => join(csdDir(sys), "sessions");

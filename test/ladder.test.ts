@@ -8,14 +8,14 @@ const rungs: [name: string, files: string][] = [
   [
     "Claude Code's surface",
     `claude-session claude-reset claude-transcript claude-usage claude-calls claude-hooks claude-version
-     claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
+     claude-print claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
   ],
   [
     "decisions",
     `rules rules-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
-     statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health task-condition task-template task-graph dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-outcome task-queue dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
@@ -48,6 +48,7 @@ const rungs: [name: string, files: string][] = [
     "watching",
     "call-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet",
   ],
+  ["tasks", "task-store task-worktree task-runner task-accounts task-work task-engine task-view"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
@@ -55,7 +56,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay commands help`,
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks-run cmd-tasks-show commands help`,
   ],
   ["the edge", "router app main"],
 ];
