@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules rules-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
+    `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-outcome task-queue dashboard-editor dashboard-form dashboard-state
@@ -25,7 +25,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "profiles and settings",
-    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema notify-schema hooks-off cas rules-schema rules-file`,
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema written-file notify-schema hooks-off cas rules-schema rules-file`,
   ],
   [
     "sessions",
@@ -94,7 +94,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
-  ["zod", /from "zod/, "settings-schema rules-schema notify-schema public-pieces public-rules public-json"],
+  ["zod", /from "zod/, "settings-schema written-file rules-schema notify-schema public-pieces public-rules public-json"],
   ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],

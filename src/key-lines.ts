@@ -194,3 +194,94 @@ export function jsonLines(text: string): KeyLines & { stop: number } {
   value([]);
   return { ...keyLines(lines), stop: lineAt(Math.min(at, text.length)) };
 }
+
+/** A list or a table of YAML that is open at a line. */
+interface Block {
+  column: number;
+  path: Path;
+  isList: boolean;
+  /** Of what is open in it. */
+  key: string | number;
+}
+
+const yamlKey = /(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[^\s"'[\]{},#&*!|>%@`][^\n]*?)[ \t]*:(?=\s|$)/y;
+
+/** By indentation; what a table or list in brackets holds stands at its line. */
+export function yamlLines(text: string): KeyLines {
+  const lines = new Map<string, number>();
+  const starts: { offset: number; line: number }[] = [];
+  const lineAt = createLineCounter(text);
+  const open: Block[] = [];
+  /** The block of this column; one that is deeper has ended, and a table does where the list begins that its key holds. */
+  const enter = (column: number, isList: boolean): Block => {
+    for (let last = open.at(-1); last !== undefined; last = open.at(-1)) {
+      if (last.column === column && last.isList === isList) return last;
+      if (last.column < column || (last.column === column && isList)) break;
+      open.pop();
+    }
+    const around = open.at(-1);
+    const block = { column, isList, path: around === undefined ? [] : [...around.path, around.key], key: -1 };
+    open.push(block);
+    return block;
+  };
+  for (let at = text.startsWith("\ufeff") ? 1 : 0; at < text.length; ) {
+    const begin = at;
+    const line = lineAt(begin);
+    at = skip(text, at, / */y);
+    if (/[\s#%]|---|\.\.\./y.test(text.slice(at, at + 3)) || at >= text.length) {
+      at = skip(text, at, /[^\n]*\n?/y);
+      continue;
+    }
+    starts.push({ offset: begin, line });
+    let column = at - begin;
+    const note = (block: Block, key: string | number) => {
+      block.key = key;
+      const id = pathId([...block.path, key]);
+      if (!lines.has(id)) lines.set(id, line);
+      column = block.column;
+    };
+    for (let item = skip(text, at, /-(?:[ \t]+|(?=\r?\n|$))/y); item > at; item = skip(text, at, /-(?:[ \t]+|(?=\r?\n|$))/y)) {
+      const list = enter(at - begin, true);
+      note(list, Number(list.key) + 1);
+      at = item;
+    }
+    const end = skip(text, at, yamlKey);
+    if (end > at) {
+      note(enter(at - begin, false), yamlKeyText(text.slice(at, end - 1).trimEnd()));
+      at = end;
+    }
+    at = endOfYamlValue(text, at, column);
+  }
+  return keyLines(lines, starts);
+}
+
+const yamlKeyText = (word: string): string => (word.startsWith("'") ? word.slice(1, -1).replaceAll("''", "'") : keyText(word));
+
+/** Behind the last line of a value that belongs to a block of this column. */
+function endOfYamlValue(text: string, from: number, column: number): number {
+  const at = skip(text, from, /[ \t]*(?:[&!][^\s]*[ \t]+)*/y);
+  const sign = text[at] ?? "";
+  const restOfLine = /[^\n]*\n?/y;
+  if (sign === "[" || sign === "{") return skip(text, endOfStatement(text, at), restOfLine);
+  if (sign === '"' || sign === "'") return skip(text, endOfYamlString(text, at), restOfLine);
+  let end = skip(text, at, restOfLine);
+  if (sign !== "|" && sign !== ">") return end;
+  for (;;) {
+    const inner = skip(text, end, / */y);
+    const isBlank = /[\r\n]/.test(text[inner] ?? "");
+    if (inner >= text.length || (!isBlank && inner - end <= column)) return inner >= text.length ? text.length : end;
+    end = skip(text, inner, restOfLine);
+  }
+}
+
+/** It may have many lines. */
+function endOfYamlString(text: string, from: number): number {
+  const quote = text[from] ?? "";
+  for (let at = from + 1; ; at++) {
+    at = skip(text, at, quote === '"' ? /[^"\\]*/y : /[^']*/y);
+    if (at >= text.length) return text.length;
+    const isEscape = text[at] === "\\" || (quote === "'" && text[at + 1] === quote);
+    if (isEscape) at++;
+    else return at + 1;
+  }
+}
