@@ -70,7 +70,7 @@ function openOrRebuild(path: string, schema: CacheSchema): Database {
 }
 
 /** Tables of what nobody can make again: each step takes a file of the version before it to its own. */
-export interface DurableSchema {
+interface DurableSchema {
   steps: readonly string[];
 }
 

@@ -22,6 +22,8 @@ import {
   transcript,
 } from "./public-pieces.ts";
 import { ruleProblem, rulesSchemas } from "./public-rules.ts";
+import { runSchemas } from "./public-runs.ts";
+import { tasksSchemas } from "./public-tasks.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -410,6 +412,8 @@ const schemas = {
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
   }),
   ...rulesSchemas,
+  ...tasksSchemas,
+  ...runSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csd spawn": z.object(driven),
   "csd send": sent,

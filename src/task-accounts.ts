@@ -87,7 +87,7 @@ export function openSeats(sys: Sys, registry: Registry): Seats {
 }
 
 /** Where no profile is registered, and none is named. */
-export const plainSeat = "claude";
+const plainSeat = "claude";
 
 /** Somebody has logged in since; the file alone tells, which is never read. */
 export const isMended = (sys: Sys, { dir }: TaskSeat, { why, at }: Breaker): boolean =>

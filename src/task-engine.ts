@@ -11,7 +11,7 @@ import type { Breaker, Choice, Run, TaskQueue, TaskRow, Worker } from "./task-qu
 import type { Runner } from "./task-runner.ts";
 import { type Crew, leaseMs, startWork, type Work } from "./task-work.ts";
 
-export interface EngineOptions {
+interface EngineOptions {
   sys: Sys;
   queue: TaskQueue;
   run: Run;
@@ -22,7 +22,7 @@ export interface EngineOptions {
   onStep(): Promise<void> | void;
 }
 
-export interface Engine {
+interface Engine {
   /** Until all is over, or the run is stopped, or nothing can go on by itself. */
   work(): Promise<void>;
   /** As if somebody had said so from elsewhere. */
@@ -35,7 +35,7 @@ const idleTickMs = 3000;
 const attendMs = 20_000;
 
 /** This process, as others can tell whether it lives. */
-export async function readWorker(sys: Sys): Promise<Worker> {
+async function readWorker(sys: Sys): Promise<Worker> {
   return { host: sys.hostname(), pid: sys.pid, start: (await readProcess(sys, sys.pid))?.start ?? "" };
 }
 
@@ -150,6 +150,30 @@ async function findStale(sys: Sys, rows: readonly TaskRow[], works: ReadonlyMap<
   }
   return stale;
 }
+
+/** Of a run that nobody works on: ends what its workers have left, so that it can go on later. */
+export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "gently" | "now"): Promise<void> {
+  const rows = (await queue.readTasks(run.id)).filter(({ state }) => state === "running");
+  await Promise.all(
+    rows.map(async ({ id, facts }) => {
+      const { sessionId = "", dir = "", configDir = "", account = "" } = facts;
+      const claude = facts.process ?? (await runner.find({ sessionId, dir }));
+      if (claude === undefined) return;
+      const turn = { sessionId, dir, seat: { name: account, dir: configDir } };
+      await runner.end(claude, how, turn);
+      if (!(await runner.isOver(claude, graceMs))) await runner.end(claude, "now", turn);
+      await queue.note(run.id, { event: "paused", task: id, text: "stopped; csm tasks resume goes on" });
+    }),
+  );
+  // What it has said is read by who goes on with it.
+  const stopped = { reason: "stopped", pausedUntil: undefined };
+  await queue.reset(
+    run.id,
+    rows.map(({ id }) => ({ id, state: "paused", facts: stopped })),
+  );
+}
+
+const graceMs = 10_000;
 
 interface Situation {
   stale: ReadonlySet<string>;

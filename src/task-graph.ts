@@ -1,3 +1,4 @@
+import type { RuleProblem } from "./rules.ts";
 import { type Condition, isMet, isOver, type TaskState } from "./task-condition.ts";
 import type { Template } from "./task-template.ts";
 
@@ -15,6 +16,8 @@ export interface Task {
   /** Ids, each once. */
   dependsOn: readonly string[];
   condition: Condition;
+  /** As it is written, for people. */
+  conditionText: string;
   model?: string;
   permissionMode?: string;
   /** A name; `auto`: whoever the scorer picks as it starts. */
@@ -48,24 +51,39 @@ export interface TaskGraph {
   budgetPercent?: number;
 }
 
+export interface CheckedTasks {
+  graph: TaskGraph;
+  problems: RuleProblem[];
+  /** There are more of them than `max_tasks`, and none is looked at. */
+  excess?: string;
+}
+
 /** What a graph is made of. */
 interface Node {
   id: string;
   dependsOn: readonly string[];
 }
 
-/** Each after those that it depends on, and in the given order otherwise; or a way that leads back: a, b, a. Ids are known, each once. */
-export function sortNodes<T extends Node>(nodes: readonly T[]): { sorted: T[] } | { cycle: string[] } {
+const maxCycles = 10;
+
+/**
+ * Each after those that it depends on, and in the given order otherwise; and the ways that lead back: a, b, a, of which one step is left
+ * out of the order. Ids are known, each once.
+ */
+export function sortNodes<T extends Node>(nodes: readonly T[]): { sorted: T[]; cycles: string[][] } {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const sorted: T[] = [];
+  const cycles: string[][] = [];
   const done = new Set<string>();
   // A chain may be longer than the stack is deep.
   const way: { node: T; next: number }[] = [];
   const onWay = new Set<string>();
+  const enter = (node: T) => {
+    way.push({ node, next: 0 });
+    onWay.add(node.id);
+  };
   for (const start of nodes) {
-    if (done.has(start.id)) continue;
-    way.push({ node: start, next: 0 });
-    onWay.add(start.id);
+    if (!done.has(start.id)) enter(start);
     for (let step = way.at(-1); step !== undefined; step = way.at(-1)) {
       const { node } = step;
       const id = node.dependsOn[step.next++];
@@ -75,17 +93,16 @@ export function sortNodes<T extends Node>(nodes: readonly T[]): { sorted: T[] } 
         done.add(node.id);
         sorted.push(node);
       } else if (onWay.has(id)) {
+        if (cycles.length >= maxCycles) continue;
         const ids = way.map((each) => each.node.id);
-        return { cycle: [...ids.slice(ids.indexOf(id)), id] };
+        cycles.push([...ids.slice(ids.indexOf(id)), id]);
       } else {
         const next = done.has(id) ? undefined : byId.get(id);
-        if (next === undefined) continue;
-        way.push({ node: next, next: 0 });
-        onWay.add(id);
+        if (next !== undefined) enter(next);
       }
     }
   }
-  return { sorted };
+  return { sorted, cycles };
 }
 
 /** What a run may do now. */

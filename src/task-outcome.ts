@@ -36,7 +36,7 @@ export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task,
   if (limit !== undefined) return { kind: "limited", ...limit };
   if (result === undefined) return decideSilence(ending, task);
   const { isError, subtype, text, apiStatus, stopReason, turns } = result;
-  if (isError && ending.cause === "stop" && apiStatus === undefined) return { kind: "cut", reason: "it was stopped" };
+  if (isError && (ending.cause === "stop" || ending.cause === "gone") && apiStatus === undefined) return { kind: "cut", reason: "it was stopped" };
   if (isError && (apiStatus === 401 || apiStatus === 403)) return { kind: "logged out", reason: text };
   if (subtype === "error_max_structured_output_retries") return { kind: "missed", reason: text };
   if (subtype === "error_max_budget_usd") return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true };
@@ -50,7 +50,7 @@ export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task,
 }
 
 /** An answer that claude calls a success. `structured`: what it has checked by the schema itself. */
-export function decideAnswer(text: string, structured: unknown, { outputs }: Pick<Task, "outputs">): Outcome {
+function decideAnswer(text: string, structured: unknown, { outputs }: Pick<Task, "outputs">): Outcome {
   if (text.trim() === "" && structured === undefined) return { kind: "failed", reason: "its answer is empty" };
   const json = structured ?? parseJson(unfenced(text));
   if (outputs !== undefined && json === undefined) return { kind: "missed", reason: "its answer is no JSON" };

@@ -11,6 +11,7 @@ import { findProfile, profileEnv, readRegistryOrNone } from "./profiles.ts";
 import { channelVariable, rulesWord } from "./program.ts";
 import { readFlagTable } from "./relaunch-act.ts";
 import { prepareRules } from "./rules-hook.ts";
+import { readSessions } from "./sessions.ts";
 import { type Sys, until } from "./sys.ts";
 import { followLines } from "./tail.ts";
 import type { Task } from "./task-graph.ts";
@@ -48,16 +49,18 @@ export type TaskProcess = NonNullable<TaskFacts["process"]>;
 export interface Runner {
   start(turn: Turn): Promise<TaskProcess>;
   /** Until it has ended, whoever started it. */
-  watch(process: TaskProcess, turn: Turn, watcher: Watcher): Promise<{ printed: Printed; ending: Ending }>;
-  end(process: TaskProcess, how: "gently" | "now", turn: Turn): Promise<void>;
+  watch(claude: TaskProcess, turn: Turn, watcher: Watcher): Promise<{ printed: Printed; ending: Ending }>;
+  end(claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat">): Promise<void>;
+  isOver(claude: TaskProcess, withinMs: number): Promise<boolean>;
   /** What a worker that was killed has left of a turn whose process it had no time to note. */
   find(turn: Pick<Turn, "sessionId" | "dir">): Promise<TaskProcess | undefined>;
 }
 
 export const createPrintRunner = (sys: Sys): Runner => ({
   start: (turn) => startPrint(sys, turn),
-  watch: (process, { dir }, watcher) => watchPrint(sys, process, dir, watcher),
-  end: (process, how, { sessionId }) => endPrint(sys, process, how, sessionId),
+  watch: (claude, { dir }, watcher) => watchPrint(sys, claude, dir, watcher),
+  end: (claude, how, turn) => endPrint(sys, claude, how, turn),
+  isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
   find: (turn) => findPrint(sys, turn),
 });
 
@@ -116,13 +119,15 @@ async function ruleFlags(sys: Sys, seat: TaskSeat, cwd: string): Promise<string[
   return ["--settings", renderHookSettings(`${quotePosix(sys.execPath)} csd ${rulesWord}`, { events: [], ...given })];
 }
 
-/** What the task says, and then whose it is: no file of tasks takes another account than the one that was chosen. */
-export function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | "cwd" | "run">): Record<string, string> {
+function seatEnv(sys: Sys, seat: TaskSeat, env: Readonly<Record<string, string>> = {}): Sys["env"] {
   const profile = findProfile(readRegistryOrNone(sys), seat.name);
+  return { ...sys.env, ...env, ...(profile === undefined ? {} : profileEnv(sys, profile)) };
+}
+
+/** What the task says, and then whose it is: no file of tasks takes another account than the one that was chosen. */
+function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | "cwd" | "run">): Record<string, string> {
   const own = {
-    ...sys.env,
-    ...task.env,
-    ...(profile === undefined ? {} : profileEnv(sys, profile)),
+    ...seatEnv(sys, seat, task.env),
     ...{ [channelVariable]: undefined, CSM_TASK: `${run}/${task.id}`, PWD: cwd },
   };
   return Object.fromEntries(
@@ -130,7 +135,7 @@ export function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "s
   );
 }
 
-export interface Watcher {
+interface Watcher {
   onPrint(printed: Printed): void;
   /** Why it is to end now, if it is. */
   wantsEnd(): Ending["cause"] | undefined;
@@ -140,11 +145,10 @@ const errorBytes = 4096;
 const codeMs = 300;
 
 /** Reads what it says until it has ended, whoever started it. */
-async function watchPrint(sys: Sys, process: TaskProcess, dir: string, { onPrint, wantsEnd }: Watcher) {
+async function watchPrint(sys: Sys, claude: TaskProcess, dir: string, { onPrint, wantsEnd }: Watcher) {
   const files = filesOf(dir);
   let printed = noPrint;
-  const isAlive = async () =>
-    sys.modifiedAt(files.exit) === undefined && process.boot === (await readBoot(sys)).key && (await isRunning(sys, process));
+  const isAlive = async () => sys.modifiedAt(files.exit) === undefined && (await isHere(sys, claude));
   const lines = followLines(sys, files.output, {
     isOver: async () => !(await isAlive()),
     read: (line) => {
@@ -173,36 +177,58 @@ async function findPrint(sys: Sys, { sessionId, dir }: Pick<Turn, "sessionId" | 
   return sys.modifiedAt(filesOf(dir).output) === undefined ? undefined : { pid: 0, start: "", boot };
 }
 
-const isRunning = async (sys: Sys, process: Pick<TaskProcess, "pid" | "start">): Promise<boolean> =>
-  (await readProcess(sys, process.pid))?.start === process.start;
+const isRunning = async (sys: Sys, claude: Pick<TaskProcess, "pid" | "start">): Promise<boolean> =>
+  (await readProcess(sys, claude.pid))?.start === claude.start;
+
+/** Whether it has ended, or does so within this time. */
+export const isOver = async (sys: Sys, claude: TaskProcess, withinMs: number): Promise<boolean> =>
+  (await until(sys, sys.now() + withinMs, 50, async () => ((await isHere(sys, claude)) ? undefined : true))) === true;
+
+const isHere = async (sys: Sys, claude: TaskProcess): Promise<boolean> =>
+  claude.boot === (await readBoot(sys)).key && (await isRunning(sys, claude));
 
 /**
- * `gently`: claude ends its turn and what it has started, and keeps the conversation (SIGINT, 2.1.329: within 2 s). `now`: it and all
- * that it has started, which are groups of their own, so that one signal would not do.
+ * `gently`: claude ends its turn and the shells that it has started, and keeps the conversation (SIGINT, 2.1.329: within 2 s). `now`:
+ * it and all that it has started, which are groups of their own, so that one signal would not do. Its agents in the background end
+ * either way: they would go on without anybody.
  */
-async function endPrint(sys: Sys, process: TaskProcess, how: "gently" | "now", sessionId?: string): Promise<void> {
-  if (process.boot !== (await readBoot(sys)).key || !(await isRunning(sys, process))) {
-    if (how === "now") await endStrays(sys, sessionId, new Set());
-    return;
-  }
-  if (how === "gently") {
-    sys.signal(process.pid, "SIGINT");
-    return;
-  }
-  const table = await readProcessTable(sys);
-  const own = new Set([process.pid]);
-  // Parents first: a child of a child is found in the same walk only after its parent.
-  for (let size = 0; size !== own.size; ) {
+async function endPrint(sys: Sys, claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat">): Promise<void> {
+  const isAlive = await isHere(sys, claude);
+  const table = await readProcessTable(sys, ["marks"]);
+  const own = new Set(isAlive ? [claude.pid] : []);
+  // Parents before children, however deep.
+  for (let size = -1; size !== own.size; ) {
     size = own.size;
     for (const { pid, ppid } of table.values()) if (own.has(ppid)) own.add(pid);
   }
-  await endStrays(sys, sessionId, own);
+  // Shells that outlive it: their environment says whose they are.
+  for (const { pid, marks } of table.values()) if (marks.sessionId === turn.sessionId) own.add(pid);
+  own.delete(sys.pid);
+  if (how === "now") for (const pid of own) sys.signal(pid, "SIGKILL");
+  else if (isAlive) sys.signal(claude.pid, "SIGINT");
+  await endAgents(
+    sys,
+    claude,
+    turn.seat,
+    new Set([...table.values()].flatMap(({ pid, marks }) => (marks.claudePid === claude.pid ? [pid] : []))),
+  );
 }
 
-/** Shells that claude starts are sessions of their own and outlive it; their environment says whose they are. */
-async function endStrays(sys: Sys, sessionId: string | undefined, own: Set<number>): Promise<void> {
-  if (sessionId !== undefined)
-    for (const { pid, marks } of (await readProcessTable(sys, ["marks"])).values()) if (marks.sessionId === sessionId) own.add(pid);
-  own.delete(sys.pid);
-  for (const pid of own) sys.signal(pid, "SIGKILL");
+/** `claude --bg` of one of its shells: a session that a daemon keeps, and that only claude's own word ends for good (2.1.329). */
+async function endAgents(sys: Sys, claude: TaskProcess, seat: TaskSeat, marked: ReadonlySet<number>): Promise<void> {
+  if (marked.size === 0) return;
+  const found = await readSessions(sys, [{ dir: seat.dir, name: undefined }]);
+  const agents = found.filter(({ file, liveness }) => liveness === "live" && file.kind === "bg" && marked.has(file.pid));
+  if (agents.length === 0) return;
+  const { path, prefix } = await findLaunchProgram(sys);
+  const env = seatEnv(sys, seat);
+  await Promise.all(
+    agents.map(async ({ file }) => {
+      // A job goes by the beginning of its session's id.
+      await sys.run([path, ...prefix, "stop", file.sessionId.slice(0, 8)], { env, timeoutMs: stopMs }).catch(() => undefined);
+      if (file.pid !== claude.pid) sys.signal(file.pid, "SIGTERM");
+    }),
+  );
 }
+
+const stopMs = 10_000;

@@ -8,6 +8,7 @@ import type { Sys } from "./sys.ts";
 import type { TaskState } from "./task-condition.ts";
 import type {
   Breaker,
+  Choice,
   Claim,
   FactChange,
   NewEvent,
@@ -93,18 +94,15 @@ export function openTaskStore(sys: Sys): TaskQueue {
       });
     },
     readTasks: async (run) => readRows(database, run),
-    async readOutput(run, task) {
-      const line = database.query("SELECT value FROM output WHERE run = ? AND task = ?").get(run, task) as { value: string } | null;
+    readOutput: async (run, task) => {
+      const line = database.query("SELECT value FROM output WHERE run = ? AND task = ?").get(run, task) as ValueLine | null;
       return line === null ? undefined : (JSON.parse(line.value) as TaskOutput);
     },
     claim: async (run, worker, leaseMs, pick) =>
       step(() => {
         const { start, skip } = pick(readRows(database, run));
-        const put = database.query("UPDATE task SET state = ?, facts = json_patch(facts, ?) WHERE run = ? AND id = ?");
-        for (const { id, why, state } of skip) {
-          put.run(state, JSON.stringify({ reason: why, endedAt: sys.now() }), run, id);
-          addEvent(run, { event: state, task: id, text: why });
-        }
+        for (const over of skip) skipOne(database, run, over, sys.now());
+        for (const { id, why, state } of skip) addEvent(run, { event: state, task: id, text: why });
         return start.map((id) => claimOne(database, run, id, worker, sys.now() + leaseMs));
       }),
     heartbeat: async (claim, leaseMs, facts = {}) => step(() => changeClaimed(database, claim, facts, { leaseUntil: sys.now() + leaseMs })),
@@ -132,7 +130,7 @@ export function openTaskStore(sys: Sys): TaskQueue {
     },
     block: async (account, breaker) =>
       step(() => {
-        const line = database.query("SELECT value FROM breaker WHERE account = ?").get(account) as { value: string } | null;
+        const line = database.query("SELECT value FROM breaker WHERE account = ?").get(account) as ValueLine | null;
         const before = line === null ? undefined : (JSON.parse(line.value) as Breaker);
         const isKnown = before?.why === breaker.why && (before.until ?? breaker.at) >= (breaker.until ?? breaker.at);
         if (!isKnown) database.query("REPLACE INTO breaker VALUES (?, ?)").run(account, JSON.stringify(breaker));
@@ -147,17 +145,25 @@ export function openTaskStore(sys: Sys): TaskQueue {
       else database.query("REPLACE INTO worker VALUES (?, ?, ?)").run(run, value, sys.now() + leaseMs);
     },
     readWorkers: async (run) =>
-      (database.query("SELECT value FROM worker WHERE run = ? AND lease_until > ?").all(run, sys.now()) as { value: string }[]).map(
+      (database.query("SELECT value FROM worker WHERE run = ? AND lease_until > ?").all(run, sys.now()) as ValueLine[]).map(
         ({ value }) => JSON.parse(value) as Worker,
       ),
     close: () => database.close(),
   };
 }
 
-interface EventLine {
+interface ValueLine {
+  value: string;
+}
+
+interface EventLine extends ValueLine {
   number: number;
   at: number;
-  value: string;
+}
+
+function skipOne(database: Database, run: string, { id, why, state }: Choice["skip"][number], at: number): void {
+  const put = database.query("UPDATE task SET state = ?, facts = json_patch(facts, ?) WHERE run = ? AND id = ?");
+  put.run(state, JSON.stringify({ reason: why, endedAt: at }), run, id);
 }
 
 const decodeRun = ({ id, started_at: startedAt, ended_at: endedAt, stop, facts }: RunLine): Run => ({

@@ -26,7 +26,7 @@ export interface TaskOutput {
 }
 
 /** What the names in a template mean. */
-interface TemplateNames {
+export interface TemplateNames {
   /** Of the task that the template belongs to. */
   matrix: Readonly<Record<string, string>>;
   /** Is there a task, or an instance of one, of this name? */
@@ -37,8 +37,8 @@ interface TemplateNames {
 
 const escapeHint = "write \\{{ for a {{ that shall stay";
 
-/** `\{{` is a `{{` that stays. Throws for what cannot be filled in whatever happens. */
-export function parseTemplate(text: string, names: TemplateNames): Template {
+/** `\{{` is a `{{` that stays. `wrong` is told each that cannot be filled in whatever happens. */
+export function parseTemplate(text: string, names: TemplateNames, wrong: (error: UserError) => void): Template {
   const parts: (string | Reference)[] = [];
   let plain = "";
   let at = 0;
@@ -52,8 +52,11 @@ export function parseTemplate(text: string, names: TemplateNames): Template {
       continue;
     }
     const close = text.indexOf("}}", at);
-    if (close < 0) throw usageError(`a template is not closed: ${JSON.stringify(text.slice(open, open + 40))}`, escapeHint);
-    const part = parseReference(text.slice(at, close).trim(), names);
+    if (close < 0) {
+      wrong(usageError(`a template is not closed: ${JSON.stringify(text.slice(open, open + 40))}`, escapeHint));
+      break;
+    }
+    const part = parseOrTell(text.slice(at, close).trim(), names, wrong);
     at = close + 2;
     if (typeof part === "string") plain += part;
     else {
@@ -64,6 +67,16 @@ export function parseTemplate(text: string, names: TemplateNames): Template {
   }
   plain += text.slice(at);
   return plain === "" ? parts : [...parts, plain];
+}
+
+function parseOrTell(text: string, names: TemplateNames, wrong: (error: UserError) => void): string | Reference {
+  try {
+    return parseReference(text, names);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    wrong(error);
+    return "";
+  }
 }
 
 function parseReference(text: string, names: TemplateNames): string | Reference {

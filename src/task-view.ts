@@ -1,3 +1,4 @@
+import { money } from "./cost-view.ts";
 import { type Column, duration, isoTime, type Paint, type Style, table, timed } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
@@ -8,10 +9,10 @@ export const runStatuses = ["running", "waiting", "stopped", "interrupted", "suc
  * `waiting`: somebody works on it, and nothing of it runs now. `stopped`: it can go on when somebody says so. `interrupted`: whoever
  * worked on it is gone. The last two are over.
  */
-export type RunStatus = (typeof runStatuses)[number];
+type RunStatus = (typeof runStatuses)[number];
 
 /** What scripts branch on. */
-export const runExitCodes = { succeeded: 0, failed: 1, needsPerson: 3, limited: 5, stopped: 130 } as const;
+const runExitCodes = { succeeded: 0, failed: 1, needsPerson: 3, limited: 5, stopped: 130 } as const;
 export const exitCodeText =
   "codes: 0 every task that should run succeeded, 1 one failed or was cancelled, 2 wrong usage, 3 one waits for a person, 5 one waits for a limit to reset, 130 stopped";
 
@@ -73,7 +74,7 @@ function cellsOf({ id, state, facts }: TaskRow, now: number): string[] {
     attempt > 1 ? `${state} (${attempt}.)` : state,
     account,
     startedAt === undefined ? "" : duration((endedAt ?? now) - startedAt),
-    costUsd === undefined ? "" : `$${costUsd.toFixed(2)}`,
+    costUsd === undefined ? "" : money(costUsd),
     tokens === undefined || tokens === 0 ? "" : shortCount(tokens),
     nowText({ state, facts }, now),
   ];
@@ -101,7 +102,7 @@ export function headLine(run: Run, rows: readonly TaskRow[], status: RunStatus, 
     `${run.id}: ${status}`,
     `${over} of ${rows.length} tasks over`,
     ...(failed === 0 ? [] : [`${failed} failed`]),
-    `$${cost.toFixed(2)}`,
+    money(cost),
     duration((run.endedAt ?? now) - run.startedAt),
   ];
   return parts.join(", ");
@@ -110,7 +111,7 @@ export function headLine(run: Run, rows: readonly TaskRow[], status: RunStatus, 
 /** `18:09:14 build  succeeded` */
 export const eventLine = ({ at, event, task, text, cost_usd: cost }: RunEvent): string =>
   printableLine(
-    `${clock(at)} ${task === undefined ? "" : `${task}: `}${event === "note" || event === "run" || event === "end" || text.startsWith(event) ? "" : `${event}: `}${text}${cost === undefined ? "" : ` ($${cost.toFixed(2)})`}`,
+    `${clock(at)} ${task === undefined ? "" : `${task}: `}${event === "note" || event === "run" || event === "end" || text.startsWith(event) ? "" : `${event}: `}${text}${cost === undefined ? "" : ` (${money(cost)})`}`,
   );
 
 export const eventJson = (run: string, { number, at, event, task, text, account, cost_usd, until }: RunEvent) => ({
@@ -119,7 +120,7 @@ export const eventJson = (run: string, { number, at, event, task, text, account,
   ...timed("until", until),
 });
 
-export const taskJson = ({ id, state, facts }: TaskRow) => ({
+const taskJson = ({ id, state, facts }: TaskRow) => ({
   ...{ task: id, status: state, attempt: facts.attempt ?? 0, reason: facts.reason ?? null, activity: facts.activity ?? null },
   ...{ account: facts.account ?? null, session_id: facts.sessionId ?? null, config_dir: facts.configDir ?? null, cwd: facts.cwd ?? null },
   ...{ cost_usd: facts.costUsd ?? null, tokens: facts.tokens ?? null, denied: facts.denied ?? 0 },

@@ -50,7 +50,7 @@ interface Job {
   seat: PaidSeat;
   cause: Ending["cause"] | undefined;
   how: "gently" | "now" | undefined;
-  current: { process: TaskProcess; turn: Turn } | undefined;
+  current: { claude: TaskProcess; turn: Turn } | undefined;
   /** Epoch ms. */
   deadlineAt: number | undefined;
   beatAt: number;
@@ -64,7 +64,7 @@ export function startWork(crew: Crew, claim: Claim, task: Task, row: TaskRow, se
     if (job.how === "now") return;
     job.cause ??= cause;
     job.how = how;
-    if (job.current !== undefined) void crew.runner.end(job.current.process, how, job.current.turn);
+    if (job.current !== undefined) void crew.runner.end(job.current.claude, how, job.current.turn);
   };
   return {
     task: task.id,
@@ -108,11 +108,11 @@ async function workThrough(job: Job): Promise<void> {
   if (!(await note(job, { ...facts, pausedUntil: undefined, reason: undefined, needsPerson: undefined }))) return;
   const left = await findLeft(job, input);
   let turn: Turn | undefined = left?.turn ?? planTurn(job, input);
-  let process = left?.process;
+  let claude = left?.claude;
   while (turn !== undefined) {
-    const ended = await runTurn(job, turn, process);
+    const ended = await runTurn(job, turn, claude);
     if (ended === undefined) return;
-    process = undefined;
+    claude = undefined;
     turn = await conclude(job, input, turn, ended.outcome);
   }
 }
@@ -157,10 +157,10 @@ async function placeOf(job: Job): Promise<string> {
 async function findLeft({ crew, facts, ...job }: Job, { cwd }: Input) {
   const { sessionId, dir } = facts;
   if (sessionId === undefined || dir === undefined || facts.turnAt === undefined) return undefined;
-  const process = facts.process ?? (await crew.runner.find({ sessionId, dir }));
-  if (process === undefined) return undefined;
+  const claude = facts.process ?? (await crew.runner.find({ sessionId, dir }));
+  if (claude === undefined) return undefined;
   const turn: Turn = { task: job.task, run: job.claim.run, seat: job.seat, cwd, sessionId, isResumed: true, prompt: "", dir };
-  return { process, turn };
+  return { claude, turn };
 }
 
 /** The next turn of its conversation, where it has one. */
@@ -208,12 +208,12 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
       text: turn.isResumed ? `goes on in its conversation on ${seat.name}` : `starts on ${seat.name}`,
     });
   }
-  const process = left ?? (await runner.start(turn));
-  job.current = { process, turn };
-  if (!(await note(job, { process }))) return undefined;
-  if (job.how !== undefined) await runner.end(process, job.how, turn);
+  const claude = left ?? (await runner.start(turn));
+  job.current = { claude, turn };
+  if (!(await note(job, { process: claude }))) return undefined;
+  if (job.how !== undefined) await runner.end(claude, job.how, turn);
   job.deadlineAt = task.timeoutMs === undefined ? undefined : (facts.turnAt ?? sys.now()) + task.timeoutMs;
-  const { printed, ending } = await runner.watch(process, turn, {
+  const { printed, ending } = await runner.watch(claude, turn, {
     onPrint: ({ activity, costUsd, tokens }) => {
       if (sys.now() - job.beatAt >= activityMs) void note(job, { ...spent(job, costUsd, tokens), ...present({ activity }) });
     },

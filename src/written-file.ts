@@ -134,12 +134,19 @@ export function readFields(reader: Reader, { path, value }: Entry, fields: Reado
     }
     const { success, data, error } = field.schema.safeParse(given);
     const stranger = success ? strangerIn(data, field) : undefined;
-    if (!success) reader.wrong([...path, key], `${key}: ${lower(error.issues[0]?.message ?? "it is wrong")}`);
+    if (!success) for (const message of new Set(error.issues.map((issue) => issueText(key, issue)))) reader.wrong([...path, key], message);
     else if (stranger !== undefined)
       reader.wrong([...path, key], spell(unknownWord(`unknown ${key.replace("match_", "")}`, stranger, field.words ?? [])));
     else read[key] = data;
   }
   return read;
+}
+
+/** `env.A: it must be a text` */
+function issueText(key: string, issue: z.core.$ZodIssue): string {
+  const place = [key, ...issue.path.filter((step) => typeof step === "string")].join(".");
+  const { message } = issue.code === "invalid_key" ? (issue.issues[0] ?? issue) : issue;
+  return `${place}: ${lower(message)}`;
 }
 
 export const word = z.string().check(z.regex(/\S/, "it is blank"));
@@ -156,7 +163,8 @@ export const percent: Field = { schema: z.number().check(z.minimum(0), z.maximum
 export const choice = (known: readonly string[]): Field => ({ schema: z.string(), words: known });
 
 const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const timeText = 'a time such as "30s", "10m" or "1h"';
 export const durationMs = z.pipe(
-  z.string().check(z.regex(/^\d{1,6}[smhd]$/, 'a time such as "30s", "10m" or "1h"')),
+  z.string(timeText).check(z.regex(/^\d{1,6}[smhd]$/, timeText)),
   z.transform((typed) => Number(typed.slice(0, -1)) * (units[typed.slice(-1)] ?? 0)),
 );

@@ -18,7 +18,11 @@ const names = {
     return name;
   },
 };
-const render = (text: string) => renderTemplate(parseTemplate(text, names), (id) => outputs[id]);
+const parse = (text: string) =>
+  parseTemplate(text, names, (error) => {
+    throw error;
+  });
+const render = (text: string) => renderTemplate(parse(text), (id) => outputs[id]);
 const { result } = outputs.build ?? { result: "" };
 
 test.each([
@@ -58,11 +62,22 @@ test.each([
 });
 
 test("the first MB of an output is taken, and no half character of it", () => {
-  const put = (text: string) => renderTemplate(parseTemplate("{{build.result}}", names), () => ({ stdout: "", result: text }));
+  const put = (text: string) => renderTemplate(parse("{{build.result}}"), () => ({ stdout: "", result: text }));
   const whole = "é".repeat(512 * 1024);
   expect(put(whole)).toBe(whole);
   const cut = put(`x${"🦊".repeat(300_000)}`);
   const [kept, note] = cut.split("\n");
   expect(kept).toBe(`x${"🦊".repeat((1024 * 1024) / 4 - 1)}`);
   expect(note).toBe("(cut here: 151428 of 1200001 bytes are left out)");
+});
+
+test("each that is wrong is told", () => {
+  const told: string[] = [];
+  parseTemplate("{{a}} {{build.result}} {{matrix.x}} {{build.json[}} {{", names, ({ message }) => told.push(message));
+  expect(told).toEqual([
+    "{{a}} is no template",
+    'the matrix has no "x"',
+    '{{build.json[}}: "[" is no path',
+    'a template is not closed: "{{"',
+  ]);
 });
