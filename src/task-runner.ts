@@ -50,7 +50,7 @@ export interface Runner {
   start(turn: Turn): Promise<TaskProcess>;
   /** Until it has ended, whoever started it. */
   watch(claude: TaskProcess, turn: Turn, watcher: Watcher): Promise<{ printed: Printed; ending: Ending }>;
-  end(claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat">): Promise<void>;
+  end(claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat" | "dir">): Promise<void>;
   isOver(claude: TaskProcess, withinMs: number): Promise<boolean>;
   /** What a worker that was killed has left of a turn whose process it had no time to note. */
   find(turn: Pick<Turn, "sessionId" | "dir">): Promise<TaskProcess | undefined>;
@@ -125,7 +125,7 @@ function seatEnv(sys: Sys, seat: TaskSeat, env: Readonly<Record<string, string>>
 }
 
 /** What the task says, and then whose it is: no file of tasks takes another account than the one that was chosen. */
-function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | "cwd" | "run">): Record<string, string> {
+export function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | "cwd" | "run">): Record<string, string> {
   const own = {
     ...seatEnv(sys, seat, task.env),
     ...{ [channelVariable]: undefined, CSM_TASK: `${run}/${task.id}`, PWD: cwd },
@@ -135,7 +135,7 @@ function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | 
   );
 }
 
-interface Watcher {
+export interface Watcher {
   onPrint(printed: Printed): void;
   /** Why it is to end now, if it is. */
   wantsEnd(): Ending["cause"] | undefined;

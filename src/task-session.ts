@@ -1,7 +1,173 @@
+import { join } from "node:path";
+import { actWhile } from "./act-feed.ts";
+import { noPrint, type Printed } from "./claude-print.ts";
+import { allTokens } from "./claude-tokens.ts";
+import { createDriver, findTracked, type Target } from "./driver.ts";
+import { killSession } from "./driver-kill.ts";
+import { sendPrompt } from "./driver-prompt.ts";
+import { spawnSession } from "./driver-spawn.ts";
+import { hasShape, parseRecord, present } from "./json.ts";
+import { readBoot } from "./launch-record.ts";
+import { createMeter } from "./meter.ts";
+import { findTranscript } from "./paths.ts";
+import type { Verdict } from "./status.ts";
+import { stateWords } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
+import { type Ending, withSchema } from "./task-outcome.ts";
 import type { Run } from "./task-queue.ts";
-import { createPrintRunner, type Runner } from "./task-runner.ts";
+import { createPrintRunner, envOf, isOver, type Runner, type TaskProcess, type Turn, type Watcher } from "./task-runner.ts";
+import { waitForStatus } from "./watch.ts";
 
 /** The way that a run was begun in. */
 export const createRunner = (sys: Sys, { isInteractive }: Pick<Run, "isInteractive">): Runner =>
-  isInteractive ? createPrintRunner(sys) : createPrintRunner(sys);
+  isInteractive ? createSessionRunner(sys) : createPrintRunner(sys);
+
+/**
+ * Each turn in a session of csd: a person sees it in tmux, rules decide at its gates, and what they leave open waits for the person.
+ * It ends with its turn; the conversation goes on in another one.
+ */
+const createSessionRunner = (sys: Sys): Runner => ({
+  start: (turn) => startSession(sys, turn),
+  watch: (claude, turn, watcher) => watchSession(sys, claude, turn, watcher),
+  async end(_, how, turn) {
+    const record = readRecord(sys, turn.dir);
+    // claude saves its conversation as its terminal closes: there is no harder way that is needed.
+    if (record !== undefined) await killSession(createDriver(sys, "csm tasks"), record.name).catch(() => undefined);
+    void how;
+  },
+  isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
+  async find({ dir }) {
+    const record = readRecord(sys, dir);
+    const driven = record && createDriver(sys).store.read(record.name);
+    if (driven?.pid === undefined) return undefined;
+    return { pid: driven.pid, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
+  },
+});
+
+/** What is kept of a turn: the session that it is in, and what the conversation had cost before. */
+interface Record {
+  name: string;
+  /** Its prompt was taken. */
+  sent: boolean;
+  usd: number;
+  tokens: number;
+}
+
+const recordPath = (dir: string): string => join(dir, "session.json");
+
+function readRecord(sys: Sys, dir: string): Record | undefined {
+  const fields = parseRecord(sys.readText(recordPath(dir)));
+  return hasShape(fields, { name: "string", sent: "boolean", usd: "number", tokens: "number" }) ? fields : undefined;
+}
+
+/** A name that tmux takes: of the run and the task, and of this turn alone. */
+const nameOf = (sys: Sys, { run, task }: Turn): string =>
+  `${`${run}.${task.id}`
+    .replace(/[^\w.-]+/g, "-")
+    .replace(/\.{2,}/g, ".")
+    .slice(0, 80)}-${sys.randomId().slice(0, 4)}`;
+
+async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess> {
+  const { task, cwd, dir, sessionId, isResumed } = turn;
+  sys.makePrivateDir(dir);
+  const record = { name: nameOf(sys, turn), sent: false, ...readSpent(sys, turn) };
+  sys.writePrivate(recordPath(dir), JSON.stringify(record));
+  const driver = createDriver({ ...sys, env: envOf(sys, turn) }, "csm tasks");
+  const { driven } = await spawnSession(driver, {
+    ...{ cwd, name: record.name, isTrusted: true },
+    ...(isResumed ? { resumeId: sessionId } : { sessionId }),
+    ...present({ permissionMode: task.permissionMode, model: task.model }),
+  });
+  const prompt = task.outputs === undefined || isResumed ? turn.prompt : withSchema(turn.prompt, task.outputs);
+  // What another task has said is no command of claude's, whatever it begins with.
+  await sendPrompt(driver, findTracked(driver, record.name), turn.isQuoted === true ? ` ${prompt}` : prompt);
+  sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
+  return { pid: driven.pid ?? 0, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
+}
+
+/** Of the whole conversation, by its transcript. */
+function readSpent(sys: Sys, { seat, sessionId, cwd }: Pick<Turn, "seat" | "sessionId" | "cwd">): { usd: number; tokens: number } {
+  const path = findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd });
+  const totals = path === undefined ? undefined : createMeter(sys).update(path, sys.now())?.totals;
+  return { usd: totals?.costUsd ?? 0, tokens: totals === undefined ? 0 : allTokens(totals.tokens) };
+}
+
+/** What only a person can answer, or a rule: the task waits for it. A question in words is an answer, as from `claude -p`. */
+const asksPerson = (verdict: Verdict): boolean =>
+  verdict.status === "blocked" || verdict.status === "plan_ready" || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
+
+const isEnd = (verdict: Verdict): boolean =>
+  (verdict.status === "idle_done" && verdict.outcome !== "none") ||
+  ["limited", "failed", "dead"].includes(verdict.status) ||
+  (verdict.status === "awaiting_answer" && !asksPerson(verdict));
+
+const lookMs = 2000;
+
+async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
+  const driver = createDriver(sys, "csm tasks");
+  const record = readRecord(sys, turn.dir);
+  let printed: Printed = noPrint;
+  const spent = () => {
+    const now = readSpent(sys, turn);
+    return { costUsd: Math.max(0, now.usd - (record?.usd ?? 0)), tokens: Math.max(0, now.tokens - (record?.tokens ?? 0)) };
+  };
+  const follow = async (target: Target): Promise<Verdict | undefined> => {
+    for (;;) {
+      const { verdict } = await waitForStatus(driver, target, isEnd, lookMs);
+      if (isEnd(verdict)) return verdict;
+      if (wantsEnd() !== undefined && (await isOver(sys, claude, 0))) return undefined;
+      printed = {
+        ...printed,
+        ...spent(),
+        activity: `${asksPerson(verdict) ? "waits for you: " : ""}${stateWords(verdict, sys.now())}`,
+      };
+      onPrint(printed);
+    }
+  };
+  const wasSent = record?.sent === true;
+  const target = wasSent ? attemptTarget(driver, record.name) : undefined;
+  const verdict =
+    target &&
+    (await actWhile(
+      sys,
+      ({ pid }) => pid === claude.pid,
+      () => follow(target),
+    ).catch(() => undefined));
+  const cause: Ending["cause"] = wantsEnd() ?? (verdict === undefined || verdict.status === "dead" ? "gone" : "itself");
+  // Nobody looks at it any more, and a turn of its own would be nobody's.
+  if (record !== undefined) await killSession(driver, record.name).catch(() => undefined);
+  const ended = verdict === undefined ? {} : toPrinted(verdict);
+  return { printed: { ...printed, ...spent(), ...ended }, ending: { cause, errors: "" } };
+}
+
+function attemptTarget(driver: ReturnType<typeof createDriver>, name: string): Target | undefined {
+  try {
+    return findTracked(driver, name);
+  } catch {
+    // Somebody has ended it, and csd has forgotten it.
+    return undefined;
+  }
+}
+
+const stopReasons: Readonly<globalThis.Record<string, string>> = { truncated: "max_tokens", declined: "refusal" };
+
+/** In the terms of `claude -p`, so that one rule judges both. */
+function toPrinted(verdict: Verdict): Partial<Printed> {
+  const plain = { isError: false, subtype: "success", deniedTools: [], turns: 1 };
+  switch (verdict.status) {
+    case "idle_done":
+      if (verdict.outcome === "interrupted")
+        return { result: { ...plain, isError: true, subtype: "interrupted", text: "somebody has interrupted it" } };
+      return { result: { ...plain, text: verdict.text, ...present({ stopReason: stopReasons[verdict.outcome] }) } };
+    case "awaiting_answer":
+      return { result: { ...plain, text: verdict.question } };
+    case "limited":
+      return { limit: { window: verdict.window, ...present({ resetsAt: verdict.resets_at ?? undefined }) } };
+    case "failed":
+      return {
+        result: { ...plain, isError: true, text: verdict.text, ...(verdict.error === "authentication_failed" ? { apiStatus: 401 } : {}) },
+      };
+    default:
+      return {};
+  }
+}
