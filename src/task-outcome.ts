@@ -36,7 +36,8 @@ export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task,
   if (limit !== undefined) return { kind: "limited", ...limit };
   if (result === undefined) return decideSilence(ending, task);
   const { isError, subtype, text, apiStatus, stopReason, turns } = result;
-  if (isError && (ending.cause === "stop" || ending.cause === "gone") && apiStatus === undefined) return { kind: "cut", reason: "it was stopped" };
+  if (isError && (ending.cause === "stop" || ending.cause === "gone") && apiStatus === undefined)
+    return { kind: "cut", reason: "it was stopped" };
   if (isError && (apiStatus === 401 || apiStatus === 403)) return { kind: "logged out", reason: text };
   if (subtype === "error_max_structured_output_retries") return { kind: "missed", reason: text };
   if (subtype === "error_max_budget_usd") return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true };

@@ -74,8 +74,9 @@ export interface TaskFacts {
   nextPrompt?: string;
   /** When its newest turn began. */
   turnAt?: number;
-  /** What it had cost before that. */
+  /** What it had cost before that, and of it in this conversation. */
   costBefore?: { usd: number; tokens: number };
+  sessionBefore?: { usd: number; tokens: number };
 }
 
 /** What is undefined goes. */

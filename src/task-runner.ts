@@ -2,9 +2,12 @@ import { join } from "node:path";
 import { renderHookSettings } from "./claude-hooks.ts";
 import { noPrint, type Printed, plainPromptLine, readPrinted } from "./claude-print.ts";
 import { isNestedMark } from "./claude-program.ts";
+import { allTokens } from "./claude-tokens.ts";
 import { quotePosix } from "./format.ts";
 import { findLaunchProgram } from "./launch.ts";
 import { readBoot } from "./launch-record.ts";
+import { createMeter } from "./meter.ts";
+import { findTranscript } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { readProcessTable } from "./process-table.ts";
 import { findProfile, profileEnv, readRegistryOrNone } from "./profiles.ts";
@@ -41,6 +44,13 @@ export interface Turn {
   dir: string;
   /** What it may cost at most; absent of one without a bound. */
   budgetUsd?: number;
+  /** What its conversation had cost when it began. */
+  spentBefore: Spent;
+}
+
+interface Spent {
+  usd: number;
+  tokens: number;
 }
 
 export type TaskProcess = NonNullable<TaskFacts["process"]>;
@@ -58,7 +68,7 @@ export interface Runner {
 
 export const createPrintRunner = (sys: Sys): Runner => ({
   start: (turn) => startPrint(sys, turn),
-  watch: (claude, { dir }, watcher) => watchPrint(sys, claude, dir, watcher),
+  watch: (claude, turn, watcher) => watchPrint(sys, claude, turn, watcher),
   end: (claude, how, turn) => endPrint(sys, claude, how, turn),
   isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
   find: (turn) => findPrint(sys, turn),
@@ -145,8 +155,8 @@ const errorBytes = 4096;
 const codeMs = 300;
 
 /** Reads what it says until it has ended, whoever started it. */
-async function watchPrint(sys: Sys, claude: TaskProcess, dir: string, { onPrint, wantsEnd }: Watcher) {
-  const files = filesOf(dir);
+async function watchPrint(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
+  const files = filesOf(turn.dir);
   let printed = noPrint;
   const isAlive = async () => sys.modifiedAt(files.exit) === undefined && (await isHere(sys, claude));
   const lines = followLines(sys, files.output, {
@@ -165,7 +175,17 @@ async function watchPrint(sys: Sys, claude: TaskProcess, dir: string, { onPrint,
   const cause = wantsEnd() ?? (code === undefined ? "gone" : "itself");
   const errors = (sys.readTail(files.errors, errorBytes)?.lines ?? []).join("\n");
   const exitCode = code === undefined || code === "" ? undefined : Number(code);
+  // One that was killed has not said what it has cost.
+  if (printed.result === undefined) printed = { ...printed, ...costOf(sys, turn) };
   return { printed, ending: { cause, errors, ...(exitCode === undefined ? {} : { exitCode }) } satisfies Ending };
+}
+
+/** What a turn has cost, by its transcript. */
+export function costOf(sys: Sys, { seat, sessionId, cwd, spentBefore }: Turn): { costUsd: number; tokens: number } {
+  const path = findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd });
+  const totals = path === undefined ? undefined : createMeter(sys).update(path, sys.now())?.totals;
+  if (totals === undefined) return { costUsd: 0, tokens: 0 };
+  return { costUsd: Math.max(0, totals.costUsd - spentBefore.usd), tokens: Math.max(0, allTokens(totals.tokens) - spentBefore.tokens) };
 }
 
 /** The words that it was called with tell it; of one that has ended there are its files. */

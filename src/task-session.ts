@@ -1,21 +1,18 @@
 import { join } from "node:path";
 import { actWhile } from "./act-feed.ts";
 import { noPrint, type Printed } from "./claude-print.ts";
-import { allTokens } from "./claude-tokens.ts";
 import { createDriver, findTracked, type Target } from "./driver.ts";
 import { killSession } from "./driver-kill.ts";
 import { sendPrompt } from "./driver-prompt.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
 import { readBoot } from "./launch-record.ts";
-import { createMeter } from "./meter.ts";
-import { findTranscript } from "./paths.ts";
 import type { Verdict } from "./status.ts";
 import { stateWords } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
 import { type Ending, withSchema } from "./task-outcome.ts";
 import type { Run } from "./task-queue.ts";
-import { createPrintRunner, envOf, isOver, type Runner, type TaskProcess, type Turn, type Watcher } from "./task-runner.ts";
+import { costOf, createPrintRunner, envOf, isOver, type Runner, type TaskProcess, type Turn, type Watcher } from "./task-runner.ts";
 import { waitForStatus } from "./watch.ts";
 
 /** The way that a run was begun in. */
@@ -44,20 +41,18 @@ const createSessionRunner = (sys: Sys): Runner => ({
   },
 });
 
-/** What is kept of a turn: the session that it is in, and what the conversation had cost before. */
+/** What is kept of a turn: the session that it is in. */
 interface Record {
   name: string;
   /** Its prompt was taken. */
   sent: boolean;
-  usd: number;
-  tokens: number;
 }
 
 const recordPath = (dir: string): string => join(dir, "session.json");
 
 function readRecord(sys: Sys, dir: string): Record | undefined {
   const fields = parseRecord(sys.readText(recordPath(dir)));
-  return hasShape(fields, { name: "string", sent: "boolean", usd: "number", tokens: "number" }) ? fields : undefined;
+  return hasShape(fields, { name: "string", sent: "boolean" }) ? fields : undefined;
 }
 
 /** A name that tmux takes: of the run and the task, and of this turn alone. */
@@ -70,7 +65,7 @@ const nameOf = (sys: Sys, { run, task }: Turn): string =>
 async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess> {
   const { task, cwd, dir, sessionId, isResumed } = turn;
   sys.makePrivateDir(dir);
-  const record = { name: nameOf(sys, turn), sent: false, ...readSpent(sys, turn) };
+  const record = { name: nameOf(sys, turn), sent: false };
   sys.writePrivate(recordPath(dir), JSON.stringify(record));
   const driver = createDriver({ ...sys, env: envOf(sys, turn) }, "csm tasks");
   const { driven } = await spawnSession(driver, {
@@ -83,13 +78,6 @@ async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess> {
   await sendPrompt(driver, findTracked(driver, record.name), turn.isQuoted === true ? ` ${prompt}` : prompt);
   sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
   return { pid: driven.pid ?? 0, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
-}
-
-/** Of the whole conversation, by its transcript. */
-function readSpent(sys: Sys, { seat, sessionId, cwd }: Pick<Turn, "seat" | "sessionId" | "cwd">): { usd: number; tokens: number } {
-  const path = findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd });
-  const totals = path === undefined ? undefined : createMeter(sys).update(path, sys.now())?.totals;
-  return { usd: totals?.costUsd ?? 0, tokens: totals === undefined ? 0 : allTokens(totals.tokens) };
 }
 
 /** What only a person can answer, or a rule: the task waits for it. A question in words is an answer, as from `claude -p`. */
@@ -107,10 +95,6 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
   const driver = createDriver(sys, "csm tasks");
   const record = readRecord(sys, turn.dir);
   let printed: Printed = noPrint;
-  const spent = () => {
-    const now = readSpent(sys, turn);
-    return { costUsd: Math.max(0, now.usd - (record?.usd ?? 0)), tokens: Math.max(0, now.tokens - (record?.tokens ?? 0)) };
-  };
   const follow = async (target: Target): Promise<Verdict | undefined> => {
     for (;;) {
       const { verdict } = await waitForStatus(driver, target, isEnd, lookMs);
@@ -118,7 +102,7 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
       if (wantsEnd() !== undefined && (await isOver(sys, claude, 0))) return undefined;
       printed = {
         ...printed,
-        ...spent(),
+        ...costOf(sys, turn),
         activity: `${asksPerson(verdict) ? "waits for you: " : ""}${stateWords(verdict, sys.now())}`,
       };
       onPrint(printed);
@@ -137,7 +121,7 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
   // Nobody looks at it any more, and a turn of its own would be nobody's.
   if (record !== undefined) await killSession(driver, record.name).catch(() => undefined);
   const ended = verdict === undefined ? {} : toPrinted(verdict);
-  return { printed: { ...printed, ...spent(), ...ended }, ending: { cause, errors: "" } };
+  return { printed: { ...printed, ...costOf(sys, turn), ...ended }, ending: { cause, errors: "" } };
 }
 
 function attemptTarget(driver: ReturnType<typeof createDriver>, name: string): Target | undefined {

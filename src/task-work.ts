@@ -159,7 +159,17 @@ async function findLeft({ crew, facts, ...job }: Job, { cwd }: Input) {
   if (sessionId === undefined || dir === undefined || facts.turnAt === undefined) return undefined;
   const claude = facts.process ?? (await crew.runner.find({ sessionId, dir }));
   if (claude === undefined) return undefined;
-  const turn: Turn = { task: job.task, run: job.claim.run, seat: job.seat, cwd, sessionId, isResumed: true, prompt: "", dir };
+  const turn: Turn = {
+    task: job.task,
+    run: job.claim.run,
+    seat: job.seat,
+    cwd,
+    sessionId,
+    isResumed: true,
+    prompt: "",
+    dir,
+    spentBefore: facts.sessionBefore ?? noCost,
+  };
   return { claude, turn };
 }
 
@@ -177,6 +187,7 @@ function planTurn(job: Job, input: Input): Turn {
     isResumed: isBegun,
     prompt: isBegun ? (facts.nextPrompt ?? goOnPrompt) : input.prompt,
     isQuoted: !isBegun && input.isQuoted,
+    spentBefore: noCost,
     dir: join(tasksDir(crew.sys), claim.run, String(claim.fence).padStart(4, "0"), crew.sys.randomId().slice(0, 8)),
     ...present({ budgetUsd: bounds.length === 0 ? undefined : Math.min(...bounds) }),
   };
@@ -199,7 +210,22 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
   if (left === undefined) {
     if (job.how !== undefined) return { outcome: { kind: "cut", reason: "it was stopped" } };
     const costBefore = { usd: facts.costUsd ?? 0, tokens: facts.tokens ?? 0 };
-    const begun = { sessionId: turn.sessionId, account: seat.name, configDir: seat.dir, dir: turn.dir, turnAt: sys.now(), costBefore };
+    const before = facts.costBefore ?? noCost;
+    const inSession = facts.sessionBefore ?? noCost;
+    const sessionBefore =
+      turn.sessionId === facts.sessionId
+        ? { usd: inSession.usd + costBefore.usd - before.usd, tokens: inSession.tokens + costBefore.tokens - before.tokens }
+        : noCost;
+    turn.spentBefore = sessionBefore;
+    const begun = {
+      sessionBefore,
+      sessionId: turn.sessionId,
+      account: seat.name,
+      configDir: seat.dir,
+      dir: turn.dir,
+      turnAt: sys.now(),
+      costBefore,
+    };
     if (!(await note(job, { ...begun, ...nothingLeft }))) return undefined;
     await crew.queue.note(claim.run, {
       event: turn.isResumed ? "resumed" : "started",
@@ -232,7 +258,9 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
 const nothingLeft = { process: undefined, activity: undefined };
 const isConcluded = { ...nothingLeft, turnAt: undefined };
 
-const spent = ({ facts: { costBefore = { usd: 0, tokens: 0 } } }: Job, costUsd: number, tokens: number) => ({
+const noCost = { usd: 0, tokens: 0 };
+
+const spent = ({ facts: { costBefore = noCost } }: Job, costUsd: number, tokens: number) => ({
   costUsd: costBefore.usd + costUsd,
   tokens: costBefore.tokens + tokens,
 });
