@@ -83,8 +83,9 @@ function readResult(before: Printed, entry: Record<string, unknown>, now: number
     isRecord,
   );
   const limit = before.limit ?? (result.isError && result.apiStatus === 429 ? parseLimitWording(text, now) : undefined);
+  const { limit: _, ...rest } = before;
   return {
-    ...before,
+    ...rest,
     ...present({ limit: result.isError ? limit : undefined }),
     result,
     costUsd: before.costUsd + sum(used, ["costUSD"]),

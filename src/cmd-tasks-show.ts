@@ -26,7 +26,7 @@ export const tasksStatusCommand = command({
   args: { run: runArgument, json: { type: "boolean", description: "print JSON" } },
   examples: [
     ["csm tasks status", ""],
-    ["csm tasks status nightly-3f2a --json | jq -r '.tasks[] | select(.status == \"failed\") | .reason'", ""],
+    ["csm tasks status nightly-3f2a --json | jq -r '.tasks[].status'", ""],
   ],
   async run({ args, app }) {
     const queue = openTaskStore(app.sys);
