@@ -8,16 +8,18 @@ export interface KeyLines {
 
 type Path = (string | number)[];
 
-const pathId = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
+/** Of a key in what has that id: files hold tens of thousands. */
+const idIn = (parent: string, key: PropertyKey): string => `${parent},${JSON.stringify(String(key))}`;
 
 const keyLines = (lines: ReadonlyMap<string, number>, starts: KeyLines["starts"] = []): KeyLines => ({
   starts,
   lineOf(path) {
-    for (let length = path.length; length > 0; length--) {
-      const line = lines.get(pathId(path.slice(0, length)));
-      if (line !== undefined) return line;
+    let [id, nearest] = ["", 1];
+    for (const key of path) {
+      id = idIn(id, key);
+      nearest = lines.get(id) ?? nearest;
     }
-    return 1;
+    return nearest;
   },
 });
 
@@ -30,8 +32,9 @@ export function tomlLines(text: string): KeyLines {
   let at = 0;
   let table: Path = [];
   const note = (path: Path, where: number) => {
-    for (let length = 1; length <= path.length; length++) {
-      const id = pathId(path.slice(0, length));
+    let id = "";
+    for (const key of path) {
+      id = idIn(id, key);
       if (!lines.has(id)) lines.set(id, where);
     }
   };
@@ -40,7 +43,7 @@ export function tomlLines(text: string): KeyLines {
     const path: Path = [];
     for (const [index, key] of keys.entries()) {
       path.push(key);
-      const id = pathId(path);
+      const id = path.reduce<string>(idIn, "");
       const count = tables.get(id);
       const isNew = isList && index === keys.length - 1;
       if (isNew) tables.set(id, (count ?? 0) + 1);
@@ -150,25 +153,27 @@ function endOfStatement(text: string, from: number): number {
   return text.length;
 }
 
+const blanks = /\s*/y;
+
 /** Of a text that `JSON.parse` takes; of another one, `stop` is the line up to which it is one. */
 export function jsonLines(text: string): KeyLines & { stop: number } {
   const lines = new Map<string, number>();
   let at = text.startsWith("\ufeff") ? 1 : 0;
   const lineAt = createLineCounter(text);
   const blank = () => {
-    at = skip(text, at, /\s*/y);
+    if (text.charCodeAt(at) <= 0x20) at = skip(text, at, blanks);
     return text[at];
   };
   /** False where it is none. */
-  const value = (path: Path): boolean => {
+  const value = (id: string): boolean => {
     const sign = blank();
-    if (sign === "{" || sign === "[") return members(path, sign === "{");
+    if (sign === "{" || sign === "[") return members(id, sign === "{");
     const end = sign === '"' ? endOfString(text, at) : skip(text, at, /[-+.\w]+/y);
     const isWhole = sign === '"' ? end > at + 1 && text[end - 1] === '"' : end > at;
     if (isWhole) at = end;
     return isWhole;
   };
-  const members = (path: Path, isObject: boolean): boolean => {
+  const members = (parent: string, isObject: boolean): boolean => {
     const close = isObject ? "}" : "]";
     at++;
     if (blank() === close) return ++at > 0;
@@ -183,22 +188,23 @@ export function jsonLines(text: string): KeyLines & { stop: number } {
         if (blank() !== ":") return false;
         at++;
       }
-      lines.set(pathId([...path, key]), lineAt(start));
-      if (!value([...path, key])) return false;
+      const id = idIn(parent, key);
+      lines.set(id, lineAt(start));
+      if (!value(id)) return false;
       const next = blank();
       if (next === close) return ++at > 0;
       if (next !== ",") return false;
       at++;
     }
   };
-  value([]);
+  value("");
   return { ...keyLines(lines), stop: lineAt(Math.min(at, text.length)) };
 }
 
 /** A list or a table of YAML that is open at a line. */
 interface Block {
   column: number;
-  path: Path;
+  id: string;
   isList: boolean;
   /** Of what is open in it. */
   key: string | number;
@@ -220,7 +226,7 @@ export function yamlLines(text: string): KeyLines {
       open.pop();
     }
     const around = open.at(-1);
-    const block = { column, isList, path: around === undefined ? [] : [...around.path, around.key], key: -1 };
+    const block = { column, isList, id: around === undefined ? "" : idIn(around.id, around.key), key: -1 };
     open.push(block);
     return block;
   };
@@ -236,7 +242,7 @@ export function yamlLines(text: string): KeyLines {
     let column = at - begin;
     const note = (block: Block, key: string | number) => {
       block.key = key;
-      const id = pathId([...block.path, key]);
+      const id = idIn(block.id, key);
       if (!lines.has(id)) lines.set(id, line);
       column = block.column;
     };

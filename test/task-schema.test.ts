@@ -261,3 +261,10 @@ test("what a file makes of a small text is bounded", () => {
   const yaml = `tasks:\n  - name: a\n    prompt: x\n    outputs:\n      l0: &l0 {type: string}\n${laughs.join("\n")}\n`;
   expect(told(yaml, "/p/t.yaml")).toHaveLength(1);
 });
+
+test("thousands of slips are not compared with thousands of names", () => {
+  const tasks = Array.from({ length: 5000 }, (_, index) => ({ name: `t${index}`, prompt: "x", depends_on: [`x${index}`] }));
+  const problems = told(JSON.stringify({ tasks }));
+  expect(problems).toHaveLength(5000);
+  expect(problems.filter((problem) => problem.includes("did you mean"))).toHaveLength(4);
+});
