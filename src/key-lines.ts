@@ -8,6 +8,9 @@ export interface KeyLines {
 
 type Path = (string | number)[];
 
+/** Nobody writes more; what is deeper counts as that which it lies in. */
+const maxLevels = 500;
+
 /** Of a key in what has that id: files hold tens of thousands. */
 const idIn = (parent: string, key: PropertyKey): string => `${parent},${JSON.stringify(String(key))}`;
 
@@ -41,14 +44,18 @@ export function tomlLines(text: string): KeyLines {
   /** A list of tables is meant by its last one so far. */
   const resolve = (keys: readonly string[], isList: boolean): Path => {
     const path: Path = [];
-    for (const [index, key] of keys.entries()) {
+    let id = "";
+    const step = (key: string | number) => {
       path.push(key);
-      const id = path.reduce<string>(idIn, "");
+      id = idIn(id, key);
+    };
+    for (const [index, key] of keys.entries()) {
+      step(key);
       const count = tables.get(id);
       const isNew = isList && index === keys.length - 1;
       if (isNew) tables.set(id, (count ?? 0) + 1);
-      if (isNew) path.push(count ?? 0);
-      else if (count !== undefined) path.push(count - 1);
+      if (isNew) step(count ?? 0);
+      else if (count !== undefined) step(count - 1);
     }
     return path;
   };
@@ -61,7 +68,8 @@ export function tomlLines(text: string): KeyLines {
     const isHeader = text[at] === "[";
     const isList = text.startsWith("[[", at);
     if (isHeader) at += isList ? 2 : 1;
-    const { keys, end } = readKeys(text, at);
+    const { keys: all, end } = readKeys(text, at);
+    const keys = all.slice(0, maxLevels);
     at = end;
     if (isHeader) {
       table = resolve(keys, isList);
@@ -165,15 +173,15 @@ export function jsonLines(text: string): KeyLines & { stop: number } {
     return text[at];
   };
   /** False where it is none. */
-  const value = (id: string): boolean => {
+  const value = (id: string, level: number): boolean => {
     const sign = blank();
-    if (sign === "{" || sign === "[") return members(id, sign === "{");
+    if (sign === "{" || sign === "[") return level < maxLevels && members(id, sign === "{", level + 1);
     const end = sign === '"' ? endOfString(text, at) : skip(text, at, /[-+.\w]+/y);
     const isWhole = sign === '"' ? end > at + 1 && text[end - 1] === '"' : end > at;
     if (isWhole) at = end;
     return isWhole;
   };
-  const members = (parent: string, isObject: boolean): boolean => {
+  const members = (parent: string, isObject: boolean, level: number): boolean => {
     const close = isObject ? "}" : "]";
     at++;
     if (blank() === close) return ++at > 0;
@@ -190,14 +198,14 @@ export function jsonLines(text: string): KeyLines & { stop: number } {
       }
       const id = idIn(parent, key);
       lines.set(id, lineAt(start));
-      if (!value(id)) return false;
+      if (!value(id, level)) return false;
       const next = blank();
       if (next === close) return ++at > 0;
       if (next !== ",") return false;
       at++;
     }
   };
-  value("");
+  value("", 0);
   return { ...keyLines(lines), stop: lineAt(Math.min(at, text.length)) };
 }
 
@@ -210,7 +218,7 @@ interface Block {
   key: string | number;
 }
 
-const yamlKey = /(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[^\s"'[\]{},#&*!|>%@`][^\n]*?)[ \t]*:(?=\s|$)/y;
+const yamlKey = /(?:(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*')[ \t]*|[^\s"'[\]{},#&*!|>%@`][^\n]*?):(?=\s|$)/y;
 
 /** By indentation; what a table or list in brackets holds stands at its line. */
 export function yamlLines(text: string): KeyLines {
@@ -225,7 +233,7 @@ export function yamlLines(text: string): KeyLines {
       if (last.column < column || (last.column === column && isList)) break;
       open.pop();
     }
-    const around = open.at(-1);
+    const around = open.length > maxLevels ? open[maxLevels] : open.at(-1);
     const block = { column, isList, id: around === undefined ? "" : idIn(around.id, around.key), key: -1 };
     open.push(block);
     return block;

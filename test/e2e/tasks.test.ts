@@ -20,7 +20,7 @@ const write = (name: string, value: unknown): string => {
   writeFileSync(path, typeof value === "string" ? value : JSON.stringify(value));
   return path;
 };
-async function check(path: string): Promise<{ code: number; told: Json }> {
+async function check(path: string): Promise<{ code: number | null; told: Json }> {
   const { code, stdout } = await sandbox.box.csm(["tasks", "check", "--json", path]);
   return { code, told: JSON.parse(stdout) as Json };
 }
