@@ -103,6 +103,22 @@ export function createBudgetRow(csm: string, empty: string, dir: string, run: Ru
   };
 }
 
+/** A graph as large as one may be, half of it waiting for two others, with nothing known of the past. */
+export function createGraphRow(csm: string, dir: string) {
+  const path = join(dir, "tasks.json");
+  const task = (index: number) => ({
+    ...{ name: `t${index}`, prompt: index % 2 === 0 ? "x".repeat(300) : `{{t${index - 1}.result}} ${"x".repeat(300)}` },
+    depends_on: index % 2 === 0 ? [] : [`t${index - 1}`, `t${Math.max(0, index - 30)}`],
+  });
+  return {
+    ...{ name: "tasks-check", what: "csm tasks check, 10,000 tasks", limit: 1000, a: [], b: [] },
+    prepare: async () => void (await Bun.write(path, JSON.stringify({ tasks: Array.from({ length: 10_000 }, (_, index) => task(index)) }))),
+    measure: () =>
+      measureAlone(["sh", "-c", `exec env HOME='${dir}' XDG_STATE_HOME='${dir}/state' CLAUDE_CONFIG_DIR= '${csm}' tasks check '${path}'`]),
+    cleanup: async () => rmSync(dir, { recursive: true }),
+  };
+}
+
 async function prepareTranscripts(
   dir: string,
   shape: (typeof shapes)[number],

@@ -131,7 +131,8 @@ const limitsJson = ({ jobs, maxTasks, budgetUsd, budgetPercent }: TaskGraph) => 
 });
 
 const estimateJson = ({ tasks, unknownTasks, costUsd, workMs, wallMs, averages, accounts }: Estimate) => ({
-  ...{ tasks, unknown_tasks: unknownTasks, cost_usd: costUsd, work_ms: workMs, wall_ms: wallMs },
+  ...{ tasks, unknown_tasks: unknownTasks },
+  ...(averages.length === 0 ? { cost_usd: null, work_ms: null, wall_ms: null } : { cost_usd: costUsd, work_ms: workMs, wall_ms: wallMs }),
   averages: averages.map((average) => ({ of: average.of, sessions: average.sessions, cost_usd: average.costUsd, work_ms: average.workMs })),
   accounts: accounts.map((share) => {
     const { fiveHour, week } = windowsOf(share);

@@ -8,16 +8,21 @@ export interface KeyLines {
 
 type Path = (string | number)[];
 
-const pathId = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
+/** Nobody writes more; what is deeper counts as that which it lies in. */
+const maxLevels = 500;
+
+/** Of a key in what has that id: files hold tens of thousands. */
+const idIn = (parent: string, key: PropertyKey): string => `${parent},${JSON.stringify(String(key))}`;
 
 const keyLines = (lines: ReadonlyMap<string, number>, starts: KeyLines["starts"] = []): KeyLines => ({
   starts,
   lineOf(path) {
-    for (let length = path.length; length > 0; length--) {
-      const line = lines.get(pathId(path.slice(0, length)));
-      if (line !== undefined) return line;
+    let [id, nearest] = ["", 1];
+    for (const key of path) {
+      id = idIn(id, key);
+      nearest = lines.get(id) ?? nearest;
     }
-    return 1;
+    return nearest;
   },
 });
 
@@ -30,22 +35,27 @@ export function tomlLines(text: string): KeyLines {
   let at = 0;
   let table: Path = [];
   const note = (path: Path, where: number) => {
-    for (let length = 1; length <= path.length; length++) {
-      const id = pathId(path.slice(0, length));
+    let id = "";
+    for (const key of path) {
+      id = idIn(id, key);
       if (!lines.has(id)) lines.set(id, where);
     }
   };
   /** A list of tables is meant by its last one so far. */
   const resolve = (keys: readonly string[], isList: boolean): Path => {
     const path: Path = [];
-    for (const [index, key] of keys.entries()) {
+    let id = "";
+    const step = (key: string | number) => {
       path.push(key);
-      const id = pathId(path);
+      id = idIn(id, key);
+    };
+    for (const [index, key] of keys.entries()) {
+      step(key);
       const count = tables.get(id);
       const isNew = isList && index === keys.length - 1;
       if (isNew) tables.set(id, (count ?? 0) + 1);
-      if (isNew) path.push(count ?? 0);
-      else if (count !== undefined) path.push(count - 1);
+      if (isNew) step(count ?? 0);
+      else if (count !== undefined) step(count - 1);
     }
     return path;
   };
@@ -58,7 +68,8 @@ export function tomlLines(text: string): KeyLines {
     const isHeader = text[at] === "[";
     const isList = text.startsWith("[[", at);
     if (isHeader) at += isList ? 2 : 1;
-    const { keys, end } = readKeys(text, at);
+    const { keys: all, end } = readKeys(text, at);
+    const keys = all.slice(0, maxLevels);
     at = end;
     if (isHeader) {
       table = resolve(keys, isList);
@@ -150,25 +161,27 @@ function endOfStatement(text: string, from: number): number {
   return text.length;
 }
 
+const blanks = /\s*/y;
+
 /** Of a text that `JSON.parse` takes; of another one, `stop` is the line up to which it is one. */
 export function jsonLines(text: string): KeyLines & { stop: number } {
   const lines = new Map<string, number>();
   let at = text.startsWith("\ufeff") ? 1 : 0;
   const lineAt = createLineCounter(text);
   const blank = () => {
-    at = skip(text, at, /\s*/y);
+    if (text.charCodeAt(at) <= 0x20) at = skip(text, at, blanks);
     return text[at];
   };
   /** False where it is none. */
-  const value = (path: Path): boolean => {
+  const value = (id: string, level: number): boolean => {
     const sign = blank();
-    if (sign === "{" || sign === "[") return members(path, sign === "{");
+    if (sign === "{" || sign === "[") return level < maxLevels && members(id, sign === "{", level + 1);
     const end = sign === '"' ? endOfString(text, at) : skip(text, at, /[-+.\w]+/y);
     const isWhole = sign === '"' ? end > at + 1 && text[end - 1] === '"' : end > at;
     if (isWhole) at = end;
     return isWhole;
   };
-  const members = (path: Path, isObject: boolean): boolean => {
+  const members = (parent: string, isObject: boolean, level: number): boolean => {
     const close = isObject ? "}" : "]";
     at++;
     if (blank() === close) return ++at > 0;
@@ -183,28 +196,29 @@ export function jsonLines(text: string): KeyLines & { stop: number } {
         if (blank() !== ":") return false;
         at++;
       }
-      lines.set(pathId([...path, key]), lineAt(start));
-      if (!value([...path, key])) return false;
+      const id = idIn(parent, key);
+      lines.set(id, lineAt(start));
+      if (!value(id, level)) return false;
       const next = blank();
       if (next === close) return ++at > 0;
       if (next !== ",") return false;
       at++;
     }
   };
-  value([]);
+  value("", 0);
   return { ...keyLines(lines), stop: lineAt(Math.min(at, text.length)) };
 }
 
 /** A list or a table of YAML that is open at a line. */
 interface Block {
   column: number;
-  path: Path;
+  id: string;
   isList: boolean;
   /** Of what is open in it. */
   key: string | number;
 }
 
-const yamlKey = /(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*'|[^\s"'[\]{},#&*!|>%@`][^\n]*?)[ \t]*:(?=\s|$)/y;
+const yamlKey = /(?:(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*')[ \t]*|[^\s"'[\]{},#&*!|>%@`][^\n]*?):(?=\s|$)/y;
 
 /** By indentation; what a table or list in brackets holds stands at its line. */
 export function yamlLines(text: string): KeyLines {
@@ -219,8 +233,8 @@ export function yamlLines(text: string): KeyLines {
       if (last.column < column || (last.column === column && isList)) break;
       open.pop();
     }
-    const around = open.at(-1);
-    const block = { column, isList, path: around === undefined ? [] : [...around.path, around.key], key: -1 };
+    const around = open.length > maxLevels ? open[maxLevels] : open.at(-1);
+    const block = { column, isList, id: around === undefined ? "" : idIn(around.id, around.key), key: -1 };
     open.push(block);
     return block;
   };
@@ -236,7 +250,7 @@ export function yamlLines(text: string): KeyLines {
     let column = at - begin;
     const note = (block: Block, key: string | number) => {
       block.key = key;
-      const id = pathId([...block.path, key]);
+      const id = idIn(block.id, key);
       if (!lines.has(id)) lines.set(id, line);
       column = block.column;
     };

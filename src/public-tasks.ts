@@ -1,5 +1,5 @@
 import { z } from "zod/mini";
-import { count, cwd, described, numberOrNull, profile, text, textOrNull } from "./public-pieces.ts";
+import { count, cwd, described, numberOrNull, percent, profile, text, textOrNull } from "./public-pieces.ts";
 import { ruleProblem } from "./public-rules.ts";
 
 const taskId = described(text, "its name, with its values of the matrix: build[os=linux]");
@@ -13,14 +13,14 @@ const listedTask = z.object({
   ...{ timeout_ms: numberOrNull, retries: count, budget_usd: numberOrNull, worktree: z.boolean() },
   ...{ concurrency: textOrNull, outputs: z.nullable(z.record(text, z.unknown())) },
 });
-const limits = { jobs: count, max_tasks: count, budget_usd: numberOrNull, budget_percent: numberOrNull };
+const limits = { jobs: count, max_tasks: count, budget_usd: numberOrNull, budget_percent: percent };
 
 const estimate = z.object({
   tasks: described(count, "that run if none fails"),
   unknown_tasks: described(count, "of these, those of which no past session says anything"),
-  cost_usd: z.number(),
-  work_ms: described(z.number(), "of all tasks"),
-  wall_ms: described(z.number(), "with as many at once as jobs says"),
+  cost_usd: described(numberOrNull, "null where nothing is known of any"),
+  work_ms: described(numberOrNull, "of all tasks"),
+  wall_ms: described(numberOrNull, "with as many at once as jobs says"),
   averages: z.array(
     z.object({
       of: z.enum(["project and model", "project", "model", "all sessions"]),

@@ -59,8 +59,9 @@ export function drawMermaid(tasks: readonly Task[]): string[] {
   ];
 }
 
-/** Mermaid has its own entities, `#35;`; all but letters, digits and plain signs are written as such. */
-const mermaidText = (text: string): string => text.replace(/[^\p{L}\p{N} _.,/=:[\]()-]/gu, (sign) => `#${sign.codePointAt(0)};`);
+/** Mermaid (11) has its own entities, `#35;`: so is written all but letters, digits, plain signs, and what would begin a list or a stress. */
+const mermaidText = (text: string): string => text.replace(mermaidSigns, (sign) => `#${sign.codePointAt(0)};`);
+const mermaidSigns = /[^\p{L}\p{N} _.,/=:[\]()-]|(?<=^\d+)\.|^-|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu;
 
 /** For Graphviz. */
 export function drawDot(tasks: readonly Task[]): string[] {

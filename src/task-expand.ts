@@ -88,8 +88,8 @@ interface Names {
   dependenciesOf(task: WrittenTask, matrix: Instance["matrix"]): readonly string[];
 }
 
-/** So many slips are looked up among all names; each takes a look at every one. */
-const maxSuggestions = 10;
+/** Each slip is compared with every name; thousands of both would take minutes. */
+const maxComparisons = 20_000;
 const maxShown = 10;
 
 function createNames(instances: readonly Instance[]): Names {
@@ -100,9 +100,10 @@ function createNames(instances: readonly Instance[]): Names {
     else ofName.push(id);
   }
   for (const { id } of instances) if (!known.has(id)) known.set(id, [id]);
-  let suggested = 0;
+  let compared = 0;
   const unknownTask = (name: string): UserError => {
-    const names = suggested++ < maxSuggestions ? [...known.keys()] : [];
+    const names = compared + known.size <= maxComparisons ? [...known.keys()] : [];
+    compared += names.length;
     const more = names.length > maxShown ? `, and ${names.length - maxShown} more` : "";
     const otherwise = names.length === 0 ? "csm tasks graph shows the others" : `tasks: ${names.slice(0, maxShown).join(", ")}${more}`;
     return unknownWord("no task", name, names, { otherwise });

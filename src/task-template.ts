@@ -35,6 +35,8 @@ export interface TemplateNames {
   resolve(name: string): string;
 }
 
+/** More is no name and no path, and each dot of it could end one. */
+const maxReference = 10_000;
 const escapeHint = "write \\{{ for a {{ that shall stay";
 
 /** `\{{` is a `{{` that stays. `wrong` is told each that cannot be filled in whatever happens. */
@@ -87,6 +89,7 @@ function parseReference(text: string, names: TemplateNames): string | Reference 
     const known = Object.keys(names.matrix);
     throw known.length === 0 ? usageError(`{{${text}}}: the task has no matrix`) : unknownWord("the matrix has no", key, known);
   }
+  if (text.length > maxReference) throw usageError(`a template of ${text.length} characters`, escapeHint);
   // A name may have dots in it, too: the longest that there is.
   const splits = [...text.matchAll(/\.(stdout|result)$|\.(json)(?=$|[.[])/g)].map((match) => ({
     name: text.slice(0, match.index),

@@ -21,6 +21,7 @@ function parseStatements(text: string, lines: KeyLines, parse: (text: string) =>
       parse(text.slice(0, end));
       return undefined;
     } catch (error) {
+      if (error instanceof RangeError) return "nested too deeply";
       return lower((error as Error).message.replace(/^\w+ Parse error: /, ""));
     }
   };

@@ -54,6 +54,14 @@ test("Mermaid reads no sign of a name", () => {
   ]);
 });
 
+test.each([
+  ["1. list", "1#46; list"],
+  ["- list", "#45; list"],
+  ["_soft_ test_api v1.2", "#95;soft#95; test_api v1.2"],
+])("nor Markdown in it: %s", (name, label) => {
+  expect(drawMermaid([task(name)])[1]).toBe(`  t0["${label}"]`);
+});
+
 test("Graphviz neither", () => {
   expect(drawDot([task(hostile), task("ok", [hostile])])).toEqual([
     "digraph tasks {",

@@ -261,3 +261,36 @@ test("what a file makes of a small text is bounded", () => {
   const yaml = `tasks:\n  - name: a\n    prompt: x\n    outputs:\n      l0: &l0 {type: string}\n${laughs.join("\n")}\n`;
   expect(told(yaml, "/p/t.yaml")).toHaveLength(1);
 });
+
+test("thousands of slips are not compared with thousands of names", () => {
+  const tasks = Array.from({ length: 5000 }, (_, index) => ({ name: `t${index}`, prompt: "x", depends_on: [`x${index}`] }));
+  const problems = told(JSON.stringify({ tasks }));
+  expect(problems).toHaveLength(5000);
+  expect(problems.filter((problem) => problem.includes("did you mean"))).toHaveLength(4);
+});
+
+/** Each of them once took minutes, or the stack; what counts is that they end. */
+const deep = 100_000;
+test.each<[what: string, text: string, path: string, problem: string]>([
+  ["lists in lists", "[".repeat(deep) + "]".repeat(deep), "/p/t.json", "1: nested deeper than 500 levels"],
+  ["objects in objects", `${'{"a":'.repeat(deep)}1${"}".repeat(deep)}`, "/p/t.json", "1: nested deeper than 500 levels"],
+  ["TOML's lists in lists", `a = ${"[".repeat(deep)}${"]".repeat(deep)}`, "/p/t.toml", "1: nested too deeply"],
+  ["TOML's dotted keys", `${"a.".repeat(deep)}b = 1`, "/p/t.toml", "1: nested too deeply"],
+  ["YAML's lists in lists", `a: ${"[".repeat(deep)}${"]".repeat(deep)}`, "/p/t.yaml", "1: nested too deeply"],
+  ["YAML's lists on one line", `${"- ".repeat(deep)}a`, "/p/t.yaml", "1: nested too deeply"],
+  [
+    "a list within itself",
+    "tasks:\n - name: a\n   prompt: x\n   outputs: &y {a: *y}\n",
+    "/p/t.yaml",
+    "4: outputs: it is no JSON of up to 100 KB",
+  ],
+  ["blanks before no colon", `a${" \t".repeat(deep)}x`, "/p/t.yaml", "1: it is no table"],
+  [
+    "dots in a template",
+    one({ prompt: `{{${".json".repeat(deep)}}}` }),
+    "/p/t.json",
+    '1: task "a": a template of 500000 characters; write \\{{ for a {{ that shall stay',
+  ],
+])("%s end with a line", (_, text, path, problem) => {
+  expect(told(text, path)).toEqual([problem]);
+});
