@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { actWhile } from "./act-feed.ts";
 import { noPrint, type Printed } from "./claude-print.ts";
-import { createDriver, findTracked, type Target } from "./driver.ts";
+import { createDriver, type Driver, type Target, trackedTarget } from "./driver.ts";
 import { killSession } from "./driver-kill.ts";
 import { sendPrompt } from "./driver-prompt.ts";
 import { spawnSession } from "./driver-spawn.ts";
@@ -75,7 +75,7 @@ async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess> {
   });
   const prompt = task.outputs === undefined || isResumed ? turn.prompt : withSchema(turn.prompt, task.outputs);
   // What another task has said is no command of claude's, whatever it begins with.
-  await sendPrompt(driver, findTracked(driver, record.name), turn.isQuoted === true ? ` ${prompt}` : prompt);
+  await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? ` ${prompt}` : prompt);
   sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
   return { pid: driven.pid ?? 0, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
 }
@@ -109,7 +109,7 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
     }
   };
   const wasSent = record?.sent === true;
-  const target = wasSent ? attemptTarget(driver, record.name) : undefined;
+  const target = wasSent ? findTarget(driver, record.name) : undefined;
   const verdict =
     target &&
     (await actWhile(
@@ -124,13 +124,10 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
   return { printed: { ...printed, ...costOf(sys, turn), ...ended }, ending: { cause, errors: "" } };
 }
 
-function attemptTarget(driver: ReturnType<typeof createDriver>, name: string): Target | undefined {
-  try {
-    return findTracked(driver, name);
-  } catch {
-    // Somebody has ended it, and csd has forgotten it.
-    return undefined;
-  }
+/** Undefined where somebody has ended it, and csd has forgotten it. */
+function findTarget({ sys, store }: Driver, name: string): Target | undefined {
+  const driven = store.read(name);
+  return driven && trackedTarget(sys, driven);
 }
 
 const stopReasons: Readonly<globalThis.Record<string, string>> = { truncated: "max_tokens", declined: "refusal" };
