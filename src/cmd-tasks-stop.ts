@@ -82,8 +82,11 @@ export const tasksCleanCommand = command({
         const { removed: isGone, why } = isOver(state)
           ? await removeWorktree(sys, facts.worktree)
           : { removed: false, why: `${id} is ${state}` };
-        if (isGone) removed.push(place);
-        else kept.push({ ...place, why: why ?? "git keeps it" });
+        if (isGone) {
+          removed.push(place);
+          await queue.reset(run.id, [{ id, state, facts: { worktree: undefined } }]);
+        }
+        if (!isGone) kept.push({ ...place, why: why ?? "git keeps it" });
         isEmpty &&= isGone;
       }
       if (!isEmpty || rows.some(({ state }: TaskRow) => !isOver(state))) continue;

@@ -19,7 +19,7 @@ const exitCodes = { wrong: 1, refused: 3 } as const;
 /** What its verbs do is told by `csm tasks --help`. */
 export const tasksCommand = command({
   name: "csm tasks",
-  summary: `Check and show a graph of tasks: prompts in a file, and what depends on what.
+  summary: `Check, show and run a graph of tasks: prompts in a file, and what depends on what.
 
 A file holds tasks: name, prompt, cwd and depends_on, which is enough; and model, permission_mode, profile (or account; auto is
 whoever the scorer picks), timeout, retries, budget_usd, worktree, env, if (or when), outputs, matrix, concurrency. Beside tasks stand
@@ -31,6 +31,7 @@ A prompt may hold {{TASK.stdout}}, {{TASK.result}}, {{TASK.json.path[0]}} of tas
   examples: [
     ["csm tasks check night.json", "what is wrong, and what it would take"],
     ["csm tasks graph night.json", "what waits for what"],
+    ["csm tasks run night.json", "and csm tasks resume, whatever came between"],
   ],
   run() {
     throw usageError("csm tasks: VERB is missing", "csm tasks --help lists them; for example csm tasks check FILE");

@@ -122,7 +122,7 @@ test("a claude that is killed with its csm goes on in its own conversation", asy
 
 test("a file that has changed: only what it changes is run again", async () => {
   const from = mark();
-  answer = (first) => (first === "One" ? say("1") : first.startsWith("Bad") ? fail(404, "bad") : say(`said ${first}`));
+  answer = (first) => (first === "One" ? say("1") : first.startsWith("Bad") ? fail(400, "bad") : say(`said ${first}`));
   const file = taskFile([
     { name: "one", prompt: "One" },
     { name: "two", prompt: "Two after {{one.stdout}}", depends_on: ["one"] },
