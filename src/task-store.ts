@@ -1,5 +1,5 @@
-import type { Database } from "./database.ts";
-import { openDurable } from "./database.ts";
+import { type Database, openDurable } from "./database.ts";
+import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { tell } from "./output.ts";
 import { csmDir, tasksDbPath } from "./paths.ts";
@@ -54,9 +54,7 @@ interface TaskLine {
 /** The queue of this machine, in csm's state folder. */
 export function openTaskStore(sys: Sys): TaskQueue {
   requireOwnFolder(sys, csmDir(sys));
-  const database = openDurable(tasksDbPath(sys), { steps }, (kept, why) =>
-    tell(sys, `the runs of tasks could not be read (${why}); the file is kept as ${kept}, and a new one is begun`),
-  );
+  const database = openOrExplain(sys);
   const step = <T>(action: () => T): T => database.transaction(action).immediate();
   const addEvent = (run: string, event: NewEvent) =>
     database
@@ -150,6 +148,18 @@ export function openTaskStore(sys: Sys): TaskQueue {
       ),
     close: () => database.close(),
   };
+}
+
+function openOrExplain(sys: Sys): Database {
+  const path = tasksDbPath(sys);
+  try {
+    return openDurable(path, { steps }, (kept, why) =>
+      tell(sys, `the runs of tasks could not be read (${why}); the file is kept as ${kept}, and a new one is begun`),
+    );
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`cannot open ${path}: ${(error as Error).message}`, "move it away, or see to its folder", 1, { cause: error });
+  }
 }
 
 interface ValueLine {
