@@ -98,6 +98,11 @@ export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
 
+/** That this machine belongs to a fleet. */
+export const fleetPath = (sys: Place): string => join(csmDir(sys), "fleet.json");
+/** What was read of the fleet last; safe to delete. */
+export const fleetSeenPath = (sys: Place): string => join(csmDir(sys), "fleet-seen.json");
+
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const drivenDir = (sys: Place): string => join(csdDir(sys), "sessions");
 export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");
