@@ -89,15 +89,20 @@ function showCheck(app: App, graph: TaskGraph, { problems, estimate, refusals }:
   for (const refusal of refusals) say("refused: ", refusal);
 }
 
+const maxAverages = 5;
+
 function renderEstimate(app: App, { jobs, tasks }: TaskGraph, estimate: Estimate): string[] {
   const { unknownTasks, costUsd, workMs, wallMs, averages, accounts } = estimate;
   const unknown = `${unknownTasks === estimate.tasks ? "nothing" : `nothing of ${unknownTasks} tasks`} is known: no past session has a cost`;
   if (averages.length === 0) return [`estimate: ${unknown}`];
   const parts = [
-    ...averages.map(
-      (average) =>
-        `a task ${money(average.costUsd)} and ${roughly(average.workMs)}: the average of ${average.sessions} sessions (${average.of})`,
-    ),
+    ...averages
+      .slice(0, maxAverages)
+      .map(
+        (average) =>
+          `a task ${money(average.costUsd)} and ${roughly(average.workMs)}: the average of ${average.sessions} sessions (${average.of})`,
+      ),
+    ...(averages.length > maxAverages ? [`and ${averages.length - maxAverages} other averages; --json has them`] : []),
     ...(unknownTasks === 0 ? [] : [unknown]),
     ...(estimate.tasks === tasks.length ? [] : [`without ${tasks.length - estimate.tasks} that only run after a failure`]),
   ];

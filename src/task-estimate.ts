@@ -177,13 +177,20 @@ export function estimateRun(
       [...ofGroups.values()].reduce((most, workMs) => Math.max(most, workMs), 0),
       sum("workMs") / jobs,
     ),
-    averages: [...new Set(averages)].filter((average) => average !== undefined),
+    averages: distinct(averages),
     accounts: shareOut(
       counted.map(({ id, profile }) => ({ profile, costUsd: costs.get(id)?.costUsd ?? 0 })),
       accounts,
     ),
   };
 }
+
+/** Those of two projects may be the same sessions. */
+const distinct = (averages: readonly (Average | undefined)[]): Average[] => [
+  ...new Map(
+    [...new Set(averages)].flatMap((average) => (average === undefined ? [] : [[JSON.stringify(average), average] as const])),
+  ).values(),
+];
 
 function longestWay(tasks: readonly Task[], workOfTask: (id: string) => number): number {
   const ends = new Map<string, number>();
