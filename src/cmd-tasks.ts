@@ -90,19 +90,25 @@ function showCheck(app: App, graph: TaskGraph, { problems, estimate, refusals }:
   for (const refusal of refusals) say("refused: ", refusal);
 }
 
+const maxAverages = 5;
+
 function renderEstimate(app: App, { jobs, tasks }: TaskGraph, estimate: Estimate): string[] {
   const { unknownTasks, costUsd, workMs, wallMs, averages, accounts } = estimate;
-  const unknown = `${unknownTasks === tasks.length ? "nothing" : `nothing of ${unknownTasks} tasks`} is known: no past session has a cost`;
+  const unknown = `${unknownTasks === estimate.tasks ? "nothing" : `nothing of ${unknownTasks} tasks`} is known: no past session has a cost`;
   if (averages.length === 0) return [`estimate: ${unknown}`];
-  const lines = [
-    `estimate: about ${money(costUsd)}, ${roughly(workMs)} of work, ${roughly(wallMs)} with ${jobs} at once`,
-    ...averages.map(
-      (average) =>
-        `  a task ${money(average.costUsd)} and ${roughly(average.workMs)}: the average of ${average.sessions} sessions (${average.of})`,
-    ),
-    ...(unknownTasks === 0 ? [] : [`  ${unknown}`]),
-    ...(estimate.tasks === tasks.length ? [] : [`  without ${tasks.length - estimate.tasks} that only run after a failure`]),
+  const parts = [
+    ...averages
+      .slice(0, maxAverages)
+      .map(
+        (average) =>
+          `a task ${money(average.costUsd)} and ${roughly(average.workMs)}: the average of ${average.sessions} sessions (${average.of})`,
+      ),
+    ...(averages.length > maxAverages ? [`and ${averages.length - maxAverages} other averages; --json has them`] : []),
+    ...(unknownTasks === 0 ? [] : [unknown]),
+    ...(estimate.tasks === tasks.length ? [] : [`without ${tasks.length - estimate.tasks} that only run after a failure`]),
   ];
+  const all = `about ${money(costUsd)}, ${roughly(workMs)} of work, ${roughly(wallMs)} with ${jobs} at once`;
+  const lines = [...hang("estimate: ", all, app.columns), ...parts.flatMap((part) => hang("  ", part, app.columns))];
   const columns: Column[] = [
     { title: "PAID BY", minWidth: 8 },
     { title: "TASKS" },

@@ -4,6 +4,7 @@ import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
 import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
 import { readShell, type ShellPart } from "./shell-parts.ts";
+import { setters } from "./shell-wrappers.ts";
 
 /** Deny wins whatever the order, then ask, then the first that allows; a command is allowed when each part of it is. */
 export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFacts): Judgement {
@@ -18,6 +19,12 @@ export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFac
     judged.map(({ part }) => part),
   );
 }
+
+/** The parts that need an approval of their own, not that of the program which runs them elsewhere; none where a part is doubted. */
+export const partsToApprove = ({ parts }: Judgement): string[] =>
+  parts.some(({ doubt }) => doubt !== undefined)
+    ? []
+    : parts.filter(({ decision, rule }) => decision !== "allow" || rule !== undefined).map(({ text }) => text);
 
 /** Each path is looked at once a call. */
 function rememberLinks({ resolve, ...call }: ToolCall): ToolCall {
@@ -62,14 +69,17 @@ function itemsOf(call: ToolCall): Item[] {
   if (writers.has(tool.toLowerCase()) || readers.has(tool.toLowerCase())) {
     const isSearch = /^(?:grep|glob|ls)$/i.test(tool);
     const path = textOf(input.file_path ?? input.notebook_path ?? input.path) ?? (isSearch ? call.cwd : undefined);
-    return [fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd)];
+    const file = fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd);
+    // What a search is narrowed to is below its folder, or, of Glob's, anywhere.
+    const glob = isSearch ? textOf(/^glob$/i.test(tool) ? input.pattern : input.glob) : undefined;
+    return glob === undefined ? [file] : [file, fileItem(glob, glob, false, call, absolutePath(path ?? ".", call.cwd, call.home))];
   }
   if (tool === "WebFetch") {
     const url = textOf(input.url) ?? "";
     const address = hostOf(url);
-    return address === undefined
-      ? [{ text: url, doubts: ["it is no address"], isHidden: true }]
-      : [{ text: url, address, doubts: address.isPlain ? [] : [`the address leads to ${address.host} and says more`] }];
+    if (address === undefined) return [{ text: url, doubts: ["it is no address"], isHidden: true }];
+    const doubt = address.host === "" ? "the address names no host" : `the address leads to ${address.host} and says more`;
+    return [{ text: url, address, doubts: address.isPlain ? [] : [doubt] }];
   }
   return [{ text: tool, doubts: [] }];
 }
@@ -160,7 +170,8 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
 function isOfOther({ command: patterns }: Conditions, { command, isHidden }: Item): boolean {
   const name = command?.words[0];
   if (patterns === undefined || name?.certainty !== "literal" || isHidden === true || command?.code !== undefined) return false;
-  return namedPrograms(patterns)?.has(programOf(name.text)) === false;
+  const programs = namedPrograms(patterns);
+  return programs !== undefined && command?.words.every(({ text }) => !programs.has(programOf(text))) === true;
 }
 
 const known = new WeakMap<readonly string[], { programs: ReadonlySet<string> | undefined }>();
@@ -224,6 +235,15 @@ const writingPrograms = new Set(
   "tee cp mv rm rmdir unlink touch truncate dd ln install rsync sed chmod chown shred mkdir curl wget patch".split(" "),
 );
 
+/** Commands that do nothing but look at the words that they are given, or that are opened by a table of their own. */
+const dataPrograms: ReadonlySet<string> = new Set(
+  "echo printf true false : exit return cd ls git npm pnpm yarn bun docker podman kubectl type which whereis man apropos tldr info logger say seq expr basename dirname realpath".split(
+    " ",
+  ),
+);
+const takesData = (program: string): boolean =>
+  dataPrograms.has(program) || readingPrograms.has(program) || writingPrograms.has(program) || setters.has(program);
+
 /** For a denial: could these conditions on the call hold for this item? */
 function hits(when: Conditions, item: Item, call: ToolCall): Likelihood {
   const { tool, command, path, host, agent } = when;
@@ -252,10 +272,22 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
   const { code } = command;
   return some([
     ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
+    ...patterns.map((pattern) => mayBeRun(pattern, command.words, call.home)),
     isHidden === true || (code !== undefined && patterns.some((pattern) => mentions(code, programOf(pattern.split(" ")[0] ?? ""))))
       ? "maybe"
       : "no",
   ]);
+}
+
+/** What a program that nobody knows is given may be what it runs: `newtool rm -rf x`. One word says too little: `brew install curl`. */
+function mayBeRun(pattern: string, words: readonly ShellWord[], home: string): Likelihood {
+  const [name, second] = pattern.split(" ");
+  if (name === undefined || second === undefined || takesData(programOf(words[0]?.text ?? ""))) return "no";
+  const program = programOf(name);
+  const isThere = words.some(
+    ({ text }, at) => at > 0 && programOf(text) === program && hitsCommand(pattern, words.slice(at), home) !== "no",
+  );
+  return isThere ? "maybe" : "no";
 }
 
 /** In a shell that is not read here the words are at least there. */

@@ -233,7 +233,7 @@ export function yamlLines(text: string): KeyLines {
       if (last.column < column || (last.column === column && isList)) break;
       open.pop();
     }
-    const around = open.length > maxLevels ? open[maxLevels] : open.at(-1);
+    const around = open.at(-1);
     const block = { column, isList, id: around === undefined ? "" : idIn(around.id, around.key), key: -1 };
     open.push(block);
     return block;
@@ -254,13 +254,14 @@ export function yamlLines(text: string): KeyLines {
       if (!lines.has(id)) lines.set(id, line);
       column = block.column;
     };
-    for (let item = skip(text, at, /-(?:[ \t]+|(?=\r?\n|$))/y); item > at; item = skip(text, at, /-(?:[ \t]+|(?=\r?\n|$))/y)) {
+    const item = /-(?:[ \t]+|(?=\r?\n|$))/y;
+    for (let next = skip(text, at, item); next > at && open.length < maxLevels; next = skip(text, at, item)) {
       const list = enter(at - begin, true);
       note(list, Number(list.key) + 1);
-      at = item;
+      at = next;
     }
     const end = skip(text, at, yamlKey);
-    if (end > at) {
+    if (end > at && open.length < maxLevels) {
       note(enter(at - begin, false), yamlKeyText(text.slice(at, end - 1).trimEnd()));
       at = end;
     }

@@ -104,6 +104,11 @@ export const tasksDir = (sys: Place): string => join(csmDir(sys), "tasks");
 /** Working trees that csm has made for tasks. */
 export const worktreesDir = (sys: Place): string => join(csmDir(sys), "worktrees");
 
+/** That this machine belongs to a fleet. */
+export const fleetPath = (sys: Place): string => join(csmDir(sys), "fleet.json");
+/** What was read of the fleet last; safe to delete. */
+export const fleetSeenPath = (sys: Place): string => join(csmDir(sys), "fleet-seen.json");
+
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const drivenDir = (sys: Place): string => join(csdDir(sys), "sessions");
 export const launchDir = (sys: Place): string => join(csdDir(sys), "launch");

@@ -353,13 +353,54 @@ const restored = z.object({
 });
 
 /** Each command that prints JSON, by its name in the table of commands. */
+const machine = z.object({
+  machine: described(text, "its name in the fleet"),
+  live: described(z.boolean(), "it is heard of now"),
+  ...times("told"),
+  age_ms: numberOrNull,
+  role: textOrNull,
+  os: textOrNull,
+  version: textOrNull,
+  sessions: z.nullable(count),
+});
+
+const fleetMachines = z.object({ machines: z.array(machine) });
+
+const remoteSession = z.object({
+  id: described(text, "machine/session: what commands take that act on other machines"),
+  machine: text,
+  stale_ms: described(z.nullable(z.number()), "age of what its machine told last; null while that is heard of"),
+  name,
+  session_id: sessionId,
+  status: described(text, "as in `state.status`; a newer csm may have others"),
+  words: described(text, "the state for people"),
+  source: text,
+  gate_id: textOrNull,
+  ...times("since"),
+  cwd,
+  profile,
+  model: textOrNull,
+  kind: text,
+  driver: textOrNull,
+  agents: count,
+  title: described(textOrNull, "null unless its machine shares titles"),
+  context_percent: percent,
+  cost_usd: numberOrNull,
+  tokens: numberOrNull,
+});
+
 const schemas = {
   "csm scan": z.object({ sessions: z.array(scanned) }),
   "csm open": z.union([z.object({ ...conversation, config_dir: configDir, tmux_session: text }), restored]),
   "csm restore": restored,
   "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
-  "csm ls": z.object({ sessions: z.array(listed) }),
+  "csm ls": z.object({
+    sessions: z.array(listed),
+    machine: z.optional(described(text, "of this machine in the fleet; only where it has joined one, as the next two")),
+    fleet_failure: z.optional(described(textOrNull, "why what the others told is not of now")),
+    remote: z.optional(z.array(remoteSession)),
+  }),
   "csm watch": event,
   "csm notify": notify,
   "csm notify test": z.object({ cause, results: z.array(z.object({ ...tried, sent: z.boolean(), ms: z.number() })) }),
@@ -415,6 +456,9 @@ const schemas = {
   ...tasksSchemas,
   ...runSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
+  "csm fleet": fleetMachines,
+  "csm fleet machines": fleetMachines,
+  "csm fleet check": z.object({ ok, checks: z.array(z.object({ check: text, ok: z.boolean(), detail: text })) }),
   "csd spawn": z.object(driven),
   "csd send": sent,
   "csd submit": sent,

@@ -207,7 +207,7 @@ export interface TableOptions {
   columns: number | undefined;
 }
 
-const roleStyles: Record<StateRole, Style> = {
+export const roleStyles: Record<StateRole, Style> = {
   attention: "yellow",
   working: "cyan",
   idle: "green",

@@ -63,8 +63,16 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (setters.has(full)) return openSetter(full, rest);
   if (full === "set") return openSet(rest);
   // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
-  if (runners.has(full)) return { commands: guesses(rest), isOwn: true, isElsewhere: true };
+  const runner = runners.has(full) ? rest : runnerWords(full, rest);
+  if (runner !== undefined)
+    return { commands: guesses(runner), scripts: runner.filter(({ text }) => /\s/.test(text)), isOwn: true, isElsewhere: true };
   return openWrapper(full, rest) ?? openReader(program, rest);
+}
+
+/** What stands behind the sub-command by which a program runs others: `pnpm --silent exec …`. */
+function runnerWords(program: string, rest: readonly ShellWord[]): readonly ShellWord[] | undefined {
+  const at = rest.findIndex(({ text }) => !text.startsWith("-"));
+  return at >= 0 && runners.has(`${program} ${rest[at]?.text}`) ? rest.slice(at + 1) : undefined;
 }
 
 const spell = (words: readonly ShellWord[]): string => words.map(({ text }) => text).join(" ");

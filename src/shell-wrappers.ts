@@ -44,6 +44,12 @@ const tmuxText: Wrapper = {
   ...{ rest: "script", isElsewhere: true },
 };
 
+const npx: Wrapper = {
+  flags: "-y -q --yes --no --no-install --quiet --prefer-offline --prefer-online",
+  values: "-p --package -w --workspace",
+  ...{ script: "-c --call", isElsewhere: true },
+};
+
 export const wrappers = new Map<string, Wrapper>(
   Object.entries({
     env: {
@@ -187,22 +193,23 @@ export const wrappers = new Map<string, Wrapper>(
       rest: "none",
       isOwn: true,
     },
-    "npm exec": { flags: "-y --yes --no", values: "-p --package", script: "-c --call", rest: "none", isOwn: true },
-    npx: {
-      flags: "-y -q --yes --no --no-install --quiet --prefer-offline",
-      values: "-p --package",
-      script: "-c --call",
-      rest: "none",
-      isOwn: true,
-    },
+    "npm exec": npx,
+    "npm x": npx,
+    npx,
   } satisfies Record<string, Wrapper>),
 );
 
-/** They run the command that stands somewhere behind their own words. */
+/** They run the command that stands somewhere behind their own words, or in one of them. */
 export const runners = new Set(
   `sshpass proxychains proxychains4 torsocks firejail bwrap fakeroot faketime xvfb-run valgrind perf hyperfine entr nodemon concurrently
    dotenv dotenvx direnv nix nix-shell poetry pipenv uv uvx bundle bunx conda mise asdf chronic tsp rtk daemonize start-stop-daemon cross-env
-   doppler op aws-vault gosu su-exec tini dumb-init machinectl wsl`.split(/\s+/),
+   doppler op aws-vault gosu su-exec tini dumb-init machinectl wsl corepack cross-env-shell watchexec proot catchsegv chpst numactl sg
+   pkgx cgexec prlimit softlimit setuidgid envdir eatmydata`
+    .split(/\s+/)
+    .concat(
+      ["pnpm exec", "pnpm dlx", "pnpm x", "yarn exec", "yarn dlx", "bun x", "rbenv exec", "pyenv exec", "nodenv exec"],
+      ["pipx run", "volta run", "hatch run", "fnm exec", "nvm exec", "rustup run", "cargo watch", "devbox run"],
+    ),
 );
 
 /** Words that another program or language reads; nobody here does. */

@@ -164,19 +164,33 @@ export function estimateRun(
   );
   const sum = (key: "costUsd" | "workMs") => [...costs.values()].reduce((total, cost) => total + cost[key], 0);
   const longest = longestWay(tasks, (id) => costs.get(id)?.workMs ?? 0);
+  const ofGroups = new Map<string, number>();
+  for (const { id, concurrency = "" } of counted)
+    if (concurrency !== "") ofGroups.set(concurrency, (ofGroups.get(concurrency) ?? 0) + (costs.get(id)?.workMs ?? 0));
   return {
     tasks: counted.length,
     unknownTasks: averages.filter((average) => average === undefined).length,
     costUsd: sum("costUsd"),
     workMs: sum("workMs"),
-    wallMs: Math.max(longest, sum("workMs") / jobs),
-    averages: [...new Set(averages)].filter((average) => average !== undefined),
+    wallMs: Math.max(
+      longest,
+      [...ofGroups.values()].reduce((most, workMs) => Math.max(most, workMs), 0),
+      sum("workMs") / jobs,
+    ),
+    averages: distinct(averages),
     accounts: shareOut(
       counted.map(({ id, profile }) => ({ profile, costUsd: costs.get(id)?.costUsd ?? 0 })),
       accounts,
     ),
   };
 }
+
+/** Those of two projects may be the same sessions. */
+const distinct = (averages: readonly (Average | undefined)[]): Average[] => [
+  ...new Map(
+    [...new Set(averages)].flatMap((average) => (average === undefined ? [] : [[JSON.stringify(average), average] as const])),
+  ).values(),
+];
 
 function longestWay(tasks: readonly Task[], workOfTask: (id: string) => number): number {
   const ends = new Map<string, number>();

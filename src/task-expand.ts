@@ -136,7 +136,7 @@ interface Expansion {
 
 function expandOne(task: WrittenTask, { id, matrix, dependsOn, names, places }: Expansion): Task {
   const { name, line, retries, isWorktree, timeoutMs, budgetUsd, outputs, permissionMode } = task;
-  const before = new Set(dependsOn);
+  let before: ReadonlySet<string> | undefined;
   const filled = (key: "cwd" | "model" | "profile" | "concurrency") => {
     const text = task[key];
     return text === undefined ? undefined : fill(task, key, text, matrix);
@@ -149,7 +149,8 @@ function expandOne(task: WrittenTask, { id, matrix, dependsOn, names, places }: 
     tell(task, "profile", unknownWord("no profile", profile, [anyProfile, ...places.profiles]));
   const resolveNames = (typed: string): readonly string[] => {
     const ids = names.idsOf(typed);
-    const isBefore = ids?.every((each) => before.has(each)) === true;
+    before ??= new Set(dependsOn);
+    const isBefore = ids?.every((each) => before?.has(each)) === true;
     if (ids !== undefined && isBefore) return ids;
     throw usageError(`${id} does not depend on ${JSON.stringify(typed)}`, "name it in depends_on; through others does not count");
   };

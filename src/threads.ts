@@ -76,7 +76,7 @@ const tasks: { [K in keyof Tasks]: Task<Tasks[K]["piece"], Tasks[K]["context"], 
   },
   judgements: {
     async begin(_, { sets, hasParts }) {
-      const [{ judge }, { toCall }, { createSys }] = await Promise.all([
+      const [{ judge, partsToApprove }, { toCall }, { createSys }] = await Promise.all([
         import("./judge.ts"),
         import("./rules-decide.ts"),
         import("./sys.ts"),
@@ -88,8 +88,7 @@ const tasks: { [K in keyof Tasks]: Task<Tasks[K]["piece"], Tasks[K]["context"], 
         const rules = sets[set] ?? [];
         const judgement = judge(rules, hasPaths[set] === true ? { ...toCall(sys, call), home: call.home } : call, facts);
         const deciders = decidersOf(judgement).map((rule) => rules.indexOf(rule));
-        const isDoubted = hasParts && judgement.parts.some(({ doubt }) => doubt !== undefined);
-        const parts = hasParts ? { parts: isDoubted ? [] : judgement.parts.map(({ text }) => text) } : {};
+        const parts = hasParts ? { parts: partsToApprove(judgement) } : {};
         return { index, decision: judgement.decision, deciders, ...parts };
       };
     },

@@ -77,7 +77,7 @@ test.each<[line: string, offer: string[]]>([
   ["csm shell-init f", ["fish"]],
   ["csm help usa", ["usage"]],
   ["csm scan ", ["folders:"]],
-  ["csm ls ", ["--json", "--all", "--help"]],
+  ["csm ls ", ["--json", "--all", "--fleet", "--local", "--help"]],
   ["csm newuuid x ", ["--help"]],
   ["csd interr", ["interrupt"]],
   ["csd send ", ["sessions:"]],

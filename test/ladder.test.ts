@@ -14,7 +14,7 @@ const rungs: [name: string, files: string][] = [
     "decisions",
     `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
-     stub-script run-options launch-choice tty-keys picker-state setup usage-blob scorer relaunch-plan
+     stub-script run-options launch-choice fleet-access tty-keys picker-state setup usage-blob scorer relaunch-plan
      statusline-template cost-view budgets rules-check cas-shell picker-view gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-expand task-drawing task-estimate task-outcome task-queue task-view dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
@@ -49,6 +49,7 @@ const rungs: [name: string, files: string][] = [
     "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow monitor actions act act-feed dashboard demo-fleet",
   ],
   ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine"],
+  ["fleet", "fleet-redis fleet-schema fleet fleet-view"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor"],
   [
     "commands",
@@ -56,7 +57,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook cmd-setup cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop commands help`,
+     cmd-csd-run cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop cmd-fleet commands help`,
   ],
   ["the edge", "router app main"],
 ];
@@ -78,7 +79,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     /\bBun\.(?:spawn|spawnSync|file|write|which)\b/,
     "sys sys-files exec foreground main sys-bounded statusline-record statusline",
   ],
-  ["sockets", /\bBun\.(?:listen|connect)\b/, "socket"],
+  ["sockets", /\bBun\.(?:listen|connect)\b/, "socket fleet-redis"],
   ["foreign functions", /"bun:ffi"/, "exec peer"],
   ["a server", /\bBun\.serve\b/, "stub hub"],
   ["the process", /\bprocess\.(?!exit\b|ts")[a-z]/i, "sys sys-files exec foreground tty app main sys-bounded statusline-record statusline"],
@@ -94,10 +95,11 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
     "resolve candidates conversations driver driver-run doctor-canary",
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
+  ["Redis", /\bRedisClient\b/, "fleet-redis"],
   [
     "zod",
     /from "zod/,
-    "settings-schema written-file rules-schema task-schema notify-schema public-pieces public-rules public-tasks public-runs public-json",
+    "settings-schema written-file rules-schema task-schema notify-schema public-pieces public-rules public-tasks public-runs public-json fleet-schema",
   ],
   ["the schemas of settings, rules and tasks other than by import()", /from "\.\/(?:settings|rules|task)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],

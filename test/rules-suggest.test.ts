@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { judge } from "../src/judge.ts";
+import { judge, partsToApprove } from "../src/judge.ts";
 import { decidersOf, type Rule } from "../src/rules.ts";
 import { createJudge, type PastCall } from "../src/rules-replay.ts";
 import { checkRules } from "../src/rules-schema.ts";
@@ -33,12 +33,7 @@ function suggest(calls: readonly PastCall[], rules: readonly Rule[] = []) {
   const judgeCall = createJudge(sys, judge);
   const verdictOf = (call: PastCall) => {
     const judgement = judgeCall(book.rules, call);
-    const isDoubted = judgement.parts.some(({ doubt }) => doubt !== undefined);
-    return {
-      decision: judgement.decision,
-      deciders: decidersOf(judgement),
-      parts: isDoubted ? [] : judgement.parts.map(({ text }) => text),
-    };
+    return { decision: judgement.decision, deciders: decidersOf(judgement), parts: partsToApprove(judgement) };
   };
   return suggestRules(calls, { bookOf: () => book, verdictOf, judgeCall });
 }

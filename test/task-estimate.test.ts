@@ -83,7 +83,10 @@ test("what a run takes: no task more than its budget, and none that waits for a 
     workMs: 40 * minute,
     wallMs: 30 * minute,
   });
+  expect(estimateRun(graph(diamond), each, []).averages).toEqual([each()]);
   expect(estimateRun(graph(diamond, { jobs: 1 }), each, []).wallMs).toBe(40 * minute);
+  const group = ["a", "b", "c", "d"].map((id) => task(id, [], id === "d" ? {} : { concurrency: "db" }));
+  expect(estimateRun(graph(group, { jobs: 9 }), each, []).wallMs).toBe(30 * minute);
   expect(estimateRun(graph(diamond), () => undefined, [])).toMatchObject({ tasks: 4, unknownTasks: 4, costUsd: 0, averages: [] });
 });
 

@@ -143,6 +143,10 @@ function furnish({ home, claudes }: Box): void {
   const told = `[[rules]]\nname = "told"\nmatch_status = ["working", "blocked", "idle_done"]\naction = "notify"\n`;
   write(home, ".config/claude-smart/rules.toml", rule("own") + told);
   write(home, "fix/.csm/rules.toml", rule("theirs"));
+  // Nobody is at that port.
+  const membership = { url: "redis://127.0.0.1:1", machine: "here", role: "answer", password: { from: "none" }, joinedAt: now };
+  write(home, ".local/state/csm/fleet.json", membership);
+  write(home, ".local/state/csm/fleet-seen.json", { readAt: now - 60_000, machines: [] });
   write(home, ".local/state/csd/doctor.json", { version: 1, results: [{ claude: "/c", version: "2.1.329", at: now, untrusted: [] }] });
   write(
     home,
@@ -217,7 +221,7 @@ const otherCalls: Call[] = [
 ];
 
 /** They act on the processes and tmux servers of others, or make a machine of their own: what they read, others read too. */
-const isActing = (words: string) => ["csm demo", "csm hub", "csm hub serve", "csd doctor", "csd kill"].includes(words);
+const isActing = (words: string) => ["csm demo", "csm hub", "csm hub serve", "csm fleet leave", "csd doctor", "csd kill"].includes(words);
 
 /** Each command as it is called: with a session or a profile where it wants one, as text, and as JSON where it has that. */
 async function listCalls(): Promise<Call[]> {

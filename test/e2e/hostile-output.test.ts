@@ -106,6 +106,16 @@ function furnish(): void {
   const after = { name: "b", prompt: hostile, depends_on: [name], if: `'${name}' == failed`, concurrency: hostile, model: hostile };
   write("fix", { tasks: [{ name, prompt: hostile }, after] });
   write(id, { [hostile]: 1, tasks: [{ name: hostile, prompt: `{{${hostile}}}`, [hostile]: 1, depends_on: [hostile], cwd: hostile }] });
+  const remote = {
+    ...{ name: hostile, session_id: hostile, status: hostile.slice(0, 40), words: hostile, source: hostile.slice(0, 60), since_at: 0 },
+    ...{ profile: hostile, cwd: hostile, model: hostile.slice(0, 100), kind: hostile.slice(0, 40), driver: hostile, agents: 1 },
+    ...{ gate_id: hostile, context_percent: 1, cost_usd: 1, tokens: 1, title: hostile },
+  };
+  const told = { version: hostile.slice(0, 40), os: hostile.slice(0, 40), role: hostile.slice(0, 20), sessions: [remote] };
+  const machine = { name: "far", isLive: false, state: { v: 1, machine: "far", at: 1, ...told } };
+  write(".local/state/csm/fleet-seen.json", { readAt: 1, machines: [machine], failure: hostile, failedAt: Date.now() });
+  const password = { from: "none" };
+  write(".local/state/csm/fleet.json", { url: "redis://127.0.0.1:1", machine: "here", role: "answer", password, joinedAt: 1 });
   write("bin/claude", '#!/bin/sh\nprintf "2.1.329 (Claude Code)\\n"\n');
 }
 

@@ -1,0 +1,386 @@
+import { createHash } from "node:crypto";
+import { join, resolve } from "node:path";
+import { type App, command } from "./cmd-record.ts";
+import { UserError, usageError } from "./errors.ts";
+import {
+  type Machine,
+  type Membership,
+  membershipStore,
+  type PasswordSource,
+  passwordVariable,
+  readMachines,
+  requireMembership,
+  serveState,
+  targetOf,
+  toMachineState,
+} from "./fleet.ts";
+import {
+  accessLine,
+  type FleetRole,
+  fleetKeys,
+  fleetRoles,
+  fleetUrl,
+  isLoopback,
+  isMachineName,
+  machineNameOf,
+  parseFleetAddress,
+  serverConfig,
+  serviceFile,
+} from "./fleet-access.ts";
+import { duration, table, timed } from "./format.ts";
+import { present } from "./json.ts";
+import { createLog } from "./log.ts";
+import { printableLine } from "./printable.ts";
+import type { Sys } from "./sys.ts";
+
+const roleText = "watch (reads what the others tell), answer (also tells of itself, and answers gates), work (also takes tasks)";
+const fileArgument = (description: string) => ({ type: "string", valueHint: "FILE", description }) as const;
+
+export const fleetJoinCommand = command({
+  name: "csm fleet join",
+  summary: `Join the machines that share a Redis server (7.0 or newer, or Valkey): checks everything first, and keeps the address.
+
+The password comes from ${passwordVariable}, from a file, or from a command such as that of the system's keyring, each time it is
+needed; it is stored nowhere else, and stands in no list of processes.`,
+  args: {
+    url: { type: "positional", required: true, description: "rediss://NAME@HOST:PORT; redis:// without TLS only to this machine itself" },
+    machine: {
+      type: "string",
+      valueHint: "NAME",
+      description: "what this one is called in lists (the name in the address, else the host's)",
+    },
+    role: { type: "string", valueHint: "ROLE", values: fleetRoles, default: "answer", description: roleText },
+    ca: fileArgument("certificate of the authority that has signed the server's (PEM)"),
+    cert: fileArgument("this machine's own certificate (PEM)"),
+    key: fileArgument("and its key"),
+    "password-file": fileArgument("its first line is the password"),
+    "password-command": {
+      type: "string",
+      valueHint: "COMMAND",
+      description: 'prints the password: "secret-tool lookup service csm-fleet"',
+    },
+    plain: { type: "boolean", description: "without TLS to another machine: whoever is on the way reads and answers" },
+  },
+  examples: [
+    ["csm fleet join rediss://laptop@fleet.example:6380 --ca ca.pem", `with ${passwordVariable}`],
+    ["csm fleet join redis://build@127.0.0.1 --role work --password-file pw", ""],
+  ],
+  async run({ args, app }) {
+    const address = parseFleetAddress(args.url);
+    if (!address.isTls && !isLoopback(address) && args.plain !== true)
+      throw usageError(
+        `csm fleet join: ${address.host} is another machine, and redis:// sends all in plain words`,
+        "say rediss://, or --plain where nobody else is on the way",
+      );
+    const machine = args.machine ?? address.user ?? machineNameOf(app.sys.hostname());
+    if (!isMachineName(machine))
+      throw usageError(
+        `csm fleet join: ${JSON.stringify(machine)} is no name of a machine`,
+        "letters, digits, dots and dashes: --machine NAME",
+      );
+    const path = (file: string | undefined) => (file === undefined ? undefined : resolve(app.sys.cwd, file));
+    const membership: Membership = {
+      ...{ url: fleetUrl(address), machine, role: args.role as FleetRole, joinedAt: app.sys.now() },
+      password: passwordSource(app.sys, args["password-file"], args["password-command"]),
+      ...present({ caPath: path(args.ca), certPath: path(args.cert), keyPath: path(args.key) }),
+    };
+    const checks = await checkFleet(app.sys, membership);
+    tellChecks(app, checks);
+    if (checks.some(({ isOk }) => !isOk)) throw new UserError("csm fleet join: nothing was changed", "mend what is wrong above");
+    membershipStore(app.sys).write(membership);
+    app.out(`${machine} has joined ${membership.url} as ${membership.role}; csm fleet serve tells the others of its sessions`);
+  },
+});
+
+function passwordSource(sys: Sys, file: string | undefined, line: string | undefined): PasswordSource {
+  if (file !== undefined && line !== undefined)
+    throw usageError("csm fleet join: --password-file and --password-command are both given", "give one");
+  if (file !== undefined) return { from: "file", path: resolve(sys.cwd, file) };
+  if (line === undefined) return { from: (sys.env[passwordVariable] ?? "") === "" ? "none" : "environment" };
+  const words = line.trim().split(/\s+/);
+  // No shell reads it.
+  if (/["'`$\\|&;<>]/.test(line))
+    throw usageError("csm fleet join: --password-command is a program and plain words", "put the rest into a script");
+  return { from: "command", command: words };
+}
+
+interface Check {
+  what: string;
+  isOk: boolean;
+  detail: string;
+}
+
+/** So far off, and ages and deadlines of others say nothing. */
+const maxSkewMs = 30_000;
+
+async function checkFleet(sys: Sys, membership: Membership): Promise<Check[]> {
+  const { openLink } = await import("./fleet-redis.ts");
+  const checks: Check[] = [];
+  const add = (what: string, isOk: boolean, detail: string) => checks.push({ what, isOk, detail });
+  let link: Awaited<ReturnType<typeof openLink>>;
+  try {
+    const target = await targetOf(sys, membership);
+    link = await openLink(target);
+    add("connection", true, `${fleetUrl(target)}, ${target.isTls ? "TLS, its certificate is trusted" : "without TLS"}`);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    add("connection", false, `${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`);
+    return checks;
+  }
+  const { machine, role } = membership;
+  const asked = async (command: string, args: string[]): Promise<string | undefined> => {
+    try {
+      await link.call(command, args);
+      return undefined;
+    } catch (error) {
+      return printableLine((error as Error).message);
+    }
+  };
+  try {
+    const hello = Object.fromEntries(Object.entries(((await link.call("HELLO", ["3"])) ?? {}) as object));
+    const version = String(hello.version ?? "unknown");
+    add("version", Number.parseInt(version, 10) >= 7, `${String(hello.server ?? "redis")} ${version}; 7.0 or newer is needed`);
+    const startedAt = sys.now();
+    const [seconds, micros] = ((await link.call("TIME", [])) as string[] | undefined) ?? [];
+    const endedAt = sys.now();
+    const skewMs = Number(seconds) * 1000 + Number(micros) / 1000 - (startedAt + endedAt) / 2;
+    add("clock", Math.abs(skewMs) < maxSkewMs, `${duration(Math.abs(skewMs))} ${skewMs < 0 ? "ahead of" : "behind"} the server's`);
+    const reads = await asked("MGET", [fleetKeys.machine(machine), fleetKeys.live(machine)]);
+    add("reading", reads === undefined, reads ?? "what the others tell");
+    if (role === "watch") return checks;
+    const writes = await asked("SET", [fleetKeys.live(machine), "1", "PX", "1"]);
+    add("telling", writes === undefined, writes ?? `of ${machine}`);
+    const other = `${machine.slice(0, 40)}-other`;
+    const isOpen = (await asked("SET", [fleetKeys.live(other), "1", "PX", "1"])) === undefined;
+    add(
+      "rights",
+      true,
+      isOpen ? "this user may write everywhere: give each machine its own (csm fleet serve-config)" : "only its own keys",
+    );
+    return checks;
+  } finally {
+    link.close();
+  }
+}
+
+function tellChecks(app: App, checks: readonly Check[]): void {
+  const rows = checks.map(({ what, isOk, detail }) => [isOk ? "ok" : "broken", what, detail]);
+  const paint = (text: string, row: number) => app.paint(checks[row]?.isOk === true ? "green" : "red", text);
+  const lines = table([{ title: "", paint }, { title: "" }, { title: "", minWidth: 20 }], rows, app.columns).slice(1);
+  app.out(lines.join("\n"));
+}
+
+export const fleetCheckCommand = command({
+  name: "csm fleet check",
+  summary: "Check the way to the fleet, and what this machine may do there: connection, version, clock, rights.",
+  args: { json: { type: "boolean", description: "print JSON" } },
+  examples: [["csm fleet check", ""]],
+  async run({ args, app }) {
+    const membership = requireMembership(app.sys);
+    const checks = await checkFleet(app.sys, membership);
+    const isOk = checks.every((check) => check.isOk);
+    if (args.json === true)
+      app.json<"csm fleet check">({ ok: isOk, checks: checks.map(({ what, isOk, detail }) => ({ check: what, ok: isOk, detail })) });
+    else tellChecks(app, checks);
+    if (!isOk) throw new UserError("csm fleet check: the fleet cannot be used as it is");
+  },
+});
+
+export const fleetLeaveCommand = command({
+  name: "csm fleet leave",
+  summary: "Leave the fleet: what this machine told stays there for a week, marked as stale.",
+  args: {},
+  examples: [["csm fleet leave", ""]],
+  run({ app }) {
+    const { machine, url } = requireMembership(app.sys);
+    membershipStore(app.sys).remove();
+    app.out(`${machine} has left ${url}`);
+  },
+});
+
+export const fleetMachinesCommand = command({
+  name: "csm fleet machines",
+  summary: "The machines of the fleet: which are heard of, since when, and what runs there.",
+  args: { json: { type: "boolean", description: "print JSON" } },
+  examples: [["csm fleet machines", ""]],
+  async run({ args, app }) {
+    const machines = await readFleet(app.sys);
+    const now = app.sys.now();
+    if (args.json === true) return app.json<"csm fleet machines">({ machines: machines.map((machine) => machineJson(machine, now)) });
+    if (machines.length === 0) return app.out("no machine has told of itself yet: csm fleet serve");
+    const rows = machines.map(({ name, isLive, state }) => [
+      name,
+      isLive ? "live" : "stale",
+      state === undefined ? "-" : duration(Math.max(0, now - state.at)),
+      String(state?.sessions.length ?? "-"),
+      state?.role ?? "-",
+      state === undefined ? "-" : `${state.os}, csm ${state.version}`,
+    ]);
+    const paint = (text: string, row: number) => app.paint(machines[row]?.isLive === true ? "green" : "dim", text);
+    const columns = [
+      { title: "MACHINE", minWidth: 8 },
+      { title: "STATE", paint },
+      { title: "TOLD" },
+      { title: "SESSIONS" },
+      { title: "ROLE" },
+      { title: "RUNS" },
+    ];
+    app.out(table(columns, rows, app.columns).join("\n"));
+  },
+});
+
+/** What every machine has told; one that told nothing readable is there without a state. */
+async function readFleet(sys: Sys): Promise<Machine[]> {
+  const { openLink } = await import("./fleet-redis.ts");
+  const link = await openLink(await targetOf(sys, requireMembership(sys)));
+  try {
+    return await readMachines(link);
+  } finally {
+    link.close();
+  }
+}
+
+const machineJson = ({ name, isLive, state }: Machine, now: number) => ({
+  machine: name,
+  live: isLive,
+  ...timed("told", state?.at),
+  age_ms: state === undefined ? null : Math.max(0, now - state.at),
+  role: state?.role ?? null,
+  os: state?.os ?? null,
+  version: state?.version ?? null,
+  sessions: state?.sessions.length ?? null,
+});
+
+const lastWordMs = 2500;
+
+export const fleetServeCommand = command({
+  name: "csm fleet serve",
+  summary: "Tell the fleet of this machine's sessions until Ctrl-C: at most once a second, and only what has changed.",
+  args: {
+    share: {
+      type: "string",
+      valueHint: "WHAT",
+      values: ["states", "titles"],
+      default: "states",
+      description: "states: nothing that was typed or answered leaves this machine; titles: also what each session is about",
+    },
+  },
+  examples: [["csm fleet serve", "for a service of the system"]],
+  async run({ args, app }) {
+    const { sys } = app;
+    const membership = requireMembership(sys);
+    if (membership.role === "watch")
+      throw new UserError("csm fleet serve: this machine has the role watch, and tells nothing", "join again with --role answer");
+    const [{ openLink }, { createMonitor }] = await Promise.all([import("./fleet-redis.ts"), import("./monitor.ts")]);
+    const monitor = createMonitor(sys, { hasMeter: true });
+    const log = createLog(app);
+    let isOver = false;
+    let failure: string | undefined = "";
+    let isFirst = true;
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    sys.onInterrupt(() => {
+      isOver = true;
+      // It says that it goes, where somebody is there to hear it.
+      return Promise.race([ended, sys.sleep(lastWordMs)]);
+    });
+    await serveState(sys, async () => openLink(await targetOf(sys, membership)), {
+      async read(timeoutMs) {
+        if (!isFirst) await monitor.next(timeoutMs);
+        isFirst = false;
+        const { sessions } = await monitor.read();
+        return toMachineState(sys, membership, sessions, args.share as "states" | "titles");
+      },
+      onLink(error) {
+        const words = error === undefined ? undefined : printableLine(error.message);
+        if (words === failure) return;
+        failure = words;
+        if (words === undefined) log.success(`csm fleet: ${membership.machine} tells ${membership.url}`);
+        else log.warn(`csm fleet: ${words}; trying on`);
+      },
+      isOver: () => isOver,
+    });
+    monitor.close();
+    end();
+  },
+});
+
+export const fleetServeConfigCommand = command({
+  name: "csm fleet serve-config",
+  summary: `Make what a server needs: a redis.conf with a user for each machine, and a service file.
+
+A new password is made for each machine and told once, on stderr or in DIR/passwords/NAME; the configuration holds its hash alone.`,
+  args: {
+    machine: {
+      type: "string",
+      valueHint: "NAME:ROLE",
+      description: `a machine and what it may do: ${fleetRoles.join(", ")}; may be given more than once`,
+    },
+    dir: { type: "string", valueHint: "DIR", description: "write redis.conf, csm-fleet.service and passwords/ there (default: print)" },
+    bind: {
+      type: "string",
+      valueHint: "ADDRESS",
+      default: "127.0.0.1",
+      description: "where to listen; another address than this machine's own needs --tls",
+    },
+    port: { type: "string", valueHint: "PORT", default: "6380", description: "" },
+    tls: { type: "string", valueHint: "DIR", description: "a folder with server.crt, server.key and ca.crt" },
+  },
+  repeatable: ["machine"],
+  examples: [
+    ["csm fleet serve-config --machine laptop:answer --machine build:work", ""],
+    ["csm fleet serve-config --machine mac --bind 0.0.0.0 --tls tls --dir redis", ""],
+  ],
+  run({ args, repeated, app }) {
+    const { sys } = app;
+    const port = Number(args.port);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw usageError(`csm fleet serve-config: ${args.port} is no port`);
+    if (!isLoopback({ host: args.bind }) && args.tls === undefined)
+      throw usageError(`csm fleet serve-config: --bind ${args.bind} lets other machines in without TLS`, "give --tls DIR");
+    const machines = (repeated.machine ?? []).map(parseMachine);
+    if (machines.length === 0) throw usageError("csm fleet serve-config: no machine is named", "--machine laptop:answer");
+    const users = machines.map(({ name, role }) => {
+      const password = `${sys.randomId()}${sys.randomId()}`.replaceAll("-", "");
+      return { name, role, password, line: accessLine(name, role, createHash("sha256").update(password).digest("hex")) };
+    });
+    const dir = args.dir === undefined ? undefined : resolve(sys.cwd, args.dir);
+    const tlsDir = args.tls === undefined ? undefined : resolve(sys.cwd, args.tls);
+    const config = serverConfig({
+      ...{ port, bind: args.bind, dir: dir ?? "/var/lib/redis", users: users.map(({ line }) => line) },
+      ...present({
+        tls:
+          tlsDir === undefined
+            ? undefined
+            : { cert: join(tlsDir, "server.crt"), key: join(tlsDir, "server.key"), ca: join(tlsDir, "ca.crt") },
+      }),
+    });
+    const host = args.bind === "0.0.0.0" || args.bind === "::" ? "HOST" : args.bind;
+    const join_ = (name: string) => `csm fleet join ${tlsDir === undefined ? "redis" : "rediss"}://${name}@${host}:${port}`;
+    if (dir === undefined) {
+      app.out(`${config}\n# --- csm-fleet.service\n${serviceFile("/etc/csm/redis.conf").replace(/^(?=.)/gm, "# ")}`.trimEnd());
+      for (const { name, role, password } of users)
+        app.tell(`${name} (${role}): ${passwordVariable}=${password} ${join_(name)} --role ${role}`);
+      return;
+    }
+    sys.makePrivateDir(dir);
+    const passwords = join(dir, "passwords");
+    sys.makePrivateDir(passwords);
+    const path = join(dir, "redis.conf");
+    if (!sys.createPrivate(path, config))
+      throw new UserError(`csm fleet serve-config: ${path} is there already`, "move it away; a new one has new passwords");
+    sys.writePrivate(join(dir, "csm-fleet.service"), serviceFile(path));
+    for (const { name, password } of users) sys.writePrivate(join(passwords, name), `${password}\n`);
+    app.out(path);
+    for (const { name, role } of users) app.tell(`${name}: ${join_(name)} --role ${role} --password-file passwords/${name}`);
+  },
+});
+
+function parseMachine(typed: string): { name: string; role: FleetRole } {
+  const [name = "", word = "answer", ...more] = typed.split(":");
+  const role = fleetRoles.find((each) => each === word);
+  if (role === undefined || more.length > 0 || !isMachineName(name) || name === "default")
+    throw usageError(
+      `csm fleet serve-config: ${JSON.stringify(typed)} is no machine and role`,
+      `like build:work; roles: ${fleetRoles.join(", ")}`,
+    );
+  return { name, role };
+}

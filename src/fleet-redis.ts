@@ -1,0 +1,190 @@
+import { RedisClient } from "bun";
+import { UserError } from "./errors.ts";
+import { type FleetAddress, fleetUrl } from "./fleet-access.ts";
+import { present } from "./json.ts";
+
+/** Whom to reach, and as whom. Certificates are PEM texts. */
+export interface RedisTarget extends FleetAddress {
+  password?: string;
+  ca?: string;
+  cert?: string;
+  key?: string;
+}
+
+/** Why there is no connection; `forbidden` and `untrusted` do not pass by themselves. */
+type LinkFailure = "unreachable" | "silent" | "untrusted" | "forbidden" | "old" | "lost";
+
+export class LinkError extends UserError {
+  constructor(
+    readonly kind: LinkFailure,
+    message: string,
+    hint?: string,
+  ) {
+    super(message, hint);
+    this.name = "LinkError";
+  }
+}
+
+/** One connection. It does not come back: whoever needs another opens one. */
+export interface RedisLink {
+  /** Rejects with what the server says, or with a LinkError where it says nothing in time; the connection is closed then. */
+  call(command: string, args: readonly string[], timeoutMs?: number): Promise<unknown>;
+  /** Messages of a channel. A connection that listens takes no other calls. */
+  listen(channel: string, listener: (message: string) => void): Promise<void>;
+  /** Resolves when it has ended, however that was. */
+  readonly ended: Promise<void>;
+  close(): void;
+}
+
+const callTimeoutMs = 2000;
+const connectTimeoutMs = 3000;
+/** Of the server: keys that may only be read are 7.0. */
+const oldestServer = 7;
+
+/**
+ * Bun 1.4.5's client by itself loses its subscriptions on a reconnect and gives up after 31 s, so it never reconnects here; a
+ * server that no longer answers is noticed by the deadline of each call. It says "Connection closed" whatever was wrong, so
+ * `findFailure` asks anew, by hand.
+ */
+export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs): Promise<RedisLink> {
+  const client = new RedisClient(withPassword(target), {
+    autoReconnect: false,
+    enableOfflineQueue: false,
+    connectionTimeout: timeoutMs,
+    ...(target.isTls ? { tls: tlsOf(target) } : {}),
+  });
+  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+  client.onclose = () => end();
+  const close = () => {
+    client.close();
+    end();
+  };
+  try {
+    await within(client.connect(), timeoutMs, "connect");
+  } catch (error) {
+    close();
+    // Whoever has no time to wait has none to ask again, either.
+    throw error instanceof LinkError && timeoutMs < connectTimeoutMs ? error : await findFailure(target, timeoutMs);
+  }
+  return {
+    ended,
+    close,
+    async call(command, args, timeoutMs = callTimeoutMs) {
+      try {
+        return await within(client.send(command, [...args]), timeoutMs, command);
+      } catch (error) {
+        if (error instanceof LinkError || isClosed(error)) close();
+        throw isClosed(error) ? new LinkError("lost", "the connection to the fleet has ended") : error;
+      }
+    },
+    async listen(channel, listener) {
+      await within(
+        client.subscribe(channel, (message) => listener(message)),
+        callTimeoutMs,
+        "SUBSCRIBE",
+      );
+    },
+  };
+}
+
+/** The client takes both out of the address alone, which never leaves this process. */
+function withPassword({ user = "default", password, ...address }: RedisTarget): string {
+  const name = password === undefined ? "" : `${encodeURIComponent(user)}:${encodeURIComponent(password)}@`;
+  return fleetUrl(address).replace("://", `://${name}`);
+}
+
+const isClosed = (error: unknown): boolean => /^ERR_REDIS_CONNECTION/.test((error as { code?: string }).code ?? "");
+
+const tlsOf = ({ ca, cert, key, host }: RedisTarget) => ({ rejectUnauthorized: true, serverName: host, ...present({ ca, cert, key }) });
+
+async function within<T>(action: Promise<T>, timeoutMs: number, what: string): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new LinkError("silent", `the fleet does not answer (${what}, ${timeoutMs / 1000} s)`)), timeoutMs);
+  // A call that is answered after its deadline has nobody to tell.
+  action.catch(() => {});
+  try {
+    return await Promise.race([action, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** What the server, or the way to it, says to one greeting. */
+type Greeting = { text: string } | { failure: string } | "closed" | "late";
+
+const line = (...words: string[]): string =>
+  `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
+
+/** Asks again by hand, as the client tells no reason apart. */
+async function findFailure(target: RedisTarget, timeoutMs: number): Promise<LinkError> {
+  const { host, port, isTls, user = "default", password } = target;
+  const at = `${host}:${port}`;
+  const greeting = await greet(target, password === undefined ? line("PING") : line("AUTH", user, password), timeoutMs);
+  if (greeting === "late") {
+    const isPlainServer = isTls && typeof (await greet({ ...target, isTls: false }, line("PING"), timeoutMs)) === "object";
+    return isPlainServer
+      ? new LinkError(
+          "untrusted",
+          `the server at ${at} does not speak TLS`,
+          "give it a certificate (csm fleet serve-config), or say redis://",
+        )
+      : new LinkError("silent", `the server at ${at} does not answer`, "is it stopped, or a firewall on the way?");
+  }
+  if (greeting === "closed") {
+    if (!isTls) return new LinkError("untrusted", `the server at ${at} ended the connection`, "does it want TLS? say rediss://");
+    return new LinkError("untrusted", `the server at ${at} ended the connection`, "does it want a certificate? --cert and --key");
+  }
+  if ("failure" in greeting) {
+    if (/CERTIFICATE_REQUIRED/.test(greeting.failure))
+      return new LinkError("untrusted", `the server at ${at} wants a certificate of this machine`, "name it with --cert and --key");
+    const isCertificate = /cert|self.signed|verif|expired|issuer|altname|hostname|ERR_TLS|SSL/i.test(greeting.failure);
+    return isCertificate
+      ? new LinkError("untrusted", `the certificate of ${at} is not trusted: ${greeting.failure}`, "name its authority's with --ca")
+      : new LinkError("unreachable", `nobody is reached at ${at}: ${greeting.failure}`, "is the server running, and the address right?");
+  }
+  const { text } = greeting;
+  if (/^-WRONGPASS|^-ERR (?:invalid password|AUTH)/i.test(text))
+    return new LinkError("forbidden", `the server at ${at} does not take the password of ${user}`, "give the one of this machine");
+  if (/^-NOAUTH/.test(text))
+    return new LinkError("forbidden", `the server at ${at} wants a name and a password`, "say rediss://NAME@…, and CSM_FLEET_PASSWORD");
+  if (/^-DENIED/.test(text)) return new LinkError("forbidden", `the server at ${at} is in protected mode`, "use csm fleet serve-config");
+  if (/^HTTP\//.test(text)) return new LinkError("old", `what answers at ${at} is no Redis server`);
+  if (/^-(?:LOADING|BUSY|MASTERDOWN)/.test(text))
+    return new LinkError("silent", `the server at ${at} is not ready: ${text.slice(1)}`, "it is a matter of time");
+  if (/^-ERR max number of clients/.test(text)) return new LinkError("silent", `the server at ${at} has no room for another connection`);
+  return new LinkError("old", `the server at ${at} cannot be spoken to: ${text}`, `Redis ${oldestServer}.0 or newer, or Valkey, is needed`);
+}
+
+function greet(target: RedisTarget, hello: string, timeoutMs: number): Promise<Greeting> {
+  const { host, port, isTls } = target;
+  const { promise, resolve } = Promise.withResolvers<Greeting>();
+  const timer = setTimeout(() => resolve("late"), timeoutMs);
+  const said = (error: unknown): void => resolve({ failure: (error as Error).message });
+  let connection: { end(): void } | undefined;
+  let isTrusted = !isTls;
+  Bun.connect({
+    hostname: host,
+    port,
+    ...(isTls ? { tls: tlsOf(target) } : {}),
+    socket: {
+      open(socket) {
+        if (!isTls) socket.write(hello);
+      },
+      handshake(socket, isDone, error) {
+        isTrusted = isDone && error === null;
+        if (!isTrusted) return said(error ?? new Error("no TLS"));
+        socket.write(hello);
+      },
+      data: (_, chunk) => resolve({ text: (chunk.toString("latin1").split("\r\n")[0] ?? "").slice(0, 200) }),
+      error: (_, error) => said(error),
+      connectError: (_, error) => said(error),
+      close: () => resolve("closed"),
+    },
+  }).then((socket) => {
+    connection = socket;
+  }, said);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    connection?.end();
+  });
+}

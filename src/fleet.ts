@@ -1,0 +1,343 @@
+import { isAbsolute, resolve } from "node:path";
+import { UserError } from "./errors.ts";
+import { type FleetRole, fleetKeys, fleetRoles, isMachineName, parseFleetAddress } from "./fleet-access.ts";
+import type { RedisLink, RedisTarget } from "./fleet-redis.ts";
+import { type FleetSession, type MachineState, parseMachineState } from "./fleet-schema.ts";
+import { hasShape, parseJson, parseRecord, present, shape } from "./json.ts";
+import { fleetPath, fleetSeenPath } from "./paths.ts";
+import { printableLine } from "./printable.ts";
+import { buildVersion } from "./program.ts";
+import { type LiveSession, subjectOf } from "./session.ts";
+import { stateWords } from "./statuses.ts";
+import { openStore } from "./store.ts";
+import { isPast, type Sys } from "./sys.ts";
+import { gateIdOf } from "./verbs.ts";
+
+/** Where this machine's password is; it stands neither in the list of processes nor in the file of the membership. */
+export type PasswordSource =
+  | { from: "none" }
+  | { from: "environment" }
+  | { from: "file"; path: string }
+  | { from: "command"; command: string[] };
+
+/** That this machine belongs to a fleet, and how it gets there. */
+export interface Membership {
+  url: string;
+  machine: string;
+  role: FleetRole;
+  password: PasswordSource;
+  /** Of the authority that has signed the server's certificate, and this machine's own. Absolute. */
+  caPath?: string;
+  certPath?: string;
+  keyPath?: string;
+  /** Epoch ms. */
+  joinedAt: number;
+}
+
+export const passwordVariable = "CSM_FLEET_PASSWORD";
+
+/** Undefined where this machine has joined none. */
+export const membershipStore = (sys: Sys) =>
+  openStore<Membership | undefined>(sys, {
+    path: fleetPath(sys),
+    name: "fleet",
+    empty: undefined,
+    mustBeReadable: true,
+    decode: decodeMembership,
+  });
+
+export function requireMembership(sys: Sys): Membership {
+  const membership = membershipStore(sys).read();
+  if (membership === undefined) throw new UserError("this machine has joined no fleet", "csm fleet join rediss://NAME@HOST:PORT");
+  return membership;
+}
+
+function decodeMembership(text: string): Membership {
+  const fields = parseRecord(text);
+  if (!hasShape(fields, { url: "string", machine: "string", role: "string", joinedAt: "number" })) throw new Error("it is no membership");
+  const { url, machine, role, joinedAt } = fields;
+  if (!isMachineName(machine)) throw new Error(`${JSON.stringify(machine)} is no name of a machine`);
+  const known = fleetRoles.find((each) => each === role);
+  if (known === undefined) throw new Error(`${JSON.stringify(role)} is no role`);
+  parseFleetAddress(url);
+  const path = (value: unknown): string | undefined => (typeof value === "string" && isAbsolute(value) ? value : undefined);
+  return {
+    ...{ url, machine, role: known, joinedAt, password: decodePassword(fields.password) },
+    ...present({ caPath: path(fields.caPath), certPath: path(fields.certPath), keyPath: path(fields.keyPath) }),
+  };
+}
+
+function decodePassword(value: unknown): PasswordSource {
+  const { from, path, command } = (value ?? {}) as Record<string, unknown>;
+  if (from === "environment" || from === "none") return { from };
+  if (from === "file" && typeof path === "string" && isAbsolute(path)) return { from, path };
+  if (from === "command" && Array.isArray(command) && command.length > 0 && command.every((word) => typeof word === "string"))
+    return { from, command };
+  throw new Error("where its password is does not stand there");
+}
+
+/** Whom to speak to, with the secrets as they are now. */
+export async function targetOf(sys: Sys, { url, password, caPath, certPath, keyPath }: Membership): Promise<RedisTarget> {
+  const read = (path: string | undefined): string | undefined => {
+    const text = path === undefined ? undefined : sys.readText(path);
+    if (path !== undefined && text === undefined) throw new UserError(`csm fleet: cannot read ${path}`, "is it there, and yours?");
+    return text;
+  };
+  return {
+    ...parseFleetAddress(url),
+    ...present({ password: await readPassword(sys, password), ca: read(caPath), cert: read(certPath), key: read(keyPath) }),
+  };
+}
+
+const keyringTimeoutMs = 10_000;
+
+async function readPassword(sys: Sys, source: PasswordSource): Promise<string | undefined> {
+  if (source.from === "none") return undefined;
+  if (source.from === "environment") {
+    const password = sys.env[passwordVariable];
+    if (password === undefined || password === "")
+      throw new UserError(`csm fleet: ${passwordVariable} is not set`, "set it, or join again with --password-file or --password-command");
+    return password;
+  }
+  if (source.from === "file") {
+    const text = sys.readText(source.path);
+    if (text === undefined) throw new UserError(`csm fleet: cannot read the password in ${source.path}`, "is it there, and yours?");
+    return firstLine(text);
+  }
+  const [program = ""] = source.command;
+  const answer = await sys.runBounded(source.command, { cwd: resolve("/"), timeoutMs: keyringTimeoutMs, maxBytes: 4096 });
+  if ("failure" in answer) throw new UserError(`csm fleet: ${program} gives no password: ${printableLine(answer.failure)}`);
+  return firstLine(answer.text);
+}
+
+const firstLine = (text: string): string => text.split(/\r?\n/)[0] ?? "";
+
+/** What of sessions leaves this machine: without `titles` nothing that was typed or answered. */
+type FleetShare = "states" | "titles";
+
+export function toMachineState(
+  sys: Pick<Sys, "now" | "platform">,
+  { machine, role }: Pick<Membership, "machine" | "role">,
+  sessions: readonly LiveSession[],
+  share: FleetShare,
+): MachineState {
+  const now = sys.now();
+  return {
+    ...{ v: 1, machine, role, at: now, version: buildVersion, os: sys.platform },
+    sessions: sessions.slice(0, maxSessions).map((session) => toFleetSession(session, now, share)),
+  };
+}
+
+/** More than anybody runs; what others take, too. */
+const maxSessions = 2000;
+
+function toFleetSession(session: LiveSession, now: number, share: FleetShare): FleetSession {
+  const { verdict, meter } = session;
+  return {
+    name: session.name.slice(0, 200),
+    session_id: session.sessionId ?? null,
+    status: verdict.status,
+    // Of what has failed the words may be the service's.
+    words: verdict.status === "failed" ? "failed" : stateWords(verdict, now).slice(0, 200),
+    source: verdict.source,
+    since_at: session.since,
+    profile: session.profile ?? null,
+    cwd: session.cwd,
+    model: session.model ?? null,
+    kind: session.kind,
+    driver: session.driver ?? null,
+    agents: session.agents.filter(({ isRunning }) => isRunning).length,
+    context_percent: meter?.contextPercent ?? null,
+    cost_usd: meter?.costUsd ?? null,
+    tokens: meter?.tokens ?? null,
+    ...present({ gate_id: gateIdOf(session), title: share === "titles" ? subjectOf(session).slice(0, 300) : undefined }),
+  };
+}
+
+/** Heard of within this time; it is told anew three times within it. */
+const liveMs = 15_000;
+/** What was told last stays so long. */
+const keptS = 7 * 24 * 3600;
+
+/** Tells the others of this machine; two small writes, and a word that there is something to look at. */
+export async function tellState(link: RedisLink, state: MachineState): Promise<void> {
+  const { machine } = state;
+  await Promise.all([
+    link.call("SADD", [fleetKeys.machines, machine]),
+    link.call("SET", [fleetKeys.machine(machine), JSON.stringify(state), "EX", String(keptS)]),
+    tellLife(link, machine),
+  ]);
+  await link.call("PUBLISH", [fleetKeys.changed, machine]);
+}
+
+const tellLife = (link: RedisLink, machine: string): Promise<unknown> =>
+  link.call("SET", [fleetKeys.live(machine), "1", "PX", String(liveMs)]);
+
+/** It has gone, and says so. What it told stays, with its age. */
+async function tellEnd(link: RedisLink, machine: string): Promise<void> {
+  await link.call("SET", [fleetKeys.live(machine), "0", "PX", "1"]);
+  await link.call("PUBLISH", [fleetKeys.changed, machine]);
+}
+
+export interface Machine {
+  name: string;
+  /** It is heard of now. */
+  isLive: boolean;
+  /** Undefined where it has told nothing that can be read. */
+  state?: MachineState;
+}
+
+/** So many keys a call: a server that is asked for all at once lets everybody else wait. */
+const perCall = 200;
+
+/** Every machine that ever told of itself, by name. */
+export async function readMachines(link: RedisLink): Promise<Machine[]> {
+  const listed = await link.call("SMEMBERS", [fleetKeys.machines]);
+  const names = textsOf(listed).filter(isMachineName).sort();
+  const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
+  const read = await Promise.all(
+    chunks.map(async (chunk) => {
+      const [states, lives] = await Promise.all([
+        link.call("MGET", chunk.map(fleetKeys.machine)),
+        link.call("MGET", chunk.map(fleetKeys.live)),
+      ]);
+      return chunk.map((name, at) => toMachine(name, valueAt(states, at), valueAt(lives, at)));
+    }),
+  );
+  return read.flat();
+}
+
+const textsOf = (answer: unknown): string[] =>
+  Array.isArray(answer) ? answer.filter((each): each is string => typeof each === "string") : [];
+const valueAt = (answer: unknown, at: number): string | undefined => {
+  const value = Array.isArray(answer) ? answer[at] : undefined;
+  return typeof value === "string" ? value : undefined;
+};
+
+function toMachine(name: string, told: string | undefined, life: string | undefined): Machine {
+  const state = parseMachineState(parseJson(told));
+  // What one machine wrote of another is not taken.
+  return { name, isLive: life !== undefined, ...present({ state: state?.machine === name ? state : undefined }) };
+}
+
+/** What was read of the fleet, and when; `failure`: why it is not of now. */
+interface FleetLook {
+  machines: Machine[];
+  /** Epoch ms; undefined where it was never reached. */
+  readAt?: number;
+  failure?: string;
+}
+
+/** Local work does not wait for it longer than this, and not again for a while. */
+const lookTimeoutMs = 1000;
+const askAgainMs = 10_000;
+/** Written anew after this time at the soonest. */
+const keepSeenMs = 5000;
+
+/** What every machine told, by the server, or, where that is not reached, as it was read last: nobody is heard of then. */
+export async function lookAtFleet(sys: Sys, membership: Membership): Promise<FleetLook> {
+  const seen = seenStore(sys);
+  const { machines: known, readAt, failure, failedAt } = seen.read();
+  const stale = (words: string): FleetLook => ({
+    machines: known.map((machine) => ({ ...machine, isLive: false })),
+    failure: words,
+    ...present({ readAt }),
+  });
+  if (failure !== undefined && failedAt !== undefined && !isPast(sys, failedAt, askAgainMs)) return stale(failure);
+  try {
+    const { openLink } = await import("./fleet-redis.ts");
+    const link = await openLink(await targetOf(sys, membership), lookTimeoutMs);
+    try {
+      const machines = await readMachines(link);
+      const now = sys.now();
+      if (failure !== undefined || readAt === undefined || isPast(sys, readAt, keepSeenMs)) seen.write({ machines, readAt: now });
+      return { machines, readAt: now };
+    } finally {
+      link.close();
+    }
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    seen.write({ machines: known, failure: error.message, failedAt: sys.now(), ...present({ readAt }) });
+    return stale(error.message);
+  }
+}
+
+interface Seen {
+  machines: Machine[];
+  /** Epoch ms. */
+  readAt?: number;
+  failure?: string;
+  failedAt?: number;
+}
+
+const seenStore = (sys: Sys) =>
+  openStore<Seen>(sys, {
+    path: fleetSeenPath(sys),
+    name: "fleet-seen",
+    empty: { machines: [] },
+    decode(text) {
+      const { machines, ...fields } = parseRecord(text) ?? {};
+      const states = (Array.isArray(machines) ? machines : []).flatMap(
+        (each) => parseMachineState((each as { state?: unknown } | null)?.state) ?? [],
+      );
+      return {
+        machines: states.map((state) => ({ name: state.machine, isLive: false, state })),
+        ...shape(fields, { readAt: "number", failure: "string", failedAt: "number" }),
+      };
+    },
+    encode: JSON.stringify,
+  });
+
+/** Between two tries to reach the fleet: longer after each failure, and never the same for two machines. `chance`: 0 to 1. */
+export const pauseMs = (failures: number, chance: number): number =>
+  Math.min(10_000, 250 * 2 ** Math.min(failures, 10)) * (0.5 + chance / 2);
+
+/** States change many times a second; the others are told once. */
+const tellEveryMs = 1000;
+
+interface Serving {
+  /** What there is to tell; `timeoutMs`: how long to wait for a change at most. */
+  read(timeoutMs: number): Promise<MachineState>;
+  /** Once connected, and once it is not: with the reason. */
+  onLink(failure: Error | undefined): void;
+  isOver(): boolean;
+}
+
+/** Tells the fleet of this machine until it is over; where it cannot be reached it tries on, and tells all anew. */
+export async function serveState(sys: Sys, open: () => Promise<RedisLink>, serving: Serving): Promise<void> {
+  for (let failures = 0; !serving.isOver(); ) {
+    let link: RedisLink | undefined;
+    try {
+      link = await open();
+      serving.onLink(undefined);
+      failures = 0;
+      await tellUntilEnd(sys, link, serving);
+    } catch (error) {
+      serving.onLink(error as Error);
+      const chance = Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff;
+      await sys.sleep(pauseMs(failures++, chance));
+    } finally {
+      link?.close();
+    }
+  }
+}
+
+async function tellUntilEnd(sys: Sys, link: RedisLink, { read, isOver }: Serving): Promise<void> {
+  let told = "";
+  let livedAt = 0;
+  for (let machine: string | undefined; ; ) {
+    if (isOver()) {
+      if (machine !== undefined) await tellEnd(link, machine);
+      return;
+    }
+    const state = await read(tellEveryMs);
+    machine = state.machine;
+    const what = JSON.stringify({ ...state, at: 0 });
+    const now = sys.now();
+    if (what !== told) await tellState(link, state);
+    else if (Math.abs(now - livedAt) >= liveMs / 3) await tellLife(link, machine);
+    else continue;
+    [told, livedAt] = [what, now];
+    await sys.sleep(tellEveryMs);
+  }
+}
