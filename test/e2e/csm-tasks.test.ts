@@ -39,7 +39,10 @@ const start = (...words: string[]) =>
 const tasks = (...words: string[]) => sandbox.box.csm(["tasks", ...words], { timeoutMs: 80_000 });
 
 async function status(): Promise<{ run: string; status: string; rows: Record<string, Json> }> {
-  const told = JSON.parse((await tasks("status", "--json")).stdout) as { run: string; status: string; tasks: Json[] };
+  const { stdout } = await tasks("status", "--json");
+  // Nothing is there before the first run has begun.
+  const none = { run: "", status: "", tasks: [] };
+  const told = stdout === "" ? none : (JSON.parse(stdout) as { run: string; status: string; tasks: Json[] });
   return { ...told, rows: Object.fromEntries(told.tasks.map((row) => [String(row.task), row])) };
 }
 const states = async () => Object.fromEntries(Object.entries((await status()).rows).map(([name, row]) => [name, row.status]));
