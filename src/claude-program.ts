@@ -1,5 +1,8 @@
 import { isRecord, parseRecord, shape } from "./json.ts";
 
+/** `default` is called `manual` since 2.1.204; claude takes both. */
+export const permissionModes: readonly string[] = ["plan", "acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual"];
+
 /** How many words a flag of claude takes, in the terms of its own parser (commander). */
 type FlagArity = "none" | "one" | "optional" | "many";
 

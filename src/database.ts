@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
-import { chmodSync, rmSync, statSync } from "node:fs";
+import { chmodSync, renameSync, rmSync, statSync } from "node:fs";
+import { UserError } from "./errors.ts";
 import { attempt, createPrivate } from "./sys-files.ts";
 
 export type { Database };
@@ -66,6 +67,58 @@ function openOrRebuild(path: string, schema: CacheSchema): Database {
     }
   }
   return openInMemory(schema);
+}
+
+/** Tables of what nobody can make again: each step takes a file of the version before it to its own. */
+interface DurableSchema {
+  steps: readonly string[];
+}
+
+/**
+ * A database that is no cache: it is on the disk when a write returns, its schema is migrated, and what cannot be read is never
+ * thrown away. A broken file is put aside under the name that `onBroken` is told, and an empty one takes its place.
+ */
+export function openDurable(path: string, schema: DurableSchema, onBroken: (keptPath: string, why: string) => void): Database {
+  try {
+    return openMigrated(path, schema);
+  } catch (error) {
+    const { code = "", message } = error as Error & { code?: string };
+    if (!/^SQLITE_(?:CORRUPT|NOTADB)/.test(code)) throw error;
+    const keptPath = `${path}.broken-${new Date(statSync(path).mtimeMs).toISOString().replace(/[:.]/g, "-")}`;
+    // What SQLite has not yet put into the file belongs to it.
+    for (const suffix of ["", "-wal", "-shm"]) attempt(() => renameSync(path + suffix, keptPath + suffix));
+    onBroken(keptPath, message);
+    return openMigrated(path, schema);
+  }
+}
+
+function openMigrated(path: string, { steps }: DurableSchema): Database {
+  const database = openPrivate(path);
+  try {
+    database.run(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+    database.run("PRAGMA journal_mode = WAL");
+    database.run("PRAGMA synchronous = FULL");
+    const versionOf = () => (database.query("PRAGMA user_version").get() as { user_version: number }).user_version;
+    // Reading it all shows what is torn before anything is built on it.
+    database.query("SELECT count(*) FROM sqlite_master").get();
+    if (versionOf() > steps.length)
+      throw new UserError(
+        `${path} was written by a newer csm`,
+        `it has version ${versionOf()}, this csm knows ${steps.length}: update csm`,
+      );
+    if (versionOf() < steps.length)
+      database
+        .transaction(() => {
+          // Another process may have been first.
+          for (const step of steps.slice(versionOf())) database.run(step);
+          database.run(`PRAGMA user_version = ${steps.length}`);
+        })
+        .immediate();
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
 }
 
 const busyTimeoutMs = 5000;

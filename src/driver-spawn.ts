@@ -2,7 +2,7 @@ import { join, resolve } from "node:path";
 import { channelDir } from "./channel.ts";
 import type { GateKind } from "./claude-gate.ts";
 import { renderHookSettings } from "./claude-hooks.ts";
-import { flagValue } from "./claude-program.ts";
+import { flagValue, permissionModes } from "./claude-program.ts";
 import { parseScreen } from "./claude-screen.ts";
 import { isSessionId } from "./claude-session.ts";
 import { rulesWarning, tellsTurns, versionWarning } from "./claude-version.ts";
@@ -94,16 +94,13 @@ interface Posture {
   isYolo: boolean;
 }
 
-/** `default` is called `manual` since 2.1.204; claude takes both. */
-const modes = ["plan", "acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual"];
-
 function choosePosture(options: SpawnOptions): Posture {
   const given = [options.permissionMode !== undefined, options.isAutoAccept === true, options.isBypass === true, options.isYolo === true];
   if (given.filter(Boolean).length > 1)
     throw new UserError("conflicting permission flags", "give one of --permission-mode, --auto-accept, --bypass-permissions, --yolo");
   const mode = options.permissionMode ?? (options.isAutoAccept ? "acceptEdits" : options.isBypass ? "bypassPermissions" : null);
-  if (mode !== null && !modes.includes(mode))
-    throw usageError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${modes.join(", ")}`);
+  if (mode !== null && !permissionModes.includes(mode))
+    throw usageError(`invalid permission mode ${JSON.stringify(mode)}`, `one of: ${permissionModes.join(", ")}`);
   return { mode, isYolo: options.isYolo === true };
 }
 

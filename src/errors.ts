@@ -50,6 +50,8 @@ function nearestWord(word: string, known: readonly string[]): string | undefined
   let best: string | undefined;
   let bestDistance = limit + 1;
   for (const candidate of known) {
+    // So many letters at least are too many or too few.
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue;
     const distance = editDistance(word, candidate);
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
   }

@@ -48,6 +48,8 @@ const parts: { [T in Topic]: (subject: Subject) => readonly Part[] | Promise<rea
     ];
   },
   tasks: ({ loaded }) => [
+    "A file of tasks says what is to be done and what depends on what; csm tasks check says what is wrong in it and what it would cost, csm tasks run does it, goes on after a limit, and csm tasks resume takes it up again after anything else.",
+    ["Commands of csm tasks", rowsOf(loaded, "csm", ({ word }) => word.startsWith("tasks "))],
     "Work that a script gives to claude: csd starts a session, tells it something, waits for what it does, answers what it asks, and ends it. csd run does all of that for one question.",
     ["Commands", rowsOf(loaded, "csd", ({ word }) => !word.includes(" "))],
     "A loop: csd wait returns at the next state where somebody is needed; its status says what to do (csm help states), the exit code of csd run how it ended (csm help exit-codes).",
@@ -195,6 +197,9 @@ export const places: PlaceRows = [
   [paths.setupToldPath, "there once somebody was told of csm setup"],
   [paths.fleetPath, "that this machine belongs to a fleet"],
   [paths.fleetSeenPath, "what was read of the fleet last; safe to delete"],
+  [paths.tasksDbPath, "runs of task files: nothing else knows what they have done"],
+  [paths.tasksDir, "what the claudes of a run are given and print"],
+  [paths.worktreesDir, "working trees that were made for tasks; csm tasks clean"],
   [paths.lockDir, "locks; free when their holder ends"],
   [paths.csdDir, "what csd remembers; audit.jsonl: who decided what"],
   [paths.drivenDir, "the sessions that csd started"],

@@ -92,6 +92,14 @@ export async function readClaudeVersion(
   }
 }
 
+/** Most rules need nothing that some version does not know, and no start waits for its answer then. */
+export const versionForRules = (
+  sys: Pick<Sys, "run">,
+  program: LaunchProgram,
+  rules: readonly { event: string }[],
+): Promise<string | undefined> =>
+  rules.some(({ event }) => event === "StopFailure") ? readClaudeVersion(sys, program) : Promise.resolve(undefined);
+
 /** Everything that a start of claude is made of. */
 export interface Launch extends LaunchProgram {
   /** For claude, behind `prefix`. */

@@ -5,7 +5,7 @@ import { isSessionId } from "./claude-session.ts";
 import { SilentExit, UserError } from "./errors.ts";
 import { quotePosix } from "./format.ts";
 import { present } from "./json.ts";
-import { findLaunchProgram, readClaudeVersion, startLaunch } from "./launch.ts";
+import { findLaunchProgram, startLaunch, versionForRules } from "./launch.ts";
 import { chooseAccountWay, chooseStart, type LaunchCall, parseCall } from "./launch-choice.ts";
 import { type LaunchSeat, planSession, type SessionLaunch, seatOf, withWholeId } from "./launch-plan.ts";
 import { rememberLaunch } from "./launch-record.ts";
@@ -106,8 +106,7 @@ async function withRules(sys: Sys, launch: SessionLaunch): Promise<SessionLaunch
   const { seat, args, cwd = sys.cwd } = launch;
   const given = await prepareRules(sys, { cwd, configDir: seat.dir, own: flagValue(args, "--settings") });
   if (given.askedFiles.length === 0) return launch;
-  // Most rules need nothing that some version does not know, and no start waits for its answer then.
-  const version = given.rules.some(({ event }) => event === "StopFailure") ? await readClaudeVersion(sys, launch) : undefined;
+  const version = await versionForRules(sys, launch, given.rules);
   const settings = renderHookSettings(`${quotePosix(sys.execPath)} csd ${rulesWord}`, { version, events: [], ...given });
   return { ...launch, args: addHooks(args, settings, (file) => sys.readText(resolve(cwd, file))) };
 }

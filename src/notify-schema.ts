@@ -14,17 +14,12 @@ import {
   webhookFormats,
 } from "./notices.ts";
 import { timeSpan } from "./rule-conditions.ts";
+import { durationMs } from "./written-file.ts";
 
 z.config(en());
 
 const text = z.string().check(z.minLength(1));
 const isHeaderText = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
-
-const units: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const durationMs = z.pipe(
-  z.string().check(z.regex(/^\d{1,6}[smhd]$/, 'a time such as "30s", "10m" or "1h"')),
-  z.transform((typed) => Number(typed.slice(0, -1)) * (units[typed.slice(-1)] ?? 0)),
-);
 
 const hoursText = 'hours such as "22:00-07:00" or "sat-sun 00:00-24:00"';
 const hours = z.string().check(z.regex(timeSpan, hoursText));

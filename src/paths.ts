@@ -99,6 +99,12 @@ export const occasionsDir = (sys: Place): string => join(csmDir(sys), "occasions
 export const setupToldPath = (sys: Place): string => join(csmDir(sys), "setup-told");
 /** What csm cost has read; safe to delete. */
 export const costCachePath = (sys: Place): string => join(csmDir(sys), "cost.db");
+/** Runs of task graphs: nothing else knows what they have done. */
+export const tasksDbPath = (sys: Place): string => join(csmDir(sys), "tasks.db");
+/** What the claudes of a run are given and print, while it is of use. */
+export const tasksDir = (sys: Place): string => join(csmDir(sys), "tasks");
+/** Working trees that csm has made for tasks. */
+export const worktreesDir = (sys: Place): string => join(csmDir(sys), "worktrees");
 
 /** That this machine belongs to a fleet. */
 export const fleetPath = (sys: Place): string => join(csmDir(sys), "fleet.json");

@@ -25,6 +25,8 @@ import {
 } from "./public-pieces.ts";
 import { diagnosed, halted, orphan } from "./public-processes.ts";
 import { ruleProblem, rulesSchemas } from "./public-rules.ts";
+import { runSchemas } from "./public-runs.ts";
+import { tasksSchemas } from "./public-tasks.ts";
 import { statuses } from "./statuses.ts";
 
 /**
@@ -451,6 +453,8 @@ const schemas = {
     hooks_off: z.optional(described(text, "why limits of sessions that csm did not start are not noted")),
   }),
   ...rulesSchemas,
+  ...tasksSchemas,
+  ...runSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csm fleet": fleetMachines,
   "csm fleet machines": fleetMachines,

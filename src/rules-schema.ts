@@ -2,14 +2,30 @@ import { basename } from "node:path";
 import { en } from "zod/locales";
 import { z } from "zod/mini";
 import { type Budget, budgetActions, budgetPeriods } from "./budgets.ts";
-import { type UserError, unknownWord } from "./errors.ts";
-import { decodeJson, isRecord, present } from "./json.ts";
+import { unknownWord } from "./errors.ts";
+import { isRecord, present } from "./json.ts";
 import type { NotifySettings } from "./notices.ts";
 import { checkNotify } from "./notify-schema.ts";
 import { olderStatus, timeSpan } from "./rule-conditions.ts";
 import { type Conditions, type Rule, type RuleAction, type RuleProblem, ruleActions } from "./rules.ts";
-import { jsonLines, type KeyLines, tomlLines } from "./rules-lines.ts";
 import { statuses } from "./statuses.ts";
+import {
+  atLeast,
+  choice,
+  createReader,
+  type Entry,
+  type Field,
+  flag,
+  list,
+  listTables,
+  parseWritten,
+  percent,
+  type Reader,
+  readFields,
+  spell,
+  word,
+  words,
+} from "./written-file.ts";
 
 // Apart from what reads the checked form, so that a hook does not load zod.
 z.config(en());
@@ -29,9 +45,8 @@ interface RuleText {
   isProject: boolean;
 }
 
-/** TOML, or JSON where the file is called so. */
 export function checkRules({ path, text, isProject }: RuleText): CheckedRules {
-  const parsed = path.endsWith(".json") ? parseJsonText(text) : parseToml(text);
+  const parsed = parseWritten(path, text);
   const problems: RuleProblem[] = [];
   if ("message" in parsed) return brokenRules({ path, ...parsed }, isProject);
   const reader = createReader(path, isProject, parsed.lines, problems);
@@ -52,7 +67,7 @@ export function checkRules({ path, text, isProject }: RuleText): CheckedRules {
 
 /** The rules of the older tool's file, whose other tables are no affair of ours; what cannot be taken over is told. */
 export function importRules({ path, text }: Pick<RuleText, "path" | "text">): { rules: Rule[]; problems: RuleProblem[]; others: string[] } {
-  const parsed = path.endsWith(".json") ? parseJsonText(text) : parseToml(text);
+  const parsed = parseWritten(path, text);
   if ("message" in parsed) return { rules: [], problems: [{ path, ...parsed }], others: [] };
   const problems: RuleProblem[] = [];
   const rules = listTables(createReader(path, false, parsed.lines, problems), "rules", parsed.value.rules).flatMap((entry) => {
@@ -75,150 +90,6 @@ function askInstead(rule: Rule, { path, line, message }: RuleProblem): Rule | un
   if (!["allow", "deny", "ask"].includes(rule.action)) return undefined;
   return { ...rule, action: "ask", message: `${basename(path)}:${line} is broken: ${message}` };
 }
-
-// --- the text ------------------------------------------------------------------------------------------------------
-
-type Parsed = { value: Record<string, unknown>; lines: KeyLines } | { line: number; message: string };
-
-function parseToml(text: string): Parsed {
-  const lines = tomlLines(text);
-  const fault = tomlFault(text);
-  if (fault === undefined) return { value: Bun.TOML.parse(text) as Record<string, unknown>, lines };
-  // The parser does not tell where: the first statement up to whose end it takes no text is the wrong one.
-  let [good, bad] = [0, lines.starts.length];
-  while (good + 1 < bad) {
-    const middle = (good + bad) >> 1;
-    if (tomlFault(text.slice(0, lines.starts[middle]?.offset)) === undefined) good = middle;
-    else bad = middle;
-  }
-  return { line: lines.starts[good]?.line ?? 1, message: fault };
-}
-
-function tomlFault(text: string): string | undefined {
-  try {
-    Bun.TOML.parse(text);
-    return undefined;
-  } catch (error) {
-    return lower((error as Error).message.replace(/^TOML Parse error: /, ""));
-  }
-}
-
-function parseJsonText(text: string): Parsed {
-  const lines = jsonLines(text);
-  try {
-    const value = decodeJson(text);
-    return isRecord(value) ? { value, lines } : { line: 1, message: "it is no object" };
-  } catch (error) {
-    return { line: lines.stop, message: lower((error as Error).message.replace(/^JSON Parse error: /, "")) };
-  }
-}
-
-const lower = (message: string): string => message.replace(/^[A-Z](?![A-Z])/, (letter) => letter.toLowerCase());
-
-/** The message of an error for people, and what was meant. */
-const spell = ({ message, hint }: UserError): string => (hint === undefined ? message : `${message}; ${hint}`);
-
-// --- tables of it --------------------------------------------------------------------------------------------------
-
-type Path = readonly (string | number)[];
-
-interface Reader {
-  isProject: boolean;
-  at(path: Path): { path: string; line: number };
-  /** The file is broken. */
-  wrong(path: Path, message: string): void;
-  /** It is told, and the file holds without it. */
-  ignored(path: Path, message: string): void;
-  broken(): RuleProblem[];
-}
-
-function createReader(file: string, isProject: boolean, lines: KeyLines, problems: RuleProblem[]): Reader {
-  const broken: RuleProblem[] = [];
-  const at = (path: Path) => ({ path: file, line: lines.lineOf(path) });
-  const told = (path: Path, message: string): RuleProblem => {
-    const problem = { ...at(path), message };
-    problems.push(problem);
-    return problem;
-  };
-  return {
-    isProject,
-    at,
-    wrong: (path, message) => void broken.push(told(path, message)),
-    ignored: (path, message) => void told(path, `${message}; it is ignored`),
-    broken: () => broken,
-  };
-}
-
-interface Entry {
-  path: Path;
-  value: unknown;
-  /** Of `[rules.NAME]`, the older tool's form. */
-  name?: string;
-}
-
-function listTables(reader: Reader, key: string, value: unknown): Entry[] {
-  if (value === undefined) return [];
-  if (Array.isArray(value)) return value.map((each: unknown, index) => ({ path: [key, index], value: each }));
-  if (isRecord(value)) return Object.entries(value).map(([name, each]) => ({ path: [key, name], value: each, name }));
-  reader.wrong([key], `${key} must be tables: [[${key}]]`);
-  return [];
-}
-
-interface Field {
-  schema: z.ZodMiniType;
-  /** There are no other words. */
-  words?: readonly string[];
-  /** Whatever their case, and what stands between their parts. */
-  isLoose?: true;
-}
-
-const loose = (typed: string): string => typed.toLowerCase().replace(/[^a-z]/g, "");
-
-/** The first that is none of the words. */
-function strangerIn(data: unknown, { words: known, isLoose }: Field): string | undefined {
-  if (known === undefined) return undefined;
-  const has = (typed: string) => (isLoose === true ? known.some((each) => loose(each) === loose(typed)) : known.includes(typed));
-  return [data]
-    .flat()
-    .map(String)
-    .find((typed) => !has(typed));
-}
-
-/** The values of a table that are as they must be, by their keys; all else is told. */
-function readFields(reader: Reader, { path, value }: Entry, fields: Readonly<Record<string, Field>>): Record<string, unknown> {
-  if (!isRecord(value)) {
-    reader.wrong(path, `${String(path[0])} must be tables: [[${String(path[0])}]]`);
-    return {};
-  }
-  const read: Record<string, unknown> = {};
-  for (const [key, given] of Object.entries(value)) {
-    const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
-    if (field === undefined) {
-      reader.wrong([...path, key], spell(unknownWord("unknown key", key, Object.keys(fields))));
-      continue;
-    }
-    const { success, data, error } = field.schema.safeParse(given);
-    const stranger = success ? strangerIn(data, field) : undefined;
-    if (!success) reader.wrong([...path, key], `${key}: ${lower(error.issues[0]?.message ?? "it is wrong")}`);
-    else if (stranger !== undefined)
-      reader.wrong([...path, key], spell(unknownWord(`unknown ${key.replace("match_", "")}`, stranger, field.words ?? [])));
-    else read[key] = data;
-  }
-  return read;
-}
-
-const word = z.string().check(z.regex(/\S/, "it is blank"));
-/** One text is a list of one. */
-const list = (entry: z.ZodMiniType<string>) =>
-  z.pipe(
-    z.transform((value: unknown) => (typeof value === "string" ? [value] : value)),
-    z.array(entry).check(z.minLength(1, "the list is empty; leave the key out where anything will do")),
-  );
-const words: Field = { schema: list(word) };
-const flag: Field = { schema: z.boolean() };
-const atLeast = (from: number): z.ZodMiniType => z.number().check(z.minimum(from));
-const percent: Field = { schema: z.number().check(z.minimum(0), z.maximum(100)) };
-const choice = (known: readonly string[]): Field => ({ schema: z.string(), words: known });
 
 const times: Field = { schema: list(z.string().check(z.regex(timeSpan, 'it must be like "22:00-07:00" or "mon-fri 09:00-18:00"'))) };
 

@@ -1,5 +1,7 @@
 import {
+  closeSync,
   fstatSync,
+  openSync,
   readdirSync,
   readSync,
   realpathSync,
@@ -65,6 +67,21 @@ export interface RunResult {
   stderr: string;
 }
 
+/** `output` and `errors` are added to. */
+interface FiledStart {
+  env: Readonly<Record<string, string | undefined>>;
+  cwd: string;
+  input: string;
+  output: string;
+  errors: string;
+}
+
+interface Started {
+  pid: number;
+  /** Undefined of a signal. */
+  exited: Promise<number | undefined>;
+}
+
 /**
  * Looks until there is an answer, and once more after the deadline has passed, as a busy machine may have slept through it;
  * undefined when that last look has none either. Waits `stepMs` between two looks.
@@ -119,6 +136,8 @@ export interface Sys extends LinkFiles {
   postBounded(url: string, options: { timeoutMs: number; headers: Record<string, string>; body: string }): Promise<Posted>;
   /** A program that goes on without this one, in a session of its own and without its terminal. Never throws. */
   startDetached(argv: readonly string[], options: { env: Readonly<Record<string, string | undefined>>; cwd: string }): void;
+  /** The same, with files for its streams, so that neither it nor what it says depends on us. Throws when it cannot be started. */
+  startFiled(argv: readonly string[], options: FiledStart): Started;
   /** Undefined when there is no such file, or it may not be read. */
   readText(path: string): string | undefined;
   readTail(path: string, maxBytes: number): FileEnd | undefined;
@@ -168,6 +187,8 @@ export interface Sys extends LinkFiles {
   write(fd: 1 | 2, text: string): boolean;
   /** Cleans up on Ctrl-C, SIGTERM and SIGHUP, then lets the signal end the program; call the result to stop listening. */
   onInterrupt(cleanUp: () => Promise<void> | void): () => void;
+  /** The same signals, which end nothing by themselves any more, each time; call the result to stop listening. */
+  onEachInterrupt(told: (name: NodeJS.Signals) => void): () => void;
 }
 
 /** `env` is also what programs are started with; the demo and the tests give their sandbox's. */
@@ -193,6 +214,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     fetchBytes,
     postBounded,
     startDetached,
+    startFiled,
     readText,
     readTail,
     readInto,
@@ -224,6 +246,7 @@ export function createSys(env: Readonly<Record<string, string | undefined>> = pr
     isTerminal,
     write,
     onInterrupt,
+    onEachInterrupt,
   };
 }
 
@@ -270,6 +293,18 @@ function startDetached(argv: readonly string[], options: { env: Readonly<Record<
   // Whoever waits for the end of our output must not wait for its.
   const streams = { stdin: "ignore", stdout: "ignore", stderr: "ignore" } as const;
   attempt(() => Bun.spawn([...argv], { ...streams, ...options, detached: true }).unref());
+}
+
+function startFiled(argv: readonly string[], { env, cwd, input, output, errors }: FiledStart): Started {
+  const files = [openSync(input, "r"), openSync(output, "a", 0o600), openSync(errors, "a", 0o600)] as const;
+  try {
+    const [stdin, stdout, stderr] = files;
+    const child = Bun.spawn([...argv], { stdin, stdout, stderr, env: { ...env }, cwd, detached: true });
+    child.unref();
+    return { pid: child.pid, exited: child.exited.then(() => child.exitCode ?? undefined) };
+  } finally {
+    for (const file of files) closeSync(file);
+  }
 }
 
 function signal(pid: number, name: NodeJS.Signals | 0): boolean {
@@ -330,6 +365,13 @@ function write(fd: 1 | 2, text: string): boolean {
 }
 
 const endingSignals: NodeJS.Signals[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+function onEachInterrupt(told: (name: NodeJS.Signals) => void): () => void {
+  for (const name of endingSignals) process.on(name, told);
+  return () => {
+    for (const name of endingSignals) process.off(name, told);
+  };
+}
 
 function onInterrupt(cleanUp: () => Promise<void> | void): () => void {
   const listeners = endingSignals.map((name) => {

@@ -70,6 +70,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
     fetchBounded: async (url) => ({ failure: `unexpected ${url}` }),
     postBounded: async (url) => ({ failure: `unexpected ${url}` }),
     startDetached: () => undefined,
+    startFiled: () => ({ pid: 0, exited: Promise.resolve(0) }),
     readText: (path) => files.get(path),
     readTail(path, maxBytes) {
       const bytes = Buffer.from(files.get(path) ?? "");
@@ -167,6 +168,7 @@ export function createFakeSys(given: Given = {}): FakeSys {
       return true;
     },
     onInterrupt: () => () => {},
+    onEachInterrupt: () => () => {},
     expectRun: (argv, result = {}, options) => void expected.push({ argv, result, options }),
     done() {
       const missing = expected.map(({ argv }) => JSON.stringify(argv));

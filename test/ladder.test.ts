@@ -8,14 +8,14 @@ const rungs: [name: string, files: string][] = [
   [
     "Claude Code's surface",
     `claude-session claude-reset claude-transcript claude-usage claude-calls claude-version claude-hooks
-     claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
+     claude-print claude-program claude-tokens claude-tokens-scan claude-prices claude-fields transcript-facts`,
   ],
   [
     "decisions",
-    `rules rules-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
+    `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice fleet-access tty-keys picker-state json-edit setup usage-blob scorer relaunch-plan
-     statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-expand task-drawing task-estimate task-outcome task-queue task-view dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
@@ -25,7 +25,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "profiles and settings",
-    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema notify-schema hooks-off cas rules-schema rules-file`,
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema written-file notify-schema hooks-off cas rules-schema rules-file task-schema task-file`,
   ],
   [
     "sessions",
@@ -46,17 +46,18 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "watching",
-    "call-scan threads cost rules-replay rules-suggest monitor-gauge monitor-follow monitor actions halt act act-feed dashboard demo-fleet",
+    "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow monitor actions halt act act-feed dashboard demo-fleet",
   ],
+  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine"],
   ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-serve fleet-view"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [
     "commands",
-    `completion completion-scripts shell-init public-pieces public-rules public-processes public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init public-pieces public-rules public-processes public-tasks public-runs public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-halt cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-diagnose cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-fleet cmd-self-update help-topics commands help`,
+     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop cmd-fleet cmd-self-update help-topics commands help`,
   ],
   ["the edge", "router app main"],
 ];
@@ -95,8 +96,12 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ],
   ["the ways to show a pane", /"(?:attach-session|switch-client)"|"attach", "-t"/, "panes"],
   ["Redis", /\bRedisClient\b/, "fleet-redis"],
-  ["zod", /from "zod/, "public-processes settings-schema rules-schema notify-schema public-pieces public-rules public-json fleet-schema"],
-  ["the schemas of settings and rules other than by import()", /from "\.\/(?:settings|rules)-schema\.ts"/, ""],
+  [
+    "zod",
+    /from "zod/,
+    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-rules public-tasks public-runs public-json fleet-schema",
+  ],
+  ["the schemas of settings, rules and tasks other than by import()", /from "\.\/(?:settings|rules|task)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],
   ["the schemas of the public JSON other than by type", /\bimport(?:\(| (?!type ))[^;]*"\.\/public-json\.ts"/, ""],
   ["citty", /from "citty"/, "cmd-record"],

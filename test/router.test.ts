@@ -8,7 +8,7 @@ const claude = (...args: string[]): Route => ({ to: "claude", args });
 
 const words =
   "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost " +
-  "open restore log setup shell-init hub demo csd help version budget notify rules fleet focus type allow deny halt diagnose self-update";
+  "open restore log setup shell-init hub demo csd help version budget notify rules fleet focus type allow deny halt diagnose self-update tasks";
 
 const reservedWords = commands.csm.flatMap(({ word }) => (word.includes(" ") ? [] : [word]));
 
@@ -60,7 +60,7 @@ test.each<[rule: string, args: string[], route: Route]>([
   ["help on one of claude's", ["help", "mcp"], claude("help", "mcp")],
   ["a prompt that begins with help", ["help", "me", "now"], claude("help", "me", "now")],
   ["a prompt that begins with version", ["version", "2"], claude("version", "2")],
-  ["a word that has no command yet", ["tasks"], claude("tasks")],
+  ["a word that has no command yet", ["swarm"], claude("swarm")],
   ["-v is claude's", ["-v"], claude("-v")],
   ["--version later is claude's", ["x", "--version"], claude("x", "--version")],
   ["--help later is claude's", ["mcp", "--help"], claude("mcp", "--help")],

@@ -167,6 +167,11 @@ function furnish({ home, claudes }: Box): void {
     `${JSON.stringify({ at: now, event: "switch", session: first.id, from: "a", to: "b", resets_at: now })}\n`,
   );
   write(home, "claude-code-usage/cache/usage-limits.json", { captured_at: at(5), profiles: {} });
+  const tasks = [
+    { name: "a", prompt: "x", matrix: { os: ["l"] } },
+    { name: "b", prompt: "{{a.json.x}}", depends_on: ["a"], cwd: "fix" },
+  ];
+  write(home, "night.json", { tasks });
   write(home, "bin/claude", '#!/bin/sh\nprintf "2.1.329 (Claude Code)\\n"\n');
   chmodSync(join(home, "bin/claude"), 0o700);
 }
@@ -259,7 +264,9 @@ const givenFor = (program: string, name: string): string =>
           ? "bash"
           : /dir|folder/.test(name)
             ? "~/.claude.x"
-            : "other";
+            : name === "file"
+              ? "HOME/night.json"
+              : "other";
 
 const envOf = (home: string) => ({
   HOME: home,

@@ -101,6 +101,11 @@ function furnish(): void {
   );
   write(`.local/state/csm/statusline/${id}.json`, { sessionId: id, model: hostile, account: hostile, cwd, seenAt: Date.now() });
   write(`.local/state/csm/launches/${id}.json`, { id, cwd, args: [hostile], profile: hostile, pid: 1, start: "1", at: Date.now() });
+  // A file of tasks by the words that commands are called with here: one that can be drawn, and one that is wrong.
+  const name = 't\u202erev\u200b\u{e0041}\u3164 "x" <b>';
+  const after = { name: "b", prompt: hostile, depends_on: [name], if: `'${name}' == failed`, concurrency: hostile, model: hostile };
+  write("fix", { tasks: [{ name, prompt: hostile }, after] });
+  write(id, { [hostile]: 1, tasks: [{ name: hostile, prompt: `{{${hostile}}}`, [hostile]: 1, depends_on: [hostile], cwd: hostile }] });
   const remote = {
     ...{ name: hostile, session_id: hostile, status: hostile.slice(0, 40), words: hostile, source: hostile.slice(0, 60), since_at: 0 },
     ...{ profile: hostile, cwd: hostile, model: hostile.slice(0, 100), kind: hostile.slice(0, 40), driver: hostile, agents: 1 },

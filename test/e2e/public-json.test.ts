@@ -178,6 +178,12 @@ test("what knows no session is as its schema says too", async () => {
   expect((await csm(box, "rules log", "--json")).entries).not.toEqual([]);
   writeFileSync(join(box.home, "settings.json"), '{"permissions":{"allow":["Bash(ls:*)","Bash(a * b)"]}}');
   await csm(box, "rules import", "settings.json", "--json");
+  writeFileSync(
+    join(box.home, "night.json"),
+    '{"tasks":[{"name":"a","prompt":"x"},{"name":"b","prompt":"{{a.result}}","depends_on":["a"]}]}',
+  );
+  expect(await csm(box, "tasks check", "night.json", "--json")).toMatchObject({ tasks: 2, problems: [], refusals: [] });
+  expect(await csm(box, "tasks graph", "night.json", "--json")).toMatchObject({ tasks: [{ id: "a" }, { id: "b", depends_on: ["a"] }] });
   await csm(box, "usage", "--json", "--no-fetch");
   await csm(box, "pick-account", "--json", "--include-current");
   await csm(box, "profiles", "--json");

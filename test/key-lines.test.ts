@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { jsonLines, tomlLines } from "../src/rules-lines.ts";
+import { jsonLines, tomlLines, yamlLines } from "../src/key-lines.ts";
 
 const toml = `# [[rules]]
 [[rules]]
@@ -91,4 +91,75 @@ test.each([
   ["", 1],
 ])("JSON that is none is one up to its line: %j", (text, stop) => {
   expect(jsonLines(text).stop).toBe(stop);
+});
+
+const yaml = `%YAML 1.2
+---
+# tasks: no
+max_tasks: 5
+defaults: &d
+  env: {A: 1,
+    B: 2}
+tasks:
+- name: a # name: b
+  prompt: |
+    name: not this
+    - nor: this
+
+   # nor this
+  depends_on:
+  - x
+  - y
+  "if": 'of
+    many: lines'
+-
+  name: b
+  prompt: "a: b
+    c: d"
+- - nested
+- {name: c}
+last:
+    - deep: 1
+      'it''s': 2
+    - http://x: 3
+end: z
+`;
+
+test.each<[path: (string | number)[], line: number]>([
+  [["max_tasks"], 4],
+  [["defaults"], 5],
+  [["defaults", "env"], 6],
+  [["defaults", "env", "B"], 6],
+  [["tasks"], 8],
+  [["tasks", 0], 9],
+  [["tasks", 0, "name"], 9],
+  [["tasks", 0, "prompt"], 10],
+  [["tasks", 0, "depends_on"], 15],
+  [["tasks", 0, "depends_on", 1], 17],
+  [["tasks", 0, "if"], 18],
+  [["tasks", 0, "nor"], 9],
+  [["tasks", 1], 20],
+  [["tasks", 1, "name"], 21],
+  [["tasks", 1, "prompt"], 22],
+  [["tasks", 1, "c"], 20],
+  [["tasks", 2, 0], 24],
+  [["tasks", 3, "name"], 25],
+  [["last", 0, "deep"], 27],
+  [["last", 0, "it's"], 28],
+  [["last", 1, "http://x"], 29],
+  [["end"], 30],
+])("YAML: %j stands at line %d", (path, line) => {
+  expect(yamlLines(yaml).lineOf(path)).toBe(line);
+});
+
+test.each([
+  ["\ufeffa: 1\r\nb:\r\n  - c\r\n  - d: 1\r\n", ["b", 1, "d"], 4],
+  ["a: [1,\n2\n", ["a"], 1],
+  ["a: |\n  x\n", ["a"], 1],
+  ['a: "open\nb: 1\n', ["b"], 1],
+  ["- a\n- b", [1], 2],
+  ["\ta: 1\nb: 2", ["b"], 2],
+  ["   ", [], 1],
+] as [string, (string | number)[], number][])("YAML that is none is walked to its end, too: %j", (text, path, line) => {
+  expect(yamlLines(text).lineOf(path)).toBe(line);
 });

@@ -8,16 +8,21 @@ export interface KeyLines {
 
 type Path = (string | number)[];
 
-const pathId = (path: readonly PropertyKey[]): string => JSON.stringify(path.map(String));
+/** Nobody writes more; what is deeper counts as that which it lies in. */
+const maxLevels = 500;
+
+/** Of a key in what has that id: files hold tens of thousands. */
+const idIn = (parent: string, key: PropertyKey): string => `${parent},${JSON.stringify(String(key))}`;
 
 const keyLines = (lines: ReadonlyMap<string, number>, starts: KeyLines["starts"] = []): KeyLines => ({
   starts,
   lineOf(path) {
-    for (let length = path.length; length > 0; length--) {
-      const line = lines.get(pathId(path.slice(0, length)));
-      if (line !== undefined) return line;
+    let [id, nearest] = ["", 1];
+    for (const key of path) {
+      id = idIn(id, key);
+      nearest = lines.get(id) ?? nearest;
     }
-    return 1;
+    return nearest;
   },
 });
 
@@ -30,22 +35,27 @@ export function tomlLines(text: string): KeyLines {
   let at = 0;
   let table: Path = [];
   const note = (path: Path, where: number) => {
-    for (let length = 1; length <= path.length; length++) {
-      const id = pathId(path.slice(0, length));
+    let id = "";
+    for (const key of path) {
+      id = idIn(id, key);
       if (!lines.has(id)) lines.set(id, where);
     }
   };
   /** A list of tables is meant by its last one so far. */
   const resolve = (keys: readonly string[], isList: boolean): Path => {
     const path: Path = [];
-    for (const [index, key] of keys.entries()) {
+    let id = "";
+    const step = (key: string | number) => {
       path.push(key);
-      const id = pathId(path);
+      id = idIn(id, key);
+    };
+    for (const [index, key] of keys.entries()) {
+      step(key);
       const count = tables.get(id);
       const isNew = isList && index === keys.length - 1;
       if (isNew) tables.set(id, (count ?? 0) + 1);
-      if (isNew) path.push(count ?? 0);
-      else if (count !== undefined) path.push(count - 1);
+      if (isNew) step(count ?? 0);
+      else if (count !== undefined) step(count - 1);
     }
     return path;
   };
@@ -58,7 +68,8 @@ export function tomlLines(text: string): KeyLines {
     const isHeader = text[at] === "[";
     const isList = text.startsWith("[[", at);
     if (isHeader) at += isList ? 2 : 1;
-    const { keys, end } = readKeys(text, at);
+    const { keys: all, end } = readKeys(text, at);
+    const keys = all.slice(0, maxLevels);
     at = end;
     if (isHeader) {
       table = resolve(keys, isList);
@@ -150,25 +161,27 @@ function endOfStatement(text: string, from: number): number {
   return text.length;
 }
 
+const blanks = /\s*/y;
+
 /** Of a text that `JSON.parse` takes; of another one, `stop` is the line up to which it is one. */
 export function jsonLines(text: string): KeyLines & { stop: number } {
   const lines = new Map<string, number>();
   let at = text.startsWith("\ufeff") ? 1 : 0;
   const lineAt = createLineCounter(text);
   const blank = () => {
-    at = skip(text, at, /\s*/y);
+    if (text.charCodeAt(at) <= 0x20) at = skip(text, at, blanks);
     return text[at];
   };
   /** False where it is none. */
-  const value = (path: Path): boolean => {
+  const value = (id: string, level: number): boolean => {
     const sign = blank();
-    if (sign === "{" || sign === "[") return members(path, sign === "{");
+    if (sign === "{" || sign === "[") return level < maxLevels && members(id, sign === "{", level + 1);
     const end = sign === '"' ? endOfString(text, at) : skip(text, at, /[-+.\w]+/y);
     const isWhole = sign === '"' ? end > at + 1 && text[end - 1] === '"' : end > at;
     if (isWhole) at = end;
     return isWhole;
   };
-  const members = (path: Path, isObject: boolean): boolean => {
+  const members = (parent: string, isObject: boolean, level: number): boolean => {
     const close = isObject ? "}" : "]";
     at++;
     if (blank() === close) return ++at > 0;
@@ -183,14 +196,107 @@ export function jsonLines(text: string): KeyLines & { stop: number } {
         if (blank() !== ":") return false;
         at++;
       }
-      lines.set(pathId([...path, key]), lineAt(start));
-      if (!value([...path, key])) return false;
+      const id = idIn(parent, key);
+      lines.set(id, lineAt(start));
+      if (!value(id, level)) return false;
       const next = blank();
       if (next === close) return ++at > 0;
       if (next !== ",") return false;
       at++;
     }
   };
-  value([]);
+  value("", 0);
   return { ...keyLines(lines), stop: lineAt(Math.min(at, text.length)) };
+}
+
+/** A list or a table of YAML that is open at a line. */
+interface Block {
+  column: number;
+  id: string;
+  isList: boolean;
+  /** Of what is open in it. */
+  key: string | number;
+}
+
+const yamlKey = /(?:(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\n]|'')*')[ \t]*|[^\s"'[\]{},#&*!|>%@`][^\n]*?):(?=\s|$)/y;
+
+/** By indentation; what a table or list in brackets holds stands at its line. */
+export function yamlLines(text: string): KeyLines {
+  const lines = new Map<string, number>();
+  const starts: { offset: number; line: number }[] = [];
+  const lineAt = createLineCounter(text);
+  const open: Block[] = [];
+  /** The block of this column; one that is deeper has ended, and a table does where the list begins that its key holds. */
+  const enter = (column: number, isList: boolean): Block => {
+    for (let last = open.at(-1); last !== undefined; last = open.at(-1)) {
+      if (last.column === column && last.isList === isList) return last;
+      if (last.column < column || (last.column === column && isList)) break;
+      open.pop();
+    }
+    const around = open.at(-1);
+    const block = { column, isList, id: around === undefined ? "" : idIn(around.id, around.key), key: -1 };
+    open.push(block);
+    return block;
+  };
+  for (let at = text.startsWith("\ufeff") ? 1 : 0; at < text.length; ) {
+    const begin = at;
+    const line = lineAt(begin);
+    at = skip(text, at, / */y);
+    if (/[\s#%]|---|\.\.\./y.test(text.slice(at, at + 3)) || at >= text.length) {
+      at = skip(text, at, /[^\n]*\n?/y);
+      continue;
+    }
+    starts.push({ offset: begin, line });
+    let column = at - begin;
+    const note = (block: Block, key: string | number) => {
+      block.key = key;
+      const id = idIn(block.id, key);
+      if (!lines.has(id)) lines.set(id, line);
+      column = block.column;
+    };
+    const item = /-(?:[ \t]+|(?=\r?\n|$))/y;
+    for (let next = skip(text, at, item); next > at && open.length < maxLevels; next = skip(text, at, item)) {
+      const list = enter(at - begin, true);
+      note(list, Number(list.key) + 1);
+      at = next;
+    }
+    const end = skip(text, at, yamlKey);
+    if (end > at && open.length < maxLevels) {
+      note(enter(at - begin, false), yamlKeyText(text.slice(at, end - 1).trimEnd()));
+      at = end;
+    }
+    at = endOfYamlValue(text, at, column);
+  }
+  return keyLines(lines, starts);
+}
+
+const yamlKeyText = (word: string): string => (word.startsWith("'") ? word.slice(1, -1).replaceAll("''", "'") : keyText(word));
+
+/** Behind the last line of a value that belongs to a block of this column. */
+function endOfYamlValue(text: string, from: number, column: number): number {
+  const at = skip(text, from, /[ \t]*(?:[&!][^\s]*[ \t]+)*/y);
+  const sign = text[at] ?? "";
+  const restOfLine = /[^\n]*\n?/y;
+  if (sign === "[" || sign === "{") return skip(text, endOfStatement(text, at), restOfLine);
+  if (sign === '"' || sign === "'") return skip(text, endOfYamlString(text, at), restOfLine);
+  let end = skip(text, at, restOfLine);
+  if (sign !== "|" && sign !== ">") return end;
+  for (;;) {
+    const inner = skip(text, end, / */y);
+    const isBlank = /[\r\n]/.test(text[inner] ?? "");
+    if (inner >= text.length || (!isBlank && inner - end <= column)) return inner >= text.length ? text.length : end;
+    end = skip(text, inner, restOfLine);
+  }
+}
+
+/** It may have many lines. */
+function endOfYamlString(text: string, from: number): number {
+  const quote = text[from] ?? "";
+  for (let at = from + 1; ; at++) {
+    at = skip(text, at, quote === '"' ? /[^"\\]*/y : /[^']*/y);
+    if (at >= text.length) return text.length;
+    const isEscape = text[at] === "\\" || (quote === "'" && text[at + 1] === quote);
+    if (isEscape) at++;
+    else return at + 1;
+  }
 }

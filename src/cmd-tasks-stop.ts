@@ -1,0 +1,106 @@
+import { join } from "node:path";
+import { type App, command } from "./cmd-record.ts";
+import { findRun, liveWorkers } from "./cmd-tasks-run.ts";
+import { tasksDir, worktreesDir } from "./paths.ts";
+import { until } from "./sys.ts";
+import { isOver } from "./task-condition.ts";
+import { endLeft } from "./task-engine.ts";
+import type { Run, TaskQueue, TaskRow } from "./task-queue.ts";
+import { openTaskStore } from "./task-store.ts";
+import { removeWorktree } from "./task-worktree.ts";
+
+const waitMs = 60_000;
+
+export const tasksStopCommand = command({
+  name: "csm tasks stop",
+  summary:
+    "Stop a run, whoever works on it: nothing new is started, and what runs ends its turn so that csm tasks resume can go on with it.",
+  args: {
+    run: { type: "positional", required: false, description: "its name or the beginning of it; the newest unfinished one without it" },
+    now: { type: "boolean", description: "end all now: each claude, what it has started, and its agents in the background" },
+    json: { type: "boolean", description: "print JSON" },
+  },
+  examples: [
+    ["csm tasks stop nightly-3f2a", ""],
+    ["csm tasks stop --now", ""],
+  ],
+  async run({ args, app }) {
+    const queue = openTaskStore(app.sys);
+    const isOpen = async (run: Run) => (await queue.readTasks(run.id)).some(({ state }) => !isOver(state));
+    const run = await findRun(queue, args.run, isOpen);
+    const how = args.now === true ? "now" : "gently";
+    if (await isOpen(run)) await stopRun(app, queue, run, how);
+    const rows = await queue.readTasks(run.id);
+    const running = rows.filter(({ state }) => state === "running").map(({ id }) => id);
+    queue.close();
+    if (args.json === true) return app.json<"csm tasks stop">({ run: run.id, stopped: running.length === 0, running });
+    app.out(
+      running.length === 0
+        ? `${run.id} is stopped; csm tasks resume ${run.id} goes on`
+        : `${run.id}: still running: ${running.join(", ")}; --now ends them`,
+    );
+  },
+});
+
+async function stopRun(app: App, queue: TaskQueue, run: Run, how: "gently" | "now"): Promise<void> {
+  const { sys } = app;
+  await queue.changeRun(run.id, { stop: how });
+  const isDone = async () => ((await liveWorkers(app, queue, run.id)).length === 0 ? true : undefined);
+  await until(sys, sys.now() + waitMs, 100, isDone);
+  if ((await isDone()) === undefined) return;
+  const { createRunner } = await import("./task-session.ts");
+  await endLeft(queue, run, createRunner(sys, run), how);
+  await queue.changeRun(run.id, { endedAt: sys.now() });
+}
+
+export const tasksCleanCommand = command({
+  name: "csm tasks clean",
+  summary:
+    "Remove the worktrees of runs that nobody works on, and what is kept of runs that are over. A worktree with anything that is not committed, merged or pushed stays, and is listed with the reason.",
+  args: {
+    run: { type: "positional", required: false, description: "only of this run: its name or the beginning of it" },
+    json: { type: "boolean", description: "print JSON" },
+  },
+  examples: [
+    ["csm tasks clean", ""],
+    ["csm tasks clean nightly-3f2a --json | jq -r '.kept[] | [.path, .why] | @tsv'", ""],
+  ],
+  async run({ args, app }) {
+    const { sys } = app;
+    const queue = openTaskStore(sys);
+    const runs = args.run === undefined ? await queue.listRuns() : [await findRun(queue, args.run, async () => true)];
+    const removed: { run: string; path: string; branch: string }[] = [];
+    const kept: { run: string; path: string; branch: string; why: string }[] = [];
+    const forgotten: string[] = [];
+    for (const run of runs) {
+      if ((await liveWorkers(app, queue, run.id)).length > 0) continue;
+      const rows = await queue.readTasks(run.id);
+      let isEmpty = true;
+      for (const { id, state, facts } of rows) {
+        if (facts.worktree === undefined) continue;
+        const place = { run: run.id, path: facts.worktree.root, branch: facts.worktree.branch };
+        const { removed: isGone, why } = isOver(state)
+          ? await removeWorktree(sys, facts.worktree)
+          : { removed: false, why: `${id} is ${state}` };
+        if (isGone) {
+          removed.push(place);
+          await queue.reset(run.id, [{ id, state, facts: { worktree: undefined } }]);
+        }
+        if (!isGone) kept.push({ ...place, why: why ?? "git keeps it" });
+        isEmpty &&= isGone;
+      }
+      if (!isEmpty || rows.some(({ state }: TaskRow) => !isOver(state))) continue;
+      await queue.removeRun(run.id);
+      for (const dir of [tasksDir(sys), worktreesDir(sys)]) sys.remove(join(dir, run.id));
+      forgotten.push(run.id);
+    }
+    queue.close();
+    if (args.json === true) return app.json<"csm tasks clean">({ removed, kept, forgotten });
+    const lines = [
+      ...removed.map(({ path }) => `removed ${path}`),
+      ...kept.map(({ path, why }) => `kept ${path}: ${why}`),
+      ...(forgotten.length === 0 ? [] : [`forgotten: ${forgotten.join(", ")}`]),
+    ];
+    app.out(lines.length === 0 ? "nothing to clean" : lines.join("\n"));
+  },
+});

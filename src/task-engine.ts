@@ -1,0 +1,262 @@
+import { duration } from "./format.ts";
+import type { Limit, LimitSettings } from "./limit.ts";
+import { accountNotice, readAccount } from "./notice-hook.ts";
+import { readProcess } from "./process.ts";
+import type { Registry } from "./profiles.ts";
+import type { Sys } from "./sys.ts";
+import { isMended, openSeats, type PaidSeat, type Seats } from "./task-accounts.ts";
+import { isOver, type TaskState } from "./task-condition.ts";
+import { decideNext, type Task, type TaskGraph } from "./task-graph.ts";
+import type { Breaker, Choice, Run, TaskQueue, TaskRow, Worker } from "./task-queue.ts";
+import type { Runner } from "./task-runner.ts";
+import { type Crew, leaseMs, startWork, type Work } from "./task-work.ts";
+
+interface EngineOptions {
+  sys: Sys;
+  queue: TaskQueue;
+  run: Run;
+  registry: Registry;
+  limits: LimitSettings;
+  runner: Runner;
+  /** After each step, for who shows it. */
+  onStep(): Promise<void> | void;
+}
+
+interface Engine {
+  /** Until all is over, or the run is stopped, or nothing can go on by itself. */
+  work(): Promise<void>;
+  /** As if somebody had said so from elsewhere. */
+  stop(how: "gently" | "now"): Promise<void>;
+}
+
+const busyTickMs = 1000;
+/** Nothing runs: the next look is for who stops it, and for what resets. */
+const idleTickMs = 3000;
+const attendMs = 20_000;
+
+/** This process, as others can tell whether it lives. */
+async function readWorker(sys: Sys): Promise<Worker> {
+  return { host: sys.hostname(), pid: sys.pid, start: (await readProcess(sys, sys.pid))?.start ?? "" };
+}
+
+export async function isAlive(sys: Sys, worker: Worker): Promise<boolean> {
+  return worker.host !== sys.hostname() || (await readProcess(sys, worker.pid))?.start === worker.start;
+}
+
+/** Works on a run, beside other workers of the same run if there are. */
+export function createEngine(options: EngineOptions): Engine {
+  const { sys, queue, run, onStep } = options;
+  const { graph } = run;
+  const seats = openSeats(sys, options.registry);
+  const tasks = new Map(graph.tasks.map((task) => [task.id, task]));
+  const works = new Map<string, Work>();
+  let wake = () => {};
+  let rows: TaskRow[] = [];
+  let breakers: ReadonlyMap<string, Breaker> = new Map();
+  let spentWeeks: ReadonlySet<string> = new Set();
+  const crew: Crew = {
+    ...{ sys, queue, run, seats, runner: options.runner, limits: options.limits },
+    leftUsd: () => leftUsd(graph, rows),
+    isBlocked: ({ account }) => breakers.has(account) || spentWeeks.has(account),
+    tellAccount: (cause, seat, text, limit) => tellAccount(options, cause, seat, text, limit),
+  };
+  const tick = () => {
+    const now = sys.now();
+    for (const work of works.values()) work.tick(now);
+  };
+  const begin = async (worker: Worker, seatOf: SeatFinder) => {
+    const stale = await findStale(sys, await queue.readTasks(run.id), works);
+    let chosen: Choice = { start: [], skip: [] };
+    let before: TaskRow[] = [];
+    const claims = await queue.claim(run.id, worker, leaseMs, (now) => {
+      before = now;
+      chosen = choose(graph, now, { stale, seatOf, at: sys.now(), isSpent: (leftUsd(graph, now) ?? 1) <= 0 });
+      return chosen;
+    });
+    for (const claim of claims) {
+      const [task, row, seat] = [tasks.get(claim.task), before.find(({ id }) => id === claim.task), seatOf(claim.task)];
+      if (task === undefined || row === undefined || seat === undefined) continue;
+      const work = startWork(crew, claim, task, row, seat);
+      works.set(claim.task, work);
+      void work.done.then(() => {
+        works.delete(claim.task);
+        wake();
+      });
+    }
+    return claims.length + chosen.skip.length;
+  };
+  const stop = async (how: "gently" | "now") => {
+    await queue.changeRun(run.id, { stop: how });
+    wake();
+  };
+  return {
+    stop,
+    async work() {
+      const worker = await readWorker(sys);
+      let attendedAt = 0;
+      for (;;) {
+        const woken = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        if (sys.now() - attendedAt >= attendMs) {
+          await queue.attend(run.id, worker, leaseMs);
+          attendedAt = sys.now();
+        }
+        const { stop: wanted } = (await queue.readRun(run.id)) ?? { stop: "now" as const };
+        for (const work of works.values()) if (wanted !== undefined) work.end(wanted);
+        rows = await queue.readTasks(run.id);
+        breakers = await readBreakers(sys, queue, seats);
+        spentWeeks = await findSpentWeeks(options, seats);
+        const found = wanted === undefined ? await findSeats(crew, graph, rows) : undefined;
+        const begun = found === undefined ? 0 : await begin(worker, found);
+        await onStep();
+        if (begun > 0) continue;
+        rows = await queue.readTasks(run.id);
+        if (works.size === 0 && isAtEnd(rows, wanted !== undefined)) break;
+        tick();
+        await Promise.race([woken, sys.sleep(nextLookMs(sys, works.size, rows))]);
+      }
+      await queue.attend(run.id, worker, 0);
+    },
+  };
+}
+
+/** Of a task that may start: where. */
+type SeatFinder = (id: string) => PaidSeat | undefined;
+
+/** When nothing changes it is looked at again. */
+function nextLookMs(sys: Sys, running: number, rows: readonly TaskRow[]): number {
+  if (running > 0) return busyTickMs;
+  const dues = rows.flatMap(({ state, facts }) => (state === "paused" && facts.pausedUntil !== undefined ? [facts.pausedUntil] : []));
+  return Math.max(50, Math.min(idleTickMs, ...dues.map((due) => due - sys.now()).filter((ms) => ms > 0)));
+}
+
+/** Nothing more becomes of the rest by itself: its policy is to stop, or somebody has stopped the run. */
+function isAtEnd(rows: readonly TaskRow[], isStopped: boolean): boolean {
+  if (isStopped) return rows.every(({ state }) => state !== "running");
+  if (rows.some(({ state }) => state === "running")) return false;
+  const open = rows.filter(({ state }) => !isOver(state));
+  return open.every(({ state, facts }) => state === "pending" || (facts.pausedUntil === undefined && facts.needsPerson !== true))
+    ? open.length === 0 || open.some(({ state }) => state === "paused")
+    : false;
+}
+
+/** Tasks that nobody works on any more, though they are `running`. */
+async function findStale(sys: Sys, rows: readonly TaskRow[], works: ReadonlyMap<string, unknown>): Promise<Set<string>> {
+  const stale = new Set<string>();
+  for (const { id, state, worker, leaseUntil = 0 } of rows) {
+    if (state !== "running" || works.has(id) || worker === undefined) continue;
+    if (leaseUntil < sys.now() || !(await isAlive(sys, worker))) stale.add(id);
+  }
+  return stale;
+}
+
+/** Of a run that nobody works on: ends what its workers have left, so that it can go on later. */
+export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "gently" | "now"): Promise<void> {
+  const rows = (await queue.readTasks(run.id)).filter(({ state }) => state === "running");
+  await Promise.all(
+    rows.map(async ({ id, facts }) => {
+      const { sessionId = "", dir = "", configDir = "", account = "" } = facts;
+      const claude = facts.process ?? (await runner.find({ sessionId, dir }));
+      if (claude === undefined) return;
+      const turn = { sessionId, dir, seat: { name: account, dir: configDir } };
+      await runner.end(claude, how, turn);
+      if (!(await runner.isOver(claude, graceMs))) await runner.end(claude, "now", turn);
+      await queue.note(run.id, { event: "paused", task: id, text: "stopped; csm tasks resume goes on" });
+    }),
+  );
+  // What it has said is read by who goes on with it.
+  const stopped = { reason: "stopped", pausedUntil: undefined };
+  await queue.reset(
+    run.id,
+    rows.map(({ id }) => ({ id, state: "paused", facts: stopped })),
+  );
+}
+
+const graceMs = 10_000;
+
+interface Situation {
+  stale: ReadonlySet<string>;
+  seatOf: SeatFinder;
+  at: number;
+  isSpent: boolean;
+}
+
+/** Pure: what is claimed, and what is over without having run. */
+function choose(graph: TaskGraph, rows: readonly TaskRow[], { stale, seatOf, at, isSpent }: Situation): Choice {
+  const states = new Map(rows.map((row): [string, TaskRow] => [row.id, row]));
+  const stateOf = (id: string): TaskState => (stale.has(id) ? "paused" : (states.get(id)?.state ?? "pending"));
+  const isDue = ({ id }: Task): boolean => {
+    const row = states.get(id);
+    if (stale.has(id) || row === undefined || row.state === "pending") return true;
+    return row.facts.pausedUntil !== undefined ? row.facts.pausedUntil <= at : row.facts.needsPerson === true;
+  };
+  const next = decideNext(graph, stateOf, (task) => !isSpent && isDue(task) && seatOf(task.id) !== undefined);
+  const skip = next.skip.map(({ task, why }) => ({ id: task.id, why, state: "skipped" as const }));
+  const over = rows.filter(({ id, state }) => isSpent && !stale.has(id) && (state === "pending" || state === "paused"));
+  const cancel = over.map(({ id }) => ({ id, why: `the budget of ${graph.budgetUsd} $ is spent`, state: "cancelled" as const }));
+  return { start: next.start.map(({ id }) => id), skip: isSpent ? cancel : skip };
+}
+
+function leftUsd({ budgetUsd }: TaskGraph, rows: readonly TaskRow[]): number | undefined {
+  return budgetUsd === undefined ? undefined : budgetUsd - rows.reduce((sum, { facts }) => sum + (facts.costUsd ?? 0), 0);
+}
+
+/** Those that a person has mended meanwhile are gone. */
+async function readBreakers(sys: Sys, queue: TaskQueue, seats: Seats): Promise<Map<string, Breaker>> {
+  const all = await queue.readBreakers();
+  for (const [account, breaker] of all) {
+    const known = breaker.why === "login" ? await seats.ofAccount(account) : undefined;
+    if (known === undefined || !isMended(sys, known, breaker)) continue;
+    await queue.unblock(account);
+    all.delete(account);
+  }
+  return all;
+}
+
+/** Accounts of whose week the run has used what it may. */
+async function findSpentWeeks({ queue, run }: EngineOptions, seats: Seats): Promise<Set<string>> {
+  const { budgetPercent } = run.graph;
+  if (budgetPercent === undefined) return new Set();
+  const now = await seats.weeks();
+  const before = { ...now, ...(await queue.readRun(run.id))?.weeks };
+  if (Object.keys(now).some((account) => run.weeks?.[account] === undefined)) {
+    run.weeks = before;
+    await queue.changeRun(run.id, { weeks: before });
+  }
+  return new Set(
+    Object.entries(now).flatMap(([account, percent]) => (percent - (before[account] ?? percent) >= budgetPercent ? [account] : [])),
+  );
+}
+
+/** Asked before the claim, which is one step of the database. A conversation stays where it lies. */
+async function findSeats(crew: Crew, graph: TaskGraph, rows: readonly TaskRow[]): Promise<SeatFinder> {
+  const byRow = new Map(rows.map((row): [string, TaskRow] => [row.id, row]));
+  const found = new Map<string, PaidSeat | undefined>();
+  const choices = new Map<string, PaidSeat | undefined>();
+  for (const task of graph.tasks) {
+    const row = byRow.get(task.id);
+    if (row === undefined || isOver(row.state)) continue;
+    const own = row.state === "pending" ? undefined : row.facts.account;
+    const key = own === undefined ? `${task.profile} ${task.model ?? ""}` : `=${own}`;
+    if (!choices.has(key)) {
+      const isUsable = (seat: PaidSeat) => !crew.isBlocked(seat);
+      const seat = own === undefined ? await crew.seats.choose(task.profile, task.model, isUsable) : await crew.seats.find(own);
+      // One that is still running, whoever watched it, goes on where it is.
+      choices.set(key, seat !== undefined && row.state === "paused" && crew.isBlocked(seat) ? undefined : seat);
+    }
+    found.set(task.id, choices.get(key));
+  }
+  return (id) => found.get(id);
+}
+
+/** Once for all that meet the same. */
+async function tellAccount({ sys, queue, run }: EngineOptions, cause: "limit" | "login", seat: PaidSeat, text: string, limit?: Limit) {
+  const reset = limit?.resetsAt === undefined ? "" : `; it resets in ${duration(limit.resetsAt - sys.now())}`;
+  await queue.note(run.id, { event: "note", account: seat.name, text: `${text}${reset}` });
+  const { raiseNotice, readNotify } = await import("./notice-spool.ts");
+  const settings = await readNotify(sys);
+  if (settings === undefined) return;
+  const said = accountNotice({ cause, now: sys.now(), ...(await readAccount(sys, seat.dir)), name: seat.name, ...(limit && { limit }) });
+  await raiseNotice(sys, settings, { cause, at: sys.now(), profile: seat.name, ...said });
+}

@@ -1,0 +1,84 @@
+import type { Printed } from "./claude-print.ts";
+import { duration } from "./format.ts";
+import { parseJson, present } from "./json.ts";
+import type { Task } from "./task-graph.ts";
+import type { TaskOutput } from "./task-template.ts";
+
+/** How an attempt ended: what claude says of it, never its exit code. */
+export type Outcome =
+  | { kind: "succeeded"; output: TaskOutput }
+  /** `isSpent`: another attempt would end the same way. */
+  | { kind: "failed"; reason: string; isSpent?: true }
+  /** The answer does not meet the schema. */
+  | { kind: "missed"; reason: string }
+  | { kind: "limited"; window: string; resetsAt?: number }
+  | { kind: "logged out"; reason: string }
+  /** It had not said its last word: its conversation can go on. */
+  | { kind: "cut"; reason: string };
+
+/** How its process ended, and why we ended it, if we did. */
+export interface Ending {
+  cause: "itself" | "stop" | "timeout" | "gone";
+  exitCode?: number;
+  /** The end of what it said to stderr. */
+  errors: string;
+}
+
+/** What cuts an answer off (2.1.329 goes on by itself after the first `max_tokens`). */
+const cutReasons: Readonly<Record<string, string>> = {
+  max_tokens: "the answer was cut off at its greatest length",
+  model_context_window_exceeded: "the context window is full",
+  refusal: "the model refused",
+};
+
+export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task, "outputs" | "timeoutMs">): Outcome {
+  const { result, limit } = printed;
+  if (limit !== undefined) return { kind: "limited", ...limit };
+  if (result === undefined) return decideSilence(ending, task);
+  const { isError, subtype, text, apiStatus, stopReason, turns } = result;
+  if (isError && (ending.cause === "stop" || ending.cause === "gone") && apiStatus === undefined)
+    return { kind: "cut", reason: "it was stopped" };
+  if (isError && (apiStatus === 401 || apiStatus === 403)) return { kind: "logged out", reason: text };
+  if (subtype === "error_max_structured_output_retries") return { kind: "missed", reason: text };
+  if (subtype === "error_max_budget_usd") return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true };
+  // The window or the prompt does not get larger by asking again.
+  if (isError) return { kind: "failed", reason: text === "" ? subtype : text, ...(apiStatus === 400 ? { isSpent: true } : {}) };
+  if (subtype !== "success") return { kind: "failed", reason: subtype };
+  const cut = cutReasons[stopReason ?? ""];
+  if (cut !== undefined) return { kind: "failed", reason: cut };
+  if (turns === 0) return { kind: "failed", reason: `claude took the prompt for a command of its own: ${text}`, isSpent: true };
+  return decideAnswer(text, result.structured, task);
+}
+
+/** An answer that claude calls a success. `structured`: what it has checked by the schema itself. */
+function decideAnswer(text: string, structured: unknown, { outputs }: Pick<Task, "outputs">): Outcome {
+  if (text.trim() === "" && structured === undefined) return { kind: "failed", reason: "its answer is empty" };
+  const json = structured ?? parseJson(unfenced(text));
+  if (outputs !== undefined && json === undefined) return { kind: "missed", reason: "its answer is no JSON" };
+  return { kind: "succeeded", output: { stdout: text.trim(), result: text, ...present({ json }) } };
+}
+
+/** Models put JSON into a block of code. */
+const unfenced = (text: string): string => /^\s*```(?:json)?\n([\s\S]*)\n```\s*$/.exec(text)?.[1] ?? text;
+
+function decideSilence({ cause, exitCode, errors }: Ending, { timeoutMs }: Pick<Task, "timeoutMs">): Outcome {
+  if (cause === "timeout") return { kind: "failed", reason: `no answer within ${duration(timeoutMs ?? 0)}` };
+  if (cause !== "itself") return { kind: "cut", reason: cause === "stop" ? "it was stopped" : "it ended while no csm was there" };
+  const how = exitCode === undefined ? "it was killed" : `with code ${exitCode}`;
+  const said = errors.trim().split("\n").at(-1) ?? "";
+  return { kind: "failed", reason: `claude ended without an answer, ${how}${said === "" ? "" : `: ${said}`}` };
+}
+
+/** After a first failure so long, and then longer each time. */
+export const retryDelayMs = (attempt: number): number => Math.min(attempt, 3) * 1000;
+
+/** What a conversation that was cut off is told. */
+export const goOnPrompt = "You were interrupted before you had finished. Continue where you left off.";
+export const afterLimitPrompt = "The usage limit has been reset. Continue where you left off.";
+
+export const schemaPrompt = (outputs: object, reason: string): string =>
+  `Your answer does not meet the required JSON schema (${reason}). Answer again, with nothing but JSON that meets this schema:\n${JSON.stringify(outputs)}`;
+
+/** For a claude that does not check its answer itself. */
+export const withSchema = (prompt: string, outputs: object): string =>
+  `${prompt}\n\nAnswer with nothing but JSON that meets this schema:\n${JSON.stringify(outputs)}`;

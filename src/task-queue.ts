@@ -1,0 +1,169 @@
+import type { TaskState } from "./task-condition.ts";
+import type { TaskGraph } from "./task-graph.ts";
+import type { TaskOutput } from "./task-template.ts";
+
+/** A run of a graph. */
+export interface Run {
+  id: string;
+  graph: TaskGraph;
+  /** Sessions that a person can see, instead of `claude -p`. */
+  isInteractive: boolean;
+  /** Instead of what the settings say. */
+  onLimit?: string;
+  /** Epoch ms. */
+  startedAt: number;
+  endedAt?: number;
+  /** Somebody wants it to end: `gently`, or `now`. */
+  stop?: "gently" | "now";
+  /** How much of its week each account had used when the run first looked, of 100. */
+  weeks?: Readonly<Record<string, number>>;
+}
+
+/** Who works on a task: a process of a machine, as it is since its start. */
+export interface Worker {
+  host: string;
+  pid: number;
+  start: string;
+}
+
+/** What is known of a task of a run; all but its id and state only once there is something. */
+export interface TaskRow {
+  id: string;
+  state: TaskState;
+  /** How often it was claimed: what a worker says of it counts only with the newest. */
+  fence: number;
+  worker?: Worker;
+  /** Epoch ms: whoever works on it has said so until then. */
+  leaseUntil?: number;
+  facts: TaskFacts;
+}
+
+/** What the workers note of a task. */
+export interface TaskFacts {
+  /** Of those that a retry counts, from 1; absent of a task that has not begun. */
+  attempt?: number;
+  /** Of what its answer came from: prompt, inputs, model and settings. Only of one that has succeeded. */
+  hash?: string;
+  sessionId?: string;
+  /** The seat that its conversation lies in. */
+  account?: string;
+  configDir?: string;
+  cwd?: string;
+  worktree?: { root: string; repository: string; branch: string; base: string };
+  startedAt?: number;
+  endedAt?: number;
+  /** Epoch ms; absent while nobody knows. */
+  pausedUntil?: number;
+  /** Of its state, in words. */
+  reason?: string;
+  /** A person has to do something. */
+  needsPerson?: boolean;
+  /** What it does now; hostile text. */
+  activity?: string;
+  costUsd?: number;
+  tokens?: number;
+  /** Its process, until what it said is noted. */
+  process?: { pid: number; start: string; boot: string };
+  /** Where what it prints goes. */
+  dir?: string;
+  /** It was asked again for an answer that meets its schema. */
+  isAskedAgain?: boolean;
+  /** Calls of tools that nobody has allowed. */
+  denied?: number;
+  /** What its conversation is told as it goes on. */
+  nextPrompt?: string;
+  /** When its newest turn began. */
+  turnAt?: number;
+  /** What it had cost before that, and of it in this conversation. */
+  costBefore?: { usd: number; tokens: number };
+  sessionBefore?: { usd: number; tokens: number };
+}
+
+/** What is undefined goes. */
+export type FactChange = { [K in keyof TaskFacts]?: TaskFacts[K] | undefined };
+
+export const taskEvents = [
+  ...(["run", "started", "resumed", "paused", "retried", "kept", "note", "end"] as const),
+  ...(["succeeded", "failed", "skipped", "cancelled"] as const),
+];
+
+export interface RunEvent {
+  /** From 1, within its run. */
+  number: number;
+  at: number;
+  event: (typeof taskEvents)[number];
+  task?: string;
+  /** For people; hostile text. */
+  text: string;
+  account?: string;
+  cost_usd?: number;
+  /** Epoch ms. */
+  until?: number;
+}
+
+export type NewEvent = Omit<RunEvent, "number" | "at">;
+
+/** A task that a worker has, until it says otherwise or its lease is over. */
+export interface Claim {
+  run: string;
+  task: string;
+  fence: number;
+}
+
+/** Why nothing is started on an account. */
+export interface Breaker {
+  why: "limit" | "login";
+  at: number;
+  /** Epoch ms; absent where a person has to do something first. */
+  until?: number;
+  /** For people. */
+  text: string;
+}
+
+/** What a look at all tasks of a run may change, as one step. */
+export interface Choice {
+  start: string[];
+  skip: { id: string; why: string; state: "skipped" | "cancelled" }[];
+}
+
+/** Null takes it away. */
+export interface RunChange {
+  graph?: TaskGraph;
+  endedAt?: number | null;
+  stop?: Run["stop"] | null;
+  weeks?: Run["weeks"];
+}
+
+/**
+ * What keeps runs. Several workers of one run use it at once: a step is whole or has not been, and what a worker says of a task that
+ * somebody else has claimed since is refused (false).
+ */
+export interface TaskQueue {
+  create(run: Run, taskIds: readonly string[], event: NewEvent): Promise<void>;
+  readRun(id: string): Promise<Run | undefined>;
+  /** Newest first. */
+  listRuns(): Promise<Run[]>;
+  changeRun(id: string, change: RunChange): Promise<void>;
+  removeRun(id: string): Promise<void>;
+  readTasks(run: string): Promise<TaskRow[]>;
+  readOutput(run: string, task: string): Promise<TaskOutput | undefined>;
+  /** `pick` sees the tasks as they are in this step. */
+  claim(run: string, worker: Worker, leaseMs: number, pick: (rows: TaskRow[]) => Choice): Promise<Claim[]>;
+  /** Notes facts and prolongs the lease. */
+  heartbeat(claim: Claim, leaseMs: number, facts?: FactChange): Promise<boolean>;
+  pause(claim: Claim, facts: FactChange, event: NewEvent): Promise<boolean>;
+  finish(claim: Claim, state: TaskState, facts: FactChange, event: NewEvent, output?: TaskOutput): Promise<boolean>;
+  /** For a run that nobody works on. */
+  reset(run: string, tasks: readonly { id: string; state: TaskState; facts?: FactChange }[]): Promise<void>;
+  note(run: string, event: NewEvent): Promise<void>;
+  readEvents(run: string, after: number): Promise<RunEvent[]>;
+  /** By account, those that hold at this moment. */
+  readBreakers(): Promise<Map<string, Breaker>>;
+  /** Sooner or later than one that is there counts too. False where the same is known already. */
+  block(account: string, breaker: Breaker): Promise<boolean>;
+  unblock(account: string): Promise<void>;
+  /** Tells that a worker is there, also while nothing runs; `leaseMs` 0: that it goes. */
+  attend(run: string, worker: Worker, leaseMs: number): Promise<void>;
+  readWorkers(run: string): Promise<Worker[]>;
+  close(): void;
+}

@@ -1,0 +1,256 @@
+import { join } from "node:path";
+import { renderHookSettings } from "./claude-hooks.ts";
+import { noPrint, type Printed, plainPromptLine, readPrinted } from "./claude-print.ts";
+import { isNestedMark } from "./claude-program.ts";
+import { allTokens } from "./claude-tokens.ts";
+import { quotePosix } from "./format.ts";
+import { findLaunchProgram, type LaunchProgram, versionForRules } from "./launch.ts";
+import { readBoot } from "./launch-record.ts";
+import { createMeter } from "./meter.ts";
+import { findTranscript } from "./paths.ts";
+import { readProcess } from "./process.ts";
+import { readProcessTable } from "./process-table.ts";
+import { findProfile, profileEnv, readRegistryOrNone } from "./profiles.ts";
+import { channelVariable, rulesWord } from "./program.ts";
+import { readFlagTable } from "./relaunch-act.ts";
+import { prepareRules } from "./rules-hook.ts";
+import { readSessions } from "./sessions.ts";
+import { type Sys, until } from "./sys.ts";
+import { followLines } from "./tail.ts";
+import type { Task } from "./task-graph.ts";
+import { type Ending, withSchema } from "./task-outcome.ts";
+import type { TaskFacts } from "./task-queue.ts";
+
+/** The account that a task runs on. */
+export interface TaskSeat {
+  name: string;
+  /** Absolute. */
+  dir: string;
+}
+
+/** A turn of a task's conversation. */
+export interface Turn {
+  task: Task;
+  run: string;
+  seat: TaskSeat;
+  cwd: string;
+  sessionId: string;
+  /** Go on with the conversation, instead of a new one. */
+  isResumed: boolean;
+  prompt: string;
+  /** Nothing in it is meant as a command: it begins with what another task said. */
+  isQuoted?: boolean;
+  /** Private, for what it is given and prints. */
+  dir: string;
+  /** What it may cost at most; absent of one without a bound. */
+  budgetUsd?: number;
+  /** What its conversation had cost when it began. */
+  spentBefore: Spent;
+}
+
+interface Spent {
+  usd: number;
+  tokens: number;
+}
+
+export type TaskProcess = NonNullable<TaskFacts["process"]>;
+
+/** A way to run a turn. Both keep the same promises: what they tell is judged by the same rules. */
+export interface Runner {
+  start(turn: Turn): Promise<TaskProcess>;
+  /** Until it has ended, whoever started it. */
+  watch(claude: TaskProcess, turn: Turn, watcher: Watcher): Promise<{ printed: Printed; ending: Ending }>;
+  end(claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat" | "dir">): Promise<void>;
+  isOver(claude: TaskProcess, withinMs: number): Promise<boolean>;
+  /** What a worker that was killed has left of a turn whose process it had no time to note. */
+  find(turn: Pick<Turn, "sessionId" | "dir">): Promise<TaskProcess | undefined>;
+}
+
+export const createPrintRunner = (sys: Sys): Runner => ({
+  start: (turn) => startPrint(sys, turn),
+  watch: (claude, turn, watcher) => watchPrint(sys, claude, turn, watcher),
+  end: (claude, how, turn) => endPrint(sys, claude, how, turn),
+  isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
+  find: (turn) => findPrint(sys, turn),
+});
+
+/** Starts `claude -p` so that it goes on without us: its streams are files. */
+async function startPrint(sys: Sys, turn: Turn): Promise<TaskProcess> {
+  const { task, seat, cwd, dir } = turn;
+  const program = await findLaunchProgram(sys);
+  const { path, prefix } = program;
+  const flags = task.outputs === undefined && turn.budgetUsd === undefined ? undefined : await flagsOf(sys, { path, prefix, cwd });
+  const isChecked = task.outputs !== undefined && flags?.has("--json-schema") === true;
+  const prompt = task.outputs === undefined || isChecked || turn.isResumed ? turn.prompt : withSchema(turn.prompt, task.outputs);
+  sys.makePrivateDir(dir);
+  const files = filesOf(dir);
+  for (const file of [files.output, files.errors, files.exit]) sys.remove(file);
+  sys.writePrivate(files.input, turn.isQuoted === true ? plainPromptLine(prompt) : prompt);
+  const args = [
+    ...["-p", "--output-format", "stream-json", "--verbose", turn.isResumed ? "--resume" : "--session-id", turn.sessionId],
+    ...["--name", `${turn.run}/${task.id}`],
+    ...(turn.isQuoted === true ? ["--input-format", "stream-json"] : []),
+    // Versions before 2.1.204 know `manual` only as `default`, and all take that.
+    ...(task.permissionMode === undefined ? [] : ["--permission-mode", task.permissionMode === "manual" ? "default" : task.permissionMode]),
+    ...(task.model === undefined ? [] : ["--model", task.model]),
+    ...(isChecked ? ["--json-schema", JSON.stringify(task.outputs)] : []),
+    ...(turn.budgetUsd !== undefined && flags?.has("--max-budget-usd") === true ? ["--max-budget-usd", String(turn.budgetUsd)] : []),
+    ...(await ruleFlags(sys, program, seat, cwd)),
+  ];
+  const child = sys.startFiled([path, ...prefix, ...args], { env: envOf(sys, turn), cwd, ...files });
+  // A file that comes wakes who reads the others, and tells a csm that was not there.
+  void child.exited.then((code) => sys.isDirectory(dir) && sys.writePrivate(files.exit, String(code ?? "")));
+  const [owner, boot] = await Promise.all([readProcess(sys, child.pid), readBoot(sys)]);
+  return { pid: child.pid, start: owner?.start ?? "", boot: boot.key };
+}
+
+const filesOf = (dir: string) => ({
+  input: join(dir, "prompt"),
+  output: join(dir, "stdout.jsonl"),
+  errors: join(dir, "stderr"),
+  exit: join(dir, "exit"),
+});
+
+/** Asked once for each claude. */
+const knownFlags = new WeakMap<Sys, Map<string, ReturnType<typeof readFlagTable>>>();
+
+function flagsOf(sys: Sys, program: Parameters<typeof readFlagTable>[1]): ReturnType<typeof readFlagTable> {
+  const known = knownFlags.get(sys) ?? new Map<string, ReturnType<typeof readFlagTable>>();
+  knownFlags.set(sys, known);
+  const key = [program.path, ...program.prefix].join("\0");
+  const asked = known.get(key) ?? readFlagTable(sys, program);
+  known.set(key, asked);
+  return asked;
+}
+
+/** The rules that hold in every session hold here. */
+async function ruleFlags(sys: Sys, program: LaunchProgram, seat: TaskSeat, cwd: string): Promise<string[]> {
+  const given = await prepareRules(sys, { cwd, configDir: seat.dir });
+  if (given.rules.length === 0 && given.askedFiles.length === 0) return [];
+  const version = await versionForRules(sys, program, given.rules);
+  return ["--settings", renderHookSettings(`${quotePosix(sys.execPath)} csd ${rulesWord}`, { version, events: [], ...given })];
+}
+
+function seatEnv(sys: Sys, seat: TaskSeat, env: Readonly<Record<string, string>> = {}): Sys["env"] {
+  const profile = findProfile(readRegistryOrNone(sys), seat.name);
+  return { ...sys.env, ...env, ...(profile === undefined ? {} : profileEnv(sys, profile)) };
+}
+
+/** What the task says, and then whose it is: no file of tasks takes another account than the one that was chosen. */
+export function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | "cwd" | "run">): Record<string, string> {
+  const own = {
+    ...seatEnv(sys, seat, task.env),
+    ...{ [channelVariable]: undefined, CSM_TASK: `${run}/${task.id}`, PWD: cwd },
+  };
+  return Object.fromEntries(
+    Object.entries(own).filter((entry): entry is [string, string] => entry[1] !== undefined && !isNestedMark(entry[0])),
+  );
+}
+
+export interface Watcher {
+  onPrint(printed: Printed): void;
+  /** Why it is to end now, if it is. */
+  wantsEnd(): Ending["cause"] | undefined;
+}
+
+const errorBytes = 4096;
+const codeMs = 300;
+
+/** Reads what it says until it has ended, whoever started it. */
+async function watchPrint(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
+  const files = filesOf(turn.dir);
+  let printed = noPrint;
+  const isAlive = async () => sys.modifiedAt(files.exit) === undefined && (await isHere(sys, claude));
+  const lines = followLines(sys, files.output, {
+    isOver: async () => !(await isAlive()),
+    read: (line) => {
+      const next = readPrinted(printed, line, sys.now());
+      if (next === printed) return undefined;
+      printed = next;
+      return true;
+    },
+    firstCount: Number.POSITIVE_INFINITY,
+  });
+  for await (const found of lines) if (found.length > 0) onPrint(printed);
+  // Its end is seen before its code is there.
+  const code = await until(sys, sys.now() + codeMs, 20, () => sys.readText(files.exit));
+  const cause = wantsEnd() ?? (code === undefined ? "gone" : "itself");
+  const errors = (sys.readTail(files.errors, errorBytes)?.lines ?? []).join("\n");
+  const exitCode = code === undefined || code === "" ? undefined : Number(code);
+  // One that was killed has not said what it has cost.
+  if (printed.result === undefined) printed = { ...printed, ...costOf(sys, turn) };
+  return { printed, ending: { cause, errors, ...(exitCode === undefined ? {} : { exitCode }) } satisfies Ending };
+}
+
+/** What a turn has cost, by its transcript. */
+export function costOf(sys: Sys, { seat, sessionId, cwd, spentBefore }: Turn): { costUsd: number; tokens: number } {
+  const path = findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd });
+  const totals = path === undefined ? undefined : createMeter(sys).update(path, sys.now())?.totals;
+  if (totals === undefined) return { costUsd: 0, tokens: 0 };
+  return { costUsd: Math.max(0, totals.costUsd - spentBefore.usd), tokens: Math.max(0, allTokens(totals.tokens) - spentBefore.tokens) };
+}
+
+/** The words that it was called with tell it; of one that has ended there are its files. */
+async function findPrint(sys: Sys, { sessionId, dir }: Pick<Turn, "sessionId" | "dir">): Promise<TaskProcess | undefined> {
+  const boot = (await readBoot(sys)).key;
+  const rows = [...(await readProcessTable(sys, ["command"])).values()];
+  const found = rows.find(({ command }) => / -p /.test(command) && command.includes(sessionId));
+  if (found !== undefined) return { pid: found.pid, start: found.start, boot };
+  return sys.modifiedAt(filesOf(dir).output) === undefined ? undefined : { pid: 0, start: "", boot };
+}
+
+const isRunning = async (sys: Sys, claude: Pick<TaskProcess, "pid" | "start">): Promise<boolean> =>
+  (await readProcess(sys, claude.pid))?.start === claude.start;
+
+/** Whether it has ended, or does so within this time. */
+export const isOver = async (sys: Sys, claude: TaskProcess, withinMs: number): Promise<boolean> =>
+  (await until(sys, sys.now() + withinMs, 50, async () => ((await isHere(sys, claude)) ? undefined : true))) === true;
+
+const isHere = async (sys: Sys, claude: TaskProcess): Promise<boolean> =>
+  claude.boot === (await readBoot(sys)).key && (await isRunning(sys, claude));
+
+/**
+ * `gently`: claude ends its turn and the shells that it has started, and keeps the conversation (SIGINT, 2.1.329: within 2 s). `now`:
+ * it and all that it has started, which are groups of their own, so that one signal would not do. Its agents in the background end
+ * either way: they would go on without anybody.
+ */
+async function endPrint(sys: Sys, claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat">): Promise<void> {
+  const isAlive = await isHere(sys, claude);
+  const table = await readProcessTable(sys, ["marks"]);
+  const own = new Set(isAlive ? [claude.pid] : []);
+  // Parents before children, however deep.
+  for (let size = -1; size !== own.size; ) {
+    size = own.size;
+    for (const { pid, ppid } of table.values()) if (own.has(ppid)) own.add(pid);
+  }
+  // Shells that outlive it: their environment says whose they are.
+  for (const { pid, marks } of table.values()) if (marks.sessionId === turn.sessionId) own.add(pid);
+  own.delete(sys.pid);
+  if (how === "now") for (const pid of own) sys.signal(pid, "SIGKILL");
+  else if (isAlive) sys.signal(claude.pid, "SIGINT");
+  await endAgents(
+    sys,
+    claude,
+    turn.seat,
+    new Set([...table.values()].flatMap(({ pid, marks }) => (marks.claudePid === claude.pid ? [pid] : []))),
+  );
+}
+
+/** `claude --bg` of one of its shells: a session that a daemon keeps, and that only claude's own word ends for good (2.1.329). */
+async function endAgents(sys: Sys, claude: TaskProcess, seat: TaskSeat, marked: ReadonlySet<number>): Promise<void> {
+  if (marked.size === 0) return;
+  const found = await readSessions(sys, [{ dir: seat.dir, name: undefined }]);
+  const agents = found.filter(({ file, liveness }) => liveness === "live" && file.kind === "bg" && marked.has(file.pid));
+  if (agents.length === 0) return;
+  const { path, prefix } = await findLaunchProgram(sys);
+  const env = seatEnv(sys, seat);
+  await Promise.all(
+    agents.map(async ({ file }) => {
+      // A job goes by the beginning of its session's id.
+      await sys.run([path, ...prefix, "stop", file.sessionId.slice(0, 8)], { env, timeoutMs: stopMs }).catch(() => undefined);
+      if (file.pid !== claude.pid) sys.signal(file.pid, "SIGTERM");
+    }),
+  );
+}
+
+const stopMs = 10_000;

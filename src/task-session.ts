@@ -1,0 +1,154 @@
+import { join } from "node:path";
+import { actWhile } from "./act-feed.ts";
+import { noPrint, type Printed } from "./claude-print.ts";
+import { createDriver, type Driver, type Target, trackedTarget } from "./driver.ts";
+import { killSession } from "./driver-kill.ts";
+import { sendPrompt } from "./driver-prompt.ts";
+import { spawnSession } from "./driver-spawn.ts";
+import { hasShape, parseRecord, present } from "./json.ts";
+import { readBoot } from "./launch-record.ts";
+import type { Verdict } from "./status.ts";
+import { stateWords } from "./statuses.ts";
+import type { Sys } from "./sys.ts";
+import { type Ending, withSchema } from "./task-outcome.ts";
+import type { Run } from "./task-queue.ts";
+import { costOf, createPrintRunner, envOf, isOver, type Runner, type TaskProcess, type Turn, type Watcher } from "./task-runner.ts";
+import { waitForStatus } from "./watch.ts";
+
+/** The way that a run was begun in. */
+export const createRunner = (sys: Sys, { isInteractive }: Pick<Run, "isInteractive">): Runner =>
+  isInteractive ? createSessionRunner(sys) : createPrintRunner(sys);
+
+/**
+ * Each turn in a session of csd: a person sees it in tmux, rules decide at its gates, and what they leave open waits for the person.
+ * It ends with its turn; the conversation goes on in another one.
+ */
+const createSessionRunner = (sys: Sys): Runner => ({
+  start: (turn) => startSession(sys, turn),
+  watch: (claude, turn, watcher) => watchSession(sys, claude, turn, watcher),
+  async end(_, how, turn) {
+    const record = readRecord(sys, turn.dir);
+    // claude saves its conversation as its terminal closes: there is no harder way that is needed.
+    if (record !== undefined) await killSession(createDriver(sys, "csm tasks"), record.name).catch(() => undefined);
+    void how;
+  },
+  isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
+  async find({ dir }) {
+    const record = readRecord(sys, dir);
+    const driven = record && createDriver(sys).store.read(record.name);
+    if (driven?.pid === undefined) return undefined;
+    return { pid: driven.pid, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
+  },
+});
+
+/** What is kept of a turn: the session that it is in. */
+interface Record {
+  name: string;
+  /** Its prompt was taken. */
+  sent: boolean;
+}
+
+const recordPath = (dir: string): string => join(dir, "session.json");
+
+function readRecord(sys: Sys, dir: string): Record | undefined {
+  const fields = parseRecord(sys.readText(recordPath(dir)));
+  return hasShape(fields, { name: "string", sent: "boolean" }) ? fields : undefined;
+}
+
+/** A name that tmux takes: of the run and the task, and of this turn alone. */
+const nameOf = (sys: Sys, { run, task }: Turn): string =>
+  `${`${run}.${task.id}`
+    .replace(/[^\w.-]+/g, "-")
+    .replace(/\.{2,}/g, ".")
+    .slice(0, 80)}-${sys.randomId().slice(0, 4)}`;
+
+async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess> {
+  const { task, cwd, dir, sessionId, isResumed } = turn;
+  sys.makePrivateDir(dir);
+  const record = { name: nameOf(sys, turn), sent: false };
+  sys.writePrivate(recordPath(dir), JSON.stringify(record));
+  const driver = createDriver({ ...sys, env: envOf(sys, turn) }, "csm tasks");
+  const { driven } = await spawnSession(driver, {
+    ...{ cwd, name: record.name, isTrusted: true },
+    ...(isResumed ? { resumeId: sessionId } : { sessionId }),
+    ...present({ permissionMode: task.permissionMode, model: task.model }),
+  });
+  const prompt = task.outputs === undefined || isResumed ? turn.prompt : withSchema(turn.prompt, task.outputs);
+  // What another task has said is no command of claude's, whatever it begins with.
+  await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? ` ${prompt}` : prompt);
+  sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
+  return { pid: driven.pid ?? 0, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
+}
+
+/** What only a person can answer, or a rule: the task waits for it. A question in words is an answer, as from `claude -p`. */
+const asksPerson = (verdict: Verdict): boolean =>
+  verdict.status === "blocked" || verdict.status === "plan_ready" || (verdict.status === "awaiting_answer" && verdict.gate !== undefined);
+
+const isEnd = (verdict: Verdict): boolean =>
+  (verdict.status === "idle_done" && verdict.outcome !== "none") ||
+  ["limited", "failed", "dead"].includes(verdict.status) ||
+  (verdict.status === "awaiting_answer" && !asksPerson(verdict));
+
+const lookMs = 2000;
+
+async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
+  const driver = createDriver(sys, "csm tasks");
+  const record = readRecord(sys, turn.dir);
+  let printed: Printed = noPrint;
+  const follow = async (target: Target): Promise<Verdict | undefined> => {
+    for (;;) {
+      const { verdict } = await waitForStatus(driver, target, isEnd, lookMs);
+      if (isEnd(verdict)) return verdict;
+      if (wantsEnd() !== undefined && (await isOver(sys, claude, 0))) return undefined;
+      printed = {
+        ...printed,
+        ...costOf(sys, turn),
+        activity: `${asksPerson(verdict) ? "waits for you: " : ""}${stateWords(verdict, sys.now())}`,
+      };
+      onPrint(printed);
+    }
+  };
+  const wasSent = record?.sent === true;
+  const target = wasSent ? findTarget(driver, record.name) : undefined;
+  const verdict =
+    target &&
+    (await actWhile(
+      sys,
+      ({ pid }) => pid === claude.pid,
+      () => follow(target),
+    ).catch(() => undefined));
+  const cause: Ending["cause"] = wantsEnd() ?? (verdict === undefined || verdict.status === "dead" ? "gone" : "itself");
+  // Nobody looks at it any more, and a turn of its own would be nobody's.
+  if (record !== undefined) await killSession(driver, record.name).catch(() => undefined);
+  const ended = verdict === undefined ? {} : toPrinted(verdict);
+  return { printed: { ...printed, ...costOf(sys, turn), ...ended }, ending: { cause, errors: "" } };
+}
+
+/** Undefined where somebody has ended it, and csd has forgotten it. */
+function findTarget({ sys, store }: Driver, name: string): Target | undefined {
+  const driven = store.read(name);
+  return driven && trackedTarget(sys, driven);
+}
+
+const stopReasons: Readonly<globalThis.Record<string, string>> = { truncated: "max_tokens", declined: "refusal" };
+
+/** In the terms of `claude -p`, so that one rule judges both. */
+function toPrinted(verdict: Verdict): Partial<Printed> {
+  const plain = { isError: false, subtype: "success", deniedTools: [], turns: 1 };
+  switch (verdict.status) {
+    case "idle_done":
+      if (verdict.outcome === "interrupted")
+        return { result: { ...plain, isError: true, subtype: "interrupted", text: "somebody has interrupted it" } };
+      return { result: { ...plain, text: verdict.text, ...present({ stopReason: stopReasons[verdict.outcome] }) } };
+    case "awaiting_answer":
+      return { result: { ...plain, text: verdict.question } };
+    case "limited":
+      return { limit: { window: verdict.window, ...present({ resetsAt: verdict.resets_at ?? undefined }) } };
+    case "failed":
+      return {
+        result: { ...plain, isError: true, text: verdict.text, ...(verdict.error === "authentication_failed" ? { apiStatus: 401 } : {}) },
+      };
+    default:
+      return {};
+  }
+}

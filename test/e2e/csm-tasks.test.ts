@@ -1,0 +1,342 @@
+import { expect, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { runTaskRounds } from "../../scripts/task-rounds.ts";
+import { addAccounts } from "../../src/sandbox.ts";
+import { bash, fail, hold, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
+import { claudePath, csmPath, type Json, root, until, useBox } from "./harness.ts";
+
+/** What the model says, by the first word of the prompt; a test sets its own. */
+let answer: (first: string, request: ModelRequest) => Reply = () => say("Done.");
+const promptOf = ({ body }: ModelRequest): string =>
+  (body.messages as { role: string; content: { type: string; text?: string }[] }[])
+    .filter(({ role }) => role === "user")
+    .flatMap(({ content }) => (Array.isArray(content) ? content : []))
+    .map(({ text = "" }) => text)
+    .find((text) => text !== "" && !text.startsWith("<system-reminder>")) ?? "";
+const sandbox = useBox({ login: "subscription", fallback: (request) => answer(promptOf(request), request) });
+
+/** Since it was asked last: what the model was asked, by the first prompts. */
+function asked(from: number): string[] {
+  const { requests } = sandbox.box.stub;
+  return requests
+    .slice(from)
+    .filter(({ isMainThread }) => isMainThread)
+    .map(promptOf);
+}
+const mark = () => sandbox.box.stub.requests.length;
+
+let files = 0;
+function taskFile(tasks: Json[], more: Json = {}): string {
+  const cwd = sandbox.box.folder("tasks");
+  const path = join(sandbox.box.home, `night-${files++}.json`);
+  writeFileSync(path, JSON.stringify({ ...more, tasks: tasks.map((task) => ({ cwd, ...task })) }));
+  return path;
+}
+
+const start = (...words: string[]) =>
+  Bun.spawn([csmPath, "tasks", ...words], { cwd: sandbox.box.home, env: sandbox.box.env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+const tasks = (...words: string[]) => sandbox.box.csm(["tasks", ...words], { timeoutMs: 80_000 });
+
+async function status(): Promise<{ run: string; status: string; rows: Record<string, Json> }> {
+  const { stdout } = await tasks("status", "--json");
+  // Nothing is there before the first run has begun.
+  const none = { run: "", status: "", tasks: [] };
+  const told = stdout === "" ? none : (JSON.parse(stdout) as { run: string; status: string; tasks: Json[] });
+  return { ...told, rows: Object.fromEntries(told.tasks.map((row) => [String(row.task), row])) };
+}
+const states = async () => Object.fromEntries(Object.entries((await status()).rows).map(([name, row]) => [name, row.status]));
+
+/** Processes of the sandbox that were called with this. */
+async function processes(word: string): Promise<string[]> {
+  const { stdout } = await sandbox.box.run(["ps", "-eo", "pid=,args="]);
+  const isOurs = (pid: string) => readEnvironment(pid).includes(`HOME=${sandbox.box.home}\0`);
+  return stdout
+    .split("\n")
+    .map((line) => line.trim().split(" ")[0] ?? "")
+    .filter((pid) => pid !== "" && readCommand(pid).includes(word) && isOurs(pid));
+}
+const readProc = (pid: string, file: string) => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    // It has ended.
+    return "";
+  }
+};
+const readEnvironment = (pid: string) => readProc(pid, "environ");
+const readCommand = (pid: string) => readProc(pid, "cmdline");
+
+test("the article's own file: test-web runs beside migrate, and test-api after it with what it said", async () => {
+  const { box } = sandbox;
+  for (const name of ["api", "web"]) mkdirSync(join(box.home, name), { recursive: true });
+  writeFileSync(join(box.home, "article.json"), readFileSync(join(root, "test/fixtures/tasks/article.json")));
+  const from = mark();
+  answer = (first) => (first.startsWith("Migrate") ? hold("It is $HOME `migrated`") : say("Tested."));
+  const child = start("run", "article.json");
+  await until("test-web is done beside migrate", async () => (await states())["test-web"] === "succeeded");
+  expect(await states()).toEqual({ migrate: "running", "test-api": "pending", "test-web": "succeeded" });
+  const held = box.stub.requests.slice(from).find((request) => promptOf(request).startsWith("Migrate"));
+  box.stub.release(held?.sessionId ?? "");
+  expect([await child.exited, (await status()).status]).toEqual([0, "succeeded"]);
+  expect(asked(from).at(-1)).toBe("Run the tests; the migration said: It is $HOME `migrated`");
+});
+
+test("a csm that is killed: its claude works on, two that resume are one, and what is done is not repeated", async () => {
+  const { box } = sandbox;
+  const from = mark();
+  answer = (first) => (first.startsWith("Second") ? hold("B") : say("A"));
+  const file = taskFile([
+    { name: "a", prompt: "First" },
+    { name: "b", prompt: "Second {{a.stdout}}", depends_on: ["a"] },
+    { name: "c", prompt: "Third {{b.stdout}}", depends_on: ["b"] },
+  ]);
+  const killed = start("run", file);
+  await until("b is asked", () => asked(from).length === 2);
+  killed.kill("SIGKILL");
+  await killed.exited;
+  expect((await status()).status).toBe("interrupted");
+  const both = [start("resume"), start("resume")];
+  await until("it is taken up", async () => (await status()).status === "running");
+  await until("nobody has asked again", () => asked(from).length === 2);
+  box.stub.release(box.stub.requests.findLast((request) => promptOf(request).startsWith("Second"))?.sessionId ?? "");
+  expect(await Promise.all(both.map(({ exited }) => exited))).toEqual([0, 0]);
+  expect(asked(from)).toEqual(["First", "Second A", "Third B"]);
+  expect((await status()).status).toBe("succeeded");
+});
+
+test("a claude that is killed with its csm goes on in its own conversation", async () => {
+  const from = mark();
+  answer = () => (asked(from).length > 1 ? say("Went on.") : hold("Half of it"));
+  const killed = start("run", taskFile([{ name: "a", prompt: "Alone" }]));
+  await until("it is asked", () => asked(from).length === 1);
+  killed.kill("SIGKILL");
+  await killed.exited;
+  await until("its claude is gone", async () => {
+    for (const pid of await processes("--output-format")) process.kill(Number(pid), "SIGKILL");
+    return (await processes("--output-format")).length === 0;
+  });
+  expect((await tasks("resume")).code).toBe(0);
+  const sessions = new Set(
+    sandbox.box.stub.requests.slice(from).flatMap(({ isMainThread, sessionId }) => (isMainThread ? [sessionId] : [])),
+  );
+  expect([sessions.size, (await status()).rows.a]).toMatchObject([1, { status: "succeeded", attempt: 1 }]);
+});
+
+test("a file that has changed: only what it changes is run again", async () => {
+  const from = mark();
+  answer = (first) => (first === "One" ? say("1") : first.startsWith("Bad") ? fail(400, "bad") : say(`said ${first}`));
+  const file = taskFile([
+    { name: "one", prompt: "One" },
+    { name: "two", prompt: "Two after {{one.stdout}}", depends_on: ["one"] },
+    { name: "bad", prompt: "Bad" },
+    { name: "late", prompt: "Late", depends_on: ["bad"] },
+  ]);
+  expect((await tasks("run", file)).code).toBe(1);
+  expect(await states()).toEqual({ one: "succeeded", two: "succeeded", bad: "failed", late: "skipped" });
+  const { run } = await status();
+  writeFileSync(file, readFileSync(file, "utf8").replace('"Bad"', '"Good"').replace("Two after", "2 after"));
+  expect((await tasks("resume", run)).code).toBe(0);
+  // claude asks again by itself where it is refused.
+  const others = asked(from).filter((prompt) => prompt !== "Bad");
+  expect(others.sort()).toEqual(["2 after 1", "Good", "Late", "One", "Two after 1"]);
+});
+
+test("every byte of a prompt reaches the model, and nothing of it a shell or claude's commands", async () => {
+  const hostile = `/compact "q" 'q' $(touch ${sandbox.box.home}/pwned) \`touch ${sandbox.box.home}/pwned\` \\ {{x}} \u0007é日😀\n\t--help\r\n`;
+  const long = `${"0123456789abcdé\n".repeat(61_000)}end $HOME`;
+  const from = mark();
+  answer = (first) => (first === "Say it" ? say(hostile) : say("Read."));
+  const file = taskFile([
+    { name: "source", prompt: "Say it" },
+    { name: "sink", prompt: "{{source.result}}", depends_on: ["source"] },
+    { name: "long", prompt: long },
+    { name: "signs", prompt: `-p 'a' "b" $(id) \`id\` \\{{x}} !ls #x @/etc/passwd` },
+  ]);
+  expect((await tasks("run", file)).code).toBe(0);
+  const seen = new Set(asked(from));
+  expect([seen.has(hostile), seen.has(long), seen.has(`-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`)]).toEqual([true, true, true]);
+  expect(existsSync(join(sandbox.box.home, "pwned"))).toBe(false);
+});
+
+test("an answer must meet its schema: asked once more, then failed", async () => {
+  const outputs = { type: "object", required: ["n"], properties: { n: { type: "number" } } };
+  let tries = 0;
+  answer = (first, { body }) => {
+    if (first !== "Late") return say("never");
+    tries++;
+    return JSON.stringify(body.messages).includes("Answer again") ? useTool("StructuredOutput", { n: 3 }) : say("three");
+  };
+  const file = taskFile([
+    { name: "late", prompt: "Late", outputs },
+    { name: "never", prompt: "Never", outputs },
+    { name: "after", prompt: "n is {{late.json.n}}", depends_on: ["late"] },
+  ]);
+  const from = mark();
+  expect((await tasks("run", file)).code).toBe(1);
+  const { rows } = await status();
+  expect([rows.late?.status, rows.never, rows.after?.status]).toMatchObject([
+    "succeeded",
+    { status: "failed", reason: "its answer is no JSON" },
+    "succeeded",
+  ]);
+  expect([tries > 1, asked(from).includes("n is 3")]).toEqual([true, true]);
+});
+
+test("stopped from elsewhere and by Ctrl-C twice: nothing of it runs on, and it can go on later", async () => {
+  const { box } = sandbox;
+  writeFileSync(join(box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash"] } }));
+  const endless = "for i in $(seq 7531); do sleep 1; done";
+  for (const how of ["stop", "now", "signals"]) {
+    const from = mark();
+    answer = () =>
+      asked(from).length > 1
+        ? say("Went on.")
+        : bash(`${claudePath} --bg 'an agent of its own'; (exec -a stray-7531 sleep 99 &); ${endless}`);
+    const child = start(
+      "run",
+      taskFile([
+        { name: "a", prompt: `Stop ${how}` },
+        { name: "b", prompt: "Later", depends_on: ["a"] },
+      ]),
+    );
+    await until(
+      "its shell runs",
+      async () => (await processes("seq 7531")).length > 0 && (await processes("an agent of its own")).length > 0,
+    );
+    if (how === "signals") {
+      child.kill("SIGINT");
+      child.kill("SIGINT");
+    } else expect((await tasks("stop", ...(how === "now" ? ["--now"] : []))).code).toBe(0);
+    expect(await child.exited).toBe(130);
+    await until("nothing of it is left", async () => (await processes("7531")).length === 0);
+    expect(await states()).toEqual({ a: "paused", b: "pending" });
+    expect((await status()).status).toBe("stopped");
+    expect((await tasks("resume")).code).toBe(0);
+  }
+});
+
+test("a worktree of its own from what is committed; it goes when nothing of it would be lost", async () => {
+  const { box } = sandbox;
+  const repository = box.folder("repository");
+  const git = async (...args: string[]) =>
+    (await box.run(["git", "-C", repository, "-c", "user.name=a", "-c", "user.email=a@b", ...args])).stdout;
+  await git("init", "-q", "-b", "main");
+  writeFileSync(join(repository, "a.txt"), "committed");
+  await git("add", ".");
+  await git("commit", "-qm", "first");
+  writeFileSync(join(repository, "a.txt"), "not committed");
+  answer = (first) => say(first);
+  const file = taskFile([
+    { name: "clean", prompt: "Clean", cwd: repository, worktree: true },
+    { name: "dirty", prompt: "Dirty", cwd: repository, worktree: true },
+  ]);
+  expect((await tasks("run", file)).code).toBe(0);
+  const { rows, run } = await status();
+  const [clean, dirty] = [String(rows.clean?.worktree), String(rows.dirty?.worktree)];
+  expect(readFileSync(join(clean, "a.txt"), "utf8")).toBe("committed");
+  writeFileSync(join(dirty, "new.txt"), "worth something");
+  const first = JSON.parse((await tasks("clean", run, "--json")).stdout) as Json;
+  expect(first).toMatchObject({ removed: [{ path: clean }], kept: [{ path: dirty, why: "1 files are not committed" }], forgotten: [] });
+  expect([existsSync(clean), existsSync(dirty), (await git("branch", "--list", "csm/*")).trim().split("\n").length]).toEqual([
+    false,
+    true,
+    1,
+  ]);
+  await box.run(["git", "-C", dirty, "add", "."]);
+  await box.run(["git", "-C", dirty, "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "second"]);
+  const second = JSON.parse((await tasks("clean", run, "--json")).stdout) as { kept: Json[] };
+  expect(second.kept[0]?.why).toMatch(/is neither merged nor pushed$/);
+  await git("merge", "-q", String(rows.dirty?.branch));
+  await git("checkout", "-q", "--", ".");
+  await git("merge", "-q", String(rows.dirty?.branch));
+  expect(JSON.parse((await tasks("clean", run, "--json")).stdout)).toMatchObject({ removed: [{ path: dirty }], forgotten: [run] });
+});
+
+test("a session that a person sees: its question waits for them, and the run goes on", async () => {
+  const { box } = sandbox;
+  answer = (first, { body }) =>
+    first === "Ask" && !JSON.stringify(body.messages).includes("tool_result")
+      ? useTool("AskUserQuestion", {
+          questions: [
+            {
+              question: "Which?",
+              header: "W",
+              multiSelect: false,
+              options: [
+                { label: "Red", description: "r" },
+                { label: "Blue", description: "b" },
+              ],
+            },
+          ],
+        })
+      : say(first);
+  const child = start(
+    "run",
+    "--interactive",
+    taskFile([
+      { name: "ask", prompt: "Ask" },
+      { name: "next", prompt: "Then {{ask.stdout}}", depends_on: ["ask"] },
+    ]),
+  );
+  await until("it waits for a person", async () => String((await status()).rows.ask?.activity).startsWith("waits for you"));
+  const { run } = await status();
+  const { sessions } = JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: { name: string }[] };
+  const name = sessions.find((session) => session.name.startsWith(`${run}.ask-`))?.name ?? "";
+  expect((await box.tryCsd(["answer", name, "--choice", "Red"])).code).toBe(0);
+  expect([await child.exited, await states()]).toEqual([0, { ask: "succeeded", next: "succeeded" }]);
+});
+
+test("limits and logins: nothing new starts on the account, one message, and it goes on by itself", async () => {
+  const { box } = sandbox;
+  addAccounts(box, csmPath);
+  const limited = new Map<string, number>();
+  let isLoggedOut = false;
+  const met: string[] = [];
+  answer = (_, { headers }) => {
+    const account = headers["x-profile"] ?? "";
+    met.push(account);
+    if (isLoggedOut && account === "spare") return fail(401, "expired");
+    const at = limited.get(account) ?? 0;
+    return at > Date.now() ? limit("five_hour", at) : say("Done.");
+  };
+  const six = Array.from({ length: 6 }, (_, index) => ({ name: `t${index}`, prompt: `Task ${index}` }));
+  // The other account takes over, with the conversations.
+  limited.set("main", Date.now() + 3_600_000);
+  expect((await tasks("run", taskFile(six, { jobs: 2 }))).code).toBe(0);
+  expect([met.filter((account) => account === "main").length, met.filter((account) => account === "spare").length]).toEqual([2, 6]);
+  // Whoever names an account waits for it.
+  met.length = 0;
+  limited.set("spare", (Math.ceil(Date.now() / 1000) + 6) * 1000);
+  const waiting = start(
+    "run",
+    taskFile(
+      six.map((task) => ({ ...task, profile: "spare" })),
+      { jobs: 2 },
+    ),
+  );
+  await until("it waits", async () => (await status()).status === "waiting");
+  expect(met.length).toBeLessThanOrEqual(2);
+  expect(await waiting.exited).toBe(0);
+  expect((await waiting.stdout.text()).split("is at its usage limit (five_hour); it resets").length).toBe(2);
+  // A dead login holds them until somebody has logged in.
+  isLoggedOut = true;
+  const held = start(
+    "run",
+    taskFile(
+      six.map((task) => ({ ...task, profile: "spare" })),
+      { jobs: 2 },
+    ),
+  );
+  await until("it is held", async () => (await status()).rows.t0?.needs_person === true);
+  isLoggedOut = false;
+  writeFileSync(join(`${box.configDir}.spare`, ".credentials.json"), "{}");
+  expect(await held.exited).toBe(0);
+  expect((await held.stdout.text()).split("spare is logged out: ").length).toBe(2);
+});
+
+test("20 random tasks with failures, limits, a dropped connection and two kills: each took effect as often as its policy allows", async () => {
+  const report = await runTaskRounds({ tasks: 20, kills: 2, seed: 5, jobs: 4, claudePath, csmPath });
+  expect(report.wrong.join("\n")).toBe("");
+  expect([report.limits > 0, (report.states.succeeded ?? 0) > 10]).toEqual([true, true]);
+}, 300_000);
