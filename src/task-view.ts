@@ -32,8 +32,8 @@ export function runExitCode(status: RunStatus, run: Run, rows: readonly TaskRow[
 
 const marks: Readonly<Record<TaskState, [mark: string, style: Style | undefined]>> = {
   pending: ["·", "dim"],
-  running: ["▶", "cyan"],
-  paused: ["⏸", "yellow"],
+  running: ["●", "cyan"],
+  paused: ["◷", "yellow"],
   succeeded: ["✔", "green"],
   failed: ["✖", "red"],
   skipped: ["–", "dim"],
