@@ -236,11 +236,17 @@ async function build() {
 const maxAgain = 4;
 
 /** These start so many sessions that another file beside them would only slow both. */
-const crowded = ["test/e2e/csd-send.test.ts", "test/e2e/csd-rounds.test.ts"];
+const crowded = ["csd-send", "csd-rounds"].map((name) => `test/e2e/${name}.test.ts`);
+
+/** These start no session: they may run beside those. */
+const calm = [
+  ...["build", "release", "install", "self-update", "workflows", "fleet", "fuzz", "full-disk", "profiles", "profiles-shell"],
+  ...["statusline", "usage", "usage-commands", "usage-hub", "csm-cost", "csm-setup"],
+].map((name) => `test/e2e/${name}.test.ts`);
 
 /**
  * How many tests ran, and which failed, by file. All of them: the units at once, then the end-to-end files, which wait for claude most
- * of their time, two beside each other where there are two processors.
+ * of their time, two beside each other where there are two processors, and beside a crowded one only what is calm.
  */
 async function runTests(bun, filters) {
   if (filters.length > 0) return runFiles(bun, filters);
@@ -267,8 +273,10 @@ async function runTests(bun, filters) {
     }
   };
   const files = list("test/e2e");
-  await runLane(files.filter((file) => crowded.includes(file)));
-  const others = files.filter((file) => !crowded.includes(file));
+  const first = runLane(files.filter((file) => crowded.includes(file)));
+  if (availableParallelism() > 1) await runLane(files.filter((file) => calm.includes(file)));
+  await first;
+  const others = files.filter((file) => !results.some((result) => result.files.includes(`./${file}`)));
   await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runLane(others)));
   return {
     code: results.find(({ code }) => code !== 0)?.code ?? 0,
@@ -292,7 +300,7 @@ async function runFiles(bun, files, stdio = "inherit") {
   // A file that breaks before its first test is in no report.
   if (code !== 0 && failures.length === 0 && files.length === 1)
     failures.push({ file: files[0].replace(/^\.\//, ""), names: ["the file itself"] });
-  return { code, tests: count("tests") - count("skipped"), failures };
+  return { files, code, tests: count("tests") - count("skipped"), failures };
 }
 
 const step = steps[process.argv[2]];

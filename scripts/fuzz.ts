@@ -26,6 +26,7 @@ import { parseVersion } from "../src/claude-version.ts";
 import { listConversations } from "../src/conversations.ts";
 import { readUsage } from "../src/cost.ts";
 import { costSources } from "../src/cost-files.ts";
+import { parseSettingsErrors } from "../src/diagnose-checks.ts";
 import { parseMemory, readExamination } from "../src/doctor-memory.ts";
 import { createDrivenStore, parseDriven } from "../src/driven.ts";
 import { UserError } from "../src/errors.ts";
@@ -41,6 +42,7 @@ import { checkNotify } from "../src/notify-schema.ts";
 import { parseStat } from "../src/process.ts";
 import { parsePsRow } from "../src/process-ps.ts";
 import { currentDir, readRegistry } from "../src/profiles.ts";
+import { parseSignature } from "../src/releases.ts";
 import { readRuleBook } from "../src/rules-file.ts";
 import { importPermissions } from "../src/rules-import.ts";
 import { checkRules, importRules } from "../src/rules-schema.ts";
@@ -51,6 +53,8 @@ import { planSetup, planUndo } from "../src/setup.ts";
 import { parseSidecar, parseSidecarPairs, readSidecar } from "../src/sidecar.ts";
 import { parseSample, parseStatuslineInput } from "../src/statusline-sample.ts";
 import { createSys, type Sys } from "../src/sys.ts";
+import { parseCondition } from "../src/task-condition.ts";
+import { checkTasks } from "../src/task-schema.ts";
 import { createTmux } from "../src/tmux.ts";
 import { readFacts, renderTranscript } from "../src/transcript-facts.ts";
 import { encodeBlob, parseBlob } from "../src/usage-blob.ts";
@@ -137,6 +141,25 @@ export const readers: readonly Reader[] = [
     exports: ["parseMachineUsage", "parseMachineState", "parseFleetAddress"],
     samples: [JSON.stringify({ version: 1, name: "m", at: now, sessions: [], usage: [] }), "rediss://name@host:6379"],
     read: (text) => [parseMachineUsage(parseJson(text)), parseMachineState(parseJson(text)), parseFleetAddress(text)],
+  },
+  {
+    exports: ["checkTasks", "parseWritten"],
+    samples: taskFiles(),
+    read: (text) =>
+      ["/h/t.json", "/h/t.toml", "/h/t.yaml"].map((path) =>
+        checkTasks({ path, text, dir: "/h", homeDir: "/h", profiles: [], faultOf: () => undefined }),
+      ),
+  },
+  {
+    exports: ["parseCondition"],
+    samples: ["success && !(build.result == 'failed') || always"],
+    read: (text) => parseCondition(text, (name) => [name]),
+  },
+  { exports: ["parseSettingsErrors"], samples: ["These settings files did not load:\n  /h/settings.json: x\n"], read: parseSettingsErrors },
+  {
+    exports: ["parseSignature"],
+    samples: ["untrusted comment: x\nRUQ=\ntrusted comment: y\nAAAA"],
+    read: (text) => parseSignature(text, text),
   },
   { exports: ["parseVersion"], samples: ["2.1.329 (Claude Code)"], read: parseVersion },
   {
@@ -255,6 +278,8 @@ export const typedOnly = [
   "parsePrograms",
   "checkSettings",
   "checkDefault",
+  // Within a file of tasks, by `checkTasks`.
+  "parseTemplate",
 ];
 
 function hookInputs(): string[] {
@@ -274,6 +299,18 @@ function ruleFiles(): string[] {
   return [
     '[[rules]]\nname = "a"\nmatch_command = ["git push", "rm *"]\nmatch_time = "22:00-07:00"\naction = "deny"\n[[budgets]]\nname = "b"\nperiod = "day"\nlimit_usd = 5\naction = "ask"\n[notify]\nfinished = false\n[[notify.channels]]\nkind = "command"\nrun = ["true"]\n',
     JSON.stringify({ rules: [{ name: "a", match_path: ["~/.ssh/**"], action: "ask" }] }),
+  ];
+}
+
+function taskFiles(): string[] {
+  const tasks = [
+    { name: "a", prompt: "x", cwd: ".", matrix: { os: ["linux", "mac"] } },
+    { name: "b", prompt: "{{c.stdout}}", depends_on: ["a"], if: "failure" },
+  ];
+  return [
+    JSON.stringify({ tasks, defaults: { retries: 1, timeout: "5m" }, budget_usd: 3 }),
+    '[[tasks]]\nname = "a"\nprompt = """x"""\n\n[[tasks]]\nname = "b"\nprompt = "{{a.json.x}}"\ndepends_on = ["a"]\n',
+    "tasks:\n  - name: a\n    prompt: |\n      x\n  - {name: b, prompt: y, depends_on: [a]}\n",
   ];
 }
 

@@ -137,8 +137,9 @@ async function findOutside(box: Sandbox, claudePath: string): Promise<string | u
   if (/[/\\](?:@anthropic-ai[/\\]claude-code|claude[/\\]versions)/.test(sys.realPath(claudePath) ?? "")) return undefined;
   const notes = [join(box.dir, "version.pid"), join(box.dir, "reader.pid")];
   const note = `echo $$ > "$0"; exec "$@"`;
-  // What fills the pipe is nobody's child: only claude is to be found below the first number.
-  const script = `{ (head -c 4194304 /dev/zero &); exec sh -c '${note}' "$1" "$3" --version; } | sh -c '${note}' "$2" sleep 10`;
+  // What fills the pipe is nobody's child: only claude is to be found below the first number. It is given time to fill it: a
+  // claude that prints before that is gone before anybody looks.
+  const script = `{ (head -c 4194304 /dev/zero &); sleep 0.3; exec sh -c '${note}' "$1" "$3" --version; } | sh -c '${note}' "$2" sleep 10`;
   const running = box.run(["sh", "-c", script, "sh", ...notes, claudePath], { timeoutMs: 2 * lookTimeoutMs });
   const readPid = (path: string) => Number(sys.readText(path) ?? 0);
   let last: (Place & { pid: number }) | undefined;

@@ -200,7 +200,7 @@ test("a rule that tells does so once in thirty looks of csm top, after a restart
   writeRules("[[rules]]\nname = 'x'\nactoin = 'deny'\n");
   await until(
     "the badge says that the file is broken",
-    async () => /rules: \d+ faults?, csm rules check/.test(await box.screen("top-c")),
+    async () => /rules: \d+ faults?, csm diagnose/.test(await box.screen("top-c")),
     () => box.screen("top-c"),
   );
 });

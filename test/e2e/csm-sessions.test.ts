@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { slugOf } from "../../src/paths.ts";
 import { say } from "../../src/stub-script.ts";
@@ -193,7 +193,7 @@ describe("the list", () => {
     await box.keys("list", "Escape");
     await shows(box, "list", /csm: cancelled\.\s+code=0/);
     expect(started()).toBeUndefined();
-    await until("the shell goes on", () => existsSync(join(cwd, "../list.after")));
+    await until("the shell goes on", () => existsSync(join(cwd, "../list.after")) && statSync(join(cwd, "../list.after")).size > 0);
     expect(readFileSync(join(cwd, "../list.after"), "utf8")).toBe(readFileSync(join(cwd, "../list.before"), "utf8"));
     expect((await box.run(["tmux", "-u", "list-panes", "-t", "=list:", "-F", "#{alternate_on} #{cursor_flag}"])).stdout).toBe(before);
 

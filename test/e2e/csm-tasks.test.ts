@@ -76,8 +76,10 @@ test("the article's own file: test-web runs beside migrate, and test-api after i
   const child = start("run", "article.json");
   await until("test-web is done beside migrate", async () => (await states())["test-web"] === "succeeded");
   expect(await states()).toEqual({ migrate: "running", "test-api": "pending", "test-web": "succeeded" });
-  const held = box.stub.requests.slice(from).find((request) => promptOf(request).startsWith("Migrate"));
-  box.stub.release(held?.sessionId ?? "");
+  const held = await until("migrate is asked", () =>
+    box.stub.requests.slice(from).find((request) => promptOf(request).startsWith("Migrate")),
+  );
+  box.stub.release(held.sessionId);
   expect([await child.exited, (await status()).status]).toEqual([0, "succeeded"]);
   expect(asked(from).at(-1)).toBe("Run the tests; the migration said: It is $HOME `migrated`");
 });

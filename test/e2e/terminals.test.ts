@@ -124,6 +124,48 @@ describe("tmux", () => {
   });
 });
 
+describe("several tmux servers", () => {
+  const tmux = (server: string, ...args: string[]) => boxOf().run(["tmux", "-u", "-L", server, ...args]);
+  const quoted = (words: string[]) => words.map((word) => `'${word}'`).join(" ");
+  afterAll(async () => {
+    for (const server of ["one", "two", "outer", "inner"]) await tmux(server, "kill-server");
+  });
+
+  test("a pane of the same id on another server is not taken for it", async () => {
+    const cwd = boxOf().folder("servers-work");
+    await tmux("one", "new-session", "-d", "-s", "same", "-x", "120", "-y", "40", "-c", cwd, "cat");
+    await tmux("two", "new-session", "-d", "-s", "same", "-x", "120", "-y", "40", "-c", cwd, quoted(plan("on-two", gate("touch two"))));
+    await reach("on-two", "idle_done");
+    const ids = await Promise.all(
+      ["one", "two"].map(async (server) => (await tmux(server, "list-panes", "-a", "-F", "#{pane_id}")).stdout),
+    );
+    expect(ids[0]).toBe(ids[1] ?? "");
+    await must("type", "on-two", "please make a file");
+    await reach("on-two", "blocked");
+    expect(await must("allow", "on-two")).toStartWith("on-two: ");
+    await reach("on-two", "idle_done");
+    expect((await tmux("one", "capture-pane", "-p", "-t", "=same:")).stdout.trim()).toBe("");
+    // Its server ends: there is nowhere to type.
+    await tmux("two", "kill-server");
+    await until("it has ended", async () => (await listed("on-two")) === undefined);
+    expect((await csm("type", "on-two", "hello")).code).toBe(1);
+    expect((await tmux("one", "capture-pane", "-p", "-t", "=same:")).stdout.trim()).toBe("");
+  });
+
+  test("in a tmux within a tmux it is the inner pane", async () => {
+    const cwd = boxOf().folder("nested-work");
+    const inner = quoted(["tmux", "-u", "-L", "inner", "new-session", "-s", "in", "-c", cwd, quoted(plan("nested")).replaceAll("'", "")]);
+    await tmux("outer", "new-session", "-d", "-s", "out", "-x", "120", "-y", "40", "-c", cwd, `env -u TMUX ${inner}`);
+    await tmux("outer", "split-window", "-t", "=out:", "-c", cwd, "cat");
+    await reach("nested", "idle_done");
+    await must("type", "nested", "hello from outside");
+    await until("it has come", async () => promptsOf(await listed("nested")).includes("hello from outside"));
+    const panes = (await tmux("outer", "list-panes", "-t", "=out:", "-F", "#{pane_id} #{pane_current_command}")).stdout.split("\n");
+    const cat = panes.find((line) => line.endsWith(" cat"))?.split(" ")[0] ?? "";
+    expect((await tmux("outer", "capture-pane", "-p", "-t", cat)).stdout.trim()).toBe("");
+  });
+});
+
 let display: { name: string; close(): Promise<void> } | undefined;
 async function openDisplay(): Promise<void> {
   const server = Bun.spawn(["Xvfb", "-displayfd", "1", "-screen", "0", "1280x800x24", "-nolisten", "tcp"], {
