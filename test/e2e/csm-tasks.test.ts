@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { runTaskRounds } from "../../scripts/task-rounds.ts";
 import { addAccounts } from "../../src/sandbox.ts";
 import { bash, fail, hold, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
+import { asPublic } from "../public.ts";
 import { claudePath, csmPath, type Json, root, until, useBox } from "./harness.ts";
 
 /** What the model says, by the first word of the prompt; a test sets its own. */
@@ -82,6 +83,35 @@ test("the article's own file: test-web runs beside migrate, and test-api after i
   box.stub.release(held.sessionId);
   expect([await child.exited, (await status()).status]).toEqual([0, "succeeded"]);
   expect(asked(from).at(-1)).toBe("Run the tests; the migration said: It is $HOME `migrated`");
+});
+
+test("what is printed as JSON is as its schema says", async () => {
+  answer = () => say("Done.");
+  const file = taskFile([
+    { name: "a", prompt: "First" },
+    { name: "b", prompt: "Second", depends_on: ["a"] },
+  ]);
+  const lines = (stdout: string) =>
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Json);
+  const ran = lines((await tasks("run", file, "--json")).stdout);
+  expect(ran.map((line) => asPublic("csm tasks run", line) as Json)).toEqual(ran);
+  expect(ran.at(-1)?.event).toBe("end");
+  const run = String(ran[0]?.run);
+  const logged = lines((await tasks("logs", run, "--json")).stdout);
+  expect(logged.map((line) => asPublic("csm tasks logs", line) as Json)).toEqual(logged);
+  expect(logged.map((line) => asPublic("csm tasks resume", line) as Json)).toEqual(logged);
+  const whole = async (...words: string[]) => JSON.parse((await tasks(...words, "--json")).stdout) as Json;
+  const told = await whole("status", run);
+  expect(asPublic("csm tasks status", told) as Json).toEqual(told);
+  const all = await whole("list");
+  expect(asPublic("csm tasks list", all) as Json).toEqual(all);
+  const stopped = await whole("stop", run);
+  expect(asPublic("csm tasks stop", stopped) as Json).toEqual(stopped);
+  const cleaned = await whole("clean", run);
+  expect(asPublic("csm tasks clean", cleaned) as Json).toEqual(cleaned);
 });
 
 test("a csm that is killed: its claude works on, two that resume are one, and what is done is not repeated", async () => {

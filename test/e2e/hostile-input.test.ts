@@ -529,6 +529,8 @@ const noPlaces = [
   "setupToldPath",
   "projectRuleFiles",
   "hasUserRules",
+  // What lies in a working tree git reads.
+  "worktreesDir",
   "homeDir",
   "configDir",
   "slugOf",

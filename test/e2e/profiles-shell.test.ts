@@ -285,7 +285,7 @@ describe("completion", () => {
     expect(existsSync(pwned())).toBe(false);
     // Files of the folder are offered where a file belongs, and nowhere else.
     expect(await complete("csm", "profiles", "add", "")).toEqual([]);
-    expect(await complete("csm", "fo")).toEqual([]);
+    expect(await complete("csm", ".cl")).toEqual([]);
     expect(await complete("csm", "top", "--record", ".claude.js")).toEqual([".claude.json"]);
     expect(await complete("csm", "--pro")).toEqual(["--profile"]);
     expect(await complete("csm", "--profile", "w")).toEqual(["work"]);

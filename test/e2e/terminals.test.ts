@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bash, type Reply, say } from "../../src/stub-script.ts";
+import { asPublic } from "../public.ts";
 import { claudePath, type Json, until, useBox } from "./harness.ts";
 
 /** Sessions that csm did not start, where people run them: the real claude in real terminals. */
@@ -234,6 +235,8 @@ withPrograms("below an X server", ["Xvfb", "xdotool"], () => {
       await reach("left", "idle_done");
       const before = await inFront();
       expect(await must("focus", "left")).toBe("left is in front, in kitty\n");
+      const told = JSON.parse(await must("focus", "left", "--json")) as Json;
+      expect(asPublic("csm focus", told) as Json).toEqual(told);
       await until("it is in front", async () => (await inFront()) !== before);
     });
 
