@@ -58,10 +58,11 @@ export async function openBox(options: Partial<SandboxOptions> = {}): Promise<Bo
       until(
         `${name} is ${status}`,
         async () => {
-          const now = await state(name);
-          return now.status === status ? now : undefined;
+          // One that is started somewhere else is not there yet.
+          const now = await state(name).catch(() => undefined);
+          return now?.status === status ? now : undefined;
         },
-        () => state(name).then((now) => JSON.stringify(now)),
+        () => state(name).then((now) => JSON.stringify(now), String),
       ),
     screen: async (name) => (await tmux("capture-pane", "-p", "-t", `=${name}:`)).stdout,
     keys: async (name, ...keys) => void (await tmux("send-keys", "-t", `=${name}:`, ...keys)),

@@ -90,7 +90,7 @@ test("a session is called the same by every command, and each is as its schema s
   await csd(box, "submit", "one");
   await box.reach("one", "idle_done");
   for (const verb of ["allow", "deny"]) {
-    expect(await csm(box, "type", "--json", "one", "Go on")).toMatchObject({ name: "one" });
+    expect(await csm(box, "type", "--json", "one", "Go on")).toMatchObject({ ok: true, receipt: "turn_started" });
     await box.reach("one", "blocked");
     await csm(box, verb, "one", "--json");
     await box.reach("one", "idle_done");
