@@ -128,14 +128,14 @@ test("a first start of csm by itself says once that there is a setup; what scrip
   await shell.keys("csm -p x 2>&1 | cat", "Enter");
   await shell.shows("claude is up");
   expect(await shell.screen()).not.toContain(told);
-  const start = async () => {
-    // What is typed is not yet what is printed.
-    await shell.keys("clear; csm; echo o''ver", "Enter");
-    await shell.shows("over");
+  const start = async (turn: string) => {
+    // What is typed is not yet what is printed, and what the one before printed may stand there still.
+    await shell.keys(`clear; csm; echo over-'${turn}'`, "Enter");
+    await shell.shows(`over-${turn}`);
     expect(await shell.screen()).toContain("claude is up");
     return (await shell.screen()).includes(told);
   };
-  expect([await start(), await start()]).toEqual([true, false]);
+  expect([await start("one"), await start("two")]).toEqual([true, false]);
   await shell.close();
 });
 
