@@ -144,6 +144,8 @@ const openOrigins = (sys: Sys, item: ShareItem): Store<Record<string, Origin>> =
     path: join(csmDir(sys), `shared-${item.entry}.json`),
     name: `shared-${item.entry}`,
     empty: {},
+    // Taken for none, an undo would give nobody back what is theirs.
+    mustBeReadable: true,
     decode: (text) => {
       const value: unknown = JSON.parse(text);
       if (!isRecord(value)) throw new Error("not an object of folders");

@@ -228,7 +228,9 @@ test("one by its name: it is shown and asked about; nothing ends on no, and all 
     await startIdle(box, "spared");
     await box.run(["tmux", "-u", "new-session", "-d", "-s", "person", "-x", "120", "-y", "40", "-c", box.home, "bash", "--norc", "-i"]);
     const ask = async () => {
-      await box.keys("person", `clear; ${csmPath} halt ${sessionId.slice(0, 8)}`, "Enter");
+      await box.keys("person", "clear", "Enter");
+      await until("what stood there is gone", async () => !(await box.screen("person")).includes("End 1 session"));
+      await box.keys("person", `${csmPath} halt ${sessionId.slice(0, 8)}`, "Enter");
       await until(
         "it asks",
         async () => (await box.screen("person")).includes("End 1 session"),

@@ -15,7 +15,7 @@ where(`csm setup and its undo end at any step: each file of the user is as it wa
 });
 
 where(`20 seconds of faults in what writes: nothing is torn, and what was not done can be done again${why}`, async () => {
-  const report = await runFaults({ seed: Math.floor(Date.now() / 86_400_000), seconds: 20 });
+  const report = await runFaults({ seed: 7, seconds: 20 });
   expect(report.wrong).toEqual([]);
   expect(report.tried).toBeGreaterThan(5);
 });
