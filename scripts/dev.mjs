@@ -235,8 +235,8 @@ async function build() {
 /** More files than this fail for a reason that a second run would only repeat. */
 const maxAgain = 4;
 
-/** These start so many sessions that another file beside them would only slow both. */
-const crowded = ["csd-send", "csd-rounds"].map((name) => `test/e2e/${name}.test.ts`);
+/** These start so many sessions or hooks that another file beside them would only slow both. */
+const crowded = ["csd-send", "csd-rounds", "csm-halt", "notify"].map((name) => `test/e2e/${name}.test.ts`);
 
 /** These start no session: they may run beside those. */
 const calm = [
