@@ -3,12 +3,12 @@ import { join, resolve } from "node:path";
 import { type App, command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
 import {
+  askMachines,
   type Machine,
   type Membership,
   membershipStore,
   type PasswordSource,
   passwordVariable,
-  readMachines,
   requireMembership,
   targetOf,
   toMachineState,
@@ -22,6 +22,7 @@ import {
   isLoopback,
   isMachineName,
   machineNameOf,
+  oldestServer,
   parseFleetAddress,
   serverConfig,
   serviceFile,
@@ -138,7 +139,11 @@ async function checkFleet(sys: Sys, membership: Membership): Promise<Check[]> {
   try {
     const hello = Object.fromEntries(Object.entries(((await link.call("HELLO", ["3"])) ?? {}) as object));
     const version = String(hello.version ?? "unknown");
-    add("version", Number.parseInt(version, 10) >= 7, `${String(hello.server ?? "redis")} ${version}; 7.0 or newer is needed`);
+    add(
+      "version",
+      Number.parseInt(version, 10) >= oldestServer,
+      `${String(hello.server ?? "redis")} ${version}; ${oldestServer}.0 or newer is needed`,
+    );
     const startedAt = sys.now();
     const [seconds, micros] = ((await link.call("TIME", [])) as string[] | undefined) ?? [];
     const endedAt = sys.now();
@@ -203,7 +208,7 @@ export const fleetMachinesCommand = command({
   args: { json: { type: "boolean", description: "print JSON" } },
   examples: [["csm fleet machines", ""]],
   async run({ args, app }) {
-    const machines = await readFleet(app.sys);
+    const machines = await askMachines(app.sys, requireMembership(app.sys));
     const now = app.sys.now();
     if (args.json === true) return app.json<"csm fleet machines">({ machines: machines.map((machine) => machineJson(machine, now)) });
     if (machines.length === 0) return app.out("no machine has told of itself yet: csm fleet serve");
@@ -227,17 +232,6 @@ export const fleetMachinesCommand = command({
     app.out(table(columns, rows, app.columns).join("\n"));
   },
 });
-
-/** What every machine has told; one that told nothing readable is there without a state. */
-async function readFleet(sys: Sys): Promise<Machine[]> {
-  const { openLink } = await import("./fleet-redis.ts");
-  const link = await openLink(await targetOf(sys, requireMembership(sys)));
-  try {
-    return await readMachines(link);
-  } finally {
-    link.close();
-  }
-}
 
 const machineJson = ({ name, isLive, state }: Machine, now: number) => ({
   machine: name,

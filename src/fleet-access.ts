@@ -17,6 +17,9 @@ export interface FleetAddress {
   user?: string;
 }
 
+/** Of the server: keys that may only be read are 7.0. */
+export const oldestServer = 7;
+
 const defaultPort = 6379;
 
 /** `rediss://build@fleet.example:6380`. A password in it would stand in every list of processes, and is refused. */

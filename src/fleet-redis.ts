@@ -1,6 +1,6 @@
 import { RedisClient } from "bun";
 import { UserError } from "./errors.ts";
-import { type FleetAddress, fleetUrl } from "./fleet-access.ts";
+import { type FleetAddress, fleetUrl, oldestServer } from "./fleet-access.ts";
 import { present } from "./json.ts";
 
 /** Whom to reach, and as whom. Certificates are PEM texts. */
@@ -11,19 +11,8 @@ export interface RedisTarget extends FleetAddress {
   key?: string;
 }
 
-/** Why there is no connection; `forbidden` and `untrusted` do not pass by themselves. */
-type LinkFailure = "unreachable" | "silent" | "untrusted" | "forbidden" | "old" | "lost";
-
-export class LinkError extends UserError {
-  constructor(
-    readonly kind: LinkFailure,
-    message: string,
-    hint?: string,
-  ) {
-    super(message, hint);
-    this.name = "LinkError";
-  }
-}
+/** There is no connection, or none any more. */
+export class LinkError extends UserError {}
 
 /** One connection. It does not come back: whoever needs another opens one. */
 export interface RedisLink {
@@ -31,15 +20,11 @@ export interface RedisLink {
   call(command: string, args: readonly string[], timeoutMs?: number): Promise<unknown>;
   /** Messages of a channel. A connection that listens takes no other calls. */
   listen(channel: string, listener: (message: string) => void): Promise<void>;
-  /** Resolves when it has ended, however that was. */
-  readonly ended: Promise<void>;
   close(): void;
 }
 
 const callTimeoutMs = 2000;
 const connectTimeoutMs = 3000;
-/** Of the server: keys that may only be read are 7.0. */
-const oldestServer = 7;
 
 /**
  * Bun 1.4.5's client by itself loses its subscriptions on a reconnect and gives up after 31 s, so it never reconnects here; a
@@ -53,12 +38,7 @@ export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs
     connectionTimeout: timeoutMs,
     ...(target.isTls ? { tls: tlsOf(target) } : {}),
   });
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  client.onclose = () => end();
-  const close = () => {
-    client.close();
-    end();
-  };
+  const close = () => client.close();
   try {
     await within(client.connect(), timeoutMs, "connect");
   } catch (error) {
@@ -67,14 +47,13 @@ export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs
     throw error instanceof LinkError && timeoutMs < connectTimeoutMs ? error : await findFailure(target, timeoutMs);
   }
   return {
-    ended,
     close,
     async call(command, args, timeoutMs = callTimeoutMs) {
       try {
         return await within(client.send(command, [...args]), timeoutMs, command);
       } catch (error) {
         if (error instanceof LinkError || isClosed(error)) close();
-        throw isClosed(error) ? new LinkError("lost", "the connection to the fleet has ended") : error;
+        throw isClosed(error) ? new LinkError("the connection to the fleet has ended") : error;
       }
     },
     async listen(channel, listener) {
@@ -99,7 +78,7 @@ const tlsOf = ({ ca, cert, key, host }: RedisTarget) => ({ rejectUnauthorized: t
 
 async function within<T>(action: Promise<T>, timeoutMs: number, what: string): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new LinkError("silent", `the fleet does not answer (${what}, ${timeoutMs / 1000} s)`)), timeoutMs);
+  const timer = setTimeout(() => reject(new LinkError(`the fleet does not answer (${what}, ${timeoutMs / 1000} s)`)), timeoutMs);
   // A call that is answered after its deadline has nobody to tell.
   action.catch(() => {});
   try {
@@ -123,36 +102,32 @@ async function findFailure(target: RedisTarget, timeoutMs: number): Promise<Link
   if (greeting === "late") {
     const isPlainServer = isTls && typeof (await greet({ ...target, isTls: false }, line("PING"), timeoutMs)) === "object";
     return isPlainServer
-      ? new LinkError(
-          "untrusted",
-          `the server at ${at} does not speak TLS`,
-          "give it a certificate (csm fleet serve-config), or say redis://",
-        )
-      : new LinkError("silent", `the server at ${at} does not answer`, "is it stopped, or a firewall on the way?");
+      ? new LinkError(`the server at ${at} does not speak TLS`, "give it a certificate (csm fleet serve-config), or say redis://")
+      : new LinkError(`the server at ${at} does not answer`, "is it stopped, or a firewall on the way?");
   }
   if (greeting === "closed") {
-    if (!isTls) return new LinkError("untrusted", `the server at ${at} ended the connection`, "does it want TLS? say rediss://");
-    return new LinkError("untrusted", `the server at ${at} ended the connection`, "does it want a certificate? --cert and --key");
+    if (!isTls) return new LinkError(`the server at ${at} ended the connection`, "does it want TLS? say rediss://");
+    return new LinkError(`the server at ${at} ended the connection`, "does it want a certificate? --cert and --key");
   }
   if ("failure" in greeting) {
     if (/CERTIFICATE_REQUIRED/.test(greeting.failure))
-      return new LinkError("untrusted", `the server at ${at} wants a certificate of this machine`, "name it with --cert and --key");
+      return new LinkError(`the server at ${at} wants a certificate of this machine`, "name it with --cert and --key");
     const isCertificate = /cert|self.signed|verif|expired|issuer|altname|hostname|ERR_TLS|SSL/i.test(greeting.failure);
     return isCertificate
-      ? new LinkError("untrusted", `the certificate of ${at} is not trusted: ${greeting.failure}`, "name its authority's with --ca")
-      : new LinkError("unreachable", `nobody is reached at ${at}: ${greeting.failure}`, "is the server running, and the address right?");
+      ? new LinkError(`the certificate of ${at} is not trusted: ${greeting.failure}`, "name its authority's with --ca")
+      : new LinkError(`nobody is reached at ${at}: ${greeting.failure}`, "is the server running, and the address right?");
   }
   const { text } = greeting;
   if (/^-WRONGPASS|^-ERR (?:invalid password|AUTH)/i.test(text))
-    return new LinkError("forbidden", `the server at ${at} does not take the password of ${user}`, "give the one of this machine");
+    return new LinkError(`the server at ${at} does not take the password of ${user}`, "give the one of this machine");
   if (/^-NOAUTH/.test(text))
-    return new LinkError("forbidden", `the server at ${at} wants a name and a password`, "say rediss://NAME@…, and CSM_FLEET_PASSWORD");
-  if (/^-DENIED/.test(text)) return new LinkError("forbidden", `the server at ${at} is in protected mode`, "use csm fleet serve-config");
-  if (/^HTTP\//.test(text)) return new LinkError("old", `what answers at ${at} is no Redis server`);
+    return new LinkError(`the server at ${at} wants a name and a password`, "say rediss://NAME@…, and CSM_FLEET_PASSWORD");
+  if (/^-DENIED/.test(text)) return new LinkError(`the server at ${at} is in protected mode`, "use csm fleet serve-config");
+  if (/^HTTP\//.test(text)) return new LinkError(`what answers at ${at} is no Redis server`);
   if (/^-(?:LOADING|BUSY|MASTERDOWN)/.test(text))
-    return new LinkError("silent", `the server at ${at} is not ready: ${text.slice(1)}`, "it is a matter of time");
-  if (/^-ERR max number of clients/.test(text)) return new LinkError("silent", `the server at ${at} has no room for another connection`);
-  return new LinkError("old", `the server at ${at} cannot be spoken to: ${text}`, `Redis ${oldestServer}.0 or newer, or Valkey, is needed`);
+    return new LinkError(`the server at ${at} is not ready: ${text.slice(1)}`, "it is a matter of time");
+  if (/^-ERR max number of clients/.test(text)) return new LinkError(`the server at ${at} has no room for another connection`);
+  return new LinkError(`the server at ${at} cannot be spoken to: ${text}`, `Redis ${oldestServer}.0 or newer, or Valkey, is needed`);
 }
 
 function greet(target: RedisTarget, hello: string, timeoutMs: number): Promise<Greeting> {

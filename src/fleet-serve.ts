@@ -1,4 +1,4 @@
-import { perCall, textsOf, valueAt } from "./fleet.ts";
+import { ownOf, readNames, readValues } from "./fleet.ts";
 import { fleetKeys } from "./fleet-access.ts";
 import type { RedisLink } from "./fleet-redis.ts";
 import { type MachineState, type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
@@ -115,18 +115,9 @@ async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Ser
 const tellUsage = (link: RedisLink, usage: MachineUsage): Promise<unknown> =>
   link.call("SET", [fleetKeys.usage(usage.machine), JSON.stringify(usage), "EX", String(keptS)]);
 
-/** Of these machines, or of all; what is no usage, or of another machine, is none. */
+/** Of these machines, or of all; what is no usage is none. */
 async function readUsages(link: RedisLink, given: readonly string[] | undefined): Promise<MachineUsage[]> {
-  const names = given ?? textsOf(await link.call("SMEMBERS", [fleetKeys.machines]));
-  const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
-  const read = await Promise.all(
-    chunks.map(async (chunk) => {
-      const values = await link.call("MGET", chunk.map(fleetKeys.usage));
-      return chunk.flatMap((name, at) => {
-        const usage = parseMachineUsage(parseJson(valueAt(values, at)));
-        return usage?.machine === name ? usage : [];
-      });
-    }),
-  );
-  return read.flat();
+  const names = given ?? (await readNames(link));
+  const values = await readValues(link, names, fleetKeys.usage);
+  return names.flatMap((name, at) => ownOf(parseMachineUsage(parseJson(values[at])), name) ?? []);
 }

@@ -163,36 +163,53 @@ export interface Machine {
 }
 
 /** So many keys a call: a server that is asked for all at once lets everybody else wait. */
-export const perCall = 200;
+const perCall = 200;
 
 /** Every machine that ever told of itself, by name. */
-export async function readMachines(link: RedisLink): Promise<Machine[]> {
+export async function readNames(link: RedisLink): Promise<string[]> {
   const listed = await link.call("SMEMBERS", [fleetKeys.machines]);
-  const names = textsOf(listed).filter(isMachineName).sort();
-  const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
-  const read = await Promise.all(
-    chunks.map(async (chunk) => {
-      const [states, lives] = await Promise.all([
-        link.call("MGET", chunk.map(fleetKeys.machine)),
-        link.call("MGET", chunk.map(fleetKeys.live)),
-      ]);
-      return chunk.map((name, at) => toMachine(name, valueAt(states, at), valueAt(lives, at)));
-    }),
-  );
-  return read.flat();
+  return (Array.isArray(listed) ? listed : []).filter((each): each is string => typeof each === "string" && isMachineName(each)).sort();
 }
 
-export const textsOf = (answer: unknown): string[] =>
-  Array.isArray(answer) ? answer.filter((each): each is string => typeof each === "string") : [];
-export const valueAt = (answer: unknown, at: number): string | undefined => {
+/** What stands under a key of each machine, in the order of the names. */
+export async function readValues(
+  link: RedisLink,
+  names: readonly string[],
+  keyOf: (name: string) => string,
+): Promise<(string | undefined)[]> {
+  const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
+  const answers = await Promise.all(chunks.map((chunk) => link.call("MGET", chunk.map(keyOf))));
+  return answers.flatMap((answer, chunk) => (chunks[chunk] ?? []).map((_, at) => valueAt(answer, at)));
+}
+
+function valueAt(answer: unknown, at: number): string | undefined {
   const value = Array.isArray(answer) ? answer[at] : undefined;
   return typeof value === "string" ? value : undefined;
-};
+}
 
-function toMachine(name: string, told: string | undefined, life: string | undefined): Machine {
-  const state = parseMachineState(parseJson(told));
-  // What one machine wrote of another is not taken.
-  return { name, isLive: life !== undefined, ...present({ state: state?.machine === name ? state : undefined }) };
+/** What one machine wrote of another is not taken. */
+export const ownOf = <T extends { machine: string }>(told: T | undefined, name: string): T | undefined =>
+  told?.machine === name ? told : undefined;
+
+export async function readMachines(link: RedisLink): Promise<Machine[]> {
+  const names = await readNames(link);
+  const [states, lives] = await Promise.all([readValues(link, names, fleetKeys.machine), readValues(link, names, fleetKeys.live)]);
+  return names.map((name, at) => ({
+    name,
+    isLive: lives[at] !== undefined,
+    ...present({ state: ownOf(parseMachineState(parseJson(states[at])), name) }),
+  }));
+}
+
+/** By a connection of its own; `timeoutMs`: to get one, where nobody has time for reasons. */
+export async function askMachines(sys: Sys, membership: Membership, timeoutMs?: number): Promise<Machine[]> {
+  const { openLink } = await import("./fleet-redis.ts");
+  const link = await openLink(await targetOf(sys, membership), timeoutMs);
+  try {
+    return await readMachines(link);
+  } finally {
+    link.close();
+  }
 }
 
 /** What was read of the fleet, and when; `failure`: why it is not of now. */
@@ -220,16 +237,10 @@ export async function lookAtFleet(sys: Sys, membership: Membership): Promise<Fle
   });
   if (failure !== undefined && failedAt !== undefined && !isPast(sys, failedAt, askAgainMs)) return stale(failure);
   try {
-    const { openLink } = await import("./fleet-redis.ts");
-    const link = await openLink(await targetOf(sys, membership), lookTimeoutMs);
-    try {
-      const machines = await readMachines(link);
-      const now = sys.now();
-      if (failure !== undefined || readAt === undefined || isPast(sys, readAt, keepSeenMs)) seen.write({ machines, readAt: now });
-      return { machines, readAt: now };
-    } finally {
-      link.close();
-    }
+    const machines = await askMachines(sys, membership, lookTimeoutMs);
+    const now = sys.now();
+    if (failure !== undefined || readAt === undefined || isPast(sys, readAt, keepSeenMs)) seen.write({ machines, readAt: now });
+    return { machines, readAt: now };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     seen.write({ machines: known, failure: error.message, failedAt: sys.now(), ...present({ readAt }) });

@@ -8,7 +8,6 @@ import { createFakeSys } from "./fake-sys.ts";
 export function createFakeLink(keys = new Map<string, string | Set<string>>()) {
   const calls: string[] = [];
   const link: RedisLink = {
-    ended: new Promise(() => {}),
     close: () => void calls.push("close"),
     listen: async () => {},
     async call(command, args) {

@@ -38,13 +38,13 @@ test("a fleet that goes away is tried again and again, and told all anew", async
   const told: (string | undefined)[] = [];
   let opens = 0;
   let isOver = false;
-  const broken: RedisLink = { ...link, call: () => Promise.reject(new LinkError("lost", "gone")) };
+  const broken: RedisLink = { ...link, call: () => Promise.reject(new LinkError("gone")) };
   await serveState(
     sys,
     async () => {
       opens++;
       if (opens <= 2) return broken;
-      if (opens < 6) throw new LinkError("unreachable", "nobody");
+      if (opens < 6) throw new LinkError("nobody");
       return link;
     },
     {
