@@ -16,6 +16,18 @@ const shownFlags = {
   json: { type: "boolean", description: "one JSON object per line for each event" },
 } as const;
 
+/** What `findRun` with `isUnfinished` finds. */
+export const unfinishedArgument = {
+  type: "positional",
+  required: false,
+  description: "its name or the beginning of it; the newest unfinished one without it",
+} as const;
+
+export const isUnfinished =
+  (queue: TaskQueue) =>
+  async ({ id }: Run): Promise<boolean> =>
+    (await queue.readTasks(id)).some(({ state }) => !isOver(state));
+
 const limitFlag = {
   type: "string",
   valueHint: "POLICY",
@@ -66,7 +78,7 @@ export const tasksResumeCommand = command({
   summary:
     "Go on with a run that was stopped or interrupted: what has succeeded and has not changed is not repeated, what was begun goes on in its own conversation.",
   args: {
-    run: { type: "positional", required: false, description: "its name or the beginning of it; the newest unfinished one without it" },
+    run: unfinishedArgument,
     failed: { type: "boolean", description: "also what has failed, and what was not run because of it" },
     ...shownFlags,
   },
@@ -76,7 +88,7 @@ export const tasksResumeCommand = command({
   ],
   async run({ args, app }) {
     const queue = openTaskStore(app.sys);
-    const run = await findRun(queue, args.run, async (one) => (await queue.readTasks(one.id)).some(({ state }) => !isOver(state)));
+    const run = await findRun(queue, args.run, isUnfinished(queue));
     const workers = await liveWorkers(app, queue, run.id);
     const seen = (await queue.readEvents(run.id, 0)).length;
     // Whoever works on it has the say of what it is.

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type App, command } from "./cmd-record.ts";
-import { findRun, liveWorkers } from "./cmd-tasks-run.ts";
+import { findRun, isUnfinished, liveWorkers, unfinishedArgument } from "./cmd-tasks-run.ts";
 import { tasksDir, worktreesDir } from "./paths.ts";
 import { until } from "./sys.ts";
 import { isOver } from "./task-condition.ts";
@@ -16,7 +16,7 @@ export const tasksStopCommand = command({
   summary:
     "Stop a run, whoever works on it: nothing new is started, and what runs ends its turn so that csm tasks resume can go on with it.",
   args: {
-    run: { type: "positional", required: false, description: "its name or the beginning of it; the newest unfinished one without it" },
+    run: unfinishedArgument,
     now: { type: "boolean", description: "end all now: each claude, what it has started, and its agents in the background" },
     json: { type: "boolean", description: "print JSON" },
   },
@@ -26,7 +26,7 @@ export const tasksStopCommand = command({
   ],
   async run({ args, app }) {
     const queue = openTaskStore(app.sys);
-    const isOpen = async (run: Run) => (await queue.readTasks(run.id)).some(({ state }) => !isOver(state));
+    const isOpen = isUnfinished(queue);
     const run = await findRun(queue, args.run, isOpen);
     const how = args.now === true ? "now" : "gently";
     if (await isOpen(run)) await stopRun(app, queue, run, how);
@@ -46,8 +46,7 @@ async function stopRun(app: App, queue: TaskQueue, run: Run, how: "gently" | "no
   const { sys } = app;
   await queue.changeRun(run.id, { stop: how });
   const isDone = async () => ((await liveWorkers(app, queue, run.id)).length === 0 ? true : undefined);
-  await until(sys, sys.now() + waitMs, 100, isDone);
-  if ((await isDone()) === undefined) return;
+  if ((await until(sys, sys.now() + waitMs, 100, isDone)) === undefined) return;
   const { createRunner } = await import("./task-session.ts");
   await endLeft(queue, run, createRunner(sys, run), how);
   await queue.changeRun(run.id, { endedAt: sys.now() });

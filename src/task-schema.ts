@@ -48,7 +48,7 @@ export function checkTasks({ path, text, ...places }: TaskText): CheckedTasks {
   const graph = { ...empty, ...present(top.limits) };
   const count = top.tasks.reduce((sum, task) => sum + countOf(task.matrix), 0);
   const excess = `${countText(count)} tasks, and max_tasks is ${countText(graph.maxTasks)}`;
-  if (count > graph.maxTasks) return { graph, problems, excess: excess };
+  if (count > graph.maxTasks) return { graph, problems, excess };
   const tasks = expandTasks(top.tasks, places);
   return { graph: { ...graph, tasks }, problems: problems.toSorted((a, b) => a.line - b.line) };
 }
