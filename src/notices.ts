@@ -104,13 +104,16 @@ export function fateOf(settings: NotifySettings, cause: NoticeCause, at: number)
   return level !== "urgent" && isQuiet(settings, at) ? "quiet" : "tell";
 }
 
+/** One that came first may be decided so much later than one that came after it. */
+const overtakenMs = 60_000;
+
 /** Whether it is due, and why it is not. */
 export function decideNotice(settings: NotifySettings, told: Told, notice: Notice): ReturnType<typeof fateOf> | "told" {
   const fate = fateOf(settings, notice.cause, notice.at);
   if (fate !== "tell") return fate;
   const last = Object.hasOwn(told, keyOf(notice)) ? told[keyOf(notice)] : undefined;
-  // One that was told in the future was told before the clock was set back.
-  if (last === undefined || notice.at < last.at) return "tell";
+  // One that was told in the future was told before the clock was set back, unless two hooks of the same moment overtake each other.
+  if (last === undefined || notice.at < last.at - overtakenMs) return "tell";
   const isSame = last.print === printOf(notice) && notice.at < last.at + sameMs;
   return isSame || notice.at < last.until ? "told" : "tell";
 }

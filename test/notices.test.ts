@@ -120,6 +120,7 @@ test.each<[rule: string, notices: Partial<Notice>[], fates: string[]]>([
     ],
     ["tell", "told"],
   ],
+  ["of two at the same moment the later one is told first", [{}, { at: now - 30 }], ["tell", "told"]],
   ["a clock that was set back keeps nobody silent", [{}, { at: now - 3_600_000 }], ["tell", "tell"]],
   ["a session with a hostile name", [{ about: "__proto__" }, { about: "__proto__" }], ["tell", "told"]],
 ])("cool-down: %s", (_, notices, fates) => expect(fatesOf(notices)).toEqual(fates));

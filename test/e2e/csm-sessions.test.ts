@@ -38,13 +38,13 @@ function realTurn(cwd: string, sessionId: string, text: string, more: object = {
   ];
 }
 
-/** A program in claude's place that tells what it was started with, in a file. */
+/** A program in claude's place that tells what it was started with, in a file; of being asked for its version it tells nothing. */
 function fakeClaude(box: Box): { env: Record<string, string>; started(): string | undefined } {
   const path = join(box.dir, "fake-claude");
   const out = join(box.dir, "started");
   // The rename makes it whole at once.
   const body = `{ printf '%s|' "$@"; echo; echo "dir=$CLAUDE_CONFIG_DIR"; echo "cwd=$PWD"; } > '${out}.new'; mv '${out}.new' '${out}'`;
-  writeFileSync(path, `#!/bin/sh\n${body}\n`);
+  writeFileSync(path, `#!/bin/sh\nif [ "$*" = --version ]; then echo "2.1.329 (Claude Code)"; exit; fi\n${body}\n`);
   chmodSync(path, 0o755);
   writeFileSync(out, "");
   return { env: { CLAUDE_SMART_CLAUDE_BIN: path }, started: () => readFileSync(out, "utf8") || undefined };
