@@ -236,11 +236,26 @@ async function build() {
 const maxAgain = 4;
 
 /** These start so many sessions or hooks that another file beside them would only slow both. */
-const crowded = ["csd-send", "csd-rounds", "csm-halt", "notify"].map((name) => `test/e2e/${name}.test.ts`);
+const crowded = ["csd-rounds", "csd-send", "csm-halt", "notify"].map((name) => `test/e2e/${name}.test.ts`);
 
-/** These start no session: they may run beside those. */
+/** These start no session: they may run beside those, the longest first. */
 const calm = [
-  ...["build", "release", "install", "self-update", "workflows", "fleet", "fuzz", "full-disk", "profiles", "profiles-shell"],
+  ...[
+    "hostile-input",
+    "faults",
+    "plain-ascii",
+    "hostile-output",
+    "build",
+    "release",
+    "install",
+    "self-update",
+    "workflows",
+    "fleet",
+    "fuzz",
+    "full-disk",
+    "profiles",
+    "profiles-shell",
+  ],
   ...["statusline", "usage", "usage-commands", "usage-hub", "csm-cost", "csm-setup"],
 ].map((name) => `test/e2e/${name}.test.ts`);
 
@@ -273,8 +288,9 @@ async function runTests(bun, filters) {
     }
   };
   const files = list("test/e2e");
-  const first = runLane(files.filter((file) => crowded.includes(file)));
-  if (availableParallelism() > 1) await runLane(files.filter((file) => calm.includes(file)));
+  const present = (wanted) => wanted.filter((file) => files.includes(file));
+  const first = runLane(present(crowded));
+  if (availableParallelism() > 1) await runLane(present(calm));
   await first;
   const others = files.filter((file) => !results.some((result) => result.files.includes(`./${file}`)));
   await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runLane(others)));
