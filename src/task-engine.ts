@@ -43,6 +43,13 @@ export async function isAlive(sys: Sys, worker: Worker): Promise<boolean> {
   return worker.host !== sys.hostname() || (await readProcess(sys, worker.pid))?.start === worker.start;
 }
 
+/** Tells that this process works on a run, before it does anything. */
+export async function attendRun(sys: Sys, queue: TaskQueue, run: string): Promise<Worker> {
+  const worker = await readWorker(sys);
+  await queue.attend(run, worker, leaseMs);
+  return worker;
+}
+
 /** Works on a run, beside other workers of the same run if there are. */
 export function createEngine(options: EngineOptions): Engine {
   const { sys, queue, run, onStep } = options;
@@ -99,7 +106,7 @@ export function createEngine(options: EngineOptions): Engine {
           wake = resolve;
         });
         if (sys.now() - attendedAt >= attendMs) {
-          await queue.attend(run.id, worker, leaseMs);
+          await attendRun(sys, queue, run.id);
           attendedAt = sys.now();
         }
         const { stop: wanted } = (await queue.readRun(run.id)) ?? { stop: "now" as const };

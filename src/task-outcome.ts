@@ -1,4 +1,5 @@
 import type { Printed } from "./claude-print.ts";
+import { exitCode } from "./errors.ts";
 import { duration } from "./format.ts";
 import { parseJson, present } from "./json.ts";
 import type { Task } from "./task-graph.ts";
@@ -82,3 +83,17 @@ export const schemaPrompt = (outputs: object, reason: string): string =>
 /** For a claude that does not check its answer itself. */
 export const withSchema = (prompt: string, outputs: object): string =>
   `${prompt}\n\nAnswer with nothing but JSON that meets this schema:\n${JSON.stringify(outputs)}`;
+
+/** What the verbs of `csm tasks` end with; a code means the same in each of them. */
+export const taskExits = {
+  succeeded: { code: exitCode.ok, about: "every task that should run has succeeded, or the file may be run" },
+  failed: { code: exitCode.failure, about: "a task failed or was cancelled" },
+  wrong: { code: exitCode.usage, about: "wrong usage, or something is wrong in the file; nothing was begun" },
+  refused: { code: 3, about: "above max_tasks, budget_usd or budget_percent; nothing was begun" },
+  limited: { code: 5, about: "a task waits for a usage limit to reset, and nothing goes on by itself" },
+  stopped: { code: exitCode.interrupted, about: "stopped; csm tasks resume goes on" },
+} as const;
+
+/** For the help of a verb that can end so. */
+export const taskExitText = (ways: readonly (keyof typeof taskExits)[] = Object.keys(taskExits) as (keyof typeof taskExits)[]): string =>
+  `Codes:\n${ways.map((way) => `  ${String(taskExits[way].code).padEnd(3)} ${taskExits[way].about}`).join("\n")}`;
