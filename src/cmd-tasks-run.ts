@@ -10,10 +10,9 @@ import { refusalsOf } from "./task-estimate.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
 import { taskExits, taskExitText } from "./task-outcome.ts";
-import type { FactChange, Run, RunEvent, TaskQueue, TaskRow } from "./task-queue.ts";
+import { type FactChange, type Run, type RunEvent, renderInput, type TaskQueue, type TaskRow } from "./task-queue.ts";
 import { openTaskStore } from "./task-store.ts";
 import { eventJson, eventLine, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
-import { renderInput } from "./task-work.ts";
 
 const shownFlags = {
   json: { type: "boolean", description: "one JSON object per line for each event" },
@@ -238,15 +237,11 @@ const fresh: FactChange = {
 async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJson: boolean): Promise<never> {
   const { sys } = app;
   (await import("./settings-schema.ts")).checkSettings(sys);
-  const [{ readSettings }, { readRegistryOrNone }, { createRunner }] = await Promise.all([
-    import("./settings.ts"),
-    import("./profiles.ts"),
-    import("./task-session.ts"),
-  ]);
+  const [{ readSettings }, { createRunner }] = await Promise.all([import("./settings.ts"), import("./task-session.ts")]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   const runner = createRunner(sys, run);
   const show = createShow(app, queue, run, since, isJson);
-  const engine = createEngine({ sys, queue, run, registry: readRegistryOrNone(sys), limits, runner, onStep: show });
+  const engine = createEngine({ sys, queue, run, limits, runner, onStep: show });
   const log = createLog(app);
   let signals = 0;
   const stopListening = sys.onEachInterrupt(() => {

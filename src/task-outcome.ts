@@ -9,7 +9,7 @@ import type { TaskOutput } from "./task-template.ts";
 export type Outcome =
   | { kind: "succeeded"; output: TaskOutput }
   /** `isSpent`: another attempt would end the same way. */
-  | { kind: "failed"; reason: string; isSpent?: true }
+  | { kind: "failed"; reason: string; isSpent?: true; isOverBudget?: true }
   /** The answer does not meet the schema. */
   | { kind: "missed"; reason: string }
   | { kind: "limited"; window: string; resetsAt?: number }
@@ -19,7 +19,7 @@ export type Outcome =
 
 /** How its process ended, and why we ended it, if we did. */
 export interface Ending {
-  cause: "itself" | "stop" | "timeout" | "gone";
+  cause: "itself" | "stop" | "timeout" | "budget" | "gone";
   exitCode?: number;
   /** The end of what it said to stderr. */
   errors: string;
@@ -32,16 +32,20 @@ const cutReasons: Readonly<Record<string, string>> = {
   refusal: "the model refused",
 };
 
+/** What claude ends with by itself, whatever else happens at that moment. */
+const ownErrors = ["error_max_turns", "error_max_budget_usd", "error_max_structured_output_retries"];
+
 export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task, "outputs" | "timeoutMs">): Outcome {
   const { result, limit } = printed;
   if (limit !== undefined) return { kind: "limited", ...limit };
   if (result === undefined) return decideSilence(ending, task);
   const { isError, subtype, text, apiStatus, stopReason, turns } = result;
-  if (isError && (ending.cause === "stop" || ending.cause === "gone") && apiStatus === undefined)
-    return { kind: "cut", reason: "it was stopped" };
+  // What claude says of its own end tells nothing where we have asked for it.
+  if (isError && ending.cause !== "itself" && apiStatus === undefined && !ownErrors.includes(subtype)) return decideSilence(ending, task);
   if (isError && (apiStatus === 401 || apiStatus === 403)) return { kind: "logged out", reason: text };
   if (subtype === "error_max_structured_output_retries") return { kind: "missed", reason: text };
-  if (subtype === "error_max_budget_usd") return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true };
+  if (subtype === "error_max_budget_usd")
+    return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true, isOverBudget: true };
   // The window or the prompt does not get larger by asking again.
   if (isError) return { kind: "failed", reason: text === "" ? subtype : text, ...(apiStatus === 400 ? { isSpent: true } : {}) };
   if (subtype !== "success") return { kind: "failed", reason: subtype };
@@ -62,8 +66,18 @@ function decideAnswer(text: string, structured: unknown, { outputs }: Pick<Task,
 /** Models put JSON into a block of code. */
 const unfenced = (text: string): string => /^\s*```(?:json)?\n([\s\S]*)\n```\s*$/.exec(text)?.[1] ?? text;
 
+/** What is wrong with an answer by its schema. */
+export async function findMiss({ outputs }: Pick<Task, "outputs">, { json }: TaskOutput): Promise<string | undefined> {
+  if (outputs === undefined) return undefined;
+  const { z } = await import("zod");
+  const { error } = z.fromJSONSchema(outputs as Parameters<typeof z.fromJSONSchema>[0]).safeParse(json);
+  const [issue] = error?.issues ?? [];
+  return issue && `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`;
+}
+
 function decideSilence({ cause, exitCode, errors }: Ending, { timeoutMs }: Pick<Task, "timeoutMs">): Outcome {
   if (cause === "timeout") return { kind: "failed", reason: `no answer within ${duration(timeoutMs ?? 0)}` };
+  if (cause === "budget") return { kind: "failed", reason: "its budget is spent", isSpent: true, isOverBudget: true };
   if (cause !== "itself") return { kind: "cut", reason: cause === "stop" ? "it was stopped" : "it ended while no csm was there" };
   const how = exitCode === undefined ? "it was killed" : `with code ${exitCode}`;
   const said = errors.trim().split("\n").at(-1) ?? "";
