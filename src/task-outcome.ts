@@ -25,12 +25,28 @@ export interface Ending {
   errors: string;
 }
 
-/** What cuts an answer off (2.1.329 goes on by itself after the first `max_tokens`). */
+/**
+ * What cuts an answer off, though claude may call it a success: 2.1.329 does so of `pause_turn`. It goes on by itself after the first
+ * three `max_tokens`.
+ */
 const cutReasons: Readonly<Record<string, string>> = {
   max_tokens: "the answer was cut off at its greatest length",
   model_context_window_exceeded: "the context window is full",
   refusal: "the model refused",
+  pause_turn: "the answer was paused, and nobody went on with it",
 };
+const wholeReasons = ["end_turn", "stop_sequence", "tool_use"];
+
+/** Why claude itself has ended the turn, where that is no end of the work (2.1.329 calls `hook_stopped` a success, with what there was). */
+const brokenReasons: Readonly<Record<string, string>> = {
+  hook_stopped: "a hook has stopped it",
+  aborted_streaming: "it was interrupted before it had answered",
+  aborted_tools: "it was interrupted at a call of a tool",
+};
+/** A hook that keeps it from going on has seen the whole answer. */
+const doneReasons = ["completed", "stop_hook_prevented"];
+/** No other attempt would be any shorter. */
+const tooLongReasons = ["prompt_too_long", "blocking_limit", "image_error"];
 
 /** What claude ends with by itself, whatever else happens at that moment. */
 const ownErrors = ["error_max_turns", "error_max_budget_usd", "error_max_structured_output_retries"];
@@ -39,7 +55,7 @@ export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task,
   const { result, limit } = printed;
   if (limit !== undefined) return { kind: "limited", ...limit };
   if (result === undefined) return decideSilence(ending, task);
-  const { isError, subtype, text, apiStatus, stopReason, turns } = result;
+  const { isError, subtype, text, apiStatus, stopReason, terminalReason = "completed", turns } = result;
   // What claude says of its own end tells nothing where we have asked for it.
   if (isError && ending.cause !== "itself" && apiStatus === undefined && !ownErrors.includes(subtype)) return decideSilence(ending, task);
   if (isError && (apiStatus === 401 || apiStatus === 403)) return { kind: "logged out", reason: text };
@@ -47,11 +63,15 @@ export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task,
   if (subtype === "error_max_budget_usd")
     return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true, isOverBudget: true };
   // The window or the prompt does not get larger by asking again.
-  if (isError) return { kind: "failed", reason: text === "" ? subtype : text, ...(apiStatus === 400 ? { isSpent: true } : {}) };
+  const isTooLong = apiStatus === 400 || apiStatus === 413 || tooLongReasons.includes(terminalReason);
+  const broken = brokenReasons[terminalReason];
+  if (isError && stopReason === "refusal") return { kind: "failed", reason: `${cutReasons.refusal}: ${text}` };
+  if (isError) return { kind: "failed", reason: broken ?? (text === "" ? subtype : text), ...(isTooLong ? { isSpent: true } : {}) };
   if (subtype !== "success") return { kind: "failed", reason: subtype };
-  const cut = cutReasons[stopReason ?? ""];
-  if (cut !== undefined) return { kind: "failed", reason: cut };
-  if (turns === 0) return { kind: "failed", reason: `claude took the prompt for a command of its own: ${text}`, isSpent: true };
+  if (stopReason !== undefined && !wholeReasons.includes(stopReason) && broken === undefined)
+    return { kind: "failed", reason: cutReasons[stopReason] ?? `the answer ended with ${stopReason}` };
+  if (turns === 0) return { kind: "failed", reason: `no model was asked: ${text}`, isSpent: true };
+  if (!doneReasons.includes(terminalReason)) return { kind: "failed", reason: broken ?? `claude ended with ${terminalReason}` };
   return decideAnswer(text, result.structured, task);
 }
 
@@ -75,11 +95,18 @@ export async function findMiss({ outputs }: Pick<Task, "outputs">, { json }: Tas
   return issue && `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`;
 }
 
+/** As shells count them; claude ends with 143 itself after a SIGTERM. */
+const signals: Readonly<Record<number, string>> = {
+  ...{ 129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 134: "SIGABRT", 135: "SIGBUS" },
+  ...{ 137: "SIGKILL", 139: "SIGSEGV", 141: "SIGPIPE", 143: "SIGTERM" },
+};
+
 function decideSilence({ cause, exitCode, errors }: Ending, { timeoutMs }: Pick<Task, "timeoutMs">): Outcome {
   if (cause === "timeout") return { kind: "failed", reason: `no answer within ${duration(timeoutMs ?? 0)}` };
   if (cause === "budget") return { kind: "failed", reason: "its budget is spent", isSpent: true, isOverBudget: true };
   if (cause !== "itself") return { kind: "cut", reason: cause === "stop" ? "it was stopped" : "it ended while no csm was there" };
-  const how = exitCode === undefined ? "it was killed" : `with code ${exitCode}`;
+  const signal = exitCode === undefined ? "a signal" : signals[exitCode];
+  const how = signal === undefined ? `with code ${exitCode}` : `ended by ${signal}`;
   const said = errors.trim().split("\n").at(-1) ?? "";
   return { kind: "failed", reason: `claude ended without an answer, ${how}${said === "" ? "" : `: ${said}`}` };
 }
