@@ -1,16 +1,18 @@
-import { type App, command } from "./cmd-record.ts";
+import { type App, command, createReadProgress } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
 import { limitPolicies } from "./limit.ts";
 import { createLog } from "./log.ts";
 import { movesCursor } from "./output.ts";
+import { withLock } from "./store.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
-import { createEngine, isAlive } from "./task-engine.ts";
+import { attendRun, createEngine, isAlive } from "./task-engine.ts";
+import { refusalsOf } from "./task-estimate.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
-import type { FactChange, Run, RunEvent, TaskQueue, TaskRow } from "./task-queue.ts";
+import { taskExits, taskExitText } from "./task-outcome.ts";
+import { type FactChange, type Run, type RunEvent, renderInput, type TaskQueue, type TaskRow } from "./task-queue.ts";
 import { openTaskStore } from "./task-store.ts";
-import { eventJson, eventLine, exitCodeText, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
-import { renderInput } from "./task-work.ts";
+import { eventJson, eventLine, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
 
 const shownFlags = {
   json: { type: "boolean", description: "one JSON object per line for each event" },
@@ -28,6 +30,12 @@ export const isUnfinished =
   async ({ id }: Run): Promise<boolean> =>
     (await queue.readTasks(id)).some(({ state }) => !isOver(state));
 
+/** Or something in it has failed. */
+const hasMoreToDo =
+  (queue: TaskQueue) =>
+  async ({ id }: Run): Promise<boolean> =>
+    (await queue.readTasks(id)).some(({ state }) => !isOver(state) || state === "failed" || state === "cancelled");
+
 const limitFlag = {
   type: "string",
   valueHint: "POLICY",
@@ -37,8 +45,9 @@ const limitFlag = {
 
 export const tasksRunCommand = command({
   name: "csm tasks run",
-  summary:
-    "Run a file of tasks: each in a session of its own, what does not depend on each other at the same time.\n\nCtrl-C once: nothing new is started, and what runs is stopped so that it can go on later. Twice: all is ended now.",
+  summary: `Run a file of tasks: each in a session of its own, what does not depend on each other at the same time. What csm tasks check would refuse\nis not begun.\n\nCtrl-C once: nothing new is started, and what runs is stopped so that it can go on later. Twice: all is ended now.
+
+${taskExitText()}`,
   args: {
     file: {
       type: "positional",
@@ -49,15 +58,17 @@ export const tasksRunCommand = command({
     jobs: { type: "string", alias: "j", valueHint: "N", description: "so many at once, instead of what the file says" },
     interactive: { type: "boolean", description: "in sessions of csd that you can see in tmux and answer, instead of claude -p" },
     "on-limit": limitFlag,
+    force: { type: "boolean", description: "begin although the estimate is above budget_usd or budget_percent, which hold while it runs" },
     ...shownFlags,
   },
   examples: [
-    ["csm tasks run nightly.json", exitCodeText],
+    ["csm tasks run nightly.json", ""],
     ["csm tasks run nightly.toml --jobs 2 --on-limit wait", ""],
     ["csm tasks run nightly.json --json | jq -r 'select(.event == \"failed\") | .task'", ""],
   ],
   async run({ args, app }) {
     const graph = await readGraph(app, args.file ?? "", args.jobs);
+    if (args.force !== true) await requireRoom(app, graph);
     const queue = openTaskStore(app.sys);
     const run: Run = {
       ...{ id: nameRun(graph.file, app.sys.randomId()), graph, isInteractive: args.interactive === true, startedAt: app.sys.now() },
@@ -75,26 +86,33 @@ export const tasksRunCommand = command({
 
 export const tasksResumeCommand = command({
   name: "csm tasks resume",
-  summary:
-    "Go on with a run that was stopped or interrupted: what has succeeded and has not changed is not repeated, what was begun goes on in its own conversation.",
+  summary: `Go on with a run that was stopped or interrupted: what has succeeded and has not changed is not repeated, what was begun goes on in its own
+conversation. What has failed stays so, unless its words in the file have changed, or with --failed.
+
+${taskExitText()}`,
   args: {
     run: unfinishedArgument,
-    failed: { type: "boolean", description: "also what has failed, and what was not run because of it" },
+    failed: { type: "boolean", description: "also what has failed, from its beginning, and all that comes after it" },
     ...shownFlags,
   },
   examples: [
     ["csm tasks resume", ""],
-    ["csm tasks resume nightly-3f2a --failed", exitCodeText],
+    ["csm tasks resume --failed", "only what has failed, in the newest run in which something has"],
+    ["csm tasks resume nightly-3f2a", ""],
   ],
   async run({ args, app }) {
     const queue = openTaskStore(app.sys);
-    const run = await findRun(queue, args.run, isUnfinished(queue));
-    const workers = await liveWorkers(app, queue, run.id);
+    const run = await findRun(queue, args.run, args.failed === true ? hasMoreToDo(queue) : isUnfinished(queue));
     const seen = (await queue.readEvents(run.id, 0)).length;
-    // Whoever works on it has the say of what it is.
-    if (workers.length > 0)
-      app.tell(`csm tasks: process ${workers.map(({ pid }) => pid).join(", ")} works on ${run.id} already; this one joins it`);
-    else await prepareResume(app, queue, run, args.failed === true);
+    // Of two that come at once one prepares it, and the other finds it at work.
+    await withLock(app.sys, "tasks", async () => {
+      const workers = await liveWorkers(app, queue, run.id);
+      // Whoever works on it has the say of what it is.
+      if (workers.length > 0)
+        app.tell(`csm tasks: process ${workers.map(({ pid }) => pid).join(", ")} works on ${run.id} already; this one joins it`);
+      else await prepareResume(app, queue, run, args.failed === true);
+      await attendRun(app.sys, queue, run.id);
+    });
     await workOn(app, queue, (await queue.readRun(run.id)) ?? run, seen, args.json === true);
   },
 });
@@ -110,8 +128,24 @@ async function readGraph(app: App, file: string, jobs: string | undefined): Prom
       `csm tasks: ${file}:${first.line}: ${first.message}`,
       more.length === 0 ? "correct the file" : `and ${more.length} more: csm tasks check ${file} tells them`,
     );
-  if (excess !== undefined) throw new UserError(`csm tasks: ${excess}`, "raise it in the file, or make the file smaller", 3);
+  if (excess !== undefined)
+    throw new UserError(`csm tasks: ${excess}`, "raise it in the file, or make the file smaller", taskExits.refused.code);
   return count === undefined ? graph : { ...graph, jobs: count };
+}
+
+/** What `csm tasks check` would refuse. */
+async function requireRoom(app: App, graph: TaskGraph): Promise<void> {
+  if (graph.budgetUsd === undefined && graph.budgetPercent === undefined) return;
+  const { forecastRun } = await import("./task-forecast.ts");
+  const progress = createReadProgress(app);
+  const refusals = refusalsOf(graph, await forecastRun(app.sys, graph, progress.show));
+  progress.clear();
+  if (refusals.length > 0)
+    throw new UserError(
+      `csm tasks run: this would take ${refusals.join("; ")}`,
+      "raise it in the file, or begin all the same with --force: it then stops at the cap",
+      taskExits.refused.code,
+    );
 }
 
 /** A person types it: the name of the file, and four signs. */
@@ -152,14 +186,21 @@ async function prepareResume(app: App, queue: TaskQueue, run: Run, hasFailed: bo
   const before = new Map(run.graph.tasks.map((task) => [task.id, wordsOf(task)]));
   const now = app.sys.now();
   const kept = new Set<string>();
+  // What comes after one that is run again is looked at again, though none of its words have changed: what happened is another thing.
+  const again = new Set<string>();
   const resets: { id: string; state: TaskState; facts?: FactChange }[] = [];
   for (const task of graph.tasks) {
     const row = rows.get(task.id);
     if (row === undefined) continue;
+    if (hasFailed && (row.state === "failed" || task.dependsOn.some((id) => again.has(id)))) {
+      again.add(task.id);
+      resets.push({ id: task.id, state: "pending", facts: { ...fresh, attempt: undefined, hash: undefined } });
+      continue;
+    }
     const isSame = row.state === "succeeded" && task.dependsOn.every((id) => kept.has(id) || rows.get(id)?.state === "failed");
     if (isSame && (await renderInput(queue, run.id, task).catch(() => undefined))?.hash === row.facts.hash) kept.add(task.id);
     else {
-      const next = resumed(row, now, hasFailed || before.get(task.id) !== wordsOf(task));
+      const next = resumed(row, now, before.get(task.id) !== wordsOf(task));
       if (next !== undefined) resets.push({ id: task.id, ...next });
     }
   }
@@ -171,7 +212,7 @@ async function prepareResume(app: App, queue: TaskQueue, run: Run, hasFailed: bo
 const wordsOf = ({ line: _, ...task }: Task): string => JSON.stringify(task);
 
 /** Undefined where it stays as it is. */
-function resumed({ state, facts }: TaskRow, now: number, hasFailed: boolean): { state: TaskState; facts?: FactChange } | undefined {
+function resumed({ state, facts }: TaskRow, now: number, hasChanged: boolean): { state: TaskState; facts?: FactChange } | undefined {
   switch (state) {
     case "paused":
       return facts.pausedUntil === undefined ? { state, facts: { pausedUntil: now, needsPerson: undefined } } : undefined;
@@ -181,27 +222,26 @@ function resumed({ state, facts }: TaskRow, now: number, hasFailed: boolean): { 
     case "cancelled":
       return { state: "pending", facts: { reason: undefined, endedAt: undefined } };
     case "failed":
-      return hasFailed ? { state: "pending", facts: { ...fresh, attempt: 1 } } : undefined;
+      return hasChanged ? { state: "pending", facts: { ...fresh, attempt: undefined } } : undefined;
     default:
       return undefined;
   }
 }
 
-const fresh = { reason: undefined, endedAt: undefined, sessionId: undefined, nextPrompt: undefined, isAskedAgain: undefined };
+const fresh: FactChange = {
+  ...{ reason: undefined, startedAt: undefined, endedAt: undefined, sessionId: undefined, nextPrompt: undefined, isAskedAgain: undefined },
+  denied: undefined,
+};
 
 /** Until it is over or stopped; ends the program with the code of how that was. */
 async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJson: boolean): Promise<never> {
   const { sys } = app;
   (await import("./settings-schema.ts")).checkSettings(sys);
-  const [{ readSettings }, { readRegistryOrNone }, { createRunner }] = await Promise.all([
-    import("./settings.ts"),
-    import("./profiles.ts"),
-    import("./task-session.ts"),
-  ]);
+  const [{ readSettings }, { createRunner }] = await Promise.all([import("./settings.ts"), import("./task-session.ts")]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   const runner = createRunner(sys, run);
   const show = createShow(app, queue, run, since, isJson);
-  const engine = createEngine({ sys, queue, run, registry: readRegistryOrNone(sys), limits, runner, onStep: show });
+  const engine = createEngine({ sys, queue, run, limits, runner, onStep: show });
   const log = createLog(app);
   let signals = 0;
   const stopListening = sys.onEachInterrupt(() => {
@@ -225,9 +265,11 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
     });
   }
   await show(true);
+  const missed = rows.filter(({ state }) => state === "failed" || state === "cancelled").length;
+  if (missed > 0) app.tell(`csm tasks: ${missed} of ${rows.length} did not succeed; csm tasks resume ${run.id} --failed runs them again`);
   await tellEnd(app, queue, run.id, rows);
   queue.close();
-  throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now, rows));
+  throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now));
 }
 
 /** A table that is drawn again on a terminal, lines elsewhere. */

@@ -10,11 +10,10 @@ import { anyProfile } from "./task-expand.ts";
 import { readTaskFile } from "./task-file.ts";
 import { forecastRun } from "./task-forecast.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
+import { taskExits, taskExitText } from "./task-outcome.ts";
 
 const file = { type: "positional", required: true, description: "the file of tasks: JSON, TOML or YAML" } as const;
 const json = { type: "boolean", description: "print JSON" } as const;
-
-const exitCodes = { wrong: 1, refused: 3 } as const;
 
 /** What its verbs do is told by `csm tasks --help`. */
 export const tasksCommand = command({
@@ -25,7 +24,9 @@ A file holds tasks: name, prompt, cwd and depends_on, which is enough; and model
 whoever the scorer picks), timeout, retries, budget_usd, worktree, env, if (or when), outputs, matrix, concurrency. Beside tasks stand
 jobs, max_tasks, budget_usd, budget_percent, retries, and defaults for all tasks. Folders are relative to the file.
 
-A prompt may hold {{TASK.stdout}}, {{TASK.result}}, {{TASK.json.path[0]}} of tasks that it depends on, and {{matrix.KEY}}; \\{{ stays.`,
+A prompt may hold {{TASK.stdout}}, {{TASK.result}}, {{TASK.json.path[0]}} of tasks that it depends on, and {{matrix.KEY}}; \\{{ stays.
+
+${taskExitText()}`,
   usage: ["csm tasks VERB FILE"],
   args: {},
   examples: [
@@ -42,8 +43,10 @@ export const tasksCheckCommand = command({
   name: "csm tasks check",
   summary: `Check a file of tasks, all of it at once, and estimate what a run would take: by past sessions of the same project and model.
 
-Nothing runs. Codes: 0 it may start, ${exitCodes.wrong} something is wrong in it, 2 wrong usage, ${exitCodes.refused} it is above a cap: max_tasks, budget_usd,
-budget_percent (of the week of each account). What is not known is told, and refuses nothing.`,
+Nothing runs. The caps are max_tasks, budget_usd and budget_percent (of the week of each account). What is not known is told, and
+refuses nothing.
+
+${taskExitText(["succeeded", "wrong", "refused"])}`,
   args: { file, json },
   examples: [
     ["csm tasks check night.json", "what is wrong, and what it would take"],
@@ -64,8 +67,8 @@ budget_percent (of the week of each account). What is not known is told, and ref
         ...{ estimate: estimate === undefined ? null : estimateJson(estimate), refusals },
       });
     else showCheck(app, graph, { problems, estimate, refusals });
-    if (problems.length > 0) throw new SilentExit(exitCodes.wrong);
-    if (refusals.length > 0) throw new SilentExit(exitCodes.refused);
+    if (problems.length > 0) throw new SilentExit(taskExits.wrong.code);
+    if (refusals.length > 0) throw new SilentExit(taskExits.refused.code);
   },
 });
 
@@ -162,7 +165,7 @@ export const tasksGraphCommand = command({
   name: "csm tasks graph",
   summary: `Draw a file of tasks: each below the last of those that it waits for, or for another program. Nothing runs.
 
-Codes: 0 drawn, ${exitCodes.wrong} something is wrong in the file, 2 wrong usage, ${exitCodes.refused} more tasks than max_tasks.`,
+${taskExitText(["succeeded", "wrong", "refused"])}`,
   args: {
     file,
     format: { type: "string", valueHint: "FORMAT", values: formats, description: `${formats.join(", ")} (default: tree)` },
@@ -181,7 +184,7 @@ Codes: 0 drawn, ${exitCodes.wrong} something is wrong in the file, 2 wrong usage
       for (const { line, message } of problems.slice(0, maxShown))
         app.tell(`csm tasks graph: ${printableLine(`${shown}:${line}: ${message}`)}`);
       if (excess !== undefined) app.tell(`csm tasks graph: ${shown}: ${excess}`);
-      throw new SilentExit(problems.length > 0 ? exitCodes.wrong : exitCodes.refused);
+      throw new SilentExit((problems.length > 0 ? taskExits.wrong : taskExits.refused).code);
     }
     if (args.json === true || args.format === "json") {
       app.json<"csm tasks graph">({ file: graph.file, ...limitsJson(graph), tasks: graph.tasks.map(taskJson) });

@@ -8,7 +8,7 @@ import { UserError } from "./errors.ts";
 import { present } from "./json.ts";
 import { findClaude } from "./launch.ts";
 import { awayNote, createRoster, type Entry, nameOf } from "./monitor-roster.ts";
-import { isSameProcess, readProcesses } from "./process.ts";
+import { isSameProcess, type ProcessStart, readProcesses } from "./process.ts";
 import { ancestors, readPlace, readProcessTable } from "./process-table.ts";
 import { profileDirs } from "./profiles.ts";
 import {
@@ -237,6 +237,28 @@ export async function runHalt(driver: Driver, { sessions, processes, others }: H
   }
   for (const pid of shown.keys()) if (!endings.has(pid)) endings.set(pid, "ended");
   return { processes: [...shown.values()], endings, failures };
+}
+
+/**
+ * What a claude that is known by its process alone has started, and itself where it is still there; no session of another one. `since`:
+ * epoch ms, when it cannot have been there yet.
+ */
+export async function endTree(sys: Sys, claude: ProcessStart & { sessionId: string }, since: number): Promise<void> {
+  const { pid, sessionId } = claude;
+  const dirs = profileDirs(sys);
+  for (let round = 0; round < maxRounds; round++) {
+    const table = await readTable(sys);
+    const row = table.find((one) => one.pid === pid && isSameProcess(one, claude));
+    const found = await readSessionsForReap(sys, await readSessions(sys, dirs), table);
+    const nested = findNested(table, [pid], found.livePids);
+    const livePids = found.livePids.filter((live) => live !== pid && !nested.includes(live));
+    const liveIds = found.liveIds.filter((id) => id !== sessionId);
+    const session = { pid, sessionId, startedAt: row?.startedAt ?? since };
+    const given = row === undefined ? { dead: [session] } : { dead: [], ending: [session] };
+    const left = planReap({ table, ownPid: sys.pid, livePids, liveIds, ...given }).filter(({ isCrash }) => isCrash);
+    if (left.length === 0) return;
+    await endOrphans(sys, left, { graceMs });
+  }
 }
 
 /** csd's own are ended with their pane and their record; one whose claude has died has these left. */

@@ -2,10 +2,10 @@ import { duration } from "./format.ts";
 import type { Limit, LimitSettings } from "./limit.ts";
 import { accountNotice, readAccount } from "./notice-hook.ts";
 import { readProcess } from "./process.ts";
-import type { Registry } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
-import { isMended, openSeats, type PaidSeat, type Seats } from "./task-accounts.ts";
+import { decideWay, isMended, mayMove, openSeats, type PaidSeat, type Seats } from "./task-accounts.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
+import { anyProfile } from "./task-expand.ts";
 import { decideNext, type Task, type TaskGraph } from "./task-graph.ts";
 import type { Breaker, Choice, Run, TaskQueue, TaskRow, Worker } from "./task-queue.ts";
 import type { Runner } from "./task-runner.ts";
@@ -15,7 +15,6 @@ interface EngineOptions {
   sys: Sys;
   queue: TaskQueue;
   run: Run;
-  registry: Registry;
   limits: LimitSettings;
   runner: Runner;
   /** After each step, for who shows it. */
@@ -43,17 +42,25 @@ export async function isAlive(sys: Sys, worker: Worker): Promise<boolean> {
   return worker.host !== sys.hostname() || (await readProcess(sys, worker.pid))?.start === worker.start;
 }
 
+/** Tells that this process works on a run, before it does anything. */
+export async function attendRun(sys: Sys, queue: TaskQueue, run: string): Promise<Worker> {
+  const worker = await readWorker(sys);
+  await queue.attend(run, worker, leaseMs);
+  return worker;
+}
+
 /** Works on a run, beside other workers of the same run if there are. */
 export function createEngine(options: EngineOptions): Engine {
   const { sys, queue, run, onStep } = options;
   const { graph } = run;
-  const seats = openSeats(sys, options.registry);
+  const seats = openSeats(sys);
   const tasks = new Map(graph.tasks.map((task) => [task.id, task]));
   const works = new Map<string, Work>();
   let wake = () => {};
   let rows: TaskRow[] = [];
   let breakers: ReadonlyMap<string, Breaker> = new Map();
   let spentWeeks: ReadonlySet<string> = new Set();
+  let movedAt = Number.NEGATIVE_INFINITY;
   const crew: Crew = {
     ...{ sys, queue, run, seats, runner: options.runner, limits: options.limits },
     leftUsd: () => leftUsd(graph, rows),
@@ -64,18 +71,19 @@ export function createEngine(options: EngineOptions): Engine {
     const now = sys.now();
     for (const work of works.values()) work.tick(now);
   };
-  const begin = async (worker: Worker, seatOf: SeatFinder) => {
+  const begin = async (worker: Worker, { seatOf, whyNever }: Placing) => {
     const stale = await findStale(sys, await queue.readTasks(run.id), works);
     let chosen: Choice = { start: [], skip: [] };
     let before: TaskRow[] = [];
     const claims = await queue.claim(run.id, worker, leaseMs, (now) => {
       before = now;
-      chosen = choose(graph, now, { stale, seatOf, at: sys.now(), isSpent: (leftUsd(graph, now) ?? 1) <= 0 });
+      chosen = choose(graph, now, { stale, seatOf, whyNever, isSpent: (leftUsd(graph, now) ?? 1) <= 0 });
       return chosen;
     });
     for (const claim of claims) {
       const [task, row, seat] = [tasks.get(claim.task), before.find(({ id }) => id === claim.task), seatOf(claim.task)];
       if (task === undefined || row === undefined || seat === undefined) continue;
+      if (row.facts.account !== undefined && row.facts.account !== seat.name) movedAt = sys.now();
       const work = startWork(crew, claim, task, row, seat);
       works.set(claim.task, work);
       void work.done.then(() => {
@@ -99,7 +107,7 @@ export function createEngine(options: EngineOptions): Engine {
           wake = resolve;
         });
         if (sys.now() - attendedAt >= attendMs) {
-          await queue.attend(run.id, worker, leaseMs);
+          await attendRun(sys, queue, run.id);
           attendedAt = sys.now();
         }
         const { stop: wanted } = (await queue.readRun(run.id)) ?? { stop: "now" as const };
@@ -107,7 +115,8 @@ export function createEngine(options: EngineOptions): Engine {
         rows = await queue.readTasks(run.id);
         breakers = await readBreakers(sys, queue, seats);
         spentWeeks = await findSpentWeeks(options, seats);
-        const found = wanted === undefined ? await findSeats(crew, graph, rows) : undefined;
+        const isMoving = sys.now() - movedAt >= options.limits.cooldownMs;
+        const found = wanted === undefined ? await findSeats(crew, { rows, breakers, spentWeeks, isMoving }) : undefined;
         const begun = found === undefined ? 0 : await begin(worker, found);
         await onStep();
         if (begun > 0) continue;
@@ -121,8 +130,12 @@ export function createEngine(options: EngineOptions): Engine {
   };
 }
 
-/** Of a task that may start: where. */
-type SeatFinder = (id: string) => PaidSeat | undefined;
+interface Placing {
+  /** Of a task that may start: where. */
+  seatOf(id: string): PaidSeat | undefined;
+  /** Of those that no waiting would help. */
+  whyNever: ReadonlyMap<string, string>;
+}
 
 /** When nothing changes it is looked at again. */
 function nextLookMs(sys: Sys, running: number, rows: readonly TaskRow[]): number {
@@ -161,7 +174,8 @@ export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "
       if (claude === undefined) return;
       const turn = { sessionId, dir, seat: { name: account, dir: configDir } };
       await runner.end(claude, how, turn);
-      if (!(await runner.isOver(claude, graceMs))) await runner.end(claude, "now", turn);
+      await runner.isOver(claude, graceMs);
+      await runner.end(claude, "now", turn);
       await queue.note(run.id, { event: "paused", task: id, text: "stopped; csm tasks resume goes on" });
     }),
   );
@@ -175,27 +189,29 @@ export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "
 
 const graceMs = 10_000;
 
-interface Situation {
+interface Situation extends Placing {
   stale: ReadonlySet<string>;
-  seatOf: SeatFinder;
-  at: number;
   isSpent: boolean;
 }
 
 /** Pure: what is claimed, and what is over without having run. */
-function choose(graph: TaskGraph, rows: readonly TaskRow[], { stale, seatOf, at, isSpent }: Situation): Choice {
+function choose(graph: TaskGraph, rows: readonly TaskRow[], { stale, seatOf, whyNever, isSpent }: Situation): Choice {
   const states = new Map(rows.map((row): [string, TaskRow] => [row.id, row]));
   const stateOf = (id: string): TaskState => (stale.has(id) ? "paused" : (states.get(id)?.state ?? "pending"));
   const isDue = ({ id }: Task): boolean => {
     const row = states.get(id);
     if (stale.has(id) || row === undefined || row.state === "pending") return true;
-    return row.facts.pausedUntil !== undefined ? row.facts.pausedUntil <= at : row.facts.needsPerson === true;
+    // One that waits for a time waits for its account: there may be room before that.
+    return row.facts.pausedUntil !== undefined || row.facts.needsPerson === true;
   };
   const next = decideNext(graph, stateOf, (task) => !isSpent && isDue(task) && seatOf(task.id) !== undefined);
   const skip = next.skip.map(({ task, why }) => ({ id: task.id, why, state: "skipped" as const }));
-  const over = rows.filter(({ id, state }) => isSpent && !stale.has(id) && (state === "pending" || state === "paused"));
-  const cancel = over.map(({ id }) => ({ id, why: `the budget of ${graph.budgetUsd} $ is spent`, state: "cancelled" as const }));
-  return { start: next.start.map(({ id }) => id), skip: isSpent ? cancel : skip };
+  const cancel = rows.flatMap(({ id, state }) => {
+    const why = isSpent ? `the budget of ${graph.budgetUsd} $ is spent` : whyNever.get(id);
+    const isOpen = !stale.has(id) && (state === "pending" || state === "paused");
+    return why === undefined || !isOpen ? [] : [{ id, why, state: "cancelled" as const }];
+  });
+  return { start: next.start.map(({ id }) => id), skip: isSpent ? cancel : [...skip, ...cancel] };
 }
 
 function leftUsd({ budgetUsd }: TaskGraph, rows: readonly TaskRow[]): number | undefined {
@@ -229,25 +245,76 @@ async function findSpentWeeks({ queue, run }: EngineOptions, seats: Seats): Prom
   );
 }
 
-/** Asked before the claim, which is one step of the database. A conversation stays where it lies. */
-async function findSeats(crew: Crew, graph: TaskGraph, rows: readonly TaskRow[]): Promise<SeatFinder> {
-  const byRow = new Map(rows.map((row): [string, TaskRow] => [row.id, row]));
+interface Looked {
+  rows: readonly TaskRow[];
+  breakers: ReadonlyMap<string, Breaker>;
+  /** Accounts of whose week the run has used what it may. */
+  spentWeeks: ReadonlySet<string>;
+  /** A conversation may leave its account now. */
+  isMoving: boolean;
+}
+
+/** Asked before the claim, which is one step of the database. */
+async function findSeats(crew: Crew, looked: Looked): Promise<Placing> {
+  const rows = new Map(looked.rows.map((row): [string, TaskRow] => [row.id, row]));
   const found = new Map<string, PaidSeat | undefined>();
-  const choices = new Map<string, PaidSeat | undefined>();
-  for (const task of graph.tasks) {
-    const row = byRow.get(task.id);
+  const whyNever = new Map<string, string>();
+  const placing = createPlacing(crew, looked);
+  for (const task of crew.run.graph.tasks) {
+    const row = rows.get(task.id);
     if (row === undefined || isOver(row.state)) continue;
-    const own = row.state === "pending" ? undefined : row.facts.account;
-    const key = own === undefined ? `${task.profile} ${task.model ?? ""}` : `=${own}`;
-    if (!choices.has(key)) {
-      const isUsable = (seat: PaidSeat) => !crew.isBlocked(seat);
-      const seat = own === undefined ? await crew.seats.choose(task.profile, task.model, isUsable) : await crew.seats.find(own);
-      // One that is still running, whoever watched it, goes on where it is.
-      choices.set(key, seat !== undefined && row.state === "paused" && crew.isBlocked(seat) ? undefined : seat);
-    }
-    found.set(task.id, choices.get(key));
+    const isBegun = row.state !== "pending" && row.facts.account !== undefined;
+    const seat = isBegun ? await placing.ofConversation(task, row) : await placing.ofNew(task);
+    found.set(task.id, seat);
+    const why =
+      seat === undefined && row.state !== "running" ? await placing.whyNever(task, isBegun ? row.facts.account : undefined) : undefined;
+    if (why !== undefined) whyNever.set(task.id, why);
   }
-  return (id) => found.get(id);
+  return { seatOf: (id) => found.get(id), whyNever };
+}
+
+/** Each question is asked once in a look, however many tasks have it. */
+function createPlacing({ seats, limits, isBlocked, sys }: Crew, { breakers, spentWeeks, isMoving }: Looked) {
+  const known = new Map<string, Promise<unknown>>();
+  const once = <T>(key: string, ask: () => Promise<T>): Promise<T> => {
+    const asked = (known.get(key) as Promise<T> | undefined) ?? ask();
+    known.set(key, asked);
+    return asked;
+  };
+  let hasMoved = false;
+  const own = (name: string, dir = "") => once(`=${name}`, async () => (await seats.find(name)) ?? seats.paid({ name, dir }));
+  return {
+    ofNew: ({ profile, model }: Task) => once(`${profile} ${model ?? ""}`, () => seats.choose(profile, model, (seat) => !isBlocked(seat))),
+    /** A conversation stays where it lies while it can go on there, and one that still runs, whoever watched it, in any case. */
+    async ofConversation(task: Task, { state, facts }: TaskRow): Promise<PaidSeat | undefined> {
+      const from = await own(facts.account ?? "", facts.configDir);
+      if (state === "running" || facts.turnAt !== undefined || !isBlocked(from)) return from;
+      const breaker = breakers.get(from.account);
+      const isWaiting = breaker?.why !== "login" && facts.pausedUntil !== undefined;
+      if (!isWaiting || !mayMove(task, limits) || !isMoving || (hasMoved && limits.cooldownMs > 0)) return undefined;
+      const room = () => once(`>${from.name} ${task.model ?? ""}`, () => seats.others(from.name, task.model, (seat) => !isBlocked(seat)));
+      if ((await room()).length === 0) return undefined;
+      const limit: Limit = { at: breaker?.at ?? sys.now(), window: "unknown", isSelfContinuing: false };
+      const way = await decideWay({ sys, limits }, task, { sessionId: facts.sessionId, limit }, room);
+      if (way.do !== "move" || way.delayMs > 0) return undefined;
+      hasMoved = true;
+      return way.to;
+    },
+    /** Of one that has no seat now. */
+    async whyNever({ profile, model }: Task, account: string | undefined): Promise<string | undefined> {
+      const name = account ?? profile;
+      const isNamed = name !== anyProfile;
+      const named = isNamed ? await once(`?${name}`, () => seats.find(name)) : undefined;
+      if (isNamed && account === undefined && named === undefined) return `there is no profile ${JSON.stringify(name)} any more`;
+      if (spentWeeks.size === 0) return undefined;
+      const isUnspent = (seat: PaidSeat) => !spentWeeks.has(seat.account);
+      if (named !== undefined && isUnspent(named)) return undefined;
+      const choose = (isUsable: (seat: PaidSeat) => boolean) =>
+        once(`!${isUsable === isUnspent} ${profile} ${model ?? ""}`, () => seats.choose(profile, model, isUsable));
+      const [other, any] = [await choose(isUnspent), await choose(() => true)];
+      return other === undefined && any !== undefined ? "budget_percent of the week is spent" : undefined;
+    },
+  };
 }
 
 /** Once for all that meet the same. */

@@ -1,4 +1,5 @@
 import type { Printed } from "./claude-print.ts";
+import { exitCode } from "./errors.ts";
 import { duration } from "./format.ts";
 import { parseJson, present } from "./json.ts";
 import type { Task } from "./task-graph.ts";
@@ -8,7 +9,7 @@ import type { TaskOutput } from "./task-template.ts";
 export type Outcome =
   | { kind: "succeeded"; output: TaskOutput }
   /** `isSpent`: another attempt would end the same way. */
-  | { kind: "failed"; reason: string; isSpent?: true }
+  | { kind: "failed"; reason: string; isSpent?: true; isOverBudget?: true }
   /** The answer does not meet the schema. */
   | { kind: "missed"; reason: string }
   | { kind: "limited"; window: string; resetsAt?: number }
@@ -18,35 +19,59 @@ export type Outcome =
 
 /** How its process ended, and why we ended it, if we did. */
 export interface Ending {
-  cause: "itself" | "stop" | "timeout" | "gone";
+  cause: "itself" | "stop" | "timeout" | "budget" | "gone";
   exitCode?: number;
   /** The end of what it said to stderr. */
   errors: string;
 }
 
-/** What cuts an answer off (2.1.329 goes on by itself after the first `max_tokens`). */
+/**
+ * What cuts an answer off, though claude may call it a success: 2.1.329 does so of `pause_turn`. It goes on by itself after the first
+ * three `max_tokens`.
+ */
 const cutReasons: Readonly<Record<string, string>> = {
   max_tokens: "the answer was cut off at its greatest length",
   model_context_window_exceeded: "the context window is full",
   refusal: "the model refused",
+  pause_turn: "the answer was paused, and nobody went on with it",
 };
+const wholeReasons = ["end_turn", "stop_sequence", "tool_use"];
+
+/** Why claude itself has ended the turn, where that is no end of the work (2.1.329 calls `hook_stopped` a success, with what there was). */
+const brokenReasons: Readonly<Record<string, string>> = {
+  hook_stopped: "a hook has stopped it",
+  aborted_streaming: "it was interrupted before it had answered",
+  aborted_tools: "it was interrupted at a call of a tool",
+};
+/** A hook that keeps it from going on has seen the whole answer. */
+const doneReasons = ["completed", "stop_hook_prevented"];
+/** No other attempt would be any shorter. */
+const tooLongReasons = ["prompt_too_long", "blocking_limit", "image_error"];
+
+/** What claude ends with by itself, whatever else happens at that moment. */
+const ownErrors = ["error_max_turns", "error_max_budget_usd", "error_max_structured_output_retries"];
 
 export function decideOutcome(printed: Printed, ending: Ending, task: Pick<Task, "outputs" | "timeoutMs">): Outcome {
   const { result, limit } = printed;
   if (limit !== undefined) return { kind: "limited", ...limit };
   if (result === undefined) return decideSilence(ending, task);
-  const { isError, subtype, text, apiStatus, stopReason, turns } = result;
-  if (isError && (ending.cause === "stop" || ending.cause === "gone") && apiStatus === undefined)
-    return { kind: "cut", reason: "it was stopped" };
+  const { isError, subtype, text, apiStatus, stopReason, terminalReason = "completed", turns } = result;
+  // What claude says of its own end tells nothing where we have asked for it.
+  if (isError && ending.cause !== "itself" && apiStatus === undefined && !ownErrors.includes(subtype)) return decideSilence(ending, task);
   if (isError && (apiStatus === 401 || apiStatus === 403)) return { kind: "logged out", reason: text };
   if (subtype === "error_max_structured_output_retries") return { kind: "missed", reason: text };
-  if (subtype === "error_max_budget_usd") return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true };
+  if (subtype === "error_max_budget_usd")
+    return { kind: "failed", reason: `its budget is spent: ${text}`, isSpent: true, isOverBudget: true };
   // The window or the prompt does not get larger by asking again.
-  if (isError) return { kind: "failed", reason: text === "" ? subtype : text, ...(apiStatus === 400 ? { isSpent: true } : {}) };
+  const isTooLong = apiStatus === 400 || apiStatus === 413 || tooLongReasons.includes(terminalReason);
+  const broken = brokenReasons[terminalReason];
+  if (isError && stopReason === "refusal") return { kind: "failed", reason: `${cutReasons.refusal}: ${text}` };
+  if (isError) return { kind: "failed", reason: broken ?? (text === "" ? subtype : text), ...(isTooLong ? { isSpent: true } : {}) };
   if (subtype !== "success") return { kind: "failed", reason: subtype };
-  const cut = cutReasons[stopReason ?? ""];
-  if (cut !== undefined) return { kind: "failed", reason: cut };
-  if (turns === 0) return { kind: "failed", reason: `claude took the prompt for a command of its own: ${text}`, isSpent: true };
+  if (stopReason !== undefined && !wholeReasons.includes(stopReason) && broken === undefined)
+    return { kind: "failed", reason: cutReasons[stopReason] ?? `the answer ended with ${stopReason}` };
+  if (turns === 0) return { kind: "failed", reason: `no model was asked: ${text}`, isSpent: true };
+  if (!doneReasons.includes(terminalReason)) return { kind: "failed", reason: broken ?? `claude ended with ${terminalReason}` };
   return decideAnswer(text, result.structured, task);
 }
 
@@ -61,10 +86,27 @@ function decideAnswer(text: string, structured: unknown, { outputs }: Pick<Task,
 /** Models put JSON into a block of code. */
 const unfenced = (text: string): string => /^\s*```(?:json)?\n([\s\S]*)\n```\s*$/.exec(text)?.[1] ?? text;
 
+/** What is wrong with an answer by its schema. */
+export async function findMiss({ outputs }: Pick<Task, "outputs">, { json }: TaskOutput): Promise<string | undefined> {
+  if (outputs === undefined) return undefined;
+  const { z } = await import("zod");
+  const { error } = z.fromJSONSchema(outputs as Parameters<typeof z.fromJSONSchema>[0]).safeParse(json);
+  const [issue] = error?.issues ?? [];
+  return issue && `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`;
+}
+
+/** As shells count them; claude ends with 143 itself after a SIGTERM. */
+const signals: Readonly<Record<number, string>> = {
+  ...{ 129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 134: "SIGABRT", 135: "SIGBUS" },
+  ...{ 137: "SIGKILL", 139: "SIGSEGV", 141: "SIGPIPE", 143: "SIGTERM" },
+};
+
 function decideSilence({ cause, exitCode, errors }: Ending, { timeoutMs }: Pick<Task, "timeoutMs">): Outcome {
   if (cause === "timeout") return { kind: "failed", reason: `no answer within ${duration(timeoutMs ?? 0)}` };
+  if (cause === "budget") return { kind: "failed", reason: "its budget is spent", isSpent: true, isOverBudget: true };
   if (cause !== "itself") return { kind: "cut", reason: cause === "stop" ? "it was stopped" : "it ended while no csm was there" };
-  const how = exitCode === undefined ? "it was killed" : `with code ${exitCode}`;
+  const signal = exitCode === undefined ? "a signal" : signals[exitCode];
+  const how = signal === undefined ? `with code ${exitCode}` : `ended by ${signal}`;
   const said = errors.trim().split("\n").at(-1) ?? "";
   return { kind: "failed", reason: `claude ended without an answer, ${how}${said === "" ? "" : `: ${said}`}` };
 }
@@ -82,3 +124,17 @@ export const schemaPrompt = (outputs: object, reason: string): string =>
 /** For a claude that does not check its answer itself. */
 export const withSchema = (prompt: string, outputs: object): string =>
   `${prompt}\n\nAnswer with nothing but JSON that meets this schema:\n${JSON.stringify(outputs)}`;
+
+/** What the verbs of `csm tasks` end with; a code means the same in each of them. */
+export const taskExits = {
+  succeeded: { code: exitCode.ok, about: "every task that should run has succeeded, or the file may be run" },
+  failed: { code: exitCode.failure, about: "a task failed or was cancelled" },
+  wrong: { code: exitCode.usage, about: "wrong usage, or something is wrong in the file; nothing was begun" },
+  refused: { code: 3, about: "above max_tasks, budget_usd or budget_percent; nothing was begun" },
+  limited: { code: 5, about: "a task waits for a usage limit to reset, and nothing goes on by itself" },
+  stopped: { code: exitCode.interrupted, about: "stopped; csm tasks resume goes on" },
+} as const;
+
+/** For the help of a verb that can end so. */
+export const taskExitText = (ways: readonly (keyof typeof taskExits)[] = Object.keys(taskExits) as (keyof typeof taskExits)[]): string =>
+  `Codes:\n${ways.map((way) => `  ${String(taskExits[way].code).padEnd(3)} ${taskExits[way].about}`).join("\n")}`;

@@ -1,6 +1,6 @@
 import type { TaskState } from "./task-condition.ts";
-import type { TaskGraph } from "./task-graph.ts";
-import type { TaskOutput } from "./task-template.ts";
+import type { Task, TaskGraph } from "./task-graph.ts";
+import { renderTemplate, type TaskOutput } from "./task-template.ts";
 
 /** A run of a graph. */
 export interface Run {
@@ -166,4 +166,22 @@ export interface TaskQueue {
   attend(run: string, worker: Worker, leaseMs: number): Promise<void>;
   readWorkers(run: string): Promise<Worker[]>;
   close(): void;
+}
+
+/** What a task is given, once what it depends on is over, and the mark of all that its answer comes from. */
+export async function renderInput(
+  queue: Pick<TaskQueue, "readOutput">,
+  run: string,
+  task: Task,
+): Promise<{ prompt: string; hash: string }> {
+  const outputs = new Map<string, TaskOutput>();
+  for (const part of task.prompt)
+    if (typeof part !== "string" && !outputs.has(part.id)) {
+      const output = await queue.readOutput(run, part.id);
+      if (output !== undefined) outputs.set(part.id, output);
+    }
+  const prompt = renderTemplate(task.prompt, (id) => outputs.get(id));
+  const { cwd, model, permissionMode, profile, env, outputs: schema, isWorktree } = task;
+  const all = JSON.stringify([prompt, cwd, model, permissionMode, profile, env, schema, isWorktree]);
+  return { prompt, hash: new Bun.CryptoHasher("sha256").update(all).digest("hex") };
 }

@@ -46,6 +46,8 @@ export interface Turn {
   budgetUsd?: number;
   /** What its conversation had cost when it began. */
   spentBefore: Spent;
+  /** Asked right before the model is: it notes that it begins, or says that it must not. */
+  mayBegin(): Promise<boolean>;
 }
 
 interface Spent {
@@ -55,12 +57,16 @@ interface Spent {
 
 export type TaskProcess = NonNullable<TaskFacts["process"]>;
 
+type EndedTurn = Pick<Turn, "sessionId" | "seat" | "dir">;
+
 /** A way to run a turn. Both keep the same promises: what they tell is judged by the same rules. */
 export interface Runner {
-  start(turn: Turn): Promise<TaskProcess>;
+  /** Undefined where it must not begin. */
+  start(turn: Turn): Promise<TaskProcess | undefined>;
   /** Until it has ended, whoever started it. */
   watch(claude: TaskProcess, turn: Turn, watcher: Watcher): Promise<{ printed: Printed; ending: Ending }>;
-  end(claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat" | "dir">): Promise<void>;
+  /** With `now` also what one that has ended has left. */
+  end(claude: TaskProcess, how: "gently" | "now", turn: EndedTurn): Promise<void>;
   isOver(claude: TaskProcess, withinMs: number): Promise<boolean>;
   /** What a worker that was killed has left of a turn whose process it had no time to note. */
   find(turn: Pick<Turn, "sessionId" | "dir">): Promise<TaskProcess | undefined>;
@@ -75,7 +81,7 @@ export const createPrintRunner = (sys: Sys): Runner => ({
 });
 
 /** Starts `claude -p` so that it goes on without us: its streams are files. */
-async function startPrint(sys: Sys, turn: Turn): Promise<TaskProcess> {
+async function startPrint(sys: Sys, turn: Turn): Promise<TaskProcess | undefined> {
   const { task, seat, cwd, dir } = turn;
   const program = await findLaunchProgram(sys);
   const { path, prefix } = program;
@@ -97,6 +103,7 @@ async function startPrint(sys: Sys, turn: Turn): Promise<TaskProcess> {
     ...(turn.budgetUsd !== undefined && flags?.has("--max-budget-usd") === true ? ["--max-budget-usd", String(turn.budgetUsd)] : []),
     ...(await ruleFlags(sys, program, seat, cwd)),
   ];
+  if (!(await turn.mayBegin())) return undefined;
   const child = sys.startFiled([path, ...prefix, ...args], { env: envOf(sys, turn), cwd, ...files });
   // A file that comes wakes who reads the others, and tells a csm that was not there.
   void child.exited.then((code) => sys.isDirectory(dir) && sys.writePrivate(files.exit, String(code ?? "")));
@@ -148,13 +155,14 @@ export function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "s
 }
 
 export interface Watcher {
-  onPrint(printed: Printed): void;
+  /** `isAsking`: a person has to answer it. */
+  onPrint(printed: Printed, isAsking?: boolean): void;
   /** Why it is to end now, if it is. */
   wantsEnd(): Ending["cause"] | undefined;
 }
 
 const errorBytes = 4096;
-const codeMs = 300;
+const codeMs = 3000;
 
 /** Reads what it says until it has ended, whoever started it. */
 async function watchPrint(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
@@ -190,6 +198,16 @@ export function costOf(sys: Sys, { seat, sessionId, cwd, spentBefore }: Turn): {
   return { costUsd: Math.max(0, totals.costUsd - spentBefore.usd), tokens: Math.max(0, allTokens(totals.tokens) - spentBefore.tokens) };
 }
 
+const headBytes = 1024 * 1024;
+
+/** Claude has written the prompt down: there is a conversation that can be resumed. */
+export function hasBegun(sys: Sys, configDir: string, sessionId: string, cwd: string): boolean {
+  const path = findTranscript(sys, { configDir }, { sessionId, cwd });
+  if (path === undefined) return false;
+  const head = Buffer.alloc(headBytes);
+  return head.subarray(0, sys.readInto(path, 0, head)).includes('"type":"user"');
+}
+
 /** The words that it was called with tell it; of one that has ended there are its files. */
 async function findPrint(sys: Sys, { sessionId, dir }: Pick<Turn, "sessionId" | "dir">): Promise<TaskProcess | undefined> {
   const boot = (await readBoot(sys)).key;
@@ -211,33 +229,32 @@ const isHere = async (sys: Sys, claude: TaskProcess): Promise<boolean> =>
 
 /**
  * `gently`: claude ends its turn and the shells that it has started, and keeps the conversation (SIGINT, 2.1.329: within 2 s). `now`:
- * it and all that it has started, which are groups of their own, so that one signal would not do. Its agents in the background end
- * either way: they would go on without anybody.
+ * it and all that it has started, also where it is gone. Its agents in the background end either way: they would go on without anybody.
  */
-async function endPrint(sys: Sys, claude: TaskProcess, how: "gently" | "now", turn: Pick<Turn, "sessionId" | "seat">): Promise<void> {
-  const isAlive = await isHere(sys, claude);
-  const table = await readProcessTable(sys, ["marks"]);
-  const own = new Set(isAlive ? [claude.pid] : []);
-  // Parents before children, however deep.
-  for (let size = -1; size !== own.size; ) {
-    size = own.size;
-    for (const { pid, ppid } of table.values()) if (own.has(ppid)) own.add(pid);
-  }
-  // Shells that outlive it: their environment says whose they are.
-  for (const { pid, marks } of table.values()) if (marks.sessionId === turn.sessionId) own.add(pid);
-  own.delete(sys.pid);
-  if (how === "now") for (const pid of own) sys.signal(pid, "SIGKILL");
-  else if (isAlive) sys.signal(claude.pid, "SIGINT");
+async function endPrint(sys: Sys, claude: TaskProcess, how: "gently" | "now", turn: EndedTurn): Promise<void> {
+  if (how === "gently" && (await isHere(sys, claude))) sys.signal(claude.pid, "SIGINT");
+  await endStarted(sys, claude, how, { ...turn, since: sys.modifiedAt(filesOf(turn.dir).input) ?? 0 });
+}
+
+/** What a claude has started: its agents, and with `now` all processes. */
+export async function endStarted(sys: Sys, claude: TaskProcess, how: "gently" | "now", turn: EndedTurn & { since: number }): Promise<void> {
+  if (claude.boot !== (await readBoot(sys)).key) return;
+  const table = [...(await readProcessTable(sys, ["marks"])).values()];
+  // Behind a wrapper it has another number, which is left in the environment of all that it starts.
+  const pids = new Set([claude.pid, ...table.flatMap(({ marks }) => (marks.sessionId === turn.sessionId ? (marks.claudePid ?? []) : []))]);
   await endAgents(
     sys,
-    claude,
     turn.seat,
-    new Set([...table.values()].flatMap(({ pid, marks }) => (marks.claudePid === claude.pid ? [pid] : []))),
+    new Set(table.flatMap(({ pid, marks }) => (pids.has(marks.claudePid ?? 0) && !pids.has(pid) ? [pid] : []))),
   );
+  if (how === "gently") return;
+  const { endTree } = await import("./halt.ts");
+  for (const pid of pids)
+    await endTree(sys, { ...(pid === claude.pid ? claude : { pid, start: "" }), sessionId: turn.sessionId }, turn.since);
 }
 
 /** `claude --bg` of one of its shells: a session that a daemon keeps, and that only claude's own word ends for good (2.1.329). */
-async function endAgents(sys: Sys, claude: TaskProcess, seat: TaskSeat, marked: ReadonlySet<number>): Promise<void> {
+async function endAgents(sys: Sys, seat: TaskSeat, marked: ReadonlySet<number>): Promise<void> {
   if (marked.size === 0) return;
   const found = await readSessions(sys, [{ dir: seat.dir, name: undefined }]);
   const agents = found.filter(({ file, liveness }) => liveness === "live" && file.kind === "bg" && marked.has(file.pid));
@@ -248,7 +265,7 @@ async function endAgents(sys: Sys, claude: TaskProcess, seat: TaskSeat, marked: 
     agents.map(async ({ file }) => {
       // A job goes by the beginning of its session's id.
       await sys.run([path, ...prefix, "stop", file.sessionId.slice(0, 8)], { env, timeoutMs: stopMs }).catch(() => undefined);
-      if (file.pid !== claude.pid) sys.signal(file.pid, "SIGTERM");
+      sys.signal(file.pid, "SIGTERM");
     }),
   );
 }

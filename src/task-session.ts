@@ -12,7 +12,17 @@ import { stateWords } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
 import { type Ending, withSchema } from "./task-outcome.ts";
 import type { Run } from "./task-queue.ts";
-import { costOf, createPrintRunner, envOf, isOver, type Runner, type TaskProcess, type Turn, type Watcher } from "./task-runner.ts";
+import {
+  costOf,
+  createPrintRunner,
+  endStarted,
+  envOf,
+  isOver,
+  type Runner,
+  type TaskProcess,
+  type Turn,
+  type Watcher,
+} from "./task-runner.ts";
 import { waitForStatus } from "./watch.ts";
 
 /** The way that a run was begun in. */
@@ -26,11 +36,11 @@ export const createRunner = (sys: Sys, { isInteractive }: Pick<Run, "isInteracti
 const createSessionRunner = (sys: Sys): Runner => ({
   start: (turn) => startSession(sys, turn),
   watch: (claude, turn, watcher) => watchSession(sys, claude, turn, watcher),
-  async end(_, how, turn) {
+  async end(claude, how, turn) {
     const record = readRecord(sys, turn.dir);
     // claude saves its conversation as its terminal closes: there is no harder way that is needed.
     if (record !== undefined) await killSession(createDriver(sys, "csm tasks"), record.name).catch(() => undefined);
-    void how;
+    await endStarted(sys, claude, how, { ...turn, since: record?.at ?? 0 });
   },
   isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
   async find({ dir }) {
@@ -46,13 +56,15 @@ interface Record {
   name: string;
   /** Its prompt was taken. */
   sent: boolean;
+  /** Epoch ms: nothing of it is older. */
+  at: number;
 }
 
 const recordPath = (dir: string): string => join(dir, "session.json");
 
 function readRecord(sys: Sys, dir: string): Record | undefined {
   const fields = parseRecord(sys.readText(recordPath(dir)));
-  return hasShape(fields, { name: "string", sent: "boolean" }) ? fields : undefined;
+  return hasShape(fields, { name: "string", sent: "boolean", at: "time" }) ? fields : undefined;
 }
 
 /** A name that tmux takes: of the run and the task, and of this turn alone. */
@@ -62,18 +74,34 @@ const nameOf = (sys: Sys, { run, task }: Turn): string =>
     .replace(/\.{2,}/g, ".")
     .slice(0, 80)}-${sys.randomId().slice(0, 4)}`;
 
-async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess> {
-  const { task, cwd, dir, sessionId, isResumed } = turn;
+async function startSession(sys: Sys, turn: Turn): Promise<TaskProcess | undefined> {
+  const { dir } = turn;
   sys.makePrivateDir(dir);
-  const record = { name: nameOf(sys, turn), sent: false };
+  const record = { name: nameOf(sys, turn), sent: false, at: sys.now() };
   sys.writePrivate(recordPath(dir), JSON.stringify(record));
   const driver = createDriver({ ...sys, env: envOf(sys, turn) }, "csm tasks");
+  try {
+    return await beginSession(driver, turn, record);
+  } catch (error) {
+    // Nobody would look at it.
+    await killSession(driver, record.name).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function beginSession(driver: Driver, turn: Turn, record: Record): Promise<TaskProcess | undefined> {
+  const { sys } = driver;
+  const { task, cwd, dir, sessionId, isResumed } = turn;
   const { driven } = await spawnSession(driver, {
     ...{ cwd, name: record.name, isTrusted: true },
     ...(isResumed ? { resumeId: sessionId } : { sessionId }),
     ...present({ permissionMode: task.permissionMode, model: task.model }),
   });
   const prompt = task.outputs === undefined || isResumed ? turn.prompt : withSchema(turn.prompt, task.outputs);
+  if (!(await turn.mayBegin())) {
+    await killSession(driver, record.name);
+    return undefined;
+  }
   // What another task has said is no command of claude's, whatever it begins with.
   await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? ` ${prompt}` : prompt);
   sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
@@ -100,12 +128,9 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
       const { verdict } = await waitForStatus(driver, target, isEnd, lookMs);
       if (isEnd(verdict)) return verdict;
       if (wantsEnd() !== undefined && (await isOver(sys, claude, 0))) return undefined;
-      printed = {
-        ...printed,
-        ...costOf(sys, turn),
-        activity: `${asksPerson(verdict) ? "waits for you: " : ""}${stateWords(verdict, sys.now())}`,
-      };
-      onPrint(printed);
+      const isAsking = asksPerson(verdict);
+      printed = { ...printed, ...costOf(sys, turn), activity: `${isAsking ? "waits for you: " : ""}${stateWords(verdict, sys.now())}` };
+      onPrint(printed, isAsking);
     }
   };
   const wasSent = record?.sent === true;

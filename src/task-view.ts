@@ -2,6 +2,7 @@ import { money } from "./cost-view.ts";
 import { type Column, duration, isoTime, type Paint, type Style, table, timed } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
+import { taskExits } from "./task-outcome.ts";
 import type { Run, RunEvent, TaskRow } from "./task-queue.ts";
 
 export const runStatuses = ["running", "waiting", "stopped", "interrupted", "succeeded", "failed"] as const;
@@ -11,11 +12,6 @@ export const runStatuses = ["running", "waiting", "stopped", "interrupted", "suc
  */
 type RunStatus = (typeof runStatuses)[number];
 
-/** What scripts branch on. */
-const runExitCodes = { succeeded: 0, failed: 1, needsPerson: 3, limited: 5, stopped: 130 } as const;
-export const exitCodeText =
-  "codes: 0 every task that should run succeeded, 1 one failed or was cancelled, 2 wrong usage, 3 one waits for a person, 5 one waits for a limit to reset, 130 stopped";
-
 export function runStatus(run: Run, rows: readonly TaskRow[], hasWorker: boolean): RunStatus {
   if (rows.every(({ state }) => isOver(state)))
     return rows.some(({ state }) => state === "failed" || state === "cancelled") ? "failed" : "succeeded";
@@ -24,10 +20,9 @@ export function runStatus(run: Run, rows: readonly TaskRow[], hasWorker: boolean
 }
 
 /** Of a run that nobody works on any more. */
-export function runExitCode(status: RunStatus, run: Run, rows: readonly TaskRow[]): number {
-  if (status === "succeeded" || status === "failed") return runExitCodes[status];
-  if (run.stop !== undefined) return runExitCodes.stopped;
-  return rows.some(({ facts }) => facts.needsPerson === true) ? runExitCodes.needsPerson : runExitCodes.limited;
+export function runExitCode(status: RunStatus, run: Run): number {
+  if (status === "succeeded" || status === "failed") return taskExits[status].code;
+  return (run.stop === undefined ? taskExits.limited : taskExits.stopped).code;
 }
 
 const marks: Readonly<Record<TaskState, [mark: string, style: Style | undefined]>> = {

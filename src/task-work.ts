@@ -3,16 +3,33 @@ import { UserError } from "./errors.ts";
 import { shareConversation } from "./handoff.ts";
 import { openJournal } from "./journal.ts";
 import { present } from "./json.ts";
-import { decideLimit, type Limit, type LimitSettings, renderHandoff } from "./limit.ts";
+import { type Limit, type LimitSettings, renderHandoff } from "./limit.ts";
 import { findTranscript, tasksDir } from "./paths.ts";
-import { readHistory } from "./relaunch-plan.ts";
 import type { Sys } from "./sys.ts";
-import type { PaidSeat, Seats } from "./task-accounts.ts";
+import { decideWay, type PaidSeat, type Seats } from "./task-accounts.ts";
 import type { Task } from "./task-graph.ts";
-import { afterLimitPrompt, decideOutcome, type Ending, goOnPrompt, type Outcome, retryDelayMs, schemaPrompt } from "./task-outcome.ts";
-import type { Claim, FactChange, NewEvent, Run, TaskFacts, TaskQueue, TaskRow } from "./task-queue.ts";
-import type { Runner, TaskProcess, Turn } from "./task-runner.ts";
-import { renderTemplate, type TaskOutput } from "./task-template.ts";
+import {
+  afterLimitPrompt,
+  decideOutcome,
+  type Ending,
+  findMiss,
+  goOnPrompt,
+  type Outcome,
+  retryDelayMs,
+  schemaPrompt,
+} from "./task-outcome.ts";
+import {
+  type Claim,
+  type FactChange,
+  type NewEvent,
+  type Run,
+  renderInput,
+  type TaskFacts,
+  type TaskQueue,
+  type TaskRow,
+} from "./task-queue.ts";
+import { costOf, hasBegun, type Runner, type TaskProcess, type Turn } from "./task-runner.ts";
+import type { TaskOutput } from "./task-template.ts";
 import { placeTask } from "./task-worktree.ts";
 
 /** What all tasks of a run share. */
@@ -23,9 +40,9 @@ export interface Crew {
   runner: Runner;
   seats: Seats;
   limits: LimitSettings;
-  /** What the run may still spend; absent without a bound. */
+  /** What the run may still spend, as the last look had it; absent without a bound. */
   leftUsd(): number | undefined;
-  /** Nothing may be started on it now. */
+  /** Nothing may be started on it, as the last look had it. */
   isBlocked(seat: PaidSeat): boolean;
   tellAccount(cause: "limit" | "login", seat: PaidSeat, text: string, limit?: Limit): Promise<void>;
 }
@@ -53,40 +70,56 @@ interface Job {
   current: { claude: TaskProcess; turn: Turn } | undefined;
   /** Epoch ms. */
   deadlineAt: number | undefined;
+  /** Since when it waits for a person: that time is not its own. */
+  askingAt: number | undefined;
   beatAt: number;
+  countedAt: number;
 }
 
 /** Works on a task that was claimed until there is no more to be done for it now. Never rejects. */
 export function startWork(crew: Crew, claim: Claim, task: Task, row: TaskRow, seat: PaidSeat): Work {
-  const untold = { cause: undefined, how: undefined, current: undefined, deadlineAt: undefined };
-  const job: Job = { ...{ crew, claim, task, seat }, ...untold, facts: { ...row.facts }, beatAt: crew.sys.now() };
+  const untold = { cause: undefined, how: undefined, current: undefined, deadlineAt: undefined, askingAt: undefined };
+  const now = crew.sys.now();
+  const job: Job = { ...{ crew, claim, task, seat }, ...untold, facts: { ...row.facts }, beatAt: now, countedAt: now };
   const end = (cause: Ending["cause"], how: "gently" | "now") => {
-    if (job.how === "now") return;
+    if (job.how === "now" || job.how === how) return;
     job.cause ??= cause;
     job.how = how;
+    job.deadlineAt = crew.sys.now() + graceMs;
     if (job.current !== undefined) void crew.runner.end(job.current.claude, how, job.current.turn);
   };
   return {
     task: task.id,
     done: work(job),
     end: (how) => end("stop", how),
-    tick(now) {
-      if (now - job.beatAt >= beatMs) void note(job, {});
-      if (job.deadlineAt === undefined || now < job.deadlineAt) return;
-      end("timeout", job.cause === "timeout" ? "now" : "gently");
-      job.deadlineAt = now + graceMs;
+    tick(at) {
+      if (at - job.beatAt >= beatMs) void note(job, {});
+      if (isOverBudget(job, at)) end("budget", "gently");
+      const isHeldUp = job.askingAt !== undefined && job.how === undefined;
+      if (job.deadlineAt !== undefined && !isHeldUp && at >= job.deadlineAt) end("timeout", job.how === undefined ? "gently" : "now");
     },
   };
 }
 
 const graceMs = 10_000;
+const countMs = 5000;
+
+/** claude is told its bound where it knows one, but not what others spend meanwhile; and it says what it has cost only at its end. */
+function isOverBudget(job: Job, at: number): boolean {
+  const bound = job.current?.turn.budgetUsd;
+  if (bound === undefined || job.current === undefined || at - job.countedAt < countMs) return false;
+  job.countedAt = at;
+  const { costUsd, tokens } = costOf(job.crew.sys, job.current.turn);
+  if (costUsd > 0) void note(job, spent(job, costUsd, tokens));
+  return costUsd >= bound || (job.crew.leftUsd() ?? 1) <= 0;
+}
 
 async function work(job: Job): Promise<void> {
   try {
     await workThrough(job);
   } catch (error) {
     // Whatever it is, a task that stays `running` would never be told of.
-    await fail(job, error instanceof UserError ? [error.message, error.hint].filter(Boolean).join("; ") : String(error));
+    await fail(job, error instanceof UserError ? reasonOf(error) : String(error));
   }
 }
 
@@ -107,13 +140,14 @@ async function workThrough(job: Job): Promise<void> {
   const facts = { attempt: job.facts.attempt ?? 1, startedAt: job.facts.startedAt ?? crew.sys.now(), cwd: input.cwd };
   if (!(await note(job, { ...facts, pausedUntil: undefined, reason: undefined, needsPerson: undefined }))) return;
   const left = await findLeft(job, input);
-  let turn: Turn | undefined = left?.turn ?? planTurn(job, input);
+  if (left === undefined) await moveIn(job, input.cwd);
+  let turn: Turn | undefined = left?.turn ?? (await planTurn(job, input));
   let claude = left?.claude;
   while (turn !== undefined) {
     const ended = await runTurn(job, turn, claude);
     if (ended === undefined) return;
     claude = undefined;
-    turn = await conclude(job, input, turn, ended.outcome);
+    turn = await conclude(job, input, ended.outcome);
   }
 }
 
@@ -126,20 +160,6 @@ async function readInput(job: Job): Promise<Input> {
   // A place is made only for what is not done yet.
   const cwd = facts.hash === hash ? task.cwd : await placeOf(job);
   return { prompt, isQuoted: !isOwnWord && prompt.trimStart().startsWith("/"), cwd, hash };
-}
-
-/** What a task is given, once what it depends on is over, and the mark of all that its answer comes from. */
-export async function renderInput(queue: TaskQueue, run: string, task: Task): Promise<{ prompt: string; hash: string }> {
-  const outputs = new Map<string, TaskOutput>();
-  for (const part of task.prompt)
-    if (typeof part !== "string" && !outputs.has(part.id)) {
-      const output = await queue.readOutput(run, part.id);
-      if (output !== undefined) outputs.set(part.id, output);
-    }
-  const prompt = renderTemplate(task.prompt, (id) => outputs.get(id));
-  const { cwd, model, permissionMode, profile, env, outputs: schema, isWorktree } = task;
-  const all = JSON.stringify([prompt, cwd, model, permissionMode, profile, env, schema, isWorktree]);
-  return { prompt, hash: new Bun.CryptoHasher("sha256").update(all).digest("hex") };
 }
 
 async function placeOf(job: Job): Promise<string> {
@@ -169,17 +189,42 @@ async function findLeft({ crew, facts, ...job }: Job, { cwd }: Input) {
     prompt: "",
     dir,
     spentBefore: facts.sessionBefore ?? noCost,
+    mayBegin: async () => false,
+    ...present({ budgetUsd: boundOf({ crew, task: job.task, facts }) }),
   };
   return { claude, turn };
 }
 
-/** The next turn of its conversation, where it has one. */
-function planTurn(job: Job, input: Input): Turn {
-  const { crew, task, claim, facts, seat } = job;
-  const isBegun = facts.sessionId !== undefined && hasBegun(crew.sys, seat.dir, facts.sessionId, input.cwd);
+/** A conversation that lies in another seat comes with it. */
+async function moveIn(job: Job, cwd: string): Promise<void> {
+  const { crew, facts, seat } = job;
+  const { sessionId, configDir, account: from = "" } = facts;
+  if (sessionId === undefined || configDir === undefined || configDir === seat.dir) return;
+  if (!hasBegun(crew.sys, configDir, sessionId, cwd)) return;
+  const path = findTranscript(crew.sys, { configDir }, { sessionId, cwd });
+  if (path === undefined) return;
+  await shareConversation(crew.sys, path, configDir, seat.dir);
+  openJournal(crew.sys).append({ at: crew.sys.now(), event: "switch", session: sessionId, cwd, from, to: seat.name });
+  const prompt = renderHandoff(crew.limits.handoffPrompt, { from, to: seat.name, sessionId, hop: 1 });
+  await note(job, { account: seat.name, configDir: seat.dir, nextPrompt: prompt ?? goOnPrompt });
+}
+
+/** What may still be spent: by the task, and by the run. */
+function boundOf({ crew, task, facts }: Pick<Job, "crew" | "task" | "facts">): number | undefined {
   const own = task.budgetUsd === undefined ? undefined : task.budgetUsd - (facts.costUsd ?? 0);
   const bounds = [own, crew.leftUsd()].filter((bound) => bound !== undefined);
-  if (bounds.some((bound) => bound <= 0)) throw new UserError("its budget is spent");
+  return bounds.length === 0 ? undefined : Math.min(...bounds);
+}
+
+/** The next turn of its conversation, where it has one; undefined where nothing may be spent on it any more, which it then says. */
+async function planTurn(job: Job, input: Input): Promise<Turn | undefined> {
+  const { crew, task, claim, facts, seat } = job;
+  const isBegun = facts.sessionId !== undefined && hasBegun(crew.sys, seat.dir, facts.sessionId, input.cwd);
+  const budgetUsd = boundOf(job);
+  if (budgetUsd !== undefined && budgetUsd <= 0) {
+    await endSpent(job);
+    return undefined;
+  }
   return {
     ...{ task, run: claim.run, seat, cwd: input.cwd },
     // An id is used once: claude refuses one that it has written anything for.
@@ -189,24 +234,34 @@ function planTurn(job: Job, input: Input): Turn {
     isQuoted: !isBegun && input.isQuoted,
     spentBefore: noCost,
     dir: join(tasksDir(crew.sys), claim.run, String(claim.fence).padStart(4, "0"), crew.sys.randomId().slice(0, 8)),
-    ...present({ budgetUsd: bounds.length === 0 ? undefined : Math.min(...bounds) }),
+    mayBegin: () => mayBegin(job, isBegun),
+    ...present({ budgetUsd }),
   };
 }
 
-const headBytes = 1024 * 1024;
+/** Asked at the last moment: another run may have met the limit of the account while this one got ready. */
+async function mayBegin({ crew, claim, task, seat }: Job, isResumed: boolean): Promise<boolean> {
+  if ((await crew.queue.readBreakers()).has(seat.account)) return false;
+  await crew.queue.note(claim.run, {
+    event: isResumed ? "resumed" : "started",
+    task: task.id,
+    account: seat.name,
+    text: isResumed ? `goes on in its conversation on ${seat.name}` : `starts on ${seat.name}`,
+  });
+  return true;
+}
 
-/** Claude has written the prompt down: there is a conversation that can be resumed. */
-function hasBegun(sys: Sys, configDir: string, sessionId: string, cwd: string): boolean {
-  const path = findTranscript(sys, { configDir }, { sessionId, cwd });
-  if (path === undefined) return false;
-  const head = Buffer.alloc(headBytes);
-  return head.subarray(0, sys.readInto(path, 0, head)).includes('"type":"user"');
+/** The account has met its limit, or lost its login, before anything was asked. */
+interface Held {
+  kind: "held";
 }
 
 /** Undefined where somebody else has the task by now. */
-async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Promise<{ outcome: Outcome } | undefined> {
-  const { crew, task, claim, facts, seat } = job;
+async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Promise<{ outcome: Outcome | Held } | undefined> {
+  const { crew, task, facts, seat } = job;
   const { sys, runner } = crew;
+  // What ended the turn before this one.
+  if (job.cause !== "stop") [job.cause, job.how] = [undefined, undefined];
   if (left === undefined) {
     if (job.how !== undefined) return { outcome: { kind: "cut", reason: "it was stopped" } };
     const costBefore = { usd: facts.costUsd ?? 0, tokens: facts.tokens ?? 0 };
@@ -227,26 +282,27 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
       costBefore,
     };
     if (!(await note(job, { ...begun, ...nothingLeft }))) return undefined;
-    await crew.queue.note(claim.run, {
-      event: turn.isResumed ? "resumed" : "started",
-      task: task.id,
-      account: seat.name,
-      text: turn.isResumed ? `goes on in its conversation on ${seat.name}` : `starts on ${seat.name}`,
-    });
   }
-  const claude = left ?? (await runner.start(turn));
+  const claude = left ?? (await startTurn(runner, turn));
+  if (claude === undefined) return { outcome: { kind: "held" } };
+  if ("kind" in claude) return { outcome: claude };
   job.current = { claude, turn };
   if (!(await note(job, { process: claude }))) return undefined;
   if (job.how !== undefined) await runner.end(claude, job.how, turn);
-  job.deadlineAt = task.timeoutMs === undefined ? undefined : (facts.turnAt ?? sys.now()) + task.timeoutMs;
+  else if (task.timeoutMs !== undefined) job.deadlineAt = (facts.turnAt ?? sys.now()) + task.timeoutMs;
   const { printed, ending } = await runner.watch(claude, turn, {
-    onPrint: ({ activity, costUsd, tokens }) => {
-      if (sys.now() - job.beatAt >= activityMs) void note(job, { ...spent(job, costUsd, tokens), ...present({ activity }) });
+    onPrint: ({ activity, costUsd, tokens }, isAsking = false) => {
+      if (isAsking !== (job.askingAt !== undefined)) noteAsking(job, isAsking, activity);
+      else if (sys.now() - job.beatAt >= activityMs)
+        void note(job, { ...(costUsd > 0 ? spent(job, costUsd, tokens) : {}), ...present({ activity }) });
     },
     wantsEnd: () => job.cause,
   });
   job.current = undefined;
   job.deadlineAt = undefined;
+  job.askingAt = undefined;
+  // Before the next turn, or anybody else's: what it has started in the background would work on beside them.
+  if (job.how !== undefined) await runner.end(claude, "now", turn);
   if (Object.keys(printed.windows).length > 0) await recordWindows(crew, seat, printed.windows);
   const outcome = decideOutcome(printed, ending, task);
   const denied = printed.result?.deniedTools.length ?? 0;
@@ -255,7 +311,27 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
   return (await note(job, said)) ? { outcome } : undefined;
 }
 
-const nothingLeft = { process: undefined, activity: undefined };
+/** One that cannot be started has failed, as others have. */
+async function startTurn(runner: Runner, turn: Turn): Promise<TaskProcess | Extract<Outcome, { kind: "failed" }> | undefined> {
+  try {
+    return await runner.start(turn);
+  } catch (error) {
+    if (error instanceof UserError) return { kind: "failed", reason: reasonOf(error) };
+    throw error;
+  }
+}
+
+const reasonOf = ({ message, hint }: UserError): string => [message, hint].filter(Boolean).join("; ");
+
+/** From here on, until it says otherwise, a person has to answer it. */
+function noteAsking(job: Job, isAsking: boolean, activity: string | undefined): void {
+  const now = job.crew.sys.now();
+  if (job.askingAt !== undefined && job.deadlineAt !== undefined) job.deadlineAt += now - job.askingAt;
+  job.askingAt = isAsking ? now : undefined;
+  void note(job, { needsPerson: isAsking ? true : undefined, ...present({ activity }) });
+}
+
+const nothingLeft = { process: undefined, activity: undefined, needsPerson: undefined };
 const isConcluded = { ...nothingLeft, turnAt: undefined };
 
 const noCost = { usd: 0, tokens: 0 };
@@ -270,11 +346,11 @@ async function recordWindows({ sys }: Crew, seat: PaidSeat, windows: Parameters<
 }
 
 /** The next turn; undefined where there is none now. */
-async function conclude(job: Job, input: Input, turn: Turn, outcome: Outcome): Promise<Turn | undefined> {
+async function conclude(job: Job, input: Input, outcome: Outcome | Held): Promise<Turn | undefined> {
   switch (outcome.kind) {
     case "succeeded": {
       const miss = await findMiss(job.task, outcome.output);
-      if (miss !== undefined) return conclude(job, input, turn, { kind: "missed", reason: miss });
+      if (miss !== undefined) return conclude(job, input, { kind: "missed", reason: miss });
       await succeed(job, input, outcome.output);
       return undefined;
     }
@@ -284,9 +360,16 @@ async function conclude(job: Job, input: Input, turn: Turn, outcome: Outcome): P
       await crew(job).note(job.claim.run, { event: "note", task: job.task.id, text: `asked once more: ${outcome.reason}` });
       return planTurn(job, input);
     case "failed":
+      if (job.cause === "budget" || outcome.isOverBudget === true) {
+        await endSpent(job);
+        return undefined;
+      }
       return retry(job, input, outcome);
     case "limited":
       await meetLimit(job, input, outcome);
+      return undefined;
+    case "held":
+      await hold(job, input);
       return undefined;
     case "logged out":
       await holdForLogin(job, outcome.reason);
@@ -304,15 +387,6 @@ async function conclude(job: Job, input: Input, turn: Turn, outcome: Outcome): P
 
 const crew = (job: Job): TaskQueue => job.crew.queue;
 
-/** What is wrong with an answer by its schema. */
-async function findMiss({ outputs }: Task, { json }: TaskOutput): Promise<string | undefined> {
-  if (outputs === undefined) return undefined;
-  const { z } = await import("zod");
-  const { error } = z.fromJSONSchema(outputs as Parameters<typeof z.fromJSONSchema>[0]).safeParse(json);
-  const [issue] = error?.issues ?? [];
-  return issue && `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`;
-}
-
 async function succeed(job: Job, { hash }: Input, output: TaskOutput): Promise<void> {
   const { claim, task, facts } = job;
   const denied = facts.denied ?? 0;
@@ -327,6 +401,17 @@ async function fail(job: Job, reason: string): Promise<void> {
   await crew(job).finish(claim, "failed", { ...isConcluded, endedAt: job.crew.sys.now(), reason }, event);
 }
 
+/** The task's own budget is its failure; the run's is nobody's. */
+async function endSpent(job: Job): Promise<void> {
+  const { claim, task, facts } = job;
+  const { budgetUsd } = job.crew.run.graph;
+  if (task.budgetUsd !== undefined && (budgetUsd === undefined || (facts.costUsd ?? 0) >= task.budgetUsd))
+    return fail(job, `its budget of ${task.budgetUsd} $ is spent`);
+  const reason = `the budget of ${budgetUsd} $ is spent`;
+  const event: NewEvent = { event: "cancelled", task: task.id, text: reason, ...present({ cost_usd: facts.costUsd }) };
+  await crew(job).finish(claim, "cancelled", { ...isConcluded, endedAt: job.crew.sys.now(), reason }, event);
+}
+
 /** A new conversation with the same prompt, as often as the task says. */
 async function retry(job: Job, input: Input, { reason, isSpent }: Outcome & { kind: "failed" }): Promise<Turn | undefined> {
   const { task, facts, claim } = job;
@@ -337,8 +422,8 @@ async function retry(job: Job, input: Input, { reason, isSpent }: Outcome & { ki
   }
   const text = `attempt ${attempt} of ${task.retries + 1} failed: ${reason}`;
   await crew(job).note(claim.run, { event: "retried", task: task.id, text });
-  await note(job, { ...isConcluded, attempt: attempt + 1, sessionId: undefined, isAskedAgain: undefined, nextPrompt: undefined });
-  if (job.cause === "timeout") [job.cause, job.how] = [undefined, undefined];
+  const fresh = { sessionId: undefined, isAskedAgain: undefined, nextPrompt: undefined, denied: undefined };
+  await note(job, { ...isConcluded, ...fresh, attempt: attempt + 1 });
   await job.crew.sys.sleep(retryDelayMs(attempt));
   return planTurn(job, input);
 }
@@ -347,48 +432,46 @@ async function retry(job: Job, input: Input, { reason, isSpent }: Outcome & { ki
 const marginMs = 5000;
 const unknownMs = 5 * 3_600_000;
 
-async function meetLimit(job: Job, { cwd }: Input, { window, resetsAt }: Outcome & { kind: "limited" }): Promise<void> {
-  const { crew, seat, facts, task } = job;
-  const { sys, queue, seats } = crew;
+async function meetLimit(job: Job, input: Input, { window, resetsAt }: Outcome & { kind: "limited" }): Promise<void> {
+  const { crew, seat, facts } = job;
+  const { sys, queue } = crew;
   const now = sys.now();
-  const sessionId = facts.sessionId ?? "";
   const limit: Limit = { at: now, window, isSelfContinuing: false, ...present({ resetsAt }) };
   (await import("./usage.ts")).recordLimit(sys, seat.dir, window, resetsAt, now);
   const until = (resetsAt ?? now + unknownMs) + marginMs;
   const text = `${seat.name} is at its usage limit (${window})`;
   const isNew = await queue.block(seat.account, { why: "limit", at: now, until, text });
-  const log = openJournal(sys);
-  const entry = { at: now, session: sessionId, cwd, from: seat.name };
-  log.append({ ...entry, event: "limit", window, ...present({ resets_at: resetsAt }) });
+  const entry = { at: now, session: facts.sessionId ?? "", cwd: input.cwd, from: seat.name, ...present({ resets_at: resetsAt }) };
+  openJournal(sys).append({ ...entry, event: "limit", window });
   if (isNew) await crew.tellAccount("limit", seat, text, limit);
-  const settings = { ...crew.limits, policy: crew.limits.policy === "ask" ? ("wait" as const) : crew.limits.policy };
-  // Whoever has named the account of a task means that one.
-  const mayMove = settings.policy === "switch" && task.profile === "auto";
-  const candidates = mayMove ? await seats.others(seat.name, task.model, (other) => !crew.isBlocked(other)) : [];
-  const decision = decideLimit({ now, limit, settings, candidates, ...readHistory(log.read(), sessionId, limit) });
-  const to = decision.do === "switch" ? candidates.find(({ name }) => name === decision.to) : undefined;
-  if (to !== undefined && decision.do === "switch") {
-    const path = findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd });
-    if (path !== undefined) await shareConversation(sys, path, seat.dir, to.dir);
-    log.append({ ...entry, event: "switch", to: to.name, reason: decision.reason });
-    const prompt = renderHandoff(settings.handoffPrompt, { from: seat.name, to: to.name, sessionId, hop: 1 });
-    const moved = { account: to.name, configDir: to.dir, pausedUntil: now + decision.delayMs, nextPrompt: prompt ?? goOnPrompt };
-    await pause(
-      job,
-      { ...moved, reason: text },
-      { event: "paused", text: `${text}; goes on in ${to.name}`, account: to.name, until: moved.pausedUntil },
-    );
-  } else if (decision.do === "stop") {
-    await pause(
-      job,
-      { reason: `${text}; ${decision.reason}`, pausedUntil: undefined },
-      { event: "paused", text: `${text}; ${decision.reason}` },
-    );
-  } else {
-    log.append({ ...entry, event: "wait", reason: "csm tasks goes on", ...present({ resets_at: resetsAt }) });
-    const waiting = { reason: text, pausedUntil: until, nextPrompt: afterLimitPrompt };
-    await pause(job, waiting, { event: "paused", text: `${text}; waits for its reset`, account: seat.name, until });
+  await leaveSeat(job, input, { limit, until, text });
+}
+
+/** Before anything was asked of it. */
+async function hold(job: Job, input: Input): Promise<void> {
+  const { crew, seat } = job;
+  const breaker = (await crew.queue.readBreakers()).get(seat.account);
+  const { why = "limit", at = crew.sys.now(), until = at, text = `${seat.name} is at its usage limit` } = breaker ?? {};
+  if (why === "login") return waitForLogin(job, text);
+  const limit: Limit = { at, window: "unknown", isSelfContinuing: false, resetsAt: until - marginMs };
+  await leaveSeat(job, input, { limit, until, text });
+}
+
+/** By the limit policy: it moves as soon as it may, which `moveIn` does then, or waits here, or for somebody. */
+async function leaveSeat(job: Job, { cwd }: Input, { limit, until, text }: { limit: Limit; until: number; text: string }): Promise<void> {
+  const { crew, seat, facts, task } = job;
+  const { sessionId } = facts;
+  const room = () => crew.seats.others(seat.name, task.model, (other) => !crew.isBlocked(other));
+  const way = await decideWay(crew, task, { sessionId, limit }, room);
+  if (way.do === "stop") {
+    const reason = `${text}; ${way.reason}`;
+    return pause(job, { reason, pausedUntil: undefined }, { event: "paused", text: reason });
   }
+  const waiting = { reason: text, pausedUntil: until, nextPrompt: afterLimitPrompt };
+  if (way.do === "move") return pause(job, waiting, { event: "paused", text: `${text}; goes on in ${way.to.name}`, account: way.to.name });
+  const entry = { at: crew.sys.now(), event: "wait", session: sessionId ?? "", cwd, from: seat.name } as const;
+  openJournal(crew.sys).append({ ...entry, reason: "csm tasks goes on", ...present({ resets_at: limit.resetsAt }) });
+  await pause(job, waiting, { event: "paused", text: `${text}; waits for its reset`, account: seat.name, until });
 }
 
 async function holdForLogin(job: Job, reason: string): Promise<void> {
@@ -396,11 +479,14 @@ async function holdForLogin(job: Job, reason: string): Promise<void> {
   const text = `${seat.name} is logged out: ${reason}`;
   const isNew = await crew.queue.block(seat.account, { why: "login", at: crew.sys.now(), text });
   if (isNew) await crew.tellAccount("login", seat, text);
-  await pause(job, { reason: text, needsPerson: true }, { event: "paused", text: "waits for a login", account: seat.name });
+  await waitForLogin(job, text);
 }
 
+const waitForLogin = (job: Job, reason: string): Promise<void> =>
+  pause(job, { reason, needsPerson: true }, { event: "paused", text: "waits for a login", account: job.seat.name });
+
 async function pause(job: Job, facts: FactChange, event: Omit<NewEvent, "task">): Promise<void> {
-  await crew(job).pause(job.claim, { ...facts, ...isConcluded }, { ...event, task: job.task.id });
+  await crew(job).pause(job.claim, { ...isConcluded, ...facts }, { ...event, task: job.task.id });
 }
 
 /** False where somebody else has the task: then it is theirs, with its claude. */
