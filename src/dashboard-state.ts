@@ -95,6 +95,8 @@ export interface DashboardState {
   ended: LiveSession[];
   /** Key of the session under the cursor: it stays with its session however the list is ordered. */
   selected: string | undefined;
+  /** The person has put the cursor where it is; until then it stands on what waits. */
+  isPlaced: boolean;
   hasDetail: boolean;
   /** First line of the detail, of the help. */
   scroll: number;
@@ -157,6 +159,7 @@ export const createDashboardState = (now: number): DashboardState => ({
   hidden: 0,
   ended: [],
   selected: undefined,
+  isPlaced: false,
   hasDetail: false,
   scroll: 0,
   mode: { kind: "list" },
@@ -218,16 +221,47 @@ const atKeysMs = 2000;
 
 function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
   const keys = new Set(sessions.map((session) => session.key));
-  const gone = state.sessions.filter((session) => !keys.has(session.key)).map((session) => endSession(session, state.now));
+  const left = state.sessions.filter((session) => !keys.has(session.key));
+  const gone = left.filter(isKnown).map((session) => endSession(session, state.now));
+  const ended = [...gone, ...state.ended.filter((session) => !keys.has(session.key))];
   const next: DashboardState = {
-    ...state,
+    ...followOn(state, left, sessions),
     sessions,
     hasLooked: true,
-    ended: [...gone, ...state.ended.filter((session) => !keys.has(session.key))].slice(0, maxEnded),
+    // A conversation stands there once: one that goes on has not ended.
+    ended: (ended.length === 0 ? ended : ended.filter((session) => !sessions.some((one) => isSame(session, one)))).slice(0, maxEnded),
   };
-  const wanted = findWaiting(state, sessions) ?? findNew(state, next);
+  const wanted = findWaiting(state, sessions) ?? findUrgent(state, next) ?? findNew(state, next);
   return keepSelection(keepGate(wanted === undefined ? next : { ...next, selected: wanted.key, scroll: 0 }), state);
 }
+
+/** Of a process that said nothing of itself before it ended there is nothing to tell: claude on its way to a conversation, or away. */
+const isKnown = ({ sessionId, driver }: LiveSession): boolean => sessionId !== undefined || driver !== undefined;
+
+/** Another process has it by now: under another account, or resumed. */
+const isSame = (session: LiveSession, other: LiveSession): boolean =>
+  session.sessionId !== undefined && other.sessionId !== undefined
+    ? session.sessionId === other.sessionId
+    : session.driver !== undefined && session.driver === other.driver;
+
+/** The cursor stays with a conversation that goes on in another process. */
+function followOn(state: DashboardState, left: readonly LiveSession[], sessions: readonly LiveSession[]): DashboardState {
+  const before = left.find(({ key }) => key === state.selected) ?? state.ended.find(({ key }) => key === state.selected);
+  const heir = before && sessions.find((session) => isSame(before, session));
+  return heir === undefined ? state : { ...state, selected: heir.key };
+}
+
+/** Where nobody has put the cursor anywhere: what waits, the first of the list, and not from one that waits to the next. */
+function findUrgent(before: DashboardState, next: DashboardState): LiveSession | undefined {
+  if (before.isPlaced || isBusy(before) || !next.sessions.some(needsPerson)) return undefined;
+  const first = listRows(next).find(needsPerson);
+  const current = findSession(next, next.selected);
+  return current !== undefined && needsPerson(current) && first !== undefined && urgency(current) <= urgency(first) ? current : first;
+}
+
+/** In the middle of something, or about to be. */
+const isBusy = ({ mode, hasDetail, pressedAt, now }: DashboardState): boolean =>
+  mode.kind !== "list" || hasDetail || (pressedAt !== undefined && now - pressedAt < atKeysMs);
 
 /** Who has begun to wait, where the cursor is to follow. */
 function findWaiting({ mode, isFollowing, sessions: before }: DashboardState, sessions: LiveSession[]): LiveSession | undefined {
@@ -238,8 +272,7 @@ function findWaiting({ mode, isFollowing, sessions: before }: DashboardState, se
 
 /** Who has come since the last look, unless the person is in the middle of something. */
 function findNew(before: DashboardState, next: DashboardState): LiveSession | undefined {
-  const isAtKeys = before.pressedAt !== undefined && before.now - before.pressedAt < atKeysMs;
-  if (!before.hasLooked || before.mode.kind !== "list" || before.hasDetail || isAtKeys) return undefined;
+  if (!before.hasLooked || isBusy(before)) return undefined;
   const known = new Set([...before.sessions, ...before.ended].map(({ key }) => key));
   // Nearly every look brings nobody, and the order of the list costs more than all the rest of one.
   if (next.sessions.every(({ key }) => known.has(key))) return undefined;

@@ -18,6 +18,16 @@ export function fit(text: string, columns: number): string {
 
 const plain = /^[\x20-\x7e]*$/;
 
+/** As many of the parts as there is room for, each whole; only the first is cut where it has none. */
+export function fitWhole(parts: readonly string[], columns: number, between: string): string {
+  let line = fit(parts[0] ?? "", columns);
+  for (const part of parts.slice(1)) {
+    if (width(line) + width(between) + width(part) > columns) break;
+    line += between + part;
+  }
+  return line;
+}
+
 /** Broken at blanks into lines of at most `columns`; a longer word stays whole. Lines that are there stay apart. */
 export const wrap = (text: string, columns: number): string[] => Bun.wrapAnsi(text, columns, { hard: false, trim: true }).split("\n");
 
