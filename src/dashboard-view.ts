@@ -298,10 +298,11 @@ function sectionLines(state: DashboardState, look: Look, section: Section, chose
   const { theme } = look;
   // Where the detail is open it says all that a second line could.
   const isTight = look.rows < smallRows || ((state.hasDetail || isGateRead(state.mode)) && look.rows < 2 * smallRows);
-  const role: Role = section.kind === "attention" ? "attention" : "section";
+  const role: Role = section.kind === "attention" || section.isUrgent === true ? "attention" : "section";
   // Names of folders and profiles are spelled as they are.
   const words = section.kind === "group" ? printableLine(section.title) : section.title.toUpperCase();
-  const title = { text: ` ${theme.paint(role, words)} ${theme.paint("dim", String(section.sessions.length))}` };
+  const note = fitWhole(section.note.split(", "), Math.max(0, look.columns - width(words) - 3), ", ");
+  const title = { text: ` ${theme.paint(role, words)} ${theme.paint("dim", note)}` };
   const lastWidth = chosen.find((column) => column.title === lastTitle)?.width ?? 0;
   const rows = section.sessions.flatMap((session): Line[] => {
     const isSelected = session.key === state.selected;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { reduce } from "../src/dashboard-keys.ts";
-import { createDashboardState, type DashboardState, type Effect, type Event, listRows } from "../src/dashboard-state.ts";
-import type { LiveSession } from "../src/session.ts";
+import { createDashboardState, type DashboardState, type Effect, type Event, listRows, listSections } from "../src/dashboard-state.ts";
+import type { LiveSession, RunGroup } from "../src/session.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
 const a = blocked("alpha", "rm x", { pid: 1, since: testNow - 60_000 });
@@ -210,6 +210,73 @@ test.each<[rule: string, steps: LiveSession[][], names: string[]]>([
   ["and not with another one", [[{ ...f, driver: "d" }], [{ ...e, driver: "d" }]], ["theta"]],
 ])("ended: %s", (_, steps, names) => {
   expect(play(...steps).state.ended.map(({ name }) => name)).toEqual(names);
+});
+
+const night: RunGroup = { run: "night-3f2a", total: 8, over: 3, failed: 1, paused: 2, held: 0, isWorkedOn: true };
+const taskOf = (run: string, one: LiveSession): LiveSession => ({ ...one, task: { run, id: one.name } });
+const sectionsOf = (runs: RunGroup[], sessions: LiveSession[], ...names: string[]) =>
+  listSections(play({ kind: "sessions", sessions, runs, now: testNow }, ...names).state).map((section) => [
+    section.title,
+    section.note,
+    ...section.sessions.map(({ name }) => name),
+  ]);
+const words = "3 of 8 over, 1 failed, 2 wait";
+
+test.each<[rule: string, given: Parameters<typeof sectionsOf>, sections: string[][]]>([
+  [
+    "its sessions stand together, behind those who work",
+    [[night], [c, taskOf("night-3f2a", e), d, taskOf("night-3f2a", { ...c, key: "5:5", name: "build" })]],
+    [
+      ["working", "1", "gamma"],
+      ["night-3f2a", words, "build", "eta"],
+      ["idle", "1", "delta"],
+    ],
+  ],
+  [
+    "behind those who need somebody once one of it does",
+    [[night], [a, c, taskOf("night-3f2a", b)]],
+    [
+      ["needs you", "1", "alpha"],
+      ["night-3f2a", "3 of 8 over, 1 failed, 1 waits for you, 2 wait", "beta"],
+      ["working", "1", "gamma"],
+    ],
+  ],
+  ["also while nothing of it runs", [[night], []], [["night-3f2a", words]]],
+  ["not where nobody works on it then", [[{ ...night, isWorkedOn: false }], []], []],
+  [
+    "who holds up the rest is told",
+    [[{ ...night, held: 1, isWorkedOn: false }], [taskOf("night-3f2a", e)]],
+    [["night-3f2a", "3 of 8 over, 1 failed, 1 waits for you, 1 waits, nobody works on it: csm tasks resume", "eta"]],
+  ],
+  [
+    "two runs are two",
+    [
+      [night, { ...night, run: "b", failed: 0, paused: 0 }],
+      [taskOf("b", e), taskOf("night-3f2a", f)],
+    ],
+    [
+      ["night-3f2a", words, "theta"],
+      ["b", "3 of 8 over", "eta"],
+    ],
+  ],
+  ["one of a run that is over is a session as others", [[], [taskOf("old", e)]], [["idle", "1", "eta"]]],
+  ["a filter finds it by its run", [[night], [d, taskOf("night-3f2a", e)], "/", ..."3f2a"], [["night-3f2a", words, "eta"]]],
+  ["and hides it", [[night], [d, taskOf("night-3f2a", e)], "/", ..."delta"], [["idle", "1", "delta"]]],
+  ["who asks for another order has that", [[night], [d, taskOf("night-3f2a", e)], "s"], [["by cost", "2", "delta", "eta"]]],
+])("runs: %s", (_, given, sections) => {
+  expect(sectionsOf(...given)).toEqual(sections);
+});
+
+test("a task that has ended is told by the head of its run alone", () => {
+  const task = taskOf("night-3f2a", e);
+  const { state } = play(
+    { kind: "sessions", sessions: [task, f], runs: [night], now: testNow },
+    { kind: "sessions", sessions: [], runs: [night], now: testNow },
+  );
+  expect(listSections(state).map(({ title, sessions }) => [title, sessions.length])).toEqual([
+    ["night-3f2a", 0],
+    ["finished", 1],
+  ]);
 });
 
 test("a click chooses, a second one opens", () => {

@@ -46,7 +46,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "watching",
-    "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow monitor actions halt act act-feed dashboard demo-fleet",
+    "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow task-sessions monitor actions halt act act-feed dashboard demo-fleet",
   ],
   ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine"],
   ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-serve fleet-view"],
