@@ -2,12 +2,12 @@ import { type App, command } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
 import { limitPolicies } from "./limit.ts";
 import { createLog } from "./log.ts";
-import { movesCursor } from "./output.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
 import { createEngine, isAlive } from "./task-engine.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
 import type { FactChange, Run, RunEvent, TaskQueue, TaskRow } from "./task-queue.ts";
+import { hasForeground, openRunScreen } from "./task-screen.ts";
 import { openTaskStore } from "./task-store.ts";
 import { eventJson, eventLine, exitCodeText, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
 import { renderInput } from "./task-work.ts";
@@ -200,19 +200,24 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
   ]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   const runner = createRunner(sys, run);
-  const show = createShow(app, queue, run, since, isJson);
-  const engine = createEngine({ sys, queue, run, registry: readRegistryOrNone(sys), limits, runner, onStep: show });
-  const log = createLog(app);
   let signals = 0;
-  const stopListening = sys.onEachInterrupt(() => {
+  const interrupt = () => {
     signals++;
-    log.warn(signals === 1 ? "stopping: nothing new is started; once more ends all now" : "ending all now");
+    show.tell(signals === 1 ? "stopping: nothing new is started; ctrl-c once more ends all now" : "ending all now");
     void engine.stop(signals === 1 ? "gently" : "now");
+  };
+  const show = await createShow(app, { queue, run, since, isJson, interrupt });
+  const engine = createEngine({ sys, queue, run, registry: readRegistryOrNone(sys), limits, runner, onStep: show.step });
+  const stopListening = sys.onEachInterrupt((name) => {
+    // Its terminal has gone.
+    if (name === "SIGHUP") show.close();
+    interrupt();
   });
   try {
     await engine.work();
   } finally {
     stopListening();
+    show.close();
   }
   const rows = await queue.readTasks(run.id);
   const now = (await queue.readRun(run.id)) ?? run;
@@ -224,24 +229,46 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
       text: headLine({ ...now, endedAt: sys.now() }, rows, status === "interrupted" ? "stopped" : status, sys.now()),
     });
   }
-  await show(true);
+  await show.end();
   await tellEnd(app, queue, run.id, rows);
   queue.close();
   throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now, rows));
 }
 
-/** A table that is drawn again on a terminal, lines elsewhere. */
-function createShow(app: App, queue: TaskQueue, run: Run, since: number, isJson: boolean): (isLast?: boolean) => Promise<void> {
+interface Shown {
+  queue: TaskQueue;
+  run: Run;
+  /** Number of the event that is known already. */
+  since: number;
+  isJson: boolean;
+  interrupt(): void;
+}
+
+/** A table that is drawn again on a terminal, and stays as it was at the end; lines elsewhere. */
+async function createShow(app: App, { queue, run, since, isJson, interrupt }: Shown) {
   const { sys } = app;
+  const isTable = !isJson && sys.isTerminal(1) && app.isInteractive && (await hasForeground(sys));
+  const screen = isTable ? openRunScreen(sys, { paint: app.paint, onInterrupt: interrupt }) : undefined;
   let seen = since;
-  const isTable = !isJson && sys.isTerminal(1) && movesCursor(sys.env);
-  return async (isLast = false) => {
-    const events = await queue.readEvents(run.id, seen);
-    seen = events.at(-1)?.number ?? seen;
-    if (!isTable) return printEvents(app, run.id, events, isJson);
-    const rows = await queue.readTasks(run.id);
-    const now = (await queue.readRun(run.id)) ?? run;
-    app.redraw(renderRun(now, rows, runStatus(now, rows, !isLast), sys.now(), app.paint, app.columns));
+  const read = async () => ({ now: (await queue.readRun(run.id)) ?? run, rows: await queue.readTasks(run.id) });
+  const step = async () => {
+    if (screen === undefined) {
+      const events = await queue.readEvents(run.id, seen);
+      seen = events.at(-1)?.number ?? seen;
+      return printEvents(app, run.id, events, isJson);
+    }
+    const { now, rows } = await read();
+    screen.show(now, rows);
+  };
+  return {
+    step,
+    tell: (text: string) => (screen === undefined ? createLog(app).warn(text) : screen.tell(text)),
+    close: () => screen?.close(),
+    async end() {
+      if (screen === undefined) return step();
+      const { now, rows } = await read();
+      app.out(renderRun(now, rows, runStatus(now, rows, false), sys.now(), app.paint, app.columns));
+    },
   };
 }
 

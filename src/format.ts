@@ -125,6 +125,31 @@ export interface Column {
   paint?: (text: string, row: number) => string;
 }
 
+export interface DroppableColumn extends Column {
+  /** The higher, the sooner it leaves a narrow terminal; 0 stays. */
+  drop: number;
+}
+
+/** Which of the columns say something, and find room when each is as narrow as it may be. */
+export function keepColumns(
+  columns: readonly DroppableColumn[],
+  rows: readonly (readonly string[])[],
+  maxWidth = Number.POSITIVE_INFINITY,
+): number[] {
+  const least = columns.map(({ title, minWidth }, index) => {
+    const natural = Math.max(title.length, ...rows.map((row) => width(printableLine(row[index] ?? ""))));
+    return Math.min(natural, minWidth ?? natural);
+  });
+  let kept = [...columns.keys()].filter((index) => rows.some((row) => row[index] !== ""));
+  const dropOf = (index: number) => columns[index]?.drop ?? 0;
+  const total = () => kept.reduce((sum, index) => sum + (least[index] ?? 0) + 2, -2);
+  while (total() > maxWidth && kept.some((index) => dropOf(index) > 0)) {
+    const last = Math.max(...kept.map(dropOf));
+    kept = kept.filter((index) => dropOf(index) < last);
+  }
+  return kept;
+}
+
 /** Left-aligned table without trailing blanks; `maxWidth` undefined means as wide as it needs. */
 export function table(columns: Column[], rows: string[][], maxWidth?: number): string[] {
   const cells = [columns.map((column) => column.title), ...rows.map((row) => row.map(printableLine))];

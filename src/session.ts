@@ -3,17 +3,17 @@ import type { SessionFile } from "./claude-session.ts";
 import type { TranscriptEvent } from "./claude-transcript.ts";
 import {
   belowHome,
-  type Column,
+  type DroppableColumn,
   duration,
   fit,
   fitPath,
   fitWhole,
   isoTime,
+  keepColumns,
   type Paint,
   type Style,
   table,
   timed,
-  width,
 } from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
@@ -291,9 +291,13 @@ export function renderSessions(listed: readonly LiveSession[], { now, home, pain
     { title: "PID", drop: 5, text: ({ pid }) => String(pid) },
     { title: "SOURCE", minWidth: 7, drop: 6, text: ({ verdict }) => verdict.source },
   ];
-  const shown = chooseColumns(columns, sessions, maxWidth);
-  const rows = sessions.map((session) => shown.map(({ text }) => text(session)));
-  const [title = "", ...lines] = table(shown, rows, maxWidth);
+  const cells = sessions.map((session) => columns.map(({ text }) => text(session)));
+  const kept = keepColumns(columns, cells, maxWidth);
+  const [title = "", ...lines] = table(
+    kept.flatMap((index) => columns[index] ?? []),
+    cells.map((row) => kept.map((index) => row[index] ?? "")),
+    maxWidth,
+  );
   const own = lines.slice(0, sessions.length - grouped.length);
   let from = own.length;
   const below = groups.flatMap(({ run, sessions: { length }, sessions: tasks }) => {
@@ -309,35 +313,12 @@ export function renderSessions(listed: readonly LiveSession[], { now, home, pain
   return [...(sessions.length === 0 ? [] : [paint("bold", title)]), ...own, ...below];
 }
 
-interface ListColumn extends Column {
-  /** The higher, the sooner it leaves a narrow terminal; 0 stays. */
-  drop: number;
+interface ListColumn extends DroppableColumn {
   text(session: LiveSession): string;
 }
 
 /** A longer one is cut by every terminal. */
 const maxTitle = 60;
-
-/** Those that say something, and find room when each is as narrow as it may be. */
-function chooseColumns(
-  columns: readonly ListColumn[],
-  sessions: readonly LiveSession[],
-  maxWidth = Number.POSITIVE_INFINITY,
-): ListColumn[] {
-  const least = new Map(
-    columns.map((column) => {
-      const natural = Math.max(column.title.length, ...sessions.map((session) => width(printableLine(column.text(session)))));
-      return [column, Math.min(natural, column.minWidth ?? natural)];
-    }),
-  );
-  let shown = columns.filter(({ text }) => sessions.some((session) => text(session) !== ""));
-  const total = () => shown.reduce((sum, column) => sum + (least.get(column) ?? 0) + 2, -2);
-  while (total() > maxWidth && shown.some(({ drop }) => drop > 0)) {
-    const last = Math.max(...shown.map(({ drop }) => drop));
-    shown = shown.filter(({ drop }) => drop < last);
-  }
-  return shown;
-}
 
 /** What a session has done, counted from the lines of its transcript that were read. */
 export interface Work {
