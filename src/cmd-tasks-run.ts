@@ -9,7 +9,7 @@ import type { Task, TaskGraph } from "./task-graph.ts";
 import type { FactChange, Run, RunEvent, TaskQueue, TaskRow } from "./task-queue.ts";
 import { hasForeground, openRunScreen } from "./task-screen.ts";
 import { openTaskStore } from "./task-store.ts";
-import { eventJson, eventLine, exitCodeText, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
+import { endNotice, eventJson, eventLine, exitCodeText, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
 import { renderInput } from "./task-work.ts";
 
 const shownFlags = {
@@ -201,6 +201,8 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   const runner = createRunner(sys, run);
   let signals = 0;
+  /** By the machine, or with the terminal: nobody has chosen that. */
+  let isCutOff = false;
   const interrupt = () => {
     signals++;
     show.tell(signals === 1 ? "stopping: nothing new is started; ctrl-c once more ends all now" : "ending all now");
@@ -211,6 +213,7 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
   const stopListening = sys.onEachInterrupt((name) => {
     // Its terminal has gone.
     if (name === "SIGHUP") show.close();
+    isCutOff = name !== "SIGINT";
     interrupt();
   });
   try {
@@ -228,9 +231,9 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
       event: "end",
       text: headLine({ ...now, endedAt: sys.now() }, rows, status === "interrupted" ? "stopped" : status, sys.now()),
     });
+    await tellEnd(app, queue, run.id, rows, isCutOff);
   }
   await show.end();
-  await tellEnd(app, queue, run.id, rows);
   queue.close();
   throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now, rows));
 }
@@ -278,17 +281,11 @@ export function printEvents(app: App, run: string, events: readonly RunEvent[], 
     else app.out(eventLine(event));
 }
 
-/** By the rules' `[notify]`: the night is over. */
-async function tellEnd({ sys }: App, queue: TaskQueue, id: string, rows: readonly TaskRow[]): Promise<void> {
+/** By the rules' `[notify]`: the night is over. Whoever has stopped it knows. */
+async function tellEnd({ sys }: App, queue: TaskQueue, id: string, rows: readonly TaskRow[], isCutOff: boolean): Promise<void> {
   const { raiseNotice, readNotify } = await import("./notice-spool.ts");
   const settings = await readNotify(sys);
   const run = await queue.readRun(id);
-  if (settings === undefined || run === undefined) return;
-  const status = runStatus(run, rows, false);
-  const bad = rows.filter(({ state }) => state === "failed" || state === "paused");
-  const body = bad
-    .map(({ id: task, state, facts }) => `${task} ${state}${facts.reason === undefined ? "" : `: ${facts.reason}`}`)
-    .join("\n");
-  const cause = status === "succeeded" ? "finished" : "failure";
-  await raiseNotice(sys, settings, { cause, about: id, at: sys.now(), title: headLine(run, rows, status, sys.now()), body });
+  if (settings === undefined || run === undefined || (run.stop !== undefined && !isCutOff)) return;
+  await raiseNotice(sys, settings, endNotice(run, rows, sys.now()));
 }

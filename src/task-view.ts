@@ -158,6 +158,20 @@ export function headLine(run: Run, rows: readonly TaskRow[], status: RunStatus, 
   return parts.join(", ");
 }
 
+/** What a person is told at the end of a run: how it went, and what did not. */
+export function endNotice(run: Run, rows: readonly TaskRow[], now: number) {
+  const status = runStatus(run, rows, false);
+  const bad = rows.filter(({ state }) => state === "failed" || state === "paused");
+  const lines = bad
+    .slice(0, maxNamed)
+    .map(({ id, state, facts }) => `${id} ${state}${facts.reason === undefined ? "" : `: ${facts.reason}`}`);
+  const more = bad.length > maxNamed ? [`and ${bad.length - maxNamed} more: csm tasks status ${run.id}`] : [];
+  const cause = status === "succeeded" ? ("finished" as const) : ("failure" as const);
+  return { cause, about: run.id, at: now, title: headLine(run, rows, status, now), body: [...lines, ...more].join("\n") };
+}
+
+const maxNamed = 10;
+
 /** Their text says what happened. */
 const saidEvents: ReadonlySet<RunEvent["event"]> = new Set(["note", "run", "end", "started", "resumed", "retried"]);
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { createPaint, width } from "../src/format.ts";
 import type { TaskState } from "../src/task-condition.ts";
 import type { Run, TaskFacts, TaskRow } from "../src/task-queue.ts";
-import { eventLine, headLine, renderRun, renderRunScreen } from "../src/task-view.ts";
+import { endNotice, eventLine, headLine, renderRun, renderRunScreen } from "../src/task-view.ts";
 import { testNow } from "./sessions.ts";
 
 const run = { id: "night-3f2a", startedAt: testNow - 90_000, isInteractive: false } as Run;
@@ -112,4 +112,21 @@ test.each([
   [{ event: "end", text: "night-3f2a: failed" }, "night-3f2a: failed"],
 ] as const)("a line of %j", (event, line) => {
   expect(eventLine({ number: 1, at: testNow, ...event })).toBe(`${clock(testNow)} ${line}`);
+});
+
+test("the end of a run is one message: how it went, and what did not, as far as a person reads", () => {
+  const ended = { ...run, endedAt: testNow };
+  const told = { about: "night-3f2a", at: testNow };
+  const done = [row("a", "succeeded"), row("b", "skipped")];
+  expect(endNotice(ended, done, testNow)).toEqual({
+    ...{ ...told, cause: "finished", title: "night-3f2a: succeeded, 2 of 2 tasks over, $0.00, 1m 30s", body: "" },
+  });
+  const failed = Array.from({ length: 12 }, (_, index) => row(`t${index}`, "failed", { reason: `why ${index}` }));
+  const bad = endNotice(ended, [row("p", "paused", { reason: "stopped" }), ...failed, row("a", "succeeded")], testNow);
+  expect([bad.cause, bad.title]).toEqual(["failure", "night-3f2a: stopped, 13 of 14 tasks over, 12 failed, $0.00, 1m 30s"]);
+  expect(bad.body.split("\n")).toEqual([
+    "p paused: stopped",
+    ...Array.from({ length: 9 }, (_, index) => `t${index} failed: why ${index}`),
+    "and 3 more: csm tasks status night-3f2a",
+  ]);
 });
