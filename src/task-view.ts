@@ -96,7 +96,7 @@ export function renderRunScreen(run: Run, rows: readonly TaskRow[], status: RunS
   const more =
     hidden.length === 0 ? [] : [paint("dim", fitWhole([`   and ${hidden.length} more: ${counts[0]}`, ...counts.slice(1)], columns, ", "))];
   const told =
-    notice === undefined ? paint("dim", fitWhole(stopHint, columns, "; ")) : paint("yellow", fitWhole(notice.split("; "), columns, "; "));
+    notice === undefined ? paint("dim", fitWhole(stopHint, columns, "; ")) : paint("bold", fitWhole(notice.split("; "), columns, "; "));
   const head = paint("bold", fitWhole(headLine(run, rows, status, now).split(", "), columns, ", "));
   const lines = [head, ...gap, ...renderTasks(shown, now, paint, columns), ...more];
   const blank = Array.from({ length: Math.max(0, look.rows - lines.length - 1) }, () => "");
