@@ -189,7 +189,7 @@ async function waitForState(app: App, box: Sandbox, name: string, status: string
 
 type Recording = Pick<DashboardOptions, "record">;
 
-const tries = "Try: a, then y, allows · m writes to it · enter opens it, ctrl-b d returns · ?";
+const tries = "Try: a, then y, allows · m writes to it · enter opens it, ctrl-b d returns · ? shows the keys";
 
 async function playLive(app: App, box: Sandbox, theme: Theme, record: Recording): Promise<void> {
   addAccounts(box, quotePosix(app.sys.execPath));

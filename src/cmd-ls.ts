@@ -23,11 +23,13 @@ export const lsCommand = command({
     ["csm ls --fleet --json | jq '.remote[] | select(.status == \"blocked\").id'", "who waits elsewhere"],
     ["csm ls --json | jq '.sessions[] | select(.state.status == \"blocked\").name'", "who waits for you"],
     ["csm ls --json | jq '.sessions[] | [.name, .usage.cost_usd]'", "what each has used"],
+    ["csm ls --json | jq '.sessions[] | select(.run != null) | [.run, .task]'", "the tasks of runs"],
   ],
   async run({ args, app }) {
     const isAll = args.all === true;
     const isJson = args.json === true;
-    const { sessions, hidden } = await lookOnce(app.sys, { hasDead: isAll, hasStrangers: isAll, hasMeter: isJson, hasLoad: isJson });
+    const all = { hasDead: isAll, hasStrangers: isAll, hasTasks: true };
+    const { sessions, hidden, runs = [] } = await lookOnce(app.sys, { ...all, hasMeter: isJson, hasLoad: isJson });
     const hasJoined = args.local !== true && app.sys.modifiedAt(fleetPath(app.sys)) !== undefined;
     const fleet = args.fleet === true || hasJoined ? await readFleet(app, sessions, args.fleet === true) : undefined;
     if (isJson)
@@ -37,9 +39,11 @@ export const lsCommand = command({
       });
     if (fleet !== undefined) return fleet.show();
     app.out(
-      sessions.length === 0
+      sessions.length === 0 && !runs.some(({ isWorkedOn }) => isWorkedOn)
         ? "no live sessions"
-        : renderSessions(sessions, { ...app, now: app.sys.now(), home: homeDir(app.sys) }).join("\n"),
+        : renderSessions(sessions, { ...app, now: app.sys.now(), home: homeDir(app.sys), runs })
+            .join("\n")
+            .trimStart(),
     );
     if (hidden > 0 && app.columns !== undefined)
       app.tell(

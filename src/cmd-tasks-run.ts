@@ -2,7 +2,6 @@ import { type App, command, createReadProgress } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
 import { limitPolicies } from "./limit.ts";
 import { createLog } from "./log.ts";
-import { movesCursor } from "./output.ts";
 import { withLock } from "./store.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
 import { attendRun, createEngine, isAlive } from "./task-engine.ts";
@@ -11,8 +10,9 @@ import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
 import { taskExits, taskExitText } from "./task-outcome.ts";
 import { type FactChange, type Run, type RunEvent, renderInput, type TaskQueue, type TaskRow } from "./task-queue.ts";
+import { hasForeground, openRunScreen } from "./task-screen.ts";
 import { openTaskStore } from "./task-store.ts";
-import { eventJson, eventLine, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
+import { endNotice, eventJson, eventLine, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
 
 const shownFlags = {
   json: { type: "boolean", description: "one JSON object per line for each event" },
@@ -240,19 +240,27 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
   const [{ readSettings }, { createRunner }] = await Promise.all([import("./settings.ts"), import("./task-session.ts")]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   const runner = createRunner(sys, run);
-  const show = createShow(app, queue, run, since, isJson);
-  const engine = createEngine({ sys, queue, run, limits, runner, onStep: show });
-  const log = createLog(app);
   let signals = 0;
-  const stopListening = sys.onEachInterrupt(() => {
+  /** By the machine, or with the terminal: nobody has chosen that. */
+  let isCutOff = false;
+  const interrupt = () => {
     signals++;
-    log.warn(signals === 1 ? "stopping: nothing new is started; once more ends all now" : "ending all now");
+    show.tell(signals === 1 ? "stopping: nothing new is started; ctrl-c once more ends all now" : "ending all now");
     void engine.stop(signals === 1 ? "gently" : "now");
+  };
+  const show = await createShow(app, { queue, run, since, isJson, interrupt });
+  const engine = createEngine({ sys, queue, run, limits, runner, onStep: show.step });
+  const stopListening = sys.onEachInterrupt((name) => {
+    // Its terminal has gone.
+    if (name === "SIGHUP") show.close();
+    isCutOff = name !== "SIGINT";
+    interrupt();
   });
   try {
     await engine.work();
   } finally {
     stopListening();
+    show.close();
   }
   const rows = await queue.readTasks(run.id);
   const now = (await queue.readRun(run.id)) ?? run;
@@ -263,27 +271,49 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
       event: "end",
       text: headLine({ ...now, endedAt: sys.now() }, rows, status === "interrupted" ? "stopped" : status, sys.now()),
     });
+    await tellEnd(app, queue, run.id, rows, isCutOff);
   }
-  await show(true);
+  await show.end();
   const missed = rows.filter(({ state }) => state === "failed" || state === "cancelled").length;
   if (missed > 0) app.tell(`csm tasks: ${missed} of ${rows.length} did not succeed; csm tasks resume ${run.id} --failed runs them again`);
-  await tellEnd(app, queue, run.id, rows);
   queue.close();
   throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now));
 }
 
-/** A table that is drawn again on a terminal, lines elsewhere. */
-function createShow(app: App, queue: TaskQueue, run: Run, since: number, isJson: boolean): (isLast?: boolean) => Promise<void> {
+interface Shown {
+  queue: TaskQueue;
+  run: Run;
+  /** Number of the event that is known already. */
+  since: number;
+  isJson: boolean;
+  interrupt(): void;
+}
+
+/** A table that is drawn again on a terminal, and stays as it was at the end; lines elsewhere. */
+async function createShow(app: App, { queue, run, since, isJson, interrupt }: Shown) {
   const { sys } = app;
+  const isTable = !isJson && sys.isTerminal(1) && app.isInteractive && (await hasForeground(sys));
+  const screen = isTable ? openRunScreen(sys, { paint: app.paint, onInterrupt: interrupt }) : undefined;
   let seen = since;
-  const isTable = !isJson && sys.isTerminal(1) && movesCursor(sys.env);
-  return async (isLast = false) => {
-    const events = await queue.readEvents(run.id, seen);
-    seen = events.at(-1)?.number ?? seen;
-    if (!isTable) return printEvents(app, run.id, events, isJson);
-    const rows = await queue.readTasks(run.id);
-    const now = (await queue.readRun(run.id)) ?? run;
-    app.redraw(renderRun(now, rows, runStatus(now, rows, !isLast), sys.now(), app.paint, app.columns));
+  const read = async () => ({ now: (await queue.readRun(run.id)) ?? run, rows: await queue.readTasks(run.id) });
+  const step = async () => {
+    if (screen === undefined) {
+      const events = await queue.readEvents(run.id, seen);
+      seen = events.at(-1)?.number ?? seen;
+      return printEvents(app, run.id, events, isJson);
+    }
+    const { now, rows } = await read();
+    screen.show(now, rows);
+  };
+  return {
+    step,
+    tell: (text: string) => (screen === undefined ? createLog(app).warn(text) : screen.tell(text)),
+    close: () => screen?.close(),
+    async end() {
+      if (screen === undefined) return step();
+      const { now, rows } = await read();
+      app.out(renderRun(now, rows, runStatus(now, rows, false), sys.now(), app.paint, app.columns));
+    },
   };
 }
 
@@ -293,17 +323,11 @@ export function printEvents(app: App, run: string, events: readonly RunEvent[], 
     else app.out(eventLine(event));
 }
 
-/** By the rules' `[notify]`: the night is over. */
-async function tellEnd({ sys }: App, queue: TaskQueue, id: string, rows: readonly TaskRow[]): Promise<void> {
+/** By the rules' `[notify]`: the night is over. Whoever has stopped it knows. */
+async function tellEnd({ sys }: App, queue: TaskQueue, id: string, rows: readonly TaskRow[], isCutOff: boolean): Promise<void> {
   const { raiseNotice, readNotify } = await import("./notice-spool.ts");
   const settings = await readNotify(sys);
   const run = await queue.readRun(id);
-  if (settings === undefined || run === undefined) return;
-  const status = runStatus(run, rows, false);
-  const bad = rows.filter(({ state }) => state === "failed" || state === "paused");
-  const body = bad
-    .map(({ id: task, state, facts }) => `${task} ${state}${facts.reason === undefined ? "" : `: ${facts.reason}`}`)
-    .join("\n");
-  const cause = status === "succeeded" ? "finished" : "failure";
-  await raiseNotice(sys, settings, { cause, about: id, at: sys.now(), title: headLine(run, rows, status, sys.now()), body });
+  if (settings === undefined || run === undefined || (run.stop !== undefined && !isCutOff)) return;
+  await raiseNotice(sys, settings, endNotice(run, rows, sys.now()));
 }

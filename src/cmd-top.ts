@@ -42,13 +42,13 @@ export const topCommand = command({
     if (args.record !== undefined && (args.once === true || !hasTerminal))
       throw usageError("csm top: --record needs a terminal, and no --once", "what is shown there is what it records");
     (await import("./settings-schema.ts")).checkSettings(sys);
-    const monitor = createMonitor(sys, { hasMeter: true, hasStrangers: args.all === true });
+    const monitor = createMonitor(sys, { hasMeter: true, hasTasks: true, hasStrangers: args.all === true });
     if (args.once === true) {
       try {
-        const { sessions } = await monitor.readSettled();
+        const { sessions, runs = [] } = await monitor.readSettled();
         const plain = app.columns === undefined ? createTheme("none") : theme;
         const look = { columns: app.columns ?? 200, rows: 1000, theme: plain, home };
-        const lines = renderOnce(sessions, createDashboardState(sys.now()), look);
+        const lines = renderOnce(sessions, { ...createDashboardState(sys.now()), runs }, look);
         return app.out((app.columns === undefined ? lines.map(Bun.stripANSI) : lines).join("\n"));
       } finally {
         monitor.close();

@@ -21,7 +21,7 @@ export const watchCommand = command({
     format: {
       type: "string",
       valueHint: "TEMPLATE",
-      description: `a line of your own, from {event} {id} {time} {name} {state} {old} {pid} {session_id} {cwd} {branch} {model} {profile} {cost} {context}`,
+      description: `a line of your own, from {event} {id} {time} {name} {state} {old} {pid} {session_id} {cwd} {branch} {model} {profile} {run} {task} {cost} {context}`,
     },
     all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
     act: { type: "boolean", description: "also do what the rules and budgets of rules.toml say: notify, send, stop; a line for each deed" },
@@ -41,6 +41,7 @@ export const watchCommand = command({
     (await import("./settings-schema.ts")).checkSettings(app.sys);
     const monitor = createMonitor(app.sys, {
       hasStrangers: args.all === true,
+      hasTasks: true,
       hasLoad: args.json === true,
       hasMeter: args.json === true || args.act === true || /\{(?:cost|context)\}/.test(template),
     });
@@ -132,6 +133,8 @@ const fields: Record<string, (event: FleetEvent & { session: LiveSession }) => s
   branch: ({ session }: { session: LiveSession }) => session.branch ?? "-",
   model: ({ session }: { session: LiveSession }) => session.model ?? "-",
   profile: ({ session }: { session: LiveSession }) => session.profile ?? "-",
+  run: ({ session }: { session: LiveSession }) => session.task?.run ?? "-",
+  task: ({ session }: { session: LiveSession }) => session.task?.id ?? "-",
   cost: ({ session }: { session: LiveSession }) => session.meter?.costUsd?.toFixed(2) ?? "-",
   context: ({ session }: { session: LiveSession }) => session.meter?.contextPercent?.toFixed(0) ?? "-",
 });

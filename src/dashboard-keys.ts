@@ -157,7 +157,7 @@ function submitText(state: DashboardState, mode: ModeOf<"filter" | "new" | "reas
   if (text === "") return quiet(state);
   // The cursor may go to the one that comes.
   const { pressedAt: _, ...rest } = state;
-  return { state: rest, effects: [{ do: "act", verb: "new", input: { cwd: text } }] };
+  return { state: { ...rest, isPlaced: true }, effects: [{ do: "act", verb: "new", input: { cwd: text } }] };
 }
 
 const clearFilter = (state: DashboardState): DashboardState =>
@@ -220,6 +220,8 @@ function pressHelp(state: DashboardState, { key: { name }, page }: Pressed): Res
 
 // --- the list ----------------------------------------------------------------------------------------------------
 
+const place = (state: DashboardState, selected: string | undefined): DashboardState => ({ ...state, selected, isPlaced: true, scroll: 0 });
+
 const move =
   (step: (page: number, count: number) => number): Press =>
   (state, { page }) => {
@@ -227,7 +229,7 @@ const move =
     if (rows.length === 0) return quiet(state);
     const index = rows.findIndex((session) => session.key === state.selected);
     const next = Math.min(Math.max(index + step(page, rows.length), 0), rows.length - 1);
-    return quiet({ ...state, selected: rows[next]?.key, scroll: 0 });
+    return quiet(place(state, rows[next]?.key));
   };
 
 /** The next session, or the one before, that fits what was searched for last; from the end on to the beginning. */
@@ -239,7 +241,7 @@ const moveToMatch =
     const found = [...rows.keys()]
       .map((step) => rows[(from + direction * (step + 1) + 2 * rows.length) % rows.length])
       .find((session) => session !== undefined && fitsFilter(session, state.searched));
-    return found === undefined ? tell(state, `no session fits /${state.searched}`) : quiet({ ...state, selected: found.key, scroll: 0 });
+    return found === undefined ? tell(state, `no session fits /${state.searched}`) : quiet(place(state, found.key));
   };
 
 const whyNoMatch = ({ searched }: DashboardState): string | undefined =>
@@ -297,7 +299,7 @@ const whyNoId = (state: DashboardState): string | undefined => {
 
 const click: Press = (state, { hitKey }) => {
   if (hitKey === undefined) return quiet(state);
-  return quiet(hitKey === state.selected ? { ...state, hasDetail: true } : { ...state, selected: hitKey, scroll: 0 });
+  return quiet(hitKey === state.selected ? { ...place(state, hitKey), hasDetail: true } : place(state, hitKey));
 };
 
 /** A page of the detail where it is open, else of the list. */

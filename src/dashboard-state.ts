@@ -2,7 +2,7 @@ import type { Choice } from "./answer.ts";
 import type { Draft } from "./dashboard-editor.ts";
 import type { Form } from "./dashboard-form.ts";
 import { present } from "./json.ts";
-import type { LiveSession } from "./session.ts";
+import { type LiveSession, type RunGroup, runWords } from "./session.ts";
 import { needsPerson, type Rank, statusRow } from "./statuses.ts";
 import type { Key } from "./tty-keys.ts";
 import { gateOf } from "./verbs.ts";
@@ -16,6 +16,10 @@ type Group = (typeof groups)[number];
 export interface Section {
   title: string;
   kind: Rank | "group";
+  /** How many, or how they stand. */
+  note: string;
+  /** A person is waited for in it. */
+  isUrgent?: boolean;
   sessions: LiveSession[];
 }
 
@@ -33,22 +37,48 @@ const projectOf = (session: Pick<LiveSession, "worktree" | "cwd">): string =>
   (session.worktree ?? session.cwd).split(/[/\\]/).findLast((part) => part !== "") ?? "/";
 
 interface Order {
+  runs: readonly RunGroup[];
   filter: string;
   sort: Sort;
   group: Group;
 }
 
-function orderSessions(sessions: readonly LiveSession[], { filter, sort, group }: Order): Section[] {
+function orderSessions(sessions: readonly LiveSession[], { filter, sort, group, runs }: Order): Section[] {
   const shown = sessions.filter((session) => fitsFilter(session, filter)).sort(comparators[sort]);
   if (group !== "none") {
     const keyOf = (session: LiveSession) => (group === "project" ? projectOf(session) : (session.profile ?? "no profile"));
-    const sections = [...Map.groupBy(shown, keyOf)].map(([title, group]): Section => ({ title, kind: "group", sessions: group }));
+    const sections = [...Map.groupBy(shown, keyOf)].map(([title, group]) => toSection(title, "group", group));
     return sections.sort((a, b) => a.title.localeCompare(b.title));
   }
-  if (sort !== "attention") return shown.length === 0 ? [] : [{ title: `by ${sort}`, kind: "group", sessions: shown }];
-  return ranks
-    .map(([kind, title]): Section => ({ title, kind, sessions: shown.filter((session) => rankOf(session) === kind) }))
-    .filter((section) => section.sessions.length > 0);
+  if (sort !== "attention") return shown.length === 0 ? [] : [toSection(`by ${sort}`, "group", shown)];
+  const runSections = runs.length === 0 ? [] : sectionsOfRuns(runs, shown, filter);
+  const own = runSections.length === 0 ? shown : shown.filter(({ task }) => !runs.some(({ run }) => run === task?.run));
+  return ranks.flatMap(([kind, title]) => {
+    const section = toSection(
+      title,
+      kind,
+      own.filter((session) => rankOf(session) === kind),
+    );
+    // A run stands behind those who need somebody where it does, else behind those who work.
+    const behind = runSections.filter(({ isUrgent }) => kind === (isUrgent === true ? "attention" : "working"));
+    return section.sessions.length === 0 ? behind : [section, ...behind];
+  });
+}
+
+const toSection = (title: string, kind: Section["kind"], sessions: LiveSession[]): Section => ({
+  ...{ title, kind, sessions, note: String(sessions.length) },
+});
+
+/** Also one of which nothing runs now, as while it waits for a reset. */
+function sectionsOfRuns(runs: readonly RunGroup[], shown: readonly LiveSession[], filter: string): Section[] {
+  return runs.flatMap((run) => {
+    const sessions = shown.filter(({ task }) => task?.run === run.run);
+    const asking = sessions.filter(needsPerson).length;
+    const isThere = sessions.length > 0 || (run.isWorkedOn && filter === "");
+    return isThere
+      ? { title: run.run, kind: "group" as const, note: runWords(run, asking), isUrgent: asking + run.held > 0, sessions }
+      : [];
+  });
 }
 
 const rankIndex = (session: LiveSession): number => ranks.findIndex(([rank]) => rank === rankOf(session));
@@ -80,8 +110,9 @@ export function fitsFilter(session: LiveSession, filter: string): boolean {
     .split(/\s+/)
     .filter((word) => word !== "");
   if (words.length === 0) return true;
-  const { name, cwd, model, branch, profile, sessionId, kind, verdict, driver } = session;
-  const text = [name, cwd, model, branch, profile, sessionId, kind, verdict.status, driver, projectOf(session)].join(" ").toLowerCase();
+  const { name, cwd, model, branch, profile, sessionId, kind, verdict, driver, task } = session;
+  const known = [name, cwd, model, branch, profile, sessionId, kind, verdict.status, driver, projectOf(session), task?.run, task?.id];
+  const text = known.join(" ").toLowerCase();
   return words.every((word) => text.includes(word));
 }
 
@@ -91,10 +122,14 @@ export interface DashboardState {
   sessions: LiveSession[];
   /** Programs called claude that are not shown. */
   hidden: number;
-  /** Those that ended while it was open. */
+  /** Runs of tasks that are not over: their sessions stand together. */
+  runs: readonly RunGroup[];
+  /** Those that ended while it was open; tasks are told of by the head of their run. */
   ended: LiveSession[];
   /** Key of the session under the cursor: it stays with its session however the list is ordered. */
   selected: string | undefined;
+  /** The person has put the cursor where it is; until then it stands on what waits. */
+  isPlaced: boolean;
   hasDetail: boolean;
   /** First line of the detail, of the help. */
   scroll: number;
@@ -146,7 +181,7 @@ export type Effect =
   | { do: "copy"; text: string };
 
 export type Event =
-  | { kind: "sessions"; sessions: LiveSession[]; hidden?: number; now: number }
+  | { kind: "sessions"; sessions: LiveSession[]; hidden?: number; runs?: readonly RunGroup[]; now: number }
   | { kind: "key"; key: Key; page: number; hitKey?: string | undefined }
   | { kind: "told"; text: string; isError: boolean; now: number }
   | { kind: "time"; now: number; rules?: DashboardState["rules"] };
@@ -155,8 +190,10 @@ export const createDashboardState = (now: number): DashboardState => ({
   now,
   sessions: [],
   hidden: 0,
+  runs: [],
   ended: [],
   selected: undefined,
+  isPlaced: false,
   hasDetail: false,
   scroll: 0,
   mode: { kind: "list" },
@@ -198,7 +235,7 @@ export function takeEvent(state: DashboardState, event: Exclude<Event, { kind: "
     case "told":
       return { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } };
     case "sessions":
-      return takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0 }, event.sessions);
+      return takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0, runs: event.runs ?? [] }, event.sessions);
   }
 }
 
@@ -218,16 +255,48 @@ const atKeysMs = 2000;
 
 function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
   const keys = new Set(sessions.map((session) => session.key));
-  const gone = state.sessions.filter((session) => !keys.has(session.key)).map((session) => endSession(session, state.now));
+  const left = state.sessions.filter((session) => !keys.has(session.key));
+  const gone = left.filter(isKnown).map((session) => endSession(session, state.now));
+  const ended = [...gone, ...state.ended.filter((session) => !keys.has(session.key))];
   const next: DashboardState = {
-    ...state,
+    ...followOn(state, left, sessions),
     sessions,
     hasLooked: true,
-    ended: [...gone, ...state.ended.filter((session) => !keys.has(session.key))].slice(0, maxEnded),
+    // A conversation stands there once: one that goes on has not ended.
+    ended: (ended.length === 0 ? ended : ended.filter((session) => !sessions.some((one) => isSame(session, one)))).slice(0, maxEnded),
   };
-  const wanted = findWaiting(state, sessions) ?? findNew(state, next);
+  const wanted = findWaiting(state, sessions) ?? findUrgent(state, next) ?? findNew(state, next);
   return keepSelection(keepGate(wanted === undefined ? next : { ...next, selected: wanted.key, scroll: 0 }), state);
 }
+
+/** Of a process that said nothing of itself before it ended there is nothing to tell: claude on its way to a conversation, or away. */
+const isKnown = ({ sessionId, driver, task }: LiveSession): boolean =>
+  task === undefined && (sessionId !== undefined || driver !== undefined);
+
+/** Another process has it by now: under another account, or resumed. */
+const isSame = (session: LiveSession, other: LiveSession): boolean =>
+  session.sessionId !== undefined && other.sessionId !== undefined
+    ? session.sessionId === other.sessionId
+    : session.driver !== undefined && session.driver === other.driver;
+
+/** The cursor stays with a conversation that goes on in another process. */
+function followOn(state: DashboardState, left: readonly LiveSession[], sessions: readonly LiveSession[]): DashboardState {
+  const before = left.find(({ key }) => key === state.selected) ?? state.ended.find(({ key }) => key === state.selected);
+  const heir = before && sessions.find((session) => isSame(before, session));
+  return heir === undefined ? state : { ...state, selected: heir.key };
+}
+
+/** Where nobody has put the cursor anywhere: what waits, the first of the list, and not from one that waits to the next. */
+function findUrgent(before: DashboardState, next: DashboardState): LiveSession | undefined {
+  if (before.isPlaced || isBusy(before) || !next.sessions.some(needsPerson)) return undefined;
+  const first = listRows(next).find(needsPerson);
+  const current = findSession(next, next.selected);
+  return current !== undefined && needsPerson(current) && first !== undefined && urgency(current) <= urgency(first) ? current : first;
+}
+
+/** In the middle of something, or about to be. */
+const isBusy = ({ mode, hasDetail, pressedAt, now }: DashboardState): boolean =>
+  mode.kind !== "list" || hasDetail || (pressedAt !== undefined && now - pressedAt < atKeysMs);
 
 /** Who has begun to wait, where the cursor is to follow. */
 function findWaiting({ mode, isFollowing, sessions: before }: DashboardState, sessions: LiveSession[]): LiveSession | undefined {
@@ -238,8 +307,7 @@ function findWaiting({ mode, isFollowing, sessions: before }: DashboardState, se
 
 /** Who has come since the last look, unless the person is in the middle of something. */
 function findNew(before: DashboardState, next: DashboardState): LiveSession | undefined {
-  const isAtKeys = before.pressedAt !== undefined && before.now - before.pressedAt < atKeysMs;
-  if (!before.hasLooked || before.mode.kind !== "list" || before.hasDetail || isAtKeys) return undefined;
+  if (!before.hasLooked || isBusy(before)) return undefined;
   const known = new Set([...before.sessions, ...before.ended].map(({ key }) => key));
   // Nearly every look brings nobody, and the order of the list costs more than all the rest of one.
   if (next.sessions.every(({ key }) => known.has(key))) return undefined;

@@ -6,7 +6,7 @@ import { canReason } from "./dashboard-keys.ts";
 import { type Column, fitColumns, lastTitle, money, preview, renderHeader, renderRow } from "./dashboard-row.ts";
 import { type DashboardState, findSession, listSections, type Mode, rankOf, type Section, selectedSession } from "./dashboard-state.ts";
 import type { Role, Theme } from "./dashboard-theme.ts";
-import { fit, fold, width } from "./format.ts";
+import { fit, fitWhole, fold, width } from "./format.ts";
 import { printableLine, styledOnly } from "./printable.ts";
 import type { LiveSession } from "./session.ts";
 import { needsPerson, type Rank, statusRow } from "./statuses.ts";
@@ -32,6 +32,8 @@ interface Look {
   banner?: readonly string[];
 }
 
+const hintGap = " · ";
+
 interface Line {
   text: string;
   key?: string;
@@ -40,7 +42,9 @@ interface Line {
 /** The whole screen as lines that are never wider than it. */
 export function renderDashboard(state: DashboardState, look: Look): Frame {
   const { columns, rows } = look;
-  const banner = (look.banner ?? []).map((line) => ` ${look.theme.paint("dim", fit(printableLine(line), columns - 2))}`);
+  const banner = (look.banner ?? []).map(
+    (line) => ` ${look.theme.paint("dim", fitWhole(printableLine(line).split(hintGap), columns - 2, hintGap))}`,
+  );
   const top = [renderTitle(state, look), ...banner];
   const helpScroll =
     state.mode.kind === "help" ? Math.max(0, renderHelp(look, selectedSession(state)).length - (rows - top.length - 2)) : 0;
@@ -134,7 +138,7 @@ function renderMode(state: DashboardState, mode: Exclude<Mode, { kind: "list" }>
     case "new":
       return renderDraft(look, "new session in", mode.draft, `enter starts it, ${drops}`);
     case "reason":
-      return renderDraft(look, `why ${name} must not`, mode.draft, "enter refuses, with these words; esc leaves the gate as it is");
+      return renderDraft(look, `why ${name} must not`, mode.draft, "enter refuses with these words, esc leaves the gate as it is");
     case "answer":
       if (mode.draft !== undefined) return renderDraft(look, "your answer", mode.draft, `enter takes it, ${drops}`);
       return renderAsked("", answerKeys(mode), look);
@@ -170,7 +174,7 @@ function renderDraft({ theme, columns, rows }: Look, label: string, draft: Draft
   const hidden = [from > 0 ? `↑${from}` : "", lines.length > from + most ? `↓${lines.length - from - most}` : ""].filter(
     (mark) => mark !== "",
   );
-  const words = fit([...hidden, hint].join("  "), Math.max(0, columns - width(head) - 1));
+  const words = fitWhole([...hidden, ...hint.split(", ")], Math.max(0, columns - width(head) - 1), hidden.length > 0 ? "  " : ", ");
   return [`${theme.paint("key", head)}${theme.paint("dim", words)}`, ...lines.slice(from, from + most).map((line) => `  ${line}`)];
 }
 
@@ -208,7 +212,8 @@ function answerKeys({ form }: Extract<Mode, { kind: "answer" }>): KeyWord[] {
 /** What is asked and its keys, on two lines where one is too short. */
 function renderAsked(words: string, keys: KeyWord[], { theme, columns }: Look): string[] {
   const shown = keys.filter(([, , isOn]) => isOn);
-  const list = shown.map(([key, word]) => `${theme.paint("key", key)} ${theme.paint("text", word)}`).join("   ");
+  const parts = shown.map(([key, word]) => `${theme.paint("key", key)} ${theme.paint("text", word)}`);
+  const list = fitWhole(parts, columns - 2, "   ");
   if (words === "") return [` ${list}`];
   const asked = theme.paint("attention", fit(words, Math.max(10, columns - 2)));
   return width(asked) + width(list) + 3 <= columns ? [` ${asked}  ${list}`] : [` ${asked}`, ` ${list}`];
@@ -293,10 +298,11 @@ function sectionLines(state: DashboardState, look: Look, section: Section, chose
   const { theme } = look;
   // Where the detail is open it says all that a second line could.
   const isTight = look.rows < smallRows || ((state.hasDetail || isGateRead(state.mode)) && look.rows < 2 * smallRows);
-  const role: Role = section.kind === "attention" ? "attention" : "section";
+  const role: Role = section.kind === "attention" || section.isUrgent === true ? "attention" : "section";
   // Names of folders and profiles are spelled as they are.
   const words = section.kind === "group" ? printableLine(section.title) : section.title.toUpperCase();
-  const title = { text: ` ${theme.paint(role, words)} ${theme.paint("dim", String(section.sessions.length))}` };
+  const note = fitWhole(section.note.split(", "), Math.max(0, look.columns - width(words) - 3), ", ");
+  const title = { text: ` ${theme.paint(role, words)} ${theme.paint("dim", note)}` };
   const lastWidth = chosen.find((column) => column.title === lastTitle)?.width ?? 0;
   const rows = section.sessions.flatMap((session): Line[] => {
     const isSelected = session.key === state.selected;

@@ -111,8 +111,8 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
   // One after another: the next look begins when this one has been drawn or passed over.
   const follow = async () => {
     while (isOpen) {
-      const { sessions, hidden = 0 } = await feed.read();
-      dispatch({ kind: "sessions", sessions, hidden, now: sys.now() });
+      const { sessions, hidden = 0, runs = [] } = await feed.read();
+      dispatch({ kind: "sessions", sessions, hidden, runs, now: sys.now() });
       seen();
       terminal.wake();
       await feed.next(safetyPollMs);

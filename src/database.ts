@@ -92,6 +92,16 @@ export function openDurable(path: string, schema: DurableSchema, onBroken: (kept
   }
 }
 
+/** One that somebody else makes and writes; throws where there is none. */
+export function openToRead(path: string): Database {
+  const database = new Database(path, { readonly: true });
+  database.run(`PRAGMA busy_timeout = ${readTimeoutMs}`);
+  return database;
+}
+
+/** Who looks again soon need not wait. */
+const readTimeoutMs = 100;
+
 function openMigrated(path: string, { steps }: DurableSchema): Database {
   const database = openPrivate(path);
   try {

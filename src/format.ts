@@ -18,6 +18,16 @@ export function fit(text: string, columns: number): string {
 
 const plain = /^[\x20-\x7e]*$/;
 
+/** As many of the parts as there is room for, each whole; only the first is cut where it has none. */
+export function fitWhole(parts: readonly string[], columns: number, between: string): string {
+  let line = fit(parts[0] ?? "", columns);
+  for (const part of parts.slice(1)) {
+    if (width(line) + width(between) + width(part) > columns) break;
+    line += between + part;
+  }
+  return line;
+}
+
 /** Broken at blanks into lines of at most `columns`; a longer word stays whole. Lines that are there stay apart. */
 export const wrap = (text: string, columns: number): string[] => Bun.wrapAnsi(text, columns, { hard: false, trim: true }).split("\n");
 
@@ -113,6 +123,31 @@ export interface Column {
   fit?: (text: string, columns: number) => string;
   /** Styles a cell that is cut already; rows count from 0. */
   paint?: (text: string, row: number) => string;
+}
+
+export interface DroppableColumn extends Column {
+  /** The higher, the sooner it leaves a narrow terminal; 0 stays. */
+  drop: number;
+}
+
+/** Which of the columns say something, and find room when each is as narrow as it may be. */
+export function keepColumns(
+  columns: readonly DroppableColumn[],
+  rows: readonly (readonly string[])[],
+  maxWidth = Number.POSITIVE_INFINITY,
+): number[] {
+  const least = columns.map(({ title, minWidth }, index) => {
+    const natural = Math.max(title.length, ...rows.map((row) => width(printableLine(row[index] ?? ""))));
+    return Math.min(natural, minWidth ?? natural);
+  });
+  let kept = [...columns.keys()].filter((index) => rows.some((row) => row[index] !== ""));
+  const dropOf = (index: number) => columns[index]?.drop ?? 0;
+  const total = () => kept.reduce((sum, index) => sum + (least[index] ?? 0) + 2, -2);
+  while (total() > maxWidth && kept.some((index) => dropOf(index) > 0)) {
+    const last = Math.max(...kept.map(dropOf));
+    kept = kept.filter((index) => dropOf(index) < last);
+  }
+  return kept;
 }
 
 /** Left-aligned table without trailing blanks; `maxWidth` undefined means as wide as it needs. */

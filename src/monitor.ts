@@ -1,14 +1,15 @@
 import { createCheckoutReader } from "./git.ts";
 import { judgeHealth } from "./health.ts";
+import { present } from "./json.ts";
 import { createTracker, type Shared, type Tracker } from "./monitor-follow.ts";
 import type { Gauge } from "./monitor-gauge.ts";
 import { createRoster, type Entry, type Profile, type Roster } from "./monitor-roster.ts";
 import { captureScreens, settleMs, settleStepMs } from "./observe.ts";
 import { findPane, findPanes } from "./panes.ts";
-import { drivenDir, sessionsDir } from "./paths.ts";
+import { drivenDir, sessionsDir, tasksDbPath } from "./paths.ts";
 import { createBootReader } from "./process.ts";
 import { profileDirs } from "./profiles.ts";
-import type { LiveSession } from "./session.ts";
+import type { LiveSession, RunGroup } from "./session.ts";
 import type { Settings } from "./settings.ts";
 import { isPast, type Sys, until } from "./sys.ts";
 import { createLineBuffer } from "./tail.ts";
@@ -35,6 +36,8 @@ interface Look {
   isSettled: boolean;
   /** Programs called claude of which nothing else is known. */
   hidden: number;
+  /** Not over, oldest first; absent where nobody has asked. */
+  runs?: RunGroup[];
 }
 
 export interface MonitorOptions {
@@ -47,6 +50,8 @@ export interface MonitorOptions {
   hasMeter?: boolean;
   /** Also what its process takes of the machine. */
   hasLoad?: boolean;
+  /** Also which of them are tasks of a run. */
+  hasTasks?: boolean;
   /** One look, and the program ends: what was counted is kept for the next one. */
   isOnce?: boolean;
 }
@@ -69,6 +74,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
   });
   let settings: Settings | undefined;
   let gauge: Gauge | undefined;
+  let tasks: ReturnType<typeof import("./task-sessions.ts").openTaskSessions> | undefined;
   const screens = createScreenReader(sys, roster);
   const shared: Shared = {
     lines: createLineBuffer(),
@@ -110,10 +116,17 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     const sessions = described.map((one) => one.session).sort((a, b) => a.since - b.since || a.pid - b.pid);
     for (const session of sessions) gauge?.measure(session, trackers.get(session.key)?.hasGrown() === true);
     for (const session of sessions) addSubject(session, trackers.get(session.key));
+    const runs = options.hasTasks === true ? await markTasks(sessions) : undefined;
     if (options.hasLoad === true) for (const session of sessions) await addLoad(session, trackers.get(session.key));
     const badges = judgeHealth(sessions, sys.now(), settings.part("dashboard"));
     for (const session of sessions) session.badges = badges.get(session.key) ?? [];
-    return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length };
+    return { at: sys.now(), sessions, isSettled: !isUnsettled, hidden: live.length - shown.length, ...present({ runs }) };
+  };
+  /** Nothing of it is loaded where no task was ever run. */
+  const markTasks = async (sessions: LiveSession[]): Promise<RunGroup[]> => {
+    if (tasks === undefined && sys.modifiedAt(tasksDbPath(sys)) === undefined) return [];
+    tasks ??= (await import("./task-sessions.ts")).openTaskSessions(sys);
+    return tasks.mark(sessions);
   };
   // One look at a time: two would read the same new lines twice.
   let last: Promise<unknown> = Promise.resolve();
@@ -148,6 +161,7 @@ export function createMonitor(sys: Sys, options: MonitorOptions = {}): Monitor {
     close() {
       wakeup?.close();
       gauge?.close();
+      tasks?.close();
     },
   };
 }

@@ -11,6 +11,7 @@ import { type Limit, managedVariable } from "./limit.ts";
 import { tellNotice } from "./notice-spool.ts";
 import type { Notice, NoticeCause, NotifySettings } from "./notices.ts";
 import { profileOfDir, readRegistryOrNone, realDir } from "./profiles.ts";
+import { taskVariable } from "./program.ts";
 import { readSessionFile } from "./session-file.ts";
 import type { Sys } from "./sys.ts";
 import { attempt } from "./sys-files.ts";
@@ -32,8 +33,12 @@ export async function tellHook(sys: Sys, settings: NotifySettings, input: HookIn
   if (cause === undefined || !settings.causes[cause].isOn || (cause === "limit" && sys.env[managedVariable] !== undefined))
     return undefined;
   if (cause === "finished" && isHeadless(sys)) return undefined;
+  // A run tells of its tasks itself, once for all of them; what one asks a person is told by its session.
+  if (sys.env[taskVariable] !== undefined && toldByRun.has(cause)) return undefined;
   return tellNotice(sys, settings, await describe(sys, cause, input, source)).catch(() => undefined);
 }
+
+const toldByRun: ReadonlySet<NoticeCause> = new Set(["finished", "failure", "limit", "login"]);
 
 /** `claude -p`: whoever has started it waits for its end. */
 const isHeadless = (sys: Sys): boolean => sys.env.CLAUDE_CODE_ENTRYPOINT?.startsWith("sdk") ?? false;

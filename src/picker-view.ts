@@ -1,4 +1,4 @@
-import { fit, type Paint, width } from "./format.ts";
+import { fit, fitWhole, type Paint, width } from "./format.ts";
 import { type PickerMenu, type PickerRow, type PickerState, pickCursor, pickVisible } from "./picker-state.ts";
 
 interface PickerFrame {
@@ -44,11 +44,11 @@ export function renderPicker(state: PickerState, frame: PickerFrame): string[] {
   const blank = Math.max(0, rows - lines.length - below.length - 1);
   // A low screen shows the menu over the end of the list.
   const above = [...lines, ...Array<string>(blank).fill("")].slice(0, Math.max(0, rows - below.length - 1));
-  return [...above, ...below, paint("dim", fit(state.menu === undefined ? keyHelp : menuHelp, columns))].slice(0, rows);
+  return [...above, ...below, paint("dim", fitWhole(state.menu === undefined ? keyHelp : menuHelp, columns, " · "))].slice(0, rows);
 }
 
-const keyHelp = "↑↓ move · type to filter · enter open · esc cancel";
-const menuHelp = "↑↓ move · enter choose · esc back to the list · ctrl-c cancel";
+const keyHelp = ["↑↓ move", "type to filter", "enter open", "esc cancel"];
+const menuHelp = ["↑↓ move", "enter choose", "esc back to the list", "ctrl-c cancel"];
 
 /** The cursor stays in the middle of a list that is longer than the screen. */
 const scrollTop = (cursor: number, page: number, count: number): number =>

@@ -24,6 +24,8 @@ export const countWord = "--csd-count";
 /** To send what somebody is to be told, and end. */
 export const deliverWord = "--csd-deliver";
 
+/** `RUN/TASK` in all that a task of a run starts. */
+export const taskVariable = "CSM_TASK";
 /** Names the session's channel to the hooks and the editor of a session that csd started. */
 export const channelVariable = "CSD_CHANNEL";
 /** The user's own VISUAL in such a session. */

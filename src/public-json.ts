@@ -97,6 +97,7 @@ const sessionFields = {
   entrypoint: textOrNull,
   version: textOrNull,
   driver: textOrNull,
+  ...{ run: described(textOrNull, "of csm tasks, whose task it is"), task: textOrNull },
   key: text,
   kind: text,
   where: text,

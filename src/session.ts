@@ -1,11 +1,24 @@
 import type { MeterReading } from "./accounting.ts";
 import type { SessionFile } from "./claude-session.ts";
 import type { TranscriptEvent } from "./claude-transcript.ts";
-import { belowHome, type Column, duration, fit, fitPath, isoTime, type Paint, type Style, table, timed, width } from "./format.ts";
+import {
+  belowHome,
+  type DroppableColumn,
+  duration,
+  fit,
+  fitPath,
+  fitWhole,
+  isoTime,
+  keepColumns,
+  type Paint,
+  type Style,
+  table,
+  timed,
+} from "./format.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
 import type { Verdict } from "./status.ts";
-import { type StateRole, stateJson, stateWords, statusRow } from "./statuses.ts";
+import { needsPerson, type StateRole, stateJson, stateWords, statusRow } from "./statuses.ts";
 import type { Place } from "./terminal-row.ts";
 import { noFacts, subtitleOf, type TranscriptFacts } from "./transcript-facts.ts";
 
@@ -41,6 +54,8 @@ export interface LiveSession {
   version?: string;
   /** Name under which csd drives it. */
   driver?: string;
+  /** The task that it is, of a run of `csm tasks`. */
+  task?: { run: string; id: string };
   /** Undefined for a config dir without a name. */
   profile?: string;
   /** Undefined where only the process is known. */
@@ -66,6 +81,31 @@ export interface LiveSession {
   meter?: Meter;
   load?: Load;
   badges: Badge[];
+}
+
+/** A run of `csm tasks` that is not over, as a list heads its sessions. */
+export interface RunGroup {
+  run: string;
+  /** Tasks: all; those of which nothing more becomes; of these the failed ones. */
+  total: number;
+  over: number;
+  failed: number;
+  /** Begun, and waiting for a reset or a person; of these those that a person holds up. */
+  paused: number;
+  held: number;
+  isWorkedOn: boolean;
+}
+
+/** `3 of 8 over, 1 failed, 2 wait, 1 waits for you`; `asking` of its sessions need a person. */
+export function runWords({ total, over, failed, paused, held, isWorkedOn }: RunGroup, asking: number): string {
+  const count = (number: number, one: string, many: string) => (number === 0 ? [] : [`${number} ${number === 1 ? one : many}`]);
+  return [
+    `${over} of ${total} over`,
+    ...count(failed, "failed", "failed"),
+    ...count(held + asking, "waits for you", "wait for you"),
+    ...count(paused - held, "waits", "wait"),
+    ...(isWorkedOn ? [] : ["nobody works on it: csm tasks resume"]),
+  ].join(", ");
 }
 
 /** What tells it from others of its folder: its title or its newest prompt; empty where neither says more than its name. */
@@ -154,6 +194,8 @@ export const sessionJson = ({ verdict, work, meter, load, facts = noFacts, ...se
   entrypoint: session.entrypoint ?? null,
   version: session.version ?? null,
   driver: session.driver ?? null,
+  run: session.task?.run ?? null,
+  task: session.task?.id ?? null,
   key: session.key,
   kind: session.kind,
   profile: session.profile ?? null,
@@ -209,6 +251,7 @@ export interface TableOptions {
   paint: Paint;
   /** Width of the terminal; undefined for as wide as it needs. */
   columns: number | undefined;
+  runs?: readonly RunGroup[];
 }
 
 export const roleStyles: Record<StateRole, Style> = {
@@ -221,8 +264,11 @@ export const roleStyles: Record<StateRole, Style> = {
   ended: "dim",
 };
 
-/** A table as wide as the terminal; the state carries the colour. */
-export function renderSessions(sessions: LiveSession[], { now, home, paint, columns: maxWidth }: TableOptions): string[] {
+/** A table as wide as the terminal; the state carries the colour. Those of a run stand together, below its name, behind all others. */
+export function renderSessions(listed: readonly LiveSession[], { now, home, paint, columns: maxWidth, runs = [] }: TableOptions): string[] {
+  const groups = runs.map((run) => ({ run, sessions: listed.filter(({ task }) => task?.run === run.run) }));
+  const grouped = groups.flatMap((group) => group.sessions);
+  const sessions = [...listed.filter((session) => !grouped.includes(session)), ...grouped];
   const verdicts = sessions.map((session) => session.verdict);
   const columns: ListColumn[] = [
     { title: "NAME", minWidth: 10, drop: 0, text: ({ name }) => name },
@@ -245,41 +291,34 @@ export function renderSessions(sessions: LiveSession[], { now, home, paint, colu
     { title: "PID", drop: 5, text: ({ pid }) => String(pid) },
     { title: "SOURCE", minWidth: 7, drop: 6, text: ({ verdict }) => verdict.source },
   ];
-  const shown = chooseColumns(columns, sessions, maxWidth);
-  const rows = sessions.map((session) => shown.map(({ text }) => text(session)));
-  const [title = "", ...lines] = table(shown, rows, maxWidth);
-  return [paint("bold", title), ...lines];
+  const cells = sessions.map((session) => columns.map(({ text }) => text(session)));
+  const kept = keepColumns(columns, cells, maxWidth);
+  const [title = "", ...lines] = table(
+    kept.flatMap((index) => columns[index] ?? []),
+    cells.map((row) => kept.map((index) => row[index] ?? "")),
+    maxWidth,
+  );
+  const own = lines.slice(0, sessions.length - grouped.length);
+  let from = own.length;
+  const below = groups.flatMap(({ run, sessions: { length }, sessions: tasks }) => {
+    if (length === 0 && !run.isWorkedOn) return [];
+    const head = fitWhole(
+      [run.run, ...runWords(run, tasks.filter(needsPerson).length).split(", ")],
+      maxWidth ?? Number.POSITIVE_INFINITY,
+      ", ",
+    );
+    from += length;
+    return ["", paint("bold", head), ...lines.slice(from - length, from)];
+  });
+  return [...(sessions.length === 0 ? [] : [paint("bold", title)]), ...own, ...below];
 }
 
-interface ListColumn extends Column {
-  /** The higher, the sooner it leaves a narrow terminal; 0 stays. */
-  drop: number;
+interface ListColumn extends DroppableColumn {
   text(session: LiveSession): string;
 }
 
 /** A longer one is cut by every terminal. */
 const maxTitle = 60;
-
-/** Those that say something, and find room when each is as narrow as it may be. */
-function chooseColumns(
-  columns: readonly ListColumn[],
-  sessions: readonly LiveSession[],
-  maxWidth = Number.POSITIVE_INFINITY,
-): ListColumn[] {
-  const least = new Map(
-    columns.map((column) => {
-      const natural = Math.max(column.title.length, ...sessions.map((session) => width(printableLine(column.text(session)))));
-      return [column, Math.min(natural, column.minWidth ?? natural)];
-    }),
-  );
-  let shown = columns.filter(({ text }) => sessions.some((session) => text(session) !== ""));
-  const total = () => shown.reduce((sum, column) => sum + (least.get(column) ?? 0) + 2, -2);
-  while (total() > maxWidth && shown.some(({ drop }) => drop > 0)) {
-    const last = Math.max(...shown.map(({ drop }) => drop));
-    shown = shown.filter(({ drop }) => drop < last);
-  }
-  return shown;
-}
 
 /** What a session has done, counted from the lines of its transcript that were read. */
 export interface Work {

@@ -324,6 +324,13 @@ async function tellAccount({ sys, queue, run }: EngineOptions, cause: "limit" | 
   const { raiseNotice, readNotify } = await import("./notice-spool.ts");
   const settings = await readNotify(sys);
   if (settings === undefined) return;
-  const said = accountNotice({ cause, now: sys.now(), ...(await readAccount(sys, seat.dir)), name: seat.name, ...(limit && { limit }) });
+  const said = accountNotice({
+    cause,
+    now: sys.now(),
+    ...(await readAccount(sys, seat.dir)),
+    name: seat.name,
+    ...(limit && { limit }),
+    wayOn: `csm tasks status ${run.id}`,
+  });
   await raiseNotice(sys, settings, { cause, at: sys.now(), profile: seat.name, ...said });
 }

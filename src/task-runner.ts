@@ -11,7 +11,7 @@ import { findTranscript } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { readProcessTable } from "./process-table.ts";
 import { findProfile, profileEnv, readRegistryOrNone } from "./profiles.ts";
-import { channelVariable, rulesWord } from "./program.ts";
+import { channelVariable, rulesWord, taskVariable } from "./program.ts";
 import { readFlagTable } from "./relaunch-act.ts";
 import { prepareRules } from "./rules-hook.ts";
 import { readSessions } from "./sessions.ts";
@@ -147,7 +147,7 @@ function seatEnv(sys: Sys, seat: TaskSeat, env: Readonly<Record<string, string>>
 export function envOf(sys: Sys, { task, seat, cwd, run }: Pick<Turn, "task" | "seat" | "cwd" | "run">): Record<string, string> {
   const own = {
     ...seatEnv(sys, seat, task.env),
-    ...{ [channelVariable]: undefined, CSM_TASK: `${run}/${task.id}`, PWD: cwd },
+    ...{ [channelVariable]: undefined, [taskVariable]: `${run}/${task.id}`, PWD: cwd },
   };
   return Object.fromEntries(
     Object.entries(own).filter((entry): entry is [string, string] => entry[1] !== undefined && !isNestedMark(entry[0])),

@@ -5,6 +5,7 @@ import { type Address, type Driver, referTo, trackedTarget } from "./driver.ts";
 import { isoTime } from "./format.ts";
 import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
+import type { RunGroup } from "./session.ts";
 import type { Verdict } from "./status.ts";
 import { stateJson } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
@@ -14,7 +15,7 @@ import { createAsk } from "./tmux.ts";
 /** Where sessions come from, again and again: the monitor, the sessions of csd, or a script. */
 export interface Feed<S = Watched> {
   /** `hidden`: programs that may be sessions and are not shown. */
-  read(): Promise<{ sessions: S[]; hidden?: number }>;
+  read(): Promise<{ sessions: S[]; hidden?: number; runs?: readonly RunGroup[] }>;
   /** Resolves at a sign of change, or after `timeoutMs`. */
   next(timeoutMs: number): Promise<void>;
   close(): void;

@@ -1,13 +1,17 @@
 import { expect, test } from "bun:test";
 import { reduce } from "../src/dashboard-keys.ts";
-import { createDashboardState, type DashboardState, type Effect, type Event, listRows } from "../src/dashboard-state.ts";
-import type { LiveSession } from "../src/session.ts";
+import { createDashboardState, type DashboardState, type Effect, type Event, listRows, listSections } from "../src/dashboard-state.ts";
+import type { LiveSession, RunGroup } from "../src/session.ts";
 import { blocked, session, testNow } from "./sessions.ts";
 
 const a = blocked("alpha", "rm x", { pid: 1, since: testNow - 60_000 });
 const b = blocked("beta", "ls", { pid: 2, since: testNow - 90_000 });
 const c = session("gamma", { status: "working", tools: ["Bash"] } as never, { pid: 3 });
 const d = session("delta", { status: "idle_done" }, { pid: 4, cwd: "/home/dev/shop", profile: "work" });
+
+const limited = session("iota", { status: "limited", window: "five_hour", resets_at: null } as never, { pid: 8 });
+const e = session("eta", { status: "idle_done" }, { pid: 9, sessionId: "e" });
+const f = session("theta", { status: "idle_done" }, { pid: 10, sessionId: "f", since: testNow - 99_000 });
 
 const asking = session("epsilon", { status: "awaiting_answer", question: "Shall I?" } as never, { pid: 5 });
 const plan = session("zeta", { status: "plan_ready", plan: "# Do", options: [], choices: [], gate_id: "p1" } as never, { pid: 6 });
@@ -16,6 +20,12 @@ const later: Event = { kind: "time", now: testNow + 60_000 };
 const answered = (verb: "allow" | "deny", input: object = {}, { key } = b): Effect =>
   ({ do: "act", verb, key, gate: expect.any(String), input }) as never;
 const sent = (prompt: string, { key } = d, isQueued = false): Effect => ({ do: "act", verb: "send", key, input: { prompt, isQueued } });
+
+/** Of which only the process is known. */
+const pid = (number: number): LiveSession => {
+  const { sessionId: _, ...rest } = session(`pid ${number}`, { status: "unknown" }, { pid: number });
+  return rest;
+};
 
 interface Played {
   state: DashboardState;
@@ -54,11 +64,30 @@ test.each<[rule: string, steps: (string | LiveSession[] | Event)[], name: string
   ["n goes to the next that fits the last filter, N to the one before", [all, "/", ..."a", "esc", "n", "n", "N"], "alpha"],
   ["n goes on at the beginning", [all, "/", ..."home/dev/beta", "enter", "esc", "G", "n"], "beta"],
   ["n of nothing stays", [all, "j", "n"], "alpha"],
-  ["a new session has it", [[a, b], later, [a, b, c]], "gamma"],
+  ["a new session has it where nobody waits", [[d], later, [c, d]], "gamma"],
+  ["and where the person has put it somewhere", [[a, b], "j", later, [a, b, c]], "gamma"],
   ["of several the one that waits", [[c], later, [a, c, d]], "alpha"],
   ["not while a key was just pressed", [[a, b], later, "j", [a, b, c]], "alpha"],
-  ["not while the detail is read", [[a, b], " ", later, [a, b, c]], "beta"],
-  ["not while something is asked", [[a, b], "a", later, [a, b, c]], "beta"],
+  ["not while the detail is read", [[a, b], "j", " ", later, [a, b, c]], "alpha"],
+  ["not while something is asked", [[a, b], "j", "a", later, [a, b, c]], "alpha"],
+  ["who begins to wait has it, as long as nobody has moved it", [[c, d], later, [c, { ...d, verdict: a.verdict }]], "delta"],
+  ["also from one that has just come", [[c], later, [c, d], later, [blocked("gamma", "ls", { pid: 3 }), d]], "gamma"],
+  ["and once the one that it stood on waits no more", [[b, c], later, [{ ...b, verdict: c.verdict }, a, c]], "alpha"],
+  ["not from one that waits to another", [[a, c], later, [a, b, c]], "alpha"],
+  ["but from one at its limit to a gate", [[limited, c], later, [limited, c, { ...d, verdict: a.verdict }]], "delta"],
+  ["and not to one at its limit from a gate", [[a, c], later, [a, { ...c, verdict: limited.verdict }]], "alpha"],
+  ["not once somebody has moved it", [[c, d], "j", later, [{ ...c, verdict: a.verdict }, d]], "delta"],
+  ["a key that does not move it is no move", [[c, d], "s", "s", "s", "s", "s", later, [{ ...c, verdict: a.verdict }, d]], "gamma"],
+  ["not while the detail of another is read", [[c, d], " ", later, [c, { ...d, verdict: a.verdict }]], "gamma"],
+  ["nor while something is written to it", [[c, d], "m", later, [c, { ...d, verdict: a.verdict }]], "gamma"],
+  ["nor right behind a key", [[c, d], later, "?", "?", [c, { ...d, verdict: a.verdict }]], "gamma"],
+  ["of those alone that the filter shows", [[c, d], "/", ..."gamma", "enter", later, [c, { ...d, verdict: a.verdict }]], "gamma"],
+  [
+    "it stays with a conversation that goes on in another process",
+    [[e, c, f], "G", later, [{ ...f, key: "77:1", pid: 77 }, e, c]],
+    "theta",
+  ],
+  ["also when both were not there for a while", [[e, f], "G", later, [e], later, [{ ...f, key: "77:1", pid: 77 }, e]], "theta"],
   ["not while something is written", [[d], "m", later, [c, d]], "delta"],
   ["one that the filter hides is not chosen", [[a, b], "/", ..."alpha", "enter", later, [a, b, c]], "alpha"],
   ["one that was here before is not new", [[a, b], "j", [a], later, [a, b]], "alpha"],
@@ -161,6 +190,93 @@ test("what has ended leaves after ten minutes, a message of ours after seconds",
   const { state } = play(all, [a, b, c], { kind: "told", text: "done", isError: false, now: testNow });
   const at = (ms: number) => reduce(state, { kind: "time", now: testNow + ms }).state;
   expect([at(5000).toast?.text, at(7000).toast, at(599_000).ended.length, at(601_000).ended.length]).toEqual(["done", undefined, 1, 0]);
+});
+
+test.each<[rule: string, steps: LiveSession[][], names: string[]]>([
+  ["what ended is told", [[e, f], [e]], ["theta"]],
+  [
+    "not where it goes on in another process, as under another account",
+    [
+      [e, f],
+      [e, { ...f, key: "77:1", pid: 77 }],
+    ],
+    [],
+  ],
+  ["nor once it goes on later", [[e, f], [e], [e, { ...f, key: "77:1", pid: 77 }]], []],
+  ["nor of two that have one conversation", [[f, { ...f, key: "77:1", pid: 77 }], [f]], []],
+  ["a process that never said what it is was nobody", [[e, pid(7)], [e]], []],
+  ["but a session of csd that died at its start was one", [[e, { ...pid(7), driver: "d" }], [e]], ["pid 7"]],
+  ["whose name goes on with a conversation", [[{ ...pid(7), driver: "d" }], [{ ...e, driver: "d" }]], []],
+  ["and not with another one", [[{ ...f, driver: "d" }], [{ ...e, driver: "d" }]], ["theta"]],
+])("ended: %s", (_, steps, names) => {
+  expect(play(...steps).state.ended.map(({ name }) => name)).toEqual(names);
+});
+
+const night: RunGroup = { run: "night-3f2a", total: 8, over: 3, failed: 1, paused: 2, held: 0, isWorkedOn: true };
+const taskOf = (run: string, one: LiveSession): LiveSession => ({ ...one, task: { run, id: one.name } });
+const sectionsOf = (runs: RunGroup[], sessions: LiveSession[], ...names: string[]) =>
+  listSections(play({ kind: "sessions", sessions, runs, now: testNow }, ...names).state).map((section) => [
+    section.title,
+    section.note,
+    ...section.sessions.map(({ name }) => name),
+  ]);
+const words = "3 of 8 over, 1 failed, 2 wait";
+
+test.each<[rule: string, given: Parameters<typeof sectionsOf>, sections: string[][]]>([
+  [
+    "its sessions stand together, behind those who work",
+    [[night], [c, taskOf("night-3f2a", e), d, taskOf("night-3f2a", { ...c, key: "5:5", name: "build" })]],
+    [
+      ["working", "1", "gamma"],
+      ["night-3f2a", words, "build", "eta"],
+      ["idle", "1", "delta"],
+    ],
+  ],
+  [
+    "behind those who need somebody once one of it does",
+    [[night], [a, c, taskOf("night-3f2a", b)]],
+    [
+      ["needs you", "1", "alpha"],
+      ["night-3f2a", "3 of 8 over, 1 failed, 1 waits for you, 2 wait", "beta"],
+      ["working", "1", "gamma"],
+    ],
+  ],
+  ["also while nothing of it runs", [[night], []], [["night-3f2a", words]]],
+  ["not where nobody works on it then", [[{ ...night, isWorkedOn: false }], []], []],
+  [
+    "who holds up the rest is told",
+    [[{ ...night, held: 1, isWorkedOn: false }], [taskOf("night-3f2a", e)]],
+    [["night-3f2a", "3 of 8 over, 1 failed, 1 waits for you, 1 waits, nobody works on it: csm tasks resume", "eta"]],
+  ],
+  [
+    "two runs are two",
+    [
+      [night, { ...night, run: "b", failed: 0, paused: 0 }],
+      [taskOf("b", e), taskOf("night-3f2a", f)],
+    ],
+    [
+      ["night-3f2a", words, "theta"],
+      ["b", "3 of 8 over", "eta"],
+    ],
+  ],
+  ["one of a run that is over is a session as others", [[], [taskOf("old", e)]], [["idle", "1", "eta"]]],
+  ["a filter finds it by its run", [[night], [d, taskOf("night-3f2a", e)], "/", ..."3f2a"], [["night-3f2a", words, "eta"]]],
+  ["and hides it", [[night], [d, taskOf("night-3f2a", e)], "/", ..."delta"], [["idle", "1", "delta"]]],
+  ["who asks for another order has that", [[night], [d, taskOf("night-3f2a", e)], "s"], [["by cost", "2", "delta", "eta"]]],
+])("runs: %s", (_, given, sections) => {
+  expect(sectionsOf(...given)).toEqual(sections);
+});
+
+test("a task that has ended is told by the head of its run alone", () => {
+  const task = taskOf("night-3f2a", e);
+  const { state } = play(
+    { kind: "sessions", sessions: [task, f], runs: [night], now: testNow },
+    { kind: "sessions", sessions: [], runs: [night], now: testNow },
+  );
+  expect(listSections(state).map(({ title, sessions }) => [title, sessions.length])).toEqual([
+    ["night-3f2a", 0],
+    ["finished", 1],
+  ]);
 });
 
 test("a click chooses, a second one opens", () => {

@@ -46,9 +46,9 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "watching",
-    "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow monitor actions halt act act-feed dashboard demo-fleet",
+    "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow task-sessions monitor actions halt act act-feed dashboard demo-fleet",
   ],
-  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine"],
+  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine task-screen"],
   ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-serve fleet-view"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [

@@ -173,3 +173,16 @@ test("a session of which no file tells goes by its id", async () => {
   await tellHook(sys, settings, hook({ hook_event_name: "Stop" }), { configDir: join(home, ".claude.nowhere") });
   expect(started.map(({ message: { title, profile } }) => [title, profile])).toEqual([["3dd65871 is done", null]]);
 });
+
+test.each<[given: object, isTold: boolean]>([
+  [{ hook_event_name: "Stop", last_assistant_message: "Done." }, false],
+  [{ hook_event_name: "StopFailure", error: "server_error" }, false],
+  [{ hook_event_name: "StopFailure", error: "authentication_failed" }, false],
+  [{ hook_event_name: "PermissionRequest", tool_name: "Bash", tool_input: { command: "ls" } }, true],
+  [{ hook_event_name: "PermissionRequest", tool_name: "AskUserQuestion", tool_input: { questions: [{ question: "?" }] } }, true],
+  [{ hook_event_name: "PermissionRequest", tool_name: "ExitPlanMode", tool_input: { plan: "x" } }, true],
+])("a task of a run tells what it asks, and its run the rest: %j", async (given, isTold) => {
+  const { sys, started } = createWorld({ CSM_TASK: "night-3f2a/build" });
+  await tellHook(sys, settings, hook(given), { configDir: join(home, ".claude.work") });
+  expect(started.length).toBe(isTold ? 1 : 0);
+});

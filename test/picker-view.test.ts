@@ -61,7 +61,7 @@ test("40x10, while it reads, with the question about a live one", () => {
       This conversation is open in tmux ses…
         Attach: show it in this terminal
       ❯ Copy: go on from here in a conversa…
-    ↑↓ move · enter choose · esc back to th…"
+    ↑↓ move · enter choose"
   `);
 });
 

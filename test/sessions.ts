@@ -17,7 +17,7 @@ export function session(
     since: testNow - 5000,
     cwd: `/home/dev/${name}`,
     model: "claude-opus-5-5",
-    sessionId: "0b0e0000-0000-4000-8000-000000000000",
+    sessionId: `0b0e0000-0000-4000-8000-${String(pid).padStart(12, "0")}`,
     pid,
     kind: "interactive",
     entrypoint: "cli",
