@@ -99,7 +99,7 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
       return { text: part.text, doubts: part.doubts, isHidden: part.isHidden, isFree: part.isInner, command: part };
     const { word, isWritten } = part.file;
     const isKnown = word.certainty !== "open" && (part.folder !== undefined || word.text.startsWith("/"));
-    const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/");
+    const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/", part.roams);
     return { ...item, doubts: [...part.doubts, ...item.doubts], isFree: part.isInner || !isWritten };
   });
   return whole.length === 0 && items.length > 0 ? items : [...items, { text, doubts: whole, isHidden, isFree: items.length > 0 }];
@@ -108,8 +108,9 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
 /** What decides about permissions, and what starts programs of itself: nobody approves a change of these unseen. */
 const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh|profile|gitconfig|npmrc|envrc|ssh)[^/]*(?:\/|$)/i;
 
-function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string): Item {
-  const paths = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
+function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string, roams = false): Item {
+  const known = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
+  const paths = roams && known !== undefined && !isFixed(path) ? [...known, nowhere] : known;
   const isUnknown = paths === undefined || paths.includes(nowhere);
   // A worktree may itself lie in such a folder.
   const own = (each: string) => (each.startsWith(`${call.projectDir}/`) ? each.slice(call.projectDir.length) : each);
@@ -120,6 +121,8 @@ function fileItem(text: string, path: string | undefined, isWritten: boolean, ca
 
 /** Where a link leads that nobody could follow. */
 const nowhere = "\0";
+/** The same file in whatever folder. */
+const isFixed = (path = ""): boolean => /^[/~]/.test(path);
 
 /** As it is written, and wherever links lead from there. */
 function pathsOf(path: string, call: ToolCall, folder: string): string[] {
@@ -337,8 +340,10 @@ function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Like
           : isFileProgram
             ? "maybe"
             : "no";
-      if (command.folder === undefined && !/^[/~]/.test(word.text)) return isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
-      return some(pathWords(word.text).map((path) => fits(pathsOf(path, call, command.folder ?? "/"))));
+      const isElsewhere = (command.folder === undefined || command.roams === true) && !isFixed(word.text);
+      const unknown = isElsewhere && isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
+      if (isElsewhere && command.folder === undefined) return unknown;
+      return some([unknown, ...pathWords(word.text).map((path) => fits(pathsOf(path, call, command.folder ?? "/")))]);
     }),
   ]);
 }
@@ -402,7 +407,8 @@ function allows(when: Conditions, item: Item, call: ToolCall): boolean {
   const isInside = (paths: readonly string[] | undefined) =>
     paths?.every((each) => path?.some((pattern) => fitsPath(pattern, each, call, false)) === true) === true;
   if (item.command !== undefined) {
-    const { words, folder } = item.command;
+    const { words } = item.command;
+    const folder = item.command.roams === true ? undefined : item.command.folder;
     // A file of this folder is another one elsewhere.
     const isHere = folder !== undefined && absolutePath(folder, "/", call.home) === absolutePath(call.cwd, "/", call.home);
     // A rule about paths alone is about files, not about what runs there.
@@ -432,6 +438,9 @@ function areInside(
   const files = words.slice(1).filter(({ text }, index) => (end >= 0 && index >= end) || !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
   return (
     files.length > 0 &&
-    files.every(({ text, certainty }) => certainty === "literal" && folder !== undefined && isInside(pathsOf(text, call, folder)))
+    files.every(
+      ({ text, certainty }) =>
+        certainty === "literal" && (folder !== undefined || isFixed(text)) && isInside(pathsOf(text, call, folder ?? "/")),
+    )
   );
 }
