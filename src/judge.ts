@@ -234,12 +234,18 @@ const writingPrograms = new Set(
 
 /** Commands that do nothing but look at the words that they are given, or that are opened by a table of their own. */
 const dataPrograms: ReadonlySet<string> = new Set(
-  "echo printf true false : exit return cd ls git npm pnpm yarn bun docker podman kubectl type which whereis man apropos tldr info logger say seq expr basename dirname realpath".split(
+  "echo printf true false : exit return cd ls git type which whereis man apropos tldr info logger say seq expr basename dirname realpath".split(
     " ",
   ),
 );
-const takesData = (program: string): boolean =>
-  dataPrograms.has(program) || readingPrograms.has(program) || writingPrograms.has(program) || setters.has(program);
+/** Of programs that have others that run what they are given: `pnpm --filter x exec`, `podman machine ssh`. */
+const dataVerbs =
+  /^(?:npm|pnpm|yarn|bun) (?:test|t|run|start|install|i|add|ci|remove|update|publish|version|view|ls|audit|pack)$|^(?:docker|podman|kubectl) (?:build|ps|images|logs|commit|tag|pull|push|inspect|get|describe)$/;
+function takesData([name, verb]: readonly ShellWord[]): boolean {
+  const program = programOf(name?.text ?? "");
+  const isKnown = [dataPrograms, readingPrograms, writingPrograms, setters].some((programs) => programs.has(program));
+  return isKnown || dataVerbs.test(`${program} ${verb?.text}`);
+}
 
 /** For a denial: could these conditions on the call hold for this item? */
 function hits(when: Conditions, item: Item, call: ToolCall): Likelihood {
@@ -269,7 +275,7 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
   const { code } = command;
   return some([
     ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
-    ...(takesData(programOf(command.words[0]?.text ?? "")) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),
+    ...(takesData(command.words) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),
     isHidden === true || (code !== undefined && patterns.some((pattern) => mentions(code, programOf(pattern.split(" ")[0] ?? ""))))
       ? "maybe"
       : "no",
