@@ -1,5 +1,5 @@
 import { allowsCommand, every, hitsCommand, type Likelihood, namedProgram, programOf, type ShellWord, some } from "./command-pattern.ts";
-import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
+import { absolutePath, fitsGlob, fitsPath, isAbove, mayFitPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
 import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -57,7 +57,7 @@ interface Item {
   isFree?: boolean;
   command?: ShellPart;
   /** Absent in one that is no file; `paths` are undefined where they are not known. */
-  file?: { isWritten: boolean; paths: readonly string[] | undefined };
+  file?: { isWritten: boolean; paths: readonly string[] | undefined; isWalked?: boolean };
   address?: { host: string; port: string };
 }
 
@@ -72,6 +72,7 @@ function itemsOf(call: ToolCall): Item[] {
     const file = fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd);
     // What a search is narrowed to is below its folder, or, of Glob's, anywhere.
     const glob = isSearch ? textOf(/^glob$/i.test(tool) ? input.pattern : input.glob) : undefined;
+    if (/^grep$/i.test(tool) && glob === undefined && file.file !== undefined) file.file.isWalked = true;
     return glob === undefined ? [file] : [file, fileItem(glob, glob, false, call, absolutePath(path ?? ".", call.cwd, call.home))];
   }
   if (tool === "WebFetch") {
@@ -331,27 +332,54 @@ function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Like
     if (paths?.some((each) => patterns.some((pattern) => fitsPath(pattern, each, call, true)))) return "yes";
     return paths === undefined || paths.includes(nowhere) ? "maybe" : "no";
   };
-  if (file !== undefined) return fits(file.paths);
+  if (file !== undefined) {
+    const isMet = file.isWalked === true && file.paths?.some((path) => holds(patterns, path, "/", call)) === true;
+    return some([fits(file.paths), isMet ? "maybe" : "no"]);
+  }
   if (command === undefined) return isHidden === true ? "maybe" : "no";
-  const isFileProgram = [readingPrograms, writingPrograms].some((programs) => programs.has(programOf(command.words[0]?.text ?? "")));
-  return some([
+  const { words, code } = command;
+  const program = programOf(words[0]?.text ?? "");
+  const isFileProgram = [readingPrograms, writingPrograms].some((programs) => programs.has(program));
+  const folders = foldersOf(command);
+  const isLost = folders.length === 0 || command.roams === true;
+  const inWord = ({ text, certainty, isGlob }: ShellWord): Likelihood => {
+    if (certainty === "open" && isGlob !== true) return isFileProgram ? "maybe" : "no";
+    const unknown = isLost && isFileProgram && !isFixed(text) && !text.startsWith("-") ? "maybe" : "no";
+    const bases = isFixed(text) ? ["/"] : folders;
+    const named = bases.flatMap((folder) => pathWords(text).map((path) => ({ path, folder })));
+    if (certainty !== "open") return some([unknown, ...named.map(({ path, folder }) => fits(pathsOf(path, call, folder)))]);
+    const mayFit = ({ path, folder }: { path: string; folder: string }) =>
+      patterns.some((pattern) => mayFitPath(pattern, absolutePath(path, folder, call.home), call));
+    return some([unknown, named.some(mayFit) ? "maybe" : "no"]);
+  };
+  const isTold =
     isHidden === true ||
-    (command.code !== undefined && patterns.some((pattern) => mentions(command.code ?? "", lastSegment(pattern).replace(/[*?]/g, ""))))
-      ? "maybe"
-      : "no",
-    ...command.words.slice(1).map((word) => {
-      if (word.certainty === "open")
-        return word.isGlob === true
-          ? mayName(word, patterns, (path) => fits(pathsOf(path, call, command.folder ?? "/")) !== "no")
-          : isFileProgram
-            ? "maybe"
-            : "no";
-      const isElsewhere = (command.folder === undefined || command.roams === true) && !isFixed(word.text);
-      const unknown = isElsewhere && isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
-      if (isElsewhere && command.folder === undefined) return unknown;
-      return some([unknown, ...pathWords(word.text).map((path) => fits(pathsOf(path, call, command.folder ?? "/")))]);
-    }),
-  ]);
+    (code !== undefined && patterns.some((pattern) => mentions(code, lastSegment(pattern).replace(/[*?]/g, "")))) ||
+    (walksFolders(words) && words.slice(1).some(({ text }) => folders.some((folder) => holds(patterns, text, folder, call))));
+  return some([isTold ? "maybe" : "no", ...words.slice(1).map(inWord)]);
+}
+
+/** Where relative paths of a command count from: `tar -C DIR` has one of its own. */
+function foldersOf({ words, folder }: ShellPart): string[] {
+  if (folder === undefined) return [];
+  const moved = words.flatMap(
+    ({ text }, at) =>
+      /^--(?:directory|cwd|chdir|prefix)=(.+)$/.exec(text)?.[1] ??
+      (/^-[A-Za-z]*C$|^--directory$/.test(text) ? (words[at + 1]?.text ?? []) : []),
+  );
+  return [folder, ...moved.map((each) => absolutePath(each, folder, "~"))];
+}
+
+/** They take all that is in a folder. */
+const walksFolders = (words: readonly ShellWord[]): boolean =>
+  /^(?:rg|ag|tar|rsync|zip|7z)$/.test(programOf(words[0]?.text ?? "")) ||
+  (/^(?:grep|egrep|fgrep|cp|scp|diff)$/.test(programOf(words[0]?.text ?? "")) &&
+    words.some(({ text }) => /^-[A-Za-z]*[rRa]|^--(?:rec|der|arch)/.test(text)));
+
+/** Is what is denied by its whole path below a folder outside of the project? Within it, searches are too many to ask about. */
+function holds(patterns: readonly string[], text: string, base: string, call: ToolCall): boolean {
+  const folder = absolutePath(text, base, call.home);
+  return !`${folder}/`.startsWith(`${call.projectDir}/`) && patterns.some((pattern) => isAbove(folder, pattern, call));
 }
 
 /** `.env`, `--file=.env`, `if=.env`, `@.env`, `host:.env`. */
@@ -363,17 +391,6 @@ const lastSegment = (pattern: string): string =>
     .replace(/\/(?:\*\*)?$/, "")
     .split("/")
     .at(-1) ?? "";
-
-/** A glob names what it fits, in its folder. */
-function mayName(word: ShellWord, patterns: readonly string[], fits: (path: string) => boolean): Likelihood {
-  const glob = lastSegment(word.text).toLowerCase();
-  const folder = word.text.slice(0, word.text.lastIndexOf("/") + 1);
-  const isMet = patterns.some((pattern) => {
-    const last = lastSegment(pattern);
-    return /[*?[]/.test(last) || (fitsGlob(glob, last.toLowerCase()) && (/[*?[]/.test(folder) || fits(folder + last)));
-  });
-  return isMet ? "maybe" : "no";
-}
 
 function hitsHost(hosts: readonly string[], { address, command, isHidden }: Item): Likelihood {
   if (address !== undefined) return hosts.some((want) => isHost(want, address)) ? "yes" : "no";
