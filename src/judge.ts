@@ -1,7 +1,7 @@
 import { allowsCommand, every, hitsCommand, type Likelihood, namedProgram, programOf, type ShellWord, some } from "./command-pattern.ts";
 import { absolutePath, fitsGlob, fitsPath, isAbove, mayFitPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
-import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
+import { hitsSession, hostOf, isAgentTool, isHost, isTool, namesHost } from "./rule-conditions.ts";
 import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
 import { readShell, type ShellPart } from "./shell-parts.ts";
 import { setters } from "./shell-wrappers.ts";
@@ -397,11 +397,8 @@ function hitsHost(hosts: readonly string[], { address, command, isHidden }: Item
   if (command === undefined) return isHidden === true ? "maybe" : "no";
   const { code } = command;
   if (isHidden === true || (code !== undefined && hosts.some((want) => mentions(code, want.replace(/^\*\./, ""))))) return "maybe";
-  const isAt = (text: string) => {
-    const at = hostOf(/^[a-z][a-z+.-]*:\/\//i.test(text) ? text : `http://${text.replace(/^[^@/]*@/, "")}`);
-    return at !== undefined && hosts.some((want) => isHost(want, at));
-  };
-  return command.words.slice(1).some(({ text }) => /^[^\s-]\S*\.\S|:\/\//.test(text) && isAt(text)) ? "yes" : "no";
+  const isData = takesData(command.words);
+  return some(command.words.slice(1).map(({ text }) => namesHost(text, hosts, isData)));
 }
 
 function hitsAgent(agents: readonly string[], call: ToolCall): Likelihood {
