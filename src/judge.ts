@@ -1,4 +1,14 @@
-import { allowsCommand, every, hitsCommand, type Likelihood, namedProgram, programOf, type ShellWord, some } from "./command-pattern.ts";
+import {
+  allowsCommand,
+  every,
+  hitsCommand,
+  type Likelihood,
+  leadingWord,
+  namedProgram,
+  programOf,
+  type ShellWord,
+  some,
+} from "./command-pattern.ts";
 import { absolutePath, fitsGlob, fitsPath, isAbove, mayFitPath, spelledPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool, namesHost } from "./rule-conditions.ts";
@@ -145,8 +155,7 @@ interface JudgedItem {
 }
 
 function judgeItem(active: readonly Active[], item: Item, call: ToolCall): JudgedItem {
-  const [doubt] = item.doubts;
-  const verdict = (decision: Decision, rule?: Rule): JudgedItem => ({
+  const verdict = (decision: Decision, rule?: Rule, doubt = item.doubts[0]): JudgedItem => ({
     item,
     part: {
       text: oneLine(item.text, 400),
@@ -165,11 +174,14 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   }
   if (asking !== undefined) return verdict("ask", asking);
   const allowing = near.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
-  if (doubt !== undefined) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
+  if (item.doubts.length > 0) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);
+  const named = near.filter(({ rule }) => rule.action === "allow").map(({ rule }) => hits(rule.when, item, call));
+  const leading = item.command === undefined || !named.includes("yes") ? undefined : leadingWord(item.command.words, 1);
+  if (leading !== undefined) return verdict("ask", undefined, `${leading.text} leads elsewhere, and no rule that allows it says so`);
   // With the names of files in place of a `*` it may be allowed.
   if (item.isFree === true) return verdict("allow");
-  return verdict(near.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe") ? "ask" : "none");
+  return verdict(named.includes("maybe") ? "ask" : "none");
 }
 
 /**

@@ -68,11 +68,16 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
     return set?.doubt !== undefined && rest.some(({ text }) => /\$\(|`/.test(text)) ? { ...set, code: spell(rest) } : set;
   }
   if (full === "set") return openSet(rest);
-  // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
-  const runner = runners.has(full) ? rest : runnerWords(full, rest);
-  if (runner !== undefined)
-    return { commands: guesses(runner), scripts: runner.filter(({ text }) => /\s/.test(text)), isOwn: true, isElsewhere: true };
-  return openWrapper(full, rest) ?? openReader(program, rest);
+  const risky = openReader(program, rest);
+  const opened = openRunner(full, rest) ?? openWrapper(full, rest);
+  return opened === undefined ? risky : { ...risky, ...opened };
+}
+
+/** Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them. */
+function openRunner(program: string, rest: readonly ShellWord[]): Opened | undefined {
+  const runner = runners.has(program) ? rest : runnerWords(program, rest);
+  if (runner === undefined) return undefined;
+  return { commands: guesses(runner), scripts: runner.filter(({ text }) => /\s/.test(text)), isOwn: true, isElsewhere: true };
 }
 
 /** What stands behind the sub-command by which a program runs others: `pnpm --silent exec …`, `yarn workspace x exec …`. */
