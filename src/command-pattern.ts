@@ -117,15 +117,23 @@ function once(words: readonly ShellWord[], program: string, make: () => Said): S
   return made;
 }
 
-/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */
-export const programOf = (text: string): string =>
-  /^[a-z\d_-]*$/.test(text)
-    ? text
-    : text
-        .slice(text.lastIndexOf("/") + 1)
-        .replace(/^=/, "")
-        .toLowerCase()
-        .replace(/\.exe$/, "");
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh, `grm` where GNU's programs are named so. */
+export function programOf(text: string): string {
+  if (/^[a-fh-z\d_-][a-z\d_-]*$/.test(text)) return text;
+  const name = text
+    .slice(text.lastIndexOf("/") + 1)
+    .replace(/^=/, "")
+    .toLowerCase()
+    .replace(/\.exe$/, "");
+  return name.startsWith("g") && gnuPrograms.has(name.slice(1)) ? name.slice(1) : name;
+}
+
+/** By their names on systems that have others of their own. */
+const gnuPrograms: ReadonlySet<string> = new Set(
+  "rm cp mv ln dd cat tac head tail tee touch truncate chmod chown chgrp install mkdir rmdir unlink shred sort uniq cut wc od env timeout nice nohup stdbuf chroot find xargs sed awk tar make".split(
+    " ",
+  ),
+);
 
 function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string): Likelihood {
   if (fits(word.text)) return word.certainty === "open" && want === "*" ? "maybe" : "yes";
@@ -169,7 +177,7 @@ const leads = tableOf(
 /** The first of the words from `from` on that leads elsewhere. */
 export function leadingWord(words: readonly ShellWord[], from: number): ShellWord | undefined {
   const [program = "", second = ""] = [programOf(words[0]?.text ?? ""), words[1]?.text];
-  const options = leads(program.replace(/^gmake$/, "make").replace(/w$/, "")) ?? leads(`${program} ${second}`);
+  const options = leads(program.replace(/w$/, "")) ?? leads(`${program} ${second}`);
   if (options === undefined) return undefined;
   // `git diff -C` looks for copies.
   const end = program === "git" ? words.findIndex(({ text }, index) => index > 0 && !text.startsWith("-")) : words.length;

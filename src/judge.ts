@@ -9,10 +9,24 @@ import {
   type ShellWord,
   some,
 } from "./command-pattern.ts";
-import { absolutePath, fitsGlob, fitsPath, isAbove, mayFitPath, spelledPath } from "./path-pattern.ts";
+import { absolutePath, fitsGlob, fitsPath, mayFitPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool, namesHost } from "./rule-conditions.ts";
 import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
+import {
+  changesGuarded,
+  foldersOf,
+  holds,
+  isFixed,
+  isGuarded,
+  nowhere,
+  pathsOf,
+  pathWords,
+  readingPrograms,
+  runWritten,
+  walksFolders,
+  writingPrograms,
+} from "./shell-files.ts";
 import { readShell, type ShellPart } from "./shell-parts.ts";
 import { setters } from "./shell-wrappers.ts";
 
@@ -105,9 +119,22 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
     ([name, value]) => !plainFields.has(name) && value !== false && value !== null && value !== undefined,
   );
   const whole = [...doubts, ...fields.map(([name]) => `${name} changes how it runs`)];
+  const own = runWritten(parts, call);
   const items = parts.map((part): Item => {
-    if (part.file === undefined)
-      return { text: part.text, doubts: part.doubts, isHidden: part.isHidden, isFree: part.isInner, command: part };
+    if (part.file === undefined) {
+      const isOwnWork = own.has(part);
+      const more = [
+        ...(isOwnWork ? ["it runs what is written here"] : []),
+        ...(changesGuarded(part, call) ? ["it decides what may run"] : []),
+      ];
+      return {
+        text: part.text,
+        doubts: [...part.doubts, ...more],
+        isHidden: part.isHidden || isOwnWork,
+        isFree: part.isInner,
+        command: part,
+      };
+    }
     const { word, isWritten } = part.file;
     const isKnown = word.certainty !== "open" && (part.folder !== undefined || word.text.startsWith("/"));
     const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/", part.roams);
@@ -116,30 +143,13 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
   return whole.length === 0 && items.length > 0 ? items : [...items, { text, doubts: whole, isHidden, isFree: items.length > 0 }];
 }
 
-/** What decides about permissions, and what starts programs of itself: nobody approves a change of these unseen. */
-const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh|profile|gitconfig|npmrc|envrc|ssh)[^/]*(?:\/|$)/i;
-
 function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string, roams = false): Item {
   const known = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
   const paths = roams && known !== undefined && !isFixed(path) ? [...known, nowhere] : known;
   const isUnknown = paths === undefined || paths.includes(nowhere);
-  // A worktree may itself lie in such a folder.
-  const own = (each: string) => (each.startsWith(`${call.projectDir}/`) ? each.slice(call.projectDir.length) : each);
-  const isGuarded = isWritten && paths?.some((each) => guarded.test(own(each))) === true;
-  const doubts = isUnknown ? ["which file it is is not known"] : isGuarded ? ["it decides what may run"] : [];
+  const decides = isWritten && paths?.some((each) => isGuarded(each, call)) === true;
+  const doubts = isUnknown ? ["which file it is is not known"] : decides ? ["it decides what may run"] : [];
   return { text, doubts, file: { isWritten, paths } };
-}
-
-/** Where a link leads that nobody could follow. */
-const nowhere = "\0";
-/** The same file in whatever folder. */
-const isFixed = (path = ""): boolean => /^[/~]/.test(path);
-
-/** As it is written, and wherever links lead from there. */
-function pathsOf(path: string, call: ToolCall, folder: string): string[] {
-  const absolute = absolutePath(path, folder, call.home);
-  if (call.resolve === undefined) return [absolute];
-  return [...new Set([absolute, ...[absolute, spelledPath(path, folder, call.home)].map((each) => call.resolve?.(each) ?? nowhere)])];
 }
 
 interface Active {
@@ -235,16 +245,6 @@ const oneLine = (text: string, length: number): string => printableLine(text.sli
 
 const writers: ReadonlySet<string> = new Set(["edit", "multiedit", "write", "notebookedit"]);
 const readers: ReadonlySet<string> = new Set(["read", "notebookread", "grep", "glob", "ls"]);
-/** Commands that read or change the files that they are given. */
-const readingPrograms = new Set(
-  "cat tac head tail less more bat nl grep egrep fgrep rg ag sed awk gawk cut sort uniq wc od xxd hexdump strings base64 cp mv scp rsync diff cmp jq yq tar zip gzip dd source . ln install curl".split(
-    " ",
-  ),
-);
-const writingPrograms = new Set(
-  "tee cp mv rm rmdir unlink touch truncate dd ln install rsync sed chmod chown shred mkdir curl wget patch".split(" "),
-);
-
 /** Commands that do nothing but look at the words that they are given, or that are opened by a table of their own. */
 const dataPrograms: ReadonlySet<string> = new Set(
   "echo printf true false : exit return cd ls git type which whereis man apropos tldr info logger say seq expr basename dirname realpath".split(
@@ -370,33 +370,6 @@ function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Like
     (walksFolders(words) && words.slice(1).some(({ text }) => folders.some((folder) => holds(patterns, text, folder, call))));
   return some([isTold ? "maybe" : "no", ...words.slice(1).map(inWord)]);
 }
-
-/** Where relative paths of a command count from: `tar -C DIR` has one of its own. */
-function foldersOf({ words, folder }: ShellPart): string[] {
-  if (folder === undefined) return [];
-  const moved = words.flatMap(
-    ({ text }, at) =>
-      /^--(?:directory|cwd|chdir|prefix)=(.+)$/.exec(text)?.[1] ??
-      (/^-[A-Za-z]*C$|^--directory$/.test(text) ? (words[at + 1]?.text ?? []) : []),
-  );
-  return [folder, ...moved.map((each) => absolutePath(each, folder, "~"))];
-}
-
-/** They take all that is in a folder. */
-const walksFolders = (words: readonly ShellWord[]): boolean =>
-  /^(?:rg|ag|tar|rsync|zip|7z)$/.test(programOf(words[0]?.text ?? "")) ||
-  (/^(?:grep|egrep|fgrep|cp|scp|diff)$/.test(programOf(words[0]?.text ?? "")) &&
-    words.some(({ text }) => /^-[A-Za-z]*[rRa]|^--(?:rec|der|arch)/.test(text)));
-
-/** Is what is denied by its whole path below a folder outside of the project? Within it, searches are too many to ask about. */
-function holds(patterns: readonly string[], text: string, base: string, call: ToolCall): boolean {
-  const folder = absolutePath(text, base, call.home);
-  return !`${folder}/`.startsWith(`${call.projectDir}/`) && patterns.some((pattern) => isAbove(folder, pattern, call));
-}
-
-/** `.env`, `--file=.env`, `if=.env`, `@.env`, `host:.env`. */
-const pathWords = (text: string): string[] =>
-  [text, ...[...text.matchAll(/[=@:]/g)].map(({ index }) => text.slice(index + 1))].filter((path) => path !== "");
 
 const lastSegment = (pattern: string): string =>
   pattern

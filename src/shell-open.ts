@@ -57,7 +57,7 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
     return { doubt: changers.get(full) ?? "", isOwn: true, readsStdin: true };
   if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) || rest[0]?.certainty === "open" };
   if (full === "eval") return openText(rest[0]?.text === "--" ? rest.slice(1) : rest);
-  if (full === "find" || full === "gfind") return openFind(rest);
+  if (full === "find") return openFind(rest);
   if (shells.has(program)) return openShell(program, rest);
   if (otherShells.has(program))
     return { doubt: `the words of ${program} are not read here`, code: spell(rest), isOwn: true, isHidden: true };
@@ -129,8 +129,14 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
   if (row.appends === true) return openData(words, read.replaced, row.rest === "script", opened);
   if (row.rest !== "script") return { ...opened, commands: [words] };
   if (program === "trap" && /^-?$/.test(words[0]?.text ?? "")) return { isOwn: true };
-  const text = program === "trap" ? words.slice(0, 1) : words.filter(({ text }) => program !== "tmux" || text !== "Enter");
-  return { ...opened, scripts: openText(text).scripts ?? [] };
+  if (/^tmux send/.test(key)) return { ...opened, scripts: typedText(words) };
+  return { ...opened, scripts: openText(program === "trap" ? words.slice(0, 1) : words).scripts ?? [] };
+}
+
+/** Keys follow each other without a blank, and stand behind what was typed before: what they make of it is known only then. */
+function typedText(words: readonly ShellWord[]): ShellWord[] {
+  const keys = words.filter(({ text }) => !/^(?:Enter|C-m|C-j|KPEnter)$/.test(text)).map(({ text }) => (text === "Space" ? " " : text));
+  return ["", " "].map((between) => ({ text: keys.join(between), certainty: "open" }));
 }
 
 /** `docker compose exec`, `git submodule foreach`: the sub-command's own words. */
@@ -354,11 +360,11 @@ function openReader(program: string, words: readonly ShellWord[]): Opened | unde
     return { doubt: `${program} reads its program from its input`, code: spell(words), isOwn: true };
   if (database.test(program) && readsScript(program, words))
     return { doubt: `${program} reads its script from its input`, code: spell(words), isOwn: true };
-  if (/^g?make$/.test(program) && words.some(({ text }) => isRiskyName(/^([\w.]+)\s*[:+?]*=/.exec(text)?.[1] ?? "")))
+  if (/^make$/.test(program) && words.some(({ text }) => isRiskyName(/^([\w.]+)\s*[:+?]*=/.exec(text)?.[1] ?? "")))
     return { doubt: "a variable of make may say what it starts", code: spell(words), isOwn: true };
-  if (/^[gmn]?awk$/.test(program))
+  if (/^[mn]?awk$/.test(program))
     return openCode(words, /^[^|>@`]*$/, /system|getline|close|ARGV|printf?\s*>|^--(?:l|ex|i|f|d|p|o)|^-[lieEfdDpoW]/, program);
-  if (/^g?sed$/.test(program)) return openSed(words);
+  if (/^sed$/.test(program)) return openSed(words);
   return undefined;
 }
 

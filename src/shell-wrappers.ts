@@ -64,7 +64,6 @@ export const wrappers = new Map<string, Wrapper>(
       moving: "-C --chdir",
     },
     timeout: { flags: "-v -f -p --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
-    gtimeout: { flags: "-v --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
     nice: { flags: "-0 -1 -2 -3 -4 -5 -6 -7 -8 -9", values: "-n --adjustment" },
     ionice: { flags: "-t --ignore", values: "-c -n --class --classdata", plain: "-p -P -u --pid" },
     chrt: { flags: "-b -f -i -o -r -R -v", operands: 1, plain: "-p -m --pid --max" },
@@ -260,25 +259,25 @@ const readers: [programs: string, options: RegExp | string, why: string][] = [
   ["git", /^--[a-z-]*-filter\b|^ext::|^-O|^(?:filter-branch|remote-ext|shell|hook)$/, "what it starts"],
   ["git", "upload-pack receive-pack exec open-files-in-pager ext-diff extcmd tool textconv access-hook template output", "what it starts"],
   ["git", /^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
-  ["tar bsdtar gtar", /^-[A-Za-z]*[IF]/, "what it starts"],
+  ["tar bsdtar", /^-[A-Za-z]*[IF]/, "what it starts"],
   [
-    "tar bsdtar gtar",
+    "tar bsdtar",
     "checkpoint-action to-command use-compress-program rsh-command rmt-command info-script new-volume-script",
     "what it starts",
   ],
   // Its older form has no dash.
-  ["tar bsdtar gtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
+  ["tar bsdtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
   ["scp sftp", /^-[A-Za-z]*[oSFDbs]/, "what it starts"],
   ["man less more most", /^-[A-Za-z]*[PH]|^\+/, "what it starts"],
   ["man less more most", "pager html lesskey-file lesskey-src lesskey-content", "what it starts"],
   [
-    "make gmake",
+    "make",
     // Names of programs, `X!=command`, and what make itself or the shell of a recipe expands (GNU make 4.3).
     /^(?:\.SHELLFLAGS|AS|FC|M2C|PC|CO|GET|LEX|YACC|LINT|TEX|RM|INSTALL|PYTHON|NPM|NODE)\s*[:+?]?=|^[^=]*!=|^[^-=][^=]*=.*[$`;&|<>\n]|^-[eE]|^-(?:f-)?$|^\/dev\/(?:stdin|fd)\b/,
     "the makefile",
   ],
-  ["make gmake", "eval environment-overrides", "the makefile"],
+  ["make", "eval environment-overrides", "the makefile"],
   ["nc ncat netcat", /^-[a-z]*[ec]/, "what it starts"],
   ["nc ncat netcat", "exec sh-exec lua-exec", "what it starts"],
   ["zip", /^-[A-Za-z]*T/, "what it starts"],
@@ -357,6 +356,11 @@ export const interpreters = new Map(
 export const noProgram = /^(?:-[vVhm]|-vV|--(?:version|help|test.*|check.*|watch))$/;
 export const shells = new Set("bash sh dash zsh ksh ash mksh rbash".split(" "));
 export const otherShells = new Set("fish csh tcsh nu xonsh elvish".split(" "));
+/** The first of its words that is no option is a program in a file. */
+export const startsFile = (program: string): boolean => {
+  const name = program.replace(/(?<=[a-z])[\d.]+$/, "");
+  return shells.has(name) || otherShells.has(name) || interpreters.has(name) || /^(?:\.|source)$/.test(program);
+};
 /** Of the shell itself: what follows is no longer what it says. */
 export const changers = new Map(
   Object.entries({
