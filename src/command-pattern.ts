@@ -77,10 +77,11 @@ export function namedProgram(text: string): string {
   return program;
 }
 
-/** For an approval: the very words, from the first on, and none that only running tells. */
+/** For an approval: the very words, from the first on, and none that only running tells; what leads elsewhere is among them. */
 export function allowsCommand(patternText: string, words: readonly ShellWord[]): boolean {
   const { words: wanted, isWhole } = parsePattern(patternText);
   if (wanted.length === 0 || words.length < wanted.length || (isWhole && words.length > wanted.length)) return false;
+  if (leadingWord(words, wanted.length) !== undefined) return false;
   return wanted.every((want, index) => {
     const word = words[index];
     return word?.certainty === "literal" && (want === "*" || want === word.text);
@@ -116,15 +117,23 @@ function once(words: readonly ShellWord[], program: string, make: () => Said): S
   return made;
 }
 
-/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh. */
-export const programOf = (text: string): string =>
-  /^[a-z\d_-]*$/.test(text)
-    ? text
-    : text
-        .slice(text.lastIndexOf("/") + 1)
-        .replace(/^=/, "")
-        .toLowerCase()
-        .replace(/\.exe$/, "");
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh, `grm` where GNU's programs are named so. */
+export function programOf(text: string): string {
+  if (/^[a-fh-z\d_-][a-z\d_-]*$/.test(text)) return text;
+  const name = text
+    .slice(text.lastIndexOf("/") + 1)
+    .replace(/^=/, "")
+    .toLowerCase()
+    .replace(/\.exe$/, "");
+  return name.startsWith("g") && gnuPrograms.has(name.slice(1)) ? name.slice(1) : name;
+}
+
+/** By their names on systems that have others of their own. */
+const gnuPrograms: ReadonlySet<string> = new Set(
+  "rm cp mv ln dd cat tac head tail tee touch truncate chmod chown chgrp install mkdir rmdir unlink shred sort uniq cut wc od env timeout nice nohup stdbuf chroot find xargs sed awk tar make".split(
+    " ",
+  ),
+);
 
 function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string): Likelihood {
   if (fits(word.text)) return word.certainty === "open" && want === "*" ? "maybe" : "yes";
@@ -135,6 +144,9 @@ function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string
     : "no";
 }
 
+const containerLeads =
+  "-v --volume --mount --volumes-from --privileged --pid --ipc --userns --uts --device --cap-add --security-opt --network=host --net=host --cgroupns";
+
 /** Of the program or sub-command of that name. A row is taken apart when it is asked for: a hook asks for few. */
 function tableOf<T>(rows: Readonly<Record<string, string>>, parse: (row: string) => T): (name: string) => T | undefined {
   const known = new Map<string, T>();
@@ -143,6 +155,40 @@ function tableOf<T>(rows: Readonly<Record<string, string>>, parse: (row: string)
     if (row !== undefined && !known.has(name)) known.set(name, parse(row));
     return known.get(name);
   };
+}
+
+/** Options that make of a command one on another folder, another file of tasks, or the machine that a container is to be kept from. */
+const leads = tableOf(
+  {
+    ...{ make: "-f -C -I --file --makefile --directory --include-dir", npm: "-C --prefix", pnpm: "-C --dir --prefix", yarn: "--cwd" },
+    ...{ bun: "--cwd --config -c", cargo: "-C --manifest-path", go: "-C", git: "-C --git-dir --work-tree", just: "-f -d --justfile" },
+    ...{ rake: "-f -r -R -I --rakefile --require", gradle: "-I -b -c -p --init-script --build-file --project-dir --include-build" },
+    ...{ mvn: "-f -s -gs --file --settings", ant: "-f -buildfile -file", task: "-t -d --taskfile --dir", bazel: "--bazelrc" },
+    ...{
+      pytest: "-c -p --rootdir --confcutdir",
+      "docker run": containerLeads,
+      "podman run": containerLeads,
+      "docker create": containerLeads,
+    },
+  },
+  (row): ReadonlySet<string> => new Set(row.split(" ")),
+);
+
+/** The first of the words from `from` on that leads elsewhere. */
+export function leadingWord(words: readonly ShellWord[], from: number): ShellWord | undefined {
+  const [program = "", second = ""] = [programOf(words[0]?.text ?? ""), words[1]?.text];
+  const options = leads(program.replace(/w$/, "")) ?? leads(`${program} ${second}`);
+  if (options === undefined) return undefined;
+  // `git diff -C` looks for copies.
+  const end = program === "git" ? words.findIndex(({ text }, index) => index > 0 && !text.startsWith("-")) : words.length;
+  return words.slice(0, end < 0 ? words.length : end).find(({ text }, index) => {
+    if (index < from || !text.startsWith("-")) return false;
+    const name = /^--[^=]+/.exec(text)?.[0];
+    if (name !== undefined) return name.length > 3 && [...options].some((option) => option.startsWith(name));
+    return [...options].some(
+      (option) => text.startsWith(option) || (program === "make" && new RegExp(`^-[a-zA-Z]*${option[1]}`).test(text)),
+    );
+  });
 }
 
 const parseGroups = (row: string): readonly (readonly string[])[] => row.split(" ").map((group) => group.split(","));

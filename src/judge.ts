@@ -1,8 +1,32 @@
-import { allowsCommand, every, hitsCommand, type Likelihood, namedProgram, programOf, type ShellWord, some } from "./command-pattern.ts";
-import { absolutePath, fitsGlob, fitsPath, spelledPath } from "./path-pattern.ts";
+import {
+  allowsCommand,
+  every,
+  hitsCommand,
+  type Likelihood,
+  leadingWord,
+  namedProgram,
+  programOf,
+  type ShellWord,
+  some,
+} from "./command-pattern.ts";
+import { absolutePath, fitsGlob, fitsPath, mayFitPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
-import { hitsSession, hostOf, isAgentTool, isHost, isTool } from "./rule-conditions.ts";
+import { hitsSession, hostOf, isAgentTool, isHost, isTool, namesHost } from "./rule-conditions.ts";
 import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
+import {
+  changesGuarded,
+  foldersOf,
+  holds,
+  isFixed,
+  isGuarded,
+  nowhere,
+  pathsOf,
+  pathWords,
+  readingPrograms,
+  runWritten,
+  walksFolders,
+  writingPrograms,
+} from "./shell-files.ts";
 import { readShell, type ShellPart } from "./shell-parts.ts";
 import { setters } from "./shell-wrappers.ts";
 
@@ -57,7 +81,7 @@ interface Item {
   isFree?: boolean;
   command?: ShellPart;
   /** Absent in one that is no file; `paths` are undefined where they are not known. */
-  file?: { isWritten: boolean; paths: readonly string[] | undefined };
+  file?: { isWritten: boolean; paths: readonly string[] | undefined; isWalked?: boolean };
   address?: { host: string; port: string };
 }
 
@@ -72,6 +96,7 @@ function itemsOf(call: ToolCall): Item[] {
     const file = fileItem(path ?? tool, path, writers.has(tool.toLowerCase()), call, call.cwd);
     // What a search is narrowed to is below its folder, or, of Glob's, anywhere.
     const glob = isSearch ? textOf(/^glob$/i.test(tool) ? input.pattern : input.glob) : undefined;
+    if (/^grep$/i.test(tool) && glob === undefined && file.file !== undefined) file.file.isWalked = true;
     return glob === undefined ? [file] : [file, fileItem(glob, glob, false, call, absolutePath(path ?? ".", call.cwd, call.home))];
   }
   if (tool === "WebFetch") {
@@ -94,38 +119,37 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
     ([name, value]) => !plainFields.has(name) && value !== false && value !== null && value !== undefined,
   );
   const whole = [...doubts, ...fields.map(([name]) => `${name} changes how it runs`)];
+  const own = runWritten(parts, call);
   const items = parts.map((part): Item => {
-    if (part.file === undefined)
-      return { text: part.text, doubts: part.doubts, isHidden: part.isHidden, isFree: part.isInner, command: part };
+    if (part.file === undefined) {
+      const isOwnWork = own.has(part);
+      const more = [
+        ...(isOwnWork ? ["it runs what is written here"] : []),
+        ...(changesGuarded(part, call) ? ["it decides what may run"] : []),
+      ];
+      return {
+        text: part.text,
+        doubts: [...part.doubts, ...more],
+        isHidden: part.isHidden || isOwnWork,
+        isFree: part.isInner,
+        command: part,
+      };
+    }
     const { word, isWritten } = part.file;
     const isKnown = word.certainty !== "open" && (part.folder !== undefined || word.text.startsWith("/"));
-    const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/");
+    const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/", part.roams);
     return { ...item, doubts: [...part.doubts, ...item.doubts], isFree: part.isInner || !isWritten };
   });
   return whole.length === 0 && items.length > 0 ? items : [...items, { text, doubts: whole, isHidden, isFree: items.length > 0 }];
 }
 
-/** What decides about permissions, and what starts programs of itself: nobody approves a change of these unseen. */
-const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh|profile|gitconfig|npmrc|envrc|ssh)[^/]*(?:\/|$)/i;
-
-function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string): Item {
-  const paths = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
+function fileItem(text: string, path: string | undefined, isWritten: boolean, call: ToolCall, folder: string, roams = false): Item {
+  const known = path === undefined || path.includes("\0") ? undefined : pathsOf(path, call, folder);
+  const paths = roams && known !== undefined && !isFixed(path) ? [...known, nowhere] : known;
   const isUnknown = paths === undefined || paths.includes(nowhere);
-  // A worktree may itself lie in such a folder.
-  const own = (each: string) => (each.startsWith(`${call.projectDir}/`) ? each.slice(call.projectDir.length) : each);
-  const isGuarded = isWritten && paths?.some((each) => guarded.test(own(each))) === true;
-  const doubts = isUnknown ? ["which file it is is not known"] : isGuarded ? ["it decides what may run"] : [];
+  const decides = isWritten && paths?.some((each) => isGuarded(each, call)) === true;
+  const doubts = isUnknown ? ["which file it is is not known"] : decides ? ["it decides what may run"] : [];
   return { text, doubts, file: { isWritten, paths } };
-}
-
-/** Where a link leads that nobody could follow. */
-const nowhere = "\0";
-
-/** As it is written, and wherever links lead from there. */
-function pathsOf(path: string, call: ToolCall, folder: string): string[] {
-  const absolute = absolutePath(path, folder, call.home);
-  if (call.resolve === undefined) return [absolute];
-  return [...new Set([absolute, ...[absolute, spelledPath(path, folder, call.home)].map((each) => call.resolve?.(each) ?? nowhere)])];
 }
 
 interface Active {
@@ -141,8 +165,7 @@ interface JudgedItem {
 }
 
 function judgeItem(active: readonly Active[], item: Item, call: ToolCall): JudgedItem {
-  const [doubt] = item.doubts;
-  const verdict = (decision: Decision, rule?: Rule): JudgedItem => ({
+  const verdict = (decision: Decision, rule?: Rule, doubt = item.doubts[0]): JudgedItem => ({
     item,
     part: {
       text: oneLine(item.text, 400),
@@ -161,11 +184,14 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
   }
   if (asking !== undefined) return verdict("ask", asking);
   const allowing = near.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
-  if (doubt !== undefined) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
+  if (item.doubts.length > 0) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);
+  const named = near.filter(({ rule }) => rule.action === "allow").map(({ rule }) => hits(rule.when, item, call));
+  const leading = item.command === undefined || !named.includes("yes") ? undefined : leadingWord(item.command.words, 1);
+  if (leading !== undefined) return verdict("ask", undefined, `${leading.text} leads elsewhere, and no rule that allows it says so`);
   // With the names of files in place of a `*` it may be allowed.
   if (item.isFree === true) return verdict("allow");
-  return verdict(near.some(({ rule }) => rule.action === "allow" && hits(rule.when, item, call) === "maybe") ? "ask" : "none");
+  return verdict(named.includes("maybe") ? "ask" : "none");
 }
 
 /**
@@ -219,24 +245,20 @@ const oneLine = (text: string, length: number): string => printableLine(text.sli
 
 const writers: ReadonlySet<string> = new Set(["edit", "multiedit", "write", "notebookedit"]);
 const readers: ReadonlySet<string> = new Set(["read", "notebookread", "grep", "glob", "ls"]);
-/** Commands that read or change the files that they are given. */
-const readingPrograms = new Set(
-  "cat tac head tail less more bat nl grep egrep fgrep rg ag sed awk gawk cut sort uniq wc od xxd hexdump strings base64 cp mv scp rsync diff cmp jq yq tar zip gzip dd source . ln install curl".split(
-    " ",
-  ),
-);
-const writingPrograms = new Set(
-  "tee cp mv rm rmdir unlink touch truncate dd ln install rsync sed chmod chown shred mkdir curl wget patch".split(" "),
-);
-
 /** Commands that do nothing but look at the words that they are given, or that are opened by a table of their own. */
 const dataPrograms: ReadonlySet<string> = new Set(
-  "echo printf true false : exit return cd ls git npm pnpm yarn bun docker podman kubectl type which whereis man apropos tldr info logger say seq expr basename dirname realpath".split(
+  "echo printf true false : exit return cd ls git type which whereis man apropos tldr info logger say seq expr basename dirname realpath".split(
     " ",
   ),
 );
-const takesData = (program: string): boolean =>
-  dataPrograms.has(program) || readingPrograms.has(program) || writingPrograms.has(program) || setters.has(program);
+/** Of programs that have others that run what they are given: `pnpm --filter x exec`, `podman machine ssh`. */
+const dataVerbs =
+  /^(?:npm|pnpm|yarn|bun) (?:test|t|run|start|install|i|add|ci|remove|update|publish|version|view|ls|audit|pack)$|^(?:docker|podman|kubectl) (?:build|ps|images|logs|commit|tag|pull|push|inspect|get|describe)$/;
+function takesData([name, verb]: readonly ShellWord[]): boolean {
+  const program = programOf(name?.text ?? "");
+  const isKnown = [dataPrograms, readingPrograms, writingPrograms, setters].some((programs) => programs.has(program));
+  return isKnown || dataVerbs.test(`${program} ${verb?.text}`);
+}
 
 /** For a denial: could these conditions on the call hold for this item? */
 function hits(when: Conditions, item: Item, call: ToolCall): Likelihood {
@@ -266,7 +288,7 @@ function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }
   const { code } = command;
   return some([
     ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
-    ...(takesData(programOf(command.words[0]?.text ?? "")) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),
+    ...(takesData(command.words) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),
     isHidden === true || (code !== undefined && patterns.some((pattern) => mentions(code, programOf(pattern.split(" ")[0] ?? ""))))
       ? "maybe"
       : "no",
@@ -322,30 +344,32 @@ function hitsPath(patterns: readonly string[], item: Item, call: ToolCall): Like
     if (paths?.some((each) => patterns.some((pattern) => fitsPath(pattern, each, call, true)))) return "yes";
     return paths === undefined || paths.includes(nowhere) ? "maybe" : "no";
   };
-  if (file !== undefined) return fits(file.paths);
+  if (file !== undefined) {
+    const isMet = file.isWalked === true && file.paths?.some((path) => holds(patterns, path, "/", call)) === true;
+    return some([fits(file.paths), isMet ? "maybe" : "no"]);
+  }
   if (command === undefined) return isHidden === true ? "maybe" : "no";
-  const isFileProgram = [readingPrograms, writingPrograms].some((programs) => programs.has(programOf(command.words[0]?.text ?? "")));
-  return some([
+  const { words, code } = command;
+  const program = programOf(words[0]?.text ?? "");
+  const isFileProgram = [readingPrograms, writingPrograms].some((programs) => programs.has(program));
+  const folders = foldersOf(command);
+  const isLost = folders.length === 0 || command.roams === true;
+  const inWord = ({ text, certainty, isGlob }: ShellWord): Likelihood => {
+    if (certainty === "open" && isGlob !== true) return isFileProgram ? "maybe" : "no";
+    const unknown = isLost && isFileProgram && !isFixed(text) && !text.startsWith("-") ? "maybe" : "no";
+    const bases = isFixed(text) ? ["/"] : folders;
+    const named = bases.flatMap((folder) => pathWords(text).map((path) => ({ path, folder })));
+    if (certainty !== "open") return some([unknown, ...named.map(({ path, folder }) => fits(pathsOf(path, call, folder)))]);
+    const mayFit = ({ path, folder }: { path: string; folder: string }) =>
+      patterns.some((pattern) => mayFitPath(pattern, absolutePath(path, folder, call.home), call));
+    return some([unknown, named.some(mayFit) ? "maybe" : "no"]);
+  };
+  const isTold =
     isHidden === true ||
-    (command.code !== undefined && patterns.some((pattern) => mentions(command.code ?? "", lastSegment(pattern).replace(/[*?]/g, ""))))
-      ? "maybe"
-      : "no",
-    ...command.words.slice(1).map((word) => {
-      if (word.certainty === "open")
-        return word.isGlob === true
-          ? mayName(word, patterns, (path) => fits(pathsOf(path, call, command.folder ?? "/")) !== "no")
-          : isFileProgram
-            ? "maybe"
-            : "no";
-      if (command.folder === undefined && !/^[/~]/.test(word.text)) return isFileProgram && !word.text.startsWith("-") ? "maybe" : "no";
-      return some(pathWords(word.text).map((path) => fits(pathsOf(path, call, command.folder ?? "/"))));
-    }),
-  ]);
+    (code !== undefined && patterns.some((pattern) => mentions(code, lastSegment(pattern).replace(/[*?]/g, "")))) ||
+    (walksFolders(words) && words.slice(1).some(({ text }) => folders.some((folder) => holds(patterns, text, folder, call))));
+  return some([isTold ? "maybe" : "no", ...words.slice(1).map(inWord)]);
 }
-
-/** `.env`, `--file=.env`, `if=.env`, `@.env`, `host:.env`. */
-const pathWords = (text: string): string[] =>
-  [text, ...[...text.matchAll(/[=@:]/g)].map(({ index }) => text.slice(index + 1))].filter((path) => path !== "");
 
 const lastSegment = (pattern: string): string =>
   pattern
@@ -353,27 +377,13 @@ const lastSegment = (pattern: string): string =>
     .split("/")
     .at(-1) ?? "";
 
-/** A glob names what it fits, in its folder. */
-function mayName(word: ShellWord, patterns: readonly string[], fits: (path: string) => boolean): Likelihood {
-  const glob = lastSegment(word.text).toLowerCase();
-  const folder = word.text.slice(0, word.text.lastIndexOf("/") + 1);
-  const isMet = patterns.some((pattern) => {
-    const last = lastSegment(pattern);
-    return /[*?[]/.test(last) || (fitsGlob(glob, last.toLowerCase()) && (/[*?[]/.test(folder) || fits(folder + last)));
-  });
-  return isMet ? "maybe" : "no";
-}
-
 function hitsHost(hosts: readonly string[], { address, command, isHidden }: Item): Likelihood {
   if (address !== undefined) return hosts.some((want) => isHost(want, address)) ? "yes" : "no";
   if (command === undefined) return isHidden === true ? "maybe" : "no";
   const { code } = command;
   if (isHidden === true || (code !== undefined && hosts.some((want) => mentions(code, want.replace(/^\*\./, ""))))) return "maybe";
-  const isAt = (text: string) => {
-    const at = hostOf(/^[a-z][a-z+.-]*:\/\//i.test(text) ? text : `http://${text.replace(/^[^@/]*@/, "")}`);
-    return at !== undefined && hosts.some((want) => isHost(want, at));
-  };
-  return command.words.slice(1).some(({ text }) => /^[^\s-]\S*\.\S|:\/\//.test(text) && isAt(text)) ? "yes" : "no";
+  const isData = takesData(command.words);
+  return some(command.words.slice(1).map(({ text }) => namesHost(text, hosts, isData)));
 }
 
 function hitsAgent(agents: readonly string[], call: ToolCall): Likelihood {
@@ -402,7 +412,8 @@ function allows(when: Conditions, item: Item, call: ToolCall): boolean {
   const isInside = (paths: readonly string[] | undefined) =>
     paths?.every((each) => path?.some((pattern) => fitsPath(pattern, each, call, false)) === true) === true;
   if (item.command !== undefined) {
-    const { words, folder } = item.command;
+    const { words } = item.command;
+    const folder = item.command.roams === true ? undefined : item.command.folder;
     // A file of this folder is another one elsewhere.
     const isHere = folder !== undefined && absolutePath(folder, "/", call.home) === absolutePath(call.cwd, "/", call.home);
     // A rule about paths alone is about files, not about what runs there.
@@ -432,6 +443,9 @@ function areInside(
   const files = words.slice(1).filter(({ text }, index) => (end >= 0 && index >= end) || !/^-[A-Za-z]+$|^--[\w-]*$/.test(text));
   return (
     files.length > 0 &&
-    files.every(({ text, certainty }) => certainty === "literal" && folder !== undefined && isInside(pathsOf(text, call, folder)))
+    files.every(
+      ({ text, certainty }) =>
+        certainty === "literal" && (folder !== undefined || isFixed(text)) && isInside(pathsOf(text, call, folder ?? "/")),
+    )
   );
 }

@@ -106,14 +106,45 @@ const patterns = new Map<string, PathPattern | undefined>();
  * in it.
  */
 export function fitsPath(pattern: string, path: string, roots: Roots, isLoose: boolean): boolean {
-  const key = `${pattern}\0${roots.projectDir}\0${roots.home}`;
-  if (!patterns.has(key)) patterns.set(key, parsePattern(pattern, roots));
-  const parsed = patterns.get(key);
+  const parsed = known(pattern, roots);
   if (parsed === undefined) return false;
   const inCase = (segments: string[]) => (isLoose ? segments.map((segment) => segment.toLowerCase()) : segments);
   const segments = inCase(split(path));
   const isInside = parsed.isInside && !isLoose;
-  return spellings(parsed, roots, isLoose).some((each) => fitsSegments(inCase(each), segments, isInside));
+  return spellings(parsed, roots, isLoose).some((each) => fitsSegments(inCase(each), segments, isInside, fitsGlob));
+}
+
+/** For a denial: could one of the files that a shell puts in the place of this glob fit? */
+export const mayFitPath = (pattern: string, glob: string, roots: Roots): boolean => {
+  const parsed = known(pattern, roots);
+  if (parsed === undefined) return false;
+  const lower = (segments: string[]) => segments.map((segment) => segment.toLowerCase());
+  return spellings(parsed, roots, true).some((each) => fitsSegments(lower(each), lower(split(glob)), false, mayFitBoth));
+};
+
+/** Of two globs it is enough that their ends do not contradict each other. */
+function mayFitBoth(segment: string, glob: string): boolean {
+  if (fitsGlob(glob, segment) || fitsGlob(segment, glob)) return true;
+  const [[start, end], [otherStart, otherEnd]] = [endsOf(segment), endsOf(glob)];
+  const isGlob = [segment, glob].every((text) => /[*?[\\]/.test(text));
+  const meet = (one: string, other: string, is: "startsWith" | "endsWith") => one[is](other) || other[is](one);
+  return isGlob && meet(start, otherStart, "startsWith") && meet(end, otherEnd, "endsWith");
+}
+
+/** What stands before and behind all that is no plain text. */
+const endsOf = (glob: string): [start: string, end: string] => [/^[^*?[\\]*/.exec(glob)?.[0] ?? "", /[^*?\]\\]*$/.exec(glob)?.[0] ?? ""];
+
+/** For a denial: does this folder hold what the pattern names, by its whole path? */
+export function isAbove(path: string, pattern: string, roots: Roots): boolean {
+  const segments = known(pattern, roots)?.segments ?? [];
+  const folder = split(path);
+  return folder.length < segments.length && folder.every((each, index) => each === segments[index]);
+}
+
+function known(pattern: string, roots: Roots): PathPattern | undefined {
+  const key = `${pattern}\0${roots.projectDir}\0${roots.home}`;
+  if (!patterns.has(key)) patterns.set(key, parsePattern(pattern, roots));
+  return patterns.get(key);
 }
 
 /**
@@ -132,13 +163,18 @@ function spellings({ segments, given }: PathPattern, { resolve }: Roots, isLoose
 }
 
 /** The pattern's segments fit the beginning of the path's: the whole of it or a folder above. */
-function fitsSegments(pattern: readonly string[], path: readonly string[], isInside: boolean): boolean {
+function fitsSegments(
+  pattern: readonly string[],
+  path: readonly string[],
+  isInside: boolean,
+  fits: (segment: string, name: string) => boolean,
+): boolean {
   // Which numbers of segments of the path are used up so far.
   let used = new Set([0]);
   for (const segment of pattern) {
     const next = new Set<number>();
     if (segment === "**") for (let count = Math.min(...used); count <= path.length; count++) next.add(count);
-    else for (const count of used) if (count < path.length && fitsGlob(segment, path[count] ?? "")) next.add(count + 1);
+    else for (const count of used) if (count < path.length && fits(segment, path[count] ?? "")) next.add(count + 1);
     if (next.size === 0) return false;
     used = next;
   }

@@ -130,6 +130,29 @@ export function isHost(want: string, { host, port }: { host: string; port: strin
   return wanted !== undefined && wanted !== "" && (stars === "" ? host === wanted : host.endsWith(`.${wanted}`));
 }
 
+/** Does a word of a command lead to one of these? `isData`: what is said in it is nothing that the program would go to. */
+export function namesHost(word: string, hosts: readonly string[], isData: boolean): Likelihood {
+  const isAt = (text: string) => {
+    const at = hostOf(/^[a-z][a-z+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+    return at !== undefined && hosts.some((want) => isHost(want, at));
+  };
+  if (addressesIn(word).some(isAt)) return "yes";
+  return isData && /\s/.test(word) ? "no" : mayNameHost(word, isAt);
+}
+
+/** A word that is an address: `u@host.example:path` and `--url=host.example` too. */
+const addressesIn = (word: string): string[] =>
+  [word, /^--[\w-]+=(.*)$/s.exec(word)?.[1] ?? ""]
+    .filter((text) => /^[^\s-]\S*\.\S|:\/\//.test(text))
+    .map((text) => (text.includes("://") ? text : text.replace(/^[^@/]*@/, "").replace(/:(?!\d*(?:\/|$)).*$/s, "")));
+
+/** Among other things in one word: `-xhost.example`, `--connect-to=a:80:host.example:80`, `http://{host,x}.example` for curl. */
+function mayNameHost(word: string, isAt: (text: string) => boolean): Likelihood {
+  const pieces = word.replace(/^-[A-Za-z]/, "").split(/[=@:,;|\s'"]+\/*/);
+  const isGlob = /^[a-z]+:\/\/[^/\s]*(?:\{|\[(?![\da-f:.]+\]))/i.test(word);
+  return isGlob || pieces.some((piece) => /[^.]\.[^.]/.test(piece) && isAt(piece)) ? "maybe" : "no";
+}
+
 /** A name of a tool; `mcp__server` is all tools of that server, `mcp__server__*` too. */
 export function isTool(want: string, tool: string): boolean {
   const [wanted, is] = [lower(want.trim()), lower(tool)];

@@ -6,9 +6,11 @@ import {
   gitSetting,
   hiddenChangers,
   interpreters,
+  isLongOption,
+  isRiskyName,
   noProgram,
   otherShells,
-  riskyOptions,
+  risksOf,
   runners,
   setters,
   shells,
@@ -55,7 +57,7 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
     return { doubt: changers.get(full) ?? "", isOwn: true, readsStdin: true };
   if (change !== undefined) return { doubt: change, isOwn: true, isHidden: hiddenChangers.has(full) || rest[0]?.certainty === "open" };
   if (full === "eval") return openText(rest[0]?.text === "--" ? rest.slice(1) : rest);
-  if (full === "find" || full === "gfind") return openFind(rest);
+  if (full === "find") return openFind(rest);
   if (shells.has(program)) return openShell(program, rest);
   if (otherShells.has(program))
     return { doubt: `the words of ${program} are not read here`, code: spell(rest), isOwn: true, isHidden: true };
@@ -66,17 +68,22 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
     return set?.doubt !== undefined && rest.some(({ text }) => /\$\(|`/.test(text)) ? { ...set, code: spell(rest) } : set;
   }
   if (full === "set") return openSet(rest);
-  // Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them.
-  const runner = runners.has(full) ? rest : runnerWords(full, rest);
-  if (runner !== undefined)
-    return { commands: guesses(runner), scripts: runner.filter(({ text }) => /\s/.test(text)), isOwn: true, isElsewhere: true };
-  return openWrapper(full, rest) ?? openReader(program, rest);
+  const risky = openReader(program, rest);
+  const opened = openRunner(full, rest) ?? openWrapper(full, rest);
+  return opened === undefined ? risky : { ...risky, ...opened };
 }
 
-/** What stands behind the sub-command by which a program runs others: `pnpm --silent exec …`. */
+/** Their options are too many to know: an approval is for all their words, a denial for a command that begins at any of them. */
+function openRunner(program: string, rest: readonly ShellWord[]): Opened | undefined {
+  const runner = runners.has(program) ? rest : runnerWords(program, rest);
+  if (runner === undefined) return undefined;
+  return { commands: guesses(runner), scripts: runner.filter(({ text }) => /\s/.test(text)), isOwn: true, isElsewhere: true };
+}
+
+/** What stands behind the sub-command by which a program runs others: `pnpm --silent exec …`, `yarn workspace x exec …`. */
 function runnerWords(program: string, rest: readonly ShellWord[]): readonly ShellWord[] | undefined {
-  const at = rest.findIndex(({ text }) => !text.startsWith("-"));
-  return at >= 0 && runners.has(`${program} ${rest[at]?.text}`) ? rest.slice(at + 1) : undefined;
+  const at = rest.findIndex(({ text }) => runners.has(`${program} ${text}`));
+  return at >= 0 ? rest.slice(at + 1) : undefined;
 }
 
 const spell = (words: readonly ShellWord[]): string => words.map(({ text }) => text).join(" ");
@@ -112,14 +119,24 @@ function openWrapper(program: string, rest: readonly ShellWord[]): Opened | unde
   const words = later.rest;
   const doubt = read.isDoubtful === true ? { doubt: `${program} finds other programs of these names` } : {};
   const opened: Opened = { isOwn, isElsewhere, isMoved: read.isMoved, names, scripts: read.scripts, ...doubt };
+  if (row.starts !== undefined && read.scripts.length === 0 && (words.length === 0 || row.rest === "none")) {
+    const { starts } = row;
+    if (starts.source === "^" || rest.some(({ text }) => starts.test(text))) return { ...opened, isOwn: true, readsStdin: true };
+  }
   if (read.scripts.length > 0 || row.rest === "none") return key.includes(" ") ? withSub(key, words, opened) : opened;
   if (row.rest === "afterDashes") return { ...opened, commands: behindDashes(rest) };
   if (words.length === 0) return row.isOwn || isElsewhere ? opened : { isOwn: true };
   if (row.appends === true) return openData(words, read.replaced, row.rest === "script", opened);
   if (row.rest !== "script") return { ...opened, commands: [words] };
   if (program === "trap" && /^-?$/.test(words[0]?.text ?? "")) return { isOwn: true };
-  const text = program === "trap" ? words.slice(0, 1) : words.filter(({ text }) => program !== "tmux" || text !== "Enter");
-  return { ...opened, scripts: openText(text).scripts ?? [] };
+  if (/^tmux send/.test(key)) return { ...opened, scripts: typedText(words) };
+  return { ...opened, scripts: openText(program === "trap" ? words.slice(0, 1) : words).scripts ?? [] };
+}
+
+/** Keys follow each other without a blank, and stand behind what was typed before: what they make of it is known only then. */
+function typedText(words: readonly ShellWord[]): ShellWord[] {
+  const keys = words.filter(({ text }) => !/^(?:Enter|C-m|C-j|KPEnter)$/.test(text)).map(({ text }) => (text === "Space" ? " " : text));
+  return ["", " "].map((between) => ({ text: keys.join(between), certainty: "open" }));
 }
 
 /** `docker compose exec`, `git submodule foreach`: the sub-command's own words. */
@@ -147,7 +164,7 @@ const guesses = (words: readonly ShellWord[]): ShellWord[][] => words.slice(0, 8
 
 const printable = ({ text }: ShellWord): string => text.slice(0, 40);
 
-function subCommandOf(program: string, rest: readonly ShellWord[]): { name: string; rest: ShellWord[] } | undefined {
+function subCommandOf(program: string, rest: readonly ShellWord[]): { name: string; rest: readonly ShellWord[] } | undefined {
   if (!/^(?:docker|podman|nerdctl|docker-compose|kubectl|oc|tmux|npm)$/.test(program)) return undefined;
   const global: Wrapper = {
     flags: "-2 -C -D -N -l -u -v -q --debug --tls --tlsverify --insecure-skip-tls-verify",
@@ -155,8 +172,10 @@ function subCommandOf(program: string, rest: readonly ShellWord[]): { name: stri
       "-H --host -c --context --config --log-level -n --namespace --kubeconfig --cluster -s --server --user -L -S -T -f --file -p --project-name --prefix -w --workspace",
   };
   const read = readOptions(rest, global);
-  const [name, ...others] = read.rest;
-  return name === undefined || read.unknown !== undefined ? undefined : { name: name.text, rest: others };
+  // Behind an option that nobody knows: at the first word that is one.
+  const at = read.unknown === undefined ? 0 : read.rest.findIndex(({ text }) => wrappers.has(`${program} ${text}`));
+  const name = read.rest[at];
+  return name === undefined ? undefined : { name: name.text, rest: read.rest.slice(at + 1) };
 }
 
 interface ReadOptions {
@@ -333,19 +352,36 @@ function openGit(words: readonly ShellWord[]): Opened | undefined {
 }
 
 function openReader(program: string, words: readonly ShellWord[]): Opened | undefined {
-  for (const { options, why } of riskyOptions.get(program) ?? [])
-    if (words.some(({ text }) => options.test(text)) || options.source === "^")
+  for (const { fits, isAlways, why } of risksOf(program))
+    if (isAlways || words.some(({ text }) => fits(text)))
       return { doubt: `${why} of ${program} is not read here`, code: spell(words), isOwn: true };
-  if (
-    interpreters.has(program) &&
-    (words.some(({ text }) => text === "-") ||
-      (words.every(({ text }) => text.startsWith("-")) && !words.some(({ text }) => noProgram.test(text))))
-  )
+  const valued = interpreters.get(program);
+  if (valued !== undefined && readsInput(words, valued.split(" "), program))
     return { doubt: `${program} reads its program from its input`, code: spell(words), isOwn: true };
-  if (/^[gmn]?awk$/.test(program))
-    return openCode(words, /^[^|>@`]*$/, /system|getline|close|printf?\s*>|--(?:load|exec|include)|^-[lieE]/, program);
-  if (/^g?sed$/.test(program)) return openSed(words);
+  if (database.test(program) && readsScript(program, words))
+    return { doubt: `${program} reads its script from its input`, code: spell(words), isOwn: true };
+  if (/^make$/.test(program) && words.some(({ text }) => isRiskyName(/^([\w.]+)\s*[:+?]*=/.exec(text)?.[1] ?? "")))
+    return { doubt: "a variable of make may say what it starts", code: spell(words), isOwn: true };
+  if (/^[mn]?awk$/.test(program))
+    return openCode(words, /^[^|>@`]*$/, /system|getline|close|ARGV|printf?\s*>|^--(?:l|ex|i|f|d|p|o)|^-[lieEfdDpoW]/, program);
+  if (/^sed$/.test(program)) return openSed(words);
   return undefined;
+}
+
+const database = /^(?:sqlite|psql|mysql|mariadb)$/;
+
+/** Without a statement among its words: `.shell` and `\\!` are words of theirs. */
+const readsScript = (program: string, words: readonly ShellWord[]): boolean =>
+  !words.some(({ text }) => /^-{1,2}(?:help|version|[Vl]$)|^-[A-Za-z]*[cef]|^--(?:command|execute|file|list)/.test(text)) &&
+  (program !== "sqlite" || words.filter(({ text }) => !text.startsWith("-")).length < 2);
+
+/** `python3`, `python3 -X dev`, `node -`, `perl /dev/stdin`. */
+function readsInput(words: readonly ShellWord[], valued: readonly string[], program: string): boolean {
+  const at = words.findIndex(({ text }, index) => !/^-./.test(text) && (index === 0 || !valued.includes(words[index - 1]?.text ?? "")));
+  const file = words[at];
+  if (file !== undefined) return file.text === "-" || isStdin(file) || (/^(?:deno|bun)$/.test(program) && words[at + 1]?.text === "-");
+  // These two have a help in place of it.
+  return !/^(?:deno|bun)$/.test(program) && !words.some(({ text }) => noProgram.test(text));
 }
 
 function openCode(words: readonly ShellWord[], plain: RegExp, risky: RegExp, program: string): Opened | undefined {
@@ -363,9 +399,10 @@ function openSed(words: readonly ShellWord[]): Opened | undefined {
   let hasScript = false;
   words.forEach((word, index) => {
     const before = words[index - 1]?.text ?? "";
-    const joined = /^(?:--expression=|-[nErsuz]*e)(.+)$/s.exec(word.text)?.[1];
-    if (/^-[A-Za-z]*f|^--file/.test(word.text)) hasScript = true;
-    if (joined !== undefined || /^(?:-[nErsuz]*e|--expression)$/.test(before)) {
+    const joined = /^(?:--e[a-z]*=|-[nErsuz]*e)(.+)$/s.exec(word.text)?.[1];
+    // What a file says is not known.
+    if (/^-[A-Za-z]*f/.test(word.text) || isLongOption(word.text, "file")) scripts.push({ ...word, certainty: "open" });
+    if (joined !== undefined || /^(?:-[nErsuz]*e|--e[a-z]*)$/.test(before)) {
       scripts.push({ ...word, text: joined ?? word.text });
       hasScript = true;
     }

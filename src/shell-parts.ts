@@ -12,11 +12,11 @@ import {
   type SyntaxNode,
   type TestBinaryExpression,
   type TestUnaryExpression,
-  type Word,
   type WordPart,
 } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
+import { readWord } from "./shell-word.ts";
 import { holdsCommand, isRiskyName } from "./shell-wrappers.ts";
 
 /** A simple command at any depth, or a file that a redirection opens. */
@@ -28,6 +28,8 @@ export interface ShellPart {
   file?: { word: ShellWord; isWritten: boolean };
   /** Where it runs; undefined where that depends on what came before. */
   folder: string | undefined;
+  /** It may run once more, elsewhere: in the next round of a loop, or when a trap or a function is due. */
+  roams?: boolean;
   /** Why it is never approved unseen. */
   doubts: string[];
   /** In another language, for which nobody reads here. */
@@ -62,10 +64,11 @@ const unseen =
 /** All that a text would run, as bash reads it; `folder`: where it runs, `home` for `~`. */
 export function readShell(text: string, folder: string, home: string): ShellReading {
   const reading: ShellReading = { parts: [], doubts: [], isHidden: false };
-  const state: State = { reading, home, origin: folder, folder };
+  const state: State = { reading, home, origin: folder, folder, later: [], moves: 0, isMovedAnytime: false };
   if (unseen.test(text)) doubt(state, "it has characters that no eye sees", text.includes("\0"));
   if (Buffer.byteLength(text) > maxLength) doubt(state, "it is longer than 8 kB", true);
   if (text.length <= maxRead) readText(state, text, { depth: 0, isInner: false });
+  if (state.moves > 0) roam(state.isMovedAnytime ? reading.parts : state.later);
   return reading;
 }
 
@@ -75,6 +78,11 @@ interface State {
   /** Where it all begins, and where it is. */
   origin: string;
   folder: string | undefined;
+  /** What runs when something else says so. */
+  later: ShellPart[];
+  /** How often it goes to another folder; a trap does between any two of the others. */
+  moves: number;
+  isMovedAnytime: boolean;
 }
 
 interface Place {
@@ -183,7 +191,7 @@ function visit(state: State, node: SyntaxNode, source: string, place: Place): vo
       break;
     case "Function":
       doubt(state, `${node.name.text.slice(0, 40)} becomes another command`, false);
-      apart(state, inside);
+      state.later.push(...partsOf(state, () => apart(state, inside)));
       break;
     case "Coproc":
       doubt(state, "a coproc runs beside the rest", false);
@@ -191,6 +199,13 @@ function visit(state: State, node: SyntaxNode, source: string, place: Place): vo
       break;
     case "Subshell":
       apart(state, inside);
+      break;
+    case "For":
+    case "While":
+    case "Select":
+    case "ArithmeticFor":
+      noteRisks(state, node, source, place);
+      inRounds(state, inside);
       break;
     default:
       noteRisks(state, node, source, place);
@@ -203,6 +218,24 @@ function apart(state: State, run: () => void): void {
   const { folder } = state;
   run();
   state.folder = folder;
+}
+
+/** The next round begins where the last one has left. */
+function inRounds(state: State, run: () => void): void {
+  const { folder } = state;
+  const parts = partsOf(state, run);
+  if (state.folder !== folder) roam(parts);
+}
+
+function partsOf(state: State, run: () => void): ShellPart[] {
+  const { parts } = state.reading;
+  const at = parts.length;
+  run();
+  return parts.slice(at);
+}
+
+function roam(parts: readonly ShellPart[]): void {
+  for (const part of parts) part.roams = true;
 }
 
 /** `cd` may fail: only what follows by `&&` is surely in the new folder. */
@@ -406,6 +439,17 @@ function runOpened(state: State, opened: Opened, name: string, outer: Place): vo
   const place: Place = { ...outer, isInner: outer.isInner || opened.isElsewhere === true };
   const { folder } = state;
   if (opened.isElsewhere === true || opened.isMoved === true) state.folder = undefined;
+  const { moves } = state;
+  const parts = partsOf(state, () => runAll(state, opened, name, place));
+  if (name === "trap") {
+    state.later.push(...parts);
+    state.isMovedAnytime ||= state.moves > moves;
+  }
+  // Only eval moves the shell itself.
+  state.folder = name === "eval" && state.folder !== folder ? undefined : folder;
+}
+
+function runAll(state: State, opened: Opened, name: string, place: Place): void {
   for (const words of opened.commands ?? []) runWords(state, words, words.map(({ text }) => text).join(" "), place);
   const { stdin, ...next } = place;
   const scripts = [...(opened.scripts ?? []), ...(opened.readsStdin === true ? [stdin ?? { text: "", certainty: "open" as const }] : [])];
@@ -413,8 +457,6 @@ function runOpened(state: State, opened: Opened, name: string, outer: Place): vo
     if (script.certainty !== "literal") doubt(state, `what ${name.slice(0, 40)} reads is known only when it runs`, true);
     readText(state, script.text, next);
   }
-  // Only eval moves the shell itself.
-  state.folder = name === "eval" && state.folder !== folder ? undefined : folder;
 }
 
 /** Follows `cd`. */
@@ -422,6 +464,7 @@ function move(state: State, words: readonly ShellWord[]): void {
   const [name, ...rest] = words.filter(({ text }, index) => !(index === 0 && /^(?:builtin|command)$/.test(text)));
   if (name === undefined || !/^(?:cd|chdir|pushd|popd)$/.test(name.text)) return;
   const [target, ...more] = rest.filter(({ text }) => !/^-(?:[LPe@]+|-)$/.test(text));
+  state.moves++;
   const isKnown =
     name.text === "cd" && more.length === 0 && (target === undefined || (target.certainty === "literal" && !/^[-+]/.test(target.text)));
   if (!isKnown) state.folder = undefined;
@@ -429,56 +472,3 @@ function move(state: State, words: readonly ShellWord[]): void {
   else if (target.text.startsWith("/")) state.folder = target.text;
   else if (state.folder !== undefined) state.folder = `${state.folder}/${target.text}`;
 }
-
-/** Pieces of a word that every shell reads alike; what stands before a `~` decides about it. */
-const piece = /(?:[\w@%+,./^\]-]|[\p{L}\p{N}]|[=:](?!~)|(?<=[\w./^])~|(?<=.)#|!|\{[\w-]*\}|\\[ -~]|'[^']*'|"(?:[^"\\$`]|\\["\\$`])*")/uy;
-const tilde = /^~(?=\/|$)/;
-
-function readWord(word: Word | Assignment, home: string): ShellWord {
-  const raw = word.text;
-  if (/^[\w./:@%+,-]+$/.test(raw)) return literalWord(raw);
-  if (raw === "[") return literalWord(raw);
-  const { text, length } = readPieces(raw, tilde.test(raw) ? 1 : 0);
-  const said = tilde.test(raw) ? `${home}${text}` : text;
-  if (length === raw.length) return literalWord(said);
-  const parts: readonly WordPart[] = word.type === "Word" ? (word.parts ?? []) : [];
-  const value = word.type === "Word" ? word.value : raw;
-  const isOpen = word.type === "Assignment" || raw.startsWith("~") || /[{]/.test(raw) || /[:=]~/.test(raw) || parts.some(isOpenPart);
-  if (!isOpen) return { text: value, certainty: "odd" };
-  // Of what stands in double quotes the beginning is known as well.
-  const quoted = /^"([^"\\$`]*)/.exec(raw.slice(length))?.[1] ?? "";
-  const isGlob = parts.length > 0 && parts.every((part) => !isOpenPart(part) || part.type === "Glob") && !/[{~]/.test(raw);
-  return {
-    text: value,
-    certainty: "open",
-    start: said + quoted,
-    isSplit: word.type === "Assignment" || (!isGlob && parts.some(isSplitPart)),
-    isGlob,
-  };
-}
-
-function readPieces(raw: string, from: number): { text: string; length: number } {
-  let text = "";
-  let at = from;
-  piece.lastIndex = at;
-  for (let match = piece.exec(raw); match !== null; match = piece.exec(raw)) {
-    const [one] = match;
-    at = piece.lastIndex;
-    if (one.startsWith("'")) text += one.slice(1, -1);
-    else if (one.startsWith('"')) text += one.slice(1, -1).replace(/\\(["\\$`])/g, "$1");
-    else text += one.startsWith("\\") ? one.slice(1) : one;
-    piece.lastIndex = at;
-  }
-  return { text, length: at };
-}
-
-const isOpenPart = (part: WordPart): boolean =>
-  part.type === "DoubleQuoted" || part.type === "LocaleString"
-    ? part.parts.some(({ type }) => type !== "Literal")
-    : !/^(?:Literal|SingleQuoted|AnsiCQuoted)$/.test(part.type);
-
-/** It may become other words than one: unquoted, or a list. */
-const isSplitPart = (part: WordPart): boolean =>
-  part.type === "DoubleQuoted" || part.type === "LocaleString"
-    ? part.parts.some(({ type, text }) => /^(?:Simple|Parameter)Expansion$/.test(type) && /[@*]/.test(text))
-    : !/^(?:Literal|SingleQuoted|AnsiCQuoted|Glob)$/.test(part.type);

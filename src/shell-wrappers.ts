@@ -24,6 +24,8 @@ export interface Wrapper {
   isOwn?: boolean;
   isElsewhere?: boolean;
   moving?: string;
+  /** Without a command a shell starts that reads its input; where one of the words is of this form. */
+  starts?: RegExp;
 }
 
 const sudo: Wrapper = {
@@ -31,7 +33,7 @@ const sudo: Wrapper = {
     "-A -b -E -H -i -k -K -n -P -S -s -v -l -B -N --askpass --background --preserve-env --set-home --login --non-interactive --stdin --shell",
   values:
     "-u -g -h -p -C -c -r -t -T -U -D -R -a --user --group --host --prompt --close-from --chdir --chroot --role --type --other-user --command-timeout",
-  ...{ hasNames: true, isElsewhere: true },
+  ...{ hasNames: true, isElsewhere: true, starts: /^-[A-Za-z]*[si]|^--(?:shell|login)/ },
 };
 const containerValues =
   "-e --env --env-file -u --user -w --workdir --detach-keys -v --volume -p --publish --name --network --net -h --hostname -l --label --entrypoint --mount -m --memory --cpus --platform --pull --restart -a --attach --add-host --cap-add --cap-drop --device --dns --gpus --ip --ipc --link --log-driver --log-opt --pid --security-opt --shm-size --tmpfs --ulimit --userns --volumes-from --cidfile --group-add --init-path --runtime --stop-signal --stop-timeout --index --profile -f --file --project-name --project-directory";
@@ -62,7 +64,6 @@ export const wrappers = new Map<string, Wrapper>(
       moving: "-C --chdir",
     },
     timeout: { flags: "-v -f -p --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
-    gtimeout: { flags: "-v --foreground --preserve-status --verbose", values: "-s --signal -k --kill-after", operands: 1 },
     nice: { flags: "-0 -1 -2 -3 -4 -5 -6 -7 -8 -9", values: "-n --adjustment" },
     ionice: { flags: "-t --ignore", values: "-c -n --class --classdata", plain: "-p -P -u --pid" },
     chrt: { flags: "-b -f -i -o -r -R -v", operands: 1, plain: "-p -m --pid --max" },
@@ -91,7 +92,7 @@ export const wrappers = new Map<string, Wrapper>(
       flags: "-0 -k -v -q -X -m -u --null --keep-order --quote --xargs --bar --eta --dry-run --line-buffer --tag --no-notice --will-cite",
       values:
         "-j -n -N -I -L -a -d -S --jobs --max-args --colsep --delay --halt --joblog --results --retries --timeout --arg-file --delimiter",
-      ...{ rest: "script", appends: true, hiding: "--pipe --pipepart -S --sshlogin" },
+      ...{ rest: "script", appends: true, hiding: "--pipe --pipepart -S --sshlogin", starts: /^/ },
     },
     watch: {
       flags: "-b -c -d -e -g -p -q -t -w -x --beep --color --differences --errexit --chgexit --precise --no-title --exec",
@@ -109,30 +110,38 @@ export const wrappers = new Map<string, Wrapper>(
       script: "-c --command",
       isOwn: true,
     },
-    script: { flags: "-a -e -f -q -k -r", values: "-E -I -O -B -T -m -o -t", script: "-c --command", rest: "none", isOwn: true },
+    script: {
+      flags: "-a -e -f -q -k -r",
+      values: "-E -I -O -B -T -m -o -t",
+      script: "-c --command",
+      rest: "none",
+      isOwn: true,
+      starts: /^/,
+    },
     sudo,
-    doas: { flags: "-L -n -s", values: "-u -C -a", isElsewhere: true },
+    doas: { flags: "-L -n -s", values: "-u -C -a", isElsewhere: true, starts: /^-[A-Za-z]*s/ },
     su: {
       flags: "- -l -m -p -P -f --login --preserve-environment --pty",
       values: "-s -g -G -w -T --shell --group",
       script: "-c --command --session-command",
-      rest: "none",
-      operands: 1,
-      isElsewhere: true,
+      ...{ rest: "none", operands: 1, isElsewhere: true, starts: /^/ },
     },
     runuser: {
       flags: "- -l -m -p -P -f --login",
       values: "-u -s -g -G -w --shell --user --group",
-      script: "-c --command",
-      isElsewhere: true,
+      ...{ script: "-c --command", isElsewhere: true, starts: /^-[lm]?$|^--login/ },
     },
     pkexec: { flags: "--disable-internal-agent --keep-cwd", values: "--user -u", isElsewhere: true },
     ssh: {
       flags: "-4 -6 -A -a -C -f -G -g -K -k -M -N -n -q -s -T -t -V -v -X -x -Y -y -tt -vv -vvv",
       values: "-B -b -c -D -E -e -I -i -J -L -l -m -O -p -Q -R -S -W -w",
-      ...{ hiding: "-o -F", operands: 1, rest: "script", isElsewhere: true },
+      ...{ hiding: "-o -F", operands: 1, rest: "script", isElsewhere: true, starts: /^/ },
     },
-    chroot: { flags: "--skip-chdir", values: "--userspec --groups", operands: 1, isElsewhere: true },
+    chroot: { flags: "--skip-chdir", values: "--userspec --groups", operands: 1, isElsewhere: true, starts: /^/ },
+    jobs: { flags: "-x", plain: "-l -n -p -r -s", isOwn: true },
+    "npm explore": { operands: 1, rest: "afterDashes", isElsewhere: true },
+    "podman unshare": { isElsewhere: true, starts: /^/ },
+    "kubectl debug": { rest: "afterDashes", isElsewhere: true },
     unshare: {
       flags: "-m -u -i -n -p -U -C -T -r -c -f --mount --uts --ipc --net --pid --user --map-root-user --fork",
       values: "-S -G -R -w --root --wd --setuid --setgid",
@@ -212,65 +221,87 @@ export const runners = new Set(
     ),
 );
 
-/** Words that another program or language reads; nobody here does. */
-const readers: [programs: string, options: RegExp, why: string][] = [
-  ["python pypy", /^-[A-Za-z]*c/, "the code"],
-  ["perl ruby", /^-(?![IMr])[A-Za-z0-9]*[eE]/, "the code"],
-  ["node nodejs bun deno", /^(?:-[ep]|-pe|--(?:eval|print)(?:=.*)?)$|^-r$|^--(?:require|import|loader|experimental-loader)\b/, "the code"],
-  ["deno", /^eval$/, "the code"],
-  ["php", /^-[rRBE]|^--run$/, "the code"],
+/** Words that another program or language reads; nobody here does. A text holds long options, which most programs take cut short as well. */
+const readers: [programs: string, options: RegExp | string, why: string][] = [
+  ["python pypy", /^-[A-Za-z]*c|^(?:-m)?(?:timeit|code|pdb|trace|profile|cProfile)$/, "the code"],
+  ["perl ruby", /^-(?![IMmr])[A-Za-z0-9]*[eE]|^-[A-Za-z]*[mM].*[^\w:=,.-]/, "the code"],
   [
-    "lua luajit osascript rscript julia elixir groovy scala ghc swift erl racket guile sbcl ocaml",
+    "node nodejs bun deno",
+    /^(?:-[ep]|-pe|--(?:eval|print)(?:=.*)?)$|^-r$|^--(?:require|import|preload|loader|experimental-loader|experimental-config-file|env-file|openssl-config)\b|^--test-reporter(?!=(?:spec|tap|dot|junit|lcov)$)/,
+    "the code",
+  ],
+  ["deno", /^eval$/, "the code"],
+  ["php", /^-[rRBEaz]|^--run$|^(?:-d)?(?:auto_(?:ap|pre)pend|extension|zend_ext|include_path)/, "the code"],
+  [
+    "lua luajit osascript rscript julia elixir groovy scala kotlin ghc swift erl racket guile sbcl ocaml",
     /^-{1,2}(?:e|E|eval|l|--eval|i)\b/,
     "the code",
   ],
+  ["java", /^-(?:agent|javaagent|Xrun|Xbootclasspath|XX:(?:OnError|OnOutOfMemoryError|Flags|VMOptionsFile))|^@/, "what it starts"],
+  ["mvn mvnw", /\bexec:|^-Dexec\./, "what it starts"],
   ["pwsh powershell", /^/, "the code"],
   ["cmd rundll32 wscript cscript mshta", /^/, "the code"],
   ["gdb lldb", /^-(?:ex|eval|o|-eval-command|-command|-batch|x)/, "the debugger's words"],
-  ["vim vi nvim ex view gvim rvim vimdiff", /^(?:-c|--cmd|-S|-s|-E|-e|-es|\+.*)$/, "the editor's words"],
-  ["emacs emacsclient", /^-{1,2}(?:e|eval|batch|l|load|f|funcall)/, "the editor's words"],
+  ["gdb", "eval-command init-eval-command command init-command", "the debugger's words"],
+  [
+    "vim vi nvim ex view gvim rvim vimdiff",
+    /^(?:-c|-[uUSsWwil].*|-E|-e|-es|--(?:cmd|server|listen)|--remote-\S*(?:expr|send)|\+.*)$/,
+    "the editor's words",
+  ],
+  ["emacs emacsclient", /^-{1,2}(?:e|eval|batch|l|load|f|funcall|x|script|insert)/, "the editor's words"],
+  ["emacs emacsclient", "eval batch load funcall script execute insert", "the editor's words"],
+  ["nano", /^-[A-Za-z]*s/, "what it starts"],
+  ["nano", "speller", "what it starts"],
   ["expect tclsh wish socat nmap", /^/, "the script"],
   // As `programOf` names it, without its version.
-  ["sqlite", /\.(?:shell|system|import|output|once|excel|read|load)|writefile|load_extension|edit\(/i, "the script"],
+  ["sqlite", /\.(?:shell|system|import|output|once|excel|read|load)|writefile|load_extension|edit\(|^-init$/i, "the script"],
   ["psql mysql mariadb", /\\!|system\s|program|outfile/i, "the script"],
+  ["git", /^--[a-z-]*-filter\b|^ext::|^-O|^(?:filter-branch|remote-ext|shell|hook)$/, "what it starts"],
+  ["git", "upload-pack receive-pack exec open-files-in-pager ext-diff extcmd tool textconv access-hook template output", "what it starts"],
+  ["git", /^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
+  ["tar bsdtar", /^-[A-Za-z]*[IF]/, "what it starts"],
   [
-    "git",
-    /^--(?:upload-pack|receive-pack|exec|open-files-in-pager|ext-diff|extcmd|tool|textconv|access-hook|template|[a-z-]*-filter)\b|^ext::|^-O|^filter-branch$/,
-    "what it starts",
-  ],
-  [
-    "tar bsdtar gtar",
-    /^--(?:checkpoint-action|to-command|use-compress-program|rsh-command|info-script|new-volume-script)|^-[A-Za-z]*[IF]/,
+    "tar bsdtar",
+    "checkpoint-action to-command use-compress-program rsh-command rmt-command info-script new-volume-script",
     "what it starts",
   ],
   // Its older form has no dash.
-  ["tar bsdtar gtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
+  ["tar bsdtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
-  ["scp sftp", /^-[A-Za-z]*[oSFD]/, "what it starts"],
-  ["man less more most", /^-[PH]|^--(?:pager|html)|^\+/, "what it starts"],
+  ["scp sftp", /^-[A-Za-z]*[oSFDbs]/, "what it starts"],
+  ["man less more most", /^-[A-Za-z]*[PH]|^\+/, "what it starts"],
+  ["man less more most", "pager html lesskey-file lesskey-src lesskey-content", "what it starts"],
   [
-    "make gmake",
-    // Names of programs, `X!=command`, and what make itself expands, which is run also where no line uses it (GNU make 4.3).
-    /^(?:SHELL|\.SHELLFLAGS|MAKE|CC|CXX|CPP|AR|AS|LD|FC|M2C|PC|CO|GET|LEX|YACC|LINT|TEX|RM)\s*[:+?]?=|^[^=]*!=|\$[({]|^--eval|^-E|^-(?:f-)?$|^\/dev\/(?:stdin|fd)\b/,
+    "make",
+    // Names of programs, `X!=command`, and what make itself or the shell of a recipe expands (GNU make 4.3).
+    /^(?:\.SHELLFLAGS|AS|FC|M2C|PC|CO|GET|LEX|YACC|LINT|TEX|RM|INSTALL|PYTHON|NPM|NODE)\s*[:+?]?=|^[^=]*!=|^[^-=][^=]*=.*[$`;&|<>\n]|^-[eE]|^-(?:f-)?$|^\/dev\/(?:stdin|fd)\b/,
     "the makefile",
   ],
-  ["nc ncat netcat", /^-[a-z]*[ec]|^--(?:exec|sh-exec|lua-exec)/, "what it starts"],
-  ["zip", /^-[A-Za-z]*T|^--unzip-command/, "what it starts"],
-  ["sort", /^--compress-prog/, "what it starts"],
+  ["make", "eval environment-overrides", "the makefile"],
+  ["nc ncat netcat", /^-[a-z]*[ec]/, "what it starts"],
+  ["nc ncat netcat", "exec sh-exec lua-exec", "what it starts"],
+  ["zip", /^-[A-Za-z]*T/, "what it starts"],
+  ["zip", "unzip-command", "what it starts"],
+  ["sort", "compress-program", "what it starts"],
   ["rg", /^--(?:pre|hostname-bin)\b/, "what it starts"],
-  ["ag bat batcat delta hg jj svn", /^--(?:pager|config|config-option)\b/, "what it starts"],
+  ["ag bat batcat delta hg jj svn", "pager config config-option", "what it starts"],
   ["gh glab", /^(?:alias|extension)$/, "what it starts"],
   ["fzf sk", /^--(?:preview|bind)\b/, "what it starts"],
-  ["curl", /^-[A-Za-z]*K|^--config\b/, "the setting"],
+  ["curl", /^-[A-Za-z]*K/, "the setting"],
+  ["curl", "config", "the setting"],
   ["ed red newgrp run-parts start-stop-daemon pee", /^/, "what it starts"],
-  ["sort shuf tree", /^-[A-Za-z]*o|^--output/, "the file"],
-  ["git", /^--output\b|^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
-  ["split", /^--filter/, "what it starts"],
-  ["go", /^-(?:exec|toolexec|vettool)\b/, "what it starts"],
-  ["cargo", /^--config|^-Z/, "the setting"],
-  ["npm pnpm yarn", /^--(?:script-shell|node-options|shell|userconfig|globalconfig)\b|^config$/, "the setting"],
+  ["sort shuf tree", /^-[A-Za-z]*o/, "the file"],
+  ["sort shuf tree", "output", "the file"],
+  ["split", "filter", "what it starts"],
+  ["go", /^-{1,2}(?:exec|toolexec|vettool)\b/, "what it starts"],
+  ["cargo", /^--config|^-Z|^(?:-C)?linker=/, "the setting"],
+  ["npm pnpm yarn", "script-shell node-options shell userconfig globalconfig git editor browser viewer", "the setting"],
+  ["npm pnpm yarn", /^(?:config|c|set|pkg)$/, "the setting"],
+  ["pip", /^--python\b|^config$/, "the setting"],
   ["gcc g++ cc clang clang++", /^-(?:wrapper|B|fplugin|specs)|^@/, "what it starts"],
-  ["wget", /^(?:-e|--execute|--use-askpass)/, "the setting"],
+  ["wget", /^-e/, "the setting"],
+  ["wget", "execute use-askpass config", "the setting"],
+  ["helm", "post-renderer", "what it starts"],
   ["crontab at batch", /^/, "what runs later"],
   ["systemctl launchctl", /^(?:edit|link|import-environment|set-environment|submit)$/, "what runs later"],
   ["ip", /^(?:exec|-b|-batch)$/, "what it starts"],
@@ -278,15 +309,58 @@ const readers: [programs: string, options: RegExp, why: string][] = [
   ["screen", /^-X$|^-d?m/, "what it starts"],
 ];
 
-export const riskyOptions = new Map<string, { options: RegExp; why: string }[]>();
-for (const [programs, options, why] of readers)
-  for (const program of programs.split(" ")) riskyOptions.set(program, [...(riskyOptions.get(program) ?? []), { options, why }]);
+interface Risk {
+  fits(word: string): boolean;
+  /** Whatever its words are. */
+  isAlways: boolean;
+  why: string;
+}
 
-export const interpreters = new Set("python pypy perl ruby node nodejs php lua luajit osascript julia ghc racket guile".split(" "));
+const riskOf = (options: RegExp | string, why: string): Risk => ({
+  fits: typeof options === "string" ? (word) => isLongOption(word, options) : (word) => options.test(word),
+  isAlways: typeof options !== "string" && options.source === "^",
+  why,
+});
+
+/** `--upload-p=x` is `--upload-pack=x`, for git, getopt and npm alike; `names`: without the dashes. */
+export function isLongOption(word: string, names: string): boolean {
+  const name = /^--([a-z][a-z-]*)(?==|$)/.exec(word)?.[1];
+  return name !== undefined && !wholeOptions.has(name) && ` ${names}`.includes(` ${name}`);
+}
+
+/** They begin as one that runs something, and are options of their own. */
+const wholeOptions: ReadonlySet<string> = new Set(["text", "checkpoint"]);
+
+const risks = new Map<string, Risk[]>();
+for (const [programs, options, why] of readers)
+  for (const program of programs.split(" ")) risks.set(program, [...(risks.get(program) ?? []), riskOf(options, why)]);
+/** What of a program's words another program or language reads. */
+export const risksOf = (program: string): readonly Risk[] => risks.get(program) ?? [];
+
+/** With their options that take the next word. */
+export const interpreters = new Map(
+  Object.entries({
+    ...{ python: "-W -X -Q", pypy: "-W -X", perl: "-I", ruby: "-I -r -C -E", php: "-d -c", lua: "-l", luajit: "-l", julia: "-L -t -p" },
+    ...{
+      node: "-C -r --conditions --require --import",
+      nodejs: "-C -r",
+      deno: "",
+      bun: "-r --preload --cwd",
+      guile: "-L -l",
+      racket: "-l",
+    },
+    ...{ osascript: "-l", ghc: "" },
+  }),
+);
 /** With one of these an interpreter does not read its program from its input. */
 export const noProgram = /^(?:-[vVhm]|-vV|--(?:version|help|test.*|check.*|watch))$/;
 export const shells = new Set("bash sh dash zsh ksh ash mksh rbash".split(" "));
 export const otherShells = new Set("fish csh tcsh nu xonsh elvish".split(" "));
+/** The first of its words that is no option is a program in a file. */
+export const startsFile = (program: string): boolean => {
+  const name = program.replace(/(?<=[a-z])[\d.]+$/, "");
+  return shells.has(name) || otherShells.has(name) || interpreters.has(name) || /^(?:\.|source)$/.test(program);
+};
 /** Of the shell itself: what follows is no longer what it says. */
 export const changers = new Map(
   Object.entries({
@@ -308,6 +382,7 @@ export const changers = new Map(
     compgen: "it may run commands",
     bind: "it may run commands",
     fc: "it may run commands",
+    history: "it may write files",
     zle: "it may run commands",
     getopts: "it sets what is not known",
     foreach: "a form of zsh",
@@ -329,12 +404,20 @@ export const gitGlobals: Wrapper = {
   hiding: "-c --config-env --exec-path",
 };
 
-const riskyNames =
-  /^(?:PATH|LD_.*|DYLD_.*|GIT_.*|NODE_(?!ENV$).*|PYTHON.*|PERL.*|RUBY.*|BASH_ENV|BASH_.*|ENV|ZDOTDIR|IFS|PS[0-9]|PROMPT.*|SHELLOPTS|BASHOPTS|SHELL|HOME|PWD|OLDPWD|TMPDIR|GLOBIGNORE|EXECIGNORE|FPATH|fpath|path|cdpath|HISTFILE|POSIXLY_CORRECT|EDITOR|VISUAL|BROWSER|SUDO_.*|SSH_.*|CLAUDE.*|ANTHROPIC.*|CSM_.*|npm_.*|NPM_.*|YARN_.*|PNPM_.*|BUN_.*|CARGO.*|RUSTC.*|GO[A-Z]+|JAVA_.*|_JAVA.*|JDK_.*|MAVEN_.*|GRADLE_.*|DOCKER_.*|KUBE.*|AWS_.*|CC|CXX|CPP|LD|AR|MAKE.*|CMAKE.*|LESS.*|MAN.*|TERMINFO.*|GCONV_PATH|LOCPATH|NLSPATH|OPENSSL_.*|XDG_.*|http_proxy|https_proxy|HTTPS?_PROXY|ALL_PROXY|.*PATH|.*_OPTIONS|.*_OPTS|.*_?COMMAND|.*_CMD|.*_?EDITOR|.*_?PAGER|.*ASKPASS|.*_SHELL|.*_WRAPPER|.*FLAGS|.*_HOOKS?|.*PRELOAD|.*_HOME|.*_CONFIG.*|.*_PROGRAM|.*_EXEC.*|LINENO|RANDOM|SECONDS|FUNCNEST|TMOUT)$/;
+const riskyNames = new RegExp(
+  `^(?:${[
+    // The shell and the loader.
+    "PATH|LD_.*|DYLD_.*|BASH_.*|ENV|ZDOTDIR|IFS|PS[0-9]|PROMPT.*|SHELLOPTS|BASHOPTS|SHELL|HOME|PWD|OLDPWD|TMPDIR|GLOBIGNORE|EXECIGNORE|FPATH|fpath|path|cdpath|HISTFILE|POSIXLY_CORRECT|LINENO|RANDOM|SECONDS|FUNCNEST|TMOUT|GLIBC_TUNABLES|MALLOC_CONF|QEMU_.*|GCONV_PATH|LOCPATH|NLSPATH|HOSTALIASES|TERMCAP|TERMINFO.*",
+    // What one program makes of them.
+    "GIT_.*|NODE_(?!ENV$).*|PYTHON.*|PYTEST_.*|PERL.*|RUBY.*|PHPRC|EDITOR|VISUAL|BROWSER|VIM|VIMRUNTIME|SUDO_.*|SSH_.*|CLAUDE.*|ANTHROPIC.*|CSM_.*|npm_.*|NPM_.*|YARN_.*|PNPM_.*|COREPACK_.*|BUN_.*|DENO_.*|CARGO.*|RUSTC.*|RUSTDOC|RUSTUP_.*|GO[A-Z]+|JAVA_.*|_JAVA.*|JDK_.*|MAVEN_.*|MVNW_.*|GRADLE_.*|DOCKER_.*|KUBE.*|HELM_.*|TF_.*|ANSIBLE_.*|VAGRANT_.*|AWS_.*|PIP_.*|UV_.*|POETRY_.*|CC|CXX|CPP|LD|AR|CCACHE_.*|DISTCC_.*|MAKE.*|CMAKE.*|LESS.*|MAN.*|OPENSSL_.*|XDG_.*|https?_proxy|HTTPS?_PROXY|ALL_PROXY|GZIP|ZIPOPT|COR(?:ECLR)?_.*",
+    // As such names end.
+    ".*(?:PATH|FLAGS|PRELOAD|ASKPASS|_OPTIONS|_OPTS?|_ADDOPTS|_ARGS|_?COMMAND|_CMD|_?EDITOR|_?PAGER|_SHELL|_RSH|_SSH|_WRAPPER|_HOOKS?|_HOME|_CONFIG.*|_PROGRAM|_EXEC.*|_PREFIX|_PLUGINS?|_MODULES|_LIBS|_LIBRARY|_TOOLCHAIN|_REGISTRY|_PROFILE(?:_.*)?|[A-Z]RC|[A-Z]INIT|_INIT)",
+  ].join("|")})$`,
+);
 
 /** Variables by which a program is made to do something else. */
 export const isRiskyName = (name: string): boolean => riskyNames.test(name);
 
 /** What these hold is a command for some program. */
 export const holdsCommand = (name: string): boolean =>
-  /(?:COMMAND|CMD|EDITOR|VISUAL|PAGER|ASKPASS|BROWSER|OPEN|WRAPPER|SHELL|_SSH|_DIFF|PROXY_COMMAND|FILTER)$|^PS4$/.test(name);
+  /(?:COMMAND|CMD|EDITOR|VISUAL|PAGER|ASKPASS|BROWSER|OPEN|WRAPPER|SHELL|_SSH|_RSH|_DIFF|PROXY_COMMAND|FILTER)$|^PS4$/.test(name);

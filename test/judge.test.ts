@@ -76,6 +76,39 @@ describe("which rule decides", () => {
     ["another tool", [rule("any", "deny", { tool: ["Write"] })], "ls", "none", undefined],
   ])("%s (%#)", (_, rules, command, decision, by) => expect(decide(rules, bash(command))).toEqual([decision, by]));
 
+  // The makefile, the project or the machine are others than those that the rule speaks of.
+  test.each<[allowed: string, command: string, decision: Decision]>([
+    ["make", "make -j4 all", "allow"],
+    ["make", "make -f /tmp/evil.mk", "ask"],
+    ["make test", "make test -f/tmp/evil.mk", "ask"],
+    ["make", "make -kf x", "ask"],
+    ["make", "make --makef=x", "ask"],
+    ["make", "make -C sub", "ask"],
+    ["make -C sub", "make -C sub all", "allow"],
+    ["make -C sub", "make -C sub -C ../../evil", "ask"],
+    ["npm test", "npm test --prefix /tmp/evil", "ask"],
+    ["npm test", "npm test --pref=/tmp/evil", "ask"],
+    ["npm", "npm -C /tmp/evil test", "ask"],
+    ["npm test", "npm test -- --watch", "allow"],
+    ["pnpm --dir web test", "pnpm --dir web test --run", "allow"],
+    ["cargo test", "cargo test --manifest-path=/tmp/evil/Cargo.toml", "ask"],
+    ["git", "git -C /tmp/evil status", "ask"],
+    ["git", "git --git-dir=/tmp/evil/.git status", "ask"],
+    ["git", "git diff -C -C HEAD~3", "allow"],
+    ["git -C sub status", "git -C sub status -s", "allow"],
+    ["docker run", "docker run --rm node npm test", "allow"],
+    ["docker run", "docker run --rm -v /:/h alpine ls", "ask"],
+    ["docker run", "docker run -v/:/h alpine ls", "ask"],
+    ["docker run", "docker run --vol=/:/h alpine ls", "ask"],
+    ["docker run", "docker run --privileged alpine ls", "ask"],
+    ["docker run --rm -v /srv:/srv node", "docker run --rm -v /srv:/srv node npm test", "allow"],
+    ["gradle test", "gradle test -I /tmp/evil.gradle", "ask"],
+    ["./gradlew test", "./gradlew test --init-script=/tmp/evil.gradle", "ask"],
+    ["*", "make -f x", "ask"],
+  ])("what leads elsewhere must stand in the rule: %s: %s: %s", (allowed, command, decision) =>
+    expect(judge([rule("a", "allow", { command: [allowed] })], bash(command), facts).decision).toBe(decision),
+  );
+
   test("the reason is one line that names rule and part", () => {
     expect(judge([deny], bash("ls;\nnpm 'a\nb'"), facts).reason).toBe(`rule "deny" denies "npm 'a b'"`);
     expect(judge([allow], bash("npm test; ls"), facts)).toMatchObject({
@@ -128,6 +161,9 @@ describe("files", () => {
     ["Read", { file_path: "/home/u/.ssh" }, "deny", "keys"],
     ["Grep", { pattern: "x", path: "/home/u/.ssh" }, "deny", "keys"],
     ["Grep", { pattern: "x" }, "none"],
+    ["Grep", { pattern: "x", path: "/home/u" }, "ask", "env"],
+    ["Grep", { pattern: "x", path: "/etc" }, "ask", "keys"],
+    ["Grep", { pattern: "x", path: "/home/u", glob: "*.ts" }, "none"],
     ["Grep", { pattern: "x", path: "/home/u", glob: ".ssh/*" }, "deny", "keys"],
     ["Glob", { pattern: "/home/u/.ssh/*" }, "deny", "keys"],
     ["Glob", { pattern: "../../home/u/.ssh/**" }, "none"],

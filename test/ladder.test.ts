@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-parts judge rules-import claude-gate claude-screen
+    `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-word shell-parts shell-files judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice fleet-access tty-keys picker-state json-edit setup usage-blob scorer relaunch-plan
      statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-expand task-drawing task-estimate task-outcome task-queue task-view dashboard-editor dashboard-form dashboard-state
@@ -107,8 +107,8 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   ["citty", /from "citty"/, "cmd-record"],
   ["clack", /from "@clack\/prompts"/, "prompts"],
   ["consola", /from "consola[/"]/, "log"],
-  ["unbash", /from "unbash["/]/, "shell-parts"],
-  ["what loads unbash, other than by import()", /from "\.\/shell-parts\.ts"/, "judge"],
+  ["unbash", /from "unbash["/]/, "shell-word shell-parts"],
+  ["what loads unbash, other than by import()", /from "\.\/shell-parts\.ts"/, "shell-files judge"],
 ];
 
 const src = join(import.meta.dir, "../src");
@@ -143,6 +143,6 @@ test.each(rungs.filter(([name]) => pureRungs.includes(name)).flatMap(([, files])
   expect(code).not.toMatch(/\bSys\b/);
   expect(code).not.toMatch(pureBun);
   // A parser that reads nothing but its argument.
-  const isPure = (from: string | undefined) => from === "node:path" || (from === "unbash" && name === "shell-parts");
+  const isPure = (from: string | undefined) => from === "node:path" || (from === "unbash" && /^shell-(?:word|parts)$/.test(name));
   expect([...code.matchAll(/from "([^."][^"]*)"/g)].map((match) => match[1]).filter((from) => !isPure(from))).toEqual([]);
 });
