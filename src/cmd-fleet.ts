@@ -264,13 +264,14 @@ export const fleetServeCommand = command({
     const membership = requireMembership(sys);
     if (membership.role === "watch")
       throw new UserError("csm fleet serve: this machine has the role watch, and tells nothing", "join again with --role answer");
-    const [{ openLink }, { createMonitor }, { serveState }, { foldUsage, readMachineUsage }] = await Promise.all([
+    const [{ openLink }, { createMonitor }, { serveState }, { openMachineUsage }] = await Promise.all([
       import("./fleet-redis.ts"),
       import("./monitor.ts"),
       import("./fleet-serve.ts"),
       import("./fleet-usage.ts"),
     ]);
     const monitor = createMonitor(sys, { hasMeter: true });
+    const usage = openMachineUsage(sys, membership.machine);
     const log = createLog(app);
     let isOver = false;
     let failure: string | undefined = "";
@@ -283,8 +284,8 @@ export const fleetServeCommand = command({
     });
     await serveState(sys, async () => openLink(await targetOf(sys, membership)), {
       machine: membership.machine,
-      readUsage: () => readMachineUsage(sys, membership.machine),
-      takeUsage: (usages) => foldUsage(sys, usages),
+      readUsage: usage.read,
+      takeUsage: usage.fold,
       async read(timeoutMs) {
         if (!isFirst) await monitor.next(timeoutMs);
         isFirst = false;
@@ -300,6 +301,7 @@ export const fleetServeCommand = command({
       },
       isOver: () => isOver,
     });
+    usage.close();
     monitor.close();
     end();
   },
