@@ -192,6 +192,12 @@ function valueAt(answer: unknown, at: number): string | undefined {
   return typeof value === "string" ? value : undefined;
 }
 
+/** By the server's clock, which is the same for all. */
+export async function readTime(link: RedisLink): Promise<number> {
+  const [seconds, micros] = ((await link.call("TIME", [])) ?? []) as string[];
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+}
+
 /** What one machine wrote of another is not taken. */
 export const ownOf = <T extends { machine: string }>(told: T | undefined, name: string): T | undefined =>
   told?.machine === name ? told : undefined;

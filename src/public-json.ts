@@ -1,5 +1,6 @@
 import { z } from "zod/mini";
 import { noticeCauses, noticeLevels } from "./notices.ts";
+import { farOutcome } from "./public-fleet.ts";
 import {
   agent,
   at,
@@ -377,9 +378,10 @@ const schemas = {
   "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm focus": z.object({ ok, name, how: z.enum(["window", "pane"]), terminal: text }),
-  "csm type": sent,
-  "csm allow": answer,
-  "csm deny": answer,
+  "csm type": z.union([sent, farOutcome]),
+  "csm allow": z.union([answer, farOutcome]),
+  "csm deny": z.union([answer, farOutcome]),
+  "csm answer": z.union([answer, farOutcome]),
   "csm halt": halted,
   "csm diagnose": diagnosed,
   "csm ls": z.object({

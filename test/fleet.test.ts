@@ -2,7 +2,6 @@ import { expect, test } from "bun:test";
 import { membershipStore, readMachines, toMachineState } from "../src/fleet.ts";
 import { fleetKeys } from "../src/fleet-access.ts";
 import { parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
-import { tellState } from "../src/fleet-serve.ts";
 import { fleetPath } from "../src/paths.ts";
 import { createFakeLink, live, membership, state } from "./fake-link.ts";
 import { createFakeSys } from "./fake-sys.ts";
@@ -31,7 +30,8 @@ test("nothing that was typed or answered leaves the machine unless it is to be s
 
 test("what one machine tells, another reads; what is no state, or of another, is none", async () => {
   const { link, keys } = createFakeLink();
-  await tellState(link, state());
+  keys.set(fleetKeys.machines, new Set(["near"]));
+  keys.set(fleetKeys.machine("near"), JSON.stringify(state()));
   keys.set(fleetKeys.live("near"), "1");
   for (const name of ["torn", "old", "forged", "bad name"]) (keys.get(fleetKeys.machines) as Set<string>).add(name);
   keys.set(fleetKeys.machine("torn"), '{"v":1,"mach');
