@@ -60,7 +60,7 @@ export interface Sent {
 }
 
 /** `expired`: nobody has taken it, and nobody will any more. */
-export interface Asked extends Omit<FleetOutcome, "is"> {
+interface Asked extends Omit<FleetOutcome, "is"> {
   sent: Sent;
   is: Exclude<FleetOutcome["is"], "taken"> | "expired";
 }

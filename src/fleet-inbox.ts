@@ -8,7 +8,15 @@ import { UserError } from "./errors.ts";
 import { readTime } from "./fleet.ts";
 import { type Accepted, fleetKeys } from "./fleet-access.ts";
 import type { RedisLink } from "./fleet-redis.ts";
-import { type FleetAsk, type FleetOutcome, type FleetRequest, longestTexts, type MachineAsks, parseFleetOutcome, parseFleetRequest } from "./fleet-schema.ts";
+import {
+  type FleetAsk,
+  type FleetOutcome,
+  type FleetRequest,
+  longestTexts,
+  type MachineAsks,
+  parseFleetOutcome,
+  parseFleetRequest,
+} from "./fleet-schema.ts";
 import { isRecord, parseJson, present } from "./json.ts";
 import { openOccasions } from "./occasions.ts";
 import { printableLine } from "./printable.ts";
