@@ -1,4 +1,4 @@
-import { verbs } from "./actions.ts";
+import { type InputOf, verbs } from "./actions.ts";
 import { printAnswer, printJson, wholeNumber } from "./cmd-csd-json.ts";
 import { command, sessionArgument } from "./cmd-record.ts";
 import { createDriver, type Driver } from "./driver.ts";
@@ -54,25 +54,62 @@ interface GateArgs {
   gate?: string | undefined;
 }
 
-export async function allow(
-  driver: Driver,
-  word: string,
-  { session, gate, option: number, widen }: GateArgs & { option?: string | undefined; widen?: boolean | undefined },
-  repeated: Repeated,
-): Promise<Answer> {
-  const option = number === undefined ? undefined : wholeNumber("--option", number);
-  if (widen === true && option === undefined) throw usageError(`${word}: --widen goes with --option`, "without it nothing is widened");
-  const target = await resolveTarget(driver, session);
-  return verbs.allow.run(driver, target, { ...expected(gate, repeated), ...present({ option, isWide: widen }) });
+interface AllowArgs extends GateArgs {
+  option?: string | undefined;
+  widen?: boolean | undefined;
 }
 
-export async function deny(
-  driver: Driver,
-  { session, gate, reason }: GateArgs & { reason?: string | undefined },
-  repeated: Repeated,
-): Promise<Answer> {
-  const target = await resolveTarget(driver, session);
-  return verbs.deny.run(driver, target, { ...expected(gate, repeated), ...present({ reason }) });
+export function parseAllow(word: string, { gate, option: number, widen }: AllowArgs, repeated: Repeated): InputOf<"allow"> {
+  const option = number === undefined ? undefined : wholeNumber("--option", number);
+  if (widen === true && option === undefined) throw usageError(`${word}: --widen goes with --option`, "without it nothing is widened");
+  return { ...expected(gate, repeated), ...present({ option, isWide: widen }) };
+}
+
+export async function allow(driver: Driver, word: string, args: AllowArgs, repeated: Repeated): Promise<Answer> {
+  const input = parseAllow(word, args, repeated);
+  return verbs.allow.run(driver, await resolveTarget(driver, args.session), input);
+}
+
+interface DenyArgs extends GateArgs {
+  reason?: string | undefined;
+}
+
+export const parseDeny = ({ gate, reason }: DenyArgs, repeated: Repeated): InputOf<"deny"> => ({
+  ...expected(gate, repeated),
+  ...present({ reason }),
+});
+
+export const deny = async (driver: Driver, args: DenyArgs, repeated: Repeated): Promise<Answer> =>
+  verbs.deny.run(driver, await resolveTarget(driver, args.session), parseDeny(args, repeated));
+
+export const answerArgs = {
+  session: sessionArgument,
+  choice: {
+    type: "string",
+    valueHint: "CHOICE",
+    description: "a label, its beginning or its number; once for each question, in order, or HEADER=CHOICE",
+  },
+  text: { type: "string", valueHint: "TEXT", description: "an answer in your own words, for the question left" },
+  ...gateFlag,
+  expect: { type: "string", valueHint: "TEXT", description: "refuse unless this is the question; once for each of several" },
+  contains: { type: "string", valueHint: "TEXT", description: "refuse unless this stands in the question" },
+} as const;
+
+export const repeatableAnswerFlags = ["choice", "expect", "contains"];
+
+interface AnswerArgs extends GateArgs {
+  text?: string | undefined;
+}
+
+export function parseAnswer(word: string, { gate, text }: AnswerArgs, repeated: Repeated) {
+  const choices = repeated.choice ?? [];
+  if (choices.length === 0 && text === undefined) throw usageError(`${word}: nothing to answer with`, "give --choice or --text");
+  return { choices, ...expected(gate, repeated), ...present({ text }) };
+}
+
+export async function answer(driver: Driver, word: string, args: AnswerArgs, repeated: Repeated): Promise<Answer> {
+  const input = parseAnswer(word, args, repeated);
+  return verbs.answer.run(driver, await resolveTarget(driver, args.session), input);
 }
 
 export const approveCommand = command({
@@ -109,30 +146,15 @@ export const denyCommand = command({
 export const answerCommand = command({
   name: "csd answer",
   summary: "Answer the question that claude asks: one or several, with one or several choices, or with a text.",
-  args: {
-    session: sessionArgument,
-    choice: {
-      type: "string",
-      valueHint: "CHOICE",
-      description: "a label, its beginning or its number; once for each question, in order, or HEADER=CHOICE",
-    },
-    text: { type: "string", valueHint: "TEXT", description: "an answer in your own words, for the question left" },
-    ...gateFlag,
-    expect: { type: "string", valueHint: "TEXT", description: "refuse unless this is the question; once for each of several" },
-    contains: { type: "string", valueHint: "TEXT", description: "refuse unless this stands in the question" },
-  },
-  repeatable: ["choice", "expect", "contains"],
+  args: answerArgs,
+  repeatable: repeatableAnswerFlags,
   examples: [
     ["csd answer fix --choice test", ""],
     ["csd answer fix --choice lint --choice e2e", "two choices of a question that takes several"],
     ["csd answer fix --choice Folder=src --text 'call it orders'", "two questions"],
   ],
   async run({ args, repeated, app }) {
-    const choices = repeated.choice ?? [];
-    if (choices.length === 0 && args.text === undefined) throw usageError("csd answer: nothing to answer with", "give --choice or --text");
-    const driver = createDriver(app.sys);
-    const input = { choices, ...expected(args.gate, repeated), ...present({ text: args.text }) };
-    printAnswer(app, await verbs.answer.run(driver, await resolveTarget(driver, args.session), input));
+    printAnswer(app, await answer(createDriver(app.sys), "csd answer", args, repeated));
   },
 });
 

@@ -14,6 +14,8 @@ import {
   toMachineState,
 } from "./fleet.ts";
 import {
+  type Accepted,
+  acceptedParts,
   accessLine,
   type FleetRole,
   fleetKeys,
@@ -30,6 +32,7 @@ import {
 import { duration, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
+import { lockDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import type { Sys } from "./sys.ts";
 
@@ -253,9 +256,17 @@ export const fleetServeCommand = command({
     share: {
       type: "string",
       valueHint: "WHAT",
-      values: ["states", "titles"],
-      default: "states",
-      description: "states: nothing that was typed or answered leaves this machine; titles: also what each session is about",
+      values: ["states", "gates", "titles"],
+      default: "gates",
+      description:
+        "states: nothing that was typed or answered leaves this machine; gates: what gates ask, to machines that may answer; titles: also what each session is about, to all",
+    },
+    accept: {
+      type: "string",
+      valueHint: "WHAT",
+      values: acceptedParts,
+      default: "gates",
+      description: "what others may do to sessions here: none, gates (answer them), or also type prompts",
     },
   },
   examples: [["csm fleet serve", "for a service of the system"]],
@@ -264,13 +275,17 @@ export const fleetServeCommand = command({
     const membership = requireMembership(sys);
     if (membership.role === "watch")
       throw new UserError("csm fleet serve: this machine has the role watch, and tells nothing", "join again with --role answer");
-    const [{ openLink }, { createMonitor }, { serveState }, { foldUsage, readMachineUsage }] = await Promise.all([
+    const [{ openLink }, { createMonitor }, { serveState }, { openMachineUsage }, inboxes] = await Promise.all([
       import("./fleet-redis.ts"),
       import("./monitor.ts"),
       import("./fleet-serve.ts"),
       import("./fleet-usage.ts"),
+      import("./fleet-inbox.ts"),
     ]);
+    const release = await sys.takeLock(join(lockDir(sys), "fleet-serve.lock"));
+    if (release === undefined) throw new UserError("csm fleet serve runs on this machine already");
     const monitor = createMonitor(sys, { hasMeter: true });
+    const usage = openMachineUsage(sys, membership.machine);
     const log = createLog(app);
     let isOver = false;
     let failure: string | undefined = "";
@@ -283,13 +298,22 @@ export const fleetServeCommand = command({
     });
     await serveState(sys, async () => openLink(await targetOf(sys, membership)), {
       machine: membership.machine,
-      readUsage: () => readMachineUsage(sys, membership.machine),
-      takeUsage: (usages) => foldUsage(sys, usages),
+      inbox: inboxes.createInbox(sys, {
+        machine: membership.machine,
+        whyNot: (request) => inboxes.whyNotTaken(request, membership.machine, args.accept as Accepted),
+        act: (request) => inboxes.actHere(sys, request),
+      }),
+      readUsage: usage.read,
+      takeUsage: usage.fold,
       async read(timeoutMs) {
         if (!isFirst) await monitor.next(timeoutMs);
         isFirst = false;
         const { sessions } = await monitor.read();
-        return toMachineState(sys, membership, sessions, args.share as "states" | "titles");
+        const asking = args.share === "states" ? [] : sessions;
+        return {
+          state: toMachineState(sys, membership, sessions, args.share === "titles" ? "titles" : "states"),
+          asks: inboxes.toAsks(sys, membership.machine, asking),
+        };
       },
       onLink(error) {
         const words = error === undefined ? undefined : printableLine(error.message);
@@ -300,7 +324,9 @@ export const fleetServeCommand = command({
       },
       isOver: () => isOver,
     });
+    usage.close();
     monitor.close();
+    release();
     end();
   },
 });

@@ -25,6 +25,7 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "type", section: "Sessions", load: async () => (await import("./cmd-reach.ts")).typeCommand },
     { word: "allow", section: "Sessions", load: async () => (await import("./cmd-reach.ts")).allowCommand },
     { word: "deny", section: "Sessions", load: async () => (await import("./cmd-reach.ts")).denyReachCommand },
+    { word: "answer", section: "Sessions", load: async () => (await import("./cmd-reach.ts")).answerReachCommand },
     { word: "sidecar", section: "Sessions", load: async () => (await import("./cmd-sidecar.ts")).sidecarCommand },
     { word: "reap", section: "Sessions", load: async () => (await import("./cmd-reap.ts")).reapCommand },
     { word: "halt", section: "Sessions", load: async () => (await import("./cmd-halt.ts")).haltCommand },

@@ -27,6 +27,9 @@ export interface Answer {
   channel: "hook" | "keys";
 }
 
+/** Nothing was chosen: the gate that was meant is up no more, or somebody else has answered it. */
+export class GateGone extends UserError {}
+
 export interface ReplyOptions extends Expectation {
   /** The gate that is meant; without it there must be exactly one. */
   gate?: string;
@@ -34,6 +37,8 @@ export interface ReplyOptions extends Expectation {
   reason?: string;
   /** An option may be taken that allows more than this one request. */
   isWide?: boolean;
+  /** What the option that is named by its number was shown as. */
+  label?: string;
 }
 
 /**
@@ -43,8 +48,8 @@ export interface ReplyOptions extends Expectation {
  */
 export async function answerGate(driver: Driver, target: Target, wish: Wish, options: ReplyOptions = {}): Promise<Answer> {
   const { reason } = options;
-  /** Of the number, as it was read first. */
-  let label: string | undefined;
+  /** Of the number, as it was shown, else as it was read first. */
+  let { label } = options;
   return answerPicked(driver, target, options, { isShown: "option" in wish }, async ({ gate, signals }) => {
     requireExpected(gate, options);
     if (gate.call !== undefined && isByHook(driver.sys, gate) && !("option" in wish))
@@ -115,7 +120,7 @@ export async function answerQuestions(
 ): Promise<Answer> {
   return answerPicked(driver, target, options, { noun: "question" }, async ({ gate, signals }) => {
     const { call } = gate;
-    if (gate.kind !== "question") throw noneUp(target, "question");
+    if (gate.kind !== "question") throw noneUp(target, "question", UserError);
     if (call?.tool !== "AskUserQuestion")
       throw new UserError(
         `what session "${target.name}" asks is not known; nothing was chosen`,
@@ -198,12 +203,12 @@ async function pickGate(
     if (meant.length > 1) throw severalGates(target, gates);
     if (gate !== undefined) return { gate, signals };
     if (gates.length === 0 || wanted === undefined) throw noneUp(target, noun);
-    throw new UserError(`gate ${wanted} of session "${target.name}" is not up; nothing was chosen`, `up: ${listIds(gates)}`);
+    throw new GateGone(`gate ${wanted} of session "${target.name}" is not up; nothing was chosen`, `up: ${listIds(gates)}`);
   }
 }
 
-const noneUp = (target: Target, noun: string): UserError =>
-  new UserError(`no ${noun} is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
+const noneUp = (target: Target, noun: string, Kind: typeof UserError = GateGone): UserError =>
+  new Kind(`no ${noun} is up in session "${target.name}"`, `csd state ${target.name} shows what it does`);
 
 /** Its hook waits for a reply, at a socket that is still there. */
 const isByHook = (sys: Sys, { call }: Gate): boolean => call?.socket !== undefined && sys.entryKind(call.socket) === "other";
@@ -269,8 +274,8 @@ async function handOver(driver: Driver, target: Target, { gate, call, signals }:
   if (receipt.is === "gone") throw answeredElsewhere(target, await readDecision(driver, target, gate, signals));
 }
 
-const answeredElsewhere = (target: Target, decision: Decision | undefined): UserError =>
-  new UserError(
+const answeredElsewhere = (target: Target, decision: Decision | undefined): GateGone =>
+  new GateGone(
     decision === undefined
       ? "the gate was answered at the pane before this answer arrived"
       : `the gate was answered at the pane before this answer arrived: ${decision.isAllowed ? "it was allowed" : "it was refused"}`,

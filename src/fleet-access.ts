@@ -8,6 +8,10 @@ import { present } from "./json.ts";
 export const fleetRoles = ["watch", "answer", "work"] as const;
 export type FleetRole = (typeof fleetRoles)[number];
 
+/** What a machine lets others do to its sessions: nothing, answer gates, or also type prompts. */
+export const acceptedParts = ["none", "gates", "prompts"] as const;
+export type Accepted = (typeof acceptedParts)[number];
+
 export interface FleetAddress {
   host: string;
   port: number;

@@ -2,6 +2,7 @@ import { RedisClient } from "bun";
 import { UserError } from "./errors.ts";
 import { type FleetAddress, fleetUrl, oldestServer } from "./fleet-access.ts";
 import { present } from "./json.ts";
+import { printableLine } from "./printable.ts";
 
 /** Whom to reach, and as whom. Certificates are PEM texts. */
 export interface RedisTarget extends FleetAddress {
@@ -53,7 +54,7 @@ export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs
         return await within(client.send(command, [...args]), timeoutMs, command);
       } catch (error) {
         if (error instanceof LinkError || isClosed(error)) close();
-        throw isClosed(error) ? new LinkError("the connection to the fleet has ended") : error;
+        throw isClosed(error) ? new LinkError("the connection to the fleet has ended") : replyError(command, error);
       }
     },
     async listen(channel, listener) {
@@ -64,6 +65,20 @@ export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs
       );
     },
   };
+}
+
+/** What the server itself says against a call. */
+function replyError(command: string, error: unknown): unknown {
+  const { code = "", message } = error as Error & { code?: string };
+  if (!code.startsWith("ERR_REDIS") || error instanceof UserError) return error;
+  const words = printableLine(message).slice(0, 200);
+  if (words.startsWith("OOM")) return new UserError("the server of the fleet is full", "give it more: maxmemory in its redis.conf");
+  if (words.startsWith("NOPERM"))
+    return new UserError(
+      `the server of the fleet refuses ${command} to this machine: ${words}`,
+      "csm fleet serve-config makes each machine's rights",
+    );
+  return new UserError(`the server of the fleet refuses ${command}: ${words}`, "csm fleet check");
 }
 
 /** The client takes both out of the address alone, which never leaves this process. */

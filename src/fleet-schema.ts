@@ -6,30 +6,52 @@ import { isMachineName } from "./fleet-access.ts";
 const text = (max: number) => z.string().check(z.maxLength(max));
 const moment = z.int().check(z.gte(0), z.lte(8.64e15));
 const numberOrNull = z.nullable(z.number());
-const textOrNull = (max: number) => z.nullable(text(max));
+
+/** A row that does not fit costs no other one. */
+const rows = <T extends z.ZodMiniType>(row: T, most: number) =>
+  z.pipe(
+    z.array(z.unknown()),
+    z.transform((list): z.output<T>[] =>
+      list.slice(0, most).flatMap((each) => {
+        const parsed = z.safeParse(row, each);
+        return parsed.success ? [parsed.data] : [];
+      }),
+    ),
+  );
+
+/** The longest that each text of a session may be: whoever tells one cuts it, as one that is longer is not taken. */
+export const longestTexts = {
+  ...{ name: 200, session_id: 100, status: 40, words: 200, source: 60, profile: 200, cwd: 4096, model: 100, kind: 40, driver: 200 },
+  ...{ gate_id: 200, title: 300 },
+} as const;
+
+const told = (field: keyof typeof longestTexts) => text(longestTexts[field]);
 
 const session = z.object({
-  name: text(200),
-  session_id: textOrNull(100),
-  status: text(40),
+  name: told("name"),
+  session_id: z.nullable(told("session_id")),
+  status: told("status"),
   /** For people, as `csm ls` says it. */
-  words: text(200),
-  source: text(60),
+  words: told("words"),
+  source: told("source"),
   since_at: moment,
-  profile: textOrNull(200),
-  cwd: textOrNull(4096),
-  model: textOrNull(100),
-  kind: text(40),
-  driver: textOrNull(200),
+  profile: z.nullable(told("profile")),
+  cwd: z.nullable(told("cwd")),
+  model: z.nullable(told("model")),
+  kind: told("kind"),
+  driver: z.nullable(told("driver")),
   /** How many run. */
   agents: z.int(),
-  gate_id: z.optional(text(200)),
+  gate_id: z.optional(told("gate_id")),
   context_percent: numberOrNull,
   cost_usd: numberOrNull,
   tokens: numberOrNull,
   /** Only where `fleet.share` lets it out. */
-  title: z.optional(text(300)),
+  title: z.optional(told("title")),
 });
+
+/** More than anybody runs. */
+export const mostSessions = 2000;
 
 const machine = z.object({
   v: z.literal(1),
@@ -38,24 +60,17 @@ const machine = z.object({
   version: text(40),
   os: text(40),
   role: text(20),
-  sessions: z.array(session).check(z.maxLength(2000)),
+  sessions: rows(session, mostSessions),
 });
+
+const usageWindow = z.object({ window: text(60), used_percent: z.number(), resets_at: z.nullable(moment), at: moment });
 
 const usage = z.object({
   v: z.literal(1),
   machine: text(63).check(z.refine(isMachineName)),
   at: moment,
-  accounts: z
-    .array(
-      z.object({
-        /** A hash: who has the same login makes the same of it. */
-        account: text(64),
-        windows: z
-          .array(z.object({ window: text(60), used_percent: z.number(), resets_at: z.nullable(moment), at: moment }))
-          .check(z.maxLength(50)),
-      }),
-    )
-    .check(z.maxLength(200)),
+  /** By a hash: who has the same login makes the same of it. */
+  accounts: rows(z.object({ account: text(64), windows: rows(usageWindow, 50) }), 200),
 });
 
 export type MachineUsage = z.infer<typeof usage>;
@@ -70,5 +85,84 @@ export type MachineState = z.infer<typeof machine>;
 
 export function parseMachineState(value: unknown): MachineState | undefined {
   const parsed = z.safeParse(machine, value);
+  return parsed.success ? parsed.data : undefined;
+}
+
+const id = text(36).check(z.regex(/^[0-9a-f-]{36}$/));
+const texts = z.array(text(4000)).check(z.maxLength(50));
+
+/** What somebody asks another machine to do to a session of it: what `csm allow`, `deny`, `answer` and `type` take. */
+const request = z.object({
+  v: z.literal(1),
+  id,
+  verb: z.enum(["allow", "deny", "answer", "send"]),
+  /** Its id, or its name where it has none yet. */
+  session: text(200),
+  /** Who asks, and the sessions that it asks from the inside of. */
+  from: z.object({ machine: text(63).check(z.refine(isMachineName)), sessions: z.array(text(100)).check(z.maxLength(20)) }),
+  /** By the server's clock. */
+  expires_at: moment,
+  /** The one that was shown to whoever asks; of a verb that answers. */
+  gate_id: z.optional(told("gate_id")),
+  expect: z.optional(texts),
+  contains: z.optional(texts),
+  option: z.optional(z.int()),
+  /** What that option was shown as. */
+  label: z.optional(text(4000)),
+  widen: z.optional(z.boolean()),
+  reason: z.optional(text(20_000)),
+  choices: z.optional(texts),
+  text: z.optional(text(20_000)),
+  prompt: z.optional(text(100_000)),
+  draft: z.optional(z.boolean()),
+  queue: z.optional(z.boolean()),
+});
+
+export type FleetRequest = z.infer<typeof request>;
+
+export function parseFleetRequest(value: unknown): FleetRequest | undefined {
+  const parsed = z.safeParse(request, value);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** What became of a request; `taken` until that is known. */
+const outcome = z.object({
+  is: z.enum(["taken", "applied", "too late", "refused", "unknown"]),
+  why: z.optional(text(2000)),
+  /** What was chosen, in words. */
+  words: z.optional(text(2000)),
+});
+
+export type FleetOutcome = z.infer<typeof outcome>;
+
+export function parseFleetOutcome(value: unknown): FleetOutcome | undefined {
+  const parsed = z.safeParse(outcome, value);
+  return parsed.success ? parsed.data : undefined;
+}
+
+const ask = z.object({
+  session_id: z.nullable(told("session_id")),
+  session: told("name"),
+  gate_id: told("gate_id"),
+  gate: text(40),
+  tool: z.nullable(text(200)),
+  agent: z.nullable(text(200)),
+  /** What would run, or what is asked; without secrets. */
+  request: text(4000),
+  options: rows(z.object({ option: z.int(), label: text(4000), meaning: text(40) }), 30),
+});
+
+const asks = z.object({
+  v: z.literal(1),
+  machine: text(63).check(z.refine(isMachineName)),
+  at: moment,
+  asks: rows(ask, 500),
+});
+
+export type FleetAsk = z.infer<typeof ask>;
+export type MachineAsks = z.infer<typeof asks>;
+
+export function parseMachineAsks(value: unknown): MachineAsks | undefined {
+  const parsed = z.safeParse(asks, value);
   return parsed.success ? parsed.data : undefined;
 }

@@ -1,29 +1,26 @@
 import { ownOf, readNames, readValues } from "./fleet.ts";
 import { fleetKeys } from "./fleet-access.ts";
+import type { Inbox } from "./fleet-inbox.ts";
 import type { RedisLink } from "./fleet-redis.ts";
-import { type MachineState, type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
+import { type MachineAsks, type MachineState, type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
 import { parseJson } from "./json.ts";
-import type { Sys } from "./sys.ts";
+import { isPast, type Sys } from "./sys.ts";
 
 /** Heard of within this time; it is told anew three times within it. */
 const liveMs = 15_000;
 /** What was told last stays so long. */
 const keptS = 7 * 24 * 3600;
 
-export async function tellState(link: RedisLink, state: MachineState): Promise<void> {
-  const { machine } = state;
-  await Promise.all([
-    link.call("SADD", [fleetKeys.machines, machine]),
-    link.call("SET", [fleetKeys.machine(machine), JSON.stringify(state), "EX", String(keptS)]),
-  ]);
-}
+/** What gates ask is told anew while they are up, and forgotten soon after. */
+const askedS = 3600;
 
-const tellLife = (link: RedisLink, machine: string): Promise<unknown> =>
-  link.call("SET", [fleetKeys.live(machine), "1", "PX", String(liveMs)]);
+/** False where the server does not know of it: it has forgotten, or this machine has slept. */
+const tellLife = async (link: RedisLink, machine: string): Promise<boolean> =>
+  (await link.call("SET", [fleetKeys.live(machine), "1", "PX", String(liveMs), "GET"])) === "1";
 
 /** It has gone, and says so. What it told stays, with its age. */
 async function tellEnd(link: RedisLink, machine: string): Promise<void> {
-  await link.call("SET", [fleetKeys.live(machine), "0", "PX", "1"]);
+  for (const key of [fleetKeys.live(machine), fleetKeys.asks(machine)]) await link.call("SET", [key, "0", "PX", "1"]);
   await link.call("PUBLISH", [fleetKeys.changed, machine]);
 }
 
@@ -37,12 +34,14 @@ const lookEveryMs = 450;
 
 interface Serving {
   machine: string;
+  /** Takes what others ask this machine to do. */
+  inbox: Inbox;
   /** What this machine's accounts have used. */
   readUsage(): Promise<MachineUsage>;
   /** What those of other machines have. */
   takeUsage(usages: readonly MachineUsage[]): void;
   /** What there is to tell; `timeoutMs`: how long to wait for a change at most. */
-  read(timeoutMs: number): Promise<MachineState>;
+  read(timeoutMs: number): Promise<{ state: MachineState; asks: MachineAsks }>;
   /** Once connected, and once it is not: with the reason. */
   onLink(failure: Error | undefined): void;
   isOver(): boolean;
@@ -52,23 +51,61 @@ interface Serving {
 export async function serveState(sys: Sys, open: () => Promise<RedisLink>, serving: Serving): Promise<void> {
   for (let failures = 0; !serving.isOver(); ) {
     const links: RedisLink[] = [];
+    const work: Promise<void>[] = [];
+    let failure: Error | undefined;
     try {
-      const [link, ears] = [await open(), await open()];
-      links.push(link, ears);
+      // What waits for an answer is kept from the rest, and so is what only listens.
+      for (let count = 0; count < 3; count++) links.push(await open());
+      const [link, ears, tray] = links as [RedisLink, RedisLink, RedisLink];
       // What was told before, and while nobody listened, is read whole.
       const heard: Heard = { all: true, machines: new Set() };
       await ears.listen(fleetKeys.changed, (machine) => void heard.machines.add(machine));
+      await serving.inbox.follow(link);
       serving.onLink(undefined);
       failures = 0;
-      await tellUntilEnd(sys, { link, ears, heard }, serving);
+      const telling = tellUntilEnd(sys, { link, ears, heard }, serving);
+      const taking = takeUntilEnd(tray, serving);
+      work.push(telling, taking);
+      // Its last word is that it goes.
+      await Promise.race([telling, taking.then(() => telling)]);
     } catch (error) {
-      serving.onLink(error as Error);
-      const chance = Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff;
-      await sys.sleep(pauseMs(failures++, chance));
-    } finally {
-      for (const link of links) link.close();
+      failure = error as Error;
+    }
+    for (const link of links) link.close();
+    // Two that take at once would do things twice.
+    await Promise.allSettled(work);
+    if (failure === undefined) continue;
+    serving.onLink(failure);
+    const chance = Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff;
+    await sys.sleep(pauseMs(failures++, chance));
+  }
+  await serving.inbox.rest();
+}
+
+/** Longer than this nobody waits for a server that is gone without a word. */
+const blockMs = 5000;
+const perTake = 32;
+
+async function takeUntilEnd(tray: RedisLink, { machine, inbox, isOver }: Serving): Promise<void> {
+  const key = fleetKeys.inbox(machine);
+  for (let last = "0"; !isOver(); ) {
+    const args = ["COUNT", String(perTake), "BLOCK", String(blockMs), "STREAMS", key, last];
+    for (const [entry, text] of parseEntries(await tray.call("XREAD", args, 2 * blockMs), key)) {
+      last = entry;
+      inbox.take(entry, text);
     }
   }
+}
+
+/** `{stream: [[id, [field, value, …]], …]}`, and null where nothing came. */
+function parseEntries(answer: unknown, key: string): [entry: string, text: string | undefined][] {
+  const entries = (answer as Record<string, unknown> | null)?.[key];
+  return (Array.isArray(entries) ? entries : []).flatMap((entry): [string, string | undefined][] => {
+    const [id, fields] = entry as [unknown, unknown];
+    const at = Array.isArray(fields) ? fields.indexOf("request") : -1;
+    const text = at < 0 ? undefined : (fields as unknown[])[at + 1];
+    return typeof id === "string" ? [[id, typeof text === "string" ? text : undefined]] : [];
+  });
 }
 
 /** Who has told something since it was read last. */
@@ -85,19 +122,31 @@ interface Lines {
 
 async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Serving): Promise<void> {
   const { machine } = serving;
-  const told = { state: "", usage: "", at: 0 };
+  const told = new Map<string, { text: string; at: number }>();
+  let toldAt = 0;
   for (let livedAt = 0; !serving.isOver(); ) {
-    const state = await serving.read(lookEveryMs);
-    const usage = await serving.readUsage();
-    const now = { state: JSON.stringify({ ...state, at: 0 }), usage: JSON.stringify({ ...usage, at: 0 }), at: sys.now() };
-    if ((now.state !== told.state || now.usage !== told.usage) && Math.abs(now.at - told.at) >= tellEveryMs) {
-      await Promise.all([now.state !== told.state && tellState(link, state), now.usage !== told.usage && tellUsage(link, usage)]);
+    const { state, asks } = await serving.read(lookEveryMs);
+    const news = [
+      { key: fleetKeys.machine(machine), value: state, lifeS: keptS },
+      { key: fleetKeys.usage(machine), value: await serving.readUsage(), lifeS: keptS },
+      { key: fleetKeys.asks(machine), value: asks, lifeS: askedS },
+    ].filter(({ key, value, lifeS }) => {
+      const before = told.get(key);
+      return before?.text !== textOf(value) || isPast(sys, before.at, lifeS * 500);
+    });
+    if (news.length > 0 && isPast(sys, toldAt, tellEveryMs)) {
+      toldAt = sys.now();
+      await Promise.all([link.call("SADD", [fleetKeys.machines, machine]), ...news.map((each) => tell(link, each))]);
       await link.call("PUBLISH", [fleetKeys.changed, machine]);
-      Object.assign(told, now);
+      for (const { key, value } of news) told.set(key, { text: textOf(value), at: toldAt });
     }
-    if (Math.abs(sys.now() - livedAt) >= liveMs / 3) {
+    if (isPast(sys, livedAt, liveMs / 3)) {
       // A connection that only listens does not notice that nobody is there any more.
-      await Promise.all([tellLife(link, machine), ears.call("PING", [])]);
+      const [isThere] = await Promise.all([tellLife(link, machine), ears.call("PING", [])]);
+      if (!isThere && livedAt > 0) {
+        told.clear();
+        heard.all = true;
+      }
       livedAt = sys.now();
     }
     heard.machines.delete(machine);
@@ -112,8 +161,11 @@ async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Ser
   await tellEnd(link, machine);
 }
 
-const tellUsage = (link: RedisLink, usage: MachineUsage): Promise<unknown> =>
-  link.call("SET", [fleetKeys.usage(usage.machine), JSON.stringify(usage), "EX", String(keptS)]);
+/** But for when it was told. */
+const textOf = (value: object): string => JSON.stringify({ ...value, at: 0 });
+
+const tell = (link: RedisLink, { key, value, lifeS }: { key: string; value: object; lifeS: number }): Promise<unknown> =>
+  link.call("SET", [key, JSON.stringify(value), "EX", String(lifeS)]);
 
 /** Of these machines, or of all; what is no usage is none. */
 async function readUsages(link: RedisLink, given: readonly string[] | undefined): Promise<MachineUsage[]> {

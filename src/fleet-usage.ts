@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import { readProfiles } from "./accounts.ts";
 import type { MachineUsage } from "./fleet-schema.ts";
 import { present } from "./json.ts";
+import { usageDbPath } from "./paths.ts";
 import { readRegistryOrNone } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
-import { openLedger, type Reading } from "./usage-ledger.ts";
+import { type Ledger, openLedger, type Reading } from "./usage-ledger.ts";
 import { fleetSource, isOfFleet, newestReadings, readSources } from "./usage-sources.ts";
 
 /** One login on two machines is one account; what it is called leaves neither. */
@@ -13,45 +14,55 @@ const hashOf = (account: string): string => createHash("sha256").update(`csm fle
 /** A folder without a login is nobody's account but this machine's. */
 const isLogin = (account: string): boolean => !account.startsWith("dir:");
 
-/** What this machine itself knows of its accounts: what others told is theirs to tell. */
-export async function readMachineUsage(sys: Sys, machine: string): Promise<MachineUsage> {
-  const ledger = openLedger(sys);
-  try {
-    const profiles = readProfiles(sys, ledger, readRegistryOrNone(sys));
-    await readSources({ sys, ledger, profiles }, "always");
-    const own = newestReadings(ledger.readings().filter(({ source, account }) => !isOfFleet(source) && isLogin(account)));
-    const accounts = [...own].map(([account, windows]) => ({
-      account: hashOf(account),
-      windows: [...windows.values()].map(({ window, usedPercent, resetsAt, at }) => ({
-        ...{ window, at, used_percent: usedPercent, resets_at: resetsAt ?? null },
-      })),
-    }));
-    return { v: 1, machine, at: sys.now(), accounts };
-  } finally {
-    ledger.close();
-  }
+/** The ledger of this machine, for as long as it is told from: opened anew only when its file is another one. */
+export function openMachineUsage(sys: Sys, machine: string, open: (sys: Sys) => Ledger = openLedger) {
+  let opened: { ledger: Ledger; file: string | undefined } | undefined;
+  const fileNow = () => sys.identify(usageDbPath(sys))?.id;
+  const ledgerNow = (): Ledger => {
+    if (opened === undefined || opened.file !== fileNow()) {
+      opened?.ledger.close();
+      const ledger = open(sys);
+      opened = { ledger, file: fileNow() };
+    }
+    return opened.ledger;
+  };
+  return {
+    read: () => readMachineUsage(sys, ledgerNow(), machine),
+    /** Puts in what others know, where every choice of an account looks. */
+    fold: (usages: readonly MachineUsage[]) => foldUsage(sys, ledgerNow(), usages),
+    close: () => opened?.ledger.close(),
+  };
 }
 
-/** Puts what other machines know of the accounts that this one has too into the ledger, where every choice of an account looks. */
-export function foldUsage(sys: Sys, usages: readonly MachineUsage[]): void {
-  const ledger = openLedger(sys);
-  try {
-    const accounts = readProfiles(sys, ledger, readRegistryOrNone(sys)).map(({ account }) => account);
-    const known = new Map(accounts.filter(isLogin).map((account) => [hashOf(account), account]));
-    const readings = usages.flatMap(({ machine, accounts: told }) =>
-      told.flatMap(({ account: hash, windows }) => {
-        const account = known.get(hash);
-        if (account === undefined) return [];
-        return windows.map(
-          ({ window, used_percent, resets_at, at }): Reading => ({
-            ...{ account, window, at, source: fleetSource(machine), usedPercent: used_percent },
-            ...present({ resetsAt: resets_at ?? undefined }),
-          }),
-        );
-      }),
-    );
-    ledger.record(readings, sys.now());
-  } finally {
-    ledger.close();
-  }
+/** What this machine itself knows of its accounts: what others told is theirs to tell. */
+async function readMachineUsage(sys: Sys, ledger: Ledger, machine: string): Promise<MachineUsage> {
+  const profiles = readProfiles(sys, ledger, readRegistryOrNone(sys));
+  await readSources({ sys, ledger, profiles }, "always");
+  const own = newestReadings(ledger.readings().filter(({ source, account }) => !isOfFleet(source) && isLogin(account)));
+  const accounts = [...own].map(([account, windows]) => ({
+    account: hashOf(account),
+    windows: [...windows.values()].map(({ window, usedPercent, resetsAt, at }) => ({
+      ...{ window, at, used_percent: usedPercent, resets_at: resetsAt ?? null },
+    })),
+  }));
+  return { v: 1, machine, at: sys.now(), accounts };
+}
+
+/** Of the accounts that this machine has too. */
+function foldUsage(sys: Sys, ledger: Ledger, usages: readonly MachineUsage[]): void {
+  const accounts = readProfiles(sys, ledger, readRegistryOrNone(sys)).map(({ account }) => account);
+  const known = new Map(accounts.filter(isLogin).map((account) => [hashOf(account), account]));
+  const readings = usages.flatMap(({ machine, accounts: told }) =>
+    told.flatMap(({ account: hash, windows }) => {
+      const account = known.get(hash);
+      if (account === undefined) return [];
+      return windows.map(
+        ({ window, used_percent, resets_at, at }): Reading => ({
+          ...{ account, window, at, source: fleetSource(machine), usedPercent: used_percent },
+          ...present({ resetsAt: resets_at ?? undefined }),
+        }),
+      );
+    }),
+  );
+  ledger.record(readings, sys.now());
 }

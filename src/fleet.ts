@@ -2,7 +2,7 @@ import { isAbsolute, resolve } from "node:path";
 import { UserError } from "./errors.ts";
 import { type FleetRole, fleetKeys, fleetRoles, isMachineName, parseFleetAddress } from "./fleet-access.ts";
 import type { RedisLink, RedisTarget } from "./fleet-redis.ts";
-import { type FleetSession, type MachineState, parseMachineState } from "./fleet-schema.ts";
+import { type FleetSession, longestTexts, type MachineState, mostSessions, parseMachineState } from "./fleet-schema.ts";
 import { hasShape, parseJson, parseRecord, present, shape } from "./json.ts";
 import { fleetPath, fleetSeenPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
@@ -124,23 +124,20 @@ export function toMachineState(
   const now = sys.now();
   return {
     ...{ v: 1, machine, role, at: now, version: buildVersion, os: sys.platform },
-    sessions: sessions.slice(0, maxSessions).map((session) => toFleetSession(session, now, share)),
+    sessions: sessions.slice(0, mostSessions).map((session) => toFleetSession(session, now, share)),
   };
 }
 
-/** More than anybody runs; what others take, too. */
-const maxSessions = 2000;
-
 function toFleetSession(session: LiveSession, now: number, share: FleetShare): FleetSession {
   const { verdict, meter } = session;
-  return {
-    name: session.name.slice(0, 200),
+  return withoutLong({
+    name: session.name,
     session_id: session.sessionId ?? null,
     status: verdict.status,
     // Of what has failed the words may be the service's.
-    words: verdict.status === "failed" ? "failed" : stateWords(verdict, now).slice(0, 200),
+    words: verdict.status === "failed" ? "failed" : stateWords(verdict, now),
     source: verdict.source,
-    since_at: session.since,
+    since_at: Math.max(0, Math.round(session.since)),
     profile: session.profile ?? null,
     cwd: session.cwd,
     model: session.model ?? null,
@@ -150,9 +147,17 @@ function toFleetSession(session: LiveSession, now: number, share: FleetShare): F
     context_percent: meter?.contextPercent ?? null,
     cost_usd: meter?.costUsd ?? null,
     tokens: meter?.tokens ?? null,
-    ...present({ gate_id: gateIdOf(session), title: share === "titles" ? subjectOf(session).slice(0, 300) : undefined }),
-  };
+    ...present({ gate_id: gateIdOf(session), title: share === "titles" ? subjectOf(session) : undefined }),
+  });
 }
+
+const withoutLong = (session: FleetSession): FleetSession =>
+  Object.fromEntries(
+    Object.entries(session).map(([key, value]) => [
+      key,
+      typeof value === "string" ? value.slice(0, longestTexts[key as keyof typeof longestTexts]) : value,
+    ]),
+  ) as FleetSession;
 
 export interface Machine {
   name: string;
@@ -185,6 +190,12 @@ export async function readValues(
 function valueAt(answer: unknown, at: number): string | undefined {
   const value = Array.isArray(answer) ? answer[at] : undefined;
   return typeof value === "string" ? value : undefined;
+}
+
+/** By the server's clock, which is the same for all. */
+export async function readTime(link: RedisLink): Promise<number> {
+  const [seconds, micros] = ((await link.call("TIME", [])) ?? []) as string[];
+  return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
 }
 
 /** What one machine wrote of another is not taken. */

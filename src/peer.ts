@@ -72,17 +72,26 @@ export interface Origin {
   /** Channels and claudes that their environments name: a program left in the background keeps these when its parents have ended. */
   channels: readonly string[];
   claudePids: readonly number[];
+  /** Conversations that claude says to its children they belong to. */
+  sessionIds: readonly string[];
 }
 
 export async function readOrigin(sys: Sys, pid: number): Promise<Origin> {
   if (sys.platform === "linux") {
     const pids = walkProc(sys, pid);
     const environment = pids.flatMap((each) => (sys.readText(`/proc/${each}/environ`) ?? "").split("\0"));
-    return { pids, channels: valuesOf(environment, channelVariable), claudePids: valuesOf(environment, "CLAUDE_PID").map(Number) };
+    return {
+      ...{ pids, channels: valuesOf(environment, channelVariable), claudePids: valuesOf(environment, "CLAUDE_PID").map(Number) },
+      sessionIds: valuesOf(environment, "CLAUDE_CODE_SESSION_ID"),
+    };
   }
   const table = await readProcessTable(sys, ["marks"]);
   const walked = table.has(pid) ? [...ancestors(table, pid)] : [];
-  return { pids: walked, channels: [], claudePids: walked.flatMap((each) => table.get(each)?.marks.claudePid ?? []) };
+  const marks = walked.flatMap((each) => table.get(each)?.marks ?? []);
+  return {
+    ...{ pids: walked, channels: [], claudePids: marks.flatMap(({ claudePid }) => claudePid ?? []) },
+    sessionIds: marks.flatMap(({ sessionId }) => sessionId ?? []),
+  };
 }
 
 const valuesOf = (environment: readonly string[], name: string): string[] =>

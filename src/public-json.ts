@@ -24,6 +24,7 @@ import {
   transcript,
 } from "./public-pieces.ts";
 import { diagnosed, halted, orphan } from "./public-processes.ts";
+import { answer, reached, sent, typed } from "./public-reached.ts";
 import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { runSchemas } from "./public-runs.ts";
 import { tasksSchemas } from "./public-tasks.ts";
@@ -157,22 +158,6 @@ const driven = {
 const stateReply = z.object({ ...stateFields, ...reference, state, marker_warning: z.optional(text) });
 
 const ok = z.boolean();
-const answer = z.object({
-  ok,
-  option: z.optional(count),
-  gate: text,
-  gate_id: text,
-  chosen: text,
-  meaning: text,
-  channel: z.enum(["hook", "keys"]),
-});
-const sent = z.object({
-  ok,
-  attempts: count,
-  receipt: text,
-  prompt_id: z.optional(text),
-  ...z.partial(z.omit(answer, { ok: true })).shape,
-});
 
 const runResult = z.object({
   status: z.enum(["done", "awaiting_answer", "gated", "timed_out", "limited", "failed"]),
@@ -378,9 +363,10 @@ const schemas = {
   "csm sidecar": z.looseObject({ ...z.partial(z.object({ session_id: sessionId, ...times("saved") })).shape }),
   "csm reap": z.object({ orphans: z.array(orphan), hidden: count }),
   "csm focus": z.object({ ok, name, how: z.enum(["window", "pane"]), terminal: text }),
-  "csm type": sent,
-  "csm allow": answer,
-  "csm deny": answer,
+  "csm type": typed,
+  "csm allow": reached,
+  "csm deny": reached,
+  "csm answer": reached,
   "csm halt": halted,
   "csm diagnose": diagnosed,
   "csm ls": z.object({

@@ -4,7 +4,7 @@ import { fleetKeys } from "../src/fleet-access.ts";
 import { LinkError, type RedisLink } from "../src/fleet-redis.ts";
 import type { MachineUsage } from "../src/fleet-schema.ts";
 import { pauseMs, serveState } from "../src/fleet-serve.ts";
-import { createFakeLink, live, membership, state } from "./fake-link.ts";
+import { asks, createFakeLink, live, membership, noInbox, state } from "./fake-link.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const usage: MachineUsage = { v: 1, machine: "near", at: 1, accounts: [] };
@@ -17,9 +17,10 @@ test("it tells what has changed, is heard of in between, and says that it goes",
     async read() {
       reads++;
       await sys.sleep(1000);
-      return toMachineState(sys, membership, [live({ name: reads < 10 ? "one" : "two" })], "states");
+      return { state: toMachineState(sys, membership, [live({ name: reads < 10 ? "one" : "two" })], "states"), asks };
     },
     machine: "near",
+    inbox: noInbox,
     readUsage: async () => usage,
     takeUsage() {},
     onLink() {},
@@ -29,7 +30,8 @@ test("it tells what has changed, is heard of in between, and says that it goes",
   const lives = calls.filter((call) => call === `SET ${fleetKeys.live("near")}`).length;
   expect(lives).toBeGreaterThan(3);
   expect(lives).toBeLessThan(10);
-  expect(calls.slice(-4)).toEqual([`SET ${fleetKeys.live("near")}`, `PUBLISH ${fleetKeys.changed}`, "close", "close"]);
+  const last = [fleetKeys.live("near"), fleetKeys.asks("near")].map((key) => `SET ${key}`);
+  expect(calls.slice(-6)).toEqual([...last, `PUBLISH ${fleetKeys.changed}`, "close", "close", "close"]);
 });
 
 test("a fleet that goes away is tried again and again, and told all anew", async () => {
@@ -43,16 +45,17 @@ test("a fleet that goes away is tried again and again, and told all anew", async
     sys,
     async () => {
       opens++;
-      if (opens <= 2) return broken;
-      if (opens < 6) throw new LinkError("nobody");
+      if (opens <= 3) return broken;
+      if (opens < 7) throw new LinkError("nobody");
       return link;
     },
     {
       async read() {
-        if (opens === 7) isOver = true;
-        return state(sys);
+        if (opens === 9) isOver = true;
+        return { state: state(sys), asks };
       },
       machine: "near",
+      inbox: noInbox,
       readUsage: async () => usage,
       takeUsage() {},
       onLink: (failure) => void told.push(failure?.message),
@@ -93,6 +96,7 @@ test("what another machine tells of its usage is taken: all of it at first, then
   let reads = 0;
   await serveState(sys, async () => ({ ...link, listen }), {
     machine: "near",
+    inbox: noInbox,
     readUsage: async () => usage,
     takeUsage: (usages) =>
       void taken.push(...usages.map((each): [string, number | undefined] => [each.machine, each.accounts[0]?.windows[0]?.used_percent])),
@@ -103,7 +107,7 @@ test("what another machine tells of its usage is taken: all of it at first, then
         hear("far");
         hear("near");
       }
-      return state(sys);
+      return { state: state(sys), asks };
     },
     onLink() {},
     isOver: () => reads >= 6,

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { membershipStore, readMachines, toMachineState } from "../src/fleet.ts";
 import { fleetKeys } from "../src/fleet-access.ts";
-import { tellState } from "../src/fleet-serve.ts";
+import { parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
 import { fleetPath } from "../src/paths.ts";
 import { createFakeLink, live, membership, state } from "./fake-link.ts";
 import { createFakeSys } from "./fake-sys.ts";
@@ -30,7 +30,8 @@ test("nothing that was typed or answered leaves the machine unless it is to be s
 
 test("what one machine tells, another reads; what is no state, or of another, is none", async () => {
   const { link, keys } = createFakeLink();
-  await tellState(link, state());
+  keys.set(fleetKeys.machines, new Set(["near"]));
+  keys.set(fleetKeys.machine("near"), JSON.stringify(state()));
   keys.set(fleetKeys.live("near"), "1");
   for (const name of ["torn", "old", "forged", "bad name"]) (keys.get(fleetKeys.machines) as Set<string>).add(name);
   keys.set(fleetKeys.machine("torn"), '{"v":1,"mach');
@@ -43,6 +44,24 @@ test("what one machine tells, another reads; what is no state, or of another, is
     ["old", false, undefined],
     ["torn", false, undefined],
   ]);
+});
+
+test("a text of any length is cut to what others take, and a row that they do not take costs no other", () => {
+  const long = "x".repeat(10_000);
+  const session = live({
+    ...{ name: long, sessionId: long, profile: long, cwd: `/${long}`, model: long, kind: long, driver: long, since: 5.5 },
+    ...{ verdict: { status: "idle_done", source: long, outcome: "finished", text: "" }, facts: { customTitle: long } },
+  });
+  const told = toMachineState(createFakeSys({ now: 1000 }), membership, [session, live({})], "titles");
+  expect(parseMachineState(JSON.parse(JSON.stringify(told)))).toEqual(told);
+  expect(Object.keys(told.sessions[0] ?? {})).toContain("title");
+  const [good] = state().sessions;
+  for (const bad of [null, 1, {}, { ...good, cwd: long }, { ...good, since_at: -1 }, { ...good, name: 1 }, { ...good, title: long }])
+    expect(parseMachineState({ ...state(), sessions: [bad, good] })?.sessions).toEqual(good === undefined ? [] : [good]);
+  expect(parseMachineState({ ...state(), sessions: Array.from({ length: 3000 }, () => good) })?.sessions).toHaveLength(2000);
+  const window = { window: "five_hour", used_percent: 1, resets_at: null, at: 1 };
+  const usage = { v: 1, machine: "near", at: 1, accounts: [{ account: long }, { account: "a", windows: [{ ...window, at: -1 }, window] }] };
+  expect(parseMachineUsage(usage)?.accounts).toEqual([{ account: "a", windows: [window] }]);
 });
 
 test.each([

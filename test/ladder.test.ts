@@ -49,11 +49,11 @@ const rungs: [name: string, files: string][] = [
     "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow task-sessions monitor actions halt act act-feed dashboard demo-fleet",
   ],
   ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine task-screen"],
-  ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-serve fleet-view"],
+  ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-view"],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [
     "commands",
-    `completion completion-scripts shell-init public-pieces public-rules public-processes public-tasks public-runs public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init public-pieces public-reached public-rules public-processes public-tasks public-runs public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-halt cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-diagnose cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
@@ -99,7 +99,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   [
     "zod",
     /from "zod/,
-    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-rules public-tasks public-runs public-json fleet-schema",
+    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-rules public-tasks public-runs public-json fleet-schema",
   ],
   ["the schemas of settings, rules and tasks other than by import()", /from "\.\/(?:settings|rules|task)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],

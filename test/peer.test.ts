@@ -5,7 +5,7 @@ import { createSys } from "../src/sys.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const session = { claudePid: 50, channelDir: "/state/run/fix" };
-const from = (pids: number[], given: Partial<Origin> = {}): Origin => ({ pids, channels: [], claudePids: [], ...given });
+const from = (pids: number[], given: Partial<Origin> = {}): Origin => ({ pids, channels: [], claudePids: [], sessionIds: [], ...given });
 const me: Peer = { pid: 90, uid: 1000 };
 
 test.each<[string, Peer | undefined, Origin | undefined, string | undefined]>([
@@ -41,11 +41,11 @@ test("the origin of a process holds its ancestors and what their environments na
       "/proc/9/stat": stat(9, 7),
       "/proc/9/environ": "A=1\0CSD_CHANNEL=/run/a\0XCSD_CHANNEL=/run/no",
       "/proc/7/stat": stat(7, 1),
-      "/proc/7/environ": "CLAUDE_PID=5\0",
+      "/proc/7/environ": "CLAUDE_PID=5\0CLAUDE_CODE_SESSION_ID=one\0",
       "/proc/1/stat": stat(1, 0),
     },
   });
-  expect(await readOrigin(sys, 9)).toEqual({ pids: [9, 7, 1], channels: ["/run/a"], claudePids: [5] });
+  expect(await readOrigin(sys, 9)).toEqual({ pids: [9, 7, 1], channels: ["/run/a"], claudePids: [5], sessionIds: ["one"] });
   expect((await readOrigin(sys, 8)).pids).toEqual([]);
 });
 

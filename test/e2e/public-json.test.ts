@@ -207,6 +207,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "csm fleet": "fleet",
   "csm fleet machines": "fleet",
   "csm fleet check": "fleet",
+  "csm answer": "fleet-gates",
   "csm self-update": "self-update",
   ...Object.fromEntries(["run", "resume", "logs", "status", "stop", "clean", "list"].map((verb) => [`csm tasks ${verb}`, "csm-tasks"])),
 };
