@@ -147,7 +147,7 @@ export const readers: readonly Reader[] = [
     samples: taskFiles(),
     read: (text) =>
       ["/h/t.json", "/h/t.toml", "/h/t.yaml"].map((path) =>
-        checkTasks({ path, text, dir: "/h", homeDir: "/h", profiles: [], faultOf: () => undefined }),
+        checkTasks({ path, text, dir: "/h", homeDir: "/h", profiles: [], labels: new Map(), faultOf: () => undefined }),
       ),
   },
   {

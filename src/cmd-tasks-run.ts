@@ -1,17 +1,20 @@
 import { type App, command, createReadProgress } from "./cmd-record.ts";
 import { SilentExit, UserError, usageError } from "./errors.ts";
+import type { Followed } from "./fleet-run.ts";
+import { present } from "./json.ts";
 import { limitPolicies } from "./limit.ts";
 import { createLog } from "./log.ts";
+import { printableLine } from "./printable.ts";
 import { withLock } from "./store.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
-import { attendRun, createEngine, isAlive } from "./task-engine.ts";
+import { attendRun, createEngine, type Engine, isAlive } from "./task-engine.ts";
 import { refusalsOf } from "./task-estimate.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
 import { taskExits, taskExitText } from "./task-outcome.ts";
 import { type FactChange, type Run, type RunEvent, renderInput, type TaskQueue, type TaskRow } from "./task-queue.ts";
 import { hasForeground, openRunScreen } from "./task-screen.ts";
-import { openTaskStore } from "./task-store.ts";
+import { openTaskStore, type TaskStore } from "./task-store.ts";
 import { endNotice, eventJson, eventLine, headLine, renderRun, runExitCode, runStatus } from "./task-view.ts";
 
 const shownFlags = {
@@ -56,6 +59,7 @@ ${taskExitText()}`,
       description: "JSON, TOML or YAML: csm tasks check tells what is wrong in it",
     },
     jobs: { type: "string", alias: "j", valueHint: "N", description: "so many at once, instead of what the file says" },
+    fleet: { type: "boolean", description: "by the machines of the fleet that csm fleet work runs on: prompts and answers go there" },
     interactive: { type: "boolean", description: "in sessions of csd that you can see in tmux and answer, instead of claude -p" },
     "on-limit": limitFlag,
     force: { type: "boolean", description: "begin although the estimate is above budget_usd or budget_percent, which hold while it runs" },
@@ -63,24 +67,29 @@ ${taskExitText()}`,
   },
   examples: [
     ["csm tasks run nightly.json", ""],
+    ["csm tasks run nightly.json --fleet", "by the machines that csm fleet work runs on"],
     ["csm tasks run nightly.toml --jobs 2 --on-limit wait", ""],
     ["csm tasks run nightly.json --json | jq -r 'select(.event == \"failed\") | .task'", ""],
   ],
   async run({ args, app }) {
-    const graph = await readGraph(app, args.file ?? "", args.jobs);
+    const isFleet = args.fleet === true;
+    const graph = await readGraph(app, args.file ?? "", args.jobs, isFleet);
     if (args.force !== true) await requireRoom(app, graph);
     const queue = openTaskStore(app.sys);
     const run: Run = {
+      ...(isFleet ? { isFleet } : {}),
       ...{ id: nameRun(graph.file, app.sys.randomId()), graph, isInteractive: args.interactive === true, startedAt: app.sys.now() },
       ...(args["on-limit"] === undefined ? {} : { onLimit: args["on-limit"] }),
     };
+    // Nothing is begun that nobody would hear of.
+    const followed = isFleet ? await openFollower(app, queue, run) : undefined;
     const text = `${graph.tasks.length} tasks of ${graph.file}, ${graph.jobs} at once`;
     await queue.create(
       run,
       graph.tasks.map(({ id }) => id),
       { event: "run", text: `${run.id}: ${text}` },
     );
-    await workOn(app, queue, run, 0, args.json === true);
+    await workOn(app, { queue, run, since: 0, isJson: args.json === true, ...present({ followed }) });
   },
 });
 
@@ -104,6 +113,12 @@ ${taskExitText()}`,
     const queue = openTaskStore(app.sys);
     const run = await findRun(queue, args.run, args.failed === true ? hasMoreToDo(queue) : isUnfinished(queue));
     const seen = (await queue.readEvents(run.id, 0)).length;
+    const isJson = args.json === true;
+    if (run.isFleet === true) {
+      const followed = await openFollower(app, queue, run);
+      await resumeFleet(app, followed, args.failed === true);
+      return await workOn(app, { queue, run, since: seen, isJson, followed });
+    }
     // Of two that come at once one prepares it, and the other finds it at work.
     await withLock(app.sys, "tasks", async () => {
       const workers = await liveWorkers(app, queue, run.id);
@@ -113,15 +128,59 @@ ${taskExitText()}`,
       else await prepareResume(app, queue, run, args.failed === true);
       await attendRun(app.sys, queue, run.id);
     });
-    await workOn(app, queue, (await queue.readRun(run.id)) ?? run, seen, args.json === true);
+    await workOn(app, { queue, run: (await queue.readRun(run.id)) ?? run, since: seen, isJson });
   },
 });
 
-async function readGraph(app: App, file: string, jobs: string | undefined): Promise<TaskGraph> {
+/** The fleet is asked first: where it cannot be reached nothing has changed. */
+async function openFollower(app: App, store: TaskStore, run: Run): Promise<Followed> {
+  const { openFollowed } = await import("./fleet-run.ts");
+  const log = createLog(app);
+  let words: string | undefined;
+  const followed = await openFollowed(app.sys, store, run, (failure) => {
+    if (failure?.message === words) return;
+    words = failure?.message;
+    if (words !== undefined) log.warn(`csm tasks: ${printableLine(words)}; the machines go on, and it is tried again`);
+  });
+  await followed.queue.readMachines();
+  return followed;
+}
+
+async function resumeFleet({ sys }: App, followed: Followed, hasFailed: boolean): Promise<void> {
+  const { fetchNews } = await import("./fleet-run.ts");
+  const { run, store, queue } = followed;
+  const after = (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0;
+  await store.changeRun(run.id, { stop: null, endedAt: null });
+  await fetchNews(followed, after);
+  await queue.changeRun(run.id, { stop: null });
+  const rows = await store.readTasks(run.id);
+  const again = hasFailed ? findAgain(run.graph, rows) : new Set<string>();
+  const resets = rows.flatMap((row) => {
+    if (again.has(row.id)) return [{ id: row.id, state: "pending" as const, facts: anew }];
+    // What is done is done, and what runs goes on: on other machines nobody looks at what has changed since.
+    const next = row.state === "paused" ? resumed(row, sys.now(), false) : undefined;
+    return next === undefined ? [] : [{ id: row.id, ...next }];
+  });
+  await queue.reset(run.id, resets);
+}
+
+/** What has failed, and what comes after it. */
+export function findAgain(
+  { tasks }: TaskGraph,
+  rows: readonly TaskRow[],
+  isFailed = ({ state }: TaskRow) => state === "failed",
+): Set<string> {
+  const again = new Set(rows.filter(isFailed).map(({ id }) => id));
+  // Each stands behind what it depends on.
+  for (const { id, dependsOn } of tasks) if (dependsOn.some((other) => again.has(other))) again.add(id);
+  return again;
+}
+
+async function readGraph(app: App, file: string, jobs: string | undefined, isForFleet = false): Promise<TaskGraph> {
   const count = jobs === undefined ? undefined : Number(jobs);
   if (count !== undefined && !(Number.isInteger(count) && count > 0))
     throw usageError(`csm tasks run: --jobs must be a whole number above 0: ${jobs}`);
-  const { graph, problems, excess } = await readTaskFile(app.sys, file);
+  const { graph, problems, excess } = await readTaskFile(app.sys, file, isForFleet);
   const [first, ...more] = problems;
   if (first !== undefined)
     throw usageError(
@@ -194,7 +253,7 @@ async function prepareResume(app: App, queue: TaskQueue, run: Run, hasFailed: bo
     if (row === undefined) continue;
     if (hasFailed && (row.state === "failed" || task.dependsOn.some((id) => again.has(id)))) {
       again.add(task.id);
-      resets.push({ id: task.id, state: "pending", facts: { ...fresh, attempt: undefined, hash: undefined } });
+      resets.push({ id: task.id, state: "pending", facts: anew });
       continue;
     }
     const isSame = row.state === "succeeded" && task.dependsOn.every((id) => kept.has(id) || rows.get(id)?.state === "failed");
@@ -233,13 +292,41 @@ const fresh: FactChange = {
   denied: undefined,
 };
 
-/** Until it is over or stopped; ends the program with the code of how that was. */
-async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJson: boolean): Promise<never> {
-  const { sys } = app;
+/** As if it had never been begun. */
+export const anew: FactChange = { ...fresh, attempt: undefined, hash: undefined, isDead: undefined };
+
+interface Work {
+  queue: TaskStore;
+  run: Run;
+  /** Number of the event that is known already. */
+  since: number;
+  isJson: boolean;
+  /** Machines of the fleet do it. */
+  followed?: Followed;
+}
+
+type Step = () => Promise<void> | void;
+
+async function openEngine(
+  { sys }: App,
+  { queue, run, followed }: Work,
+  onStep: Step,
+): Promise<Pick<Engine, "work" | "stop"> & { leave?(): void }> {
+  if (followed !== undefined) {
+    const { createFollower, giveRun } = await import("./fleet-run.ts");
+    await giveRun(followed);
+    return createFollower(sys, followed, onStep);
+  }
   (await import("./settings-schema.ts")).checkSettings(sys);
   const [{ readSettings }, { createRunner }] = await Promise.all([import("./settings.ts"), import("./task-session.ts")]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
-  const runner = createRunner(sys, run);
+  return createEngine({ sys, queue, run, limits, runner: createRunner(sys, run), onStep });
+}
+
+/** Until it is over or stopped; ends the program with the code of how that was. */
+async function workOn(app: App, work: Work): Promise<never> {
+  const { sys } = app;
+  const { queue, run, since, isJson } = work;
   let signals = 0;
   /** By the machine, or with the terminal: nobody has chosen that. */
   let isCutOff = false;
@@ -249,12 +336,14 @@ async function workOn(app: App, queue: TaskQueue, run: Run, since: number, isJso
     void engine.stop(signals === 1 ? "gently" : "now");
   };
   const show = await createShow(app, { queue, run, since, isJson, interrupt });
-  const engine = createEngine({ sys, queue, run, limits, runner, onStep: show.step });
+  const engine = await openEngine(app, work, show.step);
   const stopListening = sys.onEachInterrupt((name) => {
     // Its terminal has gone.
     if (name === "SIGHUP") show.close();
     isCutOff = name !== "SIGINT";
-    interrupt();
+    // The machines of the fleet need nobody who looks on.
+    if (isCutOff && engine.leave !== undefined) engine.leave();
+    else interrupt();
   });
   try {
     await engine.work();

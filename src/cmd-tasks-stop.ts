@@ -2,11 +2,11 @@ import { join } from "node:path";
 import { type App, command } from "./cmd-record.ts";
 import { findRun, isUnfinished, liveWorkers, unfinishedArgument } from "./cmd-tasks-run.ts";
 import { tasksDir, worktreesDir } from "./paths.ts";
-import { until } from "./sys.ts";
+import { type Sys, until } from "./sys.ts";
 import { isOver } from "./task-condition.ts";
 import { endLeft } from "./task-engine.ts";
-import type { Run, TaskQueue, TaskRow } from "./task-queue.ts";
-import { openTaskStore } from "./task-store.ts";
+import type { Run, TaskRow } from "./task-queue.ts";
+import { openTaskStore, type TaskStore } from "./task-store.ts";
 import { removeWorktree } from "./task-worktree.ts";
 
 const waitMs = 60_000;
@@ -42,9 +42,24 @@ export const tasksStopCommand = command({
   },
 });
 
-async function stopRun(app: App, queue: TaskQueue, run: Run, how: "gently" | "now"): Promise<void> {
+/** Machines of the fleet are told, and each ends what it has. */
+async function stopElsewhere(sys: Sys, store: TaskStore, run: Run, how: "gently" | "now"): Promise<void> {
+  const { fetchNews, openFollowed } = await import("./fleet-run.ts");
+  const followed = await openFollowed(sys, store, run, () => {});
+  await followed.queue.changeRun(run.id, { stop: how });
+  let after = (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0;
+  const isDone = async () => {
+    after = await fetchNews(followed, after);
+    return (await store.readTasks(run.id)).every(({ state }) => state !== "running") ? true : undefined;
+  };
+  if ((await until(sys, sys.now() + waitMs, 500, isDone)) === true) await store.changeRun(run.id, { endedAt: sys.now() });
+  followed.queue.close();
+}
+
+async function stopRun(app: App, queue: TaskStore, run: Run, how: "gently" | "now"): Promise<void> {
   const { sys } = app;
   await queue.changeRun(run.id, { stop: how });
+  if (run.isFleet === true) return await stopElsewhere(sys, queue, run, how);
   const isDone = async () => ((await liveWorkers(app, queue, run.id)).length === 0 ? true : undefined);
   if ((await until(sys, sys.now() + waitMs, 100, isDone)) === undefined) return;
   const { createRunner } = await import("./task-session.ts");

@@ -90,6 +90,14 @@ export const fleetKeys = {
   inbox: (name: string) => `csm:inbox:${name}`,
   /** What became of one of those. */
   outcome: (name: string, request: string) => `csm:outcome:${name}:${request}`,
+  /** What it takes of tasks, while it works on some. */
+  worker: (name: string) => `csm:worker:${name}`,
+  /** Names of runs of tasks, by their start. */
+  runs: "csm:runs",
+  /** Begins all keys of a run, behind it its name: what was asked and answered is there, for who works alone. */
+  run: "csm:run:",
+  /** Accounts on which nothing is to be started. */
+  breakers: "csm:breakers",
   /** A channel that says whose key has changed, and no more: who missed it reads it all anew. */
   changed: "csm:changed",
 } as const;
@@ -113,7 +121,18 @@ export function accessLine(name: string, role: FleetRole, passwordHash: string):
     `(+sadd ~${fleetKeys.machines})`,
     "(+xadd ~csm:inbox:*)",
     `(+xread +xrange +xdel +xtrim ~${fleetKeys.inbox(name)})`,
+    ...(role === "work" ? taskRights(name) : []),
   ].join(" ");
+}
+
+/** What a script calls is asked for like any other call, so each of it is named; all of them only for what belongs to the queue. */
+const taskCommands =
+  "eval evalsha exists get set unlink hget hset hdel hincrby hmget hkeys hgetall zadd zrem zcard zscore zrange zrangebyscore xadd xrange";
+
+function taskRights(name: string): string[] {
+  const keys = [`${fleetKeys.run}*`, fleetKeys.runs, fleetKeys.breakers].map((key) => `~${key}`);
+  const commands = taskCommands.split(" ").map((each) => `+${each}`);
+  return [`%R~${fleetKeys.worker("*")}`, `~${fleetKeys.worker(name)}`, `(${[...commands, ...keys].join(" ")})`];
 }
 
 interface ServerFiles {

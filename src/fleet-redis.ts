@@ -1,5 +1,5 @@
 import { RedisClient } from "bun";
-import { UserError } from "./errors.ts";
+import { exitCode, UserError } from "./errors.ts";
 import { type FleetAddress, fleetUrl, oldestServer } from "./fleet-access.ts";
 import { present } from "./json.ts";
 import { printableLine } from "./printable.ts";
@@ -72,13 +72,14 @@ function replyError(command: string, error: unknown): unknown {
   const { code = "", message } = error as Error & { code?: string };
   if (!code.startsWith("ERR_REDIS") || error instanceof UserError) return error;
   const words = printableLine(message).slice(0, 200);
-  if (words.startsWith("OOM")) return new UserError("the server of the fleet is full", "give it more: maxmemory in its redis.conf");
+  const told = (text: string, hint: string) => new UserError(text, hint, exitCode.failure, { cause: error });
+  if (words.startsWith("OOM")) return told("the server of the fleet is full", "give it more: maxmemory in its redis.conf");
   if (words.startsWith("NOPERM"))
-    return new UserError(
+    return told(
       `the server of the fleet refuses ${command} to this machine: ${words}`,
       "csm fleet serve-config makes each machine's rights",
     );
-  return new UserError(`the server of the fleet refuses ${command}: ${words}`, "csm fleet check");
+  return told(`the server of the fleet refuses ${command}: ${words}`, "csm fleet check");
 }
 
 /** The client takes both out of the address alone, which never leaves this process. */

@@ -34,6 +34,10 @@ export function openMachineUsage(sys: Sys, machine: string, open: (sys: Sys) => 
   };
 }
 
+/** Under what a machine tells the others that nothing is to be started on an account: a login is dead on one machine alone. */
+export const breakerKey = (account: string, machine: string, why: "limit" | "login"): string =>
+  hashOf(why === "limit" && isLogin(account) ? account : `${machine}/${account}`);
+
 /** What this machine itself knows of its accounts: what others told is theirs to tell. */
 async function readMachineUsage(sys: Sys, ledger: Ledger, machine: string): Promise<MachineUsage> {
   const profiles = readProfiles(sys, ledger, readRegistryOrNone(sys));

@@ -34,6 +34,7 @@ const runTask = z.object({
   attempt: described(count, "of those that retries count; 0 of one that has not begun"),
   reason: described(textOrNull, "why it stands so"),
   activity: described(textOrNull, "what it does now"),
+  machine: z.optional(described(text, "of the fleet: where it runs; what follows is there")),
   account: described(textOrNull, "name of the profile that it runs on"),
   ...{ session_id: sessionId, config_dir: configDir, cwd, cost_usd: numberOrNull, tokens: z.nullable(count) },
   denied: described(count, "calls of tools that nobody has allowed"),
@@ -44,6 +45,7 @@ const runTask = z.object({
   ...times("until"),
 });
 
+const lostFlag = described(z.boolean(), "its worker was lost again and again; otherwise all its attempts have failed");
 const worktree = { run: text, path: text, branch: text };
 
 export const runSchemas = {
@@ -57,5 +59,11 @@ export const runSchemas = {
     kept: z.array(z.object({ ...worktree, why: text })),
     forgotten: described(z.array(text), "runs of which nothing is kept any more"),
   }),
+  "csm tasks dead": z.object({
+    tasks: z.array(
+      z.object({ run: text, task: text, machine: textOrNull, attempt: count, lost: lostFlag, reason: textOrNull, ...times("ended") }),
+    ),
+  }),
+  "csm tasks retry": z.object({ run: text, retried: z.array(text) }),
   "csm tasks list": z.object({ runs: z.array(z.object({ ...taskRun, tasks: count })) }),
 };

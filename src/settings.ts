@@ -145,6 +145,10 @@ export const settings = {
     check: { kind: "rates", names: [...rateNames, "abovePromptTokens"] },
     about: "all rates of requests whose prompt is longer than abovePromptTokens, as JSON",
   },
+  "fleet.labels": {
+    check: { kind: "words" },
+    about: "what tasks may need of this machine: words, and repo:NAME=/FOLDER for where a repository is here",
+  },
   "update.from": {
     check: text,
     about: "a folder or an address with releases of csm, for csm self-update",

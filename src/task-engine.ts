@@ -19,13 +19,28 @@ interface EngineOptions {
   runner: Runner;
   /** After each step, for who shows it. */
   onStep(): Promise<void> | void;
+  /** Of a machine of the fleet, which takes what it can. */
+  post?: Post;
 }
 
-interface Engine {
+/** Where a worker of the fleet stands. */
+export interface Post {
+  worker: Worker;
+  /** May this one do it? Asked of what is not over. */
+  takes(task: Task, row: TaskRow): boolean;
+  /** So many more at once, of all runs. */
+  room: { all: number; free: number };
+  /** It goes: nothing new is started, and what runs is left to others. */
+  isLeaving(): boolean;
+}
+
+export interface Engine {
   /** Until all is over, or the run is stopped, or nothing can go on by itself. */
   work(): Promise<void>;
   /** As if somebody had said so from elsewhere. */
   stop(how: "gently" | "now"): Promise<void>;
+  /** What runs here, and no more: the run goes on elsewhere. */
+  end(how: "gently" | "now"): void;
 }
 
 const busyTickMs = 1000;
@@ -34,17 +49,17 @@ const idleTickMs = 3000;
 const attendMs = 20_000;
 
 /** This process, as others can tell whether it lives. */
-async function readWorker(sys: Sys): Promise<Worker> {
+export async function readWorker(sys: Sys): Promise<Worker> {
   return { host: sys.hostname(), pid: sys.pid, start: (await readProcess(sys, sys.pid))?.start ?? "" };
 }
 
-export async function isAlive(sys: Sys, worker: Worker): Promise<boolean> {
-  return worker.host !== sys.hostname() || (await readProcess(sys, worker.pid))?.start === worker.start;
+export async function isAlive(sys: Sys, worker: Worker, host = sys.hostname()): Promise<boolean> {
+  return worker.host !== host || (await readProcess(sys, worker.pid))?.start === worker.start;
 }
 
 /** Tells that this process works on a run, before it does anything. */
-export async function attendRun(sys: Sys, queue: TaskQueue, run: string): Promise<Worker> {
-  const worker = await readWorker(sys);
+export async function attendRun(sys: Sys, queue: TaskQueue, run: string, known?: Worker): Promise<Worker> {
+  const worker = known ?? (await readWorker(sys));
   await queue.attend(run, worker, leaseMs);
   return worker;
 }
@@ -55,7 +70,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { graph } = run;
   const seats = openSeats(sys);
   const tasks = new Map(graph.tasks.map((task) => [task.id, task]));
-  const works = new Map<string, Work>();
+  const works = new Map<string, Work & { fence: number }>();
   let wake = () => {};
   let rows: TaskRow[] = [];
   let breakers: ReadonlyMap<string, Breaker> = new Map();
@@ -67,27 +82,38 @@ export function createEngine(options: EngineOptions): Engine {
     isBlocked: ({ account }) => breakers.has(account) || spentWeeks.has(account),
     tellAccount: (cause, seat, text, limit) => tellAccount(options, cause, seat, text, limit),
   };
+  const room = options.post?.room ?? { all: Number.MAX_SAFE_INTEGER, free: Number.MAX_SAFE_INTEGER };
   const tick = () => {
     const now = sys.now();
     for (const work of works.values()) work.tick(now);
   };
   const begin = async (worker: Worker, { seatOf, whyNever }: Placing) => {
-    const stale = await findStale(sys, await queue.readTasks(run.id), works);
+    const stale = await findStale(sys, await queue.readTasks(run.id), works, worker);
     let chosen: Choice = { start: [], skip: [] };
     let before: TaskRow[] = [];
-    const claims = await queue.claim(run.id, worker, leaseMs, (now) => {
-      before = now;
-      chosen = choose(graph, now, { stale, seatOf, whyNever, isSpent: (leftUsd(graph, now) ?? 1) <= 0 });
-      return chosen;
-    });
+    // Nobody else takes the same room meanwhile.
+    const most = room.free;
+    room.free = 0;
+    const claims = await queue
+      .claim(run.id, worker, leaseMs, (now) => {
+        before = now;
+        chosen = choose(graph, now, { stale, seatOf, whyNever, isSpent: (leftUsd(graph, now) ?? 1) <= 0 });
+        return { ...chosen, most, isAlone: most === room.all };
+      })
+      .finally(() => {
+        room.free += most;
+      });
     for (const claim of claims) {
       const [task, row, seat] = [tasks.get(claim.task), before.find(({ id }) => id === claim.task), seatOf(claim.task)];
       if (task === undefined || row === undefined || seat === undefined) continue;
       if (row.facts.account !== undefined && row.facts.account !== seat.name) movedAt = sys.now();
       const work = startWork(crew, claim, task, row, seat);
-      works.set(claim.task, work);
+      works.set(claim.task, { ...work, fence: claim.fence });
+      const taken = claim.isAlone === true ? room.all : 1;
+      room.free -= taken;
       void work.done.then(() => {
         works.delete(claim.task);
+        room.free += taken;
         wake();
       });
     }
@@ -97,31 +123,39 @@ export function createEngine(options: EngineOptions): Engine {
     await queue.changeRun(run.id, { stop: how });
     wake();
   };
+  const end: Engine["end"] = (how) => {
+    for (const work of works.values()) work.end(how);
+    wake();
+  };
   return {
     stop,
+    end,
     async work() {
-      const worker = await readWorker(sys);
+      const worker = options.post?.worker ?? (await readWorker(sys));
       let attendedAt = 0;
       for (;;) {
         const woken = new Promise<void>((resolve) => {
           wake = resolve;
         });
         if (sys.now() - attendedAt >= attendMs) {
-          await attendRun(sys, queue, run.id);
+          await attendRun(sys, queue, run.id, worker);
           attendedAt = sys.now();
         }
         const { stop: wanted } = (await queue.readRun(run.id)) ?? { stop: "now" as const };
         for (const work of works.values()) if (wanted !== undefined) work.end(wanted);
         rows = await queue.readTasks(run.id);
+        for (const work of works.values()) if (hasLost(work, rows, worker)) work.end("now");
         breakers = await readBreakers(sys, queue, seats);
         spentWeeks = await findSpentWeeks(options, seats);
         const isMoving = sys.now() - movedAt >= options.limits.cooldownMs;
-        const found = wanted === undefined ? await findSeats(crew, { rows, breakers, spentWeeks, isMoving }) : undefined;
+        const isLeaving = options.post?.isLeaving() === true;
+        const looked = { rows: rows.filter((row) => mayTake(options.post, tasks, row)), breakers, spentWeeks, isMoving };
+        const found = wanted === undefined && !isLeaving ? await findSeats(crew, looked, options.post) : undefined;
         const begun = found === undefined ? 0 : await begin(worker, found);
         await onStep();
         if (begun > 0) continue;
         rows = await queue.readTasks(run.id);
-        if (works.size === 0 && isAtEnd(rows, wanted !== undefined)) break;
+        if (works.size === 0 && (isLeaving || isAtEnd(rows, wanted !== undefined))) break;
         tick();
         await Promise.race([woken, sys.sleep(nextLookMs(sys, works.size, rows))]);
       }
@@ -154,14 +188,33 @@ function isAtEnd(rows: readonly TaskRow[], isStopped: boolean): boolean {
     : false;
 }
 
-/** Tasks that nobody works on any more, though they are `running`. */
-async function findStale(sys: Sys, rows: readonly TaskRow[], works: ReadonlyMap<string, unknown>): Promise<Set<string>> {
-  const stale = new Set<string>();
-  for (const { id, state, worker, leaseUntil = 0 } of rows) {
+const mayTake = (post: Post | undefined, tasks: ReadonlyMap<string, Task>, row: TaskRow): boolean => {
+  const task = tasks.get(row.id);
+  return post === undefined || isOver(row.state) || (task !== undefined && post.takes(task, row));
+};
+
+/** Tasks that nobody works on any more, though they are `running`; each with its fence, as somebody else may have it a moment later. */
+async function findStale(
+  sys: Sys,
+  rows: readonly TaskRow[],
+  works: ReadonlyMap<string, unknown>,
+  self: Worker,
+): Promise<Map<string, number>> {
+  const stale = new Map<string, number>();
+  for (const { id, state, fence, worker, leaseUntil = 0 } of rows) {
     if (state !== "running" || works.has(id) || worker === undefined) continue;
-    if (leaseUntil < sys.now() || !(await isAlive(sys, worker))) stale.add(id);
+    // What this one has and does not know of was given to it by an answer that did not arrive.
+    if (leaseUntil < sys.now() || isSame(worker, self) || !(await isAlive(sys, worker, self.host))) stale.set(id, fence);
   }
   return stale;
+}
+
+const isSame = (one: Worker, other: Worker): boolean => one.host === other.host && one.pid === other.pid && one.start === other.start;
+
+/** Another machine has it by now, or nobody: what goes on here would be done twice. Whoever has it on this one goes on with its claude. */
+function hasLost({ task, fence }: Work & { fence: number }, rows: readonly TaskRow[], { host }: Worker): boolean {
+  const row = rows.find(({ id }) => id === task);
+  return row !== undefined && row.fence !== fence && row.worker?.host !== host;
 }
 
 /** Of a run that nobody works on: ends what its workers have left, so that it can go on later. */
@@ -190,17 +243,18 @@ export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "
 const graceMs = 10_000;
 
 interface Situation extends Placing {
-  stale: ReadonlySet<string>;
+  stale: ReadonlyMap<string, number>;
   isSpent: boolean;
 }
 
 /** Pure: what is claimed, and what is over without having run. */
 function choose(graph: TaskGraph, rows: readonly TaskRow[], { stale, seatOf, whyNever, isSpent }: Situation): Choice {
   const states = new Map(rows.map((row): [string, TaskRow] => [row.id, row]));
-  const stateOf = (id: string): TaskState => (stale.has(id) ? "paused" : (states.get(id)?.state ?? "pending"));
+  const isStale = (id: string): boolean => states.get(id)?.state === "running" && stale.get(id) === states.get(id)?.fence;
+  const stateOf = (id: string): TaskState => (isStale(id) ? "paused" : (states.get(id)?.state ?? "pending"));
   const isDue = ({ id }: Task): boolean => {
     const row = states.get(id);
-    if (stale.has(id) || row === undefined || row.state === "pending") return true;
+    if (isStale(id) || row === undefined || row.state === "pending") return true;
     // One that waits for a time waits for its account: there may be room before that.
     return row.facts.pausedUntil !== undefined || row.facts.needsPerson === true;
   };
@@ -208,7 +262,7 @@ function choose(graph: TaskGraph, rows: readonly TaskRow[], { stale, seatOf, why
   const skip = next.skip.map(({ task, why }) => ({ id: task.id, why, state: "skipped" as const }));
   const cancel = rows.flatMap(({ id, state }) => {
     const why = isSpent ? `the budget of ${graph.budgetUsd} $ is spent` : whyNever.get(id);
-    const isOpen = !stale.has(id) && (state === "pending" || state === "paused");
+    const isOpen = !isStale(id) && (state === "pending" || state === "paused");
     return why === undefined || !isOpen ? [] : [{ id, why, state: "cancelled" as const }];
   });
   return { start: next.start.map(({ id }) => id), skip: isSpent ? cancel : [...skip, ...cancel] };
@@ -255,7 +309,7 @@ interface Looked {
 }
 
 /** Asked before the claim, which is one step of the database. */
-async function findSeats(crew: Crew, looked: Looked): Promise<Placing> {
+async function findSeats(crew: Crew, looked: Looked, post: Post | undefined): Promise<Placing> {
   const rows = new Map(looked.rows.map((row): [string, TaskRow] => [row.id, row]));
   const found = new Map<string, PaidSeat | undefined>();
   const whyNever = new Map<string, string>();
@@ -270,7 +324,8 @@ async function findSeats(crew: Crew, looked: Looked): Promise<Placing> {
       seat === undefined && row.state !== "running" ? await placing.whyNever(task, isBegun ? row.facts.account : undefined) : undefined;
     if (why !== undefined) whyNever.set(task.id, why);
   }
-  return { seatOf: (id) => found.get(id), whyNever };
+  // What no waiting would help here, another machine may do.
+  return { seatOf: (id) => found.get(id), whyNever: post === undefined ? whyNever : new Map() };
 }
 
 /** Each question is asked once in a look, however many tasks have it. */

@@ -1,14 +1,15 @@
-import { resolve } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { UserError, unknownWord, usageError } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
 import { type Condition, parseCondition } from "./task-condition.ts";
 import { sortNodes, type Task } from "./task-graph.ts";
+import { isBelow, isRepo, type Labels, placeIn } from "./task-labels.ts";
 import { parseTemplate, type TemplateNames } from "./task-template.ts";
 
 /** A task as it stands in the file, with the defaults. */
 export interface WrittenTask
   extends Pick<Task, "name" | "line" | "profile" | "retries" | "isWorktree" | "env">,
-    Partial<Pick<Task, "model" | "permissionMode" | "timeoutMs" | "budgetUsd" | "outputs" | "concurrency">> {
+    Partial<Pick<Task, "model" | "permissionMode" | "timeoutMs" | "budgetUsd" | "outputs" | "concurrency" | "needs">> {
   cwd: string;
   prompt: string;
   dependsOn: readonly string[];
@@ -27,6 +28,8 @@ export interface Places {
   profiles: readonly string[];
   /** Why no task can run there; `isWorktree`: it has to lie in a repository. */
   faultOf(folder: string, isWorktree: boolean): string | undefined;
+  /** What this machine has; undefined where other machines are to do it. */
+  labels: Labels | undefined;
 }
 
 /** More edges, or more to send, is no graph of anybody's: it comes of a product of matrices. */
@@ -135,17 +138,15 @@ interface Expansion {
 }
 
 function expandOne(task: WrittenTask, { id, matrix, dependsOn, names, places }: Expansion): Task {
-  const { name, line, retries, isWorktree, timeoutMs, budgetUsd, outputs, permissionMode } = task;
+  const { name, line, retries, isWorktree, timeoutMs, budgetUsd, outputs, permissionMode, needs } = task;
   let before: ReadonlySet<string> | undefined;
   const filled = (key: "cwd" | "model" | "profile" | "concurrency") => {
     const text = task[key];
     return text === undefined ? undefined : fill(task, key, text, matrix);
   };
-  const cwd = resolve(places.dir, (filled("cwd") ?? "").replace(/^~(?=\/|$)/, places.homeDir));
-  const fault = places.faultOf(cwd, isWorktree);
-  if (fault !== undefined) task.wrong("cwd", fault);
+  const place = placeOf(task, filled("cwd") ?? "", places);
   const profile = filled("profile") ?? anyProfile;
-  if (profile !== anyProfile && !places.profiles.includes(profile))
+  if (profile !== anyProfile && places.labels !== undefined && !places.profiles.includes(profile))
     tell(task, "profile", unknownWord("no profile", profile, [anyProfile, ...places.profiles]));
   const resolveNames = (typed: string): readonly string[] => {
     const ids = names.idsOf(typed);
@@ -155,13 +156,34 @@ function expandOne(task: WrittenTask, { id, matrix, dependsOn, names, places }: 
     throw usageError(`${id} does not depend on ${JSON.stringify(typed)}`, "name it in depends_on; through others does not count");
   };
   return {
-    ...{ id, name, matrix, line, dependsOn, retries, isWorktree, cwd, profile },
+    ...{ id, name, matrix, line, dependsOn, retries, isWorktree, profile, ...place },
     prompt: parseTemplate(task.prompt, templateNames(matrix, names, resolveNames), (error) => tell(task, "prompt", error)),
     condition: conditionOf(task, resolveNames),
     conditionText: task.condition,
     env: Object.fromEntries(Object.entries(task.env).map(([key, value]) => [key, fill(task, "env", value, matrix)])),
-    ...present({ model: filled("model"), concurrency: filled("concurrency"), permissionMode, timeoutMs, budgetUsd, outputs }),
+    ...present({ model: filled("model"), concurrency: filled("concurrency"), permissionMode, timeoutMs, budgetUsd, outputs, needs }),
   };
+}
+
+/** Absolute; of a task that needs a repository, where that is on this machine. */
+function placeOf(task: WrittenTask, written: string, { dir, homeDir, labels, faultOf }: Places): Pick<Task, "cwd" | "folder"> {
+  const repo = task.needs?.find(isRepo);
+  if (repo === undefined) {
+    const cwd = resolve(dir, written.replace(/^~(?=\/|$)/, homeDir));
+    if (labels === undefined && !isAbsolute(written))
+      task.wrong("cwd", "another machine has other folders", 'name it from / on, or needs = ["repo:NAME"]');
+    const fault = labels === undefined ? undefined : faultOf(cwd, task.isWorktree);
+    if (fault !== undefined) task.wrong("cwd", fault);
+    return { cwd };
+  }
+  const folder = written === "." ? "" : written;
+  const place = placeIn(labels ?? new Map([[repo, "/"]]), repo, folder);
+  if ("why" in place) task.wrong(isBelow(folder) ? "needs" : "cwd", place.why, `csm config set fleet.labels ${repo}=/FOLDER`);
+  else if (labels !== undefined) {
+    const fault = faultOf(place.cwd, task.isWorktree);
+    if (fault !== undefined) task.wrong("cwd", fault);
+  }
+  return { cwd: "cwd" in place ? place.cwd : dir, folder };
 }
 
 const templateNames = (matrix: Instance["matrix"], names: Names, resolveNames: (name: string) => readonly string[]): TemplateNames => ({

@@ -4,14 +4,16 @@ import { shownPath } from "./format.ts";
 import { readCheckout } from "./git.ts";
 import { homeDir } from "./paths.ts";
 import { readRegistryOrNone } from "./profiles.ts";
+import { readSettings } from "./settings.ts";
 import type { Sys } from "./sys.ts";
 import type { CheckedTasks } from "./task-graph.ts";
+import { parseLabels } from "./task-labels.ts";
 
 /** Enough for the longest prompts; what is larger was not meant. */
 const maxBytes = 64 * 1024 * 1024;
 
-/** A file of tasks, by its path, and all that is wrong in it; nothing of it runs. */
-export async function readTaskFile(sys: Sys, file: string): Promise<CheckedTasks> {
+/** A file of tasks, by its path, and all that is wrong in it; nothing of it runs. Folders are looked for where this machine runs it. */
+export async function readTaskFile(sys: Sys, file: string, isForFleet = false): Promise<CheckedTasks> {
   const home = homeDir(sys);
   const path = resolve(sys.cwd, file);
   const found = sys.identify(path);
@@ -23,6 +25,7 @@ export async function readTaskFile(sys: Sys, file: string): Promise<CheckedTasks
   const faults = new Map<string, string | undefined>();
   return checkTasks({
     ...{ path, text, dir: dirname(path), homeDir: home, profiles: readRegistryOrNone(sys).profiles.map(({ name }) => name) },
+    labels: isForFleet ? undefined : parseLabels(readSettings(sys).said("fleet.labels") ?? []),
     faultOf(folder, isWorktree) {
       const key = `${isWorktree} ${folder}`;
       if (!faults.has(key)) faults.set(key, faultOf(sys, folder, isWorktree, home));

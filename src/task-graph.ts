@@ -33,6 +33,10 @@ export interface Task {
   outputs?: Readonly<Record<string, unknown>>;
   /** Of the tasks of a group one at a time. */
   concurrency?: string;
+  /** Labels that a machine must have; `repo:NAME` says which folder it is there. */
+  needs?: readonly string[];
+  /** Below that folder, in each machine's own words for it. */
+  folder?: string;
   /** Where it stands in the file, from 1. */
   line: number;
 }

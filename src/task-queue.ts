@@ -10,6 +10,8 @@ export interface Run {
   isInteractive: boolean;
   /** Instead of what the settings say. */
   onLimit?: string;
+  /** Machines of the fleet work on it; here is a copy. */
+  isFleet?: true;
   /** Epoch ms. */
   startedAt: number;
   endedAt?: number;
@@ -45,6 +47,10 @@ export interface TaskFacts {
   /** Of what its answer came from: prompt, inputs, model and settings. Only of one that has succeeded. */
   hash?: string;
   sessionId?: string;
+  /** Of the fleet: where what follows is. */
+  machine?: string;
+  /** It was given up: whoever worked on it was lost again and again. */
+  isDead?: boolean;
   /** The seat that its conversation lies in. */
   account?: string;
   configDir?: string;
@@ -108,7 +114,12 @@ export interface Claim {
   run: string;
   task: string;
   fence: number;
+  /** It may be what ends its workers: nothing is done beside it, so that it alone is given up for that. */
+  isAlone?: true;
 }
+
+/** So often in a row the worker of a task in the fleet is lost until that is the task's fault. */
+export const maxLosses = 3;
 
 /** Why nothing is started on an account. */
 export interface Breaker {
@@ -124,6 +135,10 @@ export interface Breaker {
 export interface Choice {
   start: string[];
   skip: { id: string; why: string; state: "skipped" | "cancelled" }[];
+  /** So many of `start` at most, for who has room for no more. */
+  most?: number;
+  /** The worker does nothing else. */
+  isAlone?: boolean;
 }
 
 /** Null takes it away. */

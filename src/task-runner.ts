@@ -224,8 +224,9 @@ const isRunning = async (sys: Sys, claude: Pick<TaskProcess, "pid" | "start">): 
 export const isOver = async (sys: Sys, claude: TaskProcess, withinMs: number): Promise<boolean> =>
   (await until(sys, sys.now() + withinMs, 50, async () => ((await isHere(sys, claude)) ? undefined : true))) === true;
 
+/** One of which only its files were found has no process. */
 const isHere = async (sys: Sys, claude: TaskProcess): Promise<boolean> =>
-  claude.boot === (await readBoot(sys)).key && (await isRunning(sys, claude));
+  claude.pid > 0 && claude.boot === (await readBoot(sys)).key && (await isRunning(sys, claude));
 
 /**
  * `gently`: claude ends its turn and the shells that it has started, and keeps the conversation (SIGINT, 2.1.329: within 2 s). `now`:

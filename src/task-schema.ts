@@ -6,6 +6,7 @@ import { isRecord, present } from "./json.ts";
 import type { RuleProblem } from "./rules.ts";
 import { anyProfile, countOf, expandTasks, type Places, type WrittenTask } from "./task-expand.ts";
 import type { CheckedTasks, TaskGraph } from "./task-graph.ts";
+import { isLabel, isRepo } from "./task-labels.ts";
 import {
   choice,
   createReader,
@@ -153,6 +154,14 @@ const settings: Readonly<Record<string, Field>> = {
   when: { schema: word },
   outputs: { schema: jsonSchema },
   concurrency: { schema: word },
+  needs: {
+    schema: z.pipe(
+      z.transform((value: unknown) => (typeof value === "string" ? [value] : value)),
+      z
+        .array(z.string().check(z.refine(isLabel, "a label is a word, or repo:NAME")))
+        .check(z.refine((labels) => labels.filter(isRepo).length < 2, "a task is in one folder: one repo:NAME")),
+    ),
+  },
 };
 const taskFields: Readonly<Record<string, Field>> = {
   name: { schema: taskName },
@@ -244,7 +253,7 @@ function readTask(reader: Reader, entry: Entry, common: Record<string, unknown>,
     ...{ isWorktree: pick("worktree") === true, env: { ...(common.env as object), ...(own.env as object) } },
     ...(present({
       ...{ model: pick("model"), permissionMode: pick("permission_mode"), timeoutMs: pick("timeout"), budgetUsd: pick("budget_usd") },
-      ...{ outputs: pick("outputs"), concurrency: pick("concurrency") },
+      ...{ outputs: pick("outputs"), concurrency: pick("concurrency"), needs: pick("needs") },
     }) as Partial<WrittenTask>),
     wrong(key, message, hint) {
       const written = key === "if" && own.when !== undefined ? "when" : key;

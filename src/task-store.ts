@@ -51,8 +51,20 @@ interface TaskLine {
   facts: string;
 }
 
+/** What has become of a run elsewhere. */
+interface News {
+  rows: readonly TaskRow[];
+  events: readonly RunEvent[];
+  outputs: ReadonlyMap<string, TaskOutput>;
+}
+
+export interface TaskStore extends TaskQueue {
+  /** Of a run that others work on: as they tell it. */
+  keep(run: string, news: News): void;
+}
+
 /** The queue of this machine, in csm's state folder. */
-export function openTaskStore(sys: Sys): TaskQueue {
+export function openTaskStore(sys: Sys): TaskStore {
   requireOwnFolder(sys, csmDir(sys));
   const database = openOrExplain(sys);
   const step = <T>(action: () => T): T => database.transaction(action).immediate();
@@ -98,10 +110,10 @@ export function openTaskStore(sys: Sys): TaskQueue {
     },
     claim: async (run, worker, leaseMs, pick) =>
       step(() => {
-        const { start, skip } = pick(readRows(database, run));
+        const { start, skip, most } = pick(readRows(database, run));
         for (const over of skip) skipOne(database, run, over, sys.now());
         for (const { id, why, state } of skip) addEvent(run, { event: state, task: id, text: why });
-        return start.map((id) => claimOne(database, run, id, worker, sys.now() + leaseMs));
+        return start.slice(0, most).map((id) => claimOne(database, run, id, worker, sys.now() + leaseMs));
       }),
     heartbeat: async (claim, leaseMs, facts = {}) => step(() => changeClaimed(database, claim, facts, { leaseUntil: sys.now() + leaseMs })),
     pause: async (claim, facts, event) => end(claim, "paused", facts, event),
@@ -146,6 +158,7 @@ export function openTaskStore(sys: Sys): TaskQueue {
       (database.query("SELECT value FROM worker WHERE run = ? AND lease_until > ?").all(run, sys.now()) as ValueLine[]).map(
         ({ value }) => JSON.parse(value) as Worker,
       ),
+    keep: (run, news) => step(() => keep(database, run, news)),
     close: () => database.close(),
   };
 }
@@ -160,6 +173,16 @@ function openOrExplain(sys: Sys): Database {
     if (error instanceof UserError) throw error;
     throw new UserError(`cannot open ${path}: ${(error as Error).message}`, "move it away, or see to its folder", 1, { cause: error });
   }
+}
+
+function keep(database: Database, run: string, { rows, events, outputs }: News): void {
+  const put = database.query("UPDATE task SET state = ?, fence = ?, worker = ?, lease_until = NULL, facts = ? WHERE run = ? AND id = ?");
+  for (const { id, state, fence, worker, facts } of rows)
+    put.run(state, fence, worker === undefined ? null : JSON.stringify(worker), JSON.stringify(facts), run, id);
+  const tell = database.query("REPLACE INTO event VALUES (?, ?, ?, ?)");
+  for (const { number, at, ...event } of events) tell.run(run, number, at, JSON.stringify(event));
+  const answer = database.query("REPLACE INTO output VALUES (?, ?, ?)");
+  for (const [task, output] of outputs) answer.run(run, task, JSON.stringify(output));
 }
 
 interface ValueLine {

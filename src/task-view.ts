@@ -115,7 +115,7 @@ function cellsOf({ id, state, facts }: TaskRow, now: number): string[] {
     marks[state][0],
     printableLine(id),
     attempt > 1 ? `${state} (${attempt}.)` : state,
-    account,
+    facts.machine === undefined ? account : printableLine(`${facts.machine}/${account}`),
     startedAt === undefined ? "" : duration((endedAt ?? now) - startedAt),
     costUsd === undefined ? "" : money(costUsd),
     tokens === undefined || tokens === 0 ? "" : shortCount(tokens),
@@ -184,6 +184,7 @@ export const eventJson = (run: string, { number, at, event, task, text, account,
 
 const taskJson = ({ id, state, facts }: TaskRow) => ({
   ...{ task: id, status: state, attempt: facts.attempt ?? 0, reason: facts.reason ?? null, activity: facts.activity ?? null },
+  ...(facts.machine === undefined ? {} : { machine: facts.machine }),
   ...{ account: facts.account ?? null, session_id: facts.sessionId ?? null, config_dir: facts.configDir ?? null, cwd: facts.cwd ?? null },
   ...{ cost_usd: facts.costUsd ?? null, tokens: facts.tokens ?? null, denied: facts.denied ?? 0 },
   ...{ needs_person: facts.needsPerson === true, worktree: facts.worktree?.root ?? null, branch: facts.worktree?.branch ?? null },

@@ -15,7 +15,7 @@ const rungs: [name: string, files: string][] = [
     `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-word shell-parts shell-files judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice fleet-access tty-keys picker-state json-edit setup usage-blob scorer relaunch-plan
-     statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-expand task-drawing task-estimate task-outcome task-queue task-view dashboard-editor dashboard-form dashboard-state
+     statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-labels task-expand task-drawing task-estimate task-outcome task-queue task-view dashboard-editor dashboard-form dashboard-state
      dashboard-theme dashboard-row dashboard-detail dashboard-keys dashboard-help dashboard-view gate-expect`,
   ],
   [
@@ -49,7 +49,10 @@ const rungs: [name: string, files: string][] = [
     "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow task-sessions monitor actions halt act act-feed dashboard demo-fleet",
   ],
   ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine task-screen"],
-  ["fleet", "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-view"],
+  [
+    "fleet",
+    "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-view fleet-task-schema fleet-scripts fleet-line fleet-mirror fleet-queue fleet-run fleet-work",
+  ],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [
     "commands",
@@ -57,7 +60,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-halt cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-diagnose cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop cmd-fleet cmd-self-update help-topics commands help`,
+     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop cmd-tasks-dead cmd-fleet cmd-fleet-work cmd-self-update help-topics commands help`,
   ],
   ["the edge", "router app main"],
 ];
@@ -99,7 +102,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   [
     "zod",
     /from "zod/,
-    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-rules public-tasks public-runs public-json fleet-schema",
+    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-rules public-tasks public-runs public-json fleet-schema fleet-task-schema",
   ],
   ["the schemas of settings, rules and tasks other than by import()", /from "\.\/(?:settings|rules|task)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],

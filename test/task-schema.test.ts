@@ -5,7 +5,7 @@ import { checkTasks } from "../src/task-schema.ts";
 
 const check = (text: string, path = "/p/tasks.json") =>
   checkTasks({
-    ...{ path, text, dir: "/p", homeDir: "/home/me", profiles: ["work", "home"] },
+    ...{ path, text, dir: "/p", homeDir: "/home/me", profiles: ["work", "home"], labels: new Map() },
     faultOf: (folder, isWorktree) =>
       folder.includes("nowhere") ? `no such folder: ${folder}` : isWorktree && folder === "/p/plain" ? "a worktree needs git" : undefined,
   });
@@ -135,8 +135,8 @@ const wrong: [text: string, problems: string[], path?: string][] = [
   [
     '{"tasks": [{"name":"a","prompt":"x"}],\n"defaults":{"promt":"x",\n"name":"n"}}',
     [
-      '2: unknown key "promt"; one of: cwd, model, permission_mode, profile, account, timeout, retries, budget_usd, worktree, env, if, when, outputs, concurrency',
-      '3: unknown key "name"; one of: cwd, model, permission_mode, profile, account, timeout, retries, budget_usd, worktree, env, if, when, outputs, concurrency',
+      '2: unknown key "promt"; one of: cwd, model, permission_mode, profile, account, timeout, retries, budget_usd, worktree, env, if, when, outputs, concurrency, needs',
+      '3: unknown key "name"; one of: cwd, model, permission_mode, profile, account, timeout, retries, budget_usd, worktree, env, if, when, outputs, concurrency, needs',
     ],
   ],
   ['{"tasks": [{"name":"a","prompt":"x"},\n{"name":"b","prompt":"x"}],\n"max_tasks": 1}', ["2 tasks, and max_tasks is 1"]],
@@ -293,4 +293,44 @@ test.each<[what: string, text: string, path: string, problem: string]>([
   ],
 ])("%s end with a line", (_, text, path, problem) => {
   expect(told(text, path)).toEqual([problem]);
+});
+
+const forFleet = (more: object) =>
+  checkTasks({
+    ...{ path: "/p/tasks.json", text: one(more), dir: "/p", homeDir: "/home/me", profiles: [], labels: undefined },
+    faultOf: () => "there are no folders to look at",
+  });
+const here = (more: object) =>
+  checkTasks({
+    ...{ path: "/p/tasks.json", text: one(more), dir: "/p", homeDir: "/home/me", profiles: [], faultOf: () => undefined },
+    labels: new Map([["repo:api", "/srv/api"]]),
+  });
+const firstOf = ({ graph, problems }: ReturnType<typeof here>) => ({
+  cwd: graph.tasks[0]?.cwd,
+  folder: graph.tasks[0]?.folder,
+  problems: problems.map(({ message }) => message),
+});
+
+test.each([
+  [{ needs: "repo:api" }, "/srv/api", ""],
+  [{ needs: ["linux", "repo:api"], cwd: "pkg/a" }, "/srv/api/pkg/a", "pkg/a"],
+  [{ needs: ["linux"] }, "/p", undefined],
+])("%j runs in %p here", (more, cwd, folder) => expect(firstOf(here(more))).toEqual({ cwd, folder, problems: [] }));
+
+test.each([
+  [{ needs: ["repo:web"] }, /no folder is repo:web here; csm config set fleet\.labels repo:web=\/FOLDER/],
+  [{ needs: ["repo:api"], cwd: "../b" }, /"\.\.\/b" is not below repo:api/],
+  [{ needs: ["repo:api"], cwd: "a/../../b" }, /is not below/],
+  [{ needs: ["repo:api"], cwd: "/srv/b" }, /is not below/],
+  [{ needs: ["repo:api"], cwd: "~/b" }, /is not below/],
+  [{ needs: ["repo:api", "repo:web"] }, /one folder/],
+  [{ needs: ["a b"] }, /a label is a word/],
+  [{ needs: ["repo:"] }, /a label is a word/],
+])("%j cannot run here", (more, words) => expect(firstOf(here(more)).problems).toEqual([expect.stringMatching(words)]));
+
+test("for other machines a folder is named so that it means the same there, and is not looked for here", () => {
+  expect(firstOf(forFleet({ cwd: "/srv/x", profile: "theirs" }))).toEqual({ cwd: "/srv/x", folder: undefined, problems: [] });
+  expect(firstOf(forFleet({ needs: ["repo:api"], cwd: "pkg" }))).toEqual({ cwd: "/pkg", folder: "pkg", problems: [] });
+  for (const cwd of [".", "api", "~/api"])
+    expect(firstOf(forFleet({ cwd })).problems).toEqual([expect.stringMatching(/another machine has other folders/)]);
 });
