@@ -216,43 +216,87 @@ const secretWord = "(?:pass(?:word|wd|phrase)?|secret|token|api[-_]?key|access[-
 const isSecretName = new RegExp(`${secretWord}$`, "i");
 
 function withoutSecrets(value: unknown, depth = 0): unknown {
-  if (Array.isArray(value)) return value.map((each: unknown) => withoutSecrets(each, depth + 1));
+  // `["--token", "x"]`, `{ "name": "API_KEY", "value": "x" }`.
+  const isNamed = (name: unknown) => typeof name === "string" && isSecretName.test(name);
+  const of = (name: unknown, each: unknown) => (typeof each === "string" && isNamed(name) ? mask : withoutSecrets(each, depth + 1));
+  if (Array.isArray(value)) return value.map((each: unknown, at) => of(value[at - 1], each));
   if (!isRecord(value) || depth > 20) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [
-      key,
-      typeof each === "string" && isSecretName.test(key) ? mask : withoutSecrets(each, depth + 1),
-    ]),
-  );
+  const named = isNamed(value.name ?? value.key) ? "value" : undefined;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, of(key === named ? (value.name ?? value.key) : key, each)]));
 }
 
 const mask = "***";
+/** One word of a shell. */
 const quoted = `(?:"(?:[^"\\\\]|\\\\.)*"?|'[^']*'?|[^\\s'";&|)]+)+`;
+
+const shortOptions: [programs: string, options: string][] = [
+  ["mysql(?:dump|admin)?|mariadb(?:-dump|-admin)?|7z", "-p"],
+  ["mongo(?:sh|dump|restore)?|docker login|podman login|az|twine|mosquitto_\\w+", "-p {0,3}|-P {1,3}"],
+  ["redis-cli", "-a {1,3}"],
+  ["zip|unzip", "-P {0,3}"],
+  ["ssh-keygen", "-[NP] {0,3}"],
+  ["openssl", "-(?:k|K|passin|passout|pass) {1,3}"],
+  ["ldap\\w+|security", "-w {1,3}"],
+  ["smbclient|rpcclient", "-U {0,3}[^\\s%]{1,64}%"],
+  ["curl", "(?:-b|--cookie|--oauth2-bearer) {1,3}"],
+  ["gh secret set|gh variable set", "(?:-b|--body)(?: {1,3}|=)"],
+  ["vault", "login {1,3}(?!-)"],
+  ["vault kv (?:put|patch)", "[\\w-]{1,64}="],
+  ["kubectl create secret", "--from-literal=[\\w.-]{1,64}="],
+  ["htpasswd", "-\\w*b\\w* {1,3}\\S{1,200} \\S{1,64} {1,3}"],
+];
 
 /** Each repetition is bounded, as the text may be made to be slow. In this order: a header is known by its name, and what is left by its form. */
 const secrets: [pattern: RegExp, replacement: string][] = [
   [/-----BEGIN ([A-Z ]*PRIVATE KEY)-----[\s\S]*?(?:-----END \1-----|$)/g, `-----BEGIN $1-----${mask}`],
   // Authorization: Bearer x · x-api-key: x · Cookie: x
   [
-    /\b((?:proxy-)?authorization|x-[\w-]{0,64}(?:key|token|auth|secret)[\w-]{0,64}|(?:set-)?cookie|api-?key)(["']?\s*:\s*["']?)((?:bearer|basic|token|digest|negotiate)\s+)?[^"'\r\n]+/gi,
+    /\b((?:proxy-)?authorization|x-[\w-]{0,64}(?:key|token|auth|secret)[\w-]{0,64}|[\w-]{0,64}-token|(?:set-)?cookie|api-?key)(["']?\s*:\s*["']?)((?:bearer|basic|token|digest|negotiate)\s+)?[^"'\r\n]+/gi,
     `$1$2$3${mask}`,
   ],
   // https://user:password@host
   [/\b([a-z][\w+.-]{0,64}:\/\/[^\s/:@'"]{0,256}):[^\s/@'"]+@/gi, `$1:${mask}@`],
+  // https://token@host
+  [/\b(https?:\/\/)[^\s/:@'"]{10,}@/gi, `$1${mask}@`],
+  // https://hooks.slack.com/services/x · https://discord.com/api/webhooks/1/x · https://api.telegram.org/bot1:x
+  [/(\bhooks\.slack\.com\/(?:services|workflows)\/|\/api\/webhooks\/|\bapi\.telegram\.org\/bot)[^\s'"?]+/gi, `$1${mask}`],
   // ?token=x&api_key=x
   [new RegExp(`([?&](?:[\\w-]{0,64}[-_])?(?:${secretWord}|key|sig(?:nature)?|code)=)[^&\\s'"#]+`, "gi"), `$1${mask}`],
+  // Options that are a secret for these programs alone.
+  ...shortOptions.map(([programs, options]): [RegExp, string] => [
+    new RegExp(`(?<=\\b(?:${programs})\\b[^;|&\\n]{0,200} (?:${options}))${quoted}`, "g"),
+    mask,
+  ]),
+  [new RegExp(`(\\bsshpass {1,3}-p {0,3})${quoted}`, "g"), `$1${mask}`],
+  // echo x | docker login --password-stdin · gh auth login --with-token <<< x
+  [/(\b(?:echo|printf)\s+(?:-\w+\s+)?)[^|\n]{1,400}(?=\|[^|\n]{1,200}--(?:password-stdin|with-token|stdin)\b)/g, `$1${mask} `],
+  [new RegExp(`(--(?:password-stdin|with-token)\\b[^;|&\\n]{0,200}<<<\\s*)${quoted}`, "g"), `$1${mask}`],
   // --password x · --api-key=x · --client-secret 'x'
-  [new RegExp(`(--?(?:[\\w-]{0,64}-)?${secretWord}(?:\\s+|=))${quoted}`, "gi"), `$1${mask}`],
-  // curl -u user:x
-  [/(\s(?:-u|--user|--proxy-user)(?:\s+|=)["']?[^\s:'"]+:)[^\s'"]+/g, `$1${mask}`],
+  [new RegExp(`(--?[\\w-]{0,64}?(?:${secretWord}|otp)(?:\\s+|=))${quoted}`, "gi"), `$1${mask}`],
+  // curl -u user:x · curl -suuser:x · http -a user:x
+  [/(\s(?:-[a-zA-Z]{0,8}[uUa]|--user|--proxy-user|--auth)(?:\s*|=)["']?[^\s:'"/]{1,64}:)(?!\/\/)[^\s'"]+/g, `$1${mask}`],
+  // aws configure set aws_secret_access_key x · setx API_KEY x
+  [new RegExp(`(\\b\\w{0,64}_(?:secret(?:_access)?(?:_key)?|token|key|password|authtoken)\\s+)(?![=:])${quoted}`, "gi"), `$1${mask}`],
   // AWS_SECRET_ACCESS_KEY=x · GITHUB_TOKEN="x"
-  [new RegExp(`\\b(\\w{0,64}(?:SECRET|TOKEN|KEY|PASSWORD|PASSWD|PASS|PWD|CREDENTIAL|AUTH)\\w{0,64}=)${quoted}`, "gi"), `$1${mask}`],
-  // "password": "x"
-  [new RegExp(`(["']?[\\w-]{0,64}${secretWord}["']?\\s*:\\s*)(?:"(?:[^"\\\\]|\\\\.)*"?|'[^']*'?)`, "gi"), `$1"${mask}"`],
+  [
+    new RegExp(`\\b(\\w{0,64}(?:SECRET|TOKEN|KEY|PASSWORD|PASSWD|PASS|PWD|CREDENTIAL|AUTH|SIGNATURE)\\w{0,64}=)${quoted}`, "gi"),
+    `$1${mask}`,
+  ],
+  // "password": "x" · \"password\": \"x\" · token = 'x' · secret: string = "x"
+  [
+    new RegExp(
+      `(\\\\?["']?[\\w-]{0,64}${secretWord}\\\\?["']?(?::\\s*string)?\\s*[:=]\\s*)(?:\\\\"(?:[^"\\\\]|\\\\[^"])*(?:\\\\")?|"(?:[^"\\\\]|\\\\.)*"?|'[^']*'?|\`[^\`]*\`?)`,
+      "gi",
+    ),
+    `$1"${mask}"`,
+  ],
+  // password: x · secret = x
+  [/(\b[\w-]{0,64}(?:password|passwd|passphrase|secret|token|[_-]key)(?::\s+|\s+=\s+))(?!["'`$*])[^\s'"`;&|)]{6,}/gi, `$1${mask}`],
   // Known by their form, wherever they stand.
   [/\b(?:sk|pk|rk)[-_](?:[a-z]+[-_])*[A-Za-z0-9_-]{16,}/g, mask],
   [/\b(?:gh[pousr]_|github_pat_|glpat-|npm_|hf_|xox[abeprs]-|dop_v1_|shpat_|pypi-)[A-Za-z0-9_-]{10,}/g, mask],
-  [/\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{30,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?/g, mask],
+  [/\bSG\.[\w-]{16,}\.[\w-]{16,}|\bya29\.[\w-]{16,}|\bAGE-SECRET-KEY-1\w{8,}/g, mask],
+  [/\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bAIza[0-9A-Za-z_-]{30,}|\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*)?/g, mask],
 ];
 
 export const maskSecrets = (text: string): string =>

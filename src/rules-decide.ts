@@ -91,6 +91,9 @@ function followLinks(sys: Sys, path: string, links = 0): string | undefined {
   }
 }
 
+/** Cheap to tell, and most commands do not: `rules.toml`, `r'ule's.toml`, `*.toml` and all that is in the folder. */
+const mayNameRules = (command: string): boolean => /rules|claude-smart|\.csm/.test(command.replace(/['"\\]/g, ""));
+
 /** A mistake of ours must not let through what a rule might have stopped. */
 async function judgeOrAsk(
   rules: readonly Rule[],
@@ -100,7 +103,7 @@ async function judgeOrAsk(
 ): Promise<Judgement | undefined> {
   try {
     // Only what changes them for certain: what cannot be read is not asked about for this alone.
-    const isNear = call.tool === "Bash" ? String(call.input.command).includes("rules") : isWriter(call.tool);
+    const isNear = call.tool === "Bash" ? mayNameRules(String(call.input.command)) : isWriter(call.tool);
     const isGuarded = guard !== undefined && isNear;
     if (rules.length === 0 && !isGuarded) return undefined;
     const { judge, matches } = await import("./judge.ts");

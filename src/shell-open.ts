@@ -437,7 +437,9 @@ function openSetter(program: string, words: readonly ShellWord[]): Opened | unde
         ? !/^[A-Za-z_]\w*=/.test(start)
         : !/^[A-Za-z_]\w*(?:\+?=|$)/.test(text),
   );
-  return { names, isOwn: true, ...(isOdd ? { doubt: `${program} may set what is not known` } : {}) };
+  // Bash reckons with what some names say (5.2).
+  const isCode = words.some(({ text, certainty }) => certainty !== "open" && /=.*(?:\$\(|`)/s.test(text));
+  return { names, isOwn: true, ...(isOdd || isCode ? { doubt: `${program} may set what is not known` } : {}) };
 }
 
 /** `set -euo pipefail` is what every script begins with. */

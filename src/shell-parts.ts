@@ -12,6 +12,7 @@ import {
   type SyntaxNode,
   type TestBinaryExpression,
   type TestUnaryExpression,
+  type Word,
   type WordPart,
 } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
@@ -268,6 +269,8 @@ function noteRisks(state: State, node: SyntaxNode, source: string, place: Place)
     case "For":
     case "Select":
       if (isRiskyName(node.name.text)) doubt(state, `${node.name.text} decides what programs run`, false);
+      // `for OPTIND in 'a[$(cmd)]'`: bash reckons with what it says (5.2).
+      if (node.wordlist?.some(holdsCode) === true) doubt(state, `what ${node.name.text} says may be run`, true);
       break;
     case "ArithmeticExpansion":
     case "ArithmeticCommand":
@@ -304,12 +307,14 @@ function readAssignment(state: State, { name, index, append, value }: Assignment
   const text = value.type === "Word" ? readWord(value, state.home).text : "";
   if (noteName(state, name, text, place)) doubt(state, `${name} decides what programs run`, false);
   // `x='a[$(cmd)]'`: bash runs it wherever it reckons with x.
-  if (words.some((word) => /\$[(\0]|`/.test(word.parts === undefined ? word.value : plainText(word.parts))))
-    doubt(state, `what ${name} says may be run`, true);
+  if (words.some(holdsCode)) doubt(state, `what ${name} says may be run`, true);
   const isIndexed = value.type !== "Word" && words.some((word) => /^\[(?!\d+\]=)/.test(word.text));
   if (isIndexed || (index !== undefined && !/^\d+$/.test(index.text)) || append === true)
     doubt(state, "arithmetic may run what a variable says", false);
 }
+
+/** A command that an expansion of the value would run. */
+const holdsCode = ({ parts, value }: Word): boolean => /\$[(\0]|`/.test(parts === undefined ? value : plainText(parts));
 
 /** What is surely no expansion; NUL for each of those. */
 const plainText = (parts: readonly WordPart[]): string =>
