@@ -91,6 +91,7 @@ function renderCommand({ program, word, record, summary }: Loaded): string[] {
     ".PP",
     ...usage,
     ...options.flatMap(([left, right]) => item(bold(left), right)),
+    ...(record.codes === undefined ? [] : [".PP", "Exit codes:", ...record.codes.flatMap(([code, about]) => item(bold(code), about))]),
     ".PP",
     "Examples:",
     ...record.examples.flatMap(([typed, effect]: [string, string]) => item(roff(typed), effect)),

@@ -50,6 +50,8 @@ interface CommandRecord<T extends Arguments = Arguments> {
   /** Flags that may be given more than once; `repeated` holds all their values. */
   repeatable?: string[];
   examples: [command: string, effect: string][];
+  /** What it ends with, where that says more than done and failed. */
+  codes?: readonly (readonly [code: string, about: string])[];
   run(input: { args: ParsedArgs<T>; repeated: Partial<Record<string, string[]>>; rest: string[]; app: App }): Promise<void> | void;
 }
 
@@ -251,6 +253,7 @@ export function renderHelp(record: AnyCommand, { columns = maxColumns, verbs = [
     ),
     section(`Verbs (${record.name} VERB --help tells more)`, verbs, room),
     section("Flags", [...flags, ["-h, --help", "show this text"]], room),
+    section("Exit codes", record.codes ?? [], room),
     section("Examples", record.examples, room),
   ];
   const usage = usages.flatMap((line, index) => wrapUsage(line, index === 0 ? "usage: " : "       ", room));

@@ -11,7 +11,7 @@ import { attendRun, createEngine, type Engine, isAlive } from "./task-engine.ts"
 import { refusalsOf } from "./task-estimate.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
-import { taskExits, taskExitText } from "./task-outcome.ts";
+import { taskExitRows, taskExits } from "./task-outcome.ts";
 import { type FactChange, type Run, type RunEvent, renderInput, type TaskQueue, type TaskRow } from "./task-queue.ts";
 import { hasForeground, openRunScreen } from "./task-screen.ts";
 import { openTaskStore, type TaskStore } from "./task-store.ts";
@@ -48,9 +48,8 @@ const limitFlag = {
 
 export const tasksRunCommand = command({
   name: "csm tasks run",
-  summary: `Run a file of tasks: each in a session of its own, what does not depend on each other at the same time. What csm tasks check would refuse\nis not begun.\n\nCtrl-C once: nothing new is started, and what runs is stopped so that it can go on later. Twice: all is ended now.
-
-${taskExitText()}`,
+  summary: `Run a file of tasks: each in a session of its own, what does not depend on each other at the same time. What csm tasks check would refuse is not begun.\n\nCtrl-C once: nothing new is started, and what runs is stopped so that it can go on later. Twice: all is ended now.`,
+  codes: taskExitRows(),
   args: {
     file: {
       type: "positional",
@@ -95,10 +94,8 @@ ${taskExitText()}`,
 
 export const tasksResumeCommand = command({
   name: "csm tasks resume",
-  summary: `Go on with a run that was stopped or interrupted: what has succeeded and has not changed is not repeated, what was begun goes on in its own
-conversation. What has failed stays so, unless its words in the file have changed, or with --failed.
-
-${taskExitText()}`,
+  summary: `Go on with a run that was stopped or interrupted: what has succeeded and has not changed is not repeated, what was begun goes on in its own conversation. What has failed stays so, unless its words in the file have changed, or with --failed.`,
+  codes: taskExitRows(),
   args: {
     run: unfinishedArgument,
     failed: { type: "boolean", description: "also what has failed, from its beginning, and all that comes after it" },
@@ -221,13 +218,13 @@ export async function findRun(queue: TaskQueue, word: string | undefined, isWant
   const runs = await queue.listRuns();
   if (word === undefined) {
     for (const run of runs) if (await isWanted(run)) return run;
-    throw new UserError(runs.length === 0 ? "no tasks have been run yet" : "no run is unfinished", "csm tasks list shows the runs");
+    throw usageError(runs.length === 0 ? "no tasks have been run yet" : "no run is unfinished", "csm tasks list shows the runs");
   }
   const found = runs.filter(({ id }) => id === word);
   const begun = found.length > 0 ? found : runs.filter(({ id }) => id.startsWith(word));
   const [run, other] = begun;
-  if (run === undefined) throw new UserError(`no run ${JSON.stringify(word)}`, "csm tasks list shows the runs");
-  if (other !== undefined) throw new UserError(`${JSON.stringify(word)} means several runs`, begun.map(({ id }) => id).join(", "));
+  if (run === undefined) throw usageError(`no run ${JSON.stringify(word)}`, "csm tasks list shows the runs");
+  if (other !== undefined) throw usageError(`${JSON.stringify(word)} means several runs`, begun.map(({ id }) => id).join(", "));
   return run;
 }
 

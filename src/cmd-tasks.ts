@@ -10,7 +10,7 @@ import { anyProfile } from "./task-expand.ts";
 import { readTaskFile } from "./task-file.ts";
 import { forecastRun } from "./task-forecast.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
-import { taskExits, taskExitText } from "./task-outcome.ts";
+import { taskExitRows, taskExits } from "./task-outcome.ts";
 
 const file = { type: "positional", required: true, description: "the file of tasks: JSON, TOML or YAML" } as const;
 const json = { type: "boolean", description: "print JSON" } as const;
@@ -24,9 +24,8 @@ A file holds tasks: name, prompt, cwd and depends_on, which is enough; and model
 whoever the scorer picks), timeout, retries, budget_usd, worktree, env, if (or when), outputs, matrix, concurrency. Beside tasks stand
 jobs, max_tasks, budget_usd, budget_percent, retries, and defaults for all tasks. Folders are relative to the file.
 
-A prompt may hold {{TASK.stdout}}, {{TASK.result}}, {{TASK.json.path[0]}} of tasks that it depends on, and {{matrix.KEY}}; \\{{ stays.
-
-${taskExitText()}`,
+A prompt may hold {{TASK.stdout}}, {{TASK.result}}, {{TASK.json.path[0]}} of tasks that it depends on, and {{matrix.KEY}}; \\{{ stays.`,
+  codes: taskExitRows(),
   usage: ["csm tasks VERB FILE"],
   args: {},
   examples: [
@@ -44,9 +43,8 @@ export const tasksCheckCommand = command({
   summary: `Check a file of tasks, all of it at once, and estimate what a run would take: by past sessions of the same project and model.
 
 Nothing runs. The caps are max_tasks, budget_usd and budget_percent (of the week of each account). What is not known is told, and
-refuses nothing.
-
-${taskExitText(["succeeded", "wrong", "refused"])}`,
+refuses nothing.`,
+  codes: taskExitRows(["succeeded", "wrong", "refused"]),
   args: { file, json },
   examples: [
     ["csm tasks check night.json", "what is wrong, and what it would take"],
@@ -163,9 +161,8 @@ const formats = [...Object.keys(drawings), "json"];
 
 export const tasksGraphCommand = command({
   name: "csm tasks graph",
-  summary: `Draw a file of tasks: each below the last of those that it waits for, or for another program. Nothing runs.
-
-${taskExitText(["succeeded", "wrong", "refused"])}`,
+  summary: `Draw a file of tasks: each below the last of those that it waits for, or for another program. Nothing runs.`,
+  codes: taskExitRows(["succeeded", "wrong", "refused"]),
   args: {
     file,
     format: { type: "string", valueHint: "FORMAT", values: formats, description: `${formats.join(", ")} (default: tree)` },

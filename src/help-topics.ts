@@ -11,7 +11,7 @@ import type { Conditions, RuleAction } from "./rules.ts";
 import { type Row, settings, variables } from "./settings.ts";
 import { sourceMeanings, statuses, statusRow } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
-import { taskExits } from "./task-outcome.ts";
+import { taskExitRows } from "./task-outcome.ts";
 
 type Rows = readonly (readonly [left: string, right: string])[];
 /** A paragraph, or a table with its title. */
@@ -77,7 +77,7 @@ const parts: { [T in Topic]: (subject: Subject) => readonly Part[] | Promise<rea
   "exit-codes": () => [
     ["Both programs", Object.entries(exitCode).map(([name, code]) => [`${code}`, aboutCodes[name as keyof typeof exitCode]])],
     ["csd run", Object.entries(runExitCodes).map(([outcome, code]) => [`${code}`, aboutOutcomes[outcome as RunOutcome["status"]]])],
-    ["csm tasks", Object.values(taskExits).map(({ code, about }) => [`${code}`, about])],
+    ["csm tasks", taskExitRows()],
     "Where csm becomes claude, or csd attach tmux, the code is that program's own.",
   ],
   files: ({ sys }) => [

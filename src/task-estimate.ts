@@ -237,7 +237,7 @@ function shareOut(tasks: readonly { profile: string; costUsd: number }[], accoun
   });
 }
 
-const dollars = (value: number): string => `$${value.toFixed(2)}`;
+const dollars = (value: number): string => `$${value < 0.1 ? Number(value.toPrecision(2)) : value.toFixed(2)}`;
 
 /** Why this run may not start, one line each. */
 export function refusalsOf({ budgetUsd, budgetPercent }: TaskGraph, { costUsd, accounts }: Estimate): string[] {

@@ -135,6 +135,6 @@ export const taskExits = {
   stopped: { code: exitCode.interrupted, about: "stopped; csm tasks resume goes on" },
 } as const;
 
-/** For the help of a verb that can end so. */
-export const taskExitText = (ways: readonly (keyof typeof taskExits)[] = Object.keys(taskExits) as (keyof typeof taskExits)[]): string =>
-  `Codes:\n${ways.map((way) => `  ${String(taskExits[way].code).padEnd(3)} ${taskExits[way].about}`).join("\n")}`;
+/** For the help of a verb that can end so; of all of them without one. */
+export const taskExitRows = (ways = Object.keys(taskExits) as (keyof typeof taskExits)[]): [code: string, about: string][] =>
+  ways.map((way) => [`${taskExits[way].code}`, taskExits[way].about]);

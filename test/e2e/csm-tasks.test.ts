@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { runTaskRounds } from "../../scripts/task-rounds.ts";
 import { addAccounts } from "../../src/sandbox.ts";
 import { bash, fail, hold, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
+import { taskExits } from "../../src/task-outcome.ts";
 import { asPublic } from "../public.ts";
 import { claudePath, csmPath, type Json, root, until, useBox } from "./harness.ts";
 
@@ -172,6 +173,99 @@ test("a file that has changed: only what it changes is run again", async () => {
   // claude asks again by itself where it is refused.
   const others = asked(from).filter((prompt) => prompt !== "Bad");
   expect(others.sort()).toEqual(["2 after 1", "Good", "Late", "One", "Two after 1"]);
+});
+
+/** A way to end with each code; a new one has to have its own here. */
+const ways: Record<keyof typeof taskExits, () => Promise<(number | null)[]>> = {
+  succeeded: async () => {
+    answer = () => say("Done.");
+    const file = taskFile([{ name: "a", prompt: "A" }]);
+    return [(await tasks("check", file)).code, (await tasks("graph", file)).code, (await tasks("run", file)).code];
+  },
+  failed: async () => {
+    let isMended = false;
+    const from = mark();
+    answer = (first) => (first.startsWith("Bad") && !isMended ? say("") : say("Done."));
+    const after = { depends_on: ["bad"], if: "always" };
+    const file = taskFile([
+      { name: "ok", prompt: "Ok" },
+      { name: "bad", prompt: "Bad" },
+      { name: "mail", prompt: "Mail", ...after },
+      { name: "late", prompt: "Late", depends_on: ["bad"] },
+    ]);
+    const run = await tasks("run", file);
+    const { run: id } = await status();
+    expect(run.stderr).toContain(`1 of 4 did not succeed; csm tasks resume ${id} --failed runs them again`);
+    // As it was: nothing of it is tried again by itself.
+    const again = await tasks("resume", id);
+    isMended = true;
+    // The newest in which something has failed.
+    expect((await tasks("resume", "--failed")).code).toBe(0);
+    expect([
+      await states(),
+      asked(from)
+        .filter((prompt) => prompt !== "Bad")
+        .sort(),
+    ]).toEqual([
+      { ok: "succeeded", bad: "succeeded", mail: "succeeded", late: "succeeded" },
+      // What comes after it is looked at again, and what has nothing to do with it is not.
+      ["Late", "Mail", "Mail", "Ok"],
+    ]);
+    return [run.code, again.code];
+  },
+  wrong: async () => {
+    const file = taskFile([{ name: "a" }]);
+    const codes = ["check", "graph", "run"].map(async (verb) => (await tasks(verb, file)).code);
+    return Promise.all([
+      ...codes,
+      tasks("run", file, "--jobs", "x").then(({ code }) => code),
+      tasks("resume", "nobody").then(({ code }) => code),
+    ]);
+  },
+  refused: async () => {
+    const two = [
+      { name: "a", prompt: "A" },
+      { name: "b", prompt: "B" },
+    ];
+    const from = mark();
+    const many = taskFile(two, { max_tasks: 1 });
+    const dear = taskFile(two, { budget_usd: 0.000_001 });
+    const refused = [await tasks("check", dear), await tasks("run", dear)];
+    expect(refused[1]?.stderr).toMatch(/^csm tasks run: this would take about \$[\d.]+, and budget_usd is \$0.000001; .*--force.*\n$/);
+    expect(asked(from)).toEqual([]);
+    // All the same: it stops at its cap.
+    answer = () => say("Done.");
+    const forced = await tasks("run", dear, "--force", "--jobs", "1");
+    expect([forced.code, asked(from).length, await states()]).toEqual([1, 1, { a: "cancelled", b: "cancelled" }]);
+    const codes = ["check", "graph", "run"].map(async (verb) => (await tasks(verb, many)).code);
+    return [...refused.map(({ code }) => code), ...(await Promise.all(codes))];
+  },
+  limited: async () => {
+    answer = () => limit("five_hour", Date.now() + 3_600_000);
+    // What is known of the account then is known there alone.
+    const env = { ...sandbox.box.env, XDG_STATE_HOME: sandbox.box.folder("limited") };
+    const { code } = await sandbox.box.csm(["tasks", "run", taskFile([{ name: "a", prompt: "A" }]), "--on-limit", "stop"], { env });
+    return [code];
+  },
+  stopped: async () => {
+    const from = mark();
+    answer = () => hold("never");
+    const child = start("run", taskFile([{ name: "a", prompt: "A" }]));
+    await until("it is asked", () => asked(from).length === 1);
+    child.kill("SIGINT");
+    return [await child.exited];
+  },
+};
+
+test.each(Object.entries(ways))("each code means one thing: %s", async (way, codes) => {
+  const { code, about } = taskExits[way as keyof typeof taskExits];
+  const ended = await codes();
+  expect(ended).toEqual(ended.map(() => code));
+  const help = (await sandbox.box.csm(["tasks", "--help"])).stdout.replaceAll(/\s+/g, " ");
+  expect([help.includes(` ${code} ${about}`), readFileSync(join(root, "README.md"), "utf8").includes(`| ${code} | ${about} |`)]).toEqual([
+    true,
+    true,
+  ]);
 });
 
 test("every byte of a prompt reaches the model, and nothing of it a shell or claude's commands", async () => {
