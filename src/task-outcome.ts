@@ -86,15 +86,6 @@ function decideAnswer(text: string, structured: unknown, { outputs }: Pick<Task,
 /** Models put JSON into a block of code. */
 const unfenced = (text: string): string => /^\s*```(?:json)?\n([\s\S]*)\n```\s*$/.exec(text)?.[1] ?? text;
 
-/** What is wrong with an answer by its schema. */
-export async function findMiss({ outputs }: Pick<Task, "outputs">, { json }: TaskOutput): Promise<string | undefined> {
-  if (outputs === undefined) return undefined;
-  const { z } = await import("zod");
-  const { error } = z.fromJSONSchema(outputs as Parameters<typeof z.fromJSONSchema>[0]).safeParse(json);
-  const [issue] = error?.issues ?? [];
-  return issue && `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`;
-}
-
 /** As shells count them; claude ends with 143 itself after a SIGTERM. */
 const signals: Readonly<Record<number, string>> = {
   ...{ 129: "SIGHUP", 130: "SIGINT", 131: "SIGQUIT", 134: "SIGABRT", 135: "SIGBUS" },

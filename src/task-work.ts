@@ -12,7 +12,6 @@ import {
   afterLimitPrompt,
   decideOutcome,
   type Ending,
-  findMiss,
   goOnPrompt,
   type Outcome,
   retryDelayMs,
@@ -349,7 +348,8 @@ async function recordWindows({ sys }: Crew, seat: PaidSeat, windows: Parameters<
 async function conclude(job: Job, input: Input, outcome: Outcome | Held): Promise<Turn | undefined> {
   switch (outcome.kind) {
     case "succeeded": {
-      const miss = await findMiss(job.task, outcome.output);
+      const { outputs } = job.task;
+      const miss = outputs && (await import("./task-answer.ts")).findMiss(outputs, outcome.output.json);
       if (miss !== undefined) return conclude(job, input, { kind: "missed", reason: miss });
       await succeed(job, input, outcome.output);
       return undefined;

@@ -48,7 +48,7 @@ const rungs: [name: string, files: string][] = [
     "watching",
     "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow task-sessions monitor actions halt act act-feed dashboard demo-fleet",
   ],
-  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine task-screen"],
+  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-answer task-work task-engine task-screen"],
   [
     "fleet",
     "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-view fleet-task-schema fleet-scripts fleet-line fleet-mirror fleet-queue fleet-run fleet-work",
@@ -102,7 +102,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   [
     "zod",
     /from "zod/,
-    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-rules public-tasks public-runs public-json fleet-schema fleet-task-schema",
+    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-rules public-tasks public-runs public-json fleet-schema fleet-task-schema task-answer",
   ],
   ["the schemas of settings, rules and tasks other than by import()", /from "\.\/(?:settings|rules|task)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],

@@ -1,14 +1,15 @@
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { hotFiles, maxAddedBytes, measureAdded } from "../../build.ts";
 import { platforms, product, suffixOf } from "../../scripts/platforms.ts";
 import { root } from "./harness.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "csm-build-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-test("build.ts --all makes an executable for every platform, under both names, that knows its version and what it is", async () => {
+test("build.ts --all makes an executable for every platform, under both names, that knows its version and what it is, of a bounded size", async () => {
   const build = Bun.spawn([process.execPath, "run", "build.ts", "--all", "--out", dir], { cwd: root, stdout: "pipe", stderr: "pipe" });
   const [code, stderr] = [await build.exited, await build.stderr.text()];
   expect([code, code === 0 ? "" : stderr]).toEqual([0, ""]);
@@ -24,5 +25,11 @@ test("build.ts --all makes an executable for every platform, under both names, t
     expect([name, hexAt(header + offset, processor)]).toEqual([name, processor]);
     expect([name, bytes.includes(`"${product.version} (`), bytes.includes(`"${name}"`)]).toEqual([name, true, true]);
     expect(statSync(path.replace(/csm(?=[^/]*$)/, "csd")).size).toBe(bytes.length);
+    const added = await measureAdded(path, platform.bun);
+    expect([name, added, added <= maxAddedBytes]).toEqual([name, added, true]);
   }
 }, 300_000);
+
+test("what gets bytecode are files that there are", () => {
+  expect(hotFiles.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
