@@ -117,14 +117,15 @@ function once(words: readonly ShellWord[], program: string, make: () => Said): S
   return made;
 }
 
-/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh, `grm` where GNU's programs are named so. */
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `npm@10`, `=rm` of zsh, `grm` where GNU's programs are named so. */
 export function programOf(text: string): string {
   if (/^[a-fh-z\d_-][a-z\d_-]*$/.test(text)) return text;
   const name = text
     .slice(text.lastIndexOf("/") + 1)
     .replace(/^=/, "")
     .toLowerCase()
-    .replace(/\.exe$/, "");
+    .replace(/\.(?:exe|cmd|bat)$/, "")
+    .replace(/(?<=[a-z])@[\w.^~-]+$/, "");
   return name.startsWith("g") && gnuPrograms.has(name.slice(1)) ? name.slice(1) : name;
 }
 
@@ -203,7 +204,7 @@ const synonymsOf = tableOf(
     chmod: "R,recursive f,silent,quiet",
     chown: "R,recursive",
     chgrp: "R,recursive",
-    "git push": "f,force d,delete n,dry-run u,set-upstream",
+    "git push": "f,force,mirror d,delete n,dry-run u,set-upstream",
     "git commit": "n,no-verify a,all m,message",
     "git clean": "f,force n,dry-run",
     "git add": "A,all f,force",
@@ -319,6 +320,8 @@ function takesValue(program: string, key: string, option: string): Operand["isVa
   const known = valuedOf(program);
   if (known?.has(option) === true || valuedOf(key)?.has(option) === true) return true;
   if (program === "git" && /^-[a-zA-Z]*m$/.test(option) && key === "git commit") return true;
+  // Too many to know: `npm --otp 1 publish`.
+  if (key === `${program} ` && known !== undefined && program !== "git") return option.startsWith("--") ? "maybe" : false;
   return synonymsOf(program) !== undefined || known !== undefined ? false : "maybe";
 }
 

@@ -62,6 +62,8 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (otherShells.has(program))
     return { doubt: `the words of ${program} are not read here`, code: spell(rest), isOwn: true, isHidden: true };
   if (full === "git") return openGit(rest);
+  // As git's own folder has them.
+  if (/^git-./.test(full)) return { commands: [[literalWord("git"), { ...name, text: full.slice(4) }, ...rest]], isOwn: true };
   if (setters.has(full)) {
     const set = openSetter(full, rest);
     // `declare -i n='a[$(cmd)]'`, `test -v 'a[$(cmd)]'`.
