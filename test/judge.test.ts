@@ -26,6 +26,15 @@ describe("commands", () => {
     (_, decision, name, command) => expect(decide(rules, bash(command))).toEqual([decision as Decision, name ?? undefined]),
   );
 
+  test("a denial of the very words of a command hits it", () => {
+    const isPlain = (command: string) => /^\w[\w ./:@,+-]*$/.test(command) && !/\b(?:then|do|time|coproc)\b/.test(command);
+    const commands = fixture.rows.map((row) => String(row[3])).filter(isPlain);
+    expect(commands.length).toBeGreaterThan(200);
+    for (const words of commands)
+      for (const command of [words, `${words} more`])
+        expect([command, ...decide([rule("d", "deny", { command: [words] })], bash(command))]).toEqual([command, "deny", "d"]);
+  });
+
   test("a usual command with 100 rules is judged in less than 0.3 ms", () => {
     const many = [
       ...Array.from({ length: 100 - rules.length }, (_, n) => rule(`r${n}`, "deny", { command: [`tool${n} --flag x`] })),
