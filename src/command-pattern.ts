@@ -1,3 +1,5 @@
+import { leads, listsTargets, singleDashed, subCommandsOf, synonymsOf, valuedOf } from "./command-tables.ts";
+
 /** What can be told of a thing before it runs. */
 export type Likelihood = "yes" | "maybe" | "no";
 
@@ -92,19 +94,25 @@ export function allowsCommand(patternText: string, words: readonly ShellWord[]):
 export function hitsCommand(patternText: string, words: readonly ShellWord[], home: string): Likelihood {
   const [name] = words;
   const named = namedProgram(patternText);
-  if (name === undefined || (named !== "" && name.certainty === "literal" && named !== programOf(name.text))) return "no";
+  if (name === undefined || (named !== "" && name.certainty === "literal" && !isSameProgram(named, programOf(name.text)))) return "no";
   const pattern = parsePattern(patternText);
   const { words: wanted, isWhole, program } = pattern;
   const [wantedName] = wanted;
   if (wantedName === undefined) return "no";
-  const isNamed = sameWord(name, (text) => wantedName === "*" || programOf(text) === program, wantedName);
+  const isNamed = sameWord(name, (text) => wantedName === "*" || isSameProgram(program, programOf(text)), wantedName);
   if (isNamed === "no") return "no";
+  // The very words, whatever is known of the program.
+  if (wanted.length > 1 && wanted.every((want, at) => at === 0 || isWord(want, words[at])) && (!isWhole || words.length === wanted.length))
+    return isNamed;
   // An open name may bring words of its own.
   const as = wantedName === "*" ? programOf(name.text) : program;
   const said = once(words, as, () => wordsOf([...(name.isSplit === true ? [openWords] : []), ...words.slice(1)], as));
-  if (pattern.wanted?.home !== home) pattern.wanted = splitPattern(wanted.slice(1), home);
+  if (pattern.wanted?.home !== home) pattern.wanted = splitPattern(wanted.slice(1), home, program);
   return every([isNamed, hitsWords(pattern.wanted, said, isWhole)]);
 }
+
+const isWord = (want: string, word: ShellWord | undefined): boolean =>
+  word !== undefined && word.certainty !== "open" && (want === "*" || want === word.text);
 
 /** A hundred patterns look at the same few commands. */
 const saidBy = new WeakMap<object, Map<string, Said>>();
@@ -117,15 +125,29 @@ function once(words: readonly ShellWord[], program: string, make: () => Said): S
   return made;
 }
 
-/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `=rm` of zsh, `grm` where GNU's programs are named so. */
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `npm@10`, `=rm` of zsh, `grm` where GNU's programs are named so. */
 export function programOf(text: string): string {
   if (/^[a-fh-z\d_-][a-z\d_-]*$/.test(text)) return text;
   const name = text
     .slice(text.lastIndexOf("/") + 1)
     .replace(/^=/, "")
     .toLowerCase()
-    .replace(/\.exe$/, "");
+    .replace(/\.(?:exe|cmd|bat)$/, "")
+    .replace(/(?<=[a-z])@[\w.^~-]+$/, "");
   return name.startsWith("g") && gnuPrograms.has(name.slice(1)) ? name.slice(1) : name;
+}
+
+const versioned = /^(python|pip|pypy|ruby|perl|php|lua|node|gem|gcc|clang)((?:[.\d]*\d)?)$/;
+
+/** The name that a program has in all of its versions: `python3.11`, `mkfs.ext4`. */
+export const familyOf = (program: string): string => versioned.exec(program)?.[1] ?? program.replace(/^(mkfs|fsck)\..*/, "$1");
+
+/** `python3` is `python3.11`, and `python` is either; `python2` is another one. */
+function isSameProgram(wanted: string, program: string): boolean {
+  if (wanted === program) return true;
+  if (familyOf(wanted) !== familyOf(program)) return false;
+  const [one = "", other = ""] = [wanted, program].map((name) => versioned.exec(name)?.[2] ?? name.slice(familyOf(name).length));
+  return one.startsWith(other) || other.startsWith(one);
 }
 
 /** By their names on systems that have others of their own. */
@@ -144,36 +166,6 @@ function sameWord(word: ShellWord, fits: (text: string) => boolean, want: string
     : "no";
 }
 
-const containerLeads =
-  "-v --volume --mount --volumes-from --privileged --pid --ipc --userns --uts --device --cap-add --security-opt --network=host --net=host --cgroupns";
-
-/** Of the program or sub-command of that name. A row is taken apart when it is asked for: a hook asks for few. */
-function tableOf<T>(rows: Readonly<Record<string, string>>, parse: (row: string) => T): (name: string) => T | undefined {
-  const known = new Map<string, T>();
-  return (name) => {
-    const row = Object.hasOwn(rows, name) ? rows[name] : undefined;
-    if (row !== undefined && !known.has(name)) known.set(name, parse(row));
-    return known.get(name);
-  };
-}
-
-/** Options that make of a command one on another folder, another file of tasks, or the machine that a container is to be kept from. */
-const leads = tableOf(
-  {
-    ...{ make: "-f -C -I --file --makefile --directory --include-dir", npm: "-C --prefix", pnpm: "-C --dir --prefix", yarn: "--cwd" },
-    ...{ bun: "--cwd --config -c", cargo: "-C --manifest-path", go: "-C", git: "-C --git-dir --work-tree", just: "-f -d --justfile" },
-    ...{ rake: "-f -r -R -I --rakefile --require", gradle: "-I -b -c -p --init-script --build-file --project-dir --include-build" },
-    ...{ mvn: "-f -s -gs --file --settings", ant: "-f -buildfile -file", task: "-t -d --taskfile --dir", bazel: "--bazelrc" },
-    ...{
-      pytest: "-c -p --rootdir --confcutdir",
-      "docker run": containerLeads,
-      "podman run": containerLeads,
-      "docker create": containerLeads,
-    },
-  },
-  (row): ReadonlySet<string> => new Set(row.split(" ")),
-);
-
 /** The first of the words from `from` on that leads elsewhere. */
 export function leadingWord(words: readonly ShellWord[], from: number): ShellWord | undefined {
   const [program = "", second = ""] = [programOf(words[0]?.text ?? ""), words[1]?.text];
@@ -190,80 +182,6 @@ export function leadingWord(words: readonly ShellWord[], from: number): ShellWor
     );
   });
 }
-
-const parseGroups = (row: string): readonly (readonly string[])[] => row.split(" ").map((group) => group.split(","));
-
-/** Where it has a row the pairs are certain, and others that begin alike are not meant. */
-const synonymsOf = tableOf(
-  {
-    rm: "r,R,recursive f,force d,dir i,interactive v,verbose",
-    cp: "r,R,recursive f,force a,archive",
-    mv: "f,force n,no-clobber",
-    ln: "s,symbolic f,force",
-    chmod: "R,recursive f,silent,quiet",
-    chown: "R,recursive",
-    chgrp: "R,recursive",
-    "git push": "f,force d,delete n,dry-run u,set-upstream",
-    "git commit": "n,no-verify a,all m,message",
-    "git clean": "f,force n,dry-run",
-    "git add": "A,all f,force",
-    "git branch": "d,delete f,force",
-    "git checkout": "f,force",
-    "git switch": "f,force",
-    "git rm": "r,r f,force",
-    "git tag": "d,delete f,force",
-    "docker rm": "f,force v,volumes",
-    "docker rmi": "f,force",
-    npm: "f,force g,global",
-    curl: "X,request o,output d,data T,upload-file K,config",
-    wget: "O,output-document",
-    apt: "y,yes,assume-yes",
-    "apt-get": "y,yes,assume-yes",
-    tar: "x,extract,get c,create f,file",
-    sed: "i,in-place e,expression",
-    rsync: "r,recursive",
-  },
-  parseGroups,
-);
-
-/** Other words for a sub-command; npm takes any beginning of one as well. */
-const subCommandsOf = tableOf(
-  {
-    npm: "install,i,in,ins,inst,insta,instal,isnt,isntall,add test,t,tst run,run-script,rum,urn uninstall,un,unlink,remove,rm,r update,up,upgrade exec,x",
-    pnpm: "install,i add uninstall,un,remove,rm run,run-script exec,x",
-    yarn: "add install remove",
-    cargo: "build,b test,t run,r check,c remove,rm",
-    brew: "uninstall,remove,rm",
-  },
-  parseGroups,
-);
-
-/** Options that take the next word, so that it is no sub-command. */
-const valuedOf = tableOf(
-  {
-    git: "-C -c --git-dir --work-tree --namespace --config-env --super-prefix --attr-source",
-    "git commit": "-m --message -F --file -C --author --date -t --template --fixup --squash --trailer",
-    docker: "-H --host -c --context --config -l --log-level",
-    "docker compose": "-f --file -p --project-name --profile --project-directory --env-file",
-    podman: "-H --url -c --connection --log-level --root",
-    npm: "--prefix -C -w --workspace --registry --userconfig --loglevel",
-    pnpm: "--dir -C -F --filter --prefix",
-    yarn: "--cwd",
-    kubectl: "-n --namespace --context --cluster --kubeconfig -s --server --user --as",
-    helm: "-n --namespace --kube-context --kubeconfig",
-    cargo: "--manifest-path --color --config -Z -C",
-    make: "-C -f --file --directory",
-    gh: "-R --repo",
-    go: "-C",
-    systemctl: "-H --host -M --machine -t --type -p --property",
-    aws: "--profile --region --output --endpoint-url",
-    gcloud: "--project --account",
-  },
-  (row): ReadonlySet<string> => new Set(row.split(" ")),
-);
-
-/** They spell long options with one dash, and have no clusters. */
-const singleDashed: ReadonlySet<string> = new Set("find go java terraform openssl ffmpeg tmux".split(" "));
 
 interface Operand {
   word: ShellWord;
@@ -285,7 +203,7 @@ function wordsOf(words: readonly ShellWord[], program: string): Said {
   const said: Said = { program, options: [], operands: [], plain: [], hasOpen: false };
   let isOver = false;
   let before: string | undefined;
-  for (const word of words) {
+  for (const word of program === "kill" ? namedSignals(words) : words) {
     const key = subCommand(said);
     const isValue = before === undefined ? false : takesValue(program, key, before);
     if (isOpenOption(word) && isValue !== true) said.hasOpen = true;
@@ -303,11 +221,25 @@ function wordsOf(words: readonly ShellWord[], program: string): Said {
   return said;
 }
 
+const signals = ["", "HUP", "INT", "QUIT", "", "", "", "", "", "KILL", "", "", "", "", "", "TERM"];
+
+/** `-KILL`, `-SIGKILL`, `-s KILL` and `-n 9` are `-9`. */
+const namedSignals = (words: readonly ShellWord[]): ShellWord[] =>
+  words.map((word, at) => {
+    const isNamed = at > 0 && /^-(?:s|n|-signal)$/.test(words[at - 1]?.text ?? "");
+    const name = /^-?(?:-signal=)?(?:SIG)?([A-Z]+|\d+)$/i.exec(word.text)?.[1] ?? "";
+    const number = /^\d+$/.test(name) ? Number(name) : signals.indexOf(name.toUpperCase());
+    return number > 0 && (isNamed || word.text.startsWith("-")) ? { ...word, text: `-${number}` } : word;
+  });
+
 /** `+main` and `:main` are what `--force` and `--delete` say of one branch. */
 function noteOperand(said: Said, word: ShellWord, isValue: Operand["isValue"]): void {
   if (said.program === "git" && subCommand(said) === "git push" && /^[+:]/.test(word.text))
     said.options.push({ ...word, text: word.text.startsWith("+") ? "-f" : "-d" });
-  const operand = { word, isValue };
+  // `docker container rm` is `docker rm`, `chmod 0777` is `chmod 777`.
+  if (/^(?:docker|podman)$/.test(said.program) && word.text === "container" && said.plain.length === 0) return;
+  const text = said.program === "chmod" ? word.text.replace(/^0+(?=\d{3}$)/, "") : word.text;
+  const operand = { word: text === word.text ? word : { ...word, text }, isValue };
   said.operands.push(operand);
   said.plain.push(operand);
 }
@@ -319,6 +251,8 @@ function takesValue(program: string, key: string, option: string): Operand["isVa
   const known = valuedOf(program);
   if (known?.has(option) === true || valuedOf(key)?.has(option) === true) return true;
   if (program === "git" && /^-[a-zA-Z]*m$/.test(option) && key === "git commit") return true;
+  // Too many to know: `npm --otp 1 publish`.
+  if (key === `${program} ` && known !== undefined && program !== "git") return option.startsWith("--") ? "maybe" : false;
   return synonymsOf(program) !== undefined || known !== undefined ? false : "maybe";
 }
 
@@ -335,12 +269,15 @@ interface Wanted {
   loose: string[];
 }
 
-function splitPattern(words: readonly string[], home: string): Wanted {
+function splitPattern(words: readonly string[], home: string, program: string): Wanted {
   const wanted: Wanted = { home, path: [], options: [], loose: [] };
-  for (const word of words) {
+  const isPath = (word: string) =>
+    !listsTargets.has(program) && wanted.loose.length === 0 && wanted.options.length === 0 && /^(?:[A-Za-z][\w:-]*|\*)$/.test(word);
+  for (const word of program === "kill" ? namedSignals(words.map(literalWord)).map(({ text }) => text) : words) {
+    if (word === "container" && /^(?:docker|podman)$/.test(program) && wanted.path.length === 0) continue;
     if (/^-./.test(word) && word !== "--") wanted.options.push(word);
     else if (word === "--") continue;
-    else if (wanted.options.length === 0 && /^(?:[A-Za-z][\w:-]*|\*)$/.test(word)) wanted.path.push(word);
+    else if (isPath(word)) wanted.path.push(word);
     else wanted.loose.push(word.replace(/^~(?=\/|$)/, home));
   }
   return wanted;

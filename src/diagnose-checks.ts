@@ -29,10 +29,10 @@ export const checks: readonly CheckRow[] = [
   { name: "profiles", probe: probeProfiles },
   { name: "login", probe: eachProfile(probeLogin) },
   { name: "settings", probe: eachProfile(probeSettings) },
-  { name: "hooks", probe: eachProfile(probeHooks) },
-  { name: "status line", probe: eachProfile(probeStatusline) },
-  { name: "history", probe: eachProfile(probeHistory) },
-  { name: "away", probe: eachProfile(probeAway) },
+  { name: "hooks", probe: eachProfile(withSettings(probeHooks)) },
+  { name: "status line", probe: eachProfile(withSettings(probeStatusline)) },
+  { name: "history", probe: eachProfile(withSettings(probeHistory)) },
+  { name: "away", probe: eachProfile(withSettings(probeAway)) },
   { name: "terminal", probe: probeTerminal },
   { name: "tmux", probe: probeTmux },
   { name: "rules", probe: probeRules },
@@ -122,7 +122,23 @@ async function runClaude(sys: Sys, profile: ProfileOf, args: readonly string[], 
 }
 
 const settingsPath = ({ dir }: ProfileOf): string => join(dir, "settings.json");
-const readClaudeSettings = ({ sys }: Look, profile: ProfileOf) => parseRecord(sys.readText(settingsPath(profile))) ?? {};
+type ClaudeSettings = Record<string, unknown>;
+
+/** What no program can read tells nothing: undefined. */
+function readClaudeSettings({ sys }: Look, profile: ProfileOf): ClaudeSettings | undefined {
+  const path = settingsPath(profile);
+  return sys.entryKind(path) === undefined ? {} : parseRecord(sys.readText(path));
+}
+
+/** A check of what they say. */
+function withSettings(
+  probe: (look: Look, profile: ProfileOf, settings: ClaudeSettings) => Promise<Finding[]> | Finding[],
+): (look: Look, profile: ProfileOf) => Promise<Finding[]> | Finding[] {
+  return (look, profile) => {
+    const settings = readClaudeSettings(look, profile);
+    return settings === undefined ? [degraded("not known: the settings cannot be read")] : probe(look, profile, settings);
+  };
+}
 
 /**
  * claude's own words: without a prompt `-p` only says what is wrong with its settings, and ends (2.1.329). No hook and no MCP server
@@ -135,6 +151,8 @@ async function probeSettings(look: Look, profile: ProfileOf): Promise<Finding[]>
   if (sys.readText(path) === undefined) return [broken(`${at(look, path)} cannot be read`, `ls -l ${quotePosix(path)}`)];
   const args = ["-p", "", "--settings", '{"disableAllHooks":true}', "--strict-mcp-config"];
   const result = await runClaude(sys, profile, args, { ANTHROPIC_BASE_URL: "http://127.0.0.1:9" });
+  if (result === undefined && readClaudeSettings(look, profile) === undefined)
+    return [broken(`${at(look, path)} is no JSON: nothing of it is in effect`, `correct ${at(look, path)}`)];
   if (result === undefined) return [unknownWithout];
   const found = parseSettingsErrors(result.stderr).map(({ text, isWhole }): Finding => {
     const fix = `correct ${at(look, path)}`;
@@ -160,11 +178,10 @@ export function parseSettingsErrors(stderr: string): { text: string; isWhole: bo
   return found;
 }
 
-async function probeHooks(look: Look, profile: ProfileOf): Promise<Finding[]> {
+async function probeHooks(look: Look, profile: ProfileOf, settings: ClaudeSettings): Promise<Finding[]> {
   const { sys, projectRoot } = look;
   const off = readHooksOff(sys, { configDir: profile.dir, cwd: sys.cwd });
   if (off !== undefined) return [degraded(`claude runs none (${off}): no rule holds, and no limit is noted`, "take that setting out")];
-  const settings = readClaudeSettings(look, profile);
   const commands = findOwnCommands(settings).hooks;
   const failures = (await Promise.all(commands.map((command) => askHook(look, profile, command)))).flatMap((failure) => failure ?? []);
   const setup = (...more: string[]) => ["--profile", profile.name, ...more].slice(profile.name === "" ? 2 : 0);
@@ -197,8 +214,7 @@ async function askHook({ sys }: Look, profile: ProfileOf, command: string): Prom
   return `the hook ${JSON.stringify(command)} of claude's settings does not answer: ${JSON.stringify(why)}`;
 }
 
-function probeStatusline(look: Look, profile: ProfileOf): Finding[] {
-  const { statusLine } = readClaudeSettings(look, profile);
+function probeStatusline(look: Look, profile: ProfileOf, { statusLine }: ClaudeSettings): Finding[] {
   const command = isRecord(statusLine) && typeof statusLine.command === "string" ? statusLine.command : undefined;
   if (command === undefined) return [ok("none: csm usage then knows only what is asked of claude")];
   const [, program = ""] = /^(?:'([^']*)'|(\S+))/.exec(command)?.filter((part) => part !== undefined) ?? [];
@@ -211,8 +227,7 @@ function probeStatusline(look: Look, profile: ProfileOf): Finding[] {
 /** claude 2.1.329 deletes conversations that nothing was written to for so many days, at a start. */
 const keptDays = 30;
 
-function probeHistory(look: Look, profile: ProfileOf): Finding[] {
-  const { cleanupPeriodDays: days } = readClaudeSettings(look, profile);
+function probeHistory(look: Look, profile: ProfileOf, { cleanupPeriodDays: days }: ClaudeSettings): Finding[] {
   const isSet = typeof days === "number" && Number.isInteger(days) && days > 0;
   const shown = isSet ? days : keptDays;
   const detail = `claude deletes conversations after ${shown} ${shown === 1 ? "day" : "days"}${isSet ? "" : ", as nothing else is set"}`;
@@ -221,8 +236,8 @@ function probeHistory(look: Look, profile: ProfileOf): Finding[] {
 }
 
 /** How long an answer from afar may take. Both take `60s 5m 10m never` (2.1.329). */
-function probeAway(look: Look, profile: ProfileOf): Finding[] {
-  const { askUserQuestionTimeout: question, dialogExpiry: dialog } = readClaudeSettings(look, profile);
+function probeAway(look: Look, profile: ProfileOf, settings: ClaudeSettings): Finding[] {
+  const { askUserQuestionTimeout: question, dialogExpiry: dialog } = settings;
   const isTimed = (value: unknown) => typeof value === "string" && /^(?:60s|5m|10m)$/.test(value);
   const where = at(look, settingsPath(profile));
   if (isTimed(question))

@@ -1,6 +1,7 @@
 import {
   allowsCommand,
   every,
+  familyOf,
   hitsCommand,
   type Likelihood,
   leadingWord,
@@ -37,7 +38,9 @@ export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFac
     .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
     .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call), programs: rule.when.command?.map(namedProgram) }))
     .filter(({ rule, session }) => (rule.action === "allow" ? session === "yes" : session !== "no"));
-  const judged = itemsOf(call).map((item) => judgeItem(active, item, call));
+  const judged = itemsOf(call)
+    .map((item) => judgeItem(active, item, call))
+    .filter(({ item, part }) => item.command?.isPassing !== true || part.rule !== undefined);
   return conclude(
     judged,
     judged.map(({ part }) => part),
@@ -202,8 +205,8 @@ function activeFor(active: readonly Active[], { command, isHidden }: Item): read
   const name = command?.words[0];
   if (command === undefined || name?.certainty !== "literal" || isHidden === true || command.code !== undefined) return active;
   // A program that nobody knows may run what it is given, also in a text among its words.
-  const said = new Set(["", ...[...command.words, ...textsOf(command.words).flat()].map(({ text }) => programOf(text))]);
-  return active.filter(({ programs }) => programs === undefined || programs.some((program) => said.has(program)));
+  const said = new Set(["", ...[...command.words, ...textsOf(command.words).flat()].map(({ text }) => familyOf(programOf(text)))]);
+  return active.filter(({ programs }) => programs === undefined || programs.some((program) => said.has(familyOf(program))));
 }
 
 const isAbout = ({ tool }: Conditions, call: ToolCall): boolean => tool === undefined || tool.some((want) => isTool(want, call.tool));
@@ -263,6 +266,7 @@ function takesData([name, verb]: readonly ShellWord[]): boolean {
 /** For a denial: could these conditions on the call hold for this item? */
 function hits(when: Conditions, item: Item, call: ToolCall): Likelihood {
   const { tool, command, path, host, agent } = when;
+  if (item.command?.isPassing === true && command === undefined) return "no";
   const isNamed = tool === undefined || tool.some((want) => isTool(want, call.tool)) || (path !== undefined && namesFile(tool, item, call));
   if (!isNamed) return "no";
   return every([
@@ -286,6 +290,7 @@ function namesFile(tools: readonly string[], { file, command }: Item, call: Tool
 function hitsAnyCommand(patterns: readonly string[], { command, isHidden, text }: Item, call: ToolCall): Likelihood {
   if (command === undefined) return isHidden !== true ? "no" : hitsSpelled(patterns, text, call);
   const { code } = command;
+  if (command.isPassing === true) return some(patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)));
   return some([
     ...patterns.map((pattern) => hitsCommand(pattern, command.words, call.home)),
     ...(takesData(command.words) ? [] : patterns.map((pattern) => mayBeRun(pattern, command.words, call.home))),

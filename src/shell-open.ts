@@ -62,6 +62,8 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   if (otherShells.has(program))
     return { doubt: `the words of ${program} are not read here`, code: spell(rest), isOwn: true, isHidden: true };
   if (full === "git") return openGit(rest);
+  // As git's own folder has them.
+  if (/^git-./.test(full)) return { commands: [[literalWord("git"), { ...name, text: full.slice(4) }, ...rest]], isOwn: true };
   if (setters.has(full)) {
     const set = openSetter(full, rest);
     // `declare -i n='a[$(cmd)]'`, `test -v 'a[$(cmd)]'`.
@@ -69,6 +71,13 @@ export function openCommand(words: readonly ShellWord[]): Opened | undefined {
   }
   if (full === "set") return openSet(rest);
   const risky = openReader(program, rest);
+  // `python3 -m pip install x` is `pip install x`.
+  const module = /^(?:python|pypy|py)$/.test(program) ? rest.findIndex(({ text }) => /^-[A-Za-z]*m/.test(text)) : -1;
+  if (module >= 0) {
+    const [flag, ...words] = rest.slice(module) as [ShellWord, ...ShellWord[]];
+    const joined = flag.text.replace(/^-[A-Za-z]*?m/, "");
+    return { ...risky, isOwn: true, isElsewhere: true, commands: [joined === "" ? words : [{ ...flag, text: joined }, ...words]] };
+  }
   const opened = openRunner(full, rest) ?? openWrapper(full, rest);
   return opened === undefined ? risky : { ...risky, ...opened };
 }

@@ -39,6 +39,8 @@ export interface ShellPart {
   isHidden: boolean;
   /** An approval of what it stands in covers it: `sudo`, `ssh`. */
   isInner: boolean;
+  /** It does nothing but run other parts: `env`, `eval`, `bash -c`. Only a rule that names it is about it. */
+  isPassing?: boolean;
 }
 
 interface ShellReading {
@@ -399,8 +401,10 @@ function runWords(state: State, words: readonly ShellWord[], text: string, place
     if (noteName(state, variable, value, place)) doubts.push(`${variable} decides what programs run`);
   }
   if (opened === undefined || opened.isOwn) addPart(state, words, text, doubts, opened, place);
-  // The words of a wrapper that is no part itself.
-  else for (const why of doubts) doubt(state, why, false);
+  else {
+    state.reading.parts.push({ text, words, doubts: [], folder: state.folder, isHidden: false, isInner: true, isPassing: true });
+    for (const why of doubts) doubt(state, why, false);
+  }
   if (opened?.doubt !== undefined && changesRest.test(name.text)) doubt(state, opened.doubt, opened.isHidden === true);
   if (opened !== undefined) runOpened(state, opened, name.text, { ...place, depth: place.depth + 1 });
   move(state, words);

@@ -26,6 +26,15 @@ describe("commands", () => {
     (_, decision, name, command) => expect(decide(rules, bash(command))).toEqual([decision as Decision, name ?? undefined]),
   );
 
+  test("a denial of the very words of a command hits it", () => {
+    const isPlain = (command: string) => /^\w[\w ./:@,+-]*$/.test(command) && !/\b(?:then|do|time|coproc)\b/.test(command);
+    const commands = fixture.rows.map((row) => String(row[3])).filter(isPlain);
+    expect(commands.length).toBeGreaterThan(200);
+    for (const words of commands)
+      for (const command of [words, `${words} more`])
+        expect([command, ...decide([rule("d", "deny", { command: [words] })], bash(command))]).toEqual([command, "deny", "d"]);
+  });
+
   test("a usual command with 100 rules is judged in less than 0.3 ms", () => {
     const many = [
       ...Array.from({ length: 100 - rules.length }, (_, n) => rule(`r${n}`, "deny", { command: [`tool${n} --flag x`] })),
@@ -75,6 +84,59 @@ describe("which rule decides", () => {
     ["any call is denied", [rule("any", "deny", {})], "X=1", "deny", "any"],
     ["another tool", [rule("any", "deny", { tool: ["Write"] })], "ls", "none", undefined],
   ])("%s (%#)", (_, rules, command, decision, by) => expect(decide(rules, bash(command))).toEqual([decision, by]));
+
+  test.each<[denied: string, command: string, decision: Decision]>([
+    // What only runs others is still what a rule may name.
+    ["eval", "eval ls", "deny"],
+    ["eval", "builtin eval ls", "deny"],
+    ["bash -c", "bash -c ls", "deny"],
+    ["bash -c", "timeout 5 bash -ec 'ls'", "deny"],
+    ["env", "env A=1 ls", "deny"],
+    ["xargs", "ls | xargs cat", "deny"],
+    ["timeout", "nice timeout 5 ls", "deny"],
+    ["exec", "exec ls", "deny"],
+    ["nohup", "time nohup ls &", "deny"],
+    ["env ls", "timeout 5 ls", "none"],
+    ["rm -rf", "timeout 5 grep rm -rf x", "none"],
+    // A pattern hits its own words.
+    ["python manage.py flush", "python manage.py flush", "deny"],
+    ["python manage.py flush", "python3 -W ignore manage.py flush --x", "deny"],
+    ["python manage.py flush", "python manage.py test", "none"],
+    ["x.y --a b.c -d e", "x.y --a b.c -d e f", "deny"],
+    // The same program in another version, and by another way.
+    ["python3", "python3.11 x.py", "deny"],
+    ["python3", "python x.py", "deny"],
+    ["python2", "python3 x.py", "none"],
+    ["pip install", "pip3.11 install x", "deny"],
+    ["pip install", "/usr/bin/pip3 -v install x", "deny"],
+    ["pip install", "python3 -I -m pip install x", "deny"],
+    ["pip install", "python3 -mpip install x", "deny"],
+    ["pytest", "python -m pytest -x", "deny"],
+    ["mkfs", "mkfs.ext4 /dev/sda", "deny"],
+    ["base64", "base32 x", "none"],
+    ["docker rm", "docker container rm -f x", "deny"],
+    ["docker container rm", "docker rm x", "deny"],
+    ["git push", "/usr/lib/git-core/git-push -f", "deny"],
+    ["git push --force", "git push --mirror", "deny"],
+    ["npm publish", "npx -y npm@10 publish", "deny"],
+    ["npm publish", "npm.cmd publish", "deny"],
+    ["npm publish", "npm --otp 1 publish", "ask"],
+    ["npm publish", "npm --silent test", "none"],
+    // Words and options that say the same.
+    ["kill -9", "kill -KILL 1", "deny"],
+    ["kill -9", "kill -s SIGKILL 1", "deny"],
+    ["kill -9", "kill --signal=9 1", "deny"],
+    ["kill -9", "kill -n 9 1", "deny"],
+    ["kill -KILL", "kill -9 1", "deny"],
+    ["kill -9", "kill -TERM 9", "none"],
+    ["chmod 777", "chmod -R 0777 x", "deny"],
+    ["make deploy", "make all deploy", "deny"],
+    ["make deploy", "make deploy-docs", "none"],
+    ["apt-get remove", "apt-get -o A=b remove x", "deny"],
+    ["kubectl delete", "kubectl -v 5 --request-timeout 5s delete x", "deny"],
+  ])("a denial of %s: %s: %s", (denied, command, decision) =>
+    expect(judge([rule("d", "deny", { command: [denied] })], bash(command), facts).decision).toBe(decision),
+  );
 
   // The makefile, the project or the machine are others than those that the rule speaks of.
   test.each<[allowed: string, command: string, decision: Decision]>([

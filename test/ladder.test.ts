@@ -12,7 +12,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "decisions",
-    `rules key-lines command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-word shell-parts shell-files judge rules-import claude-gate claude-screen
+    `rules key-lines command-tables command-pattern path-pattern rule-conditions notices shell-wrappers shell-open shell-word shell-parts shell-files judge rules-import claude-gate claude-screen
      answer accounting limit statusline-sample cost-records calendar cost-report
      stub-script run-options launch-choice fleet-access tty-keys picker-state json-edit setup usage-blob scorer relaunch-plan
      statusline-template cost-view releases budgets rules-check cas-shell picker-view terminal-scripts terminal-row terminal-multiplexers terminals gates status statuses session verbs rule-occasions health task-condition task-template task-graph task-labels task-expand task-drawing task-estimate task-outcome task-queue task-view dashboard-editor dashboard-form dashboard-state

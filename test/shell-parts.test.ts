@@ -19,7 +19,7 @@ test.each<[text: string, parts: string[]]>([
   [`echo \${x:-$(a)} \${y/$(b)/$(c)}`, [`echo \${x:-$(a)} \${y/$(b)/$(c)}`, "a", "b", "c"]],
   ["case $(a) in $(b)) c;; esac", ["a", "b", "c"]],
   ["for i in $(a); do b; done > $(c)", ["> $(c)", "c", "a", "b"]],
-  ["bash -c 'a; b' | sudo c", ["a", "b", "sudo c", "c"]],
+  ["bash -c 'a; b' | sudo c", ["bash -c 'a; b'", "a", "b", "sudo c", "c"]],
   ["find . -exec a {} ; -exec b {} +", ["find . -exec a {}", "-exec b {} +", "a {}"]],
   ["find . -exec a {} \\; -exec b {} +", ["find . -exec a {} \\; -exec b {} +", "a {}", "b {}"]],
 ])("%j is %j", (text, parts) => expect(texts(text).sort()).toEqual(parts.sort()));
