@@ -156,7 +156,7 @@ async function askFar(app: App, far: Far, wish: Wish, args: { timeout: string; j
     unknown: `${id}: sent, and it is not known what became of it: ${why}`,
     expired: `${id}: ${sent.machine} has not taken it within ${seconds} s: nothing was done, and nothing will be`,
   };
-  throw new UserError(printableLine(lines[is]), is === "expired" ? `csm fleet serve runs there? csm fleet machines` : undefined, code);
+  throw new UserError(printableLine(lines[is]), is === "expired" ? "csm fleet machines shows who is heard of" : undefined, code);
 }
 
 /** Of what a gate asks, on the line that says what was sent. */
