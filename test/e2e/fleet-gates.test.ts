@@ -227,7 +227,7 @@ describe.skipIf(server === null)(`gates from anywhere${server === null ? " (skip
       ]);
       let before: unknown;
       for (const shift of ["+10m", "-10m"]) {
-        const first = await isTold("own");
+        before = (await isTold("own", "blocked", before)).gate_id;
         const run = (...words: string[]) =>
           createSys(far.env).run(["faketime", "-f", shift, csmPath, ...words], { cwd: far.home, env: far.env });
         expect((await run("allow", `near/${id}`)).stdout).toBe("applied: near: own: Yes\n");
