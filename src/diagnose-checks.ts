@@ -335,14 +335,17 @@ async function probeFleet({ sys }: Look): Promise<Finding[]> {
   const { checks, machines = [] } = await checkFleet(sys, membership, fleetMs);
   const wrong = checks.filter(({ isOk }) => !isOk);
   if (wrong.length > 0)
-    return wrong.map(({ what, detail, fix }) => broken(`${what}: ${detail}${what === "connection" ? seenAge(sys) : ""}`, fix));
+    return wrong.map(({ what, detail, fix }) => {
+      if (what !== "connection") return broken(`${what}: ${JSON.stringify(detail)}`, fix);
+      return broken(`its server is not reached: ${JSON.stringify(detail)}${seenAge(sys)}`, "csm fleet check");
+    });
   const { machine, role } = membership;
   const own = machines.find(({ name }) => name === machine);
   const all = `${machines.filter(({ isLive }) => isLive).length} of ${machines.length} machines are heard of`;
   const said = checks.flatMap(({ what, detail }) => (what === "version" || what === "clock" ? [detail.replace(/;.*/, "")] : []));
   const detail = [...said, `as ${role}`, all].join(", ");
   if (role !== "watch" && own?.isLive !== true)
-    return [degraded(`${detail}, and ${machine} is not: nobody sees its sessions`, "csm fleet serve")];
+    return [degraded(`${detail}, and this one is not: nobody sees its sessions`, "csm fleet serve")];
   const age = own?.state === undefined ? "" : `, this one told something ${duration(Math.max(0, sys.now() - own.state.at))} ago`;
   return [ok(`${detail}${age}`)];
 }

@@ -77,7 +77,7 @@ async function checkRights(link: RedisLink, { machine, role }: Membership): Prom
       return (error as Error).message;
     }
   };
-  const fix = `csm fleet serve-config --machine ${machine}:${role}`;
+  const fix = `csm fleet serve-config --machine NAME:${role}`;
   const reads = await asked("MGET", [fleetKeys.machine(machine), fleetKeys.live(machine)]);
   const reading = { what: "reading", isOk: reads === undefined, detail: reads ?? "what the others tell", fix };
   if (role === "watch") return [reading];

@@ -1,6 +1,9 @@
 import { afterEach, expect, test } from "bun:test";
+import type { Look } from "../src/diagnose.ts";
+import { checks as rows } from "../src/diagnose-checks.ts";
 import type { Membership } from "../src/fleet.ts";
 import { checkFleet } from "../src/fleet-check.ts";
+import { fleetPath } from "../src/paths.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 const servers: { stop(isNow: boolean): void }[] = [];
@@ -78,4 +81,38 @@ test("nobody at its address", async () => {
   for (const server of servers.splice(0)) server.stop(true);
   const { checks } = await checkFleet(createFakeSys({ now }), membership, 900);
   expect(checks).toEqual([expect.objectContaining({ what: "connection", isOk: false, fix: expect.any(String) })]);
+});
+
+const row = async (membership: Membership, files: Record<string, string> = {}) => {
+  const sys = createFakeSys({ now, files });
+  sys.files.set(fleetPath(sys), JSON.stringify(membership));
+  const fleet = rows.find(({ name }) => name === "fleet");
+  return fleet?.probe({ sys } as Look);
+};
+
+test("csm diagnose says how the fleet is, and what mends it", async () => {
+  const state = { v: 1, machine: "near", at: now - 2000, version: "1", os: "linux", role: "answer", sessions: [] };
+  const told = bulk(JSON.stringify(state));
+  const live = { SMEMBERS: `*1\r\n${bulk("near")}`, MGET: `*1\r\n${told}` };
+  expect(await row(startServer(live))).toEqual([
+    {
+      health: "ok",
+      detail: "redis 7.0.15, 0s behind the server's, as answer, 1 of 1 machines are heard of, this one told something 2s ago",
+    },
+  ]);
+  expect(await row(startServer())).toEqual([expect.objectContaining({ health: "degraded", fix: "csm fleet serve" })]);
+  expect(await row(startServer({ version: "6.0.16" }))).toEqual([
+    expect.objectContaining({ health: "broken", fix: expect.stringContaining("7.0") }),
+  ]);
+});
+
+test("of a server that does not answer it says so within a second, and how old is what was seen", async () => {
+  const seen = { "/home/dev/.local/state/csm/fleet-seen.json": JSON.stringify({ readAt: now - 3_600_000 }) };
+  expect(await row(startServer({ HELLO: "silent" }), seen)).toEqual([
+    {
+      health: "broken",
+      detail: expect.stringMatching(/^its server is not reached: ".*, 0\.9 s\)"; what the others told is 1h old$/),
+      fix: "csm fleet check",
+    },
+  ]);
 });
