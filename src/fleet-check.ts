@@ -3,6 +3,7 @@ import { type Machine, type Membership, readMachines, readTime, targetOf } from 
 import { fleetKeys, fleetUrl, oldestServer } from "./fleet-access.ts";
 import { openLink, type RedisLink } from "./fleet-redis.ts";
 import { duration } from "./format.ts";
+import { printableLine } from "./printable.ts";
 import type { Sys } from "./sys.ts";
 
 /** One thing about the way to the fleet. */
@@ -35,12 +36,14 @@ export async function checkFleet(sys: Sys, membership: Membership, timeoutMs?: n
     if (!(error instanceof UserError)) throw error;
     // What the server refuses was told by the check of it.
     if (checks.every(({ isOk }) => isOk))
-      checks.splice(0, 1, { what: "connection", isOk: false, detail: error.message, fix: error.hint ?? "csm fleet check" });
+      checks.splice(0, 1, { what: "connection", isOk: false, detail: printableLine(error.message), fix: error.hint ?? "csm fleet check" });
     return { checks };
   } finally {
     link?.close();
   }
 }
+
+const longestName = 80;
 
 async function checkVersion(link: RedisLink, timeoutMs: number | undefined): Promise<Check> {
   const hello = ((await link.call("HELLO", ["3"], timeoutMs)) ?? {}) as Record<string, unknown>;
@@ -48,7 +51,7 @@ async function checkVersion(link: RedisLink, timeoutMs: number | undefined): Pro
   return {
     what: "version",
     isOk: Number.parseInt(version, 10) >= oldestServer,
-    detail: `${String(hello.server ?? "redis")} ${version}; ${oldestServer}.0 or newer is needed`,
+    detail: `${printableLine(`${String(hello.server ?? "redis")} ${version}`).slice(0, longestName)}; ${oldestServer}.0 or newer is needed`,
     fix: `start a redis-server of ${oldestServer}.0 or newer, or Valkey`,
   };
 }

@@ -58,6 +58,7 @@ test("a server in order, and a machine with rights of its own", async () => {
 
 test.each<[string, Record<string, string>, number, string | RegExp]>([
   ["an old version", { version: "6.2.14" }, now, "broken version: redis 6.2.14; 7.0 or newer is needed"],
+  ["a name that moves the cursor", { version: `9\x1b[2J${"x".repeat(500)}` }, now, /^ok version: redis 9\P{C}{1,80}; 7\.0 or newer/u],
   ["a clock ahead", {}, now + 600_000, "broken clock: 10m ahead of the server's"],
   ["a clock behind", {}, now - 600_000, "broken clock: 10m behind the server's"],
   ["nothing may be read", { MGET: "-NOPERM no\r\n" }, now, /^broken reading: the server of the fleet refuses MGET to this machine/],
