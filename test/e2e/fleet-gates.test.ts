@@ -239,12 +239,35 @@ describe.skipIf(server === null)(`gates from anywhere${server === null ? " (skip
     },
   );
 
+  test("who may answer writes nothing of another machine but into its inbox, and reads no inbox", () => {
+    const tried = [
+      ...["machine:near", "asks:near", "live:near", "usage:near", "outcome:near:1", "inbox:near", "inbox:far"].map((key) => [
+        "SET",
+        `csm:${key}`,
+        "x",
+      ]),
+      ...["inbox:near", "outcome:near:1", "machine:far"].map((key) => ["DEL", `csm:${key}`]),
+      ["XREAD", "STREAMS", "csm:inbox:near", "0"],
+      ["XRANGE", "csm:inbox:near", "-", "+"],
+      ["XDEL", "csm:inbox:near", "1-1"],
+      ["XTRIM", "csm:inbox:near", "MAXLEN", "0"],
+      ["XADD", "csm:machine:near", "*", "a", "1"],
+      ["GETDEL", "csm:outcome:near:1"],
+      ["EVAL", "return redis.call('SET', KEYS[1], 'x')", "1", "csm:outcome:near:1"],
+      ["CONFIG", "SET", "maxmemory", "1"],
+    ];
+    const answers = tried.map((words) => [words.join(" "), cli("ACL", "DRYRUN", "far", ...words).trim()]);
+    expect(answers.filter(([, said = ""]) => !/no permissions/.test(said))).toEqual([]);
+    expect(cli("ACL", "DRYRUN", "far", "XADD", "csm:inbox:near", "*", "a", "1").trim()).toBe("OK");
+  });
+
   test("who may only watch writes nothing, whatever the command", () => {
     const commands = cli("COMMAND", "LIST", "FILTERBY", "ACLCAT", "write").trim().split("\n");
     expect(commands.length).toBeGreaterThan(80);
     const tried = commands.map((command) => {
       const arity = Math.abs(Number(/\(integer\) (-?\d+)/.exec(cli("--no-raw", "COMMAND", "INFO", command))?.[1] ?? 3));
-      return cli("ACL", "DRYRUN", "eye", ...command.split("|"), ...Array.from({ length: arity - 1 }, () => "csm:machine:near"));
+      const words = command.split("|");
+      return cli("ACL", "DRYRUN", "eye", ...words, ...Array.from({ length: arity - words.length }, () => "csm:machine:near"));
     });
     expect(tried.filter((said) => !said.includes("has no permissions to run"))).toEqual([]);
   });
