@@ -199,14 +199,14 @@ export const fleetServeCommand = command({
       values: ["states", "gates", "titles"],
       default: "gates",
       description:
-        "states: nothing that was typed or answered leaves this machine; gates: what gates ask, to machines that may answer; titles: also what each session is about, to all",
+        "states: nothing that was typed or answered leaves this machine; gates (default): what gates ask, to machines that may answer; titles: also what each session is about, to all",
     },
     accept: {
       type: "string",
       valueHint: "WHAT",
       values: acceptedParts,
       default: "gates",
-      description: "what others may do to sessions here: none, gates (answer them), or also type prompts",
+      description: "what others may do to sessions here: none, gates (answer them; default), prompts (also type to them)",
     },
   },
   examples: [["csm fleet serve", "for a service of the system"]],

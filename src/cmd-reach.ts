@@ -37,11 +37,11 @@ const timeout = {
   type: "string",
   valueHint: "SECONDS",
   default: "20",
-  description: "of MACHINE/SESSION: what nobody has taken by then is not done any more",
+  description: "of MACHINE/SESSION: what nobody has taken by then is not done any more (default: 20)",
 } as const;
 
-const elsewhere = `Of another machine of the fleet: MACHINE/SESSION. It is said there what was sent and then what became of it: 0 applied, 1 refused,
-${reachCode.tooLate} too late, ${reachCode.unknown} not known, ${exitCode.timeout} not taken within --timeout: nothing was done, and nothing will be.`;
+const elsewhere = `MACHINE/SESSION is one of another machine of the fleet: it says what was sent, and then what became of it. Codes: 0 applied,
+1 refused, ${reachCode.tooLate} too late, ${reachCode.unknown} not known, ${exitCode.timeout} not taken within --timeout: nothing was done, and nothing will be.`;
 
 export const allowCommand = command({
   name: "csm allow",
