@@ -222,7 +222,9 @@ export const fleetServeCommand = command({
       import("./fleet-usage.ts"),
       import("./fleet-inbox.ts"),
     ]);
-    const release = await sys.takeLock(join(lockDir(sys), "fleet-serve.lock"));
+    const release = await sys.takeLock(join(lockDir(sys), "fleet-serve.lock")).catch((error: Error) => {
+      throw new UserError(`csm fleet serve: cannot take its place: ${error.message}`, "is the disk full, or the folder not yours?");
+    });
     if (release === undefined) throw new UserError("csm fleet serve runs on this machine already");
     const monitor = createMonitor(sys, { hasMeter: true });
     const usage = openMachineUsage(sys, membership.machine);

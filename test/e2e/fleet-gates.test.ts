@@ -157,6 +157,7 @@ describe.skipIf(server === null)(`gates from anywhere${server === null ? " (skip
     expect([late.code, late.stderr]).toEqual([3, expect.stringContaining("near/late: too late: gate")]);
     const typed = await csm(["type", "near/late", "rm", "-rf", "/"]);
     expect([typed.code, typed.stderr]).toEqual([1, expect.stringContaining("near takes no prompts of others")]);
+    expect((await near("fleet", "serve")).stderr).toContain("runs on this machine already");
     expect((await csm(["allow", "near/nobody"])).stderr).toContain('near has no session "nobody"');
     expect((await box.state("late")).status).toBe("blocked");
   });
