@@ -31,7 +31,7 @@ import { parseMemory, readExamination } from "../src/doctor-memory.ts";
 import { createDrivenStore, parseDriven } from "../src/driven.ts";
 import { UserError } from "../src/errors.ts";
 import { parseFleetAddress } from "../src/fleet-access.ts";
-import { parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
+import { parseFleetOutcome, parseFleetRequest, parseMachineAsks, parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
 import { findGates } from "../src/gates.ts";
 import { openJournal } from "../src/journal.ts";
 import { parseJson, parseLine, parseRecord, parseTime } from "../src/json.ts";
@@ -141,6 +141,21 @@ export const readers: readonly Reader[] = [
     exports: ["parseMachineUsage", "parseMachineState", "parseFleetAddress"],
     samples: [JSON.stringify({ version: 1, name: "m", at: now, sessions: [], usage: [] }), "rediss://name@host:6379"],
     read: (text) => [parseMachineUsage(parseJson(text)), parseMachineState(parseJson(text)), parseFleetAddress(text)],
+  },
+  {
+    exports: ["parseFleetRequest", "parseFleetOutcome", "parseMachineAsks"],
+    samples: [
+      JSON.stringify({
+        ...{ v: 1, id: "00000000-0000-4000-8000-000000000000", verb: "allow", session: "fix", from: { machine: "m", sessions: [] } },
+        ...{ expires_at: now, gate_id: "g", expect: ["npm test"], option: 1, label: "Yes" },
+      }),
+      JSON.stringify({ is: "refused", why: "no" }),
+      JSON.stringify({
+        ...{ v: 1, machine: "m", at: now },
+        asks: [{ session_id: null, session: "fix", gate_id: "g", gate: "plan", tool: null, agent: null, request: "", options: [] }],
+      }),
+    ],
+    read: (text) => [parseFleetRequest(parseJson(text)), parseFleetOutcome(parseJson(text)), parseMachineAsks(parseJson(text))],
   },
   {
     exports: ["checkTasks", "parseWritten"],

@@ -18,17 +18,16 @@ import {
   acceptedParts,
   accessLine,
   type FleetRole,
-  fleetKeys,
   fleetRoles,
   fleetUrl,
   isLoopback,
   isMachineName,
   machineNameOf,
-  oldestServer,
   parseFleetAddress,
   serverConfig,
   serviceFile,
 } from "./fleet-access.ts";
+import { type Check, checkFleet } from "./fleet-check.ts";
 import { duration, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
@@ -87,7 +86,7 @@ needed; it is stored nowhere else, and stands in no list of processes.`,
       password: passwordSource(app.sys, args["password-file"], args["password-command"]),
       ...present({ caPath: path(args.ca), certPath: path(args.cert), keyPath: path(args.key) }),
     };
-    const checks = await checkFleet(app.sys, membership);
+    const { checks } = await checkFleet(app.sys, membership);
     tellChecks(app, checks);
     if (checks.some(({ isOk }) => !isOk)) throw new UserError("csm fleet join: nothing was changed", "mend what is wrong above");
     membershipStore(app.sys).write(membership);
@@ -107,71 +106,12 @@ function passwordSource(sys: Sys, file: string | undefined, line: string | undef
   return { from: "command", command: words };
 }
 
-interface Check {
-  what: string;
-  isOk: boolean;
-  detail: string;
-}
-
-/** So far off, and ages and deadlines of others say nothing. */
-const maxSkewMs = 30_000;
-
-async function checkFleet(sys: Sys, membership: Membership): Promise<Check[]> {
-  const { openLink } = await import("./fleet-redis.ts");
-  const checks: Check[] = [];
-  const add = (what: string, isOk: boolean, detail: string) => checks.push({ what, isOk, detail });
-  let link: Awaited<ReturnType<typeof openLink>>;
-  try {
-    const target = await targetOf(sys, membership);
-    link = await openLink(target);
-    add("connection", true, `${fleetUrl(target)}, ${target.isTls ? "TLS, its certificate is trusted" : "without TLS"}`);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    add("connection", false, `${error.message}${error.hint === undefined ? "" : `; ${error.hint}`}`);
-    return checks;
-  }
-  const { machine, role } = membership;
-  const asked = async (command: string, args: string[]): Promise<string | undefined> => {
-    try {
-      await link.call(command, args);
-      return undefined;
-    } catch (error) {
-      return printableLine((error as Error).message);
-    }
-  };
-  try {
-    const hello = Object.fromEntries(Object.entries(((await link.call("HELLO", ["3"])) ?? {}) as object));
-    const version = String(hello.version ?? "unknown");
-    add(
-      "version",
-      Number.parseInt(version, 10) >= oldestServer,
-      `${String(hello.server ?? "redis")} ${version}; ${oldestServer}.0 or newer is needed`,
-    );
-    const startedAt = sys.now();
-    const [seconds, micros] = ((await link.call("TIME", [])) as string[] | undefined) ?? [];
-    const endedAt = sys.now();
-    const skewMs = Number(seconds) * 1000 + Number(micros) / 1000 - (startedAt + endedAt) / 2;
-    add("clock", Math.abs(skewMs) < maxSkewMs, `${duration(Math.abs(skewMs))} ${skewMs < 0 ? "ahead of" : "behind"} the server's`);
-    const reads = await asked("MGET", [fleetKeys.machine(machine), fleetKeys.live(machine)]);
-    add("reading", reads === undefined, reads ?? "what the others tell");
-    if (role === "watch") return checks;
-    const writes = await asked("SET", [fleetKeys.live(machine), "1", "PX", "1"]);
-    add("telling", writes === undefined, writes ?? `of ${machine}`);
-    const other = `${machine.slice(0, 40)}-other`;
-    const isOpen = (await asked("SET", [fleetKeys.live(other), "1", "PX", "1"])) === undefined;
-    add(
-      "rights",
-      true,
-      isOpen ? "this user may write everywhere: give each machine its own (csm fleet serve-config)" : "only its own keys",
-    );
-    return checks;
-  } finally {
-    link.close();
-  }
-}
-
 function tellChecks(app: App, checks: readonly Check[]): void {
-  const rows = checks.map(({ what, isOk, detail }) => [isOk ? "ok" : "broken", what, detail]);
+  const rows = checks.map(({ what, isOk, detail, fix }) => [
+    isOk ? "ok" : "broken",
+    what,
+    isOk || fix === undefined ? detail : `${detail}; ${fix}`,
+  ]);
   const paint = (text: string, row: number) => app.paint(checks[row]?.isOk === true ? "green" : "red", text);
   const lines = table([{ title: "", paint }, { title: "" }, { title: "", minWidth: 20 }], rows, app.columns).slice(1);
   app.out(lines.join("\n"));
@@ -184,7 +124,7 @@ export const fleetCheckCommand = command({
   examples: [["csm fleet check", ""]],
   async run({ args, app }) {
     const membership = requireMembership(app.sys);
-    const checks = await checkFleet(app.sys, membership);
+    const { checks } = await checkFleet(app.sys, membership);
     const isOk = checks.every((check) => check.isOk);
     if (args.json === true)
       app.json<"csm fleet check">({ ok: isOk, checks: checks.map(({ what, isOk, detail }) => ({ check: what, ok: isOk, detail })) });
@@ -259,14 +199,14 @@ export const fleetServeCommand = command({
       values: ["states", "gates", "titles"],
       default: "gates",
       description:
-        "states: nothing that was typed or answered leaves this machine; gates: what gates ask, to machines that may answer; titles: also what each session is about, to all",
+        "states: nothing that was typed or answered leaves this machine; gates (default): what gates ask, to machines that may answer; titles: also what each session is about, to all",
     },
     accept: {
       type: "string",
       valueHint: "WHAT",
       values: acceptedParts,
       default: "gates",
-      description: "what others may do to sessions here: none, gates (answer them), or also type prompts",
+      description: "what others may do to sessions here: none, gates (answer them; default), prompts (also type to them)",
     },
   },
   examples: [["csm fleet serve", "for a service of the system"]],
@@ -282,7 +222,9 @@ export const fleetServeCommand = command({
       import("./fleet-usage.ts"),
       import("./fleet-inbox.ts"),
     ]);
-    const release = await sys.takeLock(join(lockDir(sys), "fleet-serve.lock"));
+    const release = await sys.takeLock(join(lockDir(sys), "fleet-serve.lock")).catch((error: Error) => {
+      throw new UserError(`csm fleet serve: cannot take its place: ${error.message}`, "is the disk full, or the folder not yours?");
+    });
     if (release === undefined) throw new UserError("csm fleet serve runs on this machine already");
     const monitor = createMonitor(sys, { hasMeter: true });
     const usage = openMachineUsage(sys, membership.machine);

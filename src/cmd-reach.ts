@@ -37,11 +37,11 @@ const timeout = {
   type: "string",
   valueHint: "SECONDS",
   default: "20",
-  description: "of MACHINE/SESSION: what nobody has taken by then is not done any more",
+  description: "of MACHINE/SESSION: what nobody has taken by then is not done any more (default: 20)",
 } as const;
 
-const elsewhere = `Of another machine of the fleet: MACHINE/SESSION. It is said there what was sent and then what became of it: 0 applied, 1 refused,
-${reachCode.tooLate} too late, ${reachCode.unknown} not known, ${exitCode.timeout} not taken within --timeout: nothing was done, and nothing will be.`;
+const elsewhere = `MACHINE/SESSION is one of another machine of the fleet: it says what was sent, and then what became of it. Codes: 0 applied,
+1 refused, ${reachCode.tooLate} too late, ${reachCode.unknown} not known, ${exitCode.timeout} not taken within --timeout: nothing was done, and nothing will be.`;
 
 export const allowCommand = command({
   name: "csm allow",
@@ -156,7 +156,7 @@ async function askFar(app: App, far: Far, wish: Wish, args: { timeout: string; j
     unknown: `${id}: sent, and it is not known what became of it: ${why}`,
     expired: `${id}: ${sent.machine} has not taken it within ${seconds} s: nothing was done, and nothing will be`,
   };
-  throw new UserError(printableLine(lines[is]), is === "expired" ? `csm fleet serve runs there? csm fleet machines` : undefined, code);
+  throw new UserError(printableLine(lines[is]), is === "expired" ? "csm fleet machines shows who is heard of" : undefined, code);
 }
 
 /** Of what a gate asks, on the line that says what was sent. */

@@ -9,7 +9,7 @@ import { readHooksOff } from "./hooks-off.ts";
 import { isRecord, parseRecord } from "./json.ts";
 import { findClaude, findProgram } from "./launch.ts";
 import { openOutcomes, readNotifyFile } from "./notice-spool.ts";
-import { costCachePath, csdDir, csmDir, indexPath, meterCachePath, projectsDir, usageDbPath } from "./paths.ts";
+import { costCachePath, csdDir, csmDir, fleetSeenPath, indexPath, meterCachePath, projectsDir, usageDbPath } from "./paths.ts";
 import { profileEnv, readRegistry } from "./profiles.ts";
 import { checkDefault, diagnose, repair } from "./profiles-doctor.ts";
 import { hasRuleFile, readRuleBook } from "./rules-file.ts";
@@ -339,13 +339,36 @@ async function probeHub({ sys }: Look): Promise<Finding[]> {
   return [ok(`answers (${fetched.source}), ${duration(Math.max(0, sys.now() - fetched.at))} old`)];
 }
 
+/** On one machine or far away: who does not answer in this time is not waited for. */
+const fleetMs = 900;
+
 async function probeFleet({ sys }: Look): Promise<Finding[]> {
-  const { lookAtFleet, membershipStore } = await import("./fleet.ts");
+  const { membershipStore } = await import("./fleet.ts");
   const membership = membershipStore(sys).read();
   if (membership === undefined) return [ok("none is joined")];
-  const { machines, failure } = await lookAtFleet(sys, membership);
-  if (failure !== undefined) return [broken(`its server is not reached: ${JSON.stringify(failure)}`, "csm fleet check")];
-  return [ok(`${machines.filter(({ isLive }) => isLive).length} of ${machines.length} machines are heard of`)];
+  const { checkFleet } = await import("./fleet-check.ts");
+  const { checks, machines = [] } = await checkFleet(sys, membership, fleetMs);
+  const wrong = checks.filter(({ isOk }) => !isOk);
+  if (wrong.length > 0)
+    return wrong.map(({ what, detail, fix }) => {
+      if (what !== "connection") return broken(`${what}: ${JSON.stringify(detail)}`, fix);
+      return broken(`its server is not reached: ${JSON.stringify(detail)}${seenAge(sys)}`, "csm fleet check");
+    });
+  const { machine, role } = membership;
+  const own = machines.find(({ name }) => name === machine);
+  const all = `${machines.filter(({ isLive }) => isLive).length} of ${machines.length} machines are heard of`;
+  const said = checks.flatMap(({ what, detail }) => (what === "version" || what === "clock" ? [detail.replace(/;.*/, "")] : []));
+  const detail = [...said, `as ${role}`, all].join(", ");
+  if (role !== "watch" && own?.isLive !== true)
+    return [degraded(`${detail}, and this one is not: nobody sees its sessions`, "csm fleet serve")];
+  const age = own?.state === undefined ? "" : `, this one told something ${duration(Math.max(0, sys.now() - own.state.at))} ago`;
+  return [ok(`${detail}${age}`)];
+}
+
+/** Of what is shown of the others meanwhile. */
+function seenAge(sys: Sys): string {
+  const { readAt } = parseRecord(sys.readText(fleetSeenPath(sys))) ?? {};
+  return typeof readAt === "number" ? `; what the others told is ${duration(Math.max(0, sys.now() - readAt))} old` : "";
 }
 
 // --- the machine -----------------------------------------------------------------------------------------------------

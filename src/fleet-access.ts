@@ -173,6 +173,8 @@ export function serverConfig({ port, bind, dir, tls, users }: ServerFiles): stri
     "# a full server refuses to write, and nothing that waits is dropped",
     "maxmemory 512mb",
     "maxmemory-policy noeviction",
+    "# no machine makes another one read more at once",
+    "proto-max-bulk-len 16mb",
     "tcp-keepalive 30",
     "timeout 0",
     "",

@@ -84,7 +84,7 @@ export async function serveState(sys: Sys, open: () => Promise<RedisLink>, servi
 
 /** Longer than this nobody waits for a server that is gone without a word. */
 const blockMs = 5000;
-const perTake = 32;
+const perTake = 8;
 
 async function takeUntilEnd(tray: RedisLink, { machine, inbox, isOver }: Serving): Promise<void> {
   const key = fleetKeys.inbox(machine);

@@ -66,6 +66,56 @@ test("a fleet that goes away is tried again and again, and told all anew", async
   expect(calls).toContain(`SET ${fleetKeys.machine("near")}`);
 });
 
+test("a server that forgets everything is told all anew, without a word from it", async () => {
+  const sys = createFakeSys({ now: 1000 });
+  const { link, keys } = createFakeLink();
+  let reads = 0;
+  await serveState(sys, async () => link, {
+    ...{ machine: "near", inbox: noInbox, readUsage: async () => usage, takeUsage() {}, onLink() {}, isOver: () => reads >= 40 },
+    async read() {
+      if (++reads === 20) keys.clear();
+      return { state: state(sys), asks };
+    },
+  });
+  expect([...keys.keys()].sort()).toEqual(
+    [fleetKeys.machines, ...[fleetKeys.machine, fleetKeys.live, fleetKeys.asks, fleetKeys.usage].map((key) => key("near"))].sort(),
+  );
+});
+
+test("what others ask is given to the inbox, each entry once, and again after a new connection", async () => {
+  const sys = createFakeSys({ now: 1000 });
+  const { link, streams } = createFakeLink();
+  const entry = (id: string, ...fields: string[]): [string, string[]] => [id, fields];
+  streams.set(fleetKeys.inbox("near"), [entry("1", "request", "{}"), entry("2", "other", "x"), entry("3", "a", "b", "request", "[]")]);
+  const given: [string, string | undefined][] = [];
+  let reads = 0;
+  const open = async (): Promise<RedisLink> => {
+    let isClosed = false;
+    return {
+      ...link,
+      close() {
+        isClosed = true;
+      },
+      call: (...call) => (isClosed || (reads === 3 && call[0] === "SET") ? Promise.reject(new LinkError("gone")) : link.call(...call)),
+    };
+  };
+  await serveState(sys, open, {
+    ...{ machine: "near", readUsage: async () => usage, takeUsage() {}, onLink() {}, isOver: () => reads >= 6 },
+    inbox: { ...noInbox, take: (id, text) => void given.push([id, text]) },
+    async read() {
+      reads++;
+      await sys.sleep(5000);
+      return { state: state(sys), asks };
+    },
+  });
+  const once = [
+    ["1", "{}"],
+    ["2", undefined],
+    ["3", "[]"],
+  ] as [string, string | undefined][];
+  expect(given).toEqual([...once, ...once]);
+});
+
 test("pauses grow, have an end, and differ", () => {
   expect(pauseMs(0, 0)).toBe(125);
   expect(pauseMs(3, 1)).toBeGreaterThan(pauseMs(0, 1));

@@ -51,7 +51,7 @@ const rungs: [name: string, files: string][] = [
   ["tasks", "task-store task-worktree task-runner task-session task-accounts task-answer task-work task-engine task-screen"],
   [
     "fleet",
-    "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-view fleet-task-schema fleet-scripts fleet-line fleet-mirror fleet-queue fleet-run fleet-work",
+    "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-check fleet-view fleet-task-schema fleet-scripts fleet-line fleet-mirror fleet-queue fleet-run fleet-work",
   ],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [
