@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runTaskRounds } from "../../scripts/task-rounds.ts";
 import { addAccounts } from "../../src/sandbox.ts";
@@ -204,7 +204,7 @@ const ways: Record<keyof typeof taskExits, () => Promise<(number | null)[]>> = {
     expect([
       await states(),
       asked(from)
-        .filter((prompt) => prompt !== "Bad")
+        .filter((prompt) => !prompt.startsWith("Bad"))
         .sort(),
     ]).toEqual([
       { ok: "succeeded", bad: "succeeded", mail: "succeeded", late: "succeeded" },
@@ -309,37 +309,69 @@ test("an answer must meet its schema: asked once more, then failed", async () =>
   expect([tries > 1, asked(from).includes("n is 3")]).toEqual([true, true]);
 });
 
-test("stopped from elsewhere and by Ctrl-C twice: nothing of it runs on, and it can go on later", async () => {
+/** In the background: a loop, one in a session of its own, and one that has left its parent and its environment; none minds a signal. */
+const background = (mark: string) =>
+  `trap "" TERM HUP INT; setsid sh -c 'while :; do sleep 1; done # ${mark}' & ` +
+  `(setsid env -i sh -c 'trap "" TERM HUP; while :; do sleep 1; done # ${mark}' &); while :; do sleep 1; done # ${mark}`;
+
+const token = crypto.randomUUID().slice(0, 8);
+const commandsWith = (word: string): string[] =>
+  readdirSync("/proc").flatMap((pid) => (/^\d+$/.test(pid) && readCommand(pid).includes(word) ? [readCommand(pid)] : []));
+
+/** An agent of its own, a shell in the background, and a sub-agent with a shell. */
+function busy(first: string, { body }: ModelRequest): Reply {
+  const [, role, mark = ""] = /^(\w+) (\S+)/.exec(first) ?? [];
+  if (JSON.stringify(body.messages).includes("You were interrupted")) return say("Went on.");
+  if (role !== "Stop" && role !== "Look") return say("Done.");
+  const loop = useTool("Bash", { command: background(mark), run_in_background: true, description: "loop" });
+  const foreground = bash(`trap "" TERM; while :; do sleep 1; done # ${mark} agent`);
+  if (role === "Look") return foreground;
+  const steps = mark.startsWith("seen")
+    ? [loop, foreground]
+    : [
+        bash(`${claudePath} --bg 'Alone ${mark}'`),
+        loop,
+        useTool("Agent", { description: "look", prompt: `Look ${mark}`, subagent_type: "general-purpose" }),
+      ];
+  return steps[(body.messages as { role: string }[]).filter(({ role: who }) => who === "assistant").length] ?? say("Over.");
+}
+
+test("stopped from elsewhere, and by Ctrl-C once and twice: nothing of it runs on, and it can go on later", async () => {
   const { box } = sandbox;
-  writeFileSync(join(box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash"] } }));
-  const endless = "for i in $(seq 7531); do sleep 1; done";
-  for (const how of ["stop", "now", "signals"]) {
-    const from = mark();
-    answer = () =>
-      asked(from).length > 1
-        ? say("Went on.")
-        : bash(`${claudePath} --bg 'an agent of its own'; (exec -a stray-7531 sleep 99 &); ${endless}`);
-    const child = start(
-      "run",
-      taskFile([
-        { name: "a", prompt: `Stop ${how}` },
-        { name: "b", prompt: "Later", depends_on: ["a"] },
-      ]),
-    );
-    await until(
-      "its shell runs",
-      async () => (await processes("seq 7531")).length > 0 && (await processes("an agent of its own")).length > 0,
-    );
-    if (how === "signals") {
-      child.kill("SIGINT");
-      child.kill("SIGINT");
-    } else expect((await tasks("stop", ...(how === "now" ? ["--now"] : []))).code).toBe(0);
-    expect(await child.exited).toBe(130);
-    await until("nothing of it is left", async () => (await processes("7531")).length === 0);
-    expect(await states()).toEqual({ a: "paused", b: "pending" });
-    expect((await status()).status).toBe("stopped");
-    expect((await tasks("resume")).code).toBe(0);
+  mkdirSync(box.configDir, { recursive: true });
+  writeFileSync(join(box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash", "Agent", "Task"] } }));
+  answer = busy;
+  const modes = ["once", "twice", "seen"];
+  const begun = modes.map((mode) => {
+    const file = taskFile([
+      { name: "a", prompt: `Stop ${mode}-${token}`, permission_mode: "manual" },
+      { name: "b", prompt: "Later", depends_on: ["a"] },
+    ]);
+    return { mode, file, child: start("run", file, ...(mode === "seen" ? ["--interactive"] : [])) };
+  });
+  const listed = async () =>
+    (JSON.parse((await tasks("list", "--json")).stdout) as { runs: { run: string; file: string; status: string }[] }).runs;
+  const stop = async ({ mode, file, child }: (typeof begun)[number]) => {
+    const left = () => commandsWith(`${mode}-${token}`);
+    const hasOne = (sign: RegExp) => left().some((word) => sign.test(word));
+    // An agent, a shell of a sub-agent or in front; a loop, one in a session of its own, one with a cleared environment.
+    const isAll = () => left().length >= 4 && hasOne(/ agent\b/) && (mode === "seen" || hasOne(/--session-id\0.*Alone/));
+    await until(`all of ${mode} runs`, isAll, () => JSON.stringify(left()));
+    const run = (await listed()).find((one) => one.file === file)?.run ?? "";
+    if (mode === "seen") expect((await tasks("stop", run)).code).toBe(0);
+    else child.kill("SIGINT");
+    if (mode === "twice") child.kill("SIGINT");
+    expect([mode, await child.exited]).toEqual([mode, 130]);
+    expect([mode, left()]).toEqual([mode, []]);
+    return run;
+  };
+  const runs = await Promise.all(begun.map(stop));
+  for (const run of runs) {
+    const { tasks: rows, status: now } = JSON.parse((await tasks("status", run, "--json")).stdout) as { tasks: Json[]; status: string };
+    expect([now, rows.map(({ status: state }) => state)]).toEqual(["stopped", ["paused", "pending"]]);
   }
+  const resumed = await Promise.all(runs.slice(-2).map((run) => tasks("resume", run)));
+  expect(resumed.map(({ code }) => code)).toEqual([0, 0]);
 });
 
 test("a worktree of its own from what is committed; it goes when nothing of it would be lost", async () => {
