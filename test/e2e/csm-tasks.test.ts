@@ -268,8 +268,13 @@ test.each(Object.entries(ways))("each code means one thing: %s", async (way, cod
   ]);
 });
 
-test("every byte of a prompt reaches the model, and nothing of it a shell or claude's commands", async () => {
-  const hostile = `/compact "q" 'q' $(touch ${sandbox.box.home}/pwned) \`touch ${sandbox.box.home}/pwned\` \\ {{x}} \u0007é日😀\n\t--help\r\n`;
+test.each([
+  ["claude -p", [], "\u0007"],
+  // What a terminal would take for a key is left out there.
+  ["a session that a person sees", ["--interactive"], ""],
+])("every byte of a prompt reaches the model in %s, and nothing of it a shell or claude's commands", async (_, flags, control) => {
+  const { home } = sandbox.box;
+  const hostile = `/compact "q" 'q' $(touch ${home}/pwned) \`touch ${home}/pwned\` \\ {{x}} ${control}é日😀\n\t--help\nend`;
   const long = `${"0123456789abcdé\n".repeat(61_000)}end $HOME`;
   const from = mark();
   answer = (first) => (first === "Say it" ? say(hostile) : say("Read."));
@@ -279,10 +284,13 @@ test("every byte of a prompt reaches the model, and nothing of it a shell or cla
     { name: "long", prompt: long },
     { name: "signs", prompt: `-p 'a' "b" $(id) \`id\` \\{{x}} !ls #x @/etc/passwd` },
   ]);
-  expect((await tasks("run", file)).code).toBe(0);
-  const seen = new Set(asked(from));
-  expect([seen.has(hostile), seen.has(long), seen.has(`-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`)]).toEqual([true, true, true]);
-  expect(existsSync(join(sandbox.box.home, "pwned"))).toBe(false);
+  expect((await tasks("run", file, ...flags)).code).toBe(0);
+  const seen = asked(from);
+  const signs = `-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`;
+  // A blank before it keeps claude from taking it for a command, where it is typed.
+  const sink = flags.length === 0 ? hostile : ` ${hostile}`;
+  expect([seen.includes(sink), seen.includes(long), seen.includes(signs)]).toEqual([true, true, true]);
+  expect(existsSync(join(home, "pwned"))).toBe(false);
 });
 
 test("an answer must meet its schema: asked once more, then failed", async () => {
@@ -411,38 +419,90 @@ test("a worktree of its own from what is committed; it goes when nothing of it w
   expect(JSON.parse((await tasks("clean", run, "--json")).stdout)).toMatchObject({ removed: [{ path: dirty }], forgotten: [run] });
 });
 
-test("a session that a person sees: its question waits for them, and the run goes on", async () => {
+test("sessions that a person sees: csm is killed, two that resume are one, a rule answers a gate, and a question waits for a person", async () => {
   const { box } = sandbox;
-  answer = (first, { body }) =>
-    first === "Ask" && !JSON.stringify(body.messages).includes("tool_result")
-      ? useTool("AskUserQuestion", {
-          questions: [
-            {
-              question: "Which?",
-              header: "W",
-              multiSelect: false,
-              options: [
-                { label: "Red", description: "r" },
-                { label: "Blue", description: "b" },
-              ],
-            },
-          ],
-        })
-      : say(first);
-  const child = start(
+  const rules = join(box.home, ".config/claude-smart/rules.toml");
+  mkdirSync(join(rules, ".."), { recursive: true, mode: 0o700 });
+  writeFileSync(rules, '[[rules]]\nname = "marks"\nmatch_command = "touch ruled"\naction = "allow"\n', { mode: 0o600 });
+  const question = {
+    question: "Which?",
+    header: "W",
+    multiSelect: false,
+    options: ["Red", "Blue"].map((label) => ({ label, description: label })),
+  };
+  const from = mark();
+  answer = (first, { body }) => {
+    const hasResult = JSON.stringify(body.messages).includes("tool_result");
+    if (first === "Ask" && !hasResult) return useTool("AskUserQuestion", { questions: [question] });
+    if (first === "Ruled" && !hasResult) return bash("touch ruled");
+    return first === "Hold" ? hold("Held.") : say(first);
+  };
+  const manual = { permission_mode: "manual" };
+  const killed = start(
     "run",
     "--interactive",
     taskFile([
-      { name: "ask", prompt: "Ask" },
-      { name: "next", prompt: "Then {{ask.stdout}}", depends_on: ["ask"] },
+      { name: "ask", prompt: "Ask", ...manual },
+      { name: "ruled", prompt: "Ruled", ...manual },
+      { name: "held", prompt: "Hold", ...manual },
+      { name: "next", prompt: "Then {{ask.stdout}} {{held.stdout}}", depends_on: ["ask", "held"] },
     ]),
   );
-  await until("it waits for a person", async () => String((await status()).rows.ask?.activity).startsWith("waits for you"));
-  const { run } = await status();
+  await until("a question waits for a person", async () => (await status()).rows.ask?.needs_person === true);
+  await until("one works", () => asked(from).includes("Hold"));
+  await until("a rule has answered", async () => (await states()).ruled === "succeeded");
+  const before = await status();
+  expect([before.status, String(before.rows.ask?.activity).startsWith("waits for you")]).toEqual(["running", true]);
+  killed.kill("SIGKILL");
+  await killed.exited;
+  const both = [start("resume"), start("resume")];
+  await until("it is taken up", async () => (await status()).status === "running");
+  box.stub.release(box.stub.requests.findLast((request) => promptOf(request) === "Hold")?.sessionId ?? "");
+  const waiting = await until("all wait for a person", async () => {
+    const now = await status();
+    return now.status === "waiting" && now.rows.held?.status === "succeeded" && now;
+  });
   const { sessions } = JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: { name: string }[] };
-  const name = sessions.find((session) => session.name.startsWith(`${run}.ask-`))?.name ?? "";
+  const name = sessions.find((session) => session.name.startsWith(`${waiting.run}.ask-`))?.name ?? "";
   expect((await box.tryCsd(["answer", name, "--choice", "Red"])).code).toBe(0);
-  expect([await child.exited, await states()]).toEqual([0, { ask: "succeeded", next: "succeeded" }]);
+  expect(await Promise.all(both.map(({ exited }) => exited))).toEqual([0, 0]);
+  const after = await status();
+  expect(Object.values(after.rows).map(({ status: state, attempt }) => [state, attempt])).toEqual(Array(4).fill(["succeeded", 1]));
+  const ids = (rows: Record<string, Json>) => [rows.ask?.session_id, rows.held?.session_id];
+  expect(ids(after.rows)).toEqual(ids(before.rows));
+  // The question and the call of a tool are asked about once more with their results, and nothing else is.
+  expect(asked(from).sort()).toEqual(["Ask", "Ask", "Hold", "Ruled", "Ruled", "Then Ask Held."]);
+  expect(existsSync(join(box.folder("tasks"), "ruled"))).toBe(true);
+  writeFileSync(rules, "");
+});
+
+test("in both ways to run a task is done only if claude says so", async () => {
+  answer = (first) => {
+    if (first.startsWith("Empty")) return say("");
+    if (first.startsWith("Refused")) return say("I cannot", { stopReason: "refusal" });
+    if (first.startsWith("Cut")) return say("half", { stopReason: "max_tokens" });
+    if (first.startsWith("Killed")) return bash("kill -9 $CLAUDE_PID");
+    return say("Whole.");
+  };
+  const reasons: Record<string, RegExp> = {
+    empty: /^its answer is empty$/,
+    refused: /^the model refused/,
+    cut: /exceeded the \d+ output token maximum|cut off at its greatest length/,
+    killed: /^claude ended without an answer, ended by a signal$|^it was killed$/,
+  };
+  const file = taskFile([
+    ...["Empty", "Refused", "Cut", "Killed"].map((word) => ({ name: word.toLowerCase(), prompt: word, permission_mode: "manual" })),
+    { name: "whole", prompt: "Whole" },
+  ]);
+  mkdirSync(sandbox.box.configDir, { recursive: true });
+  writeFileSync(join(sandbox.box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash"] } }));
+  for (const flags of [[], ["--interactive"]]) {
+    expect((await tasks("run", file, "--jobs", "5", ...flags)).code).toBe(1);
+    const { rows } = await status();
+    expect(rows.whole?.status).toBe("succeeded");
+    for (const [name, reason] of Object.entries(reasons))
+      expect([flags, name, rows[name]?.status, String(rows[name]?.reason)]).toEqual([flags, name, "failed", expect.stringMatching(reason)]);
+  }
 });
 
 test("limits and logins: nothing new starts on the account, one message, and it goes on by itself", async () => {
