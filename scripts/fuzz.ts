@@ -18,7 +18,7 @@ import { parseHookInput } from "../src/claude-hooks.ts";
 import { isTrusted, parseFlagTable, planResume } from "../src/claude-program.ts";
 import { parseLimitWording, parseReset } from "../src/claude-reset.ts";
 import { parseScreen } from "../src/claude-screen.ts";
-import { parseSessionFile } from "../src/claude-session.ts";
+import { parseRoster, parseSessionFile } from "../src/claude-session.ts";
 import { parseCompaction, parseUsageLine } from "../src/claude-tokens.ts";
 import { decideTurn, parseLines, parseQueued, parseTranscriptLine } from "../src/claude-transcript.ts";
 import { parseConfigFacts, parseQuotaLimit, parseUsageAnswer, parseWindow, parseWindows } from "../src/claude-usage.ts";
@@ -99,6 +99,13 @@ export const readers: readonly Reader[] = [
   { exports: ["parseScreen", "parseHeader"], fixtures: /\.txt$/, read: (text) => [parseScreen(text), lines(text).map(parseHeader)] },
   { exports: ["parseHookInput"], samples: hookInputs(), read: parseHookInput },
   { exports: ["parseQuestions"], samples: hookInputs(), read: json(parseQuestions) },
+  {
+    exports: ["parseRoster"],
+    samples: [
+      `{"workers":{"374c2e23":{"pid":3077,"replPid":3169,"sessionId":"${id}","dispatch":{"env":{"CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS":"${id}"}}}}}`,
+    ],
+    read: parseRoster,
+  },
   {
     exports: ["parseSessionFile"],
     fixtures: /session/,

@@ -6,9 +6,11 @@
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { createPriceTable, priceUsage } from "../src/claude-prices.ts";
 import { addAccounts, createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { drop, fail, limit, type ModelRequest, type Reply, say } from "../src/stub-script.ts";
 import { findCheckoutClaude } from "./claude.ts";
+import { createRandom } from "./random.ts";
 
 export interface TaskRoundsOptions {
   tasks: number;
@@ -32,15 +34,10 @@ interface TaskRoundsReport {
 /** What is to become of a task, whatever happens around it. */
 type Fate = "fine" | "fails once" | "fails" | "drops once";
 
-/** mulberry32: the same numbers for the same seed, on every machine. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
+/** From 0 to 1, the same numbers for the same seed. */
+function createShares(seed: number): () => number {
+  const random = createRandom(seed);
+  return () => random(1e9) / 1e9;
 }
 
 interface Planned {
@@ -50,7 +47,7 @@ interface Planned {
 }
 
 function planTasks({ tasks, seed }: TaskRoundsOptions): Planned[] {
-  const random = createRandom(seed);
+  const random = createShares(seed);
   return Array.from({ length: tasks }, (_, index) => {
     const fate: Fate = random() < 0.12 ? "fails once" : random() < 0.05 ? "fails" : random() < 0.08 ? "drops once" : "fine";
     const count = index < 4 ? 0 : Math.floor(random() * 2.2);
@@ -64,8 +61,14 @@ interface Said {
   session: string;
   account: string;
   kind: "said" | "failed" | "dropped" | "limited";
+  model: string;
 }
 
+/** What the stub says of each of its answers. */
+const answer = {
+  ...{ input: 1200, output: 42, cacheRead: 5000, write5m: 300, write1h: 0 },
+  ...{ key: 0, messageKey: 0, at: 0, isSidechain: false, webSearches: 0, isFast: false, isUsOnly: false },
+};
 const answerTokens = 6542;
 /** Of one that is cut off claude counts what had come, which may be nothing, and it asks again without a stream. */
 const droppedTokens = 6525;
@@ -73,14 +76,15 @@ const unstreamedTokens = 6501;
 
 /** The model: by the first prompt of a conversation it knows which task asks. */
 function createModel(planned: readonly Planned[], seed: number) {
-  const random = createRandom(seed + 1);
+  const random = createShares(seed + 1);
   const fates = new Map(planned.map(({ name, fate }) => [name, fate]));
   const said: Said[] = [];
   const limitedUntil = new Map<string, number>();
   const reply = (request: ModelRequest): Reply => {
     const task = /\b(task-\d+) begins\b/.exec(JSON.stringify(request.body.messages))?.[1] ?? "?";
     const account = request.headers["x-profile"] ?? "?";
-    const note = (kind: Said["kind"]) => said.push({ task, session: request.sessionId, account, kind });
+    const note = (kind: Said["kind"]) =>
+      said.push({ task, session: request.sessionId, account, kind, model: String(request.body.model ?? "") });
     const until = limitedUntil.get(account) ?? 0;
     if (until > Date.now()) {
       note("limited");
@@ -141,6 +145,7 @@ interface Listed {
   task: string;
   status: string;
   tokens: number | null;
+  cost_usd: number | null;
   attempt: number;
 }
 
@@ -176,6 +181,18 @@ function compare(planned: readonly Planned[], listed: readonly Listed[], said: r
       wrong.push(`${task.name} is told to have used ${row.tokens} tokens, and the model has given ${least} to ${most}`);
   }
   return wrong;
+}
+
+/** All that the run is told to have cost, against what the model has said that it gave; of a dropped answer some part may count. */
+function compareCost(listed: readonly Listed[], said: readonly Said[]): string[] {
+  const costOf = ({ model }: Said) => priceUsage(createPriceTable(), { ...answer, model }) ?? Number.NaN;
+  const sum = (kinds: readonly Said["kind"][]) => said.reduce((total, one) => total + (kinds.includes(one.kind) ? costOf(one) : 0), 0);
+  const told = listed.reduce((total, row) => total + (row.cost_usd ?? 0), 0);
+  // An answer that comes without a stream is a token long (42 with one): the less by that for each drop.
+  const [least, most] = [sum(["said"]) - sum(["dropped"]) / 10, sum(["said", "dropped"])];
+  return told >= least - 1e-6 && told <= most + 1e-6
+    ? []
+    : [`the run is told to have cost ${told} $, and the model has given ${least} to ${most}`];
 }
 
 /** Nothing is started on an account between its limit and the reset. */
@@ -224,7 +241,11 @@ export async function runTaskRounds(options: TaskRoundsOptions): Promise<TaskRou
     const states: Record<string, number> = {};
     for (const { status: state } of listed) states[state] = (states[state] ?? 0) + 1;
     const countOf = (kind: Said["kind"]) => model.said.filter((one) => one.kind === kind).length;
-    const wrong = [...compare(planned, listed, model.said), ...findLateStarts(events, options.jobs, model.said)];
+    const wrong = [
+      ...compare(planned, listed, model.said),
+      ...compareCost(listed, model.said),
+      ...findLateStarts(events, options.jobs, model.said),
+    ];
     return { states, kills: options.kills, limits: countOf("limited"), drops: countOf("dropped"), wrong };
   } finally {
     await box.close();

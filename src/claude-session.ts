@@ -1,4 +1,4 @@
-import { parseRecord, present, shape } from "./json.ts";
+import { isRecord, parseRecord, present, shape } from "./json.ts";
 
 /** What Claude Code says of its own process in `<config>/sessions/<pid>.json` (fields as of 2.1.329). */
 export interface SessionFile {
@@ -62,3 +62,32 @@ const wanted = {
 
 /** Session ids are UUIDs; nothing else may become a part of a file name. */
 export const isSessionId = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text);
+
+/** A session that claude's daemon keeps, as `<config>/daemon/roster.json` tells (2.1.329). */
+interface Agent {
+  /** By this word `claude stop` knows it. */
+  job: string;
+  sessionId: string;
+  /** Itself, and who holds its terminal; they need not be in its daemon's environment, nor it in theirs. */
+  pids: number[];
+  /** The conversations that it was started from, the outer ones too. */
+  launchedBy: string[];
+}
+
+export function parseRoster(text: string | undefined): Agent[] {
+  const { workers } = parseRecord(text) ?? {};
+  return Object.entries(isRecord(workers) ? workers : {}).flatMap(([job, worker]) => {
+    const { sessionId, pid, replPid } = shape(isRecord(worker) ? worker : {}, { sessionId: "id", pid: "pid", replPid: "pid" });
+    const dispatch = isRecord(worker) && isRecord(worker.dispatch) ? worker.dispatch : {};
+    const { ids = "" } = shape(isRecord(dispatch.env) ? dispatch.env : {}, { ids: ["CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS", "string"] });
+    if (sessionId === undefined || !/^[\w-]+$/.test(job)) return [];
+    return [
+      {
+        job,
+        sessionId,
+        pids: [replPid, pid].filter((one) => one !== undefined),
+        launchedBy: ids.split(/[^0-9a-f-]+/i).filter(isSessionId),
+      },
+    ];
+  });
+}

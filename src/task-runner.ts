@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { renderHookSettings } from "./claude-hooks.ts";
 import { noPrint, type Printed, plainPromptLine, readPrinted } from "./claude-print.ts";
 import { isNestedMark } from "./claude-program.ts";
+import { parseRoster } from "./claude-session.ts";
 import { allTokens } from "./claude-tokens.ts";
 import { quotePosix } from "./format.ts";
 import { findLaunchProgram, type LaunchProgram, versionForRules } from "./launch.ts";
@@ -14,7 +15,6 @@ import { findProfile, profileEnv, readRegistryOrNone } from "./profiles.ts";
 import { channelVariable, rulesWord, taskVariable } from "./program.ts";
 import { readFlagTable } from "./relaunch-act.ts";
 import { prepareRules } from "./rules-hook.ts";
-import { readSessions } from "./sessions.ts";
 import { type Sys, until } from "./sys.ts";
 import { followLines } from "./tail.ts";
 import type { Task } from "./task-graph.ts";
@@ -243,11 +243,7 @@ export async function endStarted(sys: Sys, claude: TaskProcess, how: "gently" | 
   const table = [...(await readProcessTable(sys, ["marks"])).values()];
   // Behind a wrapper it has another number, which is left in the environment of all that it starts.
   const pids = new Set([claude.pid, ...table.flatMap(({ marks }) => (marks.sessionId === turn.sessionId ? (marks.claudePid ?? []) : []))]);
-  await endAgents(
-    sys,
-    turn.seat,
-    new Set(table.flatMap(({ pid, marks }) => (pids.has(marks.claudePid ?? 0) && !pids.has(pid) ? [pid] : []))),
-  );
+  await endAgents(sys, turn);
   if (how === "gently") return;
   const { endTree } = await import("./halt.ts");
   for (const pid of pids)
@@ -255,20 +251,23 @@ export async function endStarted(sys: Sys, claude: TaskProcess, how: "gently" | 
 }
 
 /** `claude --bg` of one of its shells: a session that a daemon keeps, and that only claude's own word ends for good (2.1.329). */
-async function endAgents(sys: Sys, seat: TaskSeat, marked: ReadonlySet<number>): Promise<void> {
-  if (marked.size === 0) return;
-  const found = await readSessions(sys, [{ dir: seat.dir, name: undefined }]);
-  const agents = found.filter(({ file, liveness }) => liveness === "live" && file.kind === "bg" && marked.has(file.pid));
+async function endAgents(sys: Sys, { seat, sessionId }: EndedTurn): Promise<void> {
+  // Whoever has started the daemon is named in the environment of all that it starts: only its own notes tell whose they are.
+  const roster = parseRoster(sys.readText(join(seat.dir, "daemon", "roster.json")));
+  const agents = roster.filter(({ launchedBy }) => launchedBy.includes(sessionId));
   if (agents.length === 0) return;
   const { path, prefix } = await findLaunchProgram(sys);
   const env = seatEnv(sys, seat);
   await Promise.all(
-    agents.map(async ({ file }) => {
-      // A job goes by the beginning of its session's id.
-      await sys.run([path, ...prefix, "stop", file.sessionId.slice(0, 8)], { env, timeoutMs: stopMs }).catch(() => undefined);
-      sys.signal(file.pid, "SIGTERM");
+    agents.map(async ({ job, pids }) => {
+      const owners = await Promise.all(pids.map((pid) => readProcess(sys, pid)));
+      await sys.run([path, ...prefix, "stop", job], { env, timeoutMs: stopMs }).catch(() => undefined);
+      for (const owner of owners)
+        if (owner !== undefined && !(await isOver(sys, { ...owner, boot: (await readBoot(sys)).key }, agentMs)))
+          sys.signal(owner.pid, "SIGTERM");
     }),
   );
 }
 
+const agentMs = 2000;
 const stopMs = 10_000;

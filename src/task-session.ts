@@ -133,6 +133,8 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
       onPrint(printed, isAsking);
     }
   };
+  // One that has ended before anybody watched can go on; one that dies under our eyes has failed, and would again.
+  const wasHere = !(await isOver(sys, claude, 0));
   const wasSent = record?.sent === true;
   const target = wasSent ? findTarget(driver, record.name) : undefined;
   const verdict =
@@ -142,7 +144,8 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
       ({ pid }) => pid === claude.pid,
       () => follow(target),
     ).catch(() => undefined));
-  const cause: Ending["cause"] = wantsEnd() ?? (verdict === undefined || verdict.status === "dead" ? "gone" : "itself");
+  const cause: Ending["cause"] =
+    wantsEnd() ?? ((verdict === undefined || verdict.status === "dead") && !(wasSent && wasHere) ? "gone" : "itself");
   // Nobody looks at it any more, and a turn of its own would be nobody's.
   if (record !== undefined) await killSession(driver, record.name).catch(() => undefined);
   const ended = verdict === undefined ? {} : toPrinted(verdict);

@@ -15,7 +15,8 @@ type RunStatus = (typeof runStatuses)[number];
 export function runStatus(run: Run, rows: readonly TaskRow[], hasWorker: boolean): RunStatus {
   if (rows.every(({ state }) => isOver(state)))
     return rows.some(({ state }) => state === "failed" || state === "cancelled") ? "failed" : "succeeded";
-  if (hasWorker) return rows.some(({ state }) => state === "running") ? "running" : "waiting";
+  // One that asks a person is held open, and does nothing.
+  if (hasWorker) return rows.some(({ state, facts }) => state === "running" && facts.needsPerson !== true) ? "running" : "waiting";
   return run.endedAt !== undefined ? "stopped" : "interrupted";
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseSessionFile, type SessionFile } from "../src/claude-session.ts";
+import { parseRoster, parseSessionFile, type SessionFile } from "../src/claude-session.ts";
 
 const fixture = (folder: string) => readFileSync(join(import.meta.dir, "fixtures", folder, "session.json"), "utf8");
 const least = { pid: 7, sessionId: "a", cwd: "" };
@@ -101,4 +101,16 @@ test.each<[rule: string, text: string, file: SessionFile | undefined]>([
   ],
 ])("%s", (_, text, file) => {
   expect(parseSessionFile(text)).toEqual(file);
+});
+
+test("agents of a daemon, and the conversations that have started them", () => {
+  const id = "11111111-2222-4333-8444-555555555555";
+  const by = "aaaaaaaa-2222-4333-8444-555555555555";
+  const worker = { pid: 3077, replPid: 3169, sessionId: id, dispatch: { env: { CLAUDE_CODE_LAUNCHED_BY_SESSION_IDS: `${by},${id}` } } };
+  const roster = { proto: 1, workers: { "374c2e23": worker, "2c5e004b": { sessionId: id }, "-x y": worker, torn: { pid: 1 } } };
+  expect(parseRoster(JSON.stringify(roster))).toEqual([
+    { job: "374c2e23", sessionId: id, pids: [3169, 3077], launchedBy: [by, id] },
+    { job: "2c5e004b", sessionId: id, pids: [], launchedBy: [] },
+  ]);
+  expect([parseRoster(undefined), parseRoster("{"), parseRoster('{"workers":[]}')]).toEqual([[], [], []]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runTaskRounds } from "../../scripts/task-rounds.ts";
 import { addAccounts } from "../../src/sandbox.ts";
@@ -204,7 +204,7 @@ const ways: Record<keyof typeof taskExits, () => Promise<(number | null)[]>> = {
     expect([
       await states(),
       asked(from)
-        .filter((prompt) => prompt !== "Bad")
+        .filter((prompt) => !prompt.startsWith("Bad"))
         .sort(),
     ]).toEqual([
       { ok: "succeeded", bad: "succeeded", mail: "succeeded", late: "succeeded" },
@@ -268,8 +268,13 @@ test.each(Object.entries(ways))("each code means one thing: %s", async (way, cod
   ]);
 });
 
-test("every byte of a prompt reaches the model, and nothing of it a shell or claude's commands", async () => {
-  const hostile = `/compact "q" 'q' $(touch ${sandbox.box.home}/pwned) \`touch ${sandbox.box.home}/pwned\` \\ {{x}} \u0007é日😀\n\t--help\r\n`;
+test.each([
+  ["claude -p", [], "\u0007"],
+  // What a terminal would take for a key is left out there.
+  ["a session that a person sees", ["--interactive"], ""],
+])("every byte of a prompt reaches the model in %s, and nothing of it a shell or claude's commands", async (_, flags, control) => {
+  const { home } = sandbox.box;
+  const hostile = `/compact "q" 'q' $(touch ${home}/pwned) \`touch ${home}/pwned\` \\ {{x}} ${control}é日😀\n\t--help\nend`;
   const long = `${"0123456789abcdé\n".repeat(61_000)}end $HOME`;
   const from = mark();
   answer = (first) => (first === "Say it" ? say(hostile) : say("Read."));
@@ -279,10 +284,13 @@ test("every byte of a prompt reaches the model, and nothing of it a shell or cla
     { name: "long", prompt: long },
     { name: "signs", prompt: `-p 'a' "b" $(id) \`id\` \\{{x}} !ls #x @/etc/passwd` },
   ]);
-  expect((await tasks("run", file)).code).toBe(0);
-  const seen = new Set(asked(from));
-  expect([seen.has(hostile), seen.has(long), seen.has(`-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`)]).toEqual([true, true, true]);
-  expect(existsSync(join(sandbox.box.home, "pwned"))).toBe(false);
+  expect((await tasks("run", file, ...flags)).code).toBe(0);
+  const seen = asked(from);
+  const signs = `-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`;
+  // A blank before it keeps claude from taking it for a command, where it is typed.
+  const sink = flags.length === 0 ? hostile : ` ${hostile}`;
+  expect([seen.includes(sink), seen.includes(long), seen.includes(signs)]).toEqual([true, true, true]);
+  expect(existsSync(join(home, "pwned"))).toBe(false);
 });
 
 test("an answer must meet its schema: asked once more, then failed", async () => {
@@ -309,37 +317,69 @@ test("an answer must meet its schema: asked once more, then failed", async () =>
   expect([tries > 1, asked(from).includes("n is 3")]).toEqual([true, true]);
 });
 
-test("stopped from elsewhere and by Ctrl-C twice: nothing of it runs on, and it can go on later", async () => {
+/** In the background: a loop, one in a session of its own, and one that has left its parent and its environment; none minds a signal. */
+const background = (mark: string) =>
+  `trap "" TERM HUP INT; setsid sh -c 'while :; do sleep 1; done # ${mark}' & ` +
+  `(setsid env -i sh -c 'trap "" TERM HUP; while :; do sleep 1; done # ${mark}' &); while :; do sleep 1; done # ${mark}`;
+
+const token = crypto.randomUUID().slice(0, 8);
+const commandsWith = (word: string): string[] =>
+  readdirSync("/proc").flatMap((pid) => (/^\d+$/.test(pid) && readCommand(pid).includes(word) ? [readCommand(pid)] : []));
+
+/** An agent of its own, a shell in the background, and a sub-agent with a shell. */
+function busy(first: string, { body }: ModelRequest): Reply {
+  const [, role, mark = ""] = /^(\w+) (\S+)/.exec(first) ?? [];
+  if (JSON.stringify(body.messages).includes("You were interrupted")) return say("Went on.");
+  if (role !== "Stop" && role !== "Look") return say("Done.");
+  const loop = useTool("Bash", { command: background(mark), run_in_background: true, description: "loop" });
+  const foreground = bash(`trap "" TERM; while :; do sleep 1; done # ${mark} agent`);
+  if (role === "Look") return foreground;
+  const steps = mark.startsWith("seen")
+    ? [loop, foreground]
+    : [
+        bash(`${claudePath} --bg 'Alone ${mark}'`),
+        loop,
+        useTool("Agent", { description: "look", prompt: `Look ${mark}`, subagent_type: "general-purpose" }),
+      ];
+  return steps[(body.messages as { role: string }[]).filter(({ role: who }) => who === "assistant").length] ?? say("Over.");
+}
+
+test("stopped from elsewhere, and by Ctrl-C once and twice: nothing of it runs on, and it can go on later", async () => {
   const { box } = sandbox;
-  writeFileSync(join(box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash"] } }));
-  const endless = "for i in $(seq 7531); do sleep 1; done";
-  for (const how of ["stop", "now", "signals"]) {
-    const from = mark();
-    answer = () =>
-      asked(from).length > 1
-        ? say("Went on.")
-        : bash(`${claudePath} --bg 'an agent of its own'; (exec -a stray-7531 sleep 99 &); ${endless}`);
-    const child = start(
-      "run",
-      taskFile([
-        { name: "a", prompt: `Stop ${how}` },
-        { name: "b", prompt: "Later", depends_on: ["a"] },
-      ]),
-    );
-    await until(
-      "its shell runs",
-      async () => (await processes("seq 7531")).length > 0 && (await processes("an agent of its own")).length > 0,
-    );
-    if (how === "signals") {
-      child.kill("SIGINT");
-      child.kill("SIGINT");
-    } else expect((await tasks("stop", ...(how === "now" ? ["--now"] : []))).code).toBe(0);
-    expect(await child.exited).toBe(130);
-    await until("nothing of it is left", async () => (await processes("7531")).length === 0);
-    expect(await states()).toEqual({ a: "paused", b: "pending" });
-    expect((await status()).status).toBe("stopped");
-    expect((await tasks("resume")).code).toBe(0);
+  mkdirSync(box.configDir, { recursive: true });
+  writeFileSync(join(box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash", "Agent", "Task"] } }));
+  answer = busy;
+  const modes = ["once", "twice", "seen"];
+  const begun = modes.map((mode) => {
+    const file = taskFile([
+      { name: "a", prompt: `Stop ${mode}-${token}`, permission_mode: "manual" },
+      { name: "b", prompt: "Later", depends_on: ["a"] },
+    ]);
+    return { mode, file, child: start("run", file, ...(mode === "seen" ? ["--interactive"] : [])) };
+  });
+  const listed = async () =>
+    (JSON.parse((await tasks("list", "--json")).stdout) as { runs: { run: string; file: string; status: string }[] }).runs;
+  const stop = async ({ mode, file, child }: (typeof begun)[number]) => {
+    const left = () => commandsWith(`${mode}-${token}`);
+    const hasOne = (sign: RegExp) => left().some((word) => sign.test(word));
+    // An agent, a shell of a sub-agent or in front; a loop, one in a session of its own, one with a cleared environment.
+    const isAll = () => left().length >= 4 && hasOne(/ agent\b/) && (mode === "seen" || hasOne(/--session-id\0.*Alone/));
+    await until(`all of ${mode} runs`, isAll, () => JSON.stringify(left()));
+    const run = (await listed()).find((one) => one.file === file)?.run ?? "";
+    if (mode === "seen") expect((await tasks("stop", run)).code).toBe(0);
+    else child.kill("SIGINT");
+    if (mode === "twice") child.kill("SIGINT");
+    expect([mode, await child.exited]).toEqual([mode, 130]);
+    expect([mode, left()]).toEqual([mode, []]);
+    return run;
+  };
+  const runs = await Promise.all(begun.map(stop));
+  for (const run of runs) {
+    const { tasks: rows, status: now } = JSON.parse((await tasks("status", run, "--json")).stdout) as { tasks: Json[]; status: string };
+    expect([now, rows.map(({ status: state }) => state)]).toEqual(["stopped", ["paused", "pending"]]);
   }
+  const resumed = await Promise.all(runs.slice(-2).map((run) => tasks("resume", run)));
+  expect(resumed.map(({ code }) => code)).toEqual([0, 0]);
 });
 
 test("a worktree of its own from what is committed; it goes when nothing of it would be lost", async () => {
@@ -379,38 +419,90 @@ test("a worktree of its own from what is committed; it goes when nothing of it w
   expect(JSON.parse((await tasks("clean", run, "--json")).stdout)).toMatchObject({ removed: [{ path: dirty }], forgotten: [run] });
 });
 
-test("a session that a person sees: its question waits for them, and the run goes on", async () => {
+test("sessions that a person sees: csm is killed, two that resume are one, a rule answers a gate, and a question waits for a person", async () => {
   const { box } = sandbox;
-  answer = (first, { body }) =>
-    first === "Ask" && !JSON.stringify(body.messages).includes("tool_result")
-      ? useTool("AskUserQuestion", {
-          questions: [
-            {
-              question: "Which?",
-              header: "W",
-              multiSelect: false,
-              options: [
-                { label: "Red", description: "r" },
-                { label: "Blue", description: "b" },
-              ],
-            },
-          ],
-        })
-      : say(first);
-  const child = start(
+  const rules = join(box.home, ".config/claude-smart/rules.toml");
+  mkdirSync(join(rules, ".."), { recursive: true, mode: 0o700 });
+  writeFileSync(rules, '[[rules]]\nname = "marks"\nmatch_command = "touch ruled"\naction = "allow"\n', { mode: 0o600 });
+  const question = {
+    question: "Which?",
+    header: "W",
+    multiSelect: false,
+    options: ["Red", "Blue"].map((label) => ({ label, description: label })),
+  };
+  const from = mark();
+  answer = (first, { body }) => {
+    const hasResult = JSON.stringify(body.messages).includes("tool_result");
+    if (first === "Ask" && !hasResult) return useTool("AskUserQuestion", { questions: [question] });
+    if (first === "Ruled" && !hasResult) return bash("touch ruled");
+    return first === "Hold" ? hold("Held.") : say(first);
+  };
+  const manual = { permission_mode: "manual" };
+  const killed = start(
     "run",
     "--interactive",
     taskFile([
-      { name: "ask", prompt: "Ask" },
-      { name: "next", prompt: "Then {{ask.stdout}}", depends_on: ["ask"] },
+      { name: "ask", prompt: "Ask", ...manual },
+      { name: "ruled", prompt: "Ruled", ...manual },
+      { name: "held", prompt: "Hold", ...manual },
+      { name: "next", prompt: "Then {{ask.stdout}} {{held.stdout}}", depends_on: ["ask", "held"] },
     ]),
   );
-  await until("it waits for a person", async () => String((await status()).rows.ask?.activity).startsWith("waits for you"));
-  const { run } = await status();
+  await until("a question waits for a person", async () => (await status()).rows.ask?.needs_person === true);
+  await until("one works", () => asked(from).includes("Hold"));
+  await until("a rule has answered", async () => (await states()).ruled === "succeeded");
+  const before = await status();
+  expect([before.status, String(before.rows.ask?.activity).startsWith("waits for you")]).toEqual(["running", true]);
+  killed.kill("SIGKILL");
+  await killed.exited;
+  const both = [start("resume"), start("resume")];
+  await until("it is taken up", async () => (await status()).status === "running");
+  box.stub.release(box.stub.requests.findLast((request) => promptOf(request) === "Hold")?.sessionId ?? "");
+  const waiting = await until("all wait for a person", async () => {
+    const now = await status();
+    return now.status === "waiting" && now.rows.held?.status === "succeeded" && now;
+  });
   const { sessions } = JSON.parse((await box.csm(["ls", "--json"])).stdout) as { sessions: { name: string }[] };
-  const name = sessions.find((session) => session.name.startsWith(`${run}.ask-`))?.name ?? "";
+  const name = sessions.find((session) => session.name.startsWith(`${waiting.run}.ask-`))?.name ?? "";
   expect((await box.tryCsd(["answer", name, "--choice", "Red"])).code).toBe(0);
-  expect([await child.exited, await states()]).toEqual([0, { ask: "succeeded", next: "succeeded" }]);
+  expect(await Promise.all(both.map(({ exited }) => exited))).toEqual([0, 0]);
+  const after = await status();
+  expect(Object.values(after.rows).map(({ status: state, attempt }) => [state, attempt])).toEqual(Array(4).fill(["succeeded", 1]));
+  const ids = (rows: Record<string, Json>) => [rows.ask?.session_id, rows.held?.session_id];
+  expect(ids(after.rows)).toEqual(ids(before.rows));
+  // The question and the call of a tool are asked about once more with their results, and nothing else is.
+  expect(asked(from).sort()).toEqual(["Ask", "Ask", "Hold", "Ruled", "Ruled", "Then Ask Held."]);
+  expect(existsSync(join(box.folder("tasks"), "ruled"))).toBe(true);
+  writeFileSync(rules, "");
+});
+
+test("in both ways to run a task is done only if claude says so", async () => {
+  answer = (first) => {
+    if (first.startsWith("Empty")) return say("");
+    if (first.startsWith("Refused")) return say("I cannot", { stopReason: "refusal" });
+    if (first.startsWith("Cut")) return say("half", { stopReason: "max_tokens" });
+    if (first.startsWith("Killed")) return bash("kill -9 $CLAUDE_PID");
+    return say("Whole.");
+  };
+  const reasons: Record<string, RegExp> = {
+    empty: /^its answer is empty$/,
+    refused: /^the model refused/,
+    cut: /exceeded the \d+ output token maximum|cut off at its greatest length/,
+    killed: /^claude ended without an answer, ended by a signal$|^it was killed$/,
+  };
+  const file = taskFile([
+    ...["Empty", "Refused", "Cut", "Killed"].map((word) => ({ name: word.toLowerCase(), prompt: word, permission_mode: "manual" })),
+    { name: "whole", prompt: "Whole" },
+  ]);
+  mkdirSync(sandbox.box.configDir, { recursive: true });
+  writeFileSync(join(sandbox.box.configDir, "settings.json"), JSON.stringify({ permissions: { allow: ["Bash"] } }));
+  for (const flags of [[], ["--interactive"]]) {
+    expect((await tasks("run", file, "--jobs", "5", ...flags)).code).toBe(1);
+    const { rows } = await status();
+    expect(rows.whole?.status).toBe("succeeded");
+    for (const [name, reason] of Object.entries(reasons))
+      expect([flags, name, rows[name]?.status, String(rows[name]?.reason)]).toEqual([flags, name, "failed", expect.stringMatching(reason)]);
+  }
 });
 
 test("limits and logins: nothing new starts on the account, one message, and it goes on by itself", async () => {
