@@ -62,7 +62,8 @@ async function work(
     leave?: "gently" | "now";
   } = {},
 ) {
-  const sys = createFakeSys({ now: 1000, files: {} });
+  const fake = createFakeSys({ now: 1000 });
+  const sys = { ...fake, sleep: (ms: number) => fake.sleep(ms).then(() => Bun.sleep(0)) };
   const told: (FleetWorker | null)[] = [];
   const paused: { facts: TaskFacts; text: string }[] = [];
   const held: Held = { ended: [] };
@@ -134,7 +135,7 @@ test("what it stops as it goes is for whoever comes next, at once", async () => 
 
 test("where the server has not answered for as long as a lease, all here is ended: others have it by now", async () => {
   let asked = 0;
-  const { held, engines } = await work([task()], { seconds: 20, silentMs: () => (asked++ === 2 ? 61_000 : 0) });
+  const { held, engines } = await work([task()], { seconds: 20, silentMs: () => (asked++ === 5 ? 61_000 : 0) });
   expect(held.ended[0]).toBe("gently");
   // And begun again, once it answers.
   expect(engines).toBe(2);
