@@ -63,7 +63,7 @@ export function whyRefused(sys: Pick<Sys, "isDirectory">, task: Task, { labels, 
 
 const never = Number.NEGATIVE_INFINITY;
 const lookMs = 1000;
-const tellMs = 10_000;
+const tellMs = 5000;
 /** A run whose engine has failed is tried again after this time. */
 const againMs = 30_000;
 /** Nobody has asked for the result of an older one. */
