@@ -86,7 +86,7 @@ async function workOn(port: number, name: string, dir: string): Promise<void> {
     if (isPoison(claim.task)) process.kill(process.pid, "SIGKILL");
     for (const before of task.dependsOn)
       if ((await queue.readOutput(runId, before))?.result !== before) say(`wrong ${claim.task} began before ${before} was done`);
-    await Bun.sleep(Math.random() * 20);
+    await Bun.sleep(Math.random() * 60);
     if (!(await queue.heartbeat(claim, leaseMs))) return say(`fenced ${claim.task} ${claim.fence}`);
     const event = { event: "succeeded", task: claim.task, text: String(claim.fence) } as const;
     const isDone = await queue.finish(claim, "succeeded", {}, event, { stdout: "", result: claim.task });
@@ -165,7 +165,7 @@ async function doFault(box: Box, fault: Fault, count: number, random: () => numb
 }
 
 /** In a random order, spread over the run. */
-async function doFaults(box: Box, options: FleetRoundsOptions, over: () => number, isEnded: () => boolean): Promise<number[]> {
+async function doFaults(box: Box, options: FleetRoundsOptions, over: () => Promise<number>, isEnded: () => boolean): Promise<number[]> {
   const random = chances(options.seed + 1);
   const { kills, stops, restarts, flushes, tasks, tell = () => {} } = options;
   const kinds = { kill: kills, stop: stops, restart: restarts, flush: flushes };
@@ -174,11 +174,11 @@ async function doFaults(box: Box, options: FleetRoundsOptions, over: () => numbe
   );
   const flushedAt: number[] = [];
   for (const [index, { kind }] of faults.toSorted((a, b) => a.at - b.at).entries()) {
-    while (over() < ((index + 0.5) / (faults.length + 1)) * tasks && !isEnded()) await Bun.sleep(20);
+    while ((await over()) < ((index + 0.5) / (faults.length + 1)) * tasks && !isEnded()) await Bun.sleep(50);
     if (isEnded()) break;
     if (kind === "flush") flushedAt.push(Date.now());
     await doFault(box, kind, index, random);
-    tell(`${kind} after ${over()} tasks`);
+    tell(`${kind} after ${await over()} tasks`);
   }
   return flushedAt;
 }
@@ -205,15 +205,12 @@ export async function runFleetRounds(options: FleetRoundsOptions): Promise<Fleet
     const followed = { run, store, queue };
     await giveRun(followed);
     for (let count = 0; count < options.workers; count++) startWorker(box, `worker${count}`);
-    let over = 0;
     let isEnded = false;
-    const follower = createFollower(sys, followed, async () => {
-      over = (await store.readTasks(runId)).filter(({ state }) => state !== "pending" && state !== "running").length;
-    });
+    const follower = createFollower(sys, followed, () => {});
     const faults = doFaults(
       box,
       options,
-      () => over,
+      () => countOver(port),
       () => isEnded,
     );
     await follower.work();
@@ -231,6 +228,19 @@ export async function runFleetRounds(options: FleetRoundsOptions): Promise<Fleet
     queue.close();
     store.close();
     rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Each end of a task is an event. */
+async function countOver(port: number): Promise<number> {
+  try {
+    const link = await openPlainLink(port);
+    const count = await link.call("HGET", [`csm:run:${runId}`, "events"]);
+    link.close();
+    return Number(count);
+  } catch {
+    // It starts, or has ended.
+    return 0;
   }
 }
 

@@ -132,7 +132,7 @@ export function openFleetQueue(sys: Sys, options: FleetQueueOptions): FleetQueue
 }
 
 /** A machine works as long as it has said so within this time. */
-const presentMs = 30_000;
+const presentMs = 16_000;
 
 interface Step {
   evaluate(script: Parameters<Line["evaluate"]>[0], run: string, args: readonly (string | number)[]): Promise<unknown>;

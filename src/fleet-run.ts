@@ -111,7 +111,7 @@ export const missingLabels = ({ needs = [] }: Task, labels: { has(label: string)
 
 const lookMs = 1000;
 /** Whoever starts has not told of itself yet. */
-const patienceMs = 10_000;
+const patienceMs = 5000;
 
 interface Follower {
   /** Until all of it is over, or it is stopped; what is over is taken off the server. */

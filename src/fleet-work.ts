@@ -61,8 +61,9 @@ export function whyRefused(sys: Pick<Sys, "isDirectory">, task: Task, { labels, 
   return undefined;
 }
 
+const never = Number.NEGATIVE_INFINITY;
 const lookMs = 1000;
-const tellMs = 10_000;
+const tellMs = 5000;
 /** A run whose engine has failed is tried again after this time. */
 const againMs = 30_000;
 /** Nobody has asked for the result of an older one. */
@@ -117,7 +118,7 @@ export async function workForFleet(working: Working): Promise<void> {
     }
   })();
   const looks = (async () => {
-    for (let toldAt = 0; working.leaves() === undefined; await sys.sleep(lookMs)) toldAt = isCut ? 0 : await look(toldAt);
+    for (let toldAt = never; working.leaves() === undefined; await sys.sleep(lookMs)) toldAt = isCut ? never : await look(toldAt);
   })();
   await Promise.race([watch, Promise.all([watch, looks])]);
   await Promise.race([Promise.all([...engines.values()].map(({ done }) => done)), sys.sleep(lastWordMs)]);
