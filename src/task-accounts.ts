@@ -114,7 +114,7 @@ export const isMended = (sys: Sys, { dir }: TaskSeat, { why, at }: Breaker): boo
   why === "login" && (sys.modifiedAt(`${dir}/.credentials.json`) ?? 0) > at;
 
 /** Where a task goes on whose account has no room. */
-export type Way = { do: "move"; to: Room; delayMs: number } | { do: "wait" } | { do: "stop"; reason: string };
+type Way = { do: "move"; to: Room; delayMs: number } | { do: "wait" } | { do: "stop"; reason: string };
 
 /** Whoever has named the account of a task means that one. */
 export const mayMove = ({ profile }: Pick<Task, "profile">, { policy }: LimitSettings): boolean =>

@@ -88,7 +88,7 @@ const row = async (membership: Membership, files: Record<string, string> = {}) =
   const sys = createFakeSys({ now, files });
   sys.files.set(fleetPath(sys), JSON.stringify(membership));
   const fleet = rows.find(({ name }) => name === "fleet");
-  return fleet?.probe({ sys } as Look);
+  return fleet?.probe({ sys } as unknown as Look);
 };
 
 test("csm diagnose says how the fleet is, and what mends it", async () => {
