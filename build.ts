@@ -126,7 +126,7 @@ export async function compileProgram(
       entrypoints: pathsOf([...first, ...hot.sort()]),
       root: dir,
       bytecode: true,
-      // The functions inside of those inside of a file's are run too seldom: half a megabyte for nothing that can be measured.
+      // Deeper functions are compiled as they first run: up to 1 ms of csd state's 16, for a quarter of a megabyte.
       bytecodeDepth: 2,
       plugins: [keepApart],
       compile: {
