@@ -2,7 +2,7 @@ import { command } from "./cmd-record.ts";
 import { UserError } from "./errors.ts";
 import { requireMembership } from "./fleet.ts";
 import { readAsks } from "./fleet-ask.ts";
-import { fit, table } from "./format.ts";
+import { table } from "./format.ts";
 import { printableLine } from "./printable.ts";
 
 export const fleetAsksCommand = command({
@@ -23,17 +23,16 @@ csm allow, deny and answer take what stands in the first column; --gate names on
     if (args.json === true)
       return app.json<"csm fleet asks">({ asks: asks.map(({ machine, isLive, ...ask }) => ({ machine, live: isLive, ...ask })) });
     if (asks.length === 0) return app.out("no session of the fleet asks for anything");
-    const rows = asks.map(({ machine, session, gate_id, tool, gate, agent, request, isLive }) =>
-      [`${machine}/${session}`, gate_id, agent ?? "main", `${isLive ? "" : "(away) "}${tool ?? gate}: ${request}`].map(printableLine),
+    const rows = asks.map(({ machine, session, gate_id, tool, gate, agent, isLive }) =>
+      [`${machine}/${session}`, gate_id, agent ?? "main", `${tool ?? gate}${isLive ? "" : " (its machine is away)"}`].map(printableLine),
     );
-    const columns = [{ title: "SESSION", minWidth: 10 }, { title: "GATE" }, { title: "BY" }, { title: "ASKS", minWidth: 20, fit }];
+    const columns = [{ title: "SESSION", minWidth: 10 }, { title: "GATE" }, { title: "BY" }, { title: "ASKS FOR", minWidth: 10 }];
     const [head = "", ...lines] = table(columns, rows, app.columns);
-    const below = asks.map(({ options }) => options.map(({ option, label }) => `${option} ${label}`).join(" · "));
-    app.out(
-      [
-        app.paint("bold", head),
-        ...lines.flatMap((line, at) => [line, ...(below[at] === "" ? [] : [app.paint("dim", `  ${printableLine(below[at] ?? "")}`)])]),
-      ].join("\n"),
-    );
+    const below = asks.map(({ request, options }) => [
+      // Whole: what is cut off might be what matters.
+      ...request.split("\n").flatMap((line) => (line.trim() === "" ? [] : `  ${printableLine(line)}`)),
+      ...options.map(({ option, label }) => app.paint("dim", `  --option ${option}: ${printableLine(label)}`)),
+    ]);
+    app.out([app.paint("bold", head), ...lines.flatMap((line, at) => [line, ...(below[at] ?? [])])].join("\n"));
   },
 });
