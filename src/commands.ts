@@ -81,6 +81,7 @@ export const commands: Readonly<Record<"csm" | "csd", readonly CommandRow[]>> = 
     { word: "tasks clean", load: async () => (await import("./cmd-tasks-stop.ts")).tasksCleanCommand },
     { word: "fleet", section: "Fleet", load: async () => (await import("./cmd-fleet.ts")).fleetMachinesCommand },
     { word: "fleet machines", load: async () => (await import("./cmd-fleet.ts")).fleetMachinesCommand },
+    { word: "fleet asks", load: async () => (await import("./cmd-fleet-asks.ts")).fleetAsksCommand },
     { word: "fleet join", load: async () => (await import("./cmd-fleet.ts")).fleetJoinCommand },
     { word: "fleet check", load: async () => (await import("./cmd-fleet.ts")).fleetCheckCommand },
     { word: "fleet serve", load: async () => (await import("./cmd-fleet.ts")).fleetServeCommand },

@@ -3,7 +3,7 @@ import { channelDir } from "./channel.ts";
 import { ambiguous, matchNames } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { UserError, usageError } from "./errors.ts";
-import { lookAtFleet, type Membership, membershipStore, ownOf, readTime, targetOf } from "./fleet.ts";
+import { lookAtFleet, type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
 import { fleetKeys, isMachineName } from "./fleet-access.ts";
 import { LinkError, openLink, type RedisLink } from "./fleet-redis.ts";
 import {
@@ -39,6 +39,23 @@ export async function readPlace(sys: Sys, word: string): Promise<{ far: Far } | 
   if (machine === membership.machine) return { word: rest };
   const { machines } = await lookAtFleet(sys, membership);
   return machines.some(({ name }) => name === machine) ? { far: { membership, machine, word: rest } } : { word };
+}
+
+/** What every gate of the fleet asks, as far as its machine lets that out. */
+export async function readAsks(sys: Sys, membership: Membership): Promise<(FleetAsk & { machine: string; isLive: boolean })[]> {
+  const link = await openLink(await targetOf(sys, membership));
+  try {
+    const names = await readNames(link);
+    const [told, lives] = await Promise.all([readValues(link, names, fleetKeys.asks), readValues(link, names, fleetKeys.live)]);
+    return names.flatMap((machine, at) =>
+      (ownOf(parseMachineAsks(parseJson(told[at])), machine)?.asks ?? []).map((ask) => ({
+        ...{ machine, isLive: lives[at] === "1" },
+        ...ask,
+      })),
+    );
+  } finally {
+    link.close();
+  }
 }
 
 /** What is wanted, without who, whom and when. */

@@ -24,7 +24,7 @@ import {
   transcript,
 } from "./public-pieces.ts";
 import { diagnosed, halted, orphan } from "./public-processes.ts";
-import { answer, reached, sent, typed } from "./public-reached.ts";
+import { answer, fleetAsks, reached, sent, typed } from "./public-reached.ts";
 import { ruleProblem, rulesSchemas } from "./public-rules.ts";
 import { runSchemas } from "./public-runs.ts";
 import { tasksSchemas } from "./public-tasks.ts";
@@ -445,6 +445,7 @@ const schemas = {
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
   "csm fleet": fleetMachines,
   "csm fleet machines": fleetMachines,
+  "csm fleet asks": fleetAsks,
   "csm fleet check": z.object({ ok, checks: z.array(z.object({ check: text, ok: z.boolean(), detail: text })) }),
   "csm self-update": z.object({
     action: z.enum(["current", "available", "updated", "rolled-back"]),

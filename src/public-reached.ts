@@ -37,3 +37,19 @@ const farOutcome = z.object({
 
 export const reached = z.union([answer, farOutcome]);
 export const typed = z.union([sent, farOutcome]);
+
+const option = z.object({ option: count, label: text, meaning: text });
+const fleetAsk = z.object({
+  machine: text,
+  live: described(z.boolean(), "it is heard of now"),
+  session: text,
+  session_id: sessionId,
+  gate_id: text,
+  gate: text,
+  tool: textOrNull,
+  agent: described(textOrNull, "type of the sub-agent that asks; null for the main thread"),
+  request: described(text, "what would run, or what is asked, without secrets"),
+  options: described(z.array(option), "of the dialog that is on its screen"),
+});
+
+export const fleetAsks = z.object({ asks: z.array(fleetAsk) });

@@ -60,7 +60,7 @@ const rungs: [name: string, files: string][] = [
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-halt cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-diagnose cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
-     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop cmd-tasks-dead cmd-fleet cmd-fleet-work cmd-self-update help-topics commands help`,
+     cmd-csd-run cmd-reach cmd-csd-tail cmd-csd-ps cmd-csd-kill cmd-csd-doctor cmd-top cmd-demo cmd-rules cmd-rules-replay cmd-tasks cmd-tasks-run cmd-tasks-show cmd-tasks-stop cmd-tasks-dead cmd-fleet cmd-fleet-asks cmd-fleet-work cmd-self-update help-topics commands help`,
   ],
   ["the edge", "router app main"],
 ];

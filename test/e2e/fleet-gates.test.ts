@@ -118,6 +118,13 @@ describe.skipIf(server === null)(`gates from anywhere${server === null ? " (skip
     await box.spawn("fix", steps);
     await box.send("fix", "Go on");
     await isTold("fix");
+    const told = await until("what it asks is told", async () => {
+      const all = JSON.parse((await csm(["fleet", "asks", "--json"])).stdout) as { asks: Json[] };
+      return all.asks.length === 1 && all;
+    });
+    expect(asPublic("csm fleet asks", told) as object).toEqual(told);
+    expect(told.asks[0]).toMatchObject({ machine: "near", session: "fix", live: true, tool: "Bash", request: "echo once >> made.txt" });
+    expect((await csm(["fleet", "asks"])).stdout).toMatch(/near\/fix +[0-9a-f]+ +main +Bash\n {2}echo once >> made\.txt\n/);
     const allowed = await csm(["allow", "near/fix", "--expect", "echo once >> made.txt"]);
     expect([allowed.code, allowed.stdout, allowed.stderr]).toEqual([
       0,

@@ -208,6 +208,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "csm fleet machines": "fleet",
   "csm fleet check": "fleet",
   "csm answer": "fleet-gates",
+  "csm fleet asks": "fleet-gates",
   "csm self-update": "self-update",
   ...Object.fromEntries(["run", "resume", "logs", "status", "stop", "clean", "list"].map((verb) => [`csm tasks ${verb}`, "csm-tasks"])),
 };
