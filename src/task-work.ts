@@ -8,15 +8,7 @@ import { findTranscript, tasksDir } from "./paths.ts";
 import type { Sys } from "./sys.ts";
 import { decideWay, type PaidSeat, type Seats } from "./task-accounts.ts";
 import type { Task } from "./task-graph.ts";
-import {
-  afterLimitPrompt,
-  decideOutcome,
-  type Ending,
-  goOnPrompt,
-  type Outcome,
-  retryDelayMs,
-  schemaPrompt,
-} from "./task-outcome.ts";
+import { afterLimitPrompt, decideOutcome, type Ending, goOnPrompt, type Outcome, retryDelayMs, schemaPrompt } from "./task-outcome.ts";
 import {
   type Claim,
   type FactChange,
