@@ -20,6 +20,7 @@ import {
   holds,
   isFixed,
   isGuarded,
+  isStrangeGit,
   nowhere,
   pathsOf,
   pathWords,
@@ -129,6 +130,7 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
       const more = [
         ...(isOwnWork ? ["it runs what is written here"] : []),
         ...(changesGuarded(part, call) ? ["it decides what may run"] : []),
+        ...(isStrangeGit(part, call) ? ["git runs what the settings of that folder name"] : []),
       ];
       return {
         text: part.text,

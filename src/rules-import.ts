@@ -62,6 +62,7 @@ function importCommand(text: string): Made {
   if (words.includes("*")) return { why: "a * within a command stands for any text there, and for one word here: write it anew" };
   if (/[;&|<>()`\n]|\$/.test(words))
     return { why: "it is more than the words of one command: here each command of a line is looked at by itself" };
+  if (/^\w+\+?=/.test(words)) return { why: "it sets a variable first, which is no word of a command here: write it anew without" };
   const when = { tool: ["Bash"], command: [prefix === undefined ? `${words} $` : words] };
   return prefix !== undefined && /:\*$/.test(text)
     ? { when, note: `${words} with further words; not ${words}:x or ${words}x as one word` }
@@ -71,8 +72,10 @@ function importCommand(text: string): Made {
 /** `//x` is absolute, `/x` counts from where the settings are, `./x` and `x` from the project. */
 function importPath(pattern: string, isUsers: boolean): string {
   if (pattern.startsWith("//")) return pattern.slice(1);
-  if (pattern.startsWith("/")) return isUsers ? `~/.claude${pattern}` : pattern.slice(1);
-  return pattern.replace(/^\.\//, "");
+  if (pattern.startsWith("/") && isUsers) return `~/.claude${pattern}`;
+  const below = pattern.replace(/^\.?\//, "");
+  // Without its `./` a name would be meant in every folder.
+  return below !== pattern && !/\/./.test(below) ? `./${below}` : below;
 }
 
 /** As it would be written in a file of rules. */

@@ -84,6 +84,13 @@ function runFiles(part: ShellPart, call: ToolCall): string[] {
   return [...(name.text.includes("/") ? [name] : []), ...(file === undefined ? [] : [file])].map((word) => inFolder(word, part, call));
 }
 
+/** A folder that was fetched may be a bare repository whose settings name programs: claude asks about this too (2.1.329). */
+export function isStrangeGit({ words, folder, roams, isInner }: ShellPart, { cwd, projectDir }: ToolCall): boolean {
+  if (isInner || programOf(words[0]?.text ?? "") !== "git") return false;
+  const own = [cwd, projectDir].map((dir) => absolutePath(dir, "/", ""));
+  return roams === true || folder === undefined || !own.includes(absolutePath(folder, "/", ""));
+}
+
 /** Does it change a file that decides what may run? */
 export function changesGuarded({ words, folder }: ShellPart, call: ToolCall): boolean {
   const program = programOf(words[0]?.text ?? "");

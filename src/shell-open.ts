@@ -339,6 +339,9 @@ const isStdin = ({ text }: ShellWord): boolean => /^\/dev\/(?:stdin|fd\/)|^\/pro
 const openFileText = (program: string, file: ShellWord): Opened =>
   file.certainty === "open" ? unreadable(`what ${program} reads is known only when it runs`) : { isOwn: true };
 
+const getsSetting =
+  /^(?:--(?:global|local|system|worktree|show-origin|show-scope|null) )*(?:--get(?:-all|-regexp)?|--list|-l|get|list)(?: |$)/;
+
 function openGit(words: readonly ShellWord[]): Opened | undefined {
   const { rest, unknown } = readOptions(words, gitGlobals);
   // An alias runs anything.
@@ -346,8 +349,10 @@ function openGit(words: readonly ShellWord[]): Opened | undefined {
   const [name, ...others] = rest;
   const key = `git ${name?.text ?? ""}`;
   const isServed = /^git (?:clone|ls-remote)$/.test(key) && others.some(({ text }) => /^-u/.test(text));
+  // To ask for a setting changes none; behind another option it might be the value of that.
+  const isGet = getsSetting.test(spell(others)) && !others.some(({ text }) => text === "--");
   const isSet =
-    (name?.text === "config" || others.some(({ text }) => /^(?:-c|--config)/.test(text))) &&
+    ((name?.text === "config" && !isGet) || others.some(({ text }) => /^(?:-c|--config)/.test(text))) &&
     others.some(({ text }) => gitSetting.test(text.replace(/^--config=/, "")));
   if (isSet) return { doubt: "what git starts may change", code: spell(others), isOwn: true };
   const risky = isServed ? unreadable("what -u of git starts is not read here") : openReader("git", words);

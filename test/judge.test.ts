@@ -167,6 +167,7 @@ describe("which rule decides", () => {
     ["gradle test", "gradle test -I /tmp/evil.gradle", "ask"],
     ["./gradlew test", "./gradlew test --init-script=/tmp/evil.gradle", "ask"],
     ["*", "make -f x", "ask"],
+    ["docker exec web git", "docker exec web git pull", "allow"],
   ])("what leads elsewhere must stand in the rule: %s: %s: %s", (allowed, command, decision) =>
     expect(judge([rule("a", "allow", { command: [allowed] })], bash(command), facts).decision).toBe(decision),
   );

@@ -19,6 +19,9 @@ test.each<[entry: string, when: unknown]>([
   ["Bash(echo $(x):*)", expect.stringContaining("more than the words of one command")],
   ["Read(~/x/**)", { tool: ["Read", "Grep", "Glob"], path: ["~/x/**"] }],
   ["Read(//etc/**)", { tool: ["Read", "Grep", "Glob"], path: ["/etc/**"] }],
+  ["Read(./.env)", { tool: ["Read", "Grep", "Glob"], path: ["./.env"] }],
+  ["Read(./out/)", { tool: ["Read", "Grep", "Glob"], path: ["./out/"] }],
+  ["Bash(A=1 npm test)", expect.stringContaining("it sets a variable first")],
   ["Edit(./src/**)", { tool: ["Edit", "Write", "MultiEdit", "NotebookEdit"], path: ["src/**"] }],
   ["Edit(/docs/**)", { tool: ["Edit", "Write", "MultiEdit", "NotebookEdit"], path: ["~/.claude/docs/**"] }],
   ["Write(.env)", { tool: ["Write"], path: [".env"] }],
@@ -37,6 +40,7 @@ test.each<[entry: string, when: unknown]>([
 
 test("in a project's settings a path counts from there", () => {
   expect(one("Read(/docs/**)", false)).toMatchObject({ path: ["docs/**"] });
+  expect(one("Read(/.env)", false)).toMatchObject({ path: ["./.env"] });
 });
 
 test("denials come first, what is no rule is told, and the text is read back as the same rules", () => {
