@@ -287,8 +287,8 @@ test.each([
   expect((await tasks("run", file, ...flags)).code).toBe(0);
   const seen = asked(from);
   const signs = `-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`;
-  // A blank before it keeps claude from taking it for a command, where it is typed.
-  const sink = flags.length === 0 ? hostile : ` ${hostile}`;
+  // What is not seen before it keeps claude from taking it for a command, where it is typed.
+  const sink = flags.length === 0 ? hostile : `\u200b${hostile}`;
   expect([seen.includes(sink), seen.includes(long), seen.includes(signs)]).toEqual([true, true, true]);
   expect(existsSync(join(home, "pwned"))).toBe(false);
 });
