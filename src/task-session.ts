@@ -103,13 +103,13 @@ async function beginSession(driver: Driver, turn: Turn, record: Record): Promise
     return undefined;
   }
   // What another task has said is no command of claude's, whatever it begins with.
-  await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? `${unseen}${prompt}` : prompt);
+  await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? `${asText}${prompt}` : prompt);
   sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
   return { pid: driven.pid ?? 0, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
 }
 
-/** Claude passes over blanks before a `/` (2.1.329), and not over a zero-width space. */
-const unseen = "\u200b";
+/** Claude passes over blanks before a `/`, and over what is not seen (2.1.329). */
+const asText = "Text:\n";
 
 /** What only a person can answer, or a rule: the task waits for it. A question in words is an answer, as from `claude -p`. */
 const asksPerson = (verdict: Verdict): boolean =>

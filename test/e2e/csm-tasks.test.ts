@@ -287,8 +287,8 @@ test.each([
   expect((await tasks("run", file, ...flags)).code).toBe(0);
   const seen = asked(from);
   const signs = `-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`;
-  // What is not seen before it keeps claude from taking it for a command, where it is typed.
-  const sink = flags.length === 0 ? hostile : `\u200b${hostile}`;
+  // A line before it keeps claude from taking it for a command, where it is typed.
+  const sink = flags.length === 0 ? hostile : `Text:\n${hostile}`;
   expect([seen.includes(sink), seen.includes(long), seen.includes(signs)]).toEqual([true, true, true]);
   expect(existsSync(join(home, "pwned"))).toBe(false);
 });
@@ -349,6 +349,8 @@ function busy(first: string, { body }: ModelRequest): Reply {
         bash(`${claudePath} --bg 'Alone ${mark}'`),
         loop,
         useTool("Agent", { description: "look", prompt: `Look ${mark}`, subagent_type: "general-purpose" }),
+        // The sub-agent works in the background, and the main thread has an answer of its own.
+        foreground,
       ];
   return steps[(body.messages as { role: string }[]).filter(({ role: who }) => who === "assistant").length] ?? say("Over.");
 }
@@ -386,7 +388,7 @@ test("stopped from elsewhere, and by Ctrl-C once and twice: nothing of it runs o
   const runs = await Promise.all(begun.map(stop));
   for (const run of runs) {
     const { tasks: rows, status: now } = JSON.parse((await tasks("status", run, "--json")).stdout) as { tasks: Json[]; status: string };
-    expect([now, rows.map(({ status: state }) => state)]).toEqual(["stopped", ["paused", "pending"]]);
+    expect([run, now, rows.map(({ status: state }) => state)]).toEqual([run, "stopped", ["paused", "pending"]]);
   }
   const resumed = await Promise.all(runs.slice(-2).map((run) => tasks("resume", run)));
   expect(resumed.map(({ code }) => code)).toEqual([0, 0]);
