@@ -257,6 +257,9 @@ export async function endTree(sys: Sys, claude: ProcessStart & { sessionId: stri
     const given = row === undefined ? { dead: [session] } : { dead: [], ending: [session] };
     const left = planReap({ table, ownPid: sys.pid, livePids, liveIds, ...given }).filter(({ isCrash }) => isCrash);
     if (left.length === 0) return;
+    // Before its shells: it would take their end for an answer, and go on with it.
+    if (row !== undefined && sys.signal(pid, "SIGKILL"))
+      await until(sys, sys.now() + graceMs, stepMs, async () => ((await isThere(sys, row)) ? undefined : true));
     await endOrphans(sys, left, { graceMs });
   }
 }

@@ -103,10 +103,13 @@ async function beginSession(driver: Driver, turn: Turn, record: Record): Promise
     return undefined;
   }
   // What another task has said is no command of claude's, whatever it begins with.
-  await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? ` ${prompt}` : prompt);
+  await sendPrompt(driver, trackedTarget(sys, driven), turn.isQuoted === true ? `${asText}${prompt}` : prompt);
   sys.writePrivate(recordPath(dir), JSON.stringify({ ...record, sent: true }));
   return { pid: driven.pid ?? 0, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
 }
+
+/** Claude passes over blanks before a `/`, and over what is not seen (2.1.329). */
+const asText = "Text:\n";
 
 /** What only a person can answer, or a rule: the task waits for it. A question in words is an answer, as from `claude -p`. */
 const asksPerson = (verdict: Verdict): boolean =>
@@ -118,15 +121,21 @@ const isEnd = (verdict: Verdict): boolean =>
   (verdict.status === "awaiting_answer" && !asksPerson(verdict));
 
 const lookMs = 2000;
+/** So long after a prompt was taken its turn has begun. */
+const untouchedMs = 10_000;
 
 async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
   const driver = createDriver(sys, "csm tasks");
   const record = readRecord(sys, turn.dir);
   let printed: Printed = noPrint;
   const follow = async (target: Target): Promise<Verdict | undefined> => {
+    let idleSince: number | undefined;
     for (;;) {
       const { verdict } = await waitForStatus(driver, target, isEnd, lookMs);
       if (isEnd(verdict)) return verdict;
+      // It has taken the prompt for a command of its own, and there is nothing to wait for.
+      idleSince = verdict.status === "idle_done" ? (idleSince ?? sys.now()) : undefined;
+      if (idleSince !== undefined && sys.now() - idleSince >= untouchedMs) return verdict;
       if (wantsEnd() !== undefined && (await isOver(sys, claude, 0))) return undefined;
       const isAsking = asksPerson(verdict);
       printed = { ...printed, ...costOf(sys, turn), activity: `${isAsking ? "waits for you: " : ""}${stateWords(verdict, sys.now())}` };
@@ -167,6 +176,7 @@ function toPrinted(verdict: Verdict): Partial<Printed> {
     case "idle_done":
       if (verdict.outcome === "interrupted")
         return { result: { ...plain, isError: true, subtype: "interrupted", text: "somebody has interrupted it" } };
+      if (verdict.outcome === "none") return { result: { ...plain, turns: 0, text: "claude took the prompt for a command of its own" } };
       return { result: { ...plain, text: verdict.text, ...present({ stopReason: stopReasons[verdict.outcome] }) } };
     case "awaiting_answer":
       return { result: { ...plain, text: verdict.question } };

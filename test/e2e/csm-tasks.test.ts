@@ -287,8 +287,8 @@ test.each([
   expect((await tasks("run", file, ...flags)).code).toBe(0);
   const seen = asked(from);
   const signs = `-p 'a' "b" $(id) \`id\` {{x}} !ls #x @/etc/passwd`;
-  // A blank before it keeps claude from taking it for a command, where it is typed.
-  const sink = flags.length === 0 ? hostile : ` ${hostile}`;
+  // A line before it keeps claude from taking it for a command, where it is typed.
+  const sink = flags.length === 0 ? hostile : `Text:\n${hostile}`;
   expect([seen.includes(sink), seen.includes(long), seen.includes(signs)]).toEqual([true, true, true]);
   expect(existsSync(join(home, "pwned"))).toBe(false);
 });
@@ -326,6 +326,15 @@ const token = crypto.randomUUID().slice(0, 8);
 const commandsWith = (word: string): string[] =>
   readdirSync("/proc").flatMap((pid) => (/^\d+$/.test(pid) && readCommand(pid).includes(word) ? [readCommand(pid)] : []));
 
+/** Processes of the agents that were started with this prompt: a spare one may have taken it, whose command does not tell. */
+function agentsOf(prompt: string): number[] {
+  const { workers = {} } = JSON.parse(sandbox.box.sys.readText(join(sandbox.box.configDir, "daemon/roster.json")) || "{}") as {
+    workers?: Record<string, { replPid?: number; pid: number; dispatch?: { launch?: { args?: string[] } } }>;
+  };
+  const own = Object.values(workers).filter(({ dispatch, replPid }) => replPid !== undefined && dispatch?.launch?.args?.includes(prompt));
+  return own.flatMap(({ replPid, pid }) => [replPid ?? 0, pid]).filter((pid) => readCommand(String(pid)) !== "");
+}
+
 /** An agent of its own, a shell in the background, and a sub-agent with a shell. */
 function busy(first: string, { body }: ModelRequest): Reply {
   const [, role, mark = ""] = /^(\w+) (\S+)/.exec(first) ?? [];
@@ -340,6 +349,8 @@ function busy(first: string, { body }: ModelRequest): Reply {
         bash(`${claudePath} --bg 'Alone ${mark}'`),
         loop,
         useTool("Agent", { description: "look", prompt: `Look ${mark}`, subagent_type: "general-purpose" }),
+        // The sub-agent works in the background, and the main thread has an answer of its own.
+        foreground,
       ];
   return steps[(body.messages as { role: string }[]).filter(({ role: who }) => who === "assistant").length] ?? say("Over.");
 }
@@ -360,23 +371,24 @@ test("stopped from elsewhere, and by Ctrl-C once and twice: nothing of it runs o
   const listed = async () =>
     (JSON.parse((await tasks("list", "--json")).stdout) as { runs: { run: string; file: string; status: string }[] }).runs;
   const stop = async ({ mode, file, child }: (typeof begun)[number]) => {
+    const agents = () => agentsOf(`Alone ${mode}-${token}`);
     const left = () => commandsWith(`${mode}-${token}`);
-    const hasOne = (sign: RegExp) => left().some((word) => sign.test(word));
-    // An agent, a shell of a sub-agent or in front; a loop, one in a session of its own, one with a cleared environment.
-    const isAll = () => left().length >= 4 && hasOne(/ agent\b/) && (mode === "seen" || hasOne(/--session-id\0.*Alone/));
-    await until(`all of ${mode} runs`, isAll, () => JSON.stringify(left()));
+    // A shell of a sub-agent or in front; a loop, one in a session of its own, one with a cleared environment; and an agent.
+    const isAll = () => left().length >= 4 && left().some((word) => / agent\b/.test(word)) && (mode === "seen" || agents().length > 0);
+    await until(`all of ${mode} runs`, isAll, () => JSON.stringify([left(), agents()]));
+    const ofAgent = agents();
     const run = (await listed()).find((one) => one.file === file)?.run ?? "";
     if (mode === "seen") expect((await tasks("stop", run)).code).toBe(0);
     else child.kill("SIGINT");
     if (mode === "twice") child.kill("SIGINT");
     expect([mode, await child.exited]).toEqual([mode, 130]);
-    expect([mode, left()]).toEqual([mode, []]);
+    expect([mode, left(), ofAgent.map((pid) => readCommand(String(pid))).join("")]).toEqual([mode, [], ""]);
     return run;
   };
   const runs = await Promise.all(begun.map(stop));
   for (const run of runs) {
     const { tasks: rows, status: now } = JSON.parse((await tasks("status", run, "--json")).stdout) as { tasks: Json[]; status: string };
-    expect([now, rows.map(({ status: state }) => state)]).toEqual(["stopped", ["paused", "pending"]]);
+    expect([run, now, rows.map(({ status: state }) => state)]).toEqual([run, "stopped", ["paused", "pending"]]);
   }
   const resumed = await Promise.all(runs.slice(-2).map((run) => tasks("resume", run)));
   expect(resumed.map(({ code }) => code)).toEqual([0, 0]);
@@ -486,7 +498,7 @@ test("in both ways to run a task is done only if claude says so", async () => {
   };
   const reasons: Record<string, RegExp> = {
     empty: /^its answer is empty$/,
-    refused: /^the model refused/,
+    refused: /^the model refused|safeguards flagged/,
     cut: /exceeded the \d+ output token maximum|cut off at its greatest length/,
     killed: /^claude ended without an answer, ended by a signal$|^it was killed$/,
   };
