@@ -3,6 +3,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { readers, runFuzz, typedOnly } from "../../scripts/fuzz.ts";
+import { shrink } from "../../scripts/random.ts";
 import { root } from "./harness.ts";
 
 setDefaultTimeout(120_000);
@@ -21,8 +22,15 @@ test("every reader of what others write is fuzzed", () => {
   expect([...known].filter((name) => !found.includes(name))).toEqual([]);
 });
 
+test("what fails is told as the smallest text that fails alike", async () => {
+  const text = `${"[1,2],".repeat(300)}{"a":${"x".repeat(200)}<!>${"\u0000 y".repeat(100)}`;
+  expect(await shrink(text, async (part) => part.includes("<") && part.includes("y"), 5000)).toBe("<y");
+  expect(await shrink(text, async () => true, 5000)).toBe("");
+  // Out of time it is what has been found so far, which fails too.
+  expect(await shrink(text, async (part) => part === text, -1)).toBe(text);
+});
+
 test("20 seconds of broken bytes: nobody throws, hangs or grows", async () => {
-  // Another one each day, and the same in a run that is done again.
   // The same each day: what others find with other seeds is theirs to mend first, `bun run fuzz` takes any.
   const report = await runFuzz({ seed: 1, seconds: 20 });
   expect(report.wrong).toEqual([]);
