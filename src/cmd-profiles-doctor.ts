@@ -9,6 +9,7 @@ const noProfiles = "csm: there is no profile; add one with: csm profiles add <na
 
 export const profilesBootstrapCommand = command({
   name: "csm profiles bootstrap",
+  acts: true,
   summary: "Let profiles share their plugins: <folder>/plugins becomes a link to ~/.claude.shared/plugins.",
   args: {
     profile: { type: "positional", required: false, description: "name of a profile; the current one unless told" },
@@ -69,6 +70,7 @@ function pickForBootstrap(app: App, registry: Registry, name: string | undefined
 
 export const profilesDoctorCommand = command({
   name: "csm profiles doctor",
+  acts: true,
   summary: "Check that each profile's folder and links are sound; exit 1 when one is not.",
   args: {
     profile: { type: "positional", required: false, description: "name of a profile; all unless told" },

@@ -16,6 +16,7 @@ import type { Sys } from "./sys.ts";
 
 export const setupCommand = command({
   name: "csm setup",
+  acts: true,
   summary: `Put csm where it is of use: claude's settings, your shell, rules, notifications.
 
 Finds claude and its profiles and offers each part; every change is shown first, and a copy of each file is kept. A part that is there
