@@ -42,7 +42,6 @@ export const profilesBootstrapCommand = command({
 });
 
 async function provision(app: App, dir: string, isDry: boolean, hasSeeded: boolean): Promise<string> {
-  if (app.sys.platform === "win32") return "skipped: links need a right that Windows does not give";
   return isDry ? `${renderPlan(planShare(app.sys, dir, plugins, hasSeeded))} (dry run)` : share(app.sys, dir, plugins);
 }
 

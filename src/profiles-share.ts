@@ -96,7 +96,8 @@ const maxAttempts = 3;
 
 /** Does it; the result is what was done. Ended at any point, the next run goes on from there: nothing is ever overwritten. */
 export async function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
-  if (sys.platform === "win32") throw new UserError("profiles cannot share on Windows: links need a right that it does not give");
+  if (sys.platform === "win32" && item.kind === "file")
+    throw new UserError(`profiles cannot share ${item.word} on Windows`, "a link to a file needs a right there; folders can be shared");
   return withLock(sys, "share", async () => {
     for (let attempt = 1; ; attempt++) {
       try {

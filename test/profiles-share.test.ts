@@ -403,3 +403,16 @@ test("doctor never touches claude's own folder", async () => {
   await share(box.sys, box.a, plugins);
   expect(codes(box)).toEqual([[], []]);
 });
+
+test("on Windows folders are shared, by links that need no right there; a file is not", async () => {
+  const box = createHome({ ".claude.a/skills/x": "x", ".claude.b/skills/y": "y", ".claude.a/settings.json": "{}" });
+  const sys: Sys = { ...box.sys, platform: "win32" };
+  for (const dir of [box.a, box.b]) await share(sys, dir, find("skills"));
+  expect([box.link(".claude.a/skills"), box.link(".claude.b/skills")]).toEqual([
+    join(box.home, ".claude.shared/skills"),
+    join(box.home, ".claude.shared/skills"),
+  ]);
+  expect([box.read(".claude.b/skills/x"), box.read(".claude.a/skills/y")]).toEqual(["x", "y"]);
+  await expect(share(sys, box.a, find("settings"))).rejects.toThrow("profiles cannot share settings on Windows");
+  expect(box.link(".claude.a/settings.json")).toBeUndefined();
+});
