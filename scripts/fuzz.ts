@@ -395,7 +395,7 @@ function changeSettings(text: string): unknown {
 // --- whole files ----------------------------------------------------------------------------------------------------
 
 /** Files of a home, which all of these read. */
-const homeFiles: Readonly<Record<string, string>> = {
+export const homeFiles: Readonly<Record<string, string>> = {
   ".claude/settings.json": '{"model":"opus","hooks":{}}',
   ".claude.json": '{"oauthAccount":{"accountUuid":"a"},"projects":{"/w":{}}}',
   [`.claude/projects/-w/${id}.jsonl`]: "",
@@ -434,7 +434,7 @@ const homeFiles: Readonly<Record<string, string>> = {
 };
 
 /** By name, what each of them reads of it. */
-const homeReaders: Readonly<Record<string, (sys: Sys) => unknown>> = {
+export const homeReaders: Readonly<Record<string, (sys: Sys) => unknown>> = {
   registry: (sys) => currentDir(sys, readRegistry(sys)),
   settings: (sys) => [readSettings(sys).part("limit", "work"), readSettings(sys).prices()],
   rules: (sys) => readRuleBook(sys, "/w"),
