@@ -405,6 +405,7 @@ describe("Windows", () => {
     rule("programs", "ask", { path: ["C:\\Program Files\\**"] }),
     rule("src", "allow", { tool: ["Edit", "Write", "Read"], path: ["src\\**"] }),
     rule("cat", "allow", { command: ["cat"] }),
+    rule("npm", "deny", { command: ["npm publish"] }),
   ];
 
   test.each<[tool: string, path: string, decision: Decision, name?: string | null]>([
@@ -441,6 +442,11 @@ describe("Windows", () => {
     ["cat README.md > D:/keys/a", "deny", "keys"],
     ["cat README.md > /c/Users/Me/x", "ask", null],
     ["cat README.md 2>/dev/null", "allow", "cat"],
+    ["npm.cmd publish", "deny", "npm"],
+    ["C:/Tools/NPM.CMD publish", "deny", "npm"],
+    ["'C:\\Tools\\npm.exe' publish", "deny", "npm"],
+    ["cmd /c 'npm publish'", "ask", "npm"],
+    ["powershell -Command 'npm publish'", "ask", "npm"],
   ])("Git Bash's %j: %s", (command, decision, name) =>
     expect(decide(rules, call("Bash", { command }))).toEqual([decision, name ?? undefined]),
   );
