@@ -337,7 +337,7 @@ async function suffer(plan: Plan, fault: Fault, dir: string): Promise<string[]> 
 const isSilent = ({ args }: Write): boolean => /hook|statusline/.test(args[0] ?? "");
 
 /** Bun itself gives up where it cannot open what it needs before a line of ours has run. */
-const isOfBun = ({ err }: Ran): boolean => /Bun has crashed/.test(err) && /Elapsed: \d{1,2}ms/.test(err);
+const isOfBun = ({ err }: Ran): boolean => /Bun has crashed/.test(err) && /User: \d{1,2}ms/.test(err);
 
 const isCrash = ({ code, signal, err }: Ran): boolean =>
   signal !== null || code === 70 || err.includes("this is a bug") || /^\s+at .*:\d+:\d+\)?$/m.test(err) || (code ?? 0) > 130;
