@@ -8,7 +8,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { createRandom, shuffle } from "./random.ts";
+import { createRandom, shuffle, tellProgress } from "./random.ts";
 
 const root = join(import.meta.dir, "..");
 const id = "11111111-2222-4333-8444-555555555555";
@@ -337,7 +337,7 @@ async function suffer(plan: Plan, fault: Fault, dir: string): Promise<string[]> 
 const isSilent = ({ args }: Write): boolean => /hook|statusline/.test(args[0] ?? "");
 
 /** Bun itself gives up where it cannot open what it needs before a line of ours has run. */
-const isOfBun = ({ err }: Ran): boolean => /Bun has crashed/.test(err) && /Elapsed: \d{1,2}ms/.test(err);
+const isOfBun = ({ err }: Ran): boolean => /Bun has crashed/.test(err) && /User: \d{1,2}ms/.test(err);
 
 const isCrash = ({ code, signal, err }: Ran): boolean =>
   signal !== null || code === 70 || err.includes("this is a bug") || /^\s+at .*:\d+:\d+\)?$/m.test(err) || (code ?? 0) > 130;
@@ -449,11 +449,17 @@ export async function runFaults({
     const faults = plans.flatMap((plan) => [
       ...plan.points
         .flatMap((point) => faultsAt(point))
-        .map((fault) => ({ name: fault.name, run: (at: string) => suffer(plan, fault, at) })),
-      ...[10, 12, 14, 16, 20, 24].map((count) => ({ name: "EMFILE", run: (at: string) => suffer(plan, fewFiles(count), at) })),
-      ...[0, 4, 8, 16, 32, 64].map((size) => ({ name: "disk", run: (at: string) => fill(plan, size, at) })),
+        .map((fault) => ({ name: fault.name, command: plan.write.name, run: (at: string) => suffer(plan, fault, at) })),
+      ...[10, 12, 14, 16, 20, 24].map((count) => ({
+        name: "EMFILE",
+        command: plan.write.name,
+        run: (at: string) => suffer(plan, fewFiles(count), at),
+      })),
+      ...[0, 4, 8, 16, 32, 64].map((size) => ({ name: "disk", command: plan.write.name, run: (at: string) => fill(plan, size, at) })),
     ]);
-    const jumps = shifts.flatMap((shift) => zones.map((zone) => ({ name: "clock", run: (at: string) => jump(shift, zone, at) })));
+    const jumps = shifts.flatMap((shift) =>
+      zones.map((zone) => ({ name: "clock", command: "", run: (at: string) => jump(shift, zone, at) })),
+    );
     const queue = shuffle(
       random,
       [...faults, ...jumps].filter(({ name }) => kinds.test(name)),
@@ -463,13 +469,16 @@ export async function runFaults({
       const own = join(dir, `lane-${number}`);
       mkdirSync(own, { recursive: true });
       for (let next = queue.pop(); next !== undefined && Date.now() < endAt; next = queue.pop()) {
-        const wrong = await next.run(own);
+        const again = `--seed ${seed}${next.command === "" ? "" : ` --only '${next.command}'`} --kinds '^${next.name.replace("+", "\\+")}$'`;
+        const wrong = (await next.run(own)).map((line) => `${line} (${again})`);
         report.tried++;
         for (const line of wrong) tell(line);
         report.wrong.push(...wrong);
       }
     };
+    const stopTelling = tellProgress(seconds, () => `${report.tried} of ${report.faults} faults, ${report.wrong.length} wrong`, tell);
     await Promise.all([lane(1), lane(2)]);
+    stopTelling();
     return report;
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -491,6 +500,7 @@ if (import.meta.main) {
     ...(values.only === undefined ? {} : { only: ({ name }: Write) => name.includes(values.only as string) }),
     ...(values.kinds === undefined ? {} : { kinds: new RegExp(values.kinds) }),
   });
-  console.log(JSON.stringify({ seed, faults: report.faults, tried: report.tried, wrong: report.wrong.length }));
+  console.log(JSON.stringify({ seed, faults: report.faults, tried: report.tried, wrong: report.wrong }, null, 2));
+  console.error(`faults, seed ${seed}: ${report.tried} of ${report.faults} tried, ${report.wrong.length} wrong`);
   process.exit(report.wrong.length === 0 ? 0 : 1);
 }

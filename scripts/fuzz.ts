@@ -2,7 +2,7 @@
  * `bun run fuzz [--seed N] [--seconds S] [--only WORD] [--case N]`: broken and hostile bytes for every reader of what others write.
  * No reader throws anything but an error for the user, none takes long or much memory. The readers are the exports of `src/` that are
  * called `parse…`, `decode…`, `check…` and `import…`: one that is in no row here fails the test, so that a new reader is fuzzed too.
- * `--case N` runs the one case of a seed that failed.
+ * Each kind of failure is told once, with the smallest text that fails alike; `--case N` runs that case of its seed again.
  */
 import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -59,7 +59,7 @@ import { createTmux } from "../src/tmux.ts";
 import { readFacts, renderTranscript } from "../src/transcript-facts.ts";
 import { encodeBlob, parseBlob } from "../src/usage-blob.ts";
 import { readCachedBlob } from "../src/usage-sources.ts";
-import { createRandom, pick, type Random } from "./random.ts";
+import { createRandom, pick, type Random, shrink, tellProgress } from "./random.ts";
 
 const root = join(import.meta.dir, "..");
 const now = Date.UTC(2026, 10, 20, 12);
@@ -395,7 +395,7 @@ function changeSettings(text: string): unknown {
 // --- whole files ----------------------------------------------------------------------------------------------------
 
 /** Files of a home, which all of these read. */
-const homeFiles: Readonly<Record<string, string>> = {
+export const homeFiles: Readonly<Record<string, string>> = {
   ".claude/settings.json": '{"model":"opus","hooks":{}}',
   ".claude.json": '{"oauthAccount":{"accountUuid":"a"},"projects":{"/w":{}}}',
   [`.claude/projects/-w/${id}.jsonl`]: "",
@@ -434,7 +434,7 @@ const homeFiles: Readonly<Record<string, string>> = {
 };
 
 /** By name, what each of them reads of it. */
-const homeReaders: Readonly<Record<string, (sys: Sys) => unknown>> = {
+export const homeReaders: Readonly<Record<string, (sys: Sys) => unknown>> = {
   registry: (sys) => currentDir(sys, readRegistry(sys)),
   settings: (sys) => [readSettings(sys).part("limit", "work"), readSettings(sys).prices()],
   rules: (sys) => readRuleBook(sys, "/w"),
@@ -567,7 +567,7 @@ const mostGrowthBytes = 400 * 2 ** 20;
 interface Case {
   name: string;
   text: string;
-  run(): unknown;
+  run(text: string): unknown;
 }
 
 function createCases(home: string, only: string | undefined) {
@@ -589,8 +589,8 @@ function createCases(home: string, only: string | undefined) {
       const path = pick(random, Object.keys(homeFiles));
       const good = path.endsWith(`${id}.jsonl`) ? pick(random, transcripts)[1] : (homeFiles[path] ?? "");
       const text = mutate(random, good);
-      const run = async () => {
-        writeFileSync(join(home, path), text, { mode: 0o600 });
+      const run = async (content: string) => {
+        writeFileSync(join(home, path), content, { mode: 0o600 });
         for (const name of names) await tolerant(() => homeReaders[name]?.(sys));
         writeFileSync(join(home, path), homeFiles[path] ?? "", { mode: 0o600 });
       };
@@ -600,7 +600,7 @@ function createCases(home: string, only: string | undefined) {
     const reader = chosen[index] as Reader;
     const corpus = corpora[index] ?? [];
     const text = mutate(random, corpus.length === 0 || random(10) === 0 ? pick(random, others) : pick(random, corpus));
-    return { name: reader.exports[0] ?? `reader ${readers.indexOf(reader)}`, text, run: () => tolerant(() => reader.read(text)) };
+    return { name: reader.exports[0] ?? `reader ${readers.indexOf(reader)}`, text, run: (content) => tolerant(() => reader.read(content)) };
   };
 }
 
@@ -616,64 +616,94 @@ async function tolerant(read: () => unknown): Promise<void> {
   }
 }
 
-async function runCases({
-  seed,
-  seconds,
-  only,
-  one,
-  beat,
-}: {
+/** What is wrong with a text: the words for it, and by what another text is known to fail alike. */
+interface Fault {
+  kind: string;
+  says: string;
+}
+
+/** Runs a text; undefined where nothing is wrong. */
+async function judgeRun(run: Case["run"], text: string): Promise<Fault | undefined> {
+  const started = process.cpuUsage();
+  try {
+    await run(text);
+  } catch (error) {
+    const lines = error instanceof Error ? (error.stack ?? error.message).split("\n") : [String(error)];
+    const frames = lines.filter((line) => line.includes("src/"));
+    const kind = `${error instanceof Error ? error.name : "throw"} ${frames[0] ?? lines[0]}`;
+    return { kind, says: lines.slice(0, 4).join(" | ") };
+  }
+  const { user, system } = process.cpuUsage(started);
+  const took = Math.round((user + system) / 1000);
+  return took > slowMs ? { kind: "slow", says: `${took} ms` } : undefined;
+}
+
+interface Run {
   seed: number;
   seconds: number;
   only: string | undefined;
+  /** This case alone, shrunk as far as it goes. */
   one: number | undefined;
+  /** The open file that whoever watches reads. */
   beat: number | undefined;
-}) {
+}
+
+async function runCases({ seed, seconds, only, one, beat }: Run): Promise<FuzzReport> {
   const home = mkdtempSync(join(tmpdir(), "csm-fuzz-"));
   for (const [path, text] of Object.entries(homeFiles)) {
     mkdirSync(dirname(join(home, path)), { recursive: true, mode: 0o700 });
     writeFileSync(join(home, path), text, { mode: 0o600 });
   }
   const caseOf = createCases(home, only);
-  const wrong: string[] = [];
+  const wrong = new Map<string, string>();
   const endAt = Date.now() + seconds * 1000;
   const before = process.memoryUsage.rss();
   let most = 0;
   let count = 0;
-  for (let number = one ?? 0; one === undefined ? Date.now() < endAt && wrong.length < 20 : number === one; number++, count++) {
+  for (let number = one ?? 0; one === undefined ? Date.now() < endAt && wrong.size < 20 : number === one; number++, count++) {
     const { name, text, run } = caseOf(seed, number);
     // Whoever watches sees which one never ends.
     if (beat !== undefined) writeSync(beat, `${number} ${name}`.padEnd(80), 0);
-    const started = process.cpuUsage();
-    const tell = (what: string) =>
-      wrong.push(`${name} (--seed ${seed} --case ${number}): ${what} on ${JSON.stringify(text.slice(0, 300))}`);
-    try {
-      await run();
-    } catch (error) {
-      tell(error instanceof Error ? (error.stack ?? error.message).split("\n").slice(0, 4).join(" | ") : String(error));
+    const found = await judgeRun(run, text);
+    // A second one of a kind would say nothing new.
+    if (found !== undefined && !wrong.has(`${name} ${found.kind}`)) {
+      const small = await shrink(text, async (part) => (await judgeRun(run, part))?.kind === found.kind, 10_000);
+      wrong.set(
+        `${name} ${found.kind}`,
+        `${name} (${again(seed, number, only)}): ${found.says} on ${JSON.stringify(small.slice(0, 2000))}`,
+      );
     }
-    const { user, system } = process.cpuUsage(started);
-    if ((user + system) / 1000 > slowMs) tell(`${Math.round((user + system) / 1000)} ms`);
     if (number % 500 === 0) {
       Bun.gc(true);
       most = Math.max(most, process.memoryUsage.rss() - before);
-      if (most > mostGrowthBytes) tell(`${Math.round(most / 2 ** 20)} MB more than at first`);
+      if (most > mostGrowthBytes) wrong.set("memory", `${again(seed, number, only)}: ${Math.round(most / 2 ** 20)} MB more than at first`);
     }
   }
   rmSync(home, { recursive: true, force: true });
-  return { seed, cases: count, grown_mb: Math.round(most / 2 ** 20), wrong };
+  return { seed, cases: count, grown_mb: Math.round(most / 2 ** 20), wrong: [...wrong.values()] };
 }
+
+const again = (seed: number, number: number | string, only: string | undefined): string =>
+  `--seed ${seed} --case ${number}${only === undefined ? "" : ` --only ${only}`}`;
 
 export interface FuzzReport {
   seed: number;
   cases: number;
+  grown_mb: number;
   wrong: string[];
 }
 
 const patienceMs = 30_000;
 
+interface FuzzOptions {
+  seed: number;
+  seconds: number;
+  only?: string | undefined;
+  tell?: (line: string) => void;
+}
+
 /** In a process of its own, which is ended when a case never does. */
-export async function runFuzz({ seed, seconds, only }: { seed: number; seconds: number; only?: string | undefined }): Promise<FuzzReport> {
+export async function runFuzz({ seed, seconds, only, tell = () => undefined }: FuzzOptions): Promise<FuzzReport> {
   const dir = mkdtempSync(join(tmpdir(), "csm-fuzz-"));
   const beatPath = join(dir, "beat");
   writeFileSync(beatPath, "");
@@ -686,16 +716,20 @@ export async function runFuzz({ seed, seconds, only }: { seed: number; seconds: 
     if (beat !== last) [last, lastAt] = [beat, Date.now()];
     else if (Date.now() - lastAt > patienceMs) child.kill("SIGKILL");
   }, 500);
+  const stopTelling = tellProgress(seconds, () => `case ${last.trim()}`, tell);
   const text = await new Response(child.stdout).text();
   await child.exited;
   clearInterval(watch);
+  stopTelling();
   const report = parseJson(text) as FuzzReport | undefined;
   rmSync(dir, { recursive: true, force: true });
   return (
     report ?? {
       seed,
-      cases: 0,
-      wrong: [`--seed ${seed}: ended at case ${last.trim()} (${child.signalCode ?? child.exitCode}): it never ends, or took all memory`],
+      ...{ cases: 0, grown_mb: 0 },
+      wrong: [
+        `${last.trim()} (${again(seed, last.trim().split(" ")[0] ?? "", only)}): ended by ${child.signalCode ?? child.exitCode}: it never ends, or took all memory`,
+      ],
     }
   );
 }
@@ -711,8 +745,9 @@ if (import.meta.main) {
   const isDirect = beat !== undefined || given.case !== undefined;
   const report = isDirect
     ? await runCases({ seed, seconds, only, one: given.case === undefined ? undefined : Number(given.case), beat })
-    : await runFuzz({ seed, seconds, only });
+    : await runFuzz({ seed, seconds, only, tell: (line) => console.error(line) });
   if (beat !== undefined) closeSync(beat);
   console.log(JSON.stringify(report, null, isDirect && beat !== undefined ? 0 : 2));
+  if (beat === undefined) console.error(`fuzz, seed ${seed}: ${report.cases} cases, ${report.wrong.length} wrong`);
   process.exit(report.wrong.length === 0 ? 0 : 1);
 }

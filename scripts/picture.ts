@@ -1,16 +1,17 @@
 /**
- * `bun run scripts/picture.ts` draws the pictures of README into `.github/`, dark and light: csm top over real sessions in a sandbox, as
- * tmux captured it. Build first. `--only NAME` draws one of them.
+ * `bun run scripts/picture.ts` draws the pictures of README into `.github/`, dark and light: real sessions in a sandbox, as tmux has
+ * captured csm top, csm usage and a switch at a usage limit. Build first. `--only NAME` draws one of them.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { createSandbox, type Sandbox } from "../src/sandbox.ts";
-import { ask, bash, hold, type MessageStep, plan, type Step, say, useTool } from "../src/stub-script.ts";
+import { addAccounts, createSandbox, type Sandbox, sandboxAccounts } from "../src/sandbox.ts";
+import { ask, bash, hold, limit, limitHeaders, type MessageStep, plan, type Reply, type Step, say, useTool } from "../src/stub-script.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
 const root = join(import.meta.dir, "..");
-const size = { columns: 118, rows: 42 };
+const csm = join(root, "dist/csm");
+const columns = 118;
 
 interface Part {
   name: string;
@@ -55,11 +56,12 @@ const parts: Part[] = [
     steps: [
       used(
         ask({
-          question: "Which tone shall the guide have?",
-          header: "Tone",
+          question: "Which readers shall the guide have in mind?",
+          header: "Readers",
           options: [
-            { label: "Plain", description: "short" },
-            { label: "Playful", description: "warm" },
+            { label: "Newcomers", description: "Install, first session, what each screen means" },
+            { label: "Operators", description: "Budgets, rules, many sessions at once" },
+            { label: "Script authors", description: "csd, JSON, exit codes" },
           ],
         }),
         60_000,
@@ -101,26 +103,126 @@ const parts: Part[] = [
   },
 ];
 
-async function captureReal(): Promise<string> {
+/** What stands in a pane. */
+const capture = async (box: Sandbox, name: string): Promise<string> =>
+  (await box.run(["tmux", "-u", "capture-pane", "-e", "-p", "-N", "-t", `=${name}:`])).stdout;
+
+const plainText = (captured: string): string => Bun.stripANSI(captured);
+
+async function waitFor(what: string, read: () => Promise<string>, isThere: (plain: string) => boolean): Promise<void> {
+  const deadline = Date.now() + 90_000;
+  for (;;) {
+    const plain = plainText(await read());
+    if (isThere(plain)) return;
+    if (Date.now() > deadline) throw new Error(`${what} does not come:\n${plain}`);
+    await Bun.sleep(200);
+  }
+}
+
+async function captureDashboard(): Promise<string> {
   const box = await createSandbox({ claudePath: findCheckoutClaude(), path: process.env.PATH });
   try {
     for (const part of parts) await start(box, part);
     const tmux = (...args: string[]) => box.run(["tmux", "-u", ...args]);
-    await tmux("new-session", "-d", "-s", "top", "-x", String(size.columns), "-y", String(size.rows), join(root, "dist/csm"), "top");
-    const deadline = Date.now() + 60_000;
-    for (;;) {
-      const plain = (await tmux("capture-pane", "-p", "-t", "=top:")).stdout;
-      if (parts.every((part) => part.shows.test(plain))) break;
-      if (Date.now() > deadline) throw new Error(`not all sessions are where they should be:\n${plain}`);
-      await Bun.sleep(200);
-    }
+    await tmux("new-session", "-d", "-s", "top", "-x", String(columns), "-y", "41", csm, "top");
+    const screen = () => capture(box, "top");
+    await waitFor("a session", screen, (plain) => parts.every((part) => part.shows.test(plain)));
     await tmux("send-keys", "-t", "=top:", "/");
-    await tmux("send-keys", "-t", "=top:", "-l", "checkout");
+    await tmux("send-keys", "-t", "=top:", "-l", "docs");
     // The cursor stays where the filter has put it. Not with Esc, which would be Alt with the key that follows at once.
     await tmux("send-keys", "-t", "=top:", "Enter", "/", "C-u", "Enter");
-    await tmux("send-keys", "-t", "=top:", "Space");
-    await Bun.sleep(1200);
-    return (await tmux("capture-pane", "-e", "-p", "-t", "=top:")).stdout;
+    await tmux("send-keys", "-t", "=top:", "a");
+    await waitFor("the question", screen, (plain) => plain.includes("Script authors"));
+    return await screen();
+  } finally {
+    await box.close();
+  }
+}
+
+// --- accounts --------------------------------------------------------------------------------------------------------
+
+const hour = 3_600_000;
+const windows: Readonly<Record<string, [fiveHour: number, week: number]>> = { main: [91, 62], spare: [18, 47] };
+
+/** What an account has left goes with each of its answers, and its status line tells csm. */
+function headersOf(account: string): Record<string, string> {
+  const [fiveHour = 0, week = 0] = windows[account] ?? [];
+  return {
+    ...limitHeaders("allowed", "seven_day", Date.now() + 71.5 * hour, week),
+    ...limitHeaders("allowed", "five_hour", Date.now() + 2.45 * hour, fiveHour),
+  };
+}
+
+/** Two accounts, both used a moment ago, and a shell that has csm: what a person types there, and sees. */
+async function openAccounts(rows: number, play: (account: string, said: string) => Reply | undefined) {
+  const box = await createSandbox({
+    ...{ claudePath: findCheckoutClaude(), path: `${dirname(csm)}:${process.env.PATH}`, login: "subscription" },
+    fallback: ({ headers, body }) => {
+      const account = headers["x-profile"] ?? sandboxAccounts[0];
+      return play(account, JSON.stringify(body.messages)) ?? say("Done.", { headers: headersOf(account) });
+    },
+  });
+  addAccounts(box, csm);
+  const tmux = (...args: string[]) => box.run(["tmux", "-u", ...args]);
+  const open = (name: string, height: number, ...words: string[]) =>
+    tmux("new-session", "-d", "-s", name, "-x", String(columns), "-y", String(height), "-c", box.folder("checkout-api"), ...words);
+  const usage = async () => (await box.run([csm, "usage"])).stdout;
+  for (const account of sandboxAccounts) {
+    await open(account, 24, csm, "--profile", account, "Hello");
+    const seen = async () => (await usage()) + (await capture(box, account));
+    await waitFor(`the use of ${account}`, seen, (plain) => plain.includes(`  ${windows[account]?.[0]}% in`));
+    await tmux("kill-session", "-t", `=${account}`);
+  }
+  const type = async (name: string, text: string) => {
+    await tmux("send-keys", "-t", `=${name}:`, "-l", text);
+    await tmux("send-keys", "-t", `=${name}:`, "Enter");
+  };
+  const shows = (name: string, text: string) =>
+    waitFor(
+      text,
+      () => capture(box, name),
+      (plain) => plain.includes(text),
+    );
+  const openShell = async (name: string, height: number) => {
+    await open(name, height, "env", "PS1=\\[\\e[1;32m\\]$\\[\\e[0m\\] ", "bash", "--norc", "--noprofile", "-i");
+    await shows(name, "$ ");
+  };
+  await openShell("shell", rows);
+  return { box, type, shows, openShell };
+}
+
+async function captureAccounts(): Promise<string> {
+  const { box, type, shows } = await openAccounts(20, () => undefined);
+  try {
+    await type("shell", "csm usage");
+    await shows("shell", "spare");
+    await type("shell", "csm pick-account main --explain   # who goes on where main is used up");
+    await shows("shell", "the current one");
+    return await capture(box, "shell");
+  } finally {
+    await box.close();
+  }
+}
+
+/** A turn meets the limit, and goes on under the other account; below it what csm says of that. */
+async function captureSwitch(): Promise<string> {
+  const { box, type, shows, openShell } = await openAccounts(26, (account, said) => {
+    if (!said.includes("refund model")) return undefined;
+    if (!said.includes("refund route")) return say("The refund model is in `refunds.ts`, with 4 tests.", { headers: headersOf(account) });
+    if (account === sandboxAccounts[0]) return limit("five_hour", Date.now() + 2.45 * hour);
+    return say("The refund route is in `routes/refunds.ts`; all 11 tests pass.", { headers: headersOf(account) });
+  });
+  try {
+    await type("shell", "csm --profile main 'Add the refund model'");
+    await shows("shell", "with 4 tests");
+    await type("shell", "Now the refund route");
+    await shows("shell", "all 11 tests pass");
+    await openShell("below", 10);
+    await type("below", "csm log");
+    await shows("below", "went on in spare");
+    await type("below", "csm usage");
+    await shows("below", "limit hit");
+    return `${await capture(box, "shell")}\u001b[90m${"─".repeat(columns)}\u001b[0m\n${await capture(box, "below")}`;
   } finally {
     await box.close();
   }
@@ -179,8 +281,14 @@ interface Look {
 const plainLook = (colors: Palette): Look => ({ fore: colors.fore, isBold: false, isReverse: false });
 
 /** The styles that csm uses: weight, reverse, and the sixteen colours. */
-function applyCodes(look: Look, codes: number[], colors: Palette): Look {
+function applyCodes(look: Look, given: number[], colors: Palette): Look {
   let next = { ...look };
+  // A colour of claude's own theme, in five numbers or three, would be right on one ground alone.
+  const codes = given
+    .join(";")
+    .replaceAll(/[34]8;(?:2;\d+;\d+;\d+|5;\d+)/g, "39")
+    .split(";")
+    .map(Number);
   for (const code of codes) {
     if (code === 0) next = plainLook(colors);
     else if (code === 1) next.isBold = true;
@@ -197,8 +305,9 @@ function applyCodes(look: Look, codes: number[], colors: Palette): Look {
 const escapeXml = (text: string): string => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 function drawSvg(capture: string, title: string, colors: Palette): string {
-  const lines = capture.trimEnd().split("\n");
-  const width = size.columns * cell.width + 2 * margin;
+  const all = capture.trimEnd().split("\n");
+  const lines = all.slice(all.findIndex((line) => Bun.stripANSI(line).trim() !== ""));
+  const width = columns * cell.width + 2 * margin;
   const height = lines.length * cell.height + 2 * margin;
   let look = plainLook(colors);
   const drawn = lines.flatMap((line, row) => {
@@ -243,14 +352,26 @@ function drawRun(
 }
 
 const pictures: Readonly<Record<string, { title: string; capture(): Promise<string> }>> = {
-  dashboard: { title: "csm top: who waits for you, who works, what it costs", capture: captureReal },
+  dashboard: { title: "csm top: who waits for you and for what, who works, what it costs", capture: captureDashboard },
+  accounts: { title: "csm usage: two accounts, what is left of their windows, and who works next", capture: captureAccounts },
+  switch: { title: "a session that meets its usage limit and goes on under the other account", capture: captureSwitch },
 };
 
+/** In a process table of its own: the sessions of others on this machine are none of the picture's. */
+function runAlone(): number | undefined {
+  if (process.env.CSM_PICTURE_ALONE !== undefined || Bun.which("unshare") === null) return undefined;
+  const words = ["unshare", ...(process.getuid?.() === 0 ? [] : ["--map-root-user"]), "--pid", "--fork", "--mount-proc"];
+  const env = { ...process.env, CSM_PICTURE_ALONE: "1" };
+  return Bun.spawnSync([...words, process.execPath, ...process.argv.slice(1)], { env, stdio: ["inherit", "inherit", "inherit"] }).exitCode;
+}
+
 if (import.meta.main) {
+  const code = runAlone();
+  if (code !== undefined) process.exit(code);
   const { values } = parseArgs({ options: { only: { type: "string" } } });
-  for (const [name, { title, capture }] of Object.entries(pictures)) {
+  for (const [name, { title, capture: take }] of Object.entries(pictures)) {
     if (values.only !== undefined && values.only !== name) continue;
-    const captured = await capture();
+    const captured = await take();
     for (const [theme, palette] of Object.entries(palettes)) {
       const out = join(root, ".github", `${name}${theme === "dark" ? "" : `-${theme}`}.svg`);
       mkdirSync(dirname(out), { recursive: true });

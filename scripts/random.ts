@@ -18,3 +18,23 @@ export function shuffle<T>(random: Random, items: readonly T[]): T[] {
   const left = [...items];
   return items.map(() => left.splice(random(left.length), 1)[0] as T);
 }
+
+/** The text without all that can go while it still fails; what is found in the time given. */
+export async function shrink(text: string, fails: (part: string) => Promise<boolean>, timeoutMs: number): Promise<string> {
+  const endAt = Date.now() + timeoutMs;
+  let small = text;
+  for (let length = Math.ceil(text.length / 2); length >= 1; length = Math.floor(length / 2))
+    for (let at = 0; at < small.length && Date.now() < endAt; ) {
+      const part = small.slice(0, at) + small.slice(at + length);
+      if (await fails(part)) small = part;
+      else at += length;
+    }
+  return small;
+}
+
+/** Every ten seconds how far a long run is; the answer ends it. */
+export function tellProgress(seconds: number, where: () => string, tell: (line: string) => void): () => void {
+  const startedAt = Date.now();
+  const timer = setInterval(() => tell(`${Math.round((Date.now() - startedAt) / 1000)} of ${seconds} s: ${where()}`), 10_000);
+  return () => clearInterval(timer);
+}

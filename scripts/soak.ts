@@ -11,7 +11,7 @@ import { isRecord } from "../src/json.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { ask, bash, fail, limit, type ModelRequest, type Reply, say } from "../src/stub-script.ts";
 import { findCheckoutClaude } from "./claude.ts";
-import { createRandom, pick, type Random } from "./random.ts";
+import { createRandom, pick, type Random, tellProgress } from "./random.ts";
 
 const root = join(import.meta.dir, "..");
 const csdPath = join(root, "dist/csd");
@@ -149,12 +149,28 @@ async function live({ box, report, random, seen, tell }: Room, number: number, i
       report.steps[kind] = (report.steps[kind] ?? 0) + 1;
     } catch (error) {
       report.lost.push(`${kind} ${(error as Error).message}`);
-      tell(`${kind} ${(error as Error).message}`);
+      tell(`lost: ${kind} ${(error as Error).message}\n${await evidenceOf(box, name)}`);
       await box.run([csdPath, "kill", name]);
       await spawn();
     }
   }
   await csd("kill", name);
+}
+
+/** What stands in its transcript, its hooks' notes and its pane: the sandbox will be gone. */
+async function evidenceOf(box: Sandbox, name: string): Promise<string> {
+  const lastOf = async (...argv: string[]) =>
+    (await box.run(argv)).stdout
+      .trimEnd()
+      .split("\n")
+      .slice(-12)
+      .map((line) => line.slice(0, 600));
+  const parts = [
+    await lastOf(csdPath, "tail", name, "-n", "12", "--json"),
+    await lastOf(csdPath, "logs", name),
+    await lastOf("tmux", "-u", "capture-pane", "-p", "-t", `=${name}:`),
+  ];
+  return parts.map((lines) => lines.map((line) => `    ${line}`).join("\n")).join("\n    --\n");
 }
 
 /** The number of the claude of this session, from csd's own record. */
@@ -215,6 +231,11 @@ export async function runSoak({ seed, seconds, sessions, claudePath, tell = () =
     const rooms = Array.from({ length: sessions }, (_, number) =>
       live({ box, report, random: createRandom(seed + number), seen, tell }, number, () => Date.now() >= endAt),
     );
+    const stopTelling = tellProgress(
+      seconds,
+      () => `${countSteps(report)} steps, ${report.lost.length} lost, ${report.wrong.length} wrong`,
+      tell,
+    );
     const measuring = (async () => {
       await Bun.sleep(seconds * 250);
       const first = watcher.measure();
@@ -222,6 +243,7 @@ export async function runSoak({ seed, seconds, sessions, claudePath, tell = () =
     })();
     const ended = await Promise.allSettled(rooms);
     await measuring;
+    stopTelling();
     for (const one of ended) if (one.status === "rejected") report.lost.push(String(one.reason));
     const last = watcher.measure();
     [report.memory_mb[1], report.handles[1]] = [last.memory, last.handles];
@@ -233,6 +255,8 @@ export async function runSoak({ seed, seconds, sessions, claudePath, tell = () =
   judge(report, watcher.lines, watcher.child.exitCode);
   return report;
 }
+
+export const countSteps = ({ steps }: SoakReport): number => Object.values(steps).reduce((sum, count) => sum + count, 0);
 
 function judge(report: SoakReport, lines: readonly string[], code: number | null): void {
   const { memory_mb: memory, handles, steps } = report;
@@ -253,5 +277,6 @@ if (import.meta.main) {
     ...{ claudePath: String(values.claude ?? findCheckoutClaude()), tell: (line: string) => console.error(line) },
   });
   console.log(JSON.stringify({ seed, ...report }, null, 2));
+  console.error(`soak, seed ${seed}: ${countSteps(report)} steps, ${report.lost.length} lost, ${report.wrong.length} wrong`);
   process.exit(report.lost.length + report.wrong.length === 0 ? 0 : 1);
 }

@@ -128,7 +128,7 @@ export function toSignals(events: readonly ChannelEvent[], gates: readonly HeldG
     }),
     gates: listHeld(events, gates),
     ...(stop === undefined ? {} : { stop: { at: stop.at, text: stop.text ?? "", background: stop.background ?? [] } }),
-    ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown" } }),
+    ...(failure === undefined ? {} : { failure: { at: failure.at, error: failure.error ?? "unknown", text: failure.text ?? "" } }),
   };
 }
 

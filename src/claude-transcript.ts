@@ -1,5 +1,5 @@
 import { parseLimitWording } from "./claude-reset.ts";
-import { hasShape, isRecord, parseRecord, parseTime, shape } from "./json.ts";
+import { hasShape, isRecord, parseRecord, parseTime, present, shape } from "./json.ts";
 
 /** One line of a Claude Code transcript that says something about the main conversation (forms as of 2.1.329). */
 export type TranscriptEvent =
@@ -173,18 +173,22 @@ function apiError(entry: Record<string, unknown>, message: Record<string, unknow
   const text = contentBlocks(message.content)
     .map((block) => (typeof block.text === "string" ? block.text : ""))
     .join("\n");
-  const error: ApiError = { class: typeof entry.error === "string" ? entry.error : "unknown", message: text };
+  const told = typeof entry.error === "string" ? entry.error : "unknown";
+  const error: ApiError = { class: told, message: text };
   const quota = isRecord(entry.quotaLimits) ? entry.quotaLimits : undefined;
   if (quota !== undefined && quota.status === "rejected") {
     error.limit = { window: typeof quota.rateLimitType === "string" ? quota.rateLimitType : "unknown" };
     const { resetsAt } = shape({ resetsAt: Number(quota.resetsAt) * 1000 }, { resetsAt: "time" });
     if (typeof quota.resetsAt === "number" && resetsAt !== undefined) error.limit.resetsAt = resetsAt;
-  } else if (quota === undefined && limitClasses.has(error.class)) {
-    const worded = parseLimitWording(text, at);
-    if (worded !== undefined) error.limit = worded;
-  }
+  } else if (quota === undefined) return wordedError(told, text, at);
   return error;
 }
+
+/** What its class and words alone say, as hooks tell it. */
+export const wordedError = (told: string, message: string, at: number): ApiError => ({
+  ...{ class: told, message },
+  ...present({ limit: limitClasses.has(told) ? parseLimitWording(message, at) : undefined }),
+});
 
 /** claude has said that it goes on by itself when the limit resets (2.1.329, after a five-hour limit). */
 export const isSelfContinuing = (lines: readonly string[], since: number): boolean =>

@@ -8,6 +8,7 @@ import { printableLine } from "./printable.ts";
 
 export const diagnoseCommand = command({
   name: "csm diagnose",
+  acts: true,
   summary: `Look at everything that csm rests on: one line each, ok, degraded or broken, with the command that mends it.
 
 claude and every profile's login, settings, hooks and status line; terminal and tmux, tried in a pane of their own; rules,

@@ -9,6 +9,7 @@ import { readRegistry, requireProfile } from "./profiles.ts";
 
 export const haltCommand = command({
   name: "csm halt",
+  acts: true,
   summary: `End sessions for real: claude is asked first, then what it has started and left is ended.
 
 Everything that would end is shown first: each claude, its shells (those of sub-agents too), its MCP servers, and what these have

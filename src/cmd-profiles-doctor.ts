@@ -9,6 +9,7 @@ const noProfiles = "csm: there is no profile; add one with: csm profiles add <na
 
 export const profilesBootstrapCommand = command({
   name: "csm profiles bootstrap",
+  acts: true,
   summary: "Let profiles share their plugins: <folder>/plugins becomes a link to ~/.claude.shared/plugins.",
   args: {
     profile: { type: "positional", required: false, description: "name of a profile; the current one unless told" },
@@ -41,7 +42,6 @@ export const profilesBootstrapCommand = command({
 });
 
 async function provision(app: App, dir: string, isDry: boolean, hasSeeded: boolean): Promise<string> {
-  if (app.sys.platform === "win32") return "skipped: links need a right that Windows does not give";
   return isDry ? `${renderPlan(planShare(app.sys, dir, plugins, hasSeeded))} (dry run)` : share(app.sys, dir, plugins);
 }
 
@@ -69,6 +69,7 @@ function pickForBootstrap(app: App, registry: Registry, name: string | undefined
 
 export const profilesDoctorCommand = command({
   name: "csm profiles doctor",
+  acts: true,
   summary: "Check that each profile's folder and links are sound; exit 1 when one is not.",
   args: {
     profile: { type: "positional", required: false, description: "name of a profile; all unless told" },

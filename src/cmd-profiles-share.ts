@@ -25,6 +25,7 @@ interface Outcome {
 
 export const profilesShareCommand = command({
   name: "csm profiles share",
+  acts: true,
   summary: "Let profiles share settings, skills, agents, commands or projects through ~/.claude.shared.",
   args: {
     profile: { type: "string", valueHint: "PROFILE", description: "only this profile (may be given again); all unless told" },

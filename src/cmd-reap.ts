@@ -11,6 +11,7 @@ import { readSessions } from "./sessions.ts";
 
 export const reapCommand = command({
   name: "csm reap",
+  acts: true,
   summary: "List processes (MCP servers, shells) that outlived the claude that started them, and end them with --yes.",
   args: {
     yes: { type: "boolean", alias: "y", description: "end what is listed: SIGTERM, and SIGKILL for what is still there after 3 s" },

@@ -1,6 +1,6 @@
 import { type ArgDef, type ArgsDef, defineCommand, type ParsedArgs, runCommand } from "citty";
 import type { Kind } from "./completion.ts";
-import { unknownWord, usageError } from "./errors.ts";
+import { SilentExit, unknownWord, usageError } from "./errors.ts";
 import { type Paint, wrap } from "./format.ts";
 import type { Output } from "./output.ts";
 import type { PublicJson } from "./public-json.ts";
@@ -49,6 +49,8 @@ interface CommandRecord<T extends Arguments = Arguments> {
   rest?: { kind: "prompt" | "words" | "after-dashes"; hint: string; about: string; words?: readonly string[]; complete?: Kind };
   /** Flags that may be given more than once; `repeated` holds all their values. */
   repeatable?: string[];
+  /** It changes something: that is done to its end, whether or not anybody reads what it says. */
+  acts?: true;
   examples: [command: string, effect: string][];
   /** What it ends with, where that says more than done and failed. */
   codes?: readonly (readonly [code: string, about: string])[];
@@ -101,9 +103,31 @@ export async function runRecord(record: AnyCommand, argv: readonly string[], app
   if (asksHelp) return app.out(renderHelp(record, { columns: app.columns }));
   const definition = defineCommand({
     args: record.args as ArgsDef,
-    run: ({ args }) => record.run({ args, repeated, rest, app }),
+    run: ({ args }) => record.run({ args, repeated, rest, app: record.acts === true ? toItsEnd(app) : app }),
   });
   await runCommand(definition, { rawArgs: known });
+}
+
+/** A reader of stdout that has gone ends what only tells. */
+function toItsEnd(app: App): App {
+  const pass =
+    <T extends unknown[]>(say: (...words: T) => void) =>
+    (...words: T) => {
+      try {
+        say(...words);
+      } catch (error) {
+        if (!(error instanceof SilentExit)) throw error;
+      }
+    };
+  // With its getters as they are: what they tell, the terminal has to be asked for.
+  const own = {
+    out: pass(app.out),
+    json: pass(app.json),
+    exact: pass(app.exact),
+    jsonLines: pass(app.jsonLines),
+    redraw: pass(app.redraw),
+  };
+  return Object.assign(Object.defineProperties({}, Object.getOwnPropertyDescriptors(app)) as App, own);
 }
 
 interface SplitArguments {

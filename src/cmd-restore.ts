@@ -42,6 +42,7 @@ const flags = {
 
 export const restoreCommand = command({
   name: "csm restore",
+  acts: true,
   summary:
     "After a restart or a crash: bring back the sessions that were open, each in a tmux session, with its folder, profile and flags.",
   args: flags,

@@ -25,6 +25,7 @@ import type { Sys } from "./sys.ts";
 
 export const selfUpdateCommand = command({
   name: "csm self-update",
+  acts: true,
   summary: "Put the newest csm in the place of this one, and keep this one.",
   args: {
     check: { type: "boolean", description: "only say whether there is a newer one" },

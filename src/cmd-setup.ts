@@ -16,6 +16,7 @@ import type { Sys } from "./sys.ts";
 
 export const setupCommand = command({
   name: "csm setup",
+  acts: true,
   summary: `Put csm where it is of use: claude's settings, your shell, rules, notifications.
 
 Finds claude and its profiles and offers each part; every change is shown first, and a copy of each file is kept. A part that is there
@@ -209,6 +210,7 @@ export async function changeFiles(
   if (!isSilent) for (const { result } of results) show(app, result, isUndo);
   const open = results.filter(({ result }) => result.change !== "none");
   if (open.length === 0 || !(await confirm())) return results.map(({ result }) => result);
+  for (const { result } of open) requireWritable(app.sys, result.path);
   for (const { change, before, result } of open) {
     const made = makeChange(app.sys, change);
     Object.assign(result, { done: made !== undefined, ...present({ backup: made?.backup }) });
@@ -271,11 +273,20 @@ function makeChange(sys: Sys, { path, plan }: FileChange): { before: string | un
   throw new UserError(`${path} is being written all the time`, "nothing was changed in it; try again");
 }
 
+/** Known before the first change, so that none is half of what was shown. */
+function requireWritable(sys: Sys, path: string): void {
+  let dir = dirname(path);
+  while (sys.entryKind(dir) === undefined && dirname(dir) !== dir) dir = dirname(dir);
+  if (!sys.isWritable(dir)) throw new UserError(`may not write in ${dir}`, `${path} would be changed; nothing was changed`);
+}
+
 /** Undefined where there is none; what cannot be read, or written back as it is, must not be taken for empty or for text. */
 function readOwnText(sys: Sys, path: string): string | undefined {
   const text = sys.readText(path);
   if (text === undefined && sys.entryKind(path) !== undefined)
-    throw new UserError(`${path} cannot be read`, "is it a file of yours? nothing was changed");
+    throw sys.readLink(path) === undefined
+      ? new UserError(`${path} cannot be read`, "is it a file of yours? nothing was changed")
+      : new UserError(`${path} is a link that leads nowhere`, `make the file ${sys.readLink(path)} first; nothing was changed`);
   if (text !== undefined && Buffer.byteLength(text) !== sys.identify(path)?.size && text === sys.readText(path))
     throw new UserError(`${path} is not in UTF-8`, "csm would spoil what it cannot read; nothing was changed");
   return text;

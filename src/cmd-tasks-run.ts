@@ -48,6 +48,7 @@ const limitFlag = {
 
 export const tasksRunCommand = command({
   name: "csm tasks run",
+  acts: true,
   summary: `Run a file of tasks: each in a session of its own, what does not depend on each other at the same time. What csm tasks check would refuse is not begun.\n\nCtrl-C once: nothing new is started, and what runs is stopped so that it can go on later. Twice: all is ended now.`,
   codes: taskExitRows(),
   args: {
@@ -94,6 +95,7 @@ export const tasksRunCommand = command({
 
 export const tasksResumeCommand = command({
   name: "csm tasks resume",
+  acts: true,
   summary: `Go on with a run that was stopped or interrupted: what has succeeded and has not changed is not repeated, what was begun goes on in its own conversation. What has failed stays so, unless its words in the file have changed, or with --failed.`,
   codes: taskExitRows(),
   args: {

@@ -125,14 +125,14 @@ function once(words: readonly ShellWord[], program: string, make: () => Said): S
   return made;
 }
 
-/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `npm@10`, `=rm` of zsh, `grm` where GNU's programs are named so. */
+/** `/bin/rm`, `RM` where files are found so, `rm.exe`, `C:\npm.cmd`, `npm@10`, `=rm` of zsh, `grm` where GNU's programs are named so. */
 export function programOf(text: string): string {
   if (/^[a-fh-z\d_-][a-z\d_-]*$/.test(text)) return text;
   const name = text
-    .slice(text.lastIndexOf("/") + 1)
+    .slice(Math.max(text.lastIndexOf("/"), text.lastIndexOf("\\")) + 1)
     .replace(/^=/, "")
     .toLowerCase()
-    .replace(/\.(?:exe|cmd|bat)$/, "")
+    .replace(/\.(?:exe|cmd|bat|com)$/, "")
     .replace(/(?<=[a-z])@[\w.^~-]+$/, "");
   return name.startsWith("g") && gnuPrograms.has(name.slice(1)) ? name.slice(1) : name;
 }

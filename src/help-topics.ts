@@ -83,7 +83,7 @@ const parts: { [T in Topic]: (subject: Subject) => readonly Part[] | Promise<rea
   files: ({ sys }) => [
     "All are this user's, and private where csm or csd makes them.",
     ["Files", places.map(([read, about]) => [shown(sys, read), about])],
-    ["Variables", variableRows()],
+    ["Variables", [...ownVariables, ...variableRows()]],
   ],
   json: ({ loaded }) => [
     "With --json csm prints JSON, csd always does. The same thing has the same name, type and unit in every command; keys are only ever added. Off these, errors of csd are one line on stderr: error and hint.",
@@ -247,6 +247,19 @@ function defaultText({ default: value, check }: Row): string {
   const unit = "unit" in check && check.unit !== undefined ? ` ${check.unit}` : "";
   return ` (${Array.isArray(value) ? value.join(" ") || "none" : `${value}${unit}`})`;
 }
+
+/** Those that stand in the place of no setting. */
+const ownVariables: Rows = [
+  ["CLAUDE_CONFIG_DIR", "the folder of the profile, as for claude itself"],
+  ["CSM_PROFILE", "the profile of a shell that cas put into ~/.claude"],
+  ["XDG_STATE_HOME", "where what csm and csd remember goes, in place of ~/.local/state"],
+  ["XDG_RUNTIME_DIR", "where the sockets of csd lie, in csd/; else in the folder for temporary files"],
+  ["NO_COLOR", "no colour"],
+  ["VISUAL, EDITOR", "your editor, which csd leaves to you (ctrl+g)"],
+  ["CSM_FLEET_PASSWORD", "this machine's password for the fleet"],
+  ["CSD_VERIFIED_VERSIONS", "versions of claude that need no marker_warning, comma-separated"],
+  ["CSM_HOST_REPLACE, IS_PERSONAL_MACHINE", "what csm statusline shows as the host in a shell prompt"],
+];
 
 /** What the environment may say instead. */
 const variableRows = (): [string, string][] =>

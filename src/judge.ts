@@ -10,7 +10,7 @@ import {
   type ShellWord,
   some,
 } from "./command-pattern.ts";
-import { absolutePath, fitsGlob, fitsPath, mayFitPath } from "./path-pattern.ts";
+import { absolutePath, fitsGlob, fitsPath, isWindowsPath, mayFitPath, nativePath, slashPath } from "./path-pattern.ts";
 import { printableLine } from "./printable.ts";
 import { hitsSession, hostOf, isAgentTool, isHost, isTool, namesHost } from "./rule-conditions.ts";
 import type { Conditions, Decision, JudgedPart, Judgement, Rule, SessionFacts, ToolCall } from "./rules.ts";
@@ -34,7 +34,7 @@ import { setters } from "./shell-wrappers.ts";
 
 /** Deny wins whatever the order, then ask, then the first that allows; a command is allowed when each part of it is. */
 export function judge(rules: readonly Rule[], asked: ToolCall, facts: SessionFacts): Judgement {
-  const call = rememberLinks(asked);
+  const call = rememberLinks(inOneSpelling(asked));
   const active = rules
     .filter(({ action, isProject }) => action === "deny" || action === "ask" || (action === "allow" && !isProject))
     .map((rule) => ({ rule, session: hitsSession(rule.when, facts, call), programs: rule.when.command?.map(namedProgram) }))
@@ -54,6 +54,19 @@ export const partsToApprove = ({ parts }: Judgement): string[] =>
     ? []
     : parts.filter(({ decision, rule }) => decision !== "allow" || rule !== undefined).map(({ text }) => text);
 
+/** Windows' paths as everything below takes them; the system is asked in its own words. */
+function inOneSpelling(call: ToolCall): ToolCall {
+  if (!isWindowsPath(call.home)) return call;
+  const { cwd, home, projectDir, resolve } = call;
+  const here = { cwd: slashPath(cwd), home: slashPath(home), projectDir: slashPath(projectDir) };
+  if (resolve === undefined) return { ...call, ...here };
+  const follow = (path: string) => {
+    const real = resolve(nativePath(path));
+    return real === undefined ? undefined : slashPath(real);
+  };
+  return { ...call, ...here, resolve: follow };
+}
+
 /** Each path is looked at once a call. */
 function rememberLinks({ resolve, ...call }: ToolCall): ToolCall {
   if (resolve === undefined) return call;
@@ -68,7 +81,8 @@ function rememberLinks({ resolve, ...call }: ToolCall): ToolCall {
 }
 
 /** Does a rule that acts on sessions hold for one now? Conditions on a call need the one it waits with. */
-export function matches(rule: Rule, facts: SessionFacts, call?: ToolCall): boolean {
+export function matches(rule: Rule, facts: SessionFacts, asked?: ToolCall): boolean {
+  const call = asked === undefined ? undefined : inOneSpelling(asked);
   if (hitsSession(rule.when, facts, call) !== "yes") return false;
   const { tool, command, path, host, agent } = rule.when;
   if (tool === undefined && command === undefined && path === undefined && host === undefined && agent === undefined) return true;

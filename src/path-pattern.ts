@@ -58,15 +58,63 @@ interface Roots {
   resolve?(path: string): string | undefined;
 }
 
-/** Of a path as somebody wrote it, in the folder where it is used; `..` is taken by its letters. */
-export const absolutePath = (text: string, folder: string, home: string): string =>
-  withoutEnd(posix.join(text.startsWith("/") ? "/" : "", spelledPath(text, folder, home)));
+/** Drive letter, server or `\\?\`: how Windows, and nobody else, writes an absolute path. */
+export const isWindowsPath = (path: string): boolean => /^(?:[A-Za-z]:[\\/]|[A-Za-z]:$|\\\\)/.test(path);
 
-/** The same without a look at `..`, as the system gets it: behind a link it leads elsewhere. */
-export const spelledPath = (text: string, folder: string, home: string): string => {
-  if (text.startsWith("/")) return text;
-  return /^~(?:\/|$)/.test(text) ? `${home}${text.slice(1)}` : `${folder}/${text}`;
-};
+/** The root of a path of Windows as it is written here: no name there has a colon, so nothing else begins like it. */
+const windowsRoot = /^\/(?:[a-z]:|unc:\/[^/]+(?:\/[^/]+)?)(?=\/|$)/i;
+
+/**
+ * The one spelling of a path of Windows: `/c:/Users/me` for `C:\Users\me` and Git Bash's `/c/Users/me`, `/unc:/host/share` for
+ * `\\host\share`. Windows passes over blanks and dots at the end of a name, and takes `name:stream` for a part of that file.
+ */
+export function slashPath(path: string): string {
+  const text = path.replaceAll("\\", "/").replace(/^\/\/[?.]\/(?:unc(?=\/))?/i, (start) => (/unc/i.test(start) ? "/" : ""));
+  const onDrive = text.replace(/^([a-z]):(?=\/|$)/i, "/$1:");
+  // Git Bash's way, which no backslash has: `\c` is a folder.
+  const spelled = path.startsWith("/") ? onDrive.replace(/^\/(?:cygdrive\/)?([a-z])(?=\/|$)/i, "/$1:") : onDrive;
+  const rooted = /^\/\/[^/]/.test(text) ? `/unc:${text.slice(1)}` : spelled;
+  const root = (windowsRoot.exec(rooted)?.[0] ?? "").toLowerCase();
+  return root + rooted.slice(root.length).split("/").map(plainName).join("/");
+}
+
+const plainName = (name: string): string => (/^\.{1,2}$/.test(name) ? name : name.replace(/(?<=.):.*$/, "").replace(/[. ]+$/, ""));
+
+/** As the system takes it: the other way round. */
+export const nativePath = (path: string): string =>
+  windowsRoot.test(path)
+    ? path
+        .replace(/^\/unc:\//, "//")
+        .replace(/^\/([a-z]:)$/, "$1/")
+        .replace(/^\/([a-z]:)/, (_, drive: string) => drive.toUpperCase())
+        .replaceAll("/", "\\")
+    : path;
+
+/** Of a path as somebody wrote it, in the folder where it is used; `..` is taken by its letters. */
+export function absolutePath(text: string, folder: string, home: string): string {
+  const path = spelledPath(text, folder, home);
+  const root = windowsRoot.test(home) ? rootOf(path) : "";
+  return withoutEnd(root + posix.join(path.startsWith("/") ? "/" : "", path.slice(root.length)));
+}
+
+/** The same without a look at `..`, as the system gets it: behind a link it leads elsewhere. On Windows `home` is in its one spelling. */
+export function spelledPath(text: string, folder: string, home: string): string {
+  const isWindows = windowsRoot.test(home);
+  const path = isWindows ? spellOnDrive(text, folder) : text;
+  if (path.startsWith("/")) return path;
+  return /^~(?:\/|$)/.test(path) ? `${home}${path.slice(1)}` : `${folder}/${path}`;
+}
+
+/** Windows knows paths that have a drive and no root, `c:name`, and a root without a drive, `\name`: the drive's folder, the folder's drive. */
+function spellOnDrive(text: string, folder: string): string {
+  const [, drive = "", name = ""] = /^([a-z]):(?=[^/\\])(.*)$/is.exec(text) ?? [];
+  const root = `/${drive.toLowerCase()}:`;
+  if (drive !== "") return `${rootOf(folder) === root ? folder : root}/${slashPath(name)}`;
+  const path = slashPath(text);
+  return path.startsWith("/") && !windowsRoot.test(path) ? rootOf(folder) + path : path;
+}
+
+const rootOf = (path: string): string => windowsRoot.exec(path)?.[0] ?? "";
 
 const withoutEnd = (path: string): string => (path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path);
 
@@ -83,20 +131,24 @@ const literal = (path: string): string[] => split(path).map((segment) => segment
 
 /** Undefined for one that matches nothing: an empty one, or `!…`, which takes back what nobody said. */
 function parsePattern(pattern: string, { projectDir, home }: Roots): PathPattern | undefined {
-  const text = pattern.trim();
+  const isWindows = windowsRoot.test(home);
+  // There `\` stands between folders, and nothing needs to be escaped that a name can have.
+  const text = isWindows ? slashPath(pattern.trim()) : pattern.trim();
   if (text === "" || text.startsWith("!")) return undefined;
   const isInside = /\/(?:\*\*)?$/.test(text) && text !== "/";
   const body = text.replace(/\/(?:\*\*)?$/, "");
   const own = split(body).filter((segment) => segment !== ".");
   const isAnywhere = !text.replace(/\/$/, "").includes("/") && own[0] !== "~";
-  const base = text.startsWith("/") ? [] : own[0] === "~" ? literal(home) : literal(projectDir);
+  const isRooted = text.startsWith("/");
+  const drive = isWindows && isRooted && !windowsRoot.test(text) ? literal(rootOf(projectDir)) : [];
+  const base = isRooted ? drive : own[0] === "~" ? literal(home) : literal(projectDir);
   const rest = own[0] === "~" ? own.slice(1) : isAnywhere && own[0] !== "**" ? ["**", ...own] : own;
   const segments = [...base];
   for (const segment of rest) {
     if (segment === "..") segments.pop();
     else if (segment !== "**" || segments.at(-1) !== "**") segments.push(segment);
   }
-  return { segments, given: text.startsWith("/") ? 1 : base.length, isInside };
+  return { segments, given: isRooted ? 1 : base.length, isInside };
 }
 
 const patterns = new Map<string, PathPattern | undefined>();
@@ -108,7 +160,8 @@ const patterns = new Map<string, PathPattern | undefined>();
 export function fitsPath(pattern: string, path: string, roots: Roots, isLoose: boolean): boolean {
   const parsed = known(pattern, roots);
   if (parsed === undefined) return false;
-  const inCase = (segments: string[]) => (isLoose ? segments.map((segment) => segment.toLowerCase()) : segments);
+  const inCase = (segments: string[]) =>
+    isLoose || windowsRoot.test(roots.home) ? segments.map((segment) => segment.toLowerCase()) : segments;
   const segments = inCase(split(path));
   const isInside = parsed.isInside && !isLoose;
   return spellings(parsed, roots, isLoose).some((each) => fitsSegments(inCase(each), segments, isInside, fitsGlob));

@@ -96,7 +96,8 @@ const maxAttempts = 3;
 
 /** Does it; the result is what was done. Ended at any point, the next run goes on from there: nothing is ever overwritten. */
 export async function share(sys: Sys, dir: string, item: ShareItem): Promise<string> {
-  if (sys.platform === "win32") throw new UserError("profiles cannot share on Windows: links need a right that it does not give");
+  if (sys.platform === "win32" && item.kind === "file")
+    throw new UserError(`profiles cannot share ${item.word} on Windows`, "a link to a file needs a right there; folders can be shared");
   return withLock(sys, "share", async () => {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -348,6 +349,9 @@ async function unshareOnce(sys: Sys, dir: string, item: ShareItem): Promise<stri
   if (plan.kind === "own") return renderUnshare(plan);
   // What leaves the store must not be open in a session of those that go on sharing.
   for (const sharer of plan.kind === "part" ? sharersOf(sys, item) : [dir]) await refuseLive(sys, sharer, item);
+  // The rest of the store moves as a whole: whoever could not be given all that it brought comes first.
+  if (plan.kind === "take-back" && item.isLive === true)
+    for (const other of profileDirs(sys)) if (realDir(sys, other.dir) !== realDir(sys, dir)) await giveBack(sys, other.dir, item);
   // A file takes the place of the link in one step.
   if (plan.kind === "restore") move(sys, plan.backup, path);
   else {

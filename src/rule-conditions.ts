@@ -1,5 +1,5 @@
 import { every, type Likelihood, some } from "./command-pattern.ts";
-import { fitsGlob } from "./path-pattern.ts";
+import { fitsGlob, isWindowsPath, slashPath } from "./path-pattern.ts";
 import type { Conditions, SessionFacts, ToolCall } from "./rules.ts";
 
 /** The conditions on the session; `maybe` where a fact is not known. */
@@ -49,7 +49,9 @@ const isStatus = (want: string, is: string): boolean =>
   want.replace(/[^a-z]/g, "") === is.replace(/[^a-z]/g, "") || olderStatus.get(want.replace(/[^a-z]/g, ""))?.includes(is) === true;
 
 /** A part of its name, or the folder itself. */
-function isProject(want: string, dir: string): boolean {
+function isProject(named: string, of: string): boolean {
+  const isWindows = isWindowsPath(of) || isWindowsPath(named);
+  const [want, dir] = isWindows ? [slashPath(named), slashPath(of)] : [named, of];
   const folder = want.replace(/(?<=.)\/+$/, "");
   return want.includes("/") ? folder === dir || dir.startsWith(`${folder}/`) : dir.slice(dir.lastIndexOf("/") + 1).includes(want);
 }

@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "node:path";
+import { join, posix, resolve, win32 } from "node:path";
 import type { judgeBudgets } from "./budget-spend.ts";
 import { isPlanTool } from "./claude-gate.ts";
 import { type HookInput, renderGateReply, renderToolReply, takesLeaveEarly } from "./claude-hooks.ts";
@@ -81,13 +81,20 @@ const maxLinks = 40;
 
 /** Where a path leads, as far as it exists; undefined where links lead in a circle. */
 function followLinks(sys: Sys, path: string, links = 0): string | undefined {
-  for (let [dir, rest] = [path, ""]; ; [dir, rest] = [dirname(dir), join(basename(dir), rest)]) {
+  const place = sys.platform === "win32" ? win32 : posix;
+  for (let [dir, rest] = [path, ""]; ; [dir, rest] = [place.dirname(dir), place.join(place.basename(dir), rest)]) {
     const real = sys.realPath(dir);
-    if (real !== undefined) return join(real, rest).replace(/(.)\/$/, "$1");
+    if (real !== undefined) {
+      const led = place.join(real, rest);
+      return led.length > 1 && led.endsWith(place.sep) ? led.slice(0, -1) : led;
+    }
     // What is written through a link that leads nowhere appears where it leads.
     const target = sys.readLink(dir);
-    if (target !== undefined) return links >= maxLinks ? undefined : followLinks(sys, join(resolve(dirname(dir), target), rest), links + 1);
-    if (dirname(dir) === dir) return undefined;
+    if (target !== undefined) {
+      const next = place.join(place.resolve(place.dirname(dir), target), rest);
+      return links >= maxLinks ? undefined : followLinks(sys, next, links + 1);
+    }
+    if (place.dirname(dir) === dir) return undefined;
   }
 }
 

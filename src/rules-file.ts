@@ -4,6 +4,7 @@ import { UserError } from "./errors.ts";
 import { readCheckout } from "./git.ts";
 import { parseRecord } from "./json.ts";
 import { defaultNotify, type NotifySettings } from "./notices.ts";
+import { isWindowsPath } from "./path-pattern.ts";
 import { checkedRulesDir, homeDir, projectRuleFiles, ruleFiles } from "./paths.ts";
 import { buildVersion } from "./program.ts";
 import type { Rule, RuleProblem } from "./rules.ts";
@@ -59,10 +60,11 @@ export async function readRuleBook(sys: Sys, projectDir?: string): Promise<RuleB
 
 /** A project that is named by its folder, as sessions name theirs: without `~` and without links. */
 function withRealFolders<T extends { project?: readonly string[] }>(sys: Sys, of: T): T {
-  if (of.project?.some((word) => /^[~/]/.test(word)) !== true) return of;
+  const isFolder = (word: string) => /^[~/]/.test(word) || isWindowsPath(word);
+  if (of.project?.some(isFolder) !== true) return of;
   const realFolder = (word: string) => {
-    const path = word.replace(/^~(?=\/|$)/, homeDir(sys));
-    return path.startsWith("/") ? (sys.realPath(path) ?? path) : word;
+    const path = word.replace(/^~(?=[\\/]|$)/, () => homeDir(sys));
+    return isFolder(path) ? (sys.realPath(path) ?? path) : word;
   };
   return { ...of, project: of.project.map(realFolder) };
 }

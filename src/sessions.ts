@@ -1,5 +1,6 @@
 import type { SessionFile } from "./claude-session.ts";
 import { present } from "./json.ts";
+import { isWindowsPath } from "./path-pattern.ts";
 import { sessionFilePath, sessionsDir } from "./paths.ts";
 import { readProcesses } from "./process.ts";
 import { withConversation } from "./resumed.ts";
@@ -104,16 +105,13 @@ export function openSessionFiles(sys: Sys): SessionFiles {
 export const listSessionPids = (sys: Pick<Sys, "list">, configDir: string): number[] =>
   sys.list(sessionsDir(configDir)).flatMap((name) => (/^\d+\.json$/.test(name) ? [Number.parseInt(name, 10)] : []));
 
-/** Drive letter or server: how Windows, and nobody else, writes a folder. */
-const isWindowsFolder = (path: string): boolean => /^(?:[A-Za-z]:[\\/]|\\\\)/.test(path);
-
 /**
  * Is this session file about a process that is counted elsewhere: in another container, on the other side of WSL, or on another machine
  * that shares the folder? Its number says nothing about a process here. Claude Code 2.1.329 writes `linux:<machine-id>:pid:[<namespace>]`,
  * `darwin` and `win32:<host>`; older versions nothing, so that the spelling of the folder must do.
  */
 export function isElsewhere(sys: Sys, { pidDomain = "", cwd = "" }: Partial<Pick<SessionFile, "pidDomain" | "cwd">>): boolean {
-  if (cwd !== "" && isWindowsFolder(cwd) !== (sys.platform === "win32")) return true;
+  if (cwd !== "" && isWindowsPath(cwd) !== (sys.platform === "win32")) return true;
   const [platform = "", place = ""] = pidDomain.split(":");
   if (["linux", "darwin", "win32"].includes(platform) && platform !== sys.platform) return true;
   if (platform === "win32") return place !== "" && place !== sys.hostname().toLowerCase();

@@ -64,6 +64,15 @@ export function listChanges(sys: Sys, wish: SetupWish): FileChange[] {
   }));
 }
 
+/** In a file whose lines end as on Windows, those of csm do too. */
+function inItsLineEnds<T extends string | undefined>(change: (text: T) => Wanted): (text: T) => Wanted {
+  return (text) => {
+    if (text?.includes("\r\n") !== true || /(?<!\r)\n/.test(text)) return change(text);
+    const wanted = change(text.replaceAll("\r\n", "\n") as T);
+    return typeof wanted === "string" ? wanted.replaceAll("\n", "\r\n") : wanted;
+  };
+}
+
 function planText(edits: readonly Edit[], before: string | undefined, isUndo: boolean): ReturnType<FileChange["plan"]> {
   let after = before;
   const kept: string[] = [];
@@ -128,8 +137,8 @@ function ruleEdits(sys: Sys): Edit[] {
     {
       parts: ["notify"],
       path,
-      put: (text = "") => (path.endsWith(".json") ? notifyInJson(path, text) : notifyInToml(path, text)),
-      take(text) {
+      put: inItsLineEnds((text = "") => (path.endsWith(".json") ? notifyInJson(path, text) : notifyInToml(path, text))),
+      take: inItsLineEnds((text: string) => {
         if (path.endsWith(".json")) return text;
         const atEnd = `\n${startNotify.trimEnd()}`;
         if (text.endsWith(atEnd)) return text.slice(0, -atEnd.length);
@@ -137,7 +146,7 @@ function ruleEdits(sys: Sys): Edit[] {
         const rest = text.slice(at + startNotify.length);
         // What was written below it would become a part of what stands above it.
         return at < 0 || !/^\s*(?:\[|$)/.test(rest) ? text : text.slice(0, at) + rest;
-      },
+      }),
     },
   ];
 }
@@ -218,18 +227,20 @@ export function ownShell(sys: Pick<Sys, "env">): string | undefined {
 function shellEdits(sys: Sys, name: string | undefined): Edit[] {
   const shell = name === undefined ? undefined : shells[name];
   if (shell === undefined) return [];
-  const own = new RegExp(`^.*\\bcsm shell-init\\b.*${mark}$\\n?`, "gm");
+  const own = new RegExp(`^.*\\bcsm shell-init\\b.*${mark}$(?:\\r?\\n)?`, "gm");
   const start: Edit = {
     parts: ["shell"],
     path: shell.startFile(sys),
-    put(text = "") {
+    put: inItsLineEnds((text = "") => {
       const others = text.replace(own, "");
       if (/^[^#\n]*\bcsm shell-init\b/m.test(others)) return { kept: "it has a line of your own that loads csm" };
       return text === others
         ? appendLines(text, `${shell.line}\n`)
-        : text.replace(own, (line) => shell.line + (line.endsWith("\n") ? "\n" : ""));
-    },
-    take: (text) => (text.endsWith("\n") ? text : `${text}\n`).replace(own, "").slice(0, text.endsWith("\n") ? undefined : -1),
+        : text.replace(own, (line) => shell.line + (/\r?\n$/.exec(line)?.[0] ?? ""));
+    }),
+    take: inItsLineEnds((text: string) =>
+      (text.endsWith("\n") ? text : `${text}\n`).replace(own, "").slice(0, text.endsWith("\n") ? undefined : -1),
+    ),
   };
   const files = shell.completions(sys).map(
     ([path, script]): Edit => ({

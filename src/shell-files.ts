@@ -30,7 +30,8 @@ export function pathsOf(path: string, call: ToolCall, folder: string): string[] 
 }
 
 /** What decides about permissions, and what starts programs of itself: nobody approves a change of these unseen. */
-const guarded = /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh|profile|gitconfig|npmrc|envrc|ssh)[^/]*(?:\/|$)/i;
+const guarded =
+  /\/(?:\.git|\.claude|\.csm|claude-smart)(?:\/|$)|\/\.(?:bash|zsh|profile|gitconfig|npmrc|envrc|ssh)[^/]*(?:\/|$)|powershell\/[^/]*profile\.ps1$/i;
 
 /** A worktree may itself lie in such a folder. */
 export const isGuarded = (path: string, { projectDir }: ToolCall): boolean =>

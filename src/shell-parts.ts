@@ -16,6 +16,7 @@ import {
   type WordPart,
 } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
+import { spelledPath } from "./path-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
 import { readWord } from "./shell-word.ts";
 import { holdsCommand, isRiskyName } from "./shell-wrappers.ts";
@@ -478,6 +479,6 @@ function move(state: State, words: readonly ShellWord[]): void {
     name.text === "cd" && more.length === 0 && (target === undefined || (target.certainty === "literal" && !/^[-+]/.test(target.text)));
   if (!isKnown) state.folder = undefined;
   else if (target === undefined) state.folder = state.home;
-  else if (target.text.startsWith("/")) state.folder = target.text;
-  else if (state.folder !== undefined) state.folder = `${state.folder}/${target.text}`;
+  else if (target.text.startsWith("/") || state.folder !== undefined)
+    state.folder = spelledPath(target.text, state.folder ?? "/", state.home);
 }

@@ -1,7 +1,7 @@
 import { type GateKind, type MenuOption, type ScreenGate, startupKinds } from "./claude-gate.ts";
 import type { Screen } from "./claude-screen.ts";
 import type { SessionFile } from "./claude-session.ts";
-import { type ApiError, asksQuestion, type Retry, type Turn } from "./claude-transcript.ts";
+import { type ApiError, asksQuestion, type Retry, type Turn, wordedError } from "./claude-transcript.ts";
 import { findGates, type Gate, type GateCall, type GateSignals, isGateUntold as isUntold } from "./gates.ts";
 import { present } from "./json.ts";
 
@@ -34,7 +34,7 @@ export interface HookSignals {
   prompt?: Noted;
   /** The turn ended; `background` names what still runs. */
   stop?: { at: number; text: string; background: string[] };
-  failure?: { at: number; error: string };
+  failure?: { at: number; error: string; text: string };
   /** Requests that are held open, oldest first. */
   gates?: readonly GateCall[];
   /** What a hook last answered for the main thread. */
@@ -237,8 +237,12 @@ function turnVerdict(signals: Signals, evidence: Evidence, running: string[] = [
   // The hook comes 40 ms before the status and up to 0.3 s before the transcript.
   if (hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at))
     return endVerdict(hooks.stop.text, "finished", background, read("hook", now - hooks.stop.at));
+  if (hooks?.failure !== undefined && isFailureUntold(signals)) {
+    const { at, error, text } = hooks.failure;
+    return errorVerdict(text, wordedError(error, text, at), read("hook", now - at));
+  }
   if (turn === undefined || turn.at === 0) return { status: "idle_done", text: "", outcome: "none", ...background, ...evidence };
-  if (turn.error !== undefined) return errorVerdict(turn, turn.error, evidence);
+  if (turn.error !== undefined) return errorVerdict(turn.text, turn.error, evidence);
   return endVerdict(turn.text, outcomeOf(turn), background, evidence);
 }
 
@@ -247,9 +251,9 @@ function endVerdict(text: string, outcome: Outcome, background: { background?: s
   return { status: "idle_done", text, outcome, ...background, ...evidence };
 }
 
-function errorVerdict(turn: Turn, { limit, class: error }: ApiError, evidence: Evidence): Verdict {
-  if (limit === undefined) return { status: "failed", text: turn.text, error, ...evidence };
-  return { status: "limited", text: turn.text, window: limit.window, resets_at: limit.resetsAt ?? null, ...evidence };
+function errorVerdict(text: string, { limit, class: error }: ApiError, evidence: Evidence): Verdict {
+  if (limit === undefined) return { status: "failed", text, error, ...evidence };
+  return { status: "limited", text, window: limit.window, resets_at: limit.resetsAt ?? null, ...evidence };
 }
 
 /** The status follows the hook of a prompt within this time; none follows to one that was stamped by another clock, or refused. */
@@ -273,8 +277,20 @@ const isTurnQueued = ({ session, turn, hooks, now }: Signals): boolean =>
   Math.abs(now - Math.max(turn.at, hooks?.stop?.at ?? 0, session?.statusUpdatedAt ?? 0)) < queuedMs;
 
 /** The hooks have told the end of a turn that the transcript does not hold yet. */
-export const isTranscriptBehind = ({ turn, hooks }: Signals): boolean =>
-  hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at);
+export const isTranscriptBehind = (signals: Signals): boolean => {
+  const { turn, hooks } = signals;
+  return (hooks?.stop !== undefined && hooks.last === "stop" && isBehind(turn, hooks.stop.at)) || isFailureUntold(signals);
+};
+
+/** On a crowded machine claude was seen to write the end of a turn more than a second after its hook and its status (2.1.329). */
+const failureMs = 60_000;
+
+/** The hooks have told that the turn of the newest prompt has failed, and the transcript holds the one before, or none. */
+const isFailureUntold = ({ turn, hooks, now }: Signals): boolean =>
+  hooks?.failure !== undefined &&
+  hooks.last === "failure" &&
+  Math.abs(now - hooks.failure.at) < failureMs &&
+  (turn?.end === undefined || turn.at < (hooks.prompt?.at ?? hooks.failure.at - transcriptLagMs));
 
 const isBehind = (turn: Turn | undefined, at: number): boolean => turn?.end === undefined || turn.at < at - stampToleranceMs;
 
@@ -364,7 +380,7 @@ function gateVerdict(signals: Signals, evidence: Evidence): Verdict {
   // Outside tmux nobody sees the menu that a weekly limit opens.
   const isLimitMenu = dialog?.kind === "limit" || (screen?.gate === undefined && session?.waitingFor === "dialog open");
   if (isLimitMenu && turn?.error?.limit !== undefined)
-    return { ...errorVerdict(turn, turn.error, evidence), options, choices, gate_id: gate.id } as Verdict;
+    return { ...errorVerdict(turn.text, turn.error, evidence), options, choices, gate_id: gate.id } as Verdict;
   if (gate.kind === "question") return questionVerdict(call, dialog, common);
   if (gate.kind === "plan") {
     const plan = typeof call?.input.plan === "string" ? call.input.plan : null;

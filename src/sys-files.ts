@@ -392,7 +392,8 @@ export const linkFiles: LinkFiles = {
     return stat === undefined ? undefined : { kind: kindOf(stat), uid: stat.uid, gid: stat.gid, mode: stat.mode & 0o7777 };
   },
   readLink: (path) => attempt(() => readlinkSync(path)),
-  createLink: (target, path) => symlinkSync(target, path),
+  // On Windows a junction: a link that needs no right there, to a folder. Elsewhere the word is passed over.
+  createLink: (target, path) => symlinkSync(target, path, "junction"),
   rename: renameSync,
   removeLink: unlinkSync,
   removeEmptyDir: (path) => isDone(() => rmdirSync(path)),

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { type AnyCommand, type App, command, flagsOf, renderHelp, runRecord, splitArguments } from "../src/cmd-record.ts";
+import { loadCommands } from "../src/commands.ts";
+import { SilentExit } from "../src/errors.ts";
 import { createPaint } from "../src/format.ts";
 import { createOutput } from "../src/output.ts";
 import { createFakeSys } from "./fake-sys.ts";
@@ -206,13 +208,13 @@ test.each<[rule: string, record: AnyCommand, help: string]>([
   expect(renderHelp(record)).toBe(help);
 });
 
-async function run(record: AnyCommand, argv: string[]) {
+async function run(record: AnyCommand, argv: string[], isRead = true) {
   calls.length = 0;
   const out: string[] = [];
   const app: App = {
     sys: createFakeSys(),
     ...createOutput({
-      write: (_fd: number, text: string) => out.push(text) > 0,
+      write: (_fd: number, text: string) => isRead && out.push(text) > 0,
       isTerminal: () => false,
       env: {},
     }),
@@ -224,6 +226,28 @@ async function run(record: AnyCommand, argv: string[]) {
   await runRecord(record, argv, app);
   return { out, calls: [...calls] };
 }
+
+test("a reader that has gone ends what only tells, and nothing that changes something", async () => {
+  const record: AnyCommand = {
+    ...plain,
+    run({ app, args: given, rest }) {
+      app.out("what would change");
+      app.json({} as never);
+      note({ args: given, rest });
+    },
+  };
+  await expect(run(record, ["fix"], false)).rejects.toThrow(SilentExit);
+  expect(calls).toEqual([]);
+  expect((await run({ ...record, acts: true }, ["fix"], false)).calls).toHaveLength(1);
+});
+
+test("each command that shows what it is about to change does it though nobody reads", async () => {
+  const acting = (await loadCommands()).flatMap(({ program, word, record }) => (record?.acts === true ? [`${program} ${word}`] : []));
+  expect(acting.toSorted()).toEqual([
+    ...["csm diagnose", "csm halt", "csm profiles bootstrap", "csm profiles doctor", "csm profiles share", "csm reap", "csm restore"],
+    ...["csm self-update", "csm setup", "csm tasks resume", "csm tasks run"],
+  ]);
+});
 
 describe("what a command is given", () => {
   test.each<[rule: string, record: AnyCommand, argv: string[], given: Record<string, unknown>]>([

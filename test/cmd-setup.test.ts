@@ -97,7 +97,8 @@ test.each([0o644, 0o600, 0o640])("the file keeps its mode %o, its copy is privat
 
 test("what is there and cannot be read is not taken for empty", async () => {
   symlinkSync(join(dir, "nowhere"), path);
-  await expect(run()).rejects.toThrow(/cannot be read$/);
+  await expect(run()).rejects.toThrow(`${path} is a link that leads nowhere`);
+  await expect(run(() => true, { ...createSys(), readLink: () => undefined })).rejects.toThrow(/cannot be read$/);
   expect(readdirSync(dir)).toEqual(["settings.json"]);
 });
 
@@ -112,4 +113,13 @@ test("bytes that are no UTF-8 would be spoilt: the file stays as it is", async (
   await expect(run()).rejects.toThrow(/is not in UTF-8$/);
   expect(readFileSync(path)).toEqual(bytes);
   expect(readdirSync(dir)).toEqual(["settings.json"]);
+});
+
+test("a folder that may not be written is told before anything is changed", async () => {
+  writeFileSync(path, "{}");
+  const sys: Sys = { ...createSys(), isWritable: (at) => at !== dir };
+  await expect(run(() => true, sys)).rejects.toThrow(`may not write in ${dir}`);
+  expect([readFileSync(path, "utf8"), readdirSync(dir)]).toEqual(["{}", ["settings.json"]]);
+  // Looking is no change.
+  expect(await run(() => false, sys)).toContain("settings.json");
 });

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { parsePrograms } from "../src/cmd-completions.ts";
 import { loadCommands } from "../src/commands.ts";
 import { exitCode } from "../src/errors.ts";
@@ -6,10 +8,12 @@ import { width } from "../src/format.ts";
 import { places, renderTopic } from "../src/help-topics.ts";
 import * as paths from "../src/paths.ts";
 import { findTopic, topics } from "../src/program.ts";
+import { conditions } from "../src/rules-schema.ts";
 import { settings, variables } from "../src/settings.ts";
-import { statuses } from "../src/statuses.ts";
+import { sourceMeanings, statuses } from "../src/statuses.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
+const root = join(import.meta.dir, "..");
 const loaded = await loadCommands();
 const sys = createFakeSys({ homeDir: "/home/dev" });
 const explain = (topic: (typeof topics)[number], columns?: number) => renderTopic(topic, { sys, loaded }, columns);
@@ -65,7 +69,22 @@ test("files: every place of paths.ts is told", () => {
   expect(missing.map(([name]) => name)).toEqual([]);
 });
 
+/** Of terminals, systems and claude itself: nobody sets them for csm's sake. */
+const ofOthers =
+  /^(?:TMUX|TERM|PATH|CLAUDE_PID|SHELL|OS|LOCALAPPDATA|HOME|CLAUDE_PROJECT_DIR|USER|TZ|TMPDIR|STY|CLAUDE_CODE_ENTRYPOINT|ANTHROPIC_MODEL|DISPLAY|LANG|A)$|^(?:LC|SSH|TERM|WAYLAND|BASH|TMUX)_/;
+
+test("files: every variable that the program reads, and that README names, is told", async () => {
+  const sources = [...new Bun.Glob("src/*.ts").scanSync(root)].map((path) => readFileSync(join(root, path), "utf8")).join("\n");
+  const table = /\| variable \|[\s\S]*?\n\n/.exec(readFileSync(join(root, "README.md"), "utf8"))?.[0] ?? "";
+  const read = [...sources.matchAll(/\benv\.([A-Z][A-Z_0-9]*)/g), ...table.matchAll(/`([A-Z][A-Z_]+)/g)].map(([, name = ""]) => name);
+  const text = await explain("files");
+  expect(read.length).toBeGreaterThan(40);
+  expect([...new Set(read)].filter((name) => !ofOthers.test(name) && !text.includes(name))).toEqual([]);
+});
+
 test.each<[topic: (typeof topics)[number], words: readonly string[]]>([
+  ["signals", Object.keys(sourceMeanings)],
+  ["rules", Object.keys(conditions)],
   ["states", statuses],
   ["exit-codes", Object.values(exitCode).map(String)],
   ["limits", Object.keys(settings).filter((key) => /^(?:limit|usage)\.[a-z-]+$/.test(key))],

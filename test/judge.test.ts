@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { playRounds } from "../scripts/judge-rounds.ts";
 import { judge, matches } from "../src/judge.ts";
 import type { Conditions, Decision, Rule, RuleAction, SessionFacts, ToolCall } from "../src/rules.ts";
+import { toCall } from "../src/rules-decide.ts";
+import { createFakeSys } from "./fake-sys.ts";
 import fixture from "./fixtures/rules/commands.json";
 
 const rule = (name: string, action: RuleAction, when: Conditions, isProject = false): Rule => ({
@@ -379,5 +381,81 @@ describe("what is not known of the session", () => {
     expect(matches(rule("r", "notify", { tool: ["Bash"] }), facts)).toBe(false);
     expect(matches(rule("r", "notify", { command: ["npm publish"] }), facts, bash("cd x && npm publish"))).toBe(true);
     expect(matches(rule("r", "notify", { command: ["npm publish"] }), facts, bash("npm $x"))).toBe(false);
+  });
+});
+
+describe("Windows", () => {
+  const home = "C:\\Users\\Me";
+  // As a disk of Windows: of whatever case.
+  const there: Record<string, string> = {
+    [`${home}\\app\\alias`.toLowerCase()]: "D:\\keys",
+    "c:\\progra~1\\app": "C:\\Program Files\\app",
+    ...Object.fromEntries(["C:\\", "D:\\keys", "\\\\srv\\secret\\", `${home}\\app`, home].map((path) => [path.toLowerCase(), path])),
+  };
+  const sys = {
+    ...createFakeSys({ platform: "win32", homeDir: home }),
+    realPath: (path: string) => there[path.toLowerCase()],
+    readLink: () => undefined,
+  };
+  const call = (tool: string, input: Record<string, unknown>): ToolCall =>
+    toCall(sys, { tool, input, cwd: `${home}\\app`, projectDir: `${home}\\app` });
+  const rules = [
+    rule("env", "deny", { path: [".env"] }),
+    rule("keys", "deny", { path: ["~/.ssh/**", "D:\\keys\\**"] }),
+    rule("share", "ask", { path: ["\\\\srv\\secret\\**"] }),
+    rule("programs", "ask", { path: ["C:\\Program Files\\**"] }),
+    rule("src", "allow", { tool: ["Edit", "Write", "Read"], path: ["src\\**"] }),
+    rule("cat", "allow", { command: ["cat"] }),
+    rule("npm", "deny", { command: ["npm publish"] }),
+  ];
+
+  test.each<[tool: string, path: string, decision: Decision, name?: string | null]>([
+    ["Read", `${home}\\app\\.env`, "deny", "env"],
+    ["Read", "c:/users/me/app/sub/.ENV", "deny", "env"],
+    ["Read", ".env::$DATA", "deny", "env"],
+    ["Read", ".env. ", "deny", "env"],
+    ["Read", "\\\\?\\C:\\Users\\Me\\app\\.env", "deny", "env"],
+    ["Read", "..\\.ssh\\id_rsa", "deny", "keys"],
+    ["Read", "~\\.ssh\\id_rsa", "deny", "keys"],
+    ["Read", "\\Users\\Me\\.ssh\\id_rsa", "deny", "keys"],
+    ["Read", "alias\\id", "deny", "keys"],
+    ["Read", "D:\\keys\\id", "deny", "keys"],
+    ["Read", "\\\\SRV\\secret\\x", "ask", "share"],
+    ["Read", "//srv/secret/x", "ask", "share"],
+    ["Read", "C:\\PROGRA~1\\app\\x", "ask", "programs"],
+    ["Write", `${home}\\app\\src\\a.ts`, "allow", "src"],
+    ["Write", "src\\..\\..\\x.ts", "none", null],
+    ["Write", "src\\.git\\hooks\\pre-commit", "ask", null],
+    ["Write", `${home}\\Documents\\PowerShell\\Microsoft.PowerShell_profile.ps1`, "ask", null],
+  ])("%s of %j: %s", (tool, path, decision, name) =>
+    expect(decide(rules, call(tool, { file_path: path }))).toEqual([decision, name ?? undefined]),
+  );
+
+  test.each<[command: string, decision: Decision, name?: string | null]>([
+    ["cat .env", "deny", "env"],
+    ["cat C:/Users/Me/app/.env", "deny", "env"],
+    ["cat /c/Users/Me/app/.env", "deny", "env"],
+    ["cat 'C:\\Users\\Me\\.ssh\\id'", "deny", "keys"],
+    ["cat ~/.ssh/id", "deny", "keys"],
+    ["cd /d/keys && cat id", "deny", "keys"],
+    ["cd D:/keys && cat id", "deny", "keys"],
+    ["cat README.md > src/a.ts", "allow", "cat"],
+    ["cat README.md > D:/keys/a", "deny", "keys"],
+    ["cat README.md > /c/Users/Me/x", "ask", null],
+    ["cat README.md 2>/dev/null", "allow", "cat"],
+    ["npm.cmd publish", "deny", "npm"],
+    ["C:/Tools/NPM.CMD publish", "deny", "npm"],
+    ["'C:\\Tools\\npm.exe' publish", "deny", "npm"],
+    ["cmd /c 'npm publish'", "ask", "npm"],
+    ["powershell -Command 'npm publish'", "ask", "npm"],
+  ])("Git Bash's %j: %s", (command, decision, name) =>
+    expect(decide(rules, call("Bash", { command }))).toEqual([decision, name ?? undefined]),
+  );
+
+  test("a project is named by its folder in either spelling", () => {
+    const of = (project: string) => judge([rule("p", "deny", { project: [project] })], call("Read", { file_path: "x" }), facts).decision;
+    expect(["C:\\Users\\Me\\app", "c:/users/me/APP/", "app", "C:\\Users\\Me", "C:\\Users\\Me\\ap", "D:\\Users"].map(of)).toEqual([
+      ...["deny", "deny", "deny", "deny", "none", "none"],
+    ] as Decision[]);
   });
 });

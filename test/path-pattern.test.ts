@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { absolutePath, fitsGlob, fitsPath, spelledPath } from "../src/path-pattern.ts";
+import { absolutePath, fitsGlob, fitsPath, isWindowsPath, nativePath, slashPath, spelledPath } from "../src/path-pattern.ts";
 
 test.each<[pattern: string, text: string, fits: boolean]>([
   ["a", "a", true],
@@ -109,4 +109,76 @@ test.each<[pattern: string, path: string, isAllowed: boolean, isHit: boolean]>([
   const linked = { projectDir: "/p", home: "/h", resolve };
   expect(fitsPath(pattern, path, linked, false)).toBe(isAllowed);
   expect(fitsPath(pattern, path, linked, true)).toBe(isHit);
+});
+
+test.each<[native: string, slashes: string]>([
+  ["C:\\Users\\me", "/c:/Users/me"],
+  ["c:/Users/me", "/c:/Users/me"],
+  ["/c/Users/me", "/c:/Users/me"],
+  ["/cygdrive/c/Users", "/c:/Users"],
+  ["/c:/Users/me", "/c:/Users/me"],
+  ["C:", "/c:"],
+  ["C:\\", "/c:/"],
+  ["\\\\?\\C:\\Users", "/c:/Users"],
+  ["\\\\.\\C:\\Users", "/c:/Users"],
+  ["\\\\srv\\share\\x", "/unc:/srv/share/x"],
+  ["//srv/share/x", "/unc:/srv/share/x"],
+  ["\\\\?\\UNC\\SRV\\Share\\X", "/unc:/srv/share/X"],
+  [".env.", ".env"],
+  [".env . ", ".env"],
+  [".env::$DATA", ".env"],
+  ["a\\b.txt:stream\\c", "a/b.txt/c"],
+  ["..\\..\\x", "../../x"],
+  ["/cc/x", "/cc/x"],
+  ["//?/C:/x", "/c:/x"],
+  ["", ""],
+])("Windows' %j is spelled %j", (native, slashes) => {
+  expect(slashPath(native)).toBe(slashes);
+  // Twice is once, and the system gets what is the same again.
+  expect(slashPath(slashes)).toBe(slashes);
+  expect(slashPath(nativePath(slashes)).replace(/:\/$/, ":")).toBe(slashes.replace(/:\/$/, ":"));
+});
+
+test.each<[path: string, is: boolean]>([
+  ["C:\\x", true],
+  ["c:/x", true],
+  ["C:", true],
+  ["\\\\srv\\x", true],
+  ["/home/c:/x", false],
+  ["c:x", false],
+  ["/c/x", false],
+  ["\\x", false],
+])("%j is how Windows alone writes a path: %p", (path, is) => expect(isWindowsPath(path)).toBe(is));
+
+test.each<[text: string, folder: string, absolute: string]>([
+  ["a\\..\\b", "/c:/w", "/c:/w/b"],
+  ["..\\..\\..\\x", "/c:/w", "/c:/x"],
+  ["..\\..\\x", "/unc:/srv/share/w", "/unc:/srv/share/x"],
+  ["\\x", "/d:/w", "/d:/x"],
+  ["\\c\\x", "/d:/w", "/d:/c/x"],
+  ["C:x", "/c:/w", "/c:/w/x"],
+  ["D:x", "/c:/w", "/d:/x"],
+  ["~\\.ssh\\id", "/c:/w", "/c:/Users/me/.ssh/id"],
+  ["/c/Users/me/", "/c:/w", "/c:/Users/me"],
+  ["C:/", "/d:/w", "/c:"],
+])("on Windows %j in %j is %j", (text, folder, absolute) => expect(absolutePath(text, folder, "/c:/Users/me")).toBe(absolute));
+
+const windowsRoots = { projectDir: "/c:/work/app", home: "/c:/Users/me" };
+
+test.each<[pattern: string, path: string, fits: boolean]>([
+  [".env", "/c:/work/app/.env", true],
+  ["src\\**", "/c:/work/app/src/a.ts", true],
+  ["src/**", "/c:/work/app/SRC/a.ts", true],
+  ["~\\.ssh\\**", "/c:/Users/me/.ssh/id", true],
+  ["~/.ssh/**", "/c:/users/ME/.ssh/id", true],
+  ["C:\\secret\\**", "/c:/secret/a", true],
+  ["c:/secret", "/c:/secret/a", true],
+  ["/c/secret", "/c:/secret/a", true],
+  ["\\secret", "/c:/secret/a", true],
+  ["\\secret", "/d:/secret/a", false],
+  ["\\\\srv\\share\\**", "/unc:/srv/share/a", true],
+  ["C:\\secret", "/d:/secret", false],
+  ["*.pem", "/c:/work/app/x/a.PEM", true],
+])("on Windows the pattern %j fits %j: %p", (pattern, path, fits) => {
+  for (const isLoose of [true, false]) expect(fitsPath(pattern, path, windowsRoots, isLoose)).toBe(fits);
 });

@@ -403,3 +403,38 @@ test("doctor never touches claude's own folder", async () => {
   await share(box.sys, box.a, plugins);
   expect(codes(box)).toEqual([[], []]);
 });
+
+test("on Windows folders are shared, by links that need no right there; a file is not", async () => {
+  const box = createHome({ ".claude.a/skills/x": "x", ".claude.b/skills/y": "y", ".claude.a/settings.json": "{}" });
+  const sys: Sys = { ...box.sys, platform: "win32" };
+  for (const dir of [box.a, box.b]) await share(sys, dir, find("skills"));
+  expect([box.link(".claude.a/skills"), box.link(".claude.b/skills")]).toEqual([
+    join(box.home, ".claude.shared/skills"),
+    join(box.home, ".claude.shared/skills"),
+  ]);
+  expect([box.read(".claude.b/skills/x"), box.read(".claude.a/skills/y")]).toEqual(["x", "y"]);
+  await expect(share(sys, box.a, find("settings"))).rejects.toThrow("profiles cannot share settings on Windows");
+  expect(box.link(".claude.a/settings.json")).toBeUndefined();
+});
+
+test("what could not be given back to one profile does not go to the last one that uses the store", async () => {
+  const box = createHome({ ".claude.a/projects/-w/1.jsonl": "a", ".claude.b/projects/-w/2.jsonl": "b" });
+  const projects = find("projects");
+  for (const dir of [box.a, box.b]) await share(box.sys, dir, projects);
+  const failing: Sys = {
+    ...box.sys,
+    rename(from, to) {
+      if (from.endsWith("1.jsonl")) throw Object.assign(new Error("EACCES: permission denied"), { code: "EACCES" });
+      box.sys.rename(from, to);
+    },
+  };
+  await expect(unshare(failing, box.a, projects)).rejects.toThrow("cannot move");
+  // While it fails nothing else moves.
+  await expect(unshare(failing, box.b, projects)).rejects.toThrow("cannot move");
+  await unshare(box.sys, box.b, projects);
+  await unshare(box.sys, box.a, projects);
+  const found = ["a/projects/-w/1", "b/projects/-w/2", "a/projects/-w/2", "b/projects/-w/1"].map((path) =>
+    box.read(`.claude.${path}.jsonl`),
+  );
+  expect(found).toEqual(["a", "b", undefined, undefined]);
+});

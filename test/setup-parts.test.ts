@@ -41,6 +41,14 @@ const boxes: [what: string, files: Record<string, string>][] = [
   ["a start file", { [bashrc]: "# mine\nalias l=ls\n" }],
   ["one without a last line end", { [bashrc]: "alias l=ls" }],
   ["one with a line of its own", { [bashrc]: 'eval "$(csm shell-init bash --prompt)"\n' }],
+  [
+    "line ends of Windows",
+    { [bashrc]: "alias l=ls\r\nalias m=more\r\n", [rules]: '[[rules]]\r\nname = "x"\r\nmatch_tool = "Bash"\r\naction = "ask"\r\n' },
+  ],
+  [
+    "both kinds of line ends",
+    { [bashrc]: "alias l=ls\r\n# mine\n", [rules]: '# mine\r\n[[rules]]\nname = "x"\nmatch_tool = "Bash"\naction = "ask"\n' },
+  ],
   ["rules", { [rules]: '[[rules]]\nname = "x"\nmatch_tool = "Bash"\naction = "ask"\n' }],
   ["rules with a comment behind them", { [rules]: "# mine, without a line end" }],
   ["rules with notifications", { [rules]: "[notify]\nfinished = false\n" }],
@@ -92,6 +100,17 @@ test("what was written since stays", () => {
   expect(undone.kept).toEqual(["what it says is your own"]);
 });
 
+test("what is added ends as the other lines do, also where they were changed since", () => {
+  const windows = (text: string) => text.replaceAll("\n", "\r\n");
+  const files = { [bashrc]: "alias l=ls\r\n", [rules]: "# mine\r\n" };
+  const after = setUp(["shell", "notify"], { files }).files;
+  for (const text of Object.values(after)) expect(text).toBe(windows(text.replaceAll("\r", "")));
+  const plain = setUp(["shell", "notify"], { files: { [bashrc]: "alias l=ls\n", [rules]: "# mine\n" } }).files;
+  const converted = Object.fromEntries(Object.entries(plain).map(([path, text]) => [path, windows(text)]));
+  expect(setUp(["shell", "notify"], { files: converted }).files).toEqual(converted);
+  expect(setUp(["shell", "notify"], { files: converted }, { isUndo: true }).files).toEqual(files);
+});
+
 test("a line of an older version is replaced where it stands", () => {
   const older = "a\ncommand -v csm && . <(csm shell-init bash)  # csm setup\nb\n";
   expect(setUp(["shell"], { files: { [bashrc]: older } }).files[bashrc]).toBe(
@@ -101,6 +120,7 @@ test("a line of an older version is replaced where it stands", () => {
 
 test.each<[what: string, part: PartName, path: string, text: string, error: string]>([
   ["settings that are torn", "hook", settings, '{"a"', "is no JSON object"],
+  ["settings with a comma too many", "hook", settings, '{"a": 1,}', "is no JSON object"],
   ["settings with a comment", "statusline", settings, "{ // mine\n}", "is no JSON object"],
   ["settings that are a list", "hook", settings, "[]", "is no JSON object"],
   ["rules that are torn", "notify", rules, "[[rules]\n", "is no TOML"],

@@ -3,12 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Glob } from "bun";
 import type { Meaning, ScreenGate } from "../src/claude-gate.ts";
+import { parseReset } from "../src/claude-reset.ts";
 import { parseScreen, type Screen } from "../src/claude-screen.ts";
 import { parseSessionFile, type SessionFile } from "../src/claude-session.ts";
 import { decideTurn, parseLines, type ToolUse, type Turn } from "../src/claude-transcript.ts";
 import {
   decideStatus,
   type GateIdentity,
+  type HookSignals,
   isPaneUnsettled,
   isTranscriptLate,
   type ListedGate,
@@ -213,6 +215,12 @@ test.each<[moment: string, folder: string, afterMs: number, pane: string, facts:
 const now = 1_795_000_000_000;
 const tool = (name: string, input: Record<string, unknown> = {}, id = name): ToolUse => ({ id, name, input });
 const turn = (fields: Partial<Turn> = {}): Turn => ({ pendingTools: [], text: "", at: now - 500, ...fields });
+const limitText = "You've hit your 5-hour limit · resets 10:50pm (UTC)";
+const limitReset = parseReset("10:50pm (UTC)", now - 900) ?? null;
+const toldFailure = (error: string, text: string): HookSignals => ({
+  ...{ last: "failure", prompt: { at: now - 2500 } },
+  failure: { at: now - 900, error, text },
+});
 const finished = (text: string, fields: Partial<Turn> = {}) => turn({ text, stopReason: "end_turn", end: "finished", ...fields });
 const session = (fields: Partial<SessionFile> = {}): SessionFile => ({
   pid: 7,
@@ -790,6 +798,42 @@ describe("signals made by hand", () => {
       "2.1.86 outside tmux: silent for too long",
       { session: oldSession, cpuPercent: 1, turn: turn({ at: now - 130_000 }) },
       { status: "unknown", source: "cpu", age_ms: 130_000 },
+    ],
+    [
+      "a limit that the hook has told, and a transcript that is not there yet",
+      { session: session({ status: "idle", statusUpdatedAt: now - 1100 }), hooks: toldFailure("rate_limit", limitText) },
+      { status: "limited", text: limitText, window: "five_hour", resets_at: limitReset, source: "hook", age_ms: 900 },
+    ],
+    [
+      "a failure that the hook has told, and the turn before in the transcript",
+      {
+        session: session({ status: "idle", statusUpdatedAt: now - 1100 }),
+        turn: turn({ end: "interrupted", at: now - 4000 }),
+        hooks: toldFailure("invalid_request", "prompt is too long"),
+      },
+      { status: "failed", text: "prompt is too long", error: "invalid_request", source: "hook", age_ms: 900 },
+    ],
+    [
+      "a failure that both tell: by the transcript, which knows more",
+      {
+        session: session({ status: "idle", statusUpdatedAt: now - 1100 }),
+        turn: turn({
+          end: "failed",
+          at: now - 1150,
+          text: "Limit.",
+          error: { class: "rate_limit", message: "Limit.", limit: { window: "seven_day" } },
+        }),
+        hooks: toldFailure("rate_limit", limitText),
+      },
+      { status: "limited", text: "Limit.", window: "seven_day", resets_at: null, source: "session-file", age_ms: 1100 },
+    ],
+    [
+      "a failure of long ago, and another conversation since",
+      {
+        session: session({ status: "idle", statusUpdatedAt: now - 1100 }),
+        hooks: { ...toldFailure("rate_limit", limitText), failure: { at: now - 61_000, error: "rate_limit", text: limitText } },
+      },
+      { status: "idle_done", text: "", outcome: "none", source: "session-file", age_ms: 1100 },
     ],
     [
       "2.1.86 outside tmux: a call that has just begun",

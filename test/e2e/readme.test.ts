@@ -108,6 +108,19 @@ function writeJson(file: string, text: string): void {
   writeFileSync(join(app(), file), text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/g, shift));
 }
 
+test("each picture is there, on light and on dark ground, and nothing in it is cut off", () => {
+  const shown = [...readme.matchAll(/(?:srcset|src)="(\.github\/[^"]+)"/g)].map(([, path = ""]) => path);
+  const pictures = ["dashboard", "accounts", "switch"].flatMap((name) => [`.github/${name}-light.svg`, `.github/${name}.svg`]);
+  expect(shown).toEqual(pictures);
+  for (const path of shown) {
+    const svg = readFileSync(join(root, path), "utf8");
+    const width = Number(/<svg [^>]*width="(\d+)"/.exec(svg)?.[1]);
+    const ends = [...svg.matchAll(/<text x="([\d.]+)"[^>]* textLength="([\d.]+)"/g)].map(([, x, length]) => Number(x) + Number(length));
+    expect(ends.length).toBeGreaterThan(15);
+    expect([path, Math.max(...ends) <= width]).toEqual([path, true]);
+  }
+});
+
 test("README has blocks, and the tables here name no other", () => {
   expect(blocks.length).toBeGreaterThan(6);
   expect(readme.match(/^\s*(```|~~~)/gm)).toHaveLength(2 * blocks.length);

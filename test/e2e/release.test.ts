@@ -83,16 +83,24 @@ test("the checksums are right, and name every other file", () => {
   );
 });
 
-test("a stranger's path: installed from the folder, set up, first screen", () => {
+test("a stranger's path: installed from the folder, set up, first screen, in an empty HOME and with nobody who answers", () => {
   const home = join(dir, "stranger");
-  mkdirSync(join(home, ".claude"), { recursive: true });
-  const env = { HOME: home, CSM_USAGE_ASK: "0" };
+  mkdirSync(home);
   const bin = join(home, ".local/bin");
-  expect(run(["sh", join(out, "install.sh"), "--dir", bin], { env })).toContain(`${said}`);
-  run([join(bin, "csm"), "setup", "--yes"], { env });
-  expect(existsSync(join(home, ".claude/settings.json"))).toBe(true);
-  expect(run([join(bin, "csm"), "ls"], { env })).toBe("no live sessions\n");
-  expect(run([join(bin, "csm"), "demo", "--simulated"], { env })).toContain("NEEDS YOU");
+  // Nothing of ours on PATH, and no variable but these.
+  const bare = ["env", "-i", `HOME=${home}`, `PATH=${bin}:/usr/bin:/bin`, "SHELL=/bin/bash", "LC_ALL=C.UTF-8"];
+  const startedAt = performance.now();
+  expect(run([...bare, "sh", join(out, "install.sh"), "--dir", bin])).toStartWith(`${said}`);
+  expect(run([...bare, "csm", "setup", "--yes"])).toContain("csm: look around with csm top; csm setup --undo takes it all out again");
+  expect(run([...bare, "csm", "ls"])).toBe("no live sessions\n");
+  expect(run([...bare, "csm", "top", "--once"])).toContain("no session of Claude Code is running");
+  expect(run([...bare, "csm", "demo", "--simulated"])).toContain("NEEDS YOU");
+  console.log(`a stranger's path: ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  const made = [".claude/settings.json", ".config/claude-smart/rules.toml", ".bashrc", ".local/share/bash-completion/completions/csm"];
+  expect(made.filter((path) => !existsSync(join(home, path)))).toEqual([]);
+  expect(run([...bare, "bash", "-ic", "type -t cas"])).toContain("function\n");
+  run([...bare, "csm", "setup", "--undo", "--yes"]);
+  expect(made.filter((path) => existsSync(join(home, path)) && readFileSync(join(home, path), "utf8").includes("csm"))).toEqual([]);
 });
 
 test.each(["csm", "csd"] as const)("the man page of %s is roff without a fault", async (program) => {
