@@ -254,8 +254,15 @@ function describeUnknown(entry: Entry, follower: Follower | undefined): string |
 }
 
 /** Without the keys whose value is undefined. */
-const defined = (session: { [K in keyof LiveSession]: LiveSession[K] | undefined }): LiveSession =>
-  Object.fromEntries(Object.entries(session).filter(([, value]) => value !== undefined)) as unknown as LiveSession;
+function defined(session: { [K in keyof LiveSession]: LiveSession[K] | undefined }): LiveSession {
+  const kept: Record<string, unknown> = {};
+  // As each look does for each session: a list of pairs would cost more than what is in them.
+  for (const key in session) {
+    const value = session[key as keyof LiveSession];
+    if (value !== undefined) kept[key] = value;
+  }
+  return kept as unknown as LiveSession;
+}
 
 /** What a list shows of one that says nothing of itself. */
 const toAgent = (agent: ReturnType<ReturnType<typeof createAgentReader>>[number]): Agent => ({
