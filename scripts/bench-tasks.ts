@@ -62,7 +62,7 @@ export function createTaskRows(csm: string, empty: string, dir: string) {
         prepare,
         name: "tasks-wait",
         what: "CPU of csm tasks run in a second, while 20 tasks wait : empty program",
-        limit: 1.5,
+        limit: 2,
       },
       measurePairs: () => beside(3, () => measureWaiting(() => start(run(waiting), "waiting"))),
     },

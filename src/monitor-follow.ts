@@ -53,6 +53,7 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
       if (end > from) takeLine(bytes.toString("utf8", from, end));
       from = end + 1;
     }
+    forgetWords(events);
     events = trimEvents(events);
   };
   const takeLine = (line: string) => {
@@ -99,6 +100,27 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
   return follower;
 }
 
+/** More prompts than may stand in a queue for the turn. */
+const promptsKept = 8;
+
+/**
+ * What earlier messages of a conversation said, and what their calls were given, takes megabytes of a list of sessions, and no verdict
+ * rests on it: each message begins anew.
+ */
+function forgetWords(events: TranscriptEvent[]): void {
+  const newest = events.findLast((event) => event.kind === "text" || event.kind === "tool");
+  const messageId = newest !== undefined && "messageId" in newest ? newest.messageId : undefined;
+  let prompts = 0;
+  for (let index = events.length - 1; index >= 0; index--) {
+    const event = events[index];
+    if (event?.kind === "prompt" && ++prompts > promptsKept && event.text !== "") events[index] = { ...event, text: "" };
+    if (event?.kind === "text" && event.messageId !== messageId && event.text !== "") events[index] = { ...event, text: "" };
+    if (event?.kind === "tool" && event.messageId !== messageId && event.toolUse.input !== noInput)
+      events[index] = { ...event, toolUse: { ...event.toolUse, input: noInput } };
+  }
+}
+
+const noInput = {};
 const maxEvents = 256;
 
 /** The newest prompt and the newest messages: what the verdict on the newest turn rests on. */
