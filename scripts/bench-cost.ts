@@ -2,7 +2,7 @@
  * The rows about csm cost: transcripts of three shapes, read by it and by the newest native ccusage, which must come to the same
  * sums. All limits are ratios: times of machines of one kind differ by half.
  */
-import { appendFileSync, chmodSync, rmSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { installCcusage } from "./ccusage.ts";
 import { usageLine } from "./usage-lines.ts";
@@ -99,50 +99,6 @@ export function createBudgetRow(csm: string, empty: string, dir: string, run: Ru
       await run(["sh", "-c", `exec env ${env} '${csm}' csd --csd-count`]);
       appendFileSync(transcript, usageLine({ id: "newest", input: 1000, at: new Date().toISOString() }));
     },
-    cleanup: async () => rmSync(dir, { recursive: true }),
-  };
-}
-
-/** A graph as large as one may be, half of it waiting for two others, with nothing known of the past. */
-export function createGraphRow(csm: string, dir: string) {
-  const path = join(dir, "tasks.json");
-  const task = (index: number) => ({
-    ...{ name: `t${index}`, prompt: index % 2 === 0 ? "x".repeat(300) : `{{t${index - 1}.result}} ${"x".repeat(300)}` },
-    depends_on: index % 2 === 0 ? [] : [`t${index - 1}`, `t${Math.max(0, index - 30)}`],
-  });
-  return {
-    ...{ name: "tasks-check", what: "csm tasks check, 10,000 tasks", limit: 1000, a: [], b: [] },
-    prepare: async () => void (await Bun.write(path, JSON.stringify({ tasks: Array.from({ length: 10_000 }, (_, index) => task(index)) }))),
-    measure: () =>
-      measureAlone(["sh", "-c", `exec env HOME='${dir}' XDG_STATE_HOME='${dir}/state' CLAUDE_CONFIG_DIR= '${csm}' tasks check '${path}'`]),
-    cleanup: async () => rmSync(dir, { recursive: true }),
-  };
-}
-
-/** What csm itself takes for a task, on a processor: of a claude that takes nothing. */
-export function createTasksRow(csm: string, dir: string) {
-  const program = join(dir, "claude");
-  const count = 40;
-  const result = { type: "result", subtype: "success", is_error: false, num_turns: 1, stop_reason: "end_turn", result: "Done." };
-  const fileOf = (tasks: number) => join(dir, `${tasks}.json`);
-  const env = { HOME: dir, PATH: process.env.PATH ?? "", CLAUDE_SMART_CLAUDE_BIN: program };
-  const cpuMs = async (tasks: number): Promise<number> => {
-    const child = Bun.spawn([csm, "tasks", "run", fileOf(tasks)], { env, cwd: dir, stdout: "ignore", stderr: "ignore" });
-    if ((await child.exited) !== 0) throw new Error(`csm tasks run ended with ${child.exitCode}`);
-    return Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1000;
-  };
-  return {
-    ...{ name: "tasks-run", what: "csm tasks run, CPU a task", limit: 30, a: [], b: [] },
-    prepare: async () => {
-      await Bun.write(program, `#!/bin/sh\ncat >/dev/null\necho '${JSON.stringify(result)}'\n`);
-      chmodSync(program, 0o700);
-      for (const tasks of [1, count])
-        await Bun.write(
-          fileOf(tasks),
-          JSON.stringify({ tasks: Array.from({ length: tasks }, (_, index) => ({ name: `t${index}`, cwd: dir, prompt: `Do ${index}` })) }),
-        );
-    },
-    measure: async () => [((await cpuMs(count)) - (await cpuMs(1))) / (count - 1)],
     cleanup: async () => rmSync(dir, { recursive: true }),
   };
 }

@@ -11,9 +11,10 @@ import { compileProgram, maxAddedBytes } from "../build.ts";
 import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
-import { createBudgetRow, createCostRows, createGraphRow, createReplayRows, createTasksRow } from "./bench-cost.ts";
+import { createBudgetRow, createCostRows, createReplayRows } from "./bench-cost.ts";
 import { measureAnswers, measureGates, measureHooks, measureRules, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
+import { createTaskRows } from "./bench-tasks.ts";
 import { measureHour, measureMemory, measureTicks } from "./bench-top.ts";
 import { findCheckoutClaude } from "./claude.ts";
 
@@ -195,8 +196,7 @@ function createRows(bench: Bench): Row[] {
     createBudgetRow(csm, bench.empty, join(bench.box.dir, "budget"), (argv) => run(bench, argv)),
     ...createScanRows(bench.box, csm, bench.empty),
     ...createCostRows(csm, join(bench.box.dir, "cost"), (argv) => run(bench, argv)),
-    createGraphRow(csm, join(bench.box.dir, "graph")),
-    createTasksRow(csm, join(bench.box.dir, "tasks")),
+    ...createTaskRows(csm, bench.empty, join(bench.box.dir, "tasks")),
     ...createReplayRows(csm, join(bench.box.dir, "replay")),
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
     { name: "size", what: "bytes of csm : of the empty program", limit: maxAddedBytes, isSize: true, a: [csm], b },

@@ -36,9 +36,35 @@ export function withRules(
 
 const looksEveryMs = 2000;
 
+type IsMeant = (session: LiveSession) => boolean;
+
 /** Acts on this session for as long as somebody waits for it, and once more at the end. */
-export async function actWhile<T>(sys: Sys, isMeant: (session: LiveSession) => boolean, wait: () => Promise<T>): Promise<T> {
-  if (!hasUserRules(sys)) return wait();
+export const actWhile = <T>(sys: Sys, isMeant: IsMeant, wait: () => Promise<T>): Promise<T> => createActing(sys)(isMeant, wait);
+
+/** The same for several at once: one look is for all of them. */
+export function createActing(sys: Sys): <T>(isMeant: IsMeant, wait: () => Promise<T>) => Promise<T> {
+  const meant = new Set<IsMeant>();
+  let looks: ReturnType<typeof openLooks> | undefined;
+  return async (isMeant, wait) => {
+    if (!hasUserRules(sys)) return wait();
+    meant.add(isMeant);
+    looks ??= openLooks(sys, (session) => [...meant].some((isOne) => isOne(session)));
+    const own = looks;
+    try {
+      await own;
+      return await wait();
+    } finally {
+      await own.then(({ last }) => last()).catch(() => undefined);
+      meant.delete(isMeant);
+      if (meant.size === 0) {
+        looks = undefined;
+        void own.then(({ close }) => close()).catch(() => undefined);
+      }
+    }
+  };
+}
+
+async function openLooks(sys: Sys, isMeant: IsMeant) {
   const [{ createActor }, { createMonitor }, { createActions }] = await Promise.all([
     import("./act.ts"),
     import("./monitor.ts"),
@@ -46,7 +72,8 @@ export async function actWhile<T>(sys: Sys, isMeant: (session: LiveSession) => b
   ]);
   const monitor = createMonitor(sys, { hasMeter: true });
   const actor = createActor(sys, createActions(sys, monitor), { isMeant });
-  let isOver = !(await actor.isNeeded());
+  const isNeeded = await actor.isNeeded();
+  let isOver = !isNeeded;
   const follow = async () => {
     while (!isOver) {
       void actor.look((await monitor.read()).sessions).catch(() => undefined);
@@ -55,13 +82,13 @@ export async function actWhile<T>(sys: Sys, isMeant: (session: LiveSession) => b
   };
   // Whoever waits has asked for the state of the session, and is not told that nobody acts meanwhile.
   void follow().catch(() => undefined);
-  try {
-    return await wait();
-  } finally {
-    if (!isOver) await lookLast(monitor, actor).catch(() => undefined);
-    isOver = true;
-    monitor.close();
-  }
+  return {
+    last: async () => (isNeeded ? lookLast(monitor, actor) : undefined),
+    close() {
+      isOver = true;
+      monitor.close();
+    },
+  };
 }
 
 async function lookLast(monitor: Monitor, actor: Actor): Promise<void> {

@@ -53,6 +53,7 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
       if (end > from) takeLine(bytes.toString("utf8", from, end));
       from = end + 1;
     }
+    forgetWords(events);
     events = trimEvents(events);
   };
   const takeLine = (line: string) => {
@@ -99,6 +100,27 @@ export function createFollower(sys: Pick<Sys, "identify" | "openFile">, path: st
   return follower;
 }
 
+/** More prompts than may stand in a queue for the turn. */
+const promptsKept = 8;
+
+/**
+ * What earlier messages of a conversation said, and what their calls were given, takes megabytes of a list of sessions, and no verdict
+ * rests on it: each message begins anew.
+ */
+function forgetWords(events: TranscriptEvent[]): void {
+  const newest = events.findLast((event) => event.kind === "text" || event.kind === "tool");
+  const messageId = newest !== undefined && "messageId" in newest ? newest.messageId : undefined;
+  let prompts = 0;
+  for (let index = events.length - 1; index >= 0; index--) {
+    const event = events[index];
+    if (event?.kind === "prompt" && ++prompts > promptsKept && event.text !== "") events[index] = { ...event, text: "" };
+    if (event?.kind === "text" && event.messageId !== messageId && event.text !== "") events[index] = { ...event, text: "" };
+    if (event?.kind === "tool" && event.messageId !== messageId && event.toolUse.input !== noInput)
+      events[index] = { ...event, toolUse: { ...event.toolUse, input: noInput } };
+  }
+}
+
+const noInput = {};
 const maxEvents = 256;
 
 /** The newest prompt and the newest messages: what the verdict on the newest turn rests on. */
@@ -254,8 +276,15 @@ function describeUnknown(entry: Entry, follower: Follower | undefined): string |
 }
 
 /** Without the keys whose value is undefined. */
-const defined = (session: { [K in keyof LiveSession]: LiveSession[K] | undefined }): LiveSession =>
-  Object.fromEntries(Object.entries(session).filter(([, value]) => value !== undefined)) as unknown as LiveSession;
+function defined(session: { [K in keyof LiveSession]: LiveSession[K] | undefined }): LiveSession {
+  const kept: Record<string, unknown> = {};
+  // As each look does for each session: a list of pairs would cost more than what is in them.
+  for (const key in session) {
+    const value = session[key as keyof LiveSession];
+    if (value !== undefined) kept[key] = value;
+  }
+  return kept as unknown as LiveSession;
+}
 
 /** What a list shows of one that says nothing of itself. */
 const toAgent = (agent: ReturnType<ReturnType<typeof createAgentReader>>[number]): Agent => ({

@@ -66,6 +66,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
   const store = createDrivenStore(sys);
   let cached: { readAt: number; modifiedAt: number | undefined; list: Driven[] } | undefined;
   let scanned: { at: number; table: ProcessTable } | undefined;
+  const strangersSeen = new WeakMap<ProcessRow, Entry>();
   /** Those that claude or csd has told of: one whose file has just gone is on its way out, and no stranger. */
   const named = new Set<string>();
 
@@ -120,7 +121,7 @@ export function createRoster(sys: Sys, profiles: () => Profile[]): Roster {
       for (const pid of drivenByPid.keys()) seen.add(pid);
       for (const entry of entries) named.add(entry.key);
       const alive = strangers.filter((row) => processes.get(row.pid)?.start === row.start && !named.has(`${row.pid}:${row.start}`));
-      return [...entries, ...fromTable(sys, table, alive, seen)];
+      return [...entries, ...fromTable(sys, table, alive, seen, strangersSeen)];
     },
   };
 }
@@ -171,16 +172,25 @@ function fromDriven(sys: Sys, driven: Driven, profiles: Profile[], processes: Re
 const isStranger = (row: ProcessRow): boolean => row.program === "claude" && row.hasTerminal;
 
 /** Programs called claude at a terminal, of which no session file and no record tells. */
-function fromTable(sys: Sys, table: ProcessTable, found: readonly ProcessRow[], seen: ReadonlySet<number>): Entry[] {
+function fromTable(
+  sys: Sys,
+  table: ProcessTable,
+  found: readonly ProcessRow[],
+  seen: ReadonlySet<number>,
+  known: WeakMap<ProcessRow, Entry>,
+): Entry[] {
   // What a session starts under its own name is a part of it.
   const own = found.filter((row) => ![...ancestors(table, row.ppid)].some((pid) => seen.has(pid) || table.get(pid)?.program === "claude"));
   return own.map((row) => {
+    // What is known of it is as old as the scan that has found it.
+    const before = known.get(row);
+    if (before !== undefined) return before;
     const { uid, ownPid } = readIdentity(sys, row.pid);
     const where: Whereabouts | undefined =
       uid !== undefined && uid !== sys.uid ? "other-user" : ownPid !== undefined && ownPid !== row.pid ? "container" : undefined;
     const startedAt = row.startedAt ?? startTime(sys, row.start);
     const cwd = where === undefined ? sys.realPath(`/proc/${row.pid}/cwd`) : undefined;
-    return {
+    const entry: Entry = {
       key: `${row.pid}:${row.start}`,
       pid: row.pid,
       isAlive: true,
@@ -188,6 +198,8 @@ function fromTable(sys: Sys, table: ProcessTable, found: readonly ProcessRow[], 
       isBelowTmux: isBelow(table, row.pid),
       ...present({ startedAt, where, cwd }),
     };
+    known.set(row, entry);
+    return entry;
   });
 }
 

@@ -34,13 +34,17 @@ export const printable = (text: string): string =>
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: SGR sequences begin with ESC
 const styleOnly = /(\u001b\[[0-9;:]*m)/;
+const styles = new RegExp(styleOnly, "g");
 
 /** Text that we had styled ourselves: colours and weight stay, every other sequence and control character goes. */
 export const styledOnly = (text: string): string =>
-  text
-    .split(styleOnly)
-    .map((part, index) => (index % 2 === 1 ? part : printable(part)))
-    .join("");
+  // Nearly every line of a list is: a frame has dozens of them.
+  harmless.test(text.replace(styles, ""))
+    ? text
+    : text
+        .split(styleOnly)
+        .map((part, index) => (index % 2 === 1 ? part : printable(part)))
+        .join("");
 
 /** `printable` on one line, for table cells and messages; most texts are so. */
 export const printableLine = (text: string): string =>

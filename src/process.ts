@@ -50,10 +50,13 @@ interface ProcessStat {
   cpuMs: number;
 }
 
+/** There are fifty, of which the start is the last that is asked for. */
+const fieldsRead = 20;
+
 /** Undefined for a zombie and a cut text. */
 export function parseStat(text: string): ProcessStat | undefined {
   const end = text.lastIndexOf(")");
-  const [state, ppid, group, , terminal, foreground, ...rest] = text.slice(end + 2).split(" ");
+  const [state, ppid, group, , terminal, foreground, ...rest] = text.slice(end + 2).split(" ", fieldsRead);
   const start = rest[13];
   if (start === undefined || state === "Z" || state === "X") return undefined;
   return {

@@ -43,7 +43,7 @@ export interface Engine {
   end(how: "gently" | "now"): void;
 }
 
-const busyTickMs = 1000;
+const busyTickMs = 2000;
 /** Nothing runs: the next look is for who stops it, and for what resets. */
 const idleTickMs = 3000;
 const attendMs = 20_000;

@@ -7,7 +7,7 @@ import { allTokens } from "./claude-tokens.ts";
 import { quotePosix } from "./format.ts";
 import { findLaunchProgram, type LaunchProgram, versionForRules } from "./launch.ts";
 import { readBoot } from "./launch-record.ts";
-import { createMeter } from "./meter.ts";
+import { createMeter, type Meter } from "./meter.ts";
 import { findTranscript } from "./paths.ts";
 import { readProcess } from "./process.ts";
 import { readProcessTable } from "./process-table.ts";
@@ -191,9 +191,13 @@ async function watchPrint(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, 
 }
 
 /** What a turn has cost, by its transcript. */
-export function costOf(sys: Sys, { seat, sessionId, cwd, spentBefore }: Turn): { costUsd: number; tokens: number } {
+export function costOf(
+  sys: Sys,
+  { seat, sessionId, cwd, spentBefore }: Turn,
+  meter: Pick<Meter, "update"> = createMeter(sys),
+): { costUsd: number; tokens: number } {
   const path = findTranscript(sys, { configDir: seat.dir }, { sessionId, cwd });
-  const totals = path === undefined ? undefined : createMeter(sys).update(path, sys.now())?.totals;
+  const totals = path === undefined ? undefined : meter.update(path, sys.now())?.totals;
   if (totals === undefined) return { costUsd: 0, tokens: 0 };
   return { costUsd: Math.max(0, totals.costUsd - spentBefore.usd), tokens: Math.max(0, allTokens(totals.tokens) - spentBefore.tokens) };
 }
@@ -226,7 +230,16 @@ export const isOver = async (sys: Sys, claude: TaskProcess, withinMs: number): P
 
 /** One of which only its files were found has no process. */
 const isHere = async (sys: Sys, claude: TaskProcess): Promise<boolean> =>
-  claude.pid > 0 && claude.boot === (await readBoot(sys)).key && (await isRunning(sys, claude));
+  claude.pid > 0 && claude.boot === (await bootOf(sys)) && (await isRunning(sys, claude));
+
+/** This run of the machine does not change under us, and each task asks again and again. */
+function bootOf(sys: Sys): Promise<string> {
+  const asked = knownBoots.get(sys) ?? readBoot(sys).then(({ key }) => key);
+  knownBoots.set(sys, asked);
+  return asked;
+}
+
+const knownBoots = new WeakMap<Sys, Promise<string>>();
 
 /**
  * `gently`: claude ends its turn and the shells that it has started, and keeps the conversation (SIGINT, 2.1.329: within 2 s). `now`:

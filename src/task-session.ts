@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { actWhile } from "./act-feed.ts";
+import { createActing } from "./act-feed.ts";
 import { noPrint, type Printed } from "./claude-print.ts";
 import { createDriver, type Driver, type Target, trackedTarget } from "./driver.ts";
 import { killSession } from "./driver-kill.ts";
@@ -7,9 +7,10 @@ import { sendPrompt } from "./driver-prompt.ts";
 import { spawnSession } from "./driver-spawn.ts";
 import { hasShape, parseRecord, present } from "./json.ts";
 import { readBoot } from "./launch-record.ts";
+import { createMeter } from "./meter.ts";
 import type { Verdict } from "./status.ts";
 import { stateWords } from "./statuses.ts";
-import type { Sys } from "./sys.ts";
+import { isPast, type Sys } from "./sys.ts";
 import { type Ending, withSchema } from "./task-outcome.ts";
 import type { Run } from "./task-queue.ts";
 import {
@@ -33,23 +34,26 @@ export const createRunner = (sys: Sys, { isInteractive }: Pick<Run, "isInteracti
  * Each turn in a session of csd: a person sees it in tmux, rules decide at its gates, and what they leave open waits for the person.
  * It ends with its turn; the conversation goes on in another one.
  */
-const createSessionRunner = (sys: Sys): Runner => ({
-  start: (turn) => startSession(sys, turn),
-  watch: (claude, turn, watcher) => watchSession(sys, claude, turn, watcher),
-  async end(claude, how, turn) {
-    const record = readRecord(sys, turn.dir);
-    // claude saves its conversation as its terminal closes: there is no harder way that is needed.
-    if (record !== undefined) await killSession(createDriver(sys, "csm tasks"), record.name).catch(() => undefined);
-    await endStarted(sys, claude, how, { ...turn, since: record?.at ?? 0 });
-  },
-  isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
-  async find({ dir }) {
-    const record = readRecord(sys, dir);
-    const driven = record && createDriver(sys).store.read(record.name);
-    if (driven?.pid === undefined) return undefined;
-    return { pid: driven.pid, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
-  },
-});
+function createSessionRunner(sys: Sys): Runner {
+  const acting = createActing(sys);
+  return {
+    start: (turn) => startSession(sys, turn),
+    watch: (claude, turn, watcher) => watchSession(sys, acting, claude, turn, watcher),
+    async end(claude, how, turn) {
+      const record = readRecord(sys, turn.dir);
+      // claude saves its conversation as its terminal closes: there is no harder way that is needed.
+      if (record !== undefined) await killSession(createDriver(sys, "csm tasks"), record.name).catch(() => undefined);
+      await endStarted(sys, claude, how, { ...turn, since: record?.at ?? 0 });
+    },
+    isOver: (claude, withinMs) => isOver(sys, claude, withinMs),
+    async find({ dir }) {
+      const record = readRecord(sys, dir);
+      const driven = record && createDriver(sys).store.read(record.name);
+      if (driven?.pid === undefined) return undefined;
+      return { pid: driven.pid, start: driven.process_start ?? "", boot: (await readBoot(sys)).key };
+    },
+  };
+}
 
 /** What is kept of a turn: the session that it is in. */
 interface Record {
@@ -120,27 +124,40 @@ const isEnd = (verdict: Verdict): boolean =>
   ["limited", "failed", "dead"].includes(verdict.status) ||
   (verdict.status === "awaiting_answer" && !asksPerson(verdict));
 
-const lookMs = 2000;
+const printEveryMs = 2000;
+/** Files tell of all that changes while it waits for a person. */
+const restMs = 10_000;
 /** So long after a prompt was taken its turn has begun. */
 const untouchedMs = 10_000;
 
-async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint, wantsEnd }: Watcher) {
+async function watchSession(
+  sys: Sys,
+  acting: ReturnType<typeof createActing>,
+  claude: TaskProcess,
+  turn: Turn,
+  { onPrint, wantsEnd }: Watcher,
+) {
   const driver = createDriver(sys, "csm tasks");
   const record = readRecord(sys, turn.dir);
   let printed: Printed = noPrint;
-  const follow = async (target: Target): Promise<Verdict | undefined> => {
-    let idleSince: number | undefined;
-    for (;;) {
-      const { verdict } = await waitForStatus(driver, target, isEnd, lookMs);
-      if (isEnd(verdict)) return verdict;
+  const meter = createMeter(sys);
+  let [printedAt, wasAsking] = [Number.NEGATIVE_INFINITY, false];
+  let idleSince: number | undefined;
+  const follow = async (target: Target): Promise<Verdict> => {
+    const look = (verdict: Verdict) => {
+      if (isEnd(verdict)) return true;
       // It has taken the prompt for a command of its own, and there is nothing to wait for.
       idleSince = verdict.status === "idle_done" ? (idleSince ?? sys.now()) : undefined;
-      if (idleSince !== undefined && sys.now() - idleSince >= untouchedMs) return verdict;
-      if (wantsEnd() !== undefined && (await isOver(sys, claude, 0))) return undefined;
+      if (idleSince !== undefined && isPast(sys, idleSince, untouchedMs)) return true;
       const isAsking = asksPerson(verdict);
-      printed = { ...printed, ...costOf(sys, turn), activity: `${isAsking ? "waits for you: " : ""}${stateWords(verdict, sys.now())}` };
+      if (isAsking === wasAsking && !isPast(sys, printedAt, printEveryMs)) return false;
+      [printedAt, wasAsking] = [sys.now(), isAsking];
+      const activity = `${isAsking ? "waits for you: " : ""}${stateWords(verdict, sys.now())}`;
+      printed = { ...printed, ...costOf(sys, turn, meter), activity };
       onPrint(printed, isAsking);
-    }
+      return false;
+    };
+    return (await waitForStatus(driver, target, look, Number.POSITIVE_INFINITY, restMs)).verdict;
   };
   // One that has ended before anybody watched can go on; one that dies under our eyes has failed, and would again.
   const wasHere = !(await isOver(sys, claude, 0));
@@ -148,8 +165,7 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
   const target = wasSent ? findTarget(driver, record.name) : undefined;
   const verdict =
     target &&
-    (await actWhile(
-      sys,
+    (await acting(
       ({ pid }) => pid === claude.pid,
       () => follow(target),
     ).catch(() => undefined));
@@ -158,7 +174,7 @@ async function watchSession(sys: Sys, claude: TaskProcess, turn: Turn, { onPrint
   // Nobody looks at it any more, and a turn of its own would be nobody's.
   if (record !== undefined) await killSession(driver, record.name).catch(() => undefined);
   const ended = verdict === undefined ? {} : toPrinted(verdict);
-  return { printed: { ...printed, ...costOf(sys, turn), ...ended }, ending: { cause, errors: "" } };
+  return { printed: { ...printed, ...costOf(sys, turn, meter), ...ended }, ending: { cause, errors: "" } };
 }
 
 /** Undefined where somebody has ended it, and csd has forgotten it. */

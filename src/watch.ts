@@ -7,7 +7,7 @@ import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
 import type { RunGroup } from "./session.ts";
 import type { Verdict } from "./status.ts";
-import { stateJson } from "./statuses.ts";
+import { needsPerson, stateJson } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
 import { createAsk } from "./tmux.ts";
@@ -169,12 +169,16 @@ function createDrivenFeed(driver: Driver, readTargets: () => Address[], isHeldEn
   };
 }
 
-/** The state as soon as it is one of these; undefined when the time is over first. `dead` always ends the wait. */
+/**
+ * The state as soon as it is one of these; undefined when the time is over first. `dead` always ends the wait. `isWanted` is asked at
+ * each look, of which one that waits for a person needs few: files tell what becomes of it.
+ */
 export async function waitForStatus(
   driver: Driver,
   target: Address,
   isWanted: (verdict: Verdict) => boolean,
   timeoutMs: number,
+  restMs = safetyPollMs,
 ): Promise<{ verdict: Verdict; isWanted: boolean }> {
   const { sys } = driver;
   const deadline = sys.now() + timeoutMs;
@@ -185,7 +189,7 @@ export async function waitForStatus(
       if (verdict !== undefined && isWanted(verdict)) return { verdict, isWanted: true };
       if (verdict !== undefined && (verdict.status === "dead" || sys.now() >= deadline)) return { verdict, isWanted: false };
       const leftMs = verdict === undefined ? settleStepMs : Math.max(1, deadline - sys.now());
-      await feed.next(Math.min(safetyPollMs, leftMs));
+      await feed.next(Math.min(verdict !== undefined && needsPerson({ verdict }) ? restMs : safetyPollMs, leftMs));
     }
   } finally {
     feed.close();

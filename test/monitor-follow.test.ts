@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { decideTurn, parseTranscriptLine } from "../src/claude-transcript.ts";
 import { createFollower } from "../src/monitor-follow.ts";
 import { createLineBuffer } from "../src/tail.ts";
 import { createFakeSys } from "./fake-sys.ts";
@@ -55,4 +56,34 @@ test("a long turn is bounded, and its newest message is whole", () => {
   let text = prompted(1, "go");
   for (let at = 2; at < 2000; at++) text += said(at, `t${at}`);
   expect([after(text), follower.turn?.prompt?.text]).toEqual(["t1999", "go"]);
+});
+
+const called = (at: number, messageId: string, name: string, text?: string) => {
+  const tool = { type: "tool_use", id: `c${at}`, name, input: { command: `run ${at}` } };
+  const content = text === undefined ? [tool] : [{ type: "text", text }, tool];
+  return `${JSON.stringify({ type: "assistant", timestamp: new Date(at).toISOString(), message: { id: messageId, model: "x", content, stop_reason: "tool_use" } })}\n`;
+};
+const answered = (at: number, call: number) =>
+  `${JSON.stringify({ type: "user", timestamp: new Date(at).toISOString(), message: { content: [{ type: "tool_result", tool_use_id: `c${call}`, content: "ok" }] } })}\n`;
+
+test("line by line it knows the same of the newest turn as one who reads all at once, though it forgets what was said before", () => {
+  const lines = [
+    ...[prompted(1, "first"), called(2, "a", "Bash", "I look"), called(3, "a", "Read"), answered(4, 2), answered(5, 3)],
+    ...[said(6, "done"), prompted(7, "second"), called(8, "b", "Bash", "again"), prompted(9, "third, in the queue"), answered(10, 8)],
+    ...[
+      called(11, "c", "Write"),
+      called(12, "c", "Bash", "both"),
+      answered(13, 11),
+      ...Array.from({ length: 12 }, (_, at) => prompted(20 + at, `p${at}`)),
+    ],
+    ...[called(40, "d", "Bash", "last"), answered(41, 40), said(42, "the end")],
+  ];
+  const { sys, follower } = follow(lines[0] ?? "");
+  for (let count = 1; count <= lines.length; count++) {
+    const text = lines.slice(0, count).join("");
+    sys.overwrite(path, text);
+    follower.read();
+    // The whole file at once, up to the last line: nothing is forgotten of what the last message said.
+    expect([count, follower.turn]).toEqual([count, decideTurn(text.split("\n").flatMap((line) => parseTranscriptLine(line)))]);
+  }
 });
