@@ -90,8 +90,10 @@ export const tasksCleanCommand = command({
       if ((await liveWorkers(app, queue, run.id)).length > 0) continue;
       const rows = await queue.readTasks(run.id);
       let isEmpty = true;
+      // Those of other machines are theirs.
+      const machine = run.isFleet === true ? (await import("./fleet.ts")).membershipStore(sys).read()?.machine : undefined;
       for (const { id, state, facts } of rows) {
-        if (facts.worktree === undefined) continue;
+        if (facts.worktree === undefined || facts.machine !== machine) continue;
         const place = { run: run.id, path: facts.worktree.root, branch: facts.worktree.branch };
         const { removed: isGone, why } = isOver(state)
           ? await removeWorktree(sys, facts.worktree)
