@@ -82,6 +82,7 @@ async function work(app: App, membership: Membership, terms: import("./fleet-wor
     await queue.readMachines();
     await workForFleet({
       ...{ sys, queue, worker, terms, leaves: () => (signals === 0 ? undefined : signals === 1 ? "gently" : "now") },
+      tell: (text) => log.info(`csm fleet: ${printableLine(text)}`),
       onFailure: (run, error) => log.warn(`csm fleet: ${printableLine(`${run}: ${error.message}`)}`),
       createEngine: (run: Run, queue, post) =>
         createEngine({

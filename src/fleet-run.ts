@@ -84,6 +84,17 @@ export async function fetchNews(followed: Followed, after: number): Promise<numb
 
 const workerMs = 10_000;
 
+/** Once, and what a task of it has told of what it does. */
+export async function lookAtRun(sys: Sys, store: TaskStore, run: Run, task?: string): Promise<string[]> {
+  const followed = await openFollowed(sys, store, run, () => {});
+  try {
+    await fetchNews(followed, (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0);
+    return task === undefined ? [] : await followed.queue.readLog(run.id, task);
+  } finally {
+    followed.queue.close();
+  }
+}
+
 /** Why nobody takes a task that could be begun, by its id. */
 export function whyNobody(run: Run, rows: readonly TaskRow[], workers: readonly FleetWorker[]): Map<string, string> {
   const states = new Map(rows.map(({ id, state }) => [id, state]));

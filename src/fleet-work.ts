@@ -31,6 +31,8 @@ interface Working {
   /** Of a run, whose folders are those of this machine. */
   createEngine(run: Run, queue: TaskQueue, post: Post): Engine;
   onFailure(run: string, error: Error): void;
+  /** What begins and ends here. */
+  tell(line: string): void;
   /** How what runs here is to end, once this one is to go. */
   leaves(): "gently" | "now" | undefined;
 }
@@ -85,7 +87,7 @@ export async function workForFleet(working: Working): Promise<void> {
     const judge = createJudge(sys, placed, terms);
     judges.set(run.id, judge);
     const takes = (task: Task, row: TaskRow) => !staysElsewhere(row, terms.machine, others) && !judge().has(task.id);
-    const engine = working.createEngine(placed, leavingQueue(sys, queue, isLeaving), { worker, room, takes, isLeaving });
+    const engine = working.createEngine(placed, leavingQueue(working, isLeaving), { worker, room, takes, isLeaving });
     const done = engine.work().catch((error: Error) => {
       notBefore.set(run.id, sys.now() + againMs);
       working.onFailure(run.id, error);
@@ -126,9 +128,20 @@ export async function workForFleet(working: Working): Promise<void> {
 }
 
 /** What this one stops as it goes is for whoever comes next; a run that is stopped waits for somebody who says so. */
-const leavingQueue = (sys: Sys, queue: FleetQueue, isLeaving: () => boolean): TaskQueue => ({
+const leavingQueue = ({ sys, queue, tell }: Working, isLeaving: () => boolean): TaskQueue => ({
   ...queue,
+  async claim(run, ...more) {
+    const claims = await queue.claim(run, ...more);
+    for (const { task } of claims) tell(`${run}: ${task}: begins`);
+    return claims;
+  },
+  async finish(claim, state, ...more) {
+    const isDone = await queue.finish(claim, state, ...more);
+    tell(`${claim.run}: ${claim.task}: ${isDone ? state : `${state}, and not its own any more`}`);
+    return isDone;
+  },
   async pause(claim, facts, event) {
+    tell(`${claim.run}: ${claim.task}: ${event.text}`);
     if (!isLeaving() || facts.pausedUntil !== undefined || (await queue.readRun(claim.run))?.stop !== undefined)
       return await queue.pause(claim, facts, event);
     const text = "its worker goes; it goes on when there is one";

@@ -80,7 +80,7 @@ async function work(
     silentMs,
   } as unknown as FleetQueue;
   await workForFleet({
-    ...{ sys: { ...sys, ...folders }, queue, terms, worker: { host: "build", pid: 1, start: "1" }, onFailure() {} },
+    ...{ sys: { ...sys, ...folders }, queue, terms, worker: { host: "build", pid: 1, start: "1" }, onFailure() {}, tell() {} },
     leaves: () => (sys.now() >= 1000 + seconds * 1000 ? leave : undefined),
     createEngine(placedRun, wrapped, post) {
       engines++;
