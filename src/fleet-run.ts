@@ -166,17 +166,26 @@ export function createFollower(sys: Sys, followed: Followed, onStep: () => Promi
   };
 }
 
-/** Of those that nobody takes: why, since when, and whether it was told. */
-type Lonely = Map<string, { why: string; since: number; isTold: boolean }>;
+/** Why nobody takes some: since when, and whether it was told. */
+type Lonely = Map<string, { since: number; isTold: boolean }>;
+
+const maxNamed = 5;
 
 async function tellLonely(sys: Sys, { run, queue }: Followed, rows: readonly TaskRow[], lonely: Lonely): Promise<void> {
-  const found = whyNobody(run, rows, await queue.readMachines());
-  for (const id of lonely.keys()) if (!found.has(id)) lonely.delete(id);
-  for (const [id, why] of found) {
-    const known = lonely.get(id) ?? { why, since: sys.now(), isTold: false };
-    const isDue = sys.now() - known.since >= patienceMs && (!known.isTold || known.why !== why);
-    if (isDue) await queue.note(run.id, { event: "note", task: id, text: why });
-    lonely.set(id, { why, since: known.since, isTold: known.isTold || isDue });
+  const byWhy = new Map<string, string[]>();
+  for (const [id, why] of whyNobody(run, rows, await queue.readMachines())) byWhy.set(why, [...(byWhy.get(why) ?? []), id]);
+  for (const why of lonely.keys()) if (!byWhy.has(why)) lonely.delete(why);
+  for (const [why, ids] of byWhy) {
+    const { since, isTold } = lonely.get(why) ?? { since: sys.now(), isTold: false };
+    const isDue = !isTold && sys.now() - since >= patienceMs;
+    lonely.set(why, { since, isTold: isTold || isDue });
+    if (!isDue) continue;
+    const [task, ...others] = ids;
+    const named = `${ids.slice(0, maxNamed).join(", ")}${ids.length > maxNamed ? ` and ${ids.length - maxNamed} more` : ""}`;
+    await queue.note(
+      run.id,
+      others.length === 0 && task !== undefined ? { event: "note", task, text: why } : { event: "note", text: `${named}: ${why}` },
+    );
   }
 }
 

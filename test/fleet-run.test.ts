@@ -137,6 +137,15 @@ test("that nobody takes a task is told once, after a while", async () => {
   expect(calls.at(-1)).toBe("close");
 });
 
+test("of many that nobody takes for one reason it is said in one line", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f", "g"];
+  const rows = (state: TaskRow["state"]) => ids.map((id) => row(id, state));
+  const looks = Array.from({ length: 30 }, () => rows("pending"));
+  const { followed, sys, told } = await follow(run(...ids.map((id) => task(id))), [...looks, rows("failed")]);
+  await createFollower(sys, followed, () => {}).work();
+  expect(told).toEqual([{ event: "note", text: "a, b, c, d, e and 2 more: no machine works: csm fleet work" }]);
+});
+
 test("who stops it tells the machines, and waits for what runs; who leaves changes nothing", async () => {
   const one = await follow(run(task("t")), [[row("t", "running")], [row("t", "running")], [row("t", "paused")]]);
   one.queue.readRun = async () => ({ stop: "gently" }) as Run;
