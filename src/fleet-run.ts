@@ -3,6 +3,7 @@ import { type Membership, requireMembership, targetOf } from "./fleet.ts";
 import { type FleetQueue, openFleetQueue } from "./fleet-queue.ts";
 import { openLink } from "./fleet-redis.ts";
 import type { FleetWorker } from "./fleet-task-schema.ts";
+import { present } from "./json.ts";
 import { readAccount } from "./notice-hook.ts";
 import { currentDir, profilePath, readRegistryOrNone } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
@@ -171,9 +172,15 @@ type Lonely = Map<string, { since: number; isTold: boolean }>;
 
 const maxNamed = 5;
 
-async function tellLonely(sys: Sys, { run, queue }: Followed, rows: readonly TaskRow[], lonely: Lonely): Promise<void> {
+async function tellLonely(sys: Sys, { run, queue, store }: Followed, rows: readonly TaskRow[], lonely: Lonely): Promise<void> {
+  const found = whyNobody(run, rows, await queue.readMachines());
+  const changed = rows.flatMap(({ facts: { reason, ...facts }, ...row }) => {
+    const why = found.get(row.id);
+    return row.state !== "pending" || reason === why ? [] : [{ ...row, facts: { ...facts, ...present({ reason: why }) } }];
+  });
+  if (changed.length > 0) store.keep(run.id, { rows: changed, events: [], outputs: new Map() });
   const byWhy = new Map<string, string[]>();
-  for (const [id, why] of whyNobody(run, rows, await queue.readMachines())) byWhy.set(why, [...(byWhy.get(why) ?? []), id]);
+  for (const [id, why] of found) byWhy.set(why, [...(byWhy.get(why) ?? []), id]);
   for (const why of lonely.keys()) if (!byWhy.has(why)) lonely.delete(why);
   for (const [why, ids] of byWhy) {
     const { since, isTold } = lonely.get(why) ?? { since: sys.now(), isTold: false };

@@ -131,9 +131,14 @@ test("what the server has forgotten is put back, and said", async () => {
 
 test("that nobody takes a task is told once, after a while", async () => {
   const looks = Array.from({ length: 30 }, () => [row("t", "pending")]);
-  const { followed, sys, told, calls } = await follow(run(task("t")), [...looks, [row("t", "failed")]]);
-  await createFollower(sys, followed, () => {}).work();
+  const { followed, sys, store, told, calls } = await follow(run(task("t")), [...looks, [row("t", "failed")]]);
+  const seen = new Set<string>();
+  await createFollower(sys, followed, async () => {
+    const [only] = await store.readTasks("r");
+    if (only?.state === "pending") seen.add(only.facts.reason ?? "");
+  }).work();
   expect(told).toEqual([{ event: "note", task: "t", text: "no machine works: csm fleet work" }]);
+  expect([...seen]).toEqual(["no machine works: csm fleet work"]);
   expect(calls.at(-1)).toBe("close");
 });
 
