@@ -9,7 +9,6 @@ import { currentDir, profilePath, readRegistryOrNone } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
 import { isOver } from "./task-condition.ts";
 import type { Task } from "./task-graph.ts";
-import { isRepo } from "./task-labels.ts";
 import type { Run, TaskRow } from "./task-queue.ts";
 import type { TaskStore } from "./task-store.ts";
 import type { TaskOutput } from "./task-template.ts";
@@ -113,13 +112,13 @@ export function whyNobody(run: Run, rows: readonly TaskRow[], workers: readonly 
 
 function whyNot(run: string, task: Task, { machine, labels, refusals }: FleetWorker): string | undefined {
   const missing = missingLabels(task, new Set(labels));
-  if (missing.length > 0) return `${machine} is not ${missing.join(", ")}`;
+  if (missing.length > 0) return `${machine} has no ${missing.join(", ")}`;
   const refusal = refusals.find((each) => each.run === run && each.task === task.id);
   return refusal && `${machine}: ${refusal.why}`;
 }
 
 export const missingLabels = ({ needs = [] }: Task, labels: { has(label: string): boolean }): string[] =>
-  needs.filter((need) => !labels.has(need)).map((need) => (isRepo(need) ? `there for ${need}` : need));
+  needs.filter((need) => !labels.has(need));
 
 const lookMs = 1000;
 /** Whoever starts has not told of itself yet. */

@@ -23,9 +23,13 @@ export interface WorkTerms {
   mayBypass: boolean;
 }
 
+type Breakers = Pick<TaskQueue, "readBreakers" | "block" | "unblock">;
+
 interface Working {
   sys: Sys;
   queue: FleetQueue;
+  /** What runs of this machine alone know of its accounts. */
+  local: Breakers;
   worker: Worker;
   terms: WorkTerms;
   /** Of a run, whose folders are those of this machine. */
@@ -50,7 +54,7 @@ export const placeGraph = (graph: TaskGraph, labels: Labels): TaskGraph => ({
 /** Why this machine does not take a task, as far as the task alone says; undefined where it does. */
 export function whyRefused(sys: Pick<Sys, "isDirectory">, task: Task, { labels, registry, env, mayBypass }: WorkTerms): string | undefined {
   const missing = missingLabels(task, labels);
-  if (missing.length > 0) return `it is not ${missing.join(", ")}`;
+  if (missing.length > 0) return `it has no ${missing.join(", ")}`;
   const repo = task.needs?.find(isRepo);
   const place = repo === undefined ? undefined : placeIn(labels, repo, task.folder ?? "");
   if (place !== undefined && "why" in place) return place.why;
@@ -87,7 +91,7 @@ export async function workForFleet(working: Working): Promise<void> {
     const judge = createJudge(sys, placed, terms);
     judges.set(run.id, judge);
     const takes = (task: Task, row: TaskRow) => !staysElsewhere(row, terms.machine, others) && !judge().has(task.id);
-    const engine = working.createEngine(placed, leavingQueue(working, isLeaving), { worker, room, takes, isLeaving });
+    const engine = working.createEngine(placed, postQueue(working, isLeaving), { worker, room, takes, isLeaving });
     const done = engine.work().catch((error: Error) => {
       notBefore.set(run.id, sys.now() + againMs);
       working.onFailure(run.id, error);
@@ -127,9 +131,17 @@ export async function workForFleet(working: Working): Promise<void> {
   await Promise.race([queue.tellMachine(null).catch(() => {}), sys.sleep(lastWordMs)]);
 }
 
-/** What this one stops as it goes is for whoever comes next; a run that is stopped waits for somebody who says so. */
-const leavingQueue = ({ sys, queue, tell }: Working, isLeaving: () => boolean): TaskQueue => ({
+/** Nothing is started on an account that a run of this machine alone, or any other machine, has found at its limit. What this one stops as it goes is for whoever comes next; a run that is stopped waits for somebody who says so. */
+const postQueue = ({ sys, queue, local, tell }: Working, isLeaving: () => boolean): TaskQueue => ({
   ...queue,
+  readBreakers: async () => new Map([...(await local.readBreakers()), ...(await queue.readBreakers())]),
+  async block(account, breaker) {
+    await local.block(account, breaker);
+    return await queue.block(account, breaker);
+  },
+  async unblock(account) {
+    await Promise.all([local.unblock(account), queue.unblock(account)]);
+  },
   async claim(run, ...more) {
     const claims = await queue.claim(run, ...more);
     for (const { task } of claims) tell(`${run}: ${task}: begins`);

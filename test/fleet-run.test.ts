@@ -49,7 +49,7 @@ test("nobody takes what no worker has the labels or the folder for; what waits f
       ),
     ]),
   ).toEqual({
-    web: "no worker can: a is not there for repo:web; b is not there for repo:web",
+    web: "no worker can: a has no repo:web; b has no repo:web",
   });
   expect(told([worker("b", ["gpu", "repo:web"], [{ run: "r", task: "any", why }])])).toEqual({ any: `no worker can: b: ${why}` });
 });
