@@ -18,7 +18,7 @@ const anyRun = async () => true;
 
 /** Of a run that machines of the fleet work on: as they tell it now, where they can be asked; and what a task has told of what it does. */
 async function lookElsewhere({ sys, tell }: App, store: TaskStore, run: Run, task?: string): Promise<string[]> {
-  if (run.isFleet !== true || (await store.readTasks(run.id)).every(({ state }) => isOver(state))) return [];
+  if (run.isFleet !== true || run.endedAt !== undefined || (await store.readTasks(run.id)).every(({ state }) => isOver(state))) return [];
   const { lookAtRun } = await import("./fleet-run.ts");
   try {
     return await lookAtRun(sys, store, run, task);

@@ -52,7 +52,11 @@ async function stopElsewhere(sys: Sys, store: TaskStore, run: Run, how: "gently"
     after = await fetchNews(followed, after);
     return (await store.readTasks(run.id)).every(({ state }) => state !== "running") ? true : undefined;
   };
-  if ((await until(sys, sys.now() + waitMs, 500, isDone)) === true) await store.changeRun(run.id, { endedAt: sys.now() });
+  if ((await until(sys, sys.now() + waitMs, 500, isDone)) === true) {
+    await store.changeRun(run.id, { endedAt: sys.now() });
+    // They leave it one after another.
+    for (const worker of await store.readWorkers(run.id)) await store.attend(run.id, worker, 0);
+  }
   followed.queue.close();
 }
 
