@@ -55,13 +55,15 @@ there is a worker again; twice: all is ended now. Its name and its system (linux
 
 async function work(app: App, membership: Membership, terms: import("./fleet-work.ts").WorkTerms): Promise<void> {
   const { sys } = app;
-  const [{ openMemberQueue }, { workForFleet }, { createEngine, readWorker }, { createRunner }, { readSettings }] = await Promise.all([
-    import("./fleet-run.ts"),
-    import("./fleet-work.ts"),
-    import("./task-engine.ts"),
-    import("./task-session.ts"),
-    import("./settings.ts"),
-  ]);
+  const [{ openMemberQueue }, { workForFleet }, { createEngine, readWorker }, { createRunner }, { readSettings }, { openTaskStore }] =
+    await Promise.all([
+      import("./fleet-run.ts"),
+      import("./fleet-work.ts"),
+      import("./task-engine.ts"),
+      import("./task-session.ts"),
+      import("./settings.ts"),
+      import("./task-store.ts"),
+    ]);
   const log = createLog(app);
   let failure: string | undefined = "";
   const onLink = (error: Error | undefined) => {
@@ -71,6 +73,7 @@ async function work(app: App, membership: Membership, terms: import("./fleet-wor
     if (words === undefined) log.success(`csm fleet: ${membership.machine} works for ${membership.url}, ${terms.jobs} at once`);
     else log.warn(`csm fleet: ${words}; trying on`);
   };
+  const local = openTaskStore(sys);
   const queue = openMemberQueue(sys, membership, { isWorker: true, onLink });
   const worker: Worker = { ...(await readWorker(sys)), host: membership.machine };
   let signals = 0;
@@ -81,7 +84,8 @@ async function work(app: App, membership: Membership, terms: import("./fleet-wor
   try {
     await queue.readMachines();
     await workForFleet({
-      ...{ sys, queue, worker, terms, leaves: () => (signals === 0 ? undefined : signals === 1 ? "gently" : "now") },
+      ...{ sys, queue, local, worker, terms, leaves: () => (signals === 0 ? undefined : signals === 1 ? "gently" : "now") },
+      tell: (text) => log.info(`csm fleet: ${printableLine(text)}`),
       onFailure: (run, error) => log.warn(`csm fleet: ${printableLine(`${run}: ${error.message}`)}`),
       createEngine: (run: Run, queue, post) =>
         createEngine({
@@ -92,5 +96,6 @@ async function work(app: App, membership: Membership, terms: import("./fleet-wor
   } finally {
     stopListening();
     queue.close();
+    local.close();
   }
 }

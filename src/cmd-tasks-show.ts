@@ -1,9 +1,11 @@
 import { type App, command } from "./cmd-record.ts";
 import { findRun, liveWorkers, printEvents } from "./cmd-tasks-run.ts";
-import { usageError } from "./errors.ts";
+import { UserError, usageError } from "./errors.ts";
 import { duration } from "./format.ts";
+import { printableLine } from "./printable.ts";
+import { isOver } from "./task-condition.ts";
 import type { Run, TaskQueue } from "./task-queue.ts";
-import { openTaskStore } from "./task-store.ts";
+import { openTaskStore, type TaskStore } from "./task-store.ts";
 import { headLine, renderRun, runJson, runStatus } from "./task-view.ts";
 
 const runArgument = {
@@ -13,6 +15,19 @@ const runArgument = {
 } as const;
 
 const anyRun = async () => true;
+
+/** Of a run that machines of the fleet work on: as they tell it now, where they can be asked; and what a task has told of what it does. */
+async function lookElsewhere({ sys, tell }: App, store: TaskStore, run: Run, task?: string): Promise<string[]> {
+  if (run.isFleet !== true || run.endedAt !== undefined || (await store.readTasks(run.id)).every(({ state }) => isOver(state))) return [];
+  const { lookAtRun } = await import("./fleet-run.ts");
+  try {
+    return await lookAtRun(sys, store, run, task);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    tell(`csm tasks: ${printableLine(error.message)}; this is as it was heard of last`);
+    return [];
+  }
+}
 
 async function readStatus(app: App, queue: TaskQueue, run: Run) {
   const rows = await queue.readTasks(run.id);
@@ -31,6 +46,7 @@ export const tasksStatusCommand = command({
   async run({ args, app }) {
     const queue = openTaskStore(app.sys);
     const run = await findRun(queue, args.run, anyRun);
+    await lookElsewhere(app, queue, run);
     const { rows, status } = await readStatus(app, queue, run);
     queue.close();
     if (args.json === true) return app.json<"csm tasks status">(runJson(run, rows, status));
@@ -78,6 +94,7 @@ export const tasksLogsCommand = command({
     const known = (await queue.readTasks(run.id)).map(({ id }) => id);
     if (args.task !== undefined && !known.includes(args.task))
       throw usageError(`csm tasks logs: ${run.id} has no task ${JSON.stringify(args.task)}`, `it has ${known.slice(0, 20).join(", ")}`);
+    const lines = await lookElsewhere(app, queue, run, args.task);
     const events = await queue.readEvents(run.id, 0);
     printEvents(
       app,
@@ -85,6 +102,7 @@ export const tasksLogsCommand = command({
       events.filter(({ task }) => args.task === undefined || task === args.task),
       args.json === true,
     );
+    if (args.json !== true && lines.length > 0) app.out(`\n${lines.map(printableLine).join("\n")}`);
     const output = args.task === undefined || args.json === true ? undefined : await queue.readOutput(run.id, args.task);
     queue.close();
     if (output !== undefined) app.exact(`\n${output.result}`);

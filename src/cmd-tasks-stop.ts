@@ -52,7 +52,11 @@ async function stopElsewhere(sys: Sys, store: TaskStore, run: Run, how: "gently"
     after = await fetchNews(followed, after);
     return (await store.readTasks(run.id)).every(({ state }) => state !== "running") ? true : undefined;
   };
-  if ((await until(sys, sys.now() + waitMs, 500, isDone)) === true) await store.changeRun(run.id, { endedAt: sys.now() });
+  if ((await until(sys, sys.now() + waitMs, 500, isDone)) === true) {
+    await store.changeRun(run.id, { endedAt: sys.now() });
+    // They leave it one after another.
+    for (const worker of await store.readWorkers(run.id)) await store.attend(run.id, worker, 0);
+  }
   followed.queue.close();
 }
 
@@ -90,8 +94,10 @@ export const tasksCleanCommand = command({
       if ((await liveWorkers(app, queue, run.id)).length > 0) continue;
       const rows = await queue.readTasks(run.id);
       let isEmpty = true;
+      // Those of other machines are theirs.
+      const machine = run.isFleet === true ? (await import("./fleet.ts")).membershipStore(sys).read()?.machine : undefined;
       for (const { id, state, facts } of rows) {
-        if (facts.worktree === undefined) continue;
+        if (facts.worktree === undefined || facts.machine !== machine) continue;
         const place = { run: run.id, path: facts.worktree.root, branch: facts.worktree.branch };
         const { removed: isGone, why } = isOver(state)
           ? await removeWorktree(sys, facts.worktree)

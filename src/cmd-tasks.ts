@@ -14,6 +14,7 @@ import { taskExitRows, taskExits } from "./task-outcome.ts";
 
 const file = { type: "positional", required: true, description: "the file of tasks: JSON, TOML or YAML" } as const;
 const json = { type: "boolean", description: "print JSON" } as const;
+const fleet = { type: "boolean", description: "for csm tasks run --fleet: folders are not looked for here" } as const;
 
 /** What its verbs do is told by `csm tasks --help`. */
 export const tasksCommand = command({
@@ -45,7 +46,7 @@ export const tasksCheckCommand = command({
 Nothing runs. The caps are max_tasks, budget_usd and budget_percent (of the week of each account). What is not known is told, and
 refuses nothing.`,
   codes: taskExitRows(["succeeded", "wrong", "refused"]),
-  args: { file, json },
+  args: { file, fleet, json },
   examples: [
     ["csm tasks check night.json", "what is wrong, and what it would take"],
     ["csm tasks check --json night.toml | jq .estimate.cost_usd", "for programs"],
@@ -53,7 +54,7 @@ refuses nothing.`,
   ],
   async run({ args, app }) {
     const { sys } = app;
-    const { graph, problems, excess } = await readTaskFile(sys, args.file);
+    const { graph, problems, excess } = await readTaskFile(sys, args.file, args.fleet === true);
     const progress = createReadProgress(app);
     const isSound = problems.length === 0 && excess === undefined;
     const estimate = isSound ? await forecastRun(sys, graph, progress.show) : undefined;
@@ -166,6 +167,7 @@ export const tasksGraphCommand = command({
   args: {
     file,
     format: { type: "string", valueHint: "FORMAT", values: formats, description: `${formats.join(", ")} (default: tree)` },
+    fleet,
     json,
   },
   examples: [
@@ -175,7 +177,7 @@ export const tasksGraphCommand = command({
     ["csm tasks graph --json night.json | jq '.tasks[].id'", "in an order in which they may run"],
   ],
   async run({ args, app }) {
-    const { graph, problems, excess } = await readTaskFile(app.sys, args.file);
+    const { graph, problems, excess } = await readTaskFile(app.sys, args.file, args.fleet === true);
     if (problems.length > 0 || excess !== undefined) {
       const shown = shownPath(graph.file, homeDir(app.sys));
       for (const { line, message } of problems.slice(0, maxShown))
@@ -197,5 +199,6 @@ const taskJson = (task: Task) => ({
   ...{ if: task.conditionText, model: task.model ?? null, permission_mode: task.permissionMode ?? null },
   ...{ profile: task.profile === anyProfile ? null : task.profile, timeout_ms: task.timeoutMs ?? null, retries: task.retries },
   ...{ budget_usd: task.budgetUsd ?? null, worktree: task.isWorktree, concurrency: task.concurrency ?? null },
+  needs: [...(task.needs ?? [])],
   outputs: task.outputs === undefined ? null : { ...task.outputs },
 });

@@ -138,6 +138,7 @@ async function findFailure(target: RedisTarget, timeoutMs: number): Promise<Link
     return new LinkError(`the server at ${at} does not take the password of ${user}`, "give the one of this machine");
   if (/^-NOAUTH/.test(text))
     return new LinkError(`the server at ${at} wants a name and a password`, "say rediss://NAME@…, and CSM_FLEET_PASSWORD");
+  if (text.startsWith("+")) return new LinkError(`the server at ${at} was slow to answer`, "it does now");
   if (/^-DENIED/.test(text)) return new LinkError(`the server at ${at} is in protected mode`, "use csm fleet serve-config");
   if (/^HTTP\//.test(text)) return new LinkError(`what answers at ${at} is no Redis server`);
   if (/^-(?:LOADING|BUSY|MASTERDOWN)/.test(text))

@@ -3,12 +3,12 @@ import { type Membership, requireMembership, targetOf } from "./fleet.ts";
 import { type FleetQueue, openFleetQueue } from "./fleet-queue.ts";
 import { openLink } from "./fleet-redis.ts";
 import type { FleetWorker } from "./fleet-task-schema.ts";
+import { present } from "./json.ts";
 import { readAccount } from "./notice-hook.ts";
 import { currentDir, profilePath, readRegistryOrNone } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
 import { isOver } from "./task-condition.ts";
 import type { Task } from "./task-graph.ts";
-import { isRepo } from "./task-labels.ts";
 import type { Run, TaskRow } from "./task-queue.ts";
 import type { TaskStore } from "./task-store.ts";
 import type { TaskOutput } from "./task-template.ts";
@@ -84,6 +84,17 @@ export async function fetchNews(followed: Followed, after: number): Promise<numb
 
 const workerMs = 10_000;
 
+/** Once, and what a task of it has told of what it does. */
+export async function lookAtRun(sys: Sys, store: TaskStore, run: Run, task?: string): Promise<string[]> {
+  const followed = await openFollowed(sys, store, run, () => {});
+  try {
+    await fetchNews(followed, (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0);
+    return task === undefined ? [] : await followed.queue.readLog(run.id, task);
+  } finally {
+    followed.queue.close();
+  }
+}
+
 /** Why nobody takes a task that could be begun, by its id. */
 export function whyNobody(run: Run, rows: readonly TaskRow[], workers: readonly FleetWorker[]): Map<string, string> {
   const states = new Map(rows.map(({ id, state }) => [id, state]));
@@ -101,13 +112,13 @@ export function whyNobody(run: Run, rows: readonly TaskRow[], workers: readonly 
 
 function whyNot(run: string, task: Task, { machine, labels, refusals }: FleetWorker): string | undefined {
   const missing = missingLabels(task, new Set(labels));
-  if (missing.length > 0) return `${machine} is not ${missing.join(", ")}`;
+  if (missing.length > 0) return `${machine} has no ${missing.join(", ")}`;
   const refusal = refusals.find((each) => each.run === run && each.task === task.id);
   return refusal && `${machine}: ${refusal.why}`;
 }
 
 export const missingLabels = ({ needs = [] }: Task, labels: { has(label: string): boolean }): string[] =>
-  needs.filter((need) => !labels.has(need)).map((need) => (isRepo(need) ? `there for ${need}` : need));
+  needs.filter((need) => !labels.has(need));
 
 const lookMs = 1000;
 /** Whoever starts has not told of itself yet. */
@@ -155,17 +166,32 @@ export function createFollower(sys: Sys, followed: Followed, onStep: () => Promi
   };
 }
 
-/** Of those that nobody takes: why, since when, and whether it was told. */
-type Lonely = Map<string, { why: string; since: number; isTold: boolean }>;
+/** Why nobody takes some: since when, and whether it was told. */
+type Lonely = Map<string, { since: number; isTold: boolean }>;
 
-async function tellLonely(sys: Sys, { run, queue }: Followed, rows: readonly TaskRow[], lonely: Lonely): Promise<void> {
+const maxNamed = 5;
+
+async function tellLonely(sys: Sys, { run, queue, store }: Followed, rows: readonly TaskRow[], lonely: Lonely): Promise<void> {
   const found = whyNobody(run, rows, await queue.readMachines());
-  for (const id of lonely.keys()) if (!found.has(id)) lonely.delete(id);
-  for (const [id, why] of found) {
-    const known = lonely.get(id) ?? { why, since: sys.now(), isTold: false };
-    const isDue = sys.now() - known.since >= patienceMs && (!known.isTold || known.why !== why);
-    if (isDue) await queue.note(run.id, { event: "note", task: id, text: why });
-    lonely.set(id, { why, since: known.since, isTold: known.isTold || isDue });
+  const changed = rows.flatMap(({ facts: { reason, ...facts }, ...row }) => {
+    const why = found.get(row.id);
+    return row.state !== "pending" || reason === why ? [] : [{ ...row, facts: { ...facts, ...present({ reason: why }) } }];
+  });
+  if (changed.length > 0) store.keep(run.id, { rows: changed, events: [], outputs: new Map() });
+  const byWhy = new Map<string, string[]>();
+  for (const [id, why] of found) byWhy.set(why, [...(byWhy.get(why) ?? []), id]);
+  for (const why of lonely.keys()) if (!byWhy.has(why)) lonely.delete(why);
+  for (const [why, ids] of byWhy) {
+    const { since, isTold } = lonely.get(why) ?? { since: sys.now(), isTold: false };
+    const isDue = !isTold && sys.now() - since >= patienceMs;
+    lonely.set(why, { since, isTold: isTold || isDue });
+    if (!isDue) continue;
+    const [task, ...others] = ids;
+    const named = `${ids.slice(0, maxNamed).join(", ")}${ids.length > maxNamed ? ` and ${ids.length - maxNamed} more` : ""}`;
+    await queue.note(
+      run.id,
+      others.length === 0 && task !== undefined ? { event: "note", task, text: why } : { event: "note", text: `${named}: ${why}` },
+    );
   }
 }
 

@@ -23,14 +23,20 @@ export interface WorkTerms {
   mayBypass: boolean;
 }
 
+type Breakers = Pick<TaskQueue, "readBreakers" | "block" | "unblock">;
+
 interface Working {
   sys: Sys;
   queue: FleetQueue;
+  /** What runs of this machine alone know of its accounts. */
+  local: Breakers;
   worker: Worker;
   terms: WorkTerms;
   /** Of a run, whose folders are those of this machine. */
   createEngine(run: Run, queue: TaskQueue, post: Post): Engine;
   onFailure(run: string, error: Error): void;
+  /** What begins and ends here. */
+  tell(line: string): void;
   /** How what runs here is to end, once this one is to go. */
   leaves(): "gently" | "now" | undefined;
 }
@@ -48,7 +54,7 @@ export const placeGraph = (graph: TaskGraph, labels: Labels): TaskGraph => ({
 /** Why this machine does not take a task, as far as the task alone says; undefined where it does. */
 export function whyRefused(sys: Pick<Sys, "isDirectory">, task: Task, { labels, registry, env, mayBypass }: WorkTerms): string | undefined {
   const missing = missingLabels(task, labels);
-  if (missing.length > 0) return `it is not ${missing.join(", ")}`;
+  if (missing.length > 0) return `it has no ${missing.join(", ")}`;
   const repo = task.needs?.find(isRepo);
   const place = repo === undefined ? undefined : placeIn(labels, repo, task.folder ?? "");
   if (place !== undefined && "why" in place) return place.why;
@@ -85,7 +91,7 @@ export async function workForFleet(working: Working): Promise<void> {
     const judge = createJudge(sys, placed, terms);
     judges.set(run.id, judge);
     const takes = (task: Task, row: TaskRow) => !staysElsewhere(row, terms.machine, others) && !judge().has(task.id);
-    const engine = working.createEngine(placed, leavingQueue(sys, queue, isLeaving), { worker, room, takes, isLeaving });
+    const engine = working.createEngine(placed, postQueue(working, isLeaving), { worker, room, takes, isLeaving });
     const done = engine.work().catch((error: Error) => {
       notBefore.set(run.id, sys.now() + againMs);
       working.onFailure(run.id, error);
@@ -125,10 +131,29 @@ export async function workForFleet(working: Working): Promise<void> {
   await Promise.race([queue.tellMachine(null).catch(() => {}), sys.sleep(lastWordMs)]);
 }
 
-/** What this one stops as it goes is for whoever comes next; a run that is stopped waits for somebody who says so. */
-const leavingQueue = (sys: Sys, queue: FleetQueue, isLeaving: () => boolean): TaskQueue => ({
+/** Nothing is started on an account that a run of this machine alone, or any other machine, has found at its limit. What this one stops as it goes is for whoever comes next; a run that is stopped waits for somebody who says so. */
+const postQueue = ({ sys, queue, local, tell }: Working, isLeaving: () => boolean): TaskQueue => ({
   ...queue,
+  readBreakers: async () => new Map([...(await local.readBreakers()), ...(await queue.readBreakers())]),
+  async block(account, breaker) {
+    await local.block(account, breaker);
+    return await queue.block(account, breaker);
+  },
+  async unblock(account) {
+    await Promise.all([local.unblock(account), queue.unblock(account)]);
+  },
+  async claim(run, ...more) {
+    const claims = await queue.claim(run, ...more);
+    for (const { task } of claims) tell(`${run}: ${task}: begins`);
+    return claims;
+  },
+  async finish(claim, state, ...more) {
+    const isDone = await queue.finish(claim, state, ...more);
+    tell(`${claim.run}: ${claim.task}: ${isDone ? state : `${state}, and not its own any more`}`);
+    return isDone;
+  },
   async pause(claim, facts, event) {
+    tell(`${claim.run}: ${claim.task}: ${event.text}`);
     if (!isLeaving() || facts.pausedUntil !== undefined || (await queue.readRun(claim.run))?.stop !== undefined)
       return await queue.pause(claim, facts, event);
     const text = "its worker goes; it goes on when there is one";

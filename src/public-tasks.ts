@@ -11,6 +11,7 @@ const listedTask = z.object({
   /** Null: whoever the scorer picks as it starts. */
   profile,
   ...{ timeout_ms: numberOrNull, retries: count, budget_usd: numberOrNull, worktree: z.boolean() },
+  needs: described(z.array(text), "labels that a machine of the fleet must have"),
   ...{ concurrency: textOrNull, outputs: z.nullable(z.record(text, z.unknown())) },
 });
 const limits = { jobs: count, max_tasks: count, budget_usd: numberOrNull, budget_percent: percent };

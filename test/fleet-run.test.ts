@@ -49,7 +49,7 @@ test("nobody takes what no worker has the labels or the folder for; what waits f
       ),
     ]),
   ).toEqual({
-    web: "no worker can: a is not there for repo:web; b is not there for repo:web",
+    web: "no worker can: a has no repo:web; b has no repo:web",
   });
   expect(told([worker("b", ["gpu", "repo:web"], [{ run: "r", task: "any", why }])])).toEqual({ any: `no worker can: b: ${why}` });
 });
@@ -131,10 +131,24 @@ test("what the server has forgotten is put back, and said", async () => {
 
 test("that nobody takes a task is told once, after a while", async () => {
   const looks = Array.from({ length: 30 }, () => [row("t", "pending")]);
-  const { followed, sys, told, calls } = await follow(run(task("t")), [...looks, [row("t", "failed")]]);
-  await createFollower(sys, followed, () => {}).work();
+  const { followed, sys, store, told, calls } = await follow(run(task("t")), [...looks, [row("t", "failed")]]);
+  const seen = new Set<string>();
+  await createFollower(sys, followed, async () => {
+    const [only] = await store.readTasks("r");
+    if (only?.state === "pending") seen.add(only.facts.reason ?? "");
+  }).work();
   expect(told).toEqual([{ event: "note", task: "t", text: "no machine works: csm fleet work" }]);
+  expect([...seen]).toEqual(["no machine works: csm fleet work"]);
   expect(calls.at(-1)).toBe("close");
+});
+
+test("of many that nobody takes for one reason it is said in one line", async () => {
+  const ids = ["a", "b", "c", "d", "e", "f", "g"];
+  const rows = (state: TaskRow["state"]) => ids.map((id) => row(id, state));
+  const looks = Array.from({ length: 30 }, () => rows("pending"));
+  const { followed, sys, told } = await follow(run(...ids.map((id) => task(id))), [...looks, rows("failed")]);
+  await createFollower(sys, followed, () => {}).work();
+  expect(told).toEqual([{ event: "note", text: "a, b, c, d, e and 2 more: no machine works: csm fleet work" }]);
 });
 
 test("who stops it tells the machines, and waits for what runs; who leaves changes nothing", async () => {

@@ -23,7 +23,7 @@ const placed = (more: Partial<Task>) => placeGraph({ tasks: [task(more)] } as un
 test.each([
   [{}, undefined],
   [{ needs: ["linux"] }, undefined],
-  [{ needs: ["gpu", "repo:web"] }, "it is not gpu, there for repo:web"],
+  [{ needs: ["gpu", "repo:web"] }, "it has no gpu, repo:web"],
   [{ needs: ["repo:api"], folder: "pkg" }, undefined],
   [{ needs: ["repo:api"], folder: "gone" }, "there is no folder /srv/api/gone"],
   // Whoever has written the run: a folder that nobody here has named is none.
@@ -39,6 +39,12 @@ test.each([
 
 test("bypassed permissions are taken where the machine says so", () =>
   expect(whyRefused(folders, placed({ permissionMode: "bypassPermissions" }), { ...terms, mayBypass: true })).toBeUndefined());
+
+const breakersOf = (where: string, calls: string[]) => ({
+  readBreakers: async () => new Map([[where, { why: "limit" as const, at: 1, text: where }]]),
+  block: async (account: string) => calls.push(`${where} block ${account}`) > 0,
+  unblock: async (account: string) => void calls.push(`${where} unblock ${account}`),
+});
 
 interface Held {
   post?: Post;
@@ -67,6 +73,7 @@ async function work(
   const told: (FleetWorker | null)[] = [];
   const paused: { facts: TaskFacts; text: string }[] = [];
   const held: Held = { ended: [] };
+  const blocked: string[] = [];
   let engines = 0;
   let end = () => {};
   const run = { id: "r", startedAt: 1000, graph: { tasks, jobs: 1 } } as unknown as Run;
@@ -77,10 +84,19 @@ async function work(
     readMachines: async () => others,
     tellMachine: async (worker: FleetWorker | null) => void told.push(worker),
     pause: async (_: unknown, facts: TaskFacts, { text }: { text: string }) => paused.push({ facts, text }) > 0,
+    ...breakersOf("fleet", blocked),
     silentMs,
   } as unknown as FleetQueue;
   await workForFleet({
-    ...{ sys: { ...sys, ...folders }, queue, terms, worker: { host: "build", pid: 1, start: "1" }, onFailure() {} },
+    ...{
+      sys: { ...sys, ...folders },
+      queue,
+      terms,
+      worker: { host: "build", pid: 1, start: "1" },
+      onFailure() {},
+      tell() {},
+      local: breakersOf("local", blocked),
+    },
     leaves: () => (sys.now() >= 1000 + seconds * 1000 ? leave : undefined),
     createEngine(placedRun, wrapped, post) {
       engines++;
@@ -97,7 +113,7 @@ async function work(
       };
     },
   });
-  return { held, told, paused, engines };
+  return { held, told, paused, engines, blocked };
 }
 
 const row = (more: Partial<TaskRow>): TaskRow => ({ id: "t", state: "pending", fence: 0, facts: {}, ...more });
@@ -139,4 +155,12 @@ test("where the server has not answered for as long as a lease, all here is ende
   expect(held.ended[0]).toBe("gently");
   // And begun again, once it answers.
   expect(engines).toBe(2);
+});
+
+test("a limit that this machine alone, or any other, knows of holds for all", async () => {
+  const { held, blocked } = await work([task()]);
+  expect([...((await held.queue?.readBreakers()) ?? new Map()).keys()]).toEqual(["local", "fleet"]);
+  await held.queue?.block("a", { why: "limit", at: 1, text: "" });
+  await held.queue?.unblock("a");
+  expect(blocked).toEqual(["local block a", "fleet block a", "local unblock a", "fleet unblock a"]);
 });

@@ -210,6 +210,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   "csm answer": "fleet-gates",
   "csm fleet asks": "fleet-gates",
   "csm self-update": "self-update",
+  ...Object.fromEntries(["dead", "retry"].map((verb) => [`csm tasks ${verb}`, "fleet-tasks"])),
   ...Object.fromEntries(["run", "resume", "logs", "status", "stop", "clean", "list"].map((verb) => [`csm tasks ${verb}`, "csm-tasks"])),
 };
 
