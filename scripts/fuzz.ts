@@ -32,6 +32,7 @@ import { createDrivenStore, parseDriven } from "../src/driven.ts";
 import { UserError } from "../src/errors.ts";
 import { parseFleetAddress } from "../src/fleet-access.ts";
 import { parseFleetOutcome, parseFleetRequest, parseMachineAsks, parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
+import { parseFleetRun, parseFleetWorker, parseTaskFacts } from "../src/fleet-task-schema.ts";
 import { findGates } from "../src/gates.ts";
 import { openJournal } from "../src/journal.ts";
 import { parseJson, parseLine, parseRecord, parseTime } from "../src/json.ts";
@@ -145,9 +146,12 @@ export const readers: readonly Reader[] = [
     read: parseMemory,
   },
   {
-    exports: ["parseMachineUsage", "parseMachineState", "parseFleetAddress"],
+    exports: ["parseMachineUsage", "parseMachineState", "parseFleetAddress", "parseFleetRun", "parseFleetWorker", "parseTaskFacts"],
     samples: [JSON.stringify({ version: 1, name: "m", at: now, sessions: [], usage: [] }), "rediss://name@host:6379"],
-    read: (text) => [parseMachineUsage(parseJson(text)), parseMachineState(parseJson(text)), parseFleetAddress(text)],
+    read: (text) => [
+      ...[parseMachineUsage, parseMachineState, parseFleetRun, parseFleetWorker].map((read) => read(parseJson(text))),
+      ...[parseFleetAddress(text), parseTaskFacts(text)],
+    ],
   },
   {
     exports: ["parseFleetRequest", "parseFleetOutcome", "parseMachineAsks"],
@@ -300,6 +304,12 @@ export const typedOnly = [
   "parsePrograms",
   "checkSettings",
   "checkDefault",
+  "parseAllow",
+  "parseDeny",
+  "parseAnswer",
+  "parseLabels",
+  // Asks a server, and reads what it says by the readers above.
+  "checkFleet",
   // Within a file of tasks, by `checkTasks`.
   "parseTemplate",
 ];
