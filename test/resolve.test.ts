@@ -53,6 +53,7 @@ const app: App = {
 /** What a command needs beside the word. */
 const others: Readonly<Record<string, string[]>> = {
   "csd answer": ["--choice", "x"],
+  "csm answer": ["--choice", "x"],
   "csm type": ["hello"],
   "csd send": ["x"],
   "csd run": ["x"],

@@ -8,7 +8,7 @@ const claude = (...args: string[]): Route => ({ to: "claude", args });
 
 const words =
   "run hook profiles config usage cas pick-account scan current-usage sidecar statusline completions newuuid reap top ls watch cost " +
-  "open restore log setup shell-init hub demo csd help version budget notify rules fleet focus type allow deny halt diagnose self-update tasks";
+  "open restore log setup shell-init hub demo csd help version budget notify rules fleet focus type allow deny answer halt diagnose self-update tasks";
 
 const reservedWords = commands.csm.flatMap(({ word }) => (word.includes(" ") ? [] : [word]));
 
