@@ -142,7 +142,10 @@ describe.skipIf(redisServer === null)(
       const once = await csm("top", "--once");
       expect([once.stdout, once.stderr]).toEqual([expect.stringMatching(/build\/\S+/), ""]);
       expect((await csm("top", "--once", "--local")).stdout).not.toContain("build/");
-      const cost = await json("cost", "machine", "--fleet");
+      const cost = await until("its cost is told", async () => {
+        const told = await json("cost", "machine", "--fleet");
+        return (told.rows as Json[]).length > 0 && told;
+      });
       expect(asPublic("csm cost", cost) as Json).toEqual(cost);
       expect(cost).toMatchObject({ machine: "eye", fleet_failure: null, rows: [{ key: "build", messages: expect.any(Number) }] });
       const own = JSON.parse((await box.csm(["cost", "--local", "--json"])).stdout) as { totals: Json };
