@@ -12,6 +12,7 @@ import { createPaint, type Paint } from "../src/format.ts";
 import { createSandbox, type Sandbox } from "../src/sandbox.ts";
 import { createSys } from "../src/sys.ts";
 import { createBudgetRow, createCostRows, createReplayRows } from "./bench-cost.ts";
+import { measureFleetList, measureFleetTicks } from "./bench-fleet.ts";
 import { measureAnswers, measureGates, measureHooks, measureRules, startCrowd } from "./bench-load.ts";
 import { createScanRows } from "./bench-scan.ts";
 import { createTaskRows } from "./bench-tasks.ts";
@@ -199,6 +200,14 @@ function createRows(bench: Bench): Row[] {
     ...createTaskRows(csm, bench.empty, join(bench.box.dir, "tasks")),
     ...createReplayRows(csm, join(bench.box.dir, "replay")),
     { name: "hand-over", what: "claude --version, through csm : directly", a: [csm, "--", "--version"], b: [claude, "--version"] },
+    {
+      ...{ name: "ls-fleet", what: "CPU of csm ls --fleet --json, 1,000 machines with 20 sessions", limit: 400, a: [], b: [] },
+      measure: () => measureFleetList(csm),
+    },
+    {
+      ...{ name: "top-fleet", what: "CPU of a tick of csm top over them, 80 of which tell something before it", limit: 15, a: [], b: [] },
+      measure: () => measureFleetTicks(),
+    },
     { name: "size", what: "bytes of csm : of the empty program", limit: maxAddedBytes, isSize: true, a: [csm], b },
   ];
 }

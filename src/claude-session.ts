@@ -13,6 +13,11 @@ export interface SessionFile {
   waitingFor?: string;
   statusUpdatedAt?: number;
   name?: string;
+  /**
+   * `derived` from its folder, `user` of `--name` and `/rename`; `auto` is claude's own, of what the conversation is about. Absent
+   * before 2.1.204.
+   */
+  nameSource?: string;
   /** `interactive` or `bg`. */
   kind?: string;
   /** Of a background session: by this word `claude stop` knows it. */
@@ -49,6 +54,7 @@ const wanted = {
   procStart: "string",
   waitingFor: "string",
   name: "string",
+  nameSource: "string",
   kind: "string",
   jobId: "string",
   entrypoint: "string",

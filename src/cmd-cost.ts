@@ -1,11 +1,12 @@
 import { createCalendar, parseDay, parseHours } from "./calendar.ts";
 import { pricesAt, pricesSource } from "./claude-prices.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
-import { readUsage } from "./cost.ts";
+import { readUsage, type Usage } from "./cost.ts";
 import { costSources } from "./cost-files.ts";
 import { createReport, groupings, type Report, type ReportOptions } from "./cost-report.ts";
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
 import { usageError } from "./errors.ts";
+import { chooseFleet, fleetArgs } from "./fleet-option.ts";
 import { homeDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { profileDirs, readRegistry, requireProfile } from "./profiles.ts";
@@ -17,6 +18,7 @@ export const costCommand = command({
   name: "csm cost",
   summary: "Tell what all profiles used and what it costs at list prices, by day, session, project, model or block.",
   args: {
+    ...fleetArgs,
     report: { type: "positional", required: false, values: groupings, description: `${groupings.join(", ")} (default: daily)` },
     since: sinceArgument,
     until: { type: "string", valueHint: "DAY", description: "last day, included" },
@@ -29,6 +31,7 @@ export const costCommand = command({
     ["csm cost", "by day"],
     ["csm cost session --since 7d", "by session, of the last week"],
     ["csm cost block", "in five-hour blocks, as the limits count; the running one with a forecast"],
+    ["csm cost machine --fleet --since 7d", "what each machine of the fleet has used"],
     ["csm cost model --profile work --json | jq .totals.cost_usd", ""],
   ],
   async run({ args, app }) {
@@ -38,19 +41,42 @@ export const costCommand = command({
     const registry = readRegistry(sys);
     if (options.profile !== undefined) requireProfile(registry, options.profile);
     (await import("./settings-schema.ts")).checkSettings(sys, "prices");
+    const fleet = await openFleet(app, options, args);
     const progress = createReadProgress(app);
     const usage = await readUsage(sys, { ...costSources(sys, registry), onProgress: progress.show });
     progress.clear();
-    const report = createReport(usage.sums, usage.origins, options);
+    const own = createReport(usage.sums, usage.origins, options);
+    const all = await fleet?.(usage);
+    const report = all === undefined ? own : { ...all.report, unpricedModels: own.unpricedModels };
     if (options.grouping === "session") addTitles(app, report, profileDirs(sys, registry));
     const facts: CostFacts = { options, prices: { at: pricesAt, source: pricesSource }, ...usage.sums };
-    if (args.json === true) app.json<"csm cost">(toCostJson(report, facts));
+    if (args.json === true) app.json<"csm cost">({ ...toCostJson(report, facts), ...all?.json });
     else if (args.csv === true) app.out(renderCsv(report).join("\n"));
     else if (report.rows.length === 0) app.out("nothing was used");
     else app.out(renderCost(report, { ...options, home: homeDir(sys), paint: app.paint, columns: app.columns }).join("\n"));
+    if (all?.words !== undefined) app.tell(`csm cost: ${all.words}`);
     if (args.json !== true) for (const note of renderNotes(report, facts, args.csv === true)) app.tell(note);
   },
 });
+
+/** Other machines tell what they have used by day and account, and nothing about what for. */
+const ownReports: ReadonlySet<string> = new Set(["session", "project", "model", "block"]);
+
+/** The others are asked while this machine's transcripts are read. */
+async function openFleet(app: App, options: ReportOptions, args: { fleet?: boolean | undefined; local?: boolean | undefined }) {
+  const why = ownReports.has(options.grouping)
+    ? `csm cost ${options.grouping} is of this machine alone`
+    : options.sinceAt === undefined
+      ? undefined
+      : "other machines tell whole days";
+  if (why !== undefined && args.fleet === true)
+    throw usageError(`csm cost: --fleet: ${why}`, "daily, weekly, monthly, account or machine, --since DAY");
+  const membership = why === undefined ? await chooseFleet(app, "csm cost", args) : undefined;
+  if (membership === undefined) return undefined;
+  const { askCosts } = await import("./fleet-cost.ts");
+  const asked = askCosts(app.sys, membership);
+  return async (usage: Usage) => (await asked)(usage, options);
+}
 
 /** So that sessions of one folder can be told apart. */
 function addTitles({ sys }: App, { rows }: Report, dirs: readonly { dir: string }[]): void {

@@ -3,7 +3,6 @@ import { join, resolve } from "node:path";
 import { type App, command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
 import {
-  askMachines,
   type Machine,
   type Membership,
   membershipStore,
@@ -12,13 +11,16 @@ import {
   requireMembership,
   targetOf,
   toMachineState,
+  withToldName,
 } from "./fleet.ts";
 import {
   type Accepted,
   acceptedParts,
   accessLine,
   type FleetRole,
+  type FleetShare,
   fleetRoles,
+  fleetShares,
   fleetUrl,
   isLoopback,
   isMachineName,
@@ -28,11 +30,13 @@ import {
   serviceFile,
 } from "./fleet-access.ts";
 import { type Check, checkFleet } from "./fleet-check.ts";
+import { askMachines } from "./fleet-look.ts";
 import { duration, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
 import { lockDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
+import { readSettings } from "./settings.ts";
 import type { Sys } from "./sys.ts";
 
 const roleText = "watch (reads what the others tell), answer (also tells of itself, and answers gates), work (also takes tasks)";
@@ -155,9 +159,9 @@ export const fleetMachinesCommand = command({
     const now = app.sys.now();
     if (args.json === true) return app.json<"csm fleet machines">({ machines: machines.map((machine) => machineJson(machine, now)) });
     if (machines.length === 0) return app.out("no machine has told of itself yet: csm fleet serve");
-    const rows = machines.map(({ name, isLive, state }) => [
+    const rows = machines.map(({ name, isLive, isBroken, state }) => [
       name,
-      isLive ? "live" : "stale",
+      isBroken === true ? "not understood" : isLive ? "live" : "stale",
       state === undefined ? "-" : duration(Math.max(0, now - state.at)),
       String(state?.sessions.length ?? "-"),
       state?.role ?? "-",
@@ -176,7 +180,7 @@ export const fleetMachinesCommand = command({
   },
 });
 
-const machineJson = ({ name, isLive, state }: Machine, now: number) => ({
+const machineJson = ({ name, isLive, isBroken, state }: Machine, now: number) => ({
   machine: name,
   live: isLive,
   ...timed("told", state?.at),
@@ -185,6 +189,7 @@ const machineJson = ({ name, isLive, state }: Machine, now: number) => ({
   os: state?.os ?? null,
   version: state?.version ?? null,
   sessions: state?.sessions.length ?? null,
+  broken: isBroken === true,
 });
 
 const lastWordMs = 2500;
@@ -196,10 +201,8 @@ export const fleetServeCommand = command({
     share: {
       type: "string",
       valueHint: "WHAT",
-      values: ["states", "gates", "titles"],
-      default: "gates",
-      description:
-        "states: nothing that was typed or answered leaves this machine; gates (default): what gates ask, to machines that may answer; titles: also what each session is about, to all",
+      values: fleetShares,
+      description: "instead of fleet.share in the settings: states, gates (the default), folders or titles, each with those before it",
     },
     accept: {
       type: "string",
@@ -215,18 +218,20 @@ export const fleetServeCommand = command({
     const membership = requireMembership(sys);
     if (membership.role === "watch")
       throw new UserError("csm fleet serve: this machine has the role watch, and tells nothing", "join again with --role answer");
-    const [{ openLink }, { createMonitor }, { serveState }, { openMachineUsage }, inboxes] = await Promise.all([
+    const [{ openLink }, { createMonitor }, { serveState }, { openMachineUsage }, inboxes, { openMachineCost }] = await Promise.all([
       import("./fleet-redis.ts"),
       import("./monitor.ts"),
       import("./fleet-serve.ts"),
       import("./fleet-usage.ts"),
       import("./fleet-inbox.ts"),
+      import("./fleet-cost.ts"),
     ]);
     const release = await sys.takeLock(join(lockDir(sys), "fleet-serve.lock")).catch((error: Error) => {
       throw new UserError(`csm fleet serve: cannot take its place: ${error.message}`, "is the disk full, or the folder not yours?");
     });
     if (release === undefined) throw new UserError("csm fleet serve runs on this machine already");
-    const monitor = createMonitor(sys, { hasMeter: true });
+    const share = (args.share as FleetShare | undefined) ?? readSettings(sys).part("fleet").share;
+    const monitor = createMonitor(sys, { hasMeter: true, hasTasks: true });
     const usage = openMachineUsage(sys, membership.machine);
     const log = createLog(app);
     let isOver = false;
@@ -247,15 +252,13 @@ export const fleetServeCommand = command({
       }),
       readUsage: usage.read,
       takeUsage: usage.fold,
+      readCost: openMachineCost(sys, membership.machine),
       async read(timeoutMs) {
         if (!isFirst) await monitor.next(timeoutMs);
         isFirst = false;
-        const { sessions } = await monitor.read();
-        const asking = args.share === "states" ? [] : sessions;
-        return {
-          state: toMachineState(sys, membership, sessions, args.share === "titles" ? "titles" : "states"),
-          asks: inboxes.toAsks(sys, membership.machine, asking),
-        };
+        const { sessions, runs } = await monitor.read();
+        const asking = share === "states" ? [] : sessions.map((session) => withToldName(session, share));
+        return { state: toMachineState(sys, membership, sessions, share, runs), asks: inboxes.toAsks(sys, membership.machine, asking) };
       },
       onLink(error) {
         const words = error === undefined ? undefined : printableLine(error.message);

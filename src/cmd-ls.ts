@@ -1,8 +1,8 @@
 import { type App, command } from "./cmd-record.ts";
-import { UserError } from "./errors.ts";
-import { duration } from "./format.ts";
+import type { Membership } from "./fleet.ts";
+import { chooseFleet, fleetArgs } from "./fleet-option.ts";
 import { lookOnce } from "./monitor.ts";
-import { fleetPath, homeDir } from "./paths.ts";
+import { homeDir } from "./paths.ts";
 import { type LiveSession, renderSessions, sessionJson } from "./session.ts";
 import { verbsJson } from "./verbs.ts";
 
@@ -15,8 +15,7 @@ export const lsCommand = command({
       type: "boolean",
       description: "also session files whose process ended, and programs called claude of unknown profiles, other users and containers",
     },
-    fleet: { type: "boolean", description: "of every machine of the fleet: what csm ls does once this machine has joined one" },
-    local: { type: "boolean", description: "of this machine alone" },
+    ...fleetArgs,
   },
   examples: [
     ["csm ls", ""],
@@ -29,15 +28,18 @@ export const lsCommand = command({
     const isAll = args.all === true;
     const isJson = args.json === true;
     const all = { hasDead: isAll, hasStrangers: isAll, hasTasks: true };
-    const { sessions, hidden, runs = [] } = await lookOnce(app.sys, { ...all, hasMeter: isJson, hasLoad: isJson });
-    const hasJoined = args.local !== true && app.sys.modifiedAt(fleetPath(app.sys)) !== undefined;
-    const fleet = args.fleet === true || hasJoined ? await readFleet(app, sessions, args.fleet === true) : undefined;
+    const membership = await chooseFleet(app, "csm ls", args);
+    // The fleet answers while this machine is looked at.
+    const [{ sessions, hidden, runs = [] }, fleet] = await Promise.all([
+      lookOnce(app.sys, { ...all, hasMeter: isJson, hasLoad: isJson }),
+      membership === undefined ? undefined : readFleet(app, membership),
+    ]);
     if (isJson)
       return app.json<"csm ls">({
         sessions: sessions.map((session) => ({ ...sessionJson(session), verbs: verbsJson(session) })),
         ...fleet?.json,
       });
-    if (fleet !== undefined) return fleet.show();
+    if (fleet !== undefined) return fleet.show(sessions);
     app.out(
       sessions.length === 0 && !runs.some(({ isWorkedOn }) => isWorkedOn)
         ? "no live sessions"
@@ -53,36 +55,24 @@ export const lsCommand = command({
 });
 
 /** What the other machines tell; this one's sessions are as they are now. */
-async function readFleet(app: App, sessions: LiveSession[], isAsked: boolean) {
-  const [{ lookAtFleet, requireMembership, toMachineState }, { fleetRowJson, renderFleet, rowsOf }] = await Promise.all([
+async function readFleet({ sys, out, tell, paint, columns }: App, membership: Membership) {
+  const [{ toMachineState }, { lookAtFleet }, { brokenWords, fleetRowJson, renderFleet, rowsOf, staleWords }] = await Promise.all([
     import("./fleet.ts"),
+    import("./fleet-look.ts"),
     import("./fleet-view.ts"),
   ]);
-  const { sys } = app;
-  let membership: ReturnType<typeof requireMembership>;
-  try {
-    membership = requireMembership(sys);
-  } catch (error) {
-    if (isAsked || !(error instanceof UserError)) throw error;
-    // What is wrong with the fleet takes nothing away here.
-    app.tell(`csm ls: ${error.message}`);
-    return undefined;
-  }
-  const { machines, failure, readAt } = await lookAtFleet(sys, membership);
+  const look = await lookAtFleet(sys, membership);
   const now = sys.now();
-  const others = rowsOf(
-    machines.filter(({ name }) => name !== membership.machine),
-    now,
-  );
-  const own = toMachineState(sys, membership, sessions, "titles").sessions.map((session) => ({ machine: membership.machine, session }));
+  const machines = look.machines.filter(({ name }) => name !== membership.machine);
+  const others = rowsOf(machines, now);
   return {
-    json: { machine: membership.machine, fleet_failure: failure ?? null, remote: others.map(fleetRowJson) },
-    show() {
+    json: { machine: membership.machine, fleet_failure: look.failure ?? null, remote: others.map(fleetRowJson) },
+    show(sessions: LiveSession[]) {
+      const { machine } = membership;
+      const own = toMachineState(sys, membership, sessions, "titles").sessions.map((session) => ({ machine, session }));
       const rows = [...own, ...others];
-      app.out(rows.length === 0 ? "no live sessions" : renderFleet(rows, { ...app, now }).join("\n"));
-      if (failure === undefined) return;
-      const known = readAt === undefined ? "nothing is known of it" : `what is known of it is ${duration(Math.max(0, now - readAt))} old`;
-      app.tell(`csm ls: ${failure}; ${known} (csm fleet check)`);
+      out(rows.length === 0 ? "no live sessions" : renderFleet(rows, { paint, columns, now }).join("\n"));
+      for (const words of [staleWords(look, now), brokenWords(machines)]) if (words !== undefined) tell(`csm ls: ${words}`);
     },
   };
 }

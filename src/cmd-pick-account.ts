@@ -1,5 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { exitCode, SilentExit } from "./errors.ts";
+import { chooseFleet } from "./fleet-option.ts";
 import { hang, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
@@ -53,6 +54,8 @@ export const pickAccountCommand = command({
 
 /** claude itself is asked only when nothing else knows enough. */
 async function rank(app: App, registry: Registry, options: RankOptions): Promise<{ report: UsageReport; ranking: Ranking }> {
+  const membership = await chooseFleet(app, "csm pick-account", {});
+  if (membership !== undefined) await (await import("./fleet-usage.ts")).askUsage(app.sys, membership);
   const report = await readUsage(app.sys, { registry, fetches: true, warn: app.tell });
   const ranking = rankAccounts(app.sys, report, options);
   if (ranking.outcome !== "no-data" || readSettings(app.sys).said("fetch.ask") === "off") return { report, ranking };

@@ -1,6 +1,7 @@
 import { type App, command } from "./cmd-record.ts";
 import { findRun, liveWorkers, printEvents } from "./cmd-tasks-run.ts";
 import { UserError, usageError } from "./errors.ts";
+import { chooseFleet, fleetArgs, readRuns } from "./fleet-option.ts";
 import { duration } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import { isOver } from "./task-condition.ts";
@@ -57,9 +58,14 @@ export const tasksStatusCommand = command({
 export const tasksListCommand = command({
   name: "csm tasks list",
   summary: "List the runs of task files, the newest first.",
-  args: { json: { type: "boolean", description: "print JSON" } },
-  examples: [["csm tasks list", ""]],
+  args: { ...fleetArgs, json: { type: "boolean", description: "print JSON" } },
+  examples: [
+    ["csm tasks list", ""],
+    ["csm tasks list --fleet --json | jq '.remote[].id'", "what is not over on other machines"],
+  ],
   async run({ args, app }) {
+    const membership = await chooseFleet(app, "csm tasks list", args);
+    const asked = membership === undefined ? undefined : readRuns(app, "csm tasks list", membership);
     const queue = openTaskStore(app.sys);
     const runs = await queue.listRuns();
     const read = await Promise.all(runs.map(async (run) => ({ run, ...(await readStatus(app, queue, run)) })));
@@ -67,12 +73,17 @@ export const tasksListCommand = command({
     if (args.json === true)
       return app.json<"csm tasks list">({
         runs: read.map(({ run, rows, status }) => ({ ...runJson(run, rows, status), tasks: rows.length })),
+        ...(asked === undefined ? {} : { remote: (await asked).map(({ words: _, ...run }) => run) }),
       });
-    if (read.length === 0) return app.out("no tasks have been run yet");
     const now = app.sys.now();
-    app.out(
-      read.map(({ run, rows, status }) => `${headLine(run, rows, status, now)}, begun ${duration(now - run.startedAt)} ago`).join("\n"),
-    );
+    const lines = [
+      ...read.map(({ run, rows, status }) => `${headLine(run, rows, status, now)}, begun ${duration(now - run.startedAt)} ago`),
+      ...((await asked) ?? []).map(({ id, words, stale_ms: staleMs }) => {
+        const line = `${id}: ${words}`;
+        return staleMs === null ? line : app.paint("dim", `${line}, ${duration(staleMs)} ago`);
+      }),
+    ];
+    app.out(lines.length === 0 ? "no tasks have been run yet" : lines.join("\n"));
   },
 });
 

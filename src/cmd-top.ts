@@ -6,6 +6,8 @@ import { createDashboardState } from "./dashboard-state.ts";
 import { chooseTheme, createTheme, type Theme, themeNames } from "./dashboard-theme.ts";
 import { renderOnce } from "./dashboard-view.ts";
 import { UserError, unknownWord, usageError } from "./errors.ts";
+import { chooseFleet, fleetArgs, openFleetFeed, readOthers } from "./fleet-option.ts";
+import { present } from "./json.ts";
 import { createMonitor } from "./monitor.ts";
 import { movesCursor } from "./output.ts";
 import { homeDir } from "./paths.ts";
@@ -16,6 +18,7 @@ export const topCommand = command({
   summary:
     "Watch every session live: who waits for you, who works, what it costs. Answer, message and stop them from here; ? shows the keys. While it is open it does what rules.toml says: notify, send, stop.",
   args: {
+    ...fleetArgs,
     once: { type: "boolean", description: "print the list once and exit" },
     all: { type: "boolean", description: "also programs called claude of unknown profiles, other users and containers" },
     theme: {
@@ -42,10 +45,15 @@ export const topCommand = command({
     if (args.record !== undefined && (args.once === true || !hasTerminal))
       throw usageError("csm top: --record needs a terminal, and no --once", "what is shown there is what it records");
     (await import("./settings-schema.ts")).checkSettings(sys);
+    const membership = await chooseFleet(app, "csm top", args);
     const monitor = createMonitor(sys, { hasMeter: true, hasTasks: true, hasStrangers: args.all === true });
     if (args.once === true) {
       try {
-        const { sessions, runs = [] } = await monitor.readSettled();
+        const [{ sessions: own, runs = [] }, others] = await Promise.all([
+          monitor.readSettled(),
+          membership === undefined ? [] : readOthers(app, "csm top", membership),
+        ]);
+        const sessions = [...own, ...others];
         const plain = app.columns === undefined ? createTheme("none") : theme;
         const look = { columns: app.columns ?? 200, rows: 1000, theme: plain, home };
         const lines = renderOnce(sessions, { ...createDashboardState(sys.now()), runs }, look);
@@ -62,9 +70,10 @@ export const topCommand = command({
       onDeed: (deed) => tell(deedText(deed), deed.isRefused),
       onFailure: (error) => tell(`rules: ${(error as Error).message}`, true),
     });
+    const fleet = membership === undefined ? undefined : await openFleetFeed(sys, acting.feed, membership);
     await runDashboard({
       sys,
-      feed: acting.feed,
+      feed: fleet ?? acting.feed,
       actions,
       rules: {
         badge: acting.badge,
@@ -75,6 +84,7 @@ export const topCommand = command({
       theme,
       home,
       hasMouse: args.mouse === true,
+      ...present({ narrow: fleet?.narrow, banner: fleet === undefined ? undefined : () => [fleet.failure() ?? []].flat() }),
       ...(args.record === undefined ? {} : { record: createRecorder(sys, args.record) }),
     });
   },

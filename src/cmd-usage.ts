@@ -1,5 +1,6 @@
 import { type App, command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
+import { chooseFleet, fleetArgs } from "./fleet-option.ts";
 import { present } from "./json.ts";
 import { statuslineDir } from "./paths.ts";
 import { type Registry, readRegistry } from "./profiles.ts";
@@ -12,6 +13,7 @@ export const usageCommand = command({
   name: "csm usage",
   summary: "Show what each account has used of its 5-hour and weekly allowance, how old that is, and who should work next.",
   args: {
+    ...fleetArgs,
     json: { type: "boolean", description: "print JSON" },
     fetch: { type: "boolean", default: true, description: "only what is known already: ask no hub, no command and no claude" },
     watch: { type: "boolean", description: "show it again at every change, until Ctrl-C" },
@@ -41,14 +43,19 @@ export const usageCommand = command({
 });
 
 interface Given {
+  fleet?: boolean | undefined;
+  local?: boolean | undefined;
   fetch?: boolean | undefined;
   policy?: string | undefined;
   model?: string | undefined;
 }
 
-async function readRanked(app: App, registry: Registry, { fetch = true, policy, model }: Given) {
+async function readRanked(app: App, registry: Registry, { fetch = true, policy, model, ...given }: Given) {
+  const membership = await chooseFleet(app, "csm usage", { fleet: given.fleet, local: given.local });
+  if (membership !== undefined && fetch) await (await import("./fleet-usage.ts")).askUsage(app.sys, membership);
   const report = await readUsage(app.sys, {
     registry,
+    isLocal: given.local === true,
     fetches: fetch,
     asks: fetch && readSettings(app.sys).said("fetch.ask") !== "off",
     warn: app.tell,

@@ -2,6 +2,8 @@ import type { Deed } from "./act.ts";
 import { deedText, withRules } from "./act-feed.ts";
 import { command } from "./cmd-record.ts";
 import { usageError } from "./errors.ts";
+import type { FleetFeed } from "./fleet-feed.ts";
+import { chooseFleet, fleetArgs, openFleetFeed } from "./fleet-option.ts";
 import { isoTime } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
@@ -17,6 +19,7 @@ export const watchCommand = command({
   name: "csm watch",
   summary: "Print every session once, then each change as it happens, until you stop it. A heartbeat tells that it still looks.",
   args: {
+    ...fleetArgs,
     json: { type: "boolean", description: "one JSON object per line" },
     format: {
       type: "string",
@@ -39,6 +42,7 @@ export const watchCommand = command({
     const template = args.format ?? defaultTemplate;
     checkTemplate(template);
     (await import("./settings-schema.ts")).checkSettings(app.sys);
+    const membership = await chooseFleet(app, "csm watch", args);
     const monitor = createMonitor(app.sys, {
       hasStrangers: args.all === true,
       hasTasks: true,
@@ -58,13 +62,28 @@ export const watchCommand = command({
       else app.out(printableLine(`${clock(app.sys.now())} acted ${deedText(deed)}`));
     };
     try {
-      const feed = args.act === true ? await openActing(app.sys, monitor, onDeed) : monitor;
+      const local = args.act === true ? await openActing(app.sys, monitor, onDeed) : monitor;
+      const fleet = membership === undefined ? undefined : await openFleetFeed(app.sys, local, membership, true);
+      const feed = fleet === undefined ? local : tellingFeed(fleet, (words) => log.warn(`csm watch: ${words}`));
       await watchSessions(feed, app.sys.now, (change) => print(number(change, app.sys.now())), seconds * 1000);
     } finally {
       monitor.close();
     }
   },
 });
+
+/** The fleet, with a line each time that it is not reached any more. */
+function tellingFeed(fleet: FleetFeed, tell: (words: string) => void): Feed<LiveSession> {
+  let told: string | undefined;
+  const read = () => {
+    const failure = fleet.failure();
+    // That there is no way is told once, whatever is found to be the reason later.
+    if (failure !== undefined && told === undefined) tell(`${printableLine(failure)}; trying on`);
+    told = failure;
+    return fleet.read();
+  };
+  return { ...fleet, read };
+}
 
 /** What the actor cannot do ends the watch, as what the monitor cannot does. */
 async function openActing(sys: Sys, monitor: Monitor, onDeed: (deed: Deed) => void): Promise<Feed<LiveSession>> {
@@ -111,7 +130,11 @@ const clock = (at: number): string => new Date(at).toTimeString().slice(0, 8);
 export const eventJson = ({ event, id, at, session, old }: FleetEvent) =>
   session === undefined
     ? { event, id, at, time: isoTime(at) ?? "" }
-    : { ...eventHead(event, { id, at, name: session.name, old, verdict: session.verdict }), ...sessionJson(session) };
+    : {
+        ...eventHead(event, { id, at, name: session.name, old, verdict: session.verdict }),
+        ...sessionJson(session),
+        ...(session.machine === undefined ? {} : { machine: session.machine, stale_ms: session.staleMs ?? null }),
+      };
 
 /** A line for what a rule or a budget did; of a budget of several sessions it names none. */
 export const deedJson = ({ rule, action, text, isRefused, session }: Deed, { id, at }: Pick<FleetEvent, "id" | "at">) => ({

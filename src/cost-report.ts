@@ -3,7 +3,7 @@ import { type Calendar, mondayOf, monthOf } from "./calendar.ts";
 import type { Tokens } from "./claude-tokens.ts";
 import { type Cell, type Merged, quarterMs } from "./cost-records.ts";
 
-export const groupings = ["daily", "weekly", "monthly", "session", "project", "model", "block"] as const;
+export const groupings = ["daily", "weekly", "monthly", "session", "project", "model", "block", "account", "machine"] as const;
 export type Grouping = (typeof groupings)[number];
 
 /** Where a transcript belongs. */
@@ -118,6 +118,8 @@ function createKey(grouping: Grouping, { models, origins, dayOf, blockOf }: KeyP
     session: ({ file }) => origins[file]?.sessionId ?? "",
     project: ({ file }) => origins[file]?.project ?? "",
     model: ({ model }) => models[model] ?? "",
+    account: ({ file }) => origins[file]?.profile ?? "claude",
+    machine: () => "this machine",
     block: ({ quarter }) => new Date(blockOf(quarter)).toISOString(),
   };
   return keys[grouping];
@@ -135,7 +137,7 @@ function findBlocks(cells: readonly Cell[]): (quarter: number) => number {
   return (quarter) => starts.get(quarter) ?? 0;
 }
 
-const emptyRow = (key: string): CostRow => ({
+export const emptyRow = (key: string): CostRow => ({
   ...{ key, tokens: noTokens(), webSearches: 0, costUsd: 0, unpriced: 0, messages: 0, models: [], lastAt: 0 },
 });
 
@@ -149,10 +151,12 @@ function addCell(row: CostRow, cell: Cell, model: string): void {
   if (!row.models.includes(model)) row.models.push(model);
 }
 
+const isByTime = (grouping: Grouping): boolean => ["daily", "weekly", "monthly", "block"].includes(grouping);
+
 /** By time where the key is one, so that the newest stands last, next to the prompt; else the dearest last. */
-function sortRows(rows: CostRow[], grouping: Grouping): CostRow[] {
+export function sortRows(rows: CostRow[], grouping: Grouping): CostRow[] {
   if (grouping === "session") return rows.sort((a, b) => a.lastAt - b.lastAt);
-  if (grouping === "project" || grouping === "model") return rows.sort((a, b) => a.costUsd - b.costUsd || (a.key < b.key ? -1 : 1));
+  if (!isByTime(grouping)) return rows.sort((a, b) => a.costUsd - b.costUsd || (a.key < b.key ? -1 : 1));
   return rows.sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 

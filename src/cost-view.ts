@@ -55,6 +55,8 @@ function createColumns({ grouping, calendar, now, home }: TableOptions): (compac
     session: { title: "SESSION", rank: 0, isLeft: true, text: (row) => (isTotal(row) ? "total" : row.key.slice(0, 8)) },
     project: { title: "PROJECT", rank: 0, isLeft: true, minWidth: 14, fit: fitPath, text: ({ key }) => shownPath(key, home) },
     model: { title: "MODEL", rank: 0, isLeft: true, minWidth: 14, text: ({ key }) => key },
+    account: { title: "ACCOUNT", rank: 0, isLeft: true, minWidth: 8, text: ({ key }) => key },
+    machine: { title: "MACHINE", rank: 0, isLeft: true, minWidth: 8, text: ({ key }) => key },
     block: {
       title: "BLOCK",
       rank: 0,

@@ -51,7 +51,7 @@ function renderFacts(session: LiveSession, view: View): string[] {
   const program = [
     session.kind === "interactive" ? "" : session.kind,
     session.version && `claude ${session.version}`,
-    `pid ${session.pid}`,
+    session.machine === undefined && `pid ${session.pid}`,
     session.driver && `csd ${session.driver}`,
   ];
   const lines = [

@@ -30,7 +30,8 @@ interface View {
 /** Where a state comes from, in one letter; the help explains them. */
 export const sourceMarks: Record<Source, string> = { hook: "h", "session-file": "f", transcript: "t", pane: "p", process: "x", cpu: "c" };
 
-export const roleOf = ({ verdict }: LiveSession): Role => statusRow(verdict.status).role;
+/** What nobody hears of now stands back. */
+export const roleOf = ({ verdict, staleMs }: LiveSession): Role => (staleMs === undefined ? statusRow(verdict.status).role : "dim");
 
 export const contextBar = (percent: number, cells: number): string => {
   const eighths = Math.round((Math.min(Math.max(percent, 0), 100) / 100) * cells * 8);
@@ -49,6 +50,9 @@ export const money = (usd: number): string => (usd >= 100 ? `$${usd.toFixed(0)}`
 
 export const amount = (count: number): string =>
   count >= 999_500 ? `${(count / 1e6).toFixed(1)}M` : count >= 1000 ? `${Math.round(count / 1000)}k` : String(count);
+
+/** In front, as what comes behind is cut. */
+const staleWords = ({ staleMs }: LiveSession): string => (staleMs === undefined ? "" : `${duration(staleMs).split(" ")[0]} ago: `);
 
 const ageOf = (session: LiveSession, now: number): string =>
   duration(now - session.since)
@@ -70,7 +74,7 @@ const columns: Column[] = [
     width: 13,
     maxWidth: 34,
     drop: 0,
-    cell: (session, { now }) => [roleOf(session), stateWords(session.verdict, now)],
+    cell: (session, { now }) => [roleOf(session), staleWords(session) + stateWords(session.verdict, now)],
   },
   { title: "BY", width: 2, drop: 9, cell: (session) => ["dim", sourceMarks[session.verdict.source]] },
   {

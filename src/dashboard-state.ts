@@ -3,14 +3,14 @@ import type { Draft } from "./dashboard-editor.ts";
 import type { Form } from "./dashboard-form.ts";
 import { present } from "./json.ts";
 import { type LiveSession, type RunGroup, runWords } from "./session.ts";
-import { needsPerson, type Rank, statusRow } from "./statuses.ts";
+import { type Beyond, needsPerson, type Rank, statusRow } from "./statuses.ts";
 import type { Key } from "./tty-keys.ts";
 import { gateOf } from "./verbs.ts";
 
 /** Which sessions stand where: order, groups and filter of the list. */
 export const sorts = ["attention", "cost", "context", "name", "age"] as const;
 type Sort = (typeof sorts)[number];
-export const groups = ["none", "project", "profile"] as const;
+export const groups = ["none", "project", "profile", "machine"] as const;
 type Group = (typeof groups)[number];
 
 export interface Section {
@@ -36,6 +36,8 @@ export const rankOf = ({ verdict }: LiveSession): Rank => statusRow(verdict.stat
 const projectOf = (session: Pick<LiveSession, "worktree" | "cwd">): string =>
   (session.worktree ?? session.cwd).split(/[/\\]/).findLast((part) => part !== "") ?? "/";
 
+const machineOf = ({ machine = "this machine" }: LiveSession): string => machine;
+
 interface Order {
   runs: readonly RunGroup[];
   filter: string;
@@ -46,8 +48,8 @@ interface Order {
 function orderSessions(sessions: readonly LiveSession[], { filter, sort, group, runs }: Order): Section[] {
   const shown = sessions.filter((session) => fitsFilter(session, filter)).sort(comparators[sort]);
   if (group !== "none") {
-    const keyOf = (session: LiveSession) => (group === "project" ? projectOf(session) : (session.profile ?? "no profile"));
-    const sections = [...Map.groupBy(shown, keyOf)].map(([title, group]) => toSection(title, "group", group));
+    const keys = { project: projectOf, profile: ({ profile = "no profile" }: LiveSession) => profile, machine: machineOf };
+    const sections = [...Map.groupBy(shown, keys[group])].map(([title, group]) => toSection(title, "group", group));
     return sections.sort((a, b) => a.title.localeCompare(b.title));
   }
   if (sort !== "attention") return shown.length === 0 ? [] : [toSection(`by ${sort}`, "group", shown)];
@@ -124,6 +126,8 @@ export interface DashboardState {
   hidden: number;
   /** Runs of tasks that are not over: their sessions stand together. */
   runs: readonly RunGroup[];
+  /** Sessions of other machines that are not among those above. */
+  beyond?: Beyond;
   /** Those that ended while it was open; tasks are told of by the head of their run. */
   ended: LiveSession[];
   /** Key of the session under the cursor: it stays with its session however the list is ordered. */
@@ -181,7 +185,7 @@ export type Effect =
   | { do: "copy"; text: string };
 
 export type Event =
-  | { kind: "sessions"; sessions: LiveSession[]; hidden?: number; runs?: readonly RunGroup[]; now: number }
+  | { kind: "sessions"; sessions: LiveSession[]; hidden?: number; runs?: readonly RunGroup[]; beyond?: Beyond; now: number }
   | { kind: "key"; key: Key; page: number; hitKey?: string | undefined }
   | { kind: "told"; text: string; isError: boolean; now: number }
   | { kind: "time"; now: number; rules?: DashboardState["rules"] };
@@ -235,7 +239,10 @@ export function takeEvent(state: DashboardState, event: Exclude<Event, { kind: "
     case "told":
       return { ...state, toast: { text: event.text, isError: event.isError, until: event.now + toastMs } };
     case "sessions":
-      return takeSessions({ ...passTime(state, event.now), hidden: event.hidden ?? 0, runs: event.runs ?? [] }, event.sessions);
+      return takeSessions(
+        { ...passTime(state, event.now), hidden: event.hidden ?? 0, runs: event.runs ?? [], beyond: event.beyond ?? {} },
+        event.sessions,
+      );
   }
 }
 
@@ -255,7 +262,8 @@ const atKeysMs = 2000;
 
 function takeSessions(state: DashboardState, sessions: LiveSession[]): DashboardState {
   const keys = new Set(sessions.map((session) => session.key));
-  const left = state.sessions.filter((session) => !keys.has(session.key));
+  // Of other machines not all are listed: one that leaves the list need not have ended.
+  const left = state.sessions.filter(({ key, machine }) => machine === undefined && !keys.has(key));
   const gone = left.filter(isKnown).map((session) => endSession(session, state.now));
   const ended = [...gone, ...state.ended.filter((session) => !keys.has(session.key))];
   const next: DashboardState = {
@@ -310,8 +318,9 @@ function findNew(before: DashboardState, next: DashboardState): LiveSession | un
   if (!before.hasLooked || isBusy(before)) return undefined;
   const known = new Set([...before.sessions, ...before.ended].map(({ key }) => key));
   // Nearly every look brings nobody, and the order of the list costs more than all the rest of one.
-  if (next.sessions.every(({ key }) => known.has(key))) return undefined;
-  const come = listRows(next).filter((session) => !known.has(session.key));
+  const isNew = ({ key, machine }: LiveSession) => machine === undefined && !known.has(key);
+  if (!next.sessions.some(isNew)) return undefined;
+  const come = listRows(next).filter(isNew);
   return come.find(needsPerson) ?? come.sort((a, b) => (b.startedAt ?? b.since) - (a.startedAt ?? a.since))[0];
 }
 

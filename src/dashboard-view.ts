@@ -89,7 +89,9 @@ function scrolled(lines: string[], scroll: number, room: number): Part {
 // --- top and bottom ----------------------------------------------------------------------------------------------
 
 function renderTitle(state: DashboardState, { columns, theme, title = "csm top" }: Look): string {
-  const count = (rank: Rank) => state.sessions.filter((session) => rankOf(session) === rank).length;
+  const { beyond = {} } = state;
+  const count = (rank: Rank) => state.sessions.filter((session) => rankOf(session) === rank).length + (beyond[rank] ?? 0);
+  const unlisted = Object.values(beyond).reduce((sum, each) => sum + each, 0);
   const waiting = count("attention");
   const parts: [Role, string][] = [
     [waiting > 0 ? "attention" : "dim", `${statusRow("blocked").mark} ${waiting} ${waiting === 1 ? "waits" : "wait"}`],
@@ -97,6 +99,7 @@ function renderTitle(state: DashboardState, { columns, theme, title = "csm top" 
     ["idle", `${statusRow("idle_done").mark} ${count("idle")} idle`],
   ];
   if (state.hidden > 0) parts.push(["dim", `+${state.hidden} unknown (--all)`]);
+  if (unlisted > 0) parts.push(["dim", `+${unlisted} not listed (/ finds them)`]);
   if (state.rules !== undefined) parts.push([rulesRoles[state.rules.level], printableLine(state.rules.text)]);
   const left = `${theme.paint("title", ` ${title}`)}  ${parts.map(([role, text]) => theme.paint(role, text)).join("  ")}`;
   const cost = state.sessions.reduce((sum, { meter }) => sum + (meter?.costUsd ?? 0), 0);

@@ -41,6 +41,8 @@ export function createRecorder(sys: Pick<Sys, "now" | "overwrite" | "appendPriva
 export interface DashboardOptions {
   sys: Sys;
   feed: Feed<LiveSession>;
+  /** Is told, with each picture, which rows of many are wanted. */
+  narrow?: (order: Pick<DashboardState, "filter" | "sort">) => void;
   actions: Actions;
   theme: Theme;
   home: string;
@@ -111,8 +113,8 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
   // One after another: the next look begins when this one has been drawn or passed over.
   const follow = async () => {
     while (isOpen) {
-      const { sessions, hidden = 0, runs = [] } = await feed.read();
-      dispatch({ kind: "sessions", sessions, hidden, runs, now: sys.now() });
+      const { sessions, hidden = 0, runs = [], beyond } = await feed.read();
+      dispatch({ kind: "sessions", sessions, hidden, runs, now: sys.now(), ...present({ beyond }) });
       seen();
       terminal.wake();
       await feed.next(safetyPollMs);
@@ -123,6 +125,7 @@ async function loop(options: DashboardOptions, terminal: Terminal): Promise<void
   await Promise.race([firstLook, following, sys.sleep(firstLookMs)]);
   while (isOpen) {
     dispatch({ kind: "time", now: sys.now(), ...present({ rules: options.rules?.badge() }) });
+    options.narrow?.(state);
     const { theme, home, title } = options;
     const size = { columns: terminal.columns(), rows: terminal.rows() };
     frame = renderDashboard(state, { ...size, theme, home, ...present({ title, banner: options.banner?.() }) });

@@ -12,6 +12,10 @@ export type FleetRole = (typeof fleetRoles)[number];
 export const acceptedParts = ["none", "gates", "prompts"] as const;
 export type Accepted = (typeof acceptedParts)[number];
 
+/** What of sessions leaves this machine, each with what stands before it; `gates` goes to those alone who may answer them. */
+export const fleetShares = ["states", "gates", "folders", "titles"] as const;
+export type FleetShare = (typeof fleetShares)[number];
+
 export interface FleetAddress {
   host: string;
   port: number;
@@ -86,6 +90,8 @@ export const fleetKeys = {
   asks: (name: string) => `csm:asks:${name}`,
   /** What its accounts have used. */
   usage: (name: string) => `csm:usage:${name}`,
+  /** What it has used, by account and day. */
+  cost: (name: string) => `csm:cost:${name}`,
   /** What others ask it to do: a stream. */
   inbox: (name: string) => `csm:inbox:${name}`,
   /** What became of one of those. */
@@ -100,19 +106,22 @@ export const fleetKeys = {
   breakers: "csm:breakers",
   /** A channel that says whose key has changed, and no more: who missed it reads it all anew. */
   changed: "csm:changed",
+  /** A channel that says whose use of an account has changed: to machines with that login, and nobody else. */
+  used: (account: string) => `csm:used:${account}`,
 } as const;
 
-const reading = "+ping +hello +auth +select +quit +time +acl|whoami +client|setname +get +mget +exists +smembers +subscribe +unsubscribe";
+const reading =
+  "+ping +hello +auth +select +quit +time +acl|whoami +client|setname +get +mget +getrange +exists +smembers +subscribe +unsubscribe";
 
 /**
  * The server's line for one machine (Redis 7.0: keys that may only be read, and rights for some keys alone). `passwordHash` is
  * SHA-256 in hex. Nobody may delete, and nobody writes to a key of another machine, but appends to its inbox.
  */
 export function accessLine(name: string, role: FleetRole, passwordHash: string): string {
-  const read = ["machines", "machine:*", "live:*", "usage:*"].map((key) => `%R~csm:${key}`);
-  const head = `user ${name} on #${passwordHash} resetkeys resetchannels &${fleetKeys.changed} -@all ${reading}`;
+  const read = ["machines", "machine:*", "live:*", "usage:*", "cost:*"].map((key) => `%R~csm:${key}`);
+  const head = `user ${name} on #${passwordHash} resetkeys resetchannels &${fleetKeys.changed} &${fleetKeys.used("*")} -@all ${reading}`;
   if (role === "watch") return [head, ...read].join(" ");
-  const own = [fleetKeys.machine, fleetKeys.live, fleetKeys.asks, fleetKeys.usage].map((key) => `~${key(name)}`);
+  const own = [fleetKeys.machine, fleetKeys.live, fleetKeys.asks, fleetKeys.usage, fleetKeys.cost].map((key) => `~${key(name)}`);
   return [
     head,
     "+set +publish",

@@ -3,8 +3,9 @@ import { channelDir } from "./channel.ts";
 import { ambiguous, matchNames } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { UserError, usageError } from "./errors.ts";
-import { lookAtFleet, type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
+import { type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
 import { fleetKeys, isMachineName } from "./fleet-access.ts";
+import { lookAtFleet } from "./fleet-look.ts";
 import { LinkError, openLink, type RedisLink } from "./fleet-redis.ts";
 import {
   type FleetAsk,
@@ -13,8 +14,8 @@ import {
   parseFleetOutcome,
   parseFleetRequest,
   parseMachineAsks,
-  parseMachineState,
 } from "./fleet-schema.ts";
+import { parseMachineState } from "./fleet-state.ts";
 import { parseJson, present } from "./json.ts";
 import { readOrigin } from "./peer.ts";
 import { profileDirs, readRegistryOrNone } from "./profiles.ts";

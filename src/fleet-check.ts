@@ -1,6 +1,7 @@
 import { UserError } from "./errors.ts";
-import { type Machine, type Membership, readMachines, readTime, targetOf } from "./fleet.ts";
+import { type Machine, type Membership, readTime, targetOf } from "./fleet.ts";
 import { fleetKeys, fleetUrl, oldestServer } from "./fleet-access.ts";
+import { machinesOf, readTold } from "./fleet-look.ts";
 import { openLink, type RedisLink } from "./fleet-redis.ts";
 import { duration } from "./format.ts";
 import { printableLine } from "./printable.ts";
@@ -31,7 +32,7 @@ export async function checkFleet(sys: Sys, membership: Membership, timeoutMs?: n
       detail: `${fleetUrl(target)}, ${target.isTls ? "TLS, its certificate is trusted" : "without TLS"}`,
     });
     checks.push(await checkVersion(link, timeoutMs), await checkClock(sys, link), ...(await checkRights(link, membership)));
-    return { checks, machines: await readMachines(link) };
+    return { checks, machines: machinesOf(await readTold(sys, link)) };
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     // What the server refuses was told by the check of it.

@@ -12,11 +12,11 @@ import {
   type FleetAsk,
   type FleetOutcome,
   type FleetRequest,
-  longestTexts,
   type MachineAsks,
   parseFleetOutcome,
   parseFleetRequest,
 } from "./fleet-schema.ts";
+import { longestTexts } from "./fleet-state.ts";
 import { isRecord, parseJson, present } from "./json.ts";
 import { openOccasions } from "./occasions.ts";
 import { printableLine } from "./printable.ts";

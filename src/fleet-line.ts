@@ -1,6 +1,5 @@
-import { LinkError, type RedisLink } from "./fleet-redis.ts";
+import { chanceOf, LinkError, pauseMs, type RedisLink } from "./fleet-redis.ts";
 import { type Script, scripts } from "./fleet-scripts.ts";
-import { pauseMs } from "./fleet-serve.ts";
 import type { Sys } from "./sys.ts";
 
 /** A connection that comes back: whoever calls waits until the server has answered. */
@@ -63,7 +62,7 @@ export function openLine(sys: Sys, { open, onLink }: LineOptions): Line {
       } catch (error) {
         if (isClosed || !isPassing(error) || (answeredAt === undefined && error instanceof LinkError)) throw error;
         onLink(error as Error);
-        await sys.sleep(pauseMs(failures, Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff));
+        await sys.sleep(pauseMs(failures, chanceOf(sys)));
       }
     }
   };

@@ -15,6 +15,31 @@ export interface RedisTarget extends FleetAddress {
 /** There is no connection, or none any more. */
 export class LinkError extends UserError {}
 
+/** Between two tries to reach the fleet: longer after each failure, and never the same for two machines. `chance`: 0 to 1. */
+export const pauseMs = (failures: number, chance: number): number =>
+  Math.min(10_000, 250 * 2 ** Math.min(failures, 10)) * (0.5 + chance / 2);
+
+/** 0 to 1. */
+export const chanceOf = (sys: { randomId(): string }): number => Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff;
+
+/** A sign that many may wait for, again and again. */
+export function createSign() {
+  let current = Promise.withResolvers<void>();
+  return {
+    next: () => current.promise,
+    give() {
+      current.resolve();
+      current = Promise.withResolvers();
+    },
+  };
+}
+
+/** Why there is nothing of the fleet, for people; throws what is no reason of that kind. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof UserError) return error.message;
+  throw error;
+}
+
 /** One connection. It does not come back: whoever needs another opens one. */
 export interface RedisLink {
   /** Rejects with what the server says, or with a LinkError where it says nothing in time; the connection is closed then. */
@@ -36,7 +61,8 @@ export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs
   const client = new RedisClient(withPassword(target), {
     autoReconnect: false,
     enableOfflineQueue: false,
-    connectionTimeout: timeoutMs,
+    // Ours is over first, and says what it waited for.
+    connectionTimeout: timeoutMs + 1000,
     ...(target.isTls ? { tls: tlsOf(target) } : {}),
   });
   const close = () => client.close();

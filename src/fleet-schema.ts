@@ -1,12 +1,11 @@
 import { z } from "zod/mini";
 import { isMachineName } from "./fleet-access.ts";
+import { longestTexts } from "./fleet-state.ts";
 
 /** What machines tell each other. Others may be older, newer or hostile: a value that does not fit is none. */
 
 const text = (max: number) => z.string().check(z.maxLength(max));
 const moment = z.int().check(z.gte(0), z.lte(8.64e15));
-const numberOrNull = z.nullable(z.number());
-
 /** A row that does not fit costs no other one. */
 const rows = <T extends z.ZodMiniType>(row: T, most: number) =>
   z.pipe(
@@ -19,56 +18,18 @@ const rows = <T extends z.ZodMiniType>(row: T, most: number) =>
     ),
   );
 
-/** The longest that each text of a session may be: whoever tells one cuts it, as one that is longer is not taken. */
-export const longestTexts = {
-  ...{ name: 200, session_id: 100, status: 40, words: 200, source: 60, profile: 200, cwd: 4096, model: 100, kind: 40, driver: 200 },
-  ...{ gate_id: 200, title: 300 },
-} as const;
-
 const told = (field: keyof typeof longestTexts) => text(longestTexts[field]);
 
-const session = z.object({
-  name: told("name"),
-  session_id: z.nullable(told("session_id")),
-  status: told("status"),
-  /** For people, as `csm ls` says it. */
-  words: told("words"),
-  source: told("source"),
-  since_at: moment,
-  profile: z.nullable(told("profile")),
-  cwd: z.nullable(told("cwd")),
-  model: z.nullable(told("model")),
-  kind: told("kind"),
-  driver: z.nullable(told("driver")),
-  /** How many run. */
-  agents: z.int(),
-  gate_id: z.optional(told("gate_id")),
-  context_percent: numberOrNull,
-  cost_usd: numberOrNull,
-  tokens: numberOrNull,
-  /** Only where `fleet.share` lets it out. */
-  title: z.optional(told("title")),
+const usageWindow = z.object({
+  ...{ window: text(60), used_percent: z.number().check(z.gte(0), z.lte(1000)), resets_at: z.nullable(moment), at: moment },
 });
-
-/** More than anybody runs. */
-export const mostSessions = 2000;
-
-const machine = z.object({
-  v: z.literal(1),
-  machine: text(63).check(z.refine(isMachineName)),
-  at: moment,
-  version: text(40),
-  os: text(40),
-  role: text(20),
-  sessions: rows(session, mostSessions),
-});
-
-const usageWindow = z.object({ window: text(60), used_percent: z.number(), resets_at: z.nullable(moment), at: moment });
 
 const usage = z.object({
   v: z.literal(1),
   machine: text(63).check(z.refine(isMachineName)),
   at: moment,
+  /** What the server's clock is ahead of its own. */
+  clock_ms: z.optional(z.number()),
   /** By a hash: who has the same login makes the same of it. */
   accounts: rows(z.object({ account: text(64), windows: rows(usageWindow, 50) }), 200),
 });
@@ -77,14 +38,6 @@ export type MachineUsage = z.infer<typeof usage>;
 
 export function parseMachineUsage(value: unknown): MachineUsage | undefined {
   const parsed = z.safeParse(usage, value);
-  return parsed.success ? parsed.data : undefined;
-}
-
-export type FleetSession = z.infer<typeof session>;
-export type MachineState = z.infer<typeof machine>;
-
-export function parseMachineState(value: unknown): MachineState | undefined {
-  const parsed = z.safeParse(machine, value);
   return parsed.success ? parsed.data : undefined;
 }
 

@@ -1,8 +1,10 @@
-import { ownOf, readNames, readValues } from "./fleet.ts";
+import { ownOf, readClock, readNames, readValues } from "./fleet.ts";
 import { fleetKeys } from "./fleet-access.ts";
 import type { Inbox } from "./fleet-inbox.ts";
-import type { RedisLink } from "./fleet-redis.ts";
-import { type MachineAsks, type MachineState, type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
+import { chanceOf, createSign, pauseMs, type RedisLink } from "./fleet-redis.ts";
+import { type MachineAsks, type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
+import type { MachineState } from "./fleet-state.ts";
+import { toOurClock } from "./fleet-usage.ts";
 import { parseJson } from "./json.ts";
 import { isPast, type Sys } from "./sys.ts";
 
@@ -11,6 +13,8 @@ const liveMs = 15_000;
 /** What was told last stays so long. */
 const keptS = 7 * 24 * 3600;
 
+/** What was used stays known while its machine is away for longer. */
+const costKeptS = 90 * 24 * 3600;
 /** What gates ask is told anew while they are up, and forgotten soon after. */
 const askedS = 3600;
 
@@ -24,20 +28,20 @@ async function tellEnd(link: RedisLink, machine: string): Promise<void> {
   await link.call("PUBLISH", [fleetKeys.changed, machine]);
 }
 
-/** Between two tries to reach the fleet: longer after each failure, and never the same for two machines. `chance`: 0 to 1. */
-export const pauseMs = (failures: number, chance: number): number =>
-  Math.min(10_000, 250 * 2 ** Math.min(failures, 10)) * (0.5 + chance / 2);
-
 /** States change many times a second; the others are told once, and what they told is looked at twice. */
 const tellEveryMs = 1000;
 const lookEveryMs = 450;
+/** Of that it waits so long for a sign of its own sessions, and the rest for one of the others. */
+const ownSignMs = 200;
 
 interface Serving {
   machine: string;
   /** Takes what others ask this machine to do. */
   inbox: Inbox;
-  /** What this machine's accounts have used. */
+  /** What this machine's accounts have used of their allowance. */
   readUsage(): Promise<MachineUsage>;
+  /** What it has used, by account and day; undefined while nobody has counted. */
+  readCost?(): { machine: string } | undefined;
   /** What those of other machines have. */
   takeUsage(usages: readonly MachineUsage[]): void;
   /** What there is to tell; `timeoutMs`: how long to wait for a change at most. */
@@ -58,8 +62,7 @@ export async function serveState(sys: Sys, open: () => Promise<RedisLink>, servi
       for (let count = 0; count < 3; count++) links.push(await open());
       const [link, ears, tray] = links as [RedisLink, RedisLink, RedisLink];
       // What was told before, and while nobody listened, is read whole.
-      const heard: Heard = { all: true, machines: new Set() };
-      await ears.listen(fleetKeys.changed, (machine) => void heard.machines.add(machine));
+      const heard: Heard = { all: true, machines: new Set(), accounts: new Set(), hint: createSign(), clockMs: 0 };
       await serving.inbox.follow(link);
       serving.onLink(undefined);
       failures = 0;
@@ -76,8 +79,7 @@ export async function serveState(sys: Sys, open: () => Promise<RedisLink>, servi
     await Promise.allSettled(work);
     if (failure === undefined) continue;
     serving.onLink(failure);
-    const chance = Number.parseInt(sys.randomId().slice(0, 4), 16) / 0xffff;
-    await sys.sleep(pauseMs(failures++, chance));
+    await sys.sleep(pauseMs(failures++, chanceOf(sys)));
   }
   await serving.inbox.rest();
 }
@@ -112,6 +114,12 @@ function parseEntries(answer: unknown, key: string): [entry: string, text: strin
 interface Heard {
   all: boolean;
   machines: Set<string>;
+  /** Of these: whoever heard of all accounts would hear of everything. */
+  accounts: Set<string>;
+  /** Is given for each of them. */
+  hint: ReturnType<typeof createSign>;
+  /** What the server's clock is ahead of this machine's. */
+  clockMs: number;
 }
 
 interface Lines {
@@ -124,25 +132,34 @@ async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Ser
   const { machine } = serving;
   const told = new Map<string, { text: string; at: number }>();
   let toldAt = 0;
+  heard.clockMs = await readClock(sys, link);
   for (let livedAt = 0; !serving.isOver(); ) {
-    const { state, asks } = await serving.read(lookEveryMs);
+    const clock_ms = heard.clockMs;
+    const { state, asks } = await serving.read(ownSignMs);
+    const usage = { ...(await serving.readUsage()), clock_ms };
+    await hearOf(usage, ears, heard);
     const news = [
-      { key: fleetKeys.machine(machine), value: state, lifeS: keptS },
-      { key: fleetKeys.usage(machine), value: await serving.readUsage(), lifeS: keptS },
-      { key: fleetKeys.asks(machine), value: asks, lifeS: askedS },
+      { key: fleetKeys.machine(machine), value: { ...state, clock_ms }, lifeS: keptS, hints: [fleetKeys.changed] },
+      { key: fleetKeys.usage(machine), value: usage, lifeS: keptS, hints: usage.accounts.map(({ account }) => fleetKeys.used(account)) },
+      { key: fleetKeys.asks(machine), value: asks, lifeS: askedS, hints: [fleetKeys.changed] },
+      { key: fleetKeys.cost(machine), value: serving.readCost?.(), lifeS: costKeptS, hints: [] },
     ].filter(({ key, value, lifeS }) => {
       const before = told.get(key);
-      return before?.text !== textOf(value) || isPast(sys, before.at, lifeS * 500);
+      return value !== undefined && (before?.text !== textOf(value) || isPast(sys, before.at, lifeS * 500));
     });
     if (news.length > 0 && isPast(sys, toldAt, tellEveryMs)) {
       toldAt = sys.now();
-      await Promise.all([link.call("SADD", [fleetKeys.machines, machine]), ...news.map((each) => tell(link, each))]);
-      await link.call("PUBLISH", [fleetKeys.changed, machine]);
+      // Its name is on the list already, unless the server has forgotten.
+      if (told.size === 0) await link.call("SADD", [fleetKeys.machines, machine]);
+      await Promise.all(news.map((each) => tell(link, each)));
+      await Promise.all([...new Set(news.flatMap(({ hints }) => hints))].map((channel) => link.call("PUBLISH", [channel, machine])));
       for (const { key, value } of news) told.set(key, { text: textOf(value), at: toldAt });
     }
     if (isPast(sys, livedAt, liveMs / 3)) {
       // A connection that only listens does not notice that nobody is there any more.
-      const [isThere] = await Promise.all([tellLife(link, machine), ears.call("PING", [])]);
+      const alive = Promise.all([tellLife(link, machine), readClock(sys, link), ears.call("PING", [])]);
+      const [isThere, clockMs] = await alive;
+      if (Math.abs(clockMs - heard.clockMs) > 1000) heard.clockMs = clockMs;
       if (!isThere && livedAt > 0) {
         told.clear();
         heard.all = true;
@@ -154,22 +171,36 @@ async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Ser
       const names = heard.all ? undefined : [...heard.machines];
       heard.all = false;
       heard.machines.clear();
-      serving.takeUsage((await readUsages(link, names)).filter((each) => each.machine !== machine));
+      serving.takeUsage((await readUsages(link, names, heard.clockMs)).filter((each) => each.machine !== machine));
     }
-    await sys.sleep(lookEveryMs);
+    await Promise.race([sys.sleep(lookEveryMs), heard.hint.next()]);
   }
   await tellEnd(link, machine);
 }
 
 /** But for when it was told. */
-const textOf = (value: object): string => JSON.stringify({ ...value, at: 0 });
+const textOf = (value: object | undefined): string => JSON.stringify({ ...value, at: 0 });
 
-const tell = (link: RedisLink, { key, value, lifeS }: { key: string; value: object; lifeS: number }): Promise<unknown> =>
+const tell = (link: RedisLink, { key, value, lifeS }: { key: string; value: object | undefined; lifeS: number }): Promise<unknown> =>
   link.call("SET", [key, JSON.stringify(value), "EX", String(lifeS)]);
 
-/** Of these machines, or of all; what is no usage is none. */
-async function readUsages(link: RedisLink, given: readonly string[] | undefined): Promise<MachineUsage[]> {
+/** A login that has come since is heard of from now on, and what is known of it already is read. */
+async function hearOf({ accounts }: MachineUsage, ears: RedisLink, heard: Heard): Promise<void> {
+  for (const { account } of accounts) {
+    if (heard.accounts.has(account)) continue;
+    heard.accounts.add(account);
+    heard.all = true;
+    await ears.listen(fleetKeys.used(account), (machine) => {
+      heard.machines.add(machine);
+      heard.hint.give();
+    });
+  }
+}
+
+/** Of these machines, or of all, by this one's clock; what is no usage is none. */
+async function readUsages(link: RedisLink, given: readonly string[] | undefined, clockMs: number): Promise<MachineUsage[]> {
   const names = given ?? (await readNames(link));
   const values = await readValues(link, names, fleetKeys.usage);
-  return names.flatMap((name, at) => ownOf(parseMachineUsage(parseJson(values[at])), name) ?? []);
+  const told = names.flatMap((name, at) => ownOf(parseMachineUsage(parseJson(values[at])), name) ?? []);
+  return told.map((usage) => toOurClock(usage, clockMs));
 }

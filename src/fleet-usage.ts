@@ -1,7 +1,10 @@
 import { createHash } from "node:crypto";
 import { readProfiles } from "./accounts.ts";
-import type { MachineUsage } from "./fleet-schema.ts";
-import { present } from "./json.ts";
+import { type Membership, ownOf } from "./fleet.ts";
+import { fleetKeys } from "./fleet-access.ts";
+import { lookAtTold, openSeen } from "./fleet-look.ts";
+import { type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
+import { parseJson, present } from "./json.ts";
 import { usageDbPath } from "./paths.ts";
 import { readRegistryOrNone } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
@@ -9,7 +12,7 @@ import { type Ledger, openLedger, type Reading } from "./usage-ledger.ts";
 import { fleetSource, isOfFleet, newestReadings, readSources } from "./usage-sources.ts";
 
 /** One login on two machines is one account; what it is called leaves neither. */
-const hashOf = (account: string): string => createHash("sha256").update(`csm fleet ${account}`).digest("hex").slice(0, 32);
+export const hashOf = (account: string): string => createHash("sha256").update(`csm fleet ${account}`).digest("hex").slice(0, 32);
 
 /** A folder without a login is nobody's account but this machine's. */
 const isLogin = (account: string): boolean => !account.startsWith("dir:");
@@ -37,15 +40,33 @@ export function openMachineUsage(sys: Sys, machine: string, open: (sys: Sys) => 
 /** Under what a machine tells the others that nothing is to be started on an account: a login is dead on one machine alone. */
 export const breakerKey = (account: string, machine: string, why: "limit" | "login"): string =>
   hashOf(why === "limit" && isLogin(account) ? account : `${machine}/${account}`);
+/** Asks the others once, where the fleet answers: what they know is in the ledger then. */
+export async function askUsage(sys: Sys, membership: Membership): Promise<void> {
+  const seen = { ...openSeen(sys), keep() {}, read: () => ({ machines: [], clockMs: 0 }) };
+  const { told } = await lookAtTold(sys, membership, seen, fleetKeys.usage);
+  const usages = told.machines.flatMap(({ name, text }) => ownOf(parseMachineUsage(parseJson(text)), name) ?? []);
+  const usage = openMachineUsage(sys, membership.machine);
+  usage.fold(usages.filter(({ machine }) => machine !== membership.machine).map((each) => toOurClock(each, told.clockMs)));
+  usage.close();
+}
+
+/** Its moments by the clock of this machine; `clockMs`: what the server's is ahead of it. */
+export function toOurClock(usage: MachineUsage, clockMs: number): MachineUsage {
+  const aheadMs = clockMs - (usage.clock_ms ?? 0);
+  const ours = (windows: MachineUsage["accounts"][number]["windows"]) => windows.map((each) => ({ ...each, at: each.at - aheadMs }));
+  return { ...usage, accounts: usage.accounts.map(({ account, windows }) => ({ account, windows: ours(windows) })) };
+}
 
 /** What this machine itself knows of its accounts: what others told is theirs to tell. */
 async function readMachineUsage(sys: Sys, ledger: Ledger, machine: string): Promise<MachineUsage> {
   const profiles = readProfiles(sys, ledger, readRegistryOrNone(sys));
   await readSources({ sys, ledger, profiles }, "always");
   const own = newestReadings(ledger.readings().filter(({ source, account }) => !isOfFleet(source) && isLogin(account)));
-  const accounts = [...own].map(([account, windows]) => ({
+  // Of a login of which nothing is known here, too: others may know more.
+  const logins = new Set([...own.keys(), ...profiles.map(({ account }) => account).filter(isLogin)]);
+  const accounts = [...logins].map((account) => ({
     account: hashOf(account),
-    windows: [...windows.values()].map(({ window, usedPercent, resetsAt, at }) => ({
+    windows: [...(own.get(account)?.values() ?? [])].map(({ window, usedPercent, resetsAt, at }) => ({
       ...{ window, at, used_percent: usedPercent, resets_at: resetsAt ?? null },
     })),
   }));

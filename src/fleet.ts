@@ -1,16 +1,24 @@
 import { isAbsolute, resolve } from "node:path";
 import { UserError } from "./errors.ts";
-import { type FleetRole, fleetKeys, fleetRoles, isMachineName, parseFleetAddress } from "./fleet-access.ts";
+import { type FleetRole, type FleetShare, fleetKeys, fleetRoles, isMachineName, parseFleetAddress } from "./fleet-access.ts";
 import type { RedisLink, RedisTarget } from "./fleet-redis.ts";
-import { type FleetSession, longestTexts, type MachineState, mostSessions, parseMachineState } from "./fleet-schema.ts";
-import { hasShape, parseJson, parseRecord, present, shape } from "./json.ts";
-import { fleetPath, fleetSeenPath } from "./paths.ts";
+import {
+  type FleetRun,
+  type FleetSession,
+  longestTexts,
+  type MachineState,
+  mostRuns,
+  mostSessions,
+  parseMachineState,
+} from "./fleet-state.ts";
+import { hasShape, parseJson, parseRecord, present } from "./json.ts";
+import { fleetPath } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { buildVersion } from "./program.ts";
-import { type LiveSession, subjectOf } from "./session.ts";
+import { type LiveSession, type RunGroup, subjectOf } from "./session.ts";
 import { stateWords } from "./statuses.ts";
 import { openStore } from "./store.ts";
-import { isPast, type Sys } from "./sys.ts";
+import type { Sys } from "./sys.ts";
 import { gateIdOf } from "./verbs.ts";
 
 /** Where this machine's password is; it stands neither in the list of processes nor in the file of the membership. */
@@ -112,26 +120,29 @@ async function readPassword(sys: Sys, source: PasswordSource): Promise<string | 
 
 const firstLine = (text: string): string => text.split(/\r?\n/)[0] ?? "";
 
-/** What of sessions leaves this machine: without `titles` nothing that was typed or answered. */
-type FleetShare = "states" | "titles";
-
 export function toMachineState(
   sys: Pick<Sys, "now" | "platform">,
   { machine, role }: Pick<Membership, "machine" | "role">,
   sessions: readonly LiveSession[],
   share: FleetShare,
+  runs: readonly RunGroup[] = [],
 ): MachineState {
   const now = sys.now();
   return {
     ...{ v: 1, machine, role, at: now, version: buildVersion, os: sys.platform },
     sessions: sessions.slice(0, mostSessions).map((session) => toFleetSession(session, now, share)),
+    ...(runs.length === 0 ? {} : { runs: runs.slice(0, mostRuns).map(toFleetRun) }),
   };
 }
+
+const toFleetRun = ({ run, total, over, failed, paused, held, isWorkedOn }: RunGroup): FleetRun => ({
+  ...{ run: run.slice(0, 200), total, over, failed, paused, held, worked_on: isWorkedOn },
+});
 
 function toFleetSession(session: LiveSession, now: number, share: FleetShare): FleetSession {
   const { verdict, meter } = session;
   return withoutLong({
-    name: session.name,
+    name: withToldName(session, share).name,
     session_id: session.sessionId ?? null,
     status: verdict.status,
     // Of what has failed the words may be the service's.
@@ -139,10 +150,10 @@ function toFleetSession(session: LiveSession, now: number, share: FleetShare): F
     source: verdict.source,
     since_at: Math.max(0, Math.round(session.since)),
     profile: session.profile ?? null,
-    cwd: session.cwd,
+    cwd: share === "folders" || share === "titles" ? session.cwd : null,
     model: session.model ?? null,
     kind: session.kind,
-    driver: session.driver ?? null,
+    driver: session.driver?.slice(0, 200) ?? null,
     agents: session.agents.filter(({ isRunning }) => isRunning).length,
     context_percent: meter?.contextPercent ?? null,
     cost_usd: meter?.costUsd ?? null,
@@ -158,17 +169,26 @@ const withoutLong = (session: FleetSession): FleetSession =>
       typeof value === "string" ? value.slice(0, longestTexts[key as keyof typeof longestTexts]) : value,
     ]),
   ) as FleetSession;
+/** A name that tells of the conversation stays here: the session goes by its id. */
+export function withToldName(session: LiveSession, share: FleetShare): LiveSession {
+  if (share === "titles" || session.isNameGiven === true) return session;
+  return { ...session, name: session.sessionId?.slice(0, 8) ?? `pid ${session.pid}` };
+}
 
 export interface Machine {
   name: string;
   /** It is heard of now. */
   isLive: boolean;
-  /** Undefined where it has told nothing that can be read. */
+  /** By the clock of this machine. Undefined where it has told nothing that can be read. */
   state?: MachineState;
+  /** It has told something, which cannot be read. */
+  isBroken?: true;
 }
 
 /** So many keys a call: a server that is asked for all at once lets everybody else wait. */
 const perCall = 200;
+/** Nobody tells more; who does would cost each reader what he likes. */
+const mostBytes = 2_000_000;
 
 /** Every machine that ever told of itself, by name. */
 export async function readNames(link: RedisLink): Promise<string[]> {
@@ -177,19 +197,27 @@ export async function readNames(link: RedisLink): Promise<string[]> {
 }
 
 /** What stands under a key of each machine, in the order of the names. */
-export async function readValues(
-  link: RedisLink,
-  names: readonly string[],
-  keyOf: (name: string) => string,
-): Promise<(string | undefined)[]> {
-  const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
-  const answers = await Promise.all(chunks.map((chunk) => link.call("MGET", chunk.map(keyOf))));
-  return answers.flatMap((answer, chunk) => (chunks[chunk] ?? []).map((_, at) => valueAt(answer, at)));
-}
+export const readValues = (link: RedisLink, names: readonly string[], keyOf: (name: string) => string): Promise<(string | undefined)[]> =>
+  Promise.all(
+    names.map(async (name) => {
+      try {
+        const value = await link.call("GETRANGE", [keyOf(name), "0", String(mostBytes)]);
+        return typeof value === "string" && value !== "" ? value : undefined;
+      } catch (error) {
+        // It is a list, or whatever its machine likes: that is its own affair alone.
+        if (/\bWRONGTYPE\b/.test((error as Error).message)) return "no text";
+        throw error;
+      }
+    }),
+  );
 
-function valueAt(answer: unknown, at: number): string | undefined {
-  const value = Array.isArray(answer) ? answer[at] : undefined;
-  return typeof value === "string" ? value : undefined;
+/** Who of them is heard of. */
+export async function readLives(link: RedisLink, names: readonly string[]): Promise<Set<string>> {
+  const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
+  const answers = await Promise.all(chunks.map((chunk) => link.call("MGET", chunk.map(fleetKeys.live))));
+  return new Set(
+    answers.flatMap((answer, at) => (chunks[at] ?? []).filter((_, index) => Array.isArray(answer) && typeof answer[index] === "string")),
+  );
 }
 
 /** By the server's clock, which is the same for all. */
@@ -202,85 +230,20 @@ export async function readTime(link: RedisLink): Promise<number> {
 export const ownOf = <T extends { machine: string }>(told: T | undefined, name: string): T | undefined =>
   told?.machine === name ? told : undefined;
 
-export async function readMachines(link: RedisLink): Promise<Machine[]> {
-  const names = await readNames(link);
-  const [states, lives] = await Promise.all([readValues(link, names, fleetKeys.machine), readValues(link, names, fleetKeys.live)]);
-  return names.map((name, at) => ({
-    name,
-    isLive: lives[at] !== undefined,
-    ...present({ state: ownOf(parseMachineState(parseJson(states[at])), name) }),
-  }));
+/** How far the server's clock is ahead of this machine's. */
+export async function readClock(sys: Pick<Sys, "now">, link: RedisLink): Promise<number> {
+  const startedAt = sys.now();
+  const clockMs = (await readTime(link)) - (startedAt + sys.now()) / 2;
+  // Less than a second may be the way there.
+  return Number.isFinite(clockMs) && Math.abs(clockMs) >= 1000 ? Math.round(clockMs) : 0;
 }
 
-/** By a connection of its own; `timeoutMs`: to get one, where nobody has time for reasons. */
-export async function askMachines(sys: Sys, membership: Membership, timeoutMs?: number): Promise<Machine[]> {
-  const { openLink } = await import("./fleet-redis.ts");
-  const link = await openLink(await targetOf(sys, membership), timeoutMs);
-  try {
-    return await readMachines(link);
-  } finally {
-    link.close();
-  }
+/** What a machine told, by the clock of this one. */
+export function machineOf(name: string, text: string | undefined, isLive: boolean, clockMs: number): Machine {
+  const state = ownOf(parseMachineState(parseJson(text)), name);
+  if (state === undefined) return { name, isLive, ...(text === undefined ? {} : { isBroken: true }) };
+  const aheadMs = clockMs - (state.clock_ms ?? 0);
+  if (aheadMs === 0) return { name, isLive, state };
+  const sessions = state.sessions.map((session) => ({ ...session, since_at: session.since_at - aheadMs }));
+  return { name, isLive, state: { ...state, at: state.at - aheadMs, sessions } };
 }
-
-/** What was read of the fleet, and when; `failure`: why it is not of now. */
-interface FleetLook {
-  machines: Machine[];
-  /** Epoch ms; undefined where it was never reached. */
-  readAt?: number;
-  failure?: string;
-}
-
-/** Local work does not wait for it longer than this, and not again for a while. */
-const lookTimeoutMs = 1000;
-const askAgainMs = 10_000;
-/** Written anew after this time at the soonest. */
-const keepSeenMs = 5000;
-
-/** What every machine told, by the server, or, where that is not reached, as it was read last: nobody is heard of then. */
-export async function lookAtFleet(sys: Sys, membership: Membership): Promise<FleetLook> {
-  const seen = seenStore(sys);
-  const { machines: known, readAt, failure, failedAt } = seen.read();
-  const stale = (words: string): FleetLook => ({
-    machines: known.map((machine) => ({ ...machine, isLive: false })),
-    failure: words,
-    ...present({ readAt }),
-  });
-  if (failure !== undefined && failedAt !== undefined && !isPast(sys, failedAt, askAgainMs)) return stale(failure);
-  try {
-    const machines = await askMachines(sys, membership, lookTimeoutMs);
-    const now = sys.now();
-    if (failure !== undefined || readAt === undefined || isPast(sys, readAt, keepSeenMs)) seen.write({ machines, readAt: now });
-    return { machines, readAt: now };
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    seen.write({ machines: known, failure: error.message, failedAt: sys.now(), ...present({ readAt }) });
-    return stale(error.message);
-  }
-}
-
-interface Seen {
-  machines: Machine[];
-  /** Epoch ms. */
-  readAt?: number;
-  failure?: string;
-  failedAt?: number;
-}
-
-const seenStore = (sys: Sys) =>
-  openStore<Seen>(sys, {
-    path: fleetSeenPath(sys),
-    name: "fleet-seen",
-    empty: { machines: [] },
-    decode(text) {
-      const { machines, ...fields } = parseRecord(text) ?? {};
-      const states = (Array.isArray(machines) ? machines : []).flatMap(
-        (each) => parseMachineState((each as { state?: unknown } | null)?.state) ?? [],
-      );
-      return {
-        machines: states.map((state) => ({ name: state.machine, isLive: false, state })),
-        ...shape(fields, { readAt: "number", failure: "string", failedAt: "number" }),
-      };
-    },
-    encode: JSON.stringify,
-  });

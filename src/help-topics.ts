@@ -199,6 +199,7 @@ export const places: PlaceRows = [
   [paths.setupToldPath, "there once somebody was told of csm setup"],
   [paths.fleetPath, "that this machine belongs to a fleet"],
   [paths.fleetSeenPath, "what was read of the fleet last; safe to delete"],
+  [paths.fleetCostPath, "what other machines have used, as it was read last; safe to delete"],
   [paths.tasksDbPath, "runs of task files: nothing else knows what they have done"],
   [paths.tasksDir, "what the claudes of a run are given and print"],
   [paths.worktreesDir, "working trees that were made for tasks; csm tasks clean"],

@@ -36,8 +36,10 @@ export interface LimitSituation {
   hops: readonly number[];
   /** The newest switch of any session on this machine. */
   lastSwitchAt?: number;
-  /** Other sessions that wait for the same reset: each begins a little later. */
+  /** Other sessions of this machine that wait for the same reset: each begins a little later. */
   waiting: number;
+  /** Of the machines that use this account: their sessions take turns. */
+  turn?: { place: number; of: number };
 }
 
 type LimitDecision =
@@ -75,10 +77,10 @@ function decideSwitch(situation: LimitSituation): LimitDecision {
   return { do: "switch", to: best.name, delayMs, reason: best.reason };
 }
 
-function decideWait({ limit, waiting }: LimitSituation, reason: string): LimitDecision {
+function decideWait({ limit, waiting, turn = { place: 0, of: 1 } }: LimitSituation, reason: string): LimitDecision {
   if (limit.resetsAt === undefined) return { do: "stop", reason: `${reason}, and nothing says when the limit resets` };
   if (limit.isSelfContinuing) return { do: "wait", by: "claude", until: limit.resetsAt, reason };
-  return { do: "wait", by: "csm", until: limit.resetsAt + afterResetMs + waiting * staggerMs, reason };
+  return { do: "wait", by: "csm", until: limit.resetsAt + afterResetMs + (waiting * turn.of + turn.place) * staggerMs, reason };
 }
 
 interface Handoff {

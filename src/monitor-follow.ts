@@ -6,7 +6,7 @@ import { decideTurn, isWholeTurn, parseTranscriptLine, type TranscriptEvent, typ
 import { type Target, trackedTarget } from "./driver.ts";
 import type { Checkout } from "./git.ts";
 import { present } from "./json.ts";
-import { awayNote, type Entry, nameOf } from "./monitor-roster.ts";
+import { awayNote, type Entry, isNameGiven, nameOf } from "./monitor-roster.ts";
 import { createObserver, quietGateMs, type TurnReader } from "./observe.ts";
 import { createLoadReader } from "./process.ts";
 import { type Agent, addEvents, createWork, kindOfSession, type LiveSession, unknownFormat, type Work } from "./session.ts";
@@ -231,6 +231,7 @@ export function createTracker(sys: Sys, first: Entry, shared: Shared): Tracker {
     return defined({
       key,
       name: nameOf(tracker.entry),
+      isNameGiven: isNameGiven(tracker.entry) ? true : undefined,
       verdict,
       since,
       cwd,

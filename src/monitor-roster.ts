@@ -42,6 +42,10 @@ export function nameOf({ driven, file, pid }: Entry): string {
   return driven?.name ?? file?.name ?? (file?.sessionId ?? driven?.session_id)?.slice(0, 8) ?? `pid ${pid}`;
 }
 
+/** Its name is a person's or its folder's: a background session has its prompt as name, and `auto` is claude's own (2.1.329). */
+export const isNameGiven = ({ driven, file }: Entry): boolean =>
+  driven?.name !== undefined || (file?.kind !== "bg" && (file?.nameSource === "user" || file?.nameSource === "derived"));
+
 /** What keeps this program away from it; undefined for an ordinary process of this user on this machine. */
 export function awayNote({ isAlive, where, file }: Entry): string | undefined {
   const says = file?.status === undefined ? "" : `; its file says ${file.status}`;

@@ -110,6 +110,8 @@ export const worktreesDir = (sys: Place): string => join(csmDir(sys), "worktrees
 export const fleetPath = (sys: Place): string => join(csmDir(sys), "fleet.json");
 /** What was read of the fleet last; safe to delete. */
 export const fleetSeenPath = (sys: Place): string => join(csmDir(sys), "fleet-seen.json");
+/** What other machines have used, as it was read last; safe to delete. */
+export const fleetCostPath = (sys: Place): string => join(csmDir(sys), "fleet-cost.json");
 
 export const csdDir = (sys: Place): string => join(stateDir(sys), "csd");
 export const drivenDir = (sys: Place): string => join(csdDir(sys), "sessions");

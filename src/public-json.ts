@@ -1,5 +1,6 @@
 import { z } from "zod/mini";
 import { noticeCauses, noticeLevels } from "./notices.ts";
+import { fleetFields, fleetSchemas, remoteSessions, staleMs, toldMachines } from "./public-fleet.ts";
 import {
   agent,
   at,
@@ -81,6 +82,7 @@ const stateFields = {
   resets_at: z.optional(at),
   resets_time: z.optional(time),
   error: z.optional(text),
+  told: z.optional(described(text, "of a session elsewhere, for people")),
   source: z.enum(["process", "session-file", "hook", "transcript", "pane", "cpu"]),
   age_ms: described(z.number(), "how long ago the source changed, or was read when it carries no time"),
 };
@@ -135,6 +137,7 @@ const event = piece(
     old: z.optional(described(status, "the status before; null for one that was not there")),
     new: z.optional(described(status, "the status now; null for one that is gone")),
     old_state: z.optional(z.nullable(state)),
+    ...{ machine: z.optional(described(text, "only of a session elsewhere, as `stale_ms`")), stale_ms: z.optional(staleMs) },
     rule: z.optional(described(text, "of `acted`: the name of the rule or the budget")),
     action: z.optional(z.enum(["notify", "send", "stop"])),
     refused: z.optional(described(z.boolean(), "it was not done; `text` says why")),
@@ -232,6 +235,7 @@ const usageWindow = z.object({
   ...times("resets"),
   is_reset: z.boolean(),
   source: text,
+  machine: described(textOrNull, "of the fleet whose word it is; null for this one"),
   ...times("read"),
   age_ms: z.number(),
   age_secs: z.number(),
@@ -320,42 +324,6 @@ const restored = z.object({
 });
 
 /** Each command that prints JSON, by its name in the table of commands. */
-const machine = z.object({
-  machine: described(text, "its name in the fleet"),
-  live: described(z.boolean(), "it is heard of now"),
-  ...times("told"),
-  age_ms: numberOrNull,
-  role: textOrNull,
-  os: textOrNull,
-  version: textOrNull,
-  sessions: z.nullable(count),
-});
-
-const fleetMachines = z.object({ machines: z.array(machine) });
-
-const remoteSession = z.object({
-  id: described(text, "machine/session: what commands take that act on other machines"),
-  machine: text,
-  stale_ms: described(z.nullable(z.number()), "age of what its machine told last; null while that is heard of"),
-  name,
-  session_id: sessionId,
-  status: described(text, "as in `state.status`; a newer csm may have others"),
-  words: described(text, "the state for people"),
-  source: text,
-  gate_id: textOrNull,
-  ...times("since"),
-  cwd,
-  profile,
-  model: textOrNull,
-  kind: text,
-  driver: textOrNull,
-  agents: count,
-  title: described(textOrNull, "null unless its machine shares titles"),
-  context_percent: percent,
-  cost_usd: numberOrNull,
-  tokens: numberOrNull,
-});
-
 const schemas = {
   "csm scan": z.object({ sessions: z.array(scanned) }),
   "csm open": z.union([z.object({ ...conversation, config_dir: configDir, tmux_session: text }), restored]),
@@ -371,9 +339,8 @@ const schemas = {
   "csm diagnose": diagnosed,
   "csm ls": z.object({
     sessions: z.array(listed),
-    machine: z.optional(described(text, "of this machine in the fleet; only where it has joined one, as the next two")),
-    fleet_failure: z.optional(described(textOrNull, "why what the others told is not of now")),
-    remote: z.optional(z.array(remoteSession)),
+    ...fleetFields,
+    remote: remoteSessions,
   }),
   "csm watch": event,
   "csm notify": notify,
@@ -401,6 +368,8 @@ const schemas = {
     prices: z.object({ day: text, source: text }),
     rows: z.array(costRow),
     totals: z.object(figures),
+    ...fleetFields,
+    machines: z.optional(toldMachines),
     ...{ unpriced_models: z.array(text), unreadable_lines: count, unknown_format: z.array(text) },
   }),
   "csm profiles": profilesList,
@@ -443,10 +412,8 @@ const schemas = {
   ...tasksSchemas,
   ...runSchemas,
   "csm config": described(z.record(text, z.unknown()), "the config file as it stands; csm config keys lists what may be in it"),
-  "csm fleet": fleetMachines,
-  "csm fleet machines": fleetMachines,
+  ...fleetSchemas,
   "csm fleet asks": fleetAsks,
-  "csm fleet check": z.object({ ok, checks: z.array(z.object({ check: text, ok: z.boolean(), detail: text })) }),
   "csm self-update": z.object({
     action: z.enum(["current", "available", "updated", "rolled-back"]),
     installed: described(text, "the version that stands there now"),

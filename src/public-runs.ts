@@ -1,4 +1,5 @@
 import { z } from "zod/mini";
+import { remoteRuns } from "./public-fleet.ts";
 import { configDir, count, cwd, described, numberOrNull, piece, sessionId, text, textOrNull, times } from "./public-pieces.ts";
 import { taskEvents } from "./task-queue.ts";
 import { runStatuses } from "./task-view.ts";
@@ -65,5 +66,5 @@ export const runSchemas = {
     ),
   }),
   "csm tasks retry": z.object({ run: text, retried: z.array(text) }),
-  "csm tasks list": z.object({ runs: z.array(z.object({ ...taskRun, tasks: count })) }),
+  "csm tasks list": z.object({ runs: z.array(z.object({ ...taskRun, tasks: count })), remote: remoteRuns }),
 };

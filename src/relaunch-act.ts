@@ -185,7 +185,8 @@ async function decideAndAct(managed: Managed, limit: Limit, settings: LimitSetti
   const candidates =
     settings.policy === "switch" ? await firstReachable(managed, await rankOthers(managed, limit, sessionId), sessionId, note) : [];
   const history = readHistory(openJournal(sys).read(), sessionId, limit);
-  const decision = decideLimit({ now: sys.now(), limit, settings, candidates, ...history });
+  const turn = (await import("./usage.ts")).readTurn(sys, seat.dir, limit.resetsAt);
+  const decision = decideLimit({ now: sys.now(), limit, settings, candidates, ...history, ...present({ turn }) });
   switch (decision.do) {
     case "switch": {
       await sys.sleep(decision.delayMs);

@@ -37,6 +37,8 @@ export interface LiveSession {
   /** Process number and start: stays through `/clear` and `/rename`, and is never a later process's. */
   key: string;
   name: string;
+  /** By a person or after its folder; another one tells what the conversation is about. */
+  isNameGiven?: true;
   verdict: Verdict;
   /** Epoch ms at which the state began, as far as its source tells. */
   since: number;
@@ -56,6 +58,10 @@ export interface LiveSession {
   driver?: string;
   /** The task that it is, of a run of `csm tasks`. */
   task?: { run: string; id: string };
+  /** Of the fleet; undefined for this one. */
+  machine?: string;
+  /** Its machine is not heard of: age of what it told last. */
+  staleMs?: number;
   /** Undefined for a config dir without a name. */
   profile?: string;
   /** Undefined where only the process is known. */

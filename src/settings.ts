@@ -1,5 +1,6 @@
 import type { PriceOverrides } from "./claude-prices.ts";
 import { unknownWord } from "./errors.ts";
+import { fleetShares } from "./fleet-access.ts";
 import { isRecord, parseRecord } from "./json.ts";
 import { limitPolicies } from "./limit.ts";
 import { configPath } from "./paths.ts";
@@ -161,6 +162,11 @@ export const settings = {
   "dashboard.context-alarm-percent": { check: percent, default: 92, about: "and one that is nearly so" },
   "dashboard.conflict-ms": { check: milliseconds, default: 1_800_000, about: "edits of one file further apart are no conflict" },
   "dashboard.cache-warn-ms": { check: milliseconds, default: 60_000, about: "how long before its end a prompt cache is told of" },
+  "fleet.share": {
+    check: choice(fleetShares),
+    default: "gates",
+    about: "what of sessions the fleet is told: states (names, counts), gates (what they ask, to who may answer), folders, titles",
+  },
 } as const satisfies Record<string, Row>;
 
 const duration = { kind: "number", from: 0, unit: "ms" } as const;
@@ -221,7 +227,7 @@ type ValueOf<C extends Check> = C extends { kind: "text" }
         ? number
         : Readonly<Record<string, number>>;
 type Camel<S extends string> = S extends `${infer A}-${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S;
-type Part = "limit" | "usage" | "dashboard" | "fetch";
+type Part = "limit" | "usage" | "dashboard" | "fetch" | "fleet";
 
 /** All keys of a part, in camel case. */
 export type PartOf<P extends Part> = {

@@ -61,6 +61,8 @@ interface Evidence {
   source: Source;
   /** How long ago that signal changed, or was read when it carries no time. */
   age_ms: number;
+  /** Of a session on another machine: what is known of its state, in the words of that machine. */
+  told?: string;
 }
 
 /** Which gate a state is about. */

@@ -4,6 +4,9 @@ import type { Outcome, Source, Status, Verdict } from "./status.ts";
 /** Where a list puts a session; `attention`: somebody has to do something. */
 export type Rank = "attention" | "working" | "idle" | "unknown" | "finished";
 
+/** Of sessions that are counted and not listed: how many there are of each rank. */
+export type Beyond = Partial<Record<Rank, number>>;
+
 /** What a state looks like; each theme of the dashboard, and `csm ls`, has one style for it. */
 export type StateRole = "attention" | "working" | "idle" | "limited" | "failed" | "unknown" | "ended";
 
@@ -136,7 +139,7 @@ export const stateJson = (verdict: Verdict) =>
 
 export const statusRow = (status: Status): StatusRow => rows[status];
 
-export const stateWords = (verdict: Verdict, now: number): string => statusRow(verdict.status).words(verdict, now);
+export const stateWords = (verdict: Verdict, now: number): string => verdict.told ?? statusRow(verdict.status).words(verdict, now);
 
 export const needsPerson = ({ verdict }: { verdict: Verdict }): boolean => statusRow(verdict.status).rank === "attention";
 

@@ -83,6 +83,25 @@ export const sourceOf = (name: string): SourceRow =>
 export const fleetSource = (machine: string): string => `fleet/${machine}`;
 export const isOfFleet = (source: string): boolean => source.startsWith("fleet/");
 
+/** Resets that are told by words are told by the hour or the minute. */
+const sameResetMs = 15 * 60_000;
+
+/**
+ * Which of the machines that have used this account since its last reset this one is, by their names: each of them finds the same.
+ * `own`: its name in the fleet.
+ */
+export function turnAfterReset(
+  readings: readonly Reading[],
+  account: string,
+  resetsAt: number,
+  own: string,
+): { place: number; of: number } {
+  const isOfReset = (reading: Reading) => reading.account === account && Math.abs((reading.resetsAt ?? 0) - resetsAt) < sameResetMs;
+  const told = readings.filter(({ source }) => isOfFleet(source)).filter(isOfReset);
+  const names = [...new Set([own, ...told.map(({ source }) => source.slice(fleetSource("").length))])].sort();
+  return { place: names.indexOf(own), of: names.length };
+}
+
 type FetchSettings = PartOf<"fetch">;
 
 /** Set for CSM_USAGE_CMD: a csm in it would wait for the one that waits for it. */

@@ -5,7 +5,7 @@ import { printableLine } from "./printable.ts";
 import { effectiveWindow } from "./scorer.ts";
 import type { ProfileUsage, UsageReport } from "./usage.ts";
 import type { Reading } from "./usage-ledger.ts";
-import { sourceOf } from "./usage-sources.ts";
+import { fleetSource, isOfFleet, sourceOf } from "./usage-sources.ts";
 
 export interface ViewOptions {
   paint: Paint;
@@ -281,6 +281,7 @@ function profileJson(name: string, profile: Encodable, now: number) {
           ...timed("resets", reading.resetsAt),
           is_reset: window?.isReset ?? false,
           source: reading.source,
+          machine: isOfFleet(reading.source) ? reading.source.slice(fleetSource("").length) : null,
           ...timed("read", reading.at),
           age_ms: Math.max(0, now - reading.at),
           age_secs: Math.max(0, Math.floor((now - reading.at) / 1000)),

@@ -1,6 +1,7 @@
 import { readProfiles, type UsageProfile } from "./accounts.ts";
 import type { Windows } from "./claude-usage.ts";
-import { present } from "./json.ts";
+import { parseRecord, present } from "./json.ts";
+import { fleetPath } from "./paths.ts";
 import { type Registry, readRegistryOrNone } from "./profiles.ts";
 import { effectiveWindow, type Ranking, scoreCandidates } from "./scorer.ts";
 import { readSettings } from "./settings.ts";
@@ -12,10 +13,12 @@ import {
   type Fetched,
   fetchBlob,
   isConfigured,
+  isOfFleet,
   newestReadings,
   readCachedBlob,
   readSources,
   type Source,
+  turnAfterReset,
 } from "./usage-sources.ts";
 
 export interface ProfileUsage extends UsageProfile {
@@ -50,6 +53,8 @@ export interface UsageOptions {
   looks?: boolean;
   /** Whether to ask claude itself about accounts that are not known well enough. */
   asks?: boolean;
+  /** Without what other machines told. */
+  isLocal?: boolean;
   warn?: (text: string) => void;
 }
 
@@ -74,7 +79,7 @@ export async function readUsage(given: Sys, options: UsageOptions): Promise<Usag
     const cached = readCachedBlob(sys);
     if (cached !== undefined) recordCached(sys, ledger, profiles, cached);
     return createReport(sys, ledger, profiles, {
-      ...present({ cached, failure }),
+      ...present({ cached, failure, isLocal: options.isLocal }),
     });
   } finally {
     ledger.close();
@@ -119,9 +124,10 @@ function createReport(
   sys: Sys,
   ledger: Ledger,
   profiles: readonly UsageProfile[],
-  { cached, failure }: { cached?: NonNullable<ReturnType<typeof readCachedBlob>>; failure?: string },
+  { cached, failure, isLocal }: { cached?: NonNullable<ReturnType<typeof readCachedBlob>>; failure?: string; isLocal?: boolean },
 ): UsageReport {
-  const readings = newestReadings(ledger.readings().map((reading) => withKnownEnd(reading, sys.now())));
+  const known = ledger.readings().filter(({ source }) => isLocal !== true || !isOfFleet(source));
+  const readings = newestReadings(known.map((reading) => withKnownEnd(reading, sys.now())));
   const settings = readSettings(sys);
   const disabled = new Set(settings.said("usage.disabled"));
   const names = new Set(profiles.map(({ name }) => name));
@@ -177,6 +183,18 @@ export function recordLimit(sys: Sys, configDir: string, window: string, resetsA
   const name = /^(?:five_hour|seven_day\w*)$/.test(window) ? window : "five_hour";
   const end = resetsAt ?? at + (name === "five_hour" ? unknownLimitMs.five_hour : unknownLimitMs.week);
   recordUsage(sys, configDir, { [name]: { usedPercent: 100, resetsAt: end } }, "limit", at);
+}
+
+/** Undefined where this machine has joined no fleet. */
+export function readTurn(sys: Sys, configDir: string, resetsAt: number | undefined): { place: number; of: number } | undefined {
+  const own = resetsAt === undefined ? undefined : parseRecord(sys.readText(fleetPath(sys)))?.machine;
+  if (resetsAt === undefined || typeof own !== "string") return undefined;
+  const ledger = openLedger(sys);
+  try {
+    return turnAfterReset(ledger.readings(), accountOf(sys, ledger, configDir), resetsAt, own);
+  } finally {
+    ledger.close();
+  }
 }
 
 function accountOf(sys: Sys, ledger: Ledger, configDir: string): string {

@@ -7,7 +7,7 @@ import { type Followed, follow, lookAt, settleStepMs } from "./observe.ts";
 import { drivenDir, sessionsDir } from "./paths.ts";
 import type { RunGroup } from "./session.ts";
 import type { Verdict } from "./status.ts";
-import { needsPerson, stateJson } from "./statuses.ts";
+import { type Beyond, needsPerson, stateJson } from "./statuses.ts";
 import type { Sys } from "./sys.ts";
 import type { Watch } from "./sys-files.ts";
 import { createAsk } from "./tmux.ts";
@@ -15,7 +15,7 @@ import { createAsk } from "./tmux.ts";
 /** Where sessions come from, again and again: the monitor, the sessions of csd, or a script. */
 export interface Feed<S = Watched> {
   /** `hidden`: programs that may be sessions and are not shown. */
-  read(): Promise<{ sessions: S[]; hidden?: number; runs?: readonly RunGroup[] }>;
+  read(): Promise<{ sessions: S[]; hidden?: number; runs?: readonly RunGroup[]; beyond?: Beyond }>;
   /** Resolves at a sign of change, or after `timeoutMs`. */
   next(timeoutMs: number): Promise<void>;
   close(): void;
@@ -28,6 +28,8 @@ export interface Watched {
   verdict: Verdict;
   /** Another conversation in the same session is a change. */
   sessionId?: string;
+  /** That nobody hears of its machine any more is one, too. */
+  staleMs?: number;
 }
 
 export interface Change<S> {
@@ -53,25 +55,38 @@ const progress = new Set([
   "gate_count",
 ]);
 
-const describeState = ({ verdict, sessionId, name }: Watched): string =>
+const describeState = ({ verdict, sessionId, name, staleMs }: Watched): string =>
   // Each try is a change, the countdown to it is none.
-  JSON.stringify([sessionId, name, Object.entries(verdict).filter(([key]) => !progress.has(key))], (key, value) =>
+  JSON.stringify([sessionId, name, staleMs !== undefined, Object.entries(verdict).filter(([key]) => !progress.has(key))], (key, value) =>
     key === "wait_ms" ? undefined : value,
   );
 
 /** Tells the changes from one look to the next; the first look tells of everything. */
 export function createComparison<S extends Watched>(): (sessions: readonly S[]) => Change<S>[] {
-  let known: Map<string, { session: S; words: string }> | undefined;
+  const known = new Map<string, { session: S; words: string; look: number }>();
+  let look = 0;
   return (sessions) => {
-    const before = known;
-    known = new Map(sessions.map((session) => [session.key, { session, words: describeState(session) }]));
+    look++;
     const changes: Change<S>[] = [];
-    for (const [key, { session, words }] of known) {
-      const old = before?.get(key);
-      if (old === undefined) changes.push({ kind: before === undefined ? "first" : "new", session });
-      else if (old.words !== words) changes.push({ kind: "change", session, old: old.session.verdict });
+    for (const session of sessions) {
+      const before = known.get(session.key);
+      if (before === undefined) {
+        known.set(session.key, { session, words: describeState(session), look });
+        changes.push({ kind: look === 1 ? "first" : "new", session });
+        continue;
+      }
+      before.look = look;
+      // Of twenty thousand sessions of other machines nearly all are the very same as before.
+      if (before.session === session) continue;
+      const words = describeState(session);
+      if (before.words !== words) changes.push({ kind: "change", session, old: before.session.verdict });
+      Object.assign(before, { session, words });
     }
-    for (const [key, { session }] of before ?? []) if (!known.has(key)) changes.push({ kind: "gone", session, old: session.verdict });
+    for (const [key, { session, look: seen }] of known) {
+      if (seen === look) continue;
+      known.delete(key);
+      changes.push({ kind: "gone", session, old: session.verdict });
+    }
     return changes;
   };
 }

@@ -44,7 +44,7 @@ test("the help page", () => {
      ARRANGE
       /              filter by name, folder, branch, model, state …
       s              sort by attention, cost, context, name, age
-      p              group by project or profile
+      p              group by project or profile or machine
       f              follow: the cursor goes to whoever begins to wait
       X              forget those that have ended
 

@@ -1,12 +1,13 @@
 import { toMachineState } from "../src/fleet.ts";
 import type { Inbox } from "../src/fleet-inbox.ts";
 import type { RedisLink } from "../src/fleet-redis.ts";
-import type { MachineAsks, MachineState } from "../src/fleet-schema.ts";
+import type { MachineAsks } from "../src/fleet-schema.ts";
+import type { MachineState } from "../src/fleet-state.ts";
 import type { LiveSession } from "../src/session.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 /** Its keys, its streams, and what was called. `now` is the server's clock. */
-export function createFakeLink(keys = new Map<string, string | Set<string>>(), now: () => number = () => 0) {
+export function createFakeLink(keys = new Map<string, string | Set<string>>(), now: () => number = () => 1000) {
   const calls: string[] = [];
   const streams = new Map<string, [id: string, fields: string[]][]>();
   let entries = 0;
@@ -26,6 +27,7 @@ export function createFakeLink(keys = new Map<string, string | Set<string>>(), n
       if (command === "SET" && args.includes("GET")) return before;
       if (command === "SADD") keys.set(key, new Set([...((keys.get(key) as Set<string> | undefined) ?? []), value]));
       if (command === "SMEMBERS") return [...((keys.get(key) as Set<string> | undefined) ?? [])];
+      if (command === "GETRANGE") return keys.get(key) ?? "";
       if (command === "MGET") return args.map((each) => keys.get(each) ?? null);
       if (command === "GET") return before;
       if (command === "TIME") return [String(Math.floor(now() / 1000)), String((now() % 1000) * 1000)];
@@ -51,7 +53,18 @@ export const noInbox: Inbox = { follow: async () => {}, take() {}, rest: async (
 export const membership = { machine: "near", role: "answer" } as const;
 export const live = (more: object): LiveSession =>
   ({
-    ...{ key: "1", name: "app", since: 5, cwd: "/srv/app", pid: 1, kind: "interactive", agents: [], badges: [], sessionId: "id-1" },
+    ...{
+      key: "1",
+      name: "app",
+      since: 5,
+      cwd: "/srv/app",
+      pid: 1,
+      kind: "interactive",
+      agents: [],
+      badges: [],
+      sessionId: "id-1",
+      isNameGiven: true,
+    },
     ...{ verdict: { status: "working", source: "hook", tools: ["Bash"] } },
     ...more,
   }) as unknown as LiveSession;

@@ -64,7 +64,8 @@ test("a machine writes to its own keys alone, whatever its role", () => {
     // What stands in brackets has one command of its own.
     const line = accessLine("build", role, "00").replace(/\(.*?\)/g, "");
     const written = [...line.matchAll(/ ~(\S+)/g)].map(([, pattern]) => pattern);
-    const own = [fleetKeys.machine, fleetKeys.live, fleetKeys.asks, fleetKeys.usage, fleetKeys.worker].map((key) => key("build"));
+    const { machine, live, asks, usage, cost, worker } = fleetKeys;
+    const own = [machine, live, asks, usage, cost, worker].map((key) => key("build"));
     expect(
       written.filter((pattern) => pattern !== undefined && !own.includes(pattern) && !pattern.startsWith("csm:outcome:build:")),
     ).toEqual([]);

@@ -94,7 +94,7 @@ const row = async (membership: Membership, files: Record<string, string> = {}) =
 test("csm diagnose says how the fleet is, and what mends it", async () => {
   const state = { v: 1, machine: "near", at: now - 2000, version: "1", os: "linux", role: "answer", sessions: [] };
   const told = bulk(JSON.stringify(state));
-  const live = { SMEMBERS: `*1\r\n${bulk("near")}`, MGET: `*1\r\n${told}` };
+  const live = { SMEMBERS: `*1\r\n${bulk("near")}`, MGET: `*1\r\n${told}`, GETRANGE: told };
   expect(await row(startServer(live))).toEqual([
     {
       health: "ok",

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { toMachineState } from "../src/fleet.ts";
 import { fleetKeys } from "../src/fleet-access.ts";
-import { LinkError, type RedisLink } from "../src/fleet-redis.ts";
+import { LinkError, pauseMs, type RedisLink } from "../src/fleet-redis.ts";
 import type { MachineUsage } from "../src/fleet-schema.ts";
-import { pauseMs, serveState } from "../src/fleet-serve.ts";
+import { serveState } from "../src/fleet-serve.ts";
 import { asks, createFakeLink, live, membership, noInbox, state } from "./fake-link.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
@@ -11,7 +11,7 @@ const usage: MachineUsage = { v: 1, machine: "near", at: 1, accounts: [] };
 
 test("it tells what has changed, is heard of in between, and says that it goes", async () => {
   const sys = createFakeSys({ now: 1000 });
-  const { link, calls } = createFakeLink();
+  const { link, calls } = createFakeLink(undefined, sys.now);
   let reads = 0;
   await serveState(sys, async () => link, {
     async read() {
@@ -36,7 +36,7 @@ test("it tells what has changed, is heard of in between, and says that it goes",
 
 test("a fleet that goes away is tried again and again, and told all anew", async () => {
   const sys = createFakeSys({ now: 1000 });
-  const { link, calls } = createFakeLink();
+  const { link, calls } = createFakeLink(undefined, sys.now);
   const told: (string | undefined)[] = [];
   let opens = 0;
   let isOver = false;
@@ -125,7 +125,7 @@ test("pauses grow, have an end, and differ", () => {
 
 test("what another machine tells of its usage is taken: all of it at first, then what it has heard of, and never its own", async () => {
   const sys = createFakeSys({ now: 1000 });
-  const { link, keys } = createFakeLink();
+  const { link, keys } = createFakeLink(undefined, sys.now);
   const used = (machine: string, percent: number) =>
     keys.set(
       fleetKeys.usage(machine),
@@ -139,7 +139,9 @@ test("what another machine tells of its usage is taken: all of it at first, then
   used("far", 10);
   keys.set(fleetKeys.usage("odd"), keys.get(fleetKeys.usage("far")) ?? "");
   let hear = (_: string) => {};
-  const listen: RedisLink["listen"] = async (_, listener) => {
+  const channels: string[] = [];
+  const listen: RedisLink["listen"] = async (channel, listener) => {
+    channels.push(channel);
     hear = listener;
   };
   const taken: [string, number | undefined][] = [];
@@ -147,7 +149,7 @@ test("what another machine tells of its usage is taken: all of it at first, then
   await serveState(sys, async () => ({ ...link, listen }), {
     machine: "near",
     inbox: noInbox,
-    readUsage: async () => usage,
+    readUsage: async () => ({ ...usage, accounts: [{ account: "a", windows: [] }] }),
     takeUsage: (usages) =>
       void taken.push(...usages.map((each): [string, number | undefined] => [each.machine, each.accounts[0]?.windows[0]?.used_percent])),
     async read() {
@@ -166,4 +168,48 @@ test("what another machine tells of its usage is taken: all of it at first, then
     ["far", 10],
     ["far", 20],
   ]);
+  // Of other accounts, and of sessions, it hears nothing: a thousand machines that hear of all others are a million messages.
+  expect(channels).toEqual([fleetKeys.used("a")]);
+});
+
+test.each([
+  ["each look brings something new", true],
+  ["nothing changes", false],
+])("a minute in which %s: at most one write a second, and none without a change", async (_, changes) => {
+  const sys = createFakeSys({ now: 1_000_000 });
+  const { link, calls, keys } = createFakeLink(undefined, sys.now);
+  const endAt = sys.now() + 60_000;
+  const times: number[] = [];
+  const call: typeof link.call = (command, args) => {
+    if (command === "SET" && args[0] === fleetKeys.machine("near")) times.push(sys.now());
+    return link.call(command, args);
+  };
+  let looks = 0;
+  await serveState(sys, async () => ({ ...link, call }), {
+    machine: "near",
+    inbox: noInbox,
+    readUsage: async () => ({ ...usage, accounts: [{ account: "a", windows: [] }] }),
+    takeUsage() {},
+    async read(timeoutMs) {
+      await sys.sleep(timeoutMs / 10);
+      looks++;
+      return { state: toMachineState(sys, membership, [live({ name: changes ? `look ${looks}` : "calm" })], "states"), asks };
+    },
+    onLink() {},
+    isOver: () => sys.now() >= endAt,
+  });
+  expect(looks).toBeGreaterThan(100);
+  const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+  expect(gaps.filter((gap) => gap < 1000)).toEqual([]);
+  expect([calls.filter((each) => each.startsWith("SADD")).length, times.length > 30]).toEqual([1, changes]);
+  if (!changes) {
+    expect(times).toHaveLength(1);
+    // Its own state and use, and that it goes.
+    expect(calls.filter((each) => each.startsWith("PUBLISH"))).toEqual([
+      `PUBLISH ${fleetKeys.changed}`,
+      `PUBLISH ${fleetKeys.used("a")}`,
+      `PUBLISH ${fleetKeys.changed}`,
+    ]);
+  }
+  keys.clear();
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { membershipStore, readMachines, toMachineState } from "../src/fleet.ts";
-import { fleetKeys } from "../src/fleet-access.ts";
-import { parseMachineState, parseMachineUsage } from "../src/fleet-schema.ts";
+import { machineOf, membershipStore, readClock, toMachineState } from "../src/fleet.ts";
+import { parseMachineUsage } from "../src/fleet-schema.ts";
+import { parseMachineState } from "../src/fleet-state.ts";
 import { fleetPath } from "../src/paths.ts";
 import { createFakeLink, live, membership, state } from "./fake-link.ts";
 import { createFakeSys } from "./fake-sys.ts";
@@ -26,24 +26,6 @@ test("nothing that was typed or answered leaves the machine unless it is to be s
     agents: 1,
   });
   expect(toMachineState(sys, membership, sessions, "titles").sessions[0]?.title).toBe(secret);
-});
-
-test("what one machine tells, another reads; what is no state, or of another, is none", async () => {
-  const { link, keys } = createFakeLink();
-  keys.set(fleetKeys.machines, new Set(["near"]));
-  keys.set(fleetKeys.machine("near"), JSON.stringify(state()));
-  keys.set(fleetKeys.live("near"), "1");
-  for (const name of ["torn", "old", "forged", "bad name"]) (keys.get(fleetKeys.machines) as Set<string>).add(name);
-  keys.set(fleetKeys.machine("torn"), '{"v":1,"mach');
-  keys.set(fleetKeys.machine("old"), JSON.stringify({ ...state(), machine: "old", v: 0 }));
-  keys.set(fleetKeys.machine("forged"), JSON.stringify(state()));
-  const machines = await readMachines(link);
-  expect(machines.map(({ name, isLive, state }) => [name, isLive, state?.sessions.length])).toEqual([
-    ["forged", false, undefined],
-    ["near", true, 1],
-    ["old", false, undefined],
-    ["torn", false, undefined],
-  ]);
 });
 
 test("a text of any length is cut to what others take, and a row that they do not take costs no other", () => {
@@ -75,4 +57,36 @@ test.each([
   sys.files.set(fleetPath(sys), text);
   expect(() => membershipStore(sys).read()).toThrow(message);
   expect(() => membershipStore(sys).read()).toThrow("fleet.json");
+});
+
+test("a name tells only what a person or a folder gave, and folders go only where they may", () => {
+  const sys = createFakeSys({ now: 1000 });
+  const told = (share: "states" | "folders" | "titles", more: object) => toMachineState(sys, membership, [live(more)], share).sessions[0];
+  expect(told("states", { name: "Fix the SECRET", isNameGiven: undefined, sessionId: "0123456789" })).toMatchObject({
+    name: "01234567",
+    cwd: null,
+  });
+  expect(told("states", { name: "app-3f", isNameGiven: true })).toMatchObject({ name: "app-3f", cwd: null });
+  expect(told("folders", { name: "Fix the SECRET", isNameGiven: undefined, sessionId: "0123456789" })).toMatchObject({
+    name: "01234567",
+    cwd: "/srv/app",
+  });
+  expect(told("titles", { name: "Fix the SECRET" })).toMatchObject({ name: "Fix the SECRET", cwd: "/srv/app" });
+});
+
+test("what a clock is off is taken out: of the one that tells, and of the one that reads", async () => {
+  const sys = createFakeSys({ now: 1_800_000_000_000 });
+  const clock = async (seconds: number) => readClock(sys, { ...createFakeLink().link, call: async () => [String(seconds), "0"] });
+  expect([await clock(1_800_000_000), await clock(1_800_000_600), await clock(1_799_999_400)]).toEqual([0, 600_000, -600_000]);
+  expect(await clock(Number.NaN)).toBe(0);
+  const at = 1_800_000_000_000;
+  const text = JSON.stringify({
+    ...state(),
+    at,
+    clock_ms: -600_000,
+    sessions: state().sessions.map((each) => ({ ...each, since_at: at })),
+  });
+  // Its clock is ten minutes ahead, and ours is right; then ours is ten minutes behind, too.
+  expect(machineOf("near", text, true, 0).state).toMatchObject({ at: at - 600_000, sessions: [{ since_at: at - 600_000 }] });
+  expect(machineOf("near", text, true, 600_000).state).toMatchObject({ at: at - 1_200_000 });
 });

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { serveHub } from "../src/hub.ts";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { openMachineUsage } from "../src/fleet-usage.ts";
+import { createHubBlob, serveHub } from "../src/hub.ts";
+import { createSys } from "../src/sys.ts";
+import { recordUsage } from "../src/usage.ts";
 import { createFakeSys } from "./fake-sys.ts";
 
 test("what fails inside is told to the one who serves and not to the one who asks", async () => {
@@ -66,5 +72,35 @@ test.each<[what: string, bytes: string, status: string]>([
     expect((await ask(hub.url, bytes)).split(" ")[1]).toBe(status);
   } finally {
     await hub.stop();
+  }
+});
+
+test("what a machine of the fleet told is served once, as the newest word on its account", async () => {
+  const home = mkdtempSync(join(tmpdir(), "csm-hub-"));
+  try {
+    const sys = createSys({ HOME: home });
+    mkdirSync(join(home, ".claude"));
+    writeFileSync(join(home, ".claude.json"), JSON.stringify({ oauthAccount: { accountUuid: "11111111-0000-4000-8000-000000000001" } }));
+    mkdirSync(join(home, ".config/claude-as"), { recursive: true });
+    writeFileSync(join(home, ".config/claude-as/profiles.json"), JSON.stringify({ work: join(home, ".claude") }));
+    recordUsage(sys, join(home, ".claude"), { five_hour: { usedPercent: 41 } }, "statusline", Date.now() - 60_000);
+    const mine = openMachineUsage(sys, "near");
+    const { accounts } = await mine.read();
+    const window = { window: "five_hour", used_percent: 73, resets_at: Date.now() + 3_600_000, at: Date.now() };
+    const told = (machine: string, at: number) => ({
+      ...{ v: 1 as const, machine, at },
+      accounts: accounts.map(({ account }) => ({ account, windows: [{ ...window, at }] })),
+    });
+    mine.fold([told("far", Date.now()), told("older", Date.now() - 120_000)]);
+    mine.close();
+    const blob = await createHubBlob(sys);
+    const { profiles } = JSON.parse(blob) as { profiles: Record<string, object> };
+    expect(Object.keys(profiles)).toEqual(["work"]);
+    expect([profiles.work, blob.includes("far")]).toEqual([
+      expect.objectContaining({ session: expect.objectContaining({ pct: 73 }) }),
+      false,
+    ]);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
   }
 });

@@ -51,12 +51,13 @@ const rungs: [name: string, files: string][] = [
   ["tasks", "task-store task-worktree task-runner task-session task-accounts task-answer task-work task-engine task-screen"],
   [
     "fleet",
-    "fleet-redis fleet-schema fleet fleet-usage fleet-inbox fleet-serve fleet-ask fleet-check fleet-view fleet-task-schema fleet-scripts fleet-line fleet-mirror fleet-queue fleet-run fleet-work",
+    `fleet-redis fleet-state fleet-schema fleet fleet-look fleet-usage fleet-inbox fleet-serve fleet-ask fleet-check fleet-view fleet-cost fleet-feed
+     fleet-task-schema fleet-scripts fleet-line fleet-mirror fleet-queue fleet-run fleet-work`,
   ],
   ["the sandbox and the doctor", "stub sandbox doctor-judge doctor-canary doctor-probes doctor diagnose diagnose-checks"],
   [
     "commands",
-    `completion completion-scripts shell-init public-pieces public-reached public-rules public-processes public-tasks public-runs public-json cmd-record log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
+    `completion completion-scripts shell-init public-pieces public-reached public-fleet public-rules public-processes public-tasks public-runs public-json cmd-record fleet-option log cmd-scan cmd-sidecar cmd-config cmd-statusline cmd-newuuid cmd-completions cmd-log cmd-profiles
      cmd-profiles-edit cmd-profiles-share cmd-profiles-doctor cmd-cas cmd-shell-init cmd-reap cmd-halt cmd-cost cmd-budget cmd-usage
      cmd-current-usage cmd-pick-account cmd-hub cmd-hook setup-parts cmd-setup cmd-diagnose cmd-profiles-change cmd-run cmd-notify cmd-csd-attach
      cmd-restore cmd-ls cmd-watch cmd-csd-json cmd-csd-spawn cmd-csd-send cmd-csd-state cmd-csd-answer cmd-csd-wait
@@ -102,7 +103,7 @@ const doors: [what: string, pattern: RegExp, files: string][] = [
   [
     "zod",
     /from "zod/,
-    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-rules public-tasks public-runs public-json fleet-schema fleet-task-schema task-answer",
+    "public-processes settings-schema written-file rules-schema task-schema notify-schema public-pieces public-reached public-fleet public-rules public-tasks public-runs public-json fleet-schema fleet-task-schema task-answer",
   ],
   ["the schemas of settings, rules and tasks other than by import()", /from "\.\/(?:settings|rules|task)-schema\.ts"/, ""],
   ["the schema of notifications other than by import()", /from "\.\/notify-schema\.ts"/, "rules-schema"],

@@ -47,6 +47,11 @@ test.each([
     { do: "wait", by: "csm", until: now + hour + afterResetMs + 40_000, reason: "no other account has room" },
   ],
   [
+    "they take turns with those of other machines",
+    situation({ candidates: [], limit: weekly, waiting: 2, turn: { place: 1, of: 3 } }),
+    { do: "wait", by: "csm", until: now + hour + afterResetMs + 140_000, reason: "no other account has room" },
+  ],
+  [
     "no other account and no reset time",
     situation({ candidates: [], limit: { at: now, window: "unknown", isSelfContinuing: false } }),
     { do: "stop", reason: "no other account has room, and nothing says when the limit resets" },

@@ -15,6 +15,7 @@ import {
   newestReadings,
   sourceOf,
   sources,
+  turnAfterReset,
 } from "../src/usage-sources.ts";
 
 let home = "";
@@ -289,4 +290,20 @@ test.each<[rule: string, readings: [source: string, at: number][], newest: strin
 test("a source of a later version is called by its name", () => {
   expect(sourceOf("oracle")).toEqual({ name: "oracle", words: "oracle" });
   expect(sourceOf("toString").words).toBe("toString");
+});
+
+test("machines that have used one account since its reset take turns, and each finds the same order", () => {
+  const at = 1_800_000_000_000;
+  const told = (machine: string, account: string, resetsAt: number) => ({
+    account,
+    window: "five_hour",
+    source: `fleet/${machine}`,
+    usedPercent: 1,
+    at,
+    resetsAt,
+  });
+  const ofB = [told("a", "x", at), told("c", "x", at + 60_000), told("d", "y", at), told("e", "x", at + 5 * 3_600_000)];
+  expect(turnAfterReset(ofB, "x", at, "b")).toEqual({ place: 1, of: 3 });
+  expect(turnAfterReset([told("b", "x", at), told("c", "x", at)], "x", at, "a")).toEqual({ place: 0, of: 3 });
+  expect(turnAfterReset([], "x", at, "a")).toEqual({ place: 0, of: 1 });
 });
