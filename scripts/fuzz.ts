@@ -31,6 +31,7 @@ import { parseMemory, readExamination } from "../src/doctor-memory.ts";
 import { createDrivenStore, parseDriven } from "../src/driven.ts";
 import { UserError } from "../src/errors.ts";
 import { parseFleetAddress } from "../src/fleet-access.ts";
+import { parseMachineCost } from "../src/fleet-cost.ts";
 import { parseFleetOutcome, parseFleetRequest, parseMachineAsks, parseMachineUsage } from "../src/fleet-schema.ts";
 import { parseMachineState } from "../src/fleet-state.ts";
 import { parseFleetRun, parseFleetWorker, parseTaskFacts } from "../src/fleet-task-schema.ts";
@@ -147,10 +148,18 @@ export const readers: readonly Reader[] = [
     read: parseMemory,
   },
   {
-    exports: ["parseMachineUsage", "parseMachineState", "parseFleetAddress", "parseFleetRun", "parseFleetWorker", "parseTaskFacts"],
+    exports: [
+      "parseMachineUsage",
+      "parseMachineState",
+      "parseMachineCost",
+      "parseFleetAddress",
+      "parseFleetRun",
+      "parseFleetWorker",
+      "parseTaskFacts",
+    ],
     samples: [JSON.stringify({ version: 1, name: "m", at: now, sessions: [], usage: [] }), "rediss://name@host:6379"],
     read: (text) => [
-      ...[parseMachineUsage, parseMachineState, parseFleetRun, parseFleetWorker].map((read) => read(parseJson(text))),
+      ...[parseMachineUsage, parseMachineState, parseMachineCost, parseFleetRun, parseFleetWorker].map((read) => read(parseJson(text))),
       ...[parseFleetAddress(text), parseTaskFacts(text)],
     ],
   },
