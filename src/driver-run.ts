@@ -18,7 +18,7 @@ interface RunOptions {
   /** Keep the session that was started. */
   isKept: boolean;
   isPlanApproved: boolean;
-  /** What else is done for this session meanwhile. */
+  /** What else is done for this session from the moment the prompt was taken. */
   meanwhile?: <T>(target: Target, work: () => Promise<T>) => Promise<T>;
   /** From the moment the prompt was taken; Infinity for none. */
   timeoutMs: number;
@@ -65,13 +65,13 @@ export async function runPrompt(driver: Driver, options: RunOptions): Promise<Ru
 }
 
 async function drive(driver: Driver, target: Target, options: RunOptions): Promise<RunOutcome> {
-  const { meanwhile = (_: Target, work: () => Promise<Ended>) => work() } = options;
-  const ended = await meanwhile(target, () => askOnce(driver, target, options));
+  const ended = await askOnce(driver, target, options);
   return { ...ended, ...(await readReference(driver, target)) };
 }
 
 async function askOnce(driver: Driver, target: Target, options: RunOptions): Promise<Ended> {
   const { sys } = driver;
+  const { meanwhile = (_: Target, work: () => Promise<Ended>) => work() } = options;
   let startedAt = sys.now();
   const timedOut = (): Ended => ({
     status: "timed_out",
@@ -85,16 +85,19 @@ async function askOnce(driver: Driver, target: Target, options: RunOptions): Pro
   const sent = await sendPrompt(driver, target, options.prompt);
   if (sent.receipt === "typed") return { status: "done", text: "", ...ids(target) };
   startedAt = sys.now();
-  for (;;) {
-    const left = options.timeoutMs - (sys.now() - startedAt);
-    const { verdict, isWanted } = await waitForStatus(driver, target, isAtRest, left);
-    if (isWanted && verdict.status === "plan_ready" && options.isPlanApproved) {
-      await answerGate(driver, target, { meaning: "allow-once" }, present({ gate: verdict.gate_id }));
-      continue;
+  // Not before: a session that only waits for its prompt is over for no rule.
+  return meanwhile(target, async () => {
+    for (;;) {
+      const left = options.timeoutMs - (sys.now() - startedAt);
+      const { verdict, isWanted } = await waitForStatus(driver, target, isAtRest, left);
+      if (isWanted && verdict.status === "plan_ready" && options.isPlanApproved) {
+        await answerGate(driver, target, { meaning: "allow-once" }, present({ gate: verdict.gate_id }));
+        continue;
+      }
+      if (verdict.status === "dead") throw new UserError(`session "${target.name}" is not alive`, "it ended while it worked");
+      return isWanted ? toOutcome(target, verdict) : timedOut();
     }
-    if (verdict.status === "dead") throw new UserError(`session "${target.name}" is not alive`, "it ended while it worked");
-    return isWanted ? toOutcome(target, verdict) : timedOut();
-  }
+  });
 }
 
 const isGate = (verdict: Verdict): boolean =>

@@ -73,7 +73,8 @@ async function start(name: string, profiles: readonly string[], steps: Step[], w
       await until(
         `${name} has ended`,
         async () => {
-          await box.keys(name, "C-c");
+          // The shell itself would take it for the end of its whole line.
+          if (livePid(box, profiles, id) !== undefined) await box.keys(name, "C-c");
           await Bun.sleep(300);
           return code();
         },
