@@ -111,7 +111,9 @@ describe.skipIf(redisServer === null)(
       );
       for (const mark of Object.values(marks)) expect(transcript).toContain(mark);
       const serving = serve();
-      const row = await until("its row is there", async () => (await remote()).find(({ status }) => status === "idle_done"));
+      const row = await until("its row is there", async () =>
+        (await remote()).find(({ status, stale_ms }) => status === "idle_done" && stale_ms === null),
+      );
       expect(row).toMatchObject({ id: `build/${spawned.session_id}`, machine: "build", stale_ms: null, cwd: null, title: null });
       await box.send(name, `again ${marks.prompt}`);
       await until("it has told of its use", () => proxy.text().includes("csm:cost:build"));
