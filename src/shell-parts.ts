@@ -435,11 +435,8 @@ function addPart(
 
 function doubtOf(word: ShellWord, isName: boolean): string | undefined {
   const { text, certainty, isSplit, start = "" } = word;
-  if (certainty === "literal") {
-    if (text === "{" || text === "}" || /^=./.test(text)) return `shells read ${show(word)} in more than one way`;
-    return isName && text === "" ? "the name of the command is empty" : undefined;
-  }
-  if (certainty === "odd") return `shells read ${show(word)} in more than one way`;
+  if (certainty === "literal") return isName && text === "" ? "the name of the command is empty" : undefined;
+  if (certainty === "odd") return `shells read ${JSON.stringify(show(word))} in more than one way`;
   // The names of files in a folder that is named are no options.
   if (!isName && isSplit === false && /^[^-]/.test(start) && word.isGlob === true) return undefined;
   return `what ${show(word)} says is known only when it runs`;

@@ -1,8 +1,12 @@
 import type { Assignment, Word, WordPart } from "unbash";
 import { literalWord, type ShellWord } from "./command-pattern.ts";
 
-/** Pieces of a word that every shell reads alike; what stands before a `~` decides about it. */
-const piece = /(?:[\w@%+,./^\]-]|[\p{L}\p{N}]|[=:](?!~)|(?<=[\w./^])~|(?<=.)#|!|\{[\w-]*\}|\\[ -~]|'[^']*'|"(?:[^"\\$`]|\\["\\$`])*")/uy;
+/**
+ * Pieces of a word that every shell reads alike; what stands before a `~` decides about it. In double quotes a backslash stays before
+ * whatever it does not protect, and so does a `$` that begins nothing: `"foo\|bar"`, `"^$"`.
+ */
+const piece =
+  /(?:[\w@%+,./^\]-]|[\p{L}\p{N}]|[=:](?!~)|(?<=[\w./^])~|(?<=.)#|!|\{[\w-]*\}|\\[ -~]|'[^']*'|"(?:[^"\\$`]|\\[^\n!]|\$(?=["\s|)\\]))*")/uy;
 const tilde = /^~(?=\/|$)/;
 
 /** What a word says before its shell has seen it. */
@@ -12,7 +16,8 @@ export function readWord(word: Word | Assignment, home: string): ShellWord {
   if (raw === "[") return literalWord(raw);
   const { text, length } = readPieces(raw, tilde.test(raw) ? 1 : 0);
   const said = tilde.test(raw) ? `${home}${text}` : text;
-  if (length === raw.length) return literalWord(said);
+  // Unquoted, zsh reads `=ls` as a path, and a brace alone is a word of the language.
+  if (length === raw.length) return /^(?:=.|[{}]$)/.test(raw) ? { text: said, certainty: "odd" } : literalWord(said);
   const parts: readonly WordPart[] = word.type === "Word" ? (word.parts ?? []) : [];
   const value = word.type === "Word" ? word.value : raw;
   const isOpen = word.type === "Assignment" || raw.startsWith("~") || /[{]/.test(raw) || /[:=]~/.test(raw) || parts.some(isOpenPart);
