@@ -140,6 +140,44 @@ describe("which rule decides", () => {
     expect(judge([rule("d", "deny", { command: [denied] })], bash(command), facts).decision).toBe(decision),
   );
 
+  // Only as the sub-command are these words what may start anything.
+  test.each<[command: string, decision: Decision]>([
+    ["npm test -- config", "allow"],
+    ["npm run set", "allow"],
+    ["pnpm test c", "allow"],
+    ["yarn run config", "allow"],
+    ["npm config set script-shell /x", "ask"],
+    ["npm c set script-shell /x", "ask"],
+    ["npm conf set script-shell /x", "ask"],
+    ["npm --otp 1 set script-shell=/x", "ask"],
+    ["npm -- config set script-shell /x", "ask"],
+    ["npm pkg set scripts.test=x", "ask"],
+    ["npm set-script test x", "ask"],
+    ["yarn plugin import https://x.example/p.js", "ask"],
+    ["gh issue list --label alias", "allow"],
+    ["gh pr view extension", "allow"],
+    ["gh alias set x '!y'", "ask"],
+    ["gh ext install a/b", "ask"],
+    ["gh config set pager x", "ask"],
+    ["gh --x alias set y '!z'", "ask"],
+    ["pip install config", "allow"],
+    ["pip config set global.index-url x", "ask"],
+    ["systemctl status edit", "allow"],
+    ["systemctl --user link ./x.service", "ask"],
+    ["deno run a.ts eval", "allow"],
+    ["deno eval 1", "ask"],
+    ["tar xf a.tar tI", "allow"],
+    ["tar xIf sh a.tar", "ask"],
+    ["git grep hook", "allow"],
+    ["git show shell", "allow"],
+    ["git hook run pre-commit", "ask"],
+    ["git --no-pager difftool", "ask"],
+    ["git filter-branch --tree-filter x", "ask"],
+  ])("a word is a sub-command only where one stands: %s: %s", (command, decision) => {
+    const program = command.split(" ")[0] ?? "";
+    expect(judge([rule("a", "allow", { command: [program] })], bash(command), facts).decision).toBe(decision);
+  });
+
   // The makefile, the project or the machine are others than those that the rule speaks of.
   test.each<[allowed: string, command: string, decision: Decision]>([
     ["make", "make -j4 all", "allow"],
