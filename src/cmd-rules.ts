@@ -174,8 +174,8 @@ Nothing runs. What is not told, such as what the session has cost, is not known:
       ...present({ profile: args.profile, model: args.model }),
     };
     const judgement = judge(rules, call, facts);
-    if (args.json === true) return app.json<"csm rules explain">(judgementJson(judgement));
     for (const problem of problems) app.tell(`csm rules: ${problemText(app, problem)}`);
+    if (args.json === true) return app.json<"csm rules explain">(judgementJson(judgement));
     app.out(renderJudgement(app, judgement).join("\n"));
   },
 });

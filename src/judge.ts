@@ -239,12 +239,10 @@ function conclude(judged: readonly JudgedItem[], parts: JudgedPart[]): Judgement
   if (denied?.rule !== undefined) return told("deny", `rule ${quote(denied.rule.name)} denies ${quote(denied.text)}`, denied.rule);
   const asked = of("ask");
   if (asked?.rule !== undefined) {
-    const how = asked.rule.action === "ask" ? "asks about" : "may deny";
-    return told(
-      "ask",
-      `rule ${quote(asked.rule.name)} ${how} ${quote(asked.text)}${asked.doubt === undefined ? "" : `: ${asked.doubt}`}`,
-      asked.rule,
-    );
+    const { name, action, message } = asked.rule;
+    // What a broken file says of itself is a message of its rules.
+    const [how, why] = action === "ask" ? ["asks about", message ?? asked.doubt] : ["may deny", asked.doubt];
+    return told("ask", `rule ${quote(name)} ${how} ${quote(asked.text)}${why === undefined ? "" : `: ${oneLine(why, 200)}`}`, asked.rule);
   }
   const open = parts.find(({ decision }) => decision === "none");
   const allowed = of("allow");

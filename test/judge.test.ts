@@ -140,6 +140,13 @@ describe("which rule decides", () => {
     expect(judge([rule("d", "deny", { command: [denied] })], bash(command), facts).decision).toBe(decision),
   );
 
+  test("a rule that asks says why, as those of a broken file do", () => {
+    const broken = { ...rule("tests", "ask", { command: ["npm test"] }), message: "rules.toml:9 is broken: unknown key\nfoo" };
+    expect(judge([broken], bash("npm test"), facts).reason).toBe(
+      'rule "tests" asks about "npm test": rules.toml:9 is broken: unknown key foo',
+    );
+  });
+
   // Only as the sub-command are these words what may start anything.
   test.each<[command: string, decision: Decision]>([
     ["npm test -- config", "allow"],
