@@ -22,10 +22,12 @@ import {
   isGuarded,
   isStrangeGit,
   nowhere,
+  partsBefore,
   pathsOf,
   pathWords,
   readingPrograms,
   runWritten,
+  useLinked,
   walksFolders,
   writingPrograms,
 } from "./shell-files.ts";
@@ -57,8 +59,11 @@ export const partsToApprove = ({ parts }: Judgement): string[] =>
 /** Windows' paths as everything below takes them; the system is asked in its own words. */
 function inOneSpelling(call: ToolCall): ToolCall {
   if (!isWindowsPath(call.home)) return call;
-  const { cwd, home, projectDir, resolve } = call;
-  const here = { cwd: slashPath(cwd), home: slashPath(home), projectDir: slashPath(projectDir) };
+  const { cwd, home, projectDir, resolve, isThere } = call;
+  const here = {
+    ...{ cwd: slashPath(cwd), home: slashPath(home), projectDir: slashPath(projectDir) },
+    ...(isThere === undefined ? {} : { isThere: (path: string) => isThere(nativePath(path)) }),
+  };
   if (resolve === undefined) return { ...call, ...here };
   const follow = (path: string) => {
     const real = resolve(nativePath(path));
@@ -138,13 +143,16 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
   );
   const whole = [...doubts, ...fields.map(([name]) => `${name} changes how it runs`)];
   const own = runWritten(parts, call);
+  const linked = useLinked(parts, call);
   const items = parts.map((part): Item => {
+    const moved = linked.has(part) ? ["a link that is made here may lead it elsewhere"] : [];
     if (part.file === undefined) {
       const isOwnWork = own.has(part);
       const more = [
+        ...moved,
         ...(isOwnWork ? ["it runs what is written here"] : []),
         ...(changesGuarded(part, call) ? ["it decides what may run"] : []),
-        ...(isStrangeGit(part, call) ? ["git runs what the settings of that folder name"] : []),
+        ...(isStrangeGit(part, partsBefore(parts, part, text), call) ? ["git runs what the settings of that folder name"] : []),
       ];
       return {
         text: part.text,
@@ -157,7 +165,7 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
     const { word, isWritten } = part.file;
     const isKnown = word.certainty !== "open" && (part.folder !== undefined || word.text.startsWith("/"));
     const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/", part.roams);
-    return { ...item, doubts: [...part.doubts, ...item.doubts], isFree: part.isInner || !isWritten };
+    return { ...item, doubts: [...part.doubts, ...moved, ...item.doubts], isFree: part.isInner || !isWritten };
   });
   return whole.length === 0 && items.length > 0 ? items : [...items, { text, doubts: whole, isHidden, isFree: items.length > 0 }];
 }

@@ -322,6 +322,82 @@ describe("files", () => {
     expect(decide(all, bash("echo > into/x", more))).toEqual(["allow", "echo"]);
   });
 
+  // What was looked at before it ran is not what is there then.
+  test.each<[command: string, decision: Decision]>([
+    ["ln -s /etc out/m && echo x > out/m/f", "ask"],
+    ["ln -s /etc out/m; echo x >> out/m/f", "ask"],
+    ["ln -s /etc/m out && echo x > out/m", "ask"],
+    ["ln -st out /etc && echo x > out/etc/f", "ask"],
+    ["ln -s -t out /etc && echo x > out/etc/f", "ask"],
+    ["ln -s --target-directory=out /etc && echo x > out/etc/f", "ask"],
+    ["ln -s /etc out/* && echo x > out/m/f", "ask"],
+    ["cd out && ln -s /etc && cd etc && echo x > f", "ask"],
+    ["cd out && ln -s /etc e && cd e && echo x > f", "ask"],
+    ["env ln -s /etc out/m && echo x > out/m/f", "ask"],
+    ["for i in 1 2; do echo x > out/m/f; ln -sf /etc out/m; done", "ask"],
+    ["echo x > out/m/f & ln -s /etc out/m", "ask"],
+    ["ln /etc/passwd out/p && echo x > out/p", "ask"],
+    ["link /etc/passwd out/p && echo x > out/p", "ask"],
+    ["mv out/l out/m && echo x > out/m/f", "ask"],
+    ["cp -a out/l out/m && echo x > out/m/f", "ask"],
+    ["rsync -a a/ out/ && echo x > out/z", "ask"],
+    ["ln -s / out/r && rm out/r/etc/f", "ask"],
+    ["ln -s / out/r && rm out/*/f", "ask"],
+    ["ln -s /x/secret out/r && cat out/r", "ask"],
+    ["ln -s a out/l && ls out/l", "allow"],
+    ["ln -s a out/l && echo x > out/f", "allow"],
+    ["ln -s a out/l && rm out/l", "allow"],
+    ["mv out/a out/b && cat out/b", "allow"],
+    ["cp out/a out/b && echo x >> out/b", "allow"],
+    ["cp -r out/a out/b && ls out/b && echo x > out/f", "allow"],
+  ])("a file behind a link that is made in the same command: %s: %s", (command, decision) => {
+    const all = [
+      rule("runs", "allow", { command: "ln link mv cp rsync cd echo cat ls".split(" ") }),
+      rule("cleans", "allow", { command: ["rm"], path: ["out/**"] }),
+      rule("outputs", "allow", { path: ["out/**"] }),
+    ];
+    expect(judge(all, bash(command, { resolve: (path) => path }), facts).decision).toBe(decision);
+  });
+
+  // Of an empty folder git looks for its settings above; one that was fetched may have some of its own.
+  test.each<[command: string, decision: Decision]>([
+    ["cd sub && git status", "allow"],
+    ["cd /home/u/app/sub/deep && git log -3", "allow"],
+    ["cd sub && git add -A && git commit -m x", "allow"],
+    ["cd sub && ls && cat < f && git status", "allow"],
+    ["cd vendor && git status", "ask"],
+    ["cd vendor/deep && git status", "ask"],
+    ["cd mod && git status", "ask"],
+    ["cd linked && git status", "ask"],
+    ["cd nowhere && git status", "ask"],
+    ["cd /tmp && git status", "ask"],
+    ["cd .. && git status", "ask"],
+    ["cd -P linked/../sub && git status", "ask"],
+    ["cd $X && git status", "ask"],
+    ["cd sub && git -C ../vendor status", "ask"],
+    ["cd sub && cd ../vendor && git status", "ask"],
+    ["mv a sub/HEAD && cd sub && git status", "ask"],
+    ["echo x > sub/HEAD && cd sub && git status", "ask"],
+    ["git checkout x && cd sub && git status", "ask"],
+    ["touch sub/HEAD & (cd sub && git status)", "ask"],
+    ["(cd sub && git status) & touch sub/HEAD", "ask"],
+    ["for i in 1 2; do (cd sub && git status); touch sub/HEAD; done", "ask"],
+  ])("git in a folder of the project: %s: %s", (command, decision) => {
+    const there = ["", "/.git", "/sub", "/sub/deep", "/vendor", "/vendor/HEAD", "/vendor/deep", "/mod", "/mod/.git", "/linked"];
+    const more = {
+      resolve: (path: string) => path.replace("/app/linked", "/app/vendor"),
+      isThere: (path: string) => there.some((each) => `/home/u/app${each}` === path) || path === "/tmp",
+    };
+    const all = [
+      rule("runs", "allow", { command: ["cd", "git", "ls", "cat", "mv", "touch", "echo"] }),
+      rule("w", "allow", { path: ["**"] }),
+    ];
+    expect(judge(all, bash(command, more), facts).decision).toBe(decision);
+    expect(judge(all, bash(command), facts).decision).toBe("ask");
+    const outside = { ...more, isThere: (path: string) => !path.endsWith("/.git") && more.isThere(path) };
+    expect(judge(all, bash(command, outside), facts).decision).toBe("ask");
+  });
+
   test("a rule about reading or changing a file is about the commands that do it", () => {
     expect(decide(rules, bash("cat ~/.ssh/id_rsa"))).toEqual(["deny", "keys"]);
     expect(decide(rules, bash("true < ~/.ssh/id_rsa"))).toEqual(["deny", "keys"]);
