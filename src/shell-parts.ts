@@ -368,7 +368,7 @@ function readCommand(state: State, node: Command, source: string, place: Place):
   }
   // A command is told before what stands in it, and runs after.
   const inner = parts.splice(at);
-  const words = [node.name, ...node.args].map((word) => readWord(word, state.home));
+  const words = [node.name, ...node.args].map((word, index) => readWord(word, state.home, index > 0));
   const stdin = readStdin(node.redirects, state.home);
   runWords(state, words, source.slice(node.pos, node.end), { ...place, ...(stdin === undefined ? {} : { stdin }) });
   parts.push(...inner);

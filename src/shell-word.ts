@@ -9,8 +9,8 @@ const piece =
   /(?:[\w@%+,./^\]-]|[\p{L}\p{N}]|[=:](?!~)|(?<=[\w./^])~|(?<=.)#|!|\{[\w-]*\}|\\[ -~]|'[^']*'|"(?:[^"\\$`]|\\[^\n!]|\$(?=["\s|)\\]))*")/uy;
 const tilde = /^~(?=\/|$)/;
 
-/** What a word says before its shell has seen it. */
-export function readWord(word: Word | Assignment, home: string): ShellWord {
+/** What a word says before its shell has seen it; `mayRead`: it may be the text of a here-document that is written in it. */
+export function readWord(word: Word | Assignment, home: string, mayRead = false): ShellWord {
   const raw = word.text;
   if (/^[\w./:@%+,-]+$/.test(raw)) return literalWord(raw);
   if (raw === "[") return literalWord(raw);
@@ -18,6 +18,8 @@ export function readWord(word: Word | Assignment, home: string): ShellWord {
   const said = tilde.test(raw) ? `${home}${text}` : text;
   // Unquoted, zsh reads `=ls` as a path, and a brace alone is a word of the language.
   if (length === raw.length) return /^(?:=.|[{}]$)/.test(raw) ? { text: said, certainty: "odd" } : literalWord(said);
+  const spelled = mayRead ? spelledOut(raw) : undefined;
+  if (spelled !== undefined) return literalWord(spelled);
   const parts: readonly WordPart[] = word.type === "Word" ? (word.parts ?? []) : [];
   const value = word.type === "Word" ? word.value : raw;
   const isOpen = word.type === "Assignment" || raw.startsWith("~") || /[{]/.test(raw) || /[:=]~/.test(raw) || parts.some(isOpenPart);
@@ -59,3 +61,16 @@ const isSplitPart = (part: WordPart): boolean =>
   part.type === "DoubleQuoted" || part.type === "LocaleString"
     ? part.parts.some(({ type, text }) => /^(?:Simple|Parameter)Expansion$/.test(type) && /[@*]/.test(text))
     : !/^(?:Literal|SingleQuoted|AnsiCQuoted|Glob)$/.test(part.type);
+
+/**
+ * `"$(cat <<'EOF' … EOF)"`, as claude writes the messages of commits, says what stands there. For an older shell (bash 3.2 of macOS)
+ * brackets and quotes in it end it elsewhere, unless they stand in pairs.
+ */
+function spelledOut(raw: string): string | undefined {
+  const [, end = "", body = ""] = /^"\$\(cat <<'(\w+)'\n(.*\n)\1\n\)"$/s.exec(raw) ?? [];
+  if (end === "" || body.split("\n").includes(end)) return undefined;
+  const bare = body.replace(/(?<!\$)\([\w ,./#:-]*\)/g, "");
+  const count = (quote: string) => bare.split(quote).length - 1;
+  const isPaired = count("'") % 2 === 0 && count('"') % 2 === 0 && (count("'") === 0 || count('"') === 0);
+  return /[\\`()]|\$\{/.test(bare) || !isPaired || body.startsWith("-") ? undefined : body.replace(/\n+$/, "");
+}

@@ -62,3 +62,27 @@ test("what begins nothing in double quotes is literal, and what begins something
   expect(literalWords(plain).map(({ text }) => text)).toEqual(["foo\\|bar", "^$", "a$\\|b", "\\.ts", "$|"]);
   expect(literalWords(['"$x"', '"\\\\$x"', '"$(a)"', '"`a`"', '"\\\n"', '"\\!"', '"$1"', "\"$'a'\"", "=ls", "{", "}"])).toEqual([]);
 });
+
+test("a text in a here-document is literal for every shell", () => {
+  const bodies = [
+    "a\n",
+    "feat(x): say $a; b & c\n\n- d | e > f (#12)\n\n",
+    `"a" 'b\n`,
+    "it's what isn't (so)\n",
+    'say "yes"\n',
+    "# case x in\n",
+    "<<E\n",
+  ];
+  const spelled = bodies.map((body) => `"$(cat <<'EOF'\n${body}EOF\n)"`);
+  const texts = spelled.map((each) => {
+    const word = readShell(`p -m ${each}`, "/work", "/home/u").parts[0]?.words[2];
+    return word?.certainty === "literal" ? word.text : undefined;
+  });
+  expect(texts.flatMap((text, at) => (text === undefined ? [at] : []))).toEqual([2]);
+  for (const shell of ["bash", "dash", "zsh"].filter((name) => Bun.which(name) !== null)) {
+    const script = spelled.map((each, at) => (texts[at] === undefined ? "" : `printf '%s\\0' ${each}\n`)).join("");
+    const ran = Bun.spawnSync([Bun.which(shell) ?? "", "-c", script], { env: { PATH: process.env.PATH ?? "", HOME: "/home/u" } });
+    const said: (string | undefined)[] = ran.stdout.toString().split("\0").slice(0, -1);
+    expect([shell, ran.stderr.toString(), said]).toEqual([shell, "", texts.filter((text) => text !== undefined)]);
+  }
+});
