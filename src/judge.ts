@@ -209,7 +209,10 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
     if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
     if (hit !== "no") asking ??= rule;
   }
-  if (asking !== undefined) return verdict("ask", asking);
+  if (asking !== undefined) {
+    const glob = asking.action === "deny" ? item.command?.words.find(({ isGlob }) => isGlob === true) : undefined;
+    return verdict("ask", asking, item.doubts[0] ?? (glob === undefined ? undefined : `${glob.text} may name what it denies`));
+  }
   const allowing = near.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
   if (item.doubts.length > 0) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);

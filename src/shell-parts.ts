@@ -15,7 +15,7 @@ import {
   type Word,
   type WordPart,
 } from "unbash";
-import { literalWord, type ShellWord } from "./command-pattern.ts";
+import { literalWord, openWords, type ShellWord } from "./command-pattern.ts";
 import { spelledPath } from "./path-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
 import { readWord } from "./shell-word.ts";
@@ -437,6 +437,7 @@ function doubtOf(word: ShellWord, isName: boolean): string | undefined {
   const { text, certainty, isSplit, start = "" } = word;
   if (certainty === "literal") return isName && text === "" ? "the name of the command is empty" : undefined;
   if (certainty === "odd") return `shells read ${JSON.stringify(show(word))} in more than one way`;
+  if (word === openWords) return "what its input adds is known only when it runs";
   // The names of files in a folder that is named are no options.
   if (!isName && isSplit === false && /^[^-]/.test(start) && word.isGlob === true) return undefined;
   return `what ${show(word)} says is known only when it runs`;

@@ -4,9 +4,10 @@ import { literalWord, type ShellWord } from "./command-pattern.ts";
 /**
  * Pieces of a word that every shell reads alike; what stands before a `~` decides about it. In double quotes a backslash stays before
  * whatever it does not protect, and so does a `$` that begins nothing: `"foo\|bar"`, `"^$"`.
+ * With its extended globs zsh takes `^a` and `a~b` for patterns; `HEAD^` and `HEAD~1` are no less usual there than elsewhere.
  */
 const piece =
-  /(?:[\w@%+,./^\]-]|[\p{L}\p{N}]|[=:](?!~)|(?<=[\w./^])~|(?<=.)#|!|\{[\w-]*\}|\\[ -~]|'[^']*'|"(?:[^"\\$`]|\\[^\n!]|\$(?=["\s|)\\]))*")/uy;
+  /(?:[\w@%+,./\]-]|(?<=.)\^|[\p{L}\p{N}]|[=:](?!~)|(?<=[\w./^])~(?=\d|$|[~^:]|\.\.)|(?<=.)#|!|\{[\w-]*\}|\\[ -~]|'[^']*'|"(?:[^"\\$`]|\\[^\n!]|\$(?=["\s|)\\]))*")/uy;
 const tilde = /^~(?=\/|$)/;
 
 /** What a word says before its shell has seen it; `mayRead`: it may be the text of a here-document that is written in it. */

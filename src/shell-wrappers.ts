@@ -428,8 +428,15 @@ const riskyNames = new RegExp(
   ].join("|")})$`,
 );
 
+/** They are named as such ones, and start and find nothing, whatever they hold. */
+const harmlessNames = new Set(
+  "PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONHASHSEED CARGO_TERM_COLOR CARGO_INCREMENTAL GOOS GOARCH NODE_NO_WARNINGS DOCKER_BUILDKIT".split(
+    " ",
+  ),
+);
+
 /** Variables by which a program is made to do something else. */
-export const isRiskyName = (name: string): boolean => riskyNames.test(name);
+export const isRiskyName = (name: string): boolean => riskyNames.test(name) && !harmlessNames.has(name);
 
 /** What these hold is a command for some program. */
 export const holdsCommand = (name: string): boolean =>

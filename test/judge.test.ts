@@ -147,6 +147,16 @@ describe("which rule decides", () => {
     );
   });
 
+  test.each<[command: string, reason: string]>([
+    ["echo =ls", '"echo =ls" is not allowed unseen: shells read "=ls" in more than one way'],
+    ["ls | xargs echo", '"echo …" is not allowed unseen: what its input adds is known only when it runs'],
+    ["cat src/*", 'rule "secrets" may deny "cat src/*": src/* may name what it denies'],
+    ["cat $x", 'rule "secrets" may deny "cat $x": what $x says is known only when it runs'],
+  ])("the reason names the word: %s", (command, reason) => {
+    const rules = [rule("secrets", "deny", { path: ["src/.env"] }), rule("looks", "allow", { command: ["cat", "ls", "echo", "xargs"] })];
+    expect(judge(rules, bash(command), facts).reason).toBe(reason);
+  });
+
   // Only as the sub-command are these words what may start anything.
   test.each<[command: string, decision: Decision]>([
     ["npm test -- config", "allow"],
