@@ -273,7 +273,10 @@ function openData(words: readonly ShellWord[], replaced: ShellWord | undefined, 
     : { ...opened, commands: [command] };
 }
 
-const openAt = (word: ShellWord, at: number): ShellWord => ({ ...word, certainty: "open", start: word.text.slice(0, at), isSplit: false });
+const openAt = (word: ShellWord, at: number): ShellWord => ({
+  ...{ ...word, certainty: "open", start: word.text.slice(0, at) },
+  ...{ isSplit: false, isData: true },
+});
 
 function openFind(words: readonly ShellWord[]): Opened {
   const opened: Opened = { commands: [], isOwn: true };

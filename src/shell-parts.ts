@@ -19,7 +19,7 @@ import { literalWord, openWords, type ShellWord } from "./command-pattern.ts";
 import { spelledPath } from "./path-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
 import { readWord } from "./shell-word.ts";
-import { holdsCommand, isRiskyName } from "./shell-wrappers.ts";
+import { harmlessReaders, holdsCommand, isRiskyName } from "./shell-wrappers.ts";
 
 /** A simple command at any depth, or a file that a redirection opens. */
 export interface ShellPart {
@@ -391,7 +391,9 @@ function runWords(state: State, words: readonly ShellWord[], text: string, place
     return;
   }
   const opened = openCommand(words);
-  const doubts = words.flatMap((word, index) => doubtOf(word, index === 0) ?? []);
+  // What a denial of paths may be about is asked all the same.
+  const isHarmless = (word: ShellWord) => word.isData === true && name.certainty === "literal" && harmlessReaders.has(name.text);
+  const doubts = words.flatMap((word, index) => (index > 0 && isHarmless(word) ? [] : (doubtOf(word, index === 0) ?? [])));
   // A wrapper's own words decide where the command begins.
   const inner = new Set(opened?.commands?.flat());
   const handsOn = inner.size > 0 || (opened?.scripts?.length ?? 0) > 0;

@@ -404,6 +404,8 @@ export const changers = new Map(
   }),
 );
 export const hiddenChangers = new Set(["alias", "fc", "bind", "mapfile", "readarray", "foreach", "always", "autoload"]);
+/** They only read and tell, whatever words they are given: none of their options writes or starts anything. */
+export const harmlessReaders = new Set("cat wc head tail ls stat basename dirname echo".split(" "));
 /** They set variables by name. */
 export const setters = new Set("export declare typeset local readonly integer float read printf unset test [ wait vared".split(" "));
 

@@ -149,12 +149,43 @@ describe("which rule decides", () => {
 
   test.each<[command: string, reason: string]>([
     ["echo =ls", '"echo =ls" is not allowed unseen: shells read "=ls" in more than one way'],
-    ["ls | xargs echo", '"echo …" is not allowed unseen: what its input adds is known only when it runs'],
+    ["ls | xargs date", '"date …" is not allowed unseen: what its input adds is known only when it runs'],
     ["cat src/*", 'rule "secrets" may deny "cat src/*": src/* may name what it denies'],
     ["cat $x", 'rule "secrets" may deny "cat $x": what $x says is known only when it runs'],
   ])("the reason names the word: %s", (command, reason) => {
-    const rules = [rule("secrets", "deny", { path: ["src/.env"] }), rule("looks", "allow", { command: ["cat", "ls", "echo", "xargs"] })];
+    const rules = [rule("secrets", "deny", { path: ["src/.env"] }), rule("looks", "allow", { command: ["cat", "ls", "echo", "date"] })];
     expect(judge(rules, bash(command), facts).reason).toBe(reason);
+  });
+
+  // Programs that only read whatever they are given; a denial of paths may be about that.
+  test.each<[command: string, decision: Decision, withDenial: Decision]>([
+    ["git ls-files | xargs wc -l | tail -1", "allow", "ask"],
+    ["find . -name '*.ts' -print0 | xargs -0 wc -l", "allow", "ask"],
+    ["find . -name '*.ts' | xargs -I{} cat {}", "allow", "ask"],
+    ["find . -name '*.ts' -exec head -5 {} +", "allow", "ask"],
+    ["find . -name '*.ts' -exec cat src/{} ';'", "allow", "ask"],
+    ["find . -type f | xargs -n1 basename", "allow", "allow"],
+    ["find . -type f | xargs ls -la", "allow", "allow"],
+    ["ls | xargs sort", "ask", "ask"],
+    ["ls | xargs grep -l x", "ask", "ask"],
+    ["ls | xargs tee", "ask", "ask"],
+    ["ls | xargs", "ask", "ask"],
+    ["ls | xargs -I{} {} x", "ask", "ask"],
+    ["ls | xargs -Ic cat x", "ask", "ask"],
+    ["ls | xargs ./cat", "ask", "ask"],
+    ["ls | xargs env cat", "ask", "ask"],
+    ["ls | xargs -I{} sh -c 'cat {}'", "ask", "ask"],
+    ["ls | xargs sh -c 'cat \"$@\"'", "ask", "ask"],
+    ["ls | xargs -I{} cat x > {}", "ask", "ask"],
+    ["ls | parallel cat", "ask", "ask"],
+    ["find . -exec {} x ';'", "ask", "ask"],
+    ["cat $x", "ask", "ask"],
+    ["ls $(ls)", "ask", "ask"],
+  ])("what xargs and find give to programs: %s: %s, %s", (command, decision, withDenial) => {
+    const looks = "cat wc head tail ls basename find git sort grep tee touch env".split(" ");
+    const all = [rule("looks", "allow", { command: looks })];
+    expect(judge(all, bash(command), facts).decision).toBe(decision);
+    expect(judge([...all, rule("secrets", "deny", { path: [".env"] })], bash(command), facts).decision).toBe(withDenial);
   });
 
   // Only as the sub-command are these words what may start anything.
