@@ -29,7 +29,8 @@ const about = `Rules say what may run without you, what never does, and what is 
 all sessions, and in .csm/rules.toml of a project, which may only deny and ask.
 
 Sessions that csm and csd start have them; csm setup gives them to all others. A denial beats everything, in every permission mode
-and in sub-agents; then what is to be asked; leave is only given where claude would ask.`;
+and in sub-agents; then what is to be asked; leave is only given where claude would ask. Of a command line each part needs leave,
+cd DIR as well.`;
 
 const listArgs = { cwd: cwdArgument, json };
 const listExamples: [string, string][] = [
@@ -174,8 +175,8 @@ Nothing runs. What is not told, such as what the session has cost, is not known:
       ...present({ profile: args.profile, model: args.model }),
     };
     const judgement = judge(rules, call, facts);
-    if (args.json === true) return app.json<"csm rules explain">(judgementJson(judgement));
     for (const problem of problems) app.tell(`csm rules: ${problemText(app, problem)}`);
+    if (args.json === true) return app.json<"csm rules explain">(judgementJson(judgement));
     app.out(renderJudgement(app, judgement).join("\n"));
   },
 });

@@ -36,11 +36,13 @@ export interface ShellWord {
   isSplit?: boolean;
   /** Of an open one: names of files, or itself where there are none. */
   isGlob?: boolean;
+  /** Of an open one: what xargs reads or find finds stands there. */
+  isData?: boolean;
 }
 
 export const literalWord = (text: string): ShellWord => ({ text, certainty: "literal" });
 /** As many words as its data has. */
-export const openWords: ShellWord = { text: "…", certainty: "open", start: "", isSplit: true };
+export const openWords: ShellWord = { text: "…", certainty: "open", start: "", isSplit: true, isData: true };
 
 interface Pattern {
   words: string[];

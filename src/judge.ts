@@ -22,10 +22,12 @@ import {
   isGuarded,
   isStrangeGit,
   nowhere,
+  partsBefore,
   pathsOf,
   pathWords,
   readingPrograms,
   runWritten,
+  useLinked,
   walksFolders,
   writingPrograms,
 } from "./shell-files.ts";
@@ -57,8 +59,11 @@ export const partsToApprove = ({ parts }: Judgement): string[] =>
 /** Windows' paths as everything below takes them; the system is asked in its own words. */
 function inOneSpelling(call: ToolCall): ToolCall {
   if (!isWindowsPath(call.home)) return call;
-  const { cwd, home, projectDir, resolve } = call;
-  const here = { cwd: slashPath(cwd), home: slashPath(home), projectDir: slashPath(projectDir) };
+  const { cwd, home, projectDir, resolve, isThere } = call;
+  const here = {
+    ...{ cwd: slashPath(cwd), home: slashPath(home), projectDir: slashPath(projectDir) },
+    ...(isThere === undefined ? {} : { isThere: (path: string) => isThere(nativePath(path)) }),
+  };
   if (resolve === undefined) return { ...call, ...here };
   const follow = (path: string) => {
     const real = resolve(nativePath(path));
@@ -138,13 +143,16 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
   );
   const whole = [...doubts, ...fields.map(([name]) => `${name} changes how it runs`)];
   const own = runWritten(parts, call);
+  const linked = useLinked(parts, call);
   const items = parts.map((part): Item => {
+    const moved = linked.has(part) ? ["a link that is made here may lead it elsewhere"] : [];
     if (part.file === undefined) {
       const isOwnWork = own.has(part);
       const more = [
+        ...moved,
         ...(isOwnWork ? ["it runs what is written here"] : []),
         ...(changesGuarded(part, call) ? ["it decides what may run"] : []),
-        ...(isStrangeGit(part, call) ? ["git runs what the settings of that folder name"] : []),
+        ...(isStrangeGit(part, partsBefore(parts, part, text), call) ? ["git runs what the settings of that folder name"] : []),
       ];
       return {
         text: part.text,
@@ -157,7 +165,7 @@ function itemsOfBash(call: ToolCall, text: string | undefined): Item[] {
     const { word, isWritten } = part.file;
     const isKnown = word.certainty !== "open" && (part.folder !== undefined || word.text.startsWith("/"));
     const item = fileItem(part.text, isKnown ? word.text : undefined, isWritten, call, part.folder ?? "/", part.roams);
-    return { ...item, doubts: [...part.doubts, ...item.doubts], isFree: part.isInner || !isWritten };
+    return { ...item, doubts: [...part.doubts, ...moved, ...item.doubts], isFree: part.isInner || !isWritten };
   });
   return whole.length === 0 && items.length > 0 ? items : [...items, { text, doubts: whole, isHidden, isFree: items.length > 0 }];
 }
@@ -201,7 +209,10 @@ function judgeItem(active: readonly Active[], item: Item, call: ToolCall): Judge
     if (hit === "yes" && rule.action === "deny") return verdict("deny", rule);
     if (hit !== "no") asking ??= rule;
   }
-  if (asking !== undefined) return verdict("ask", asking);
+  if (asking !== undefined) {
+    const glob = asking.action === "deny" ? item.command?.words.find(({ isGlob }) => isGlob === true) : undefined;
+    return verdict("ask", asking, item.doubts[0] ?? (glob === undefined ? undefined : `${glob.text} may name what it denies`));
+  }
   const allowing = near.find(({ rule }) => rule.action === "allow" && allows(rule.when, item, call))?.rule;
   if (item.doubts.length > 0) return verdict(active.some(({ rule }) => isAbout(rule.when, call)) ? "ask" : "none");
   if (allowing !== undefined) return verdict("allow", allowing);
@@ -239,12 +250,10 @@ function conclude(judged: readonly JudgedItem[], parts: JudgedPart[]): Judgement
   if (denied?.rule !== undefined) return told("deny", `rule ${quote(denied.rule.name)} denies ${quote(denied.text)}`, denied.rule);
   const asked = of("ask");
   if (asked?.rule !== undefined) {
-    const how = asked.rule.action === "ask" ? "asks about" : "may deny";
-    return told(
-      "ask",
-      `rule ${quote(asked.rule.name)} ${how} ${quote(asked.text)}${asked.doubt === undefined ? "" : `: ${asked.doubt}`}`,
-      asked.rule,
-    );
+    const { name, action, message } = asked.rule;
+    // What a broken file says of itself is a message of its rules.
+    const [how, why] = action === "ask" ? ["asks about", message ?? asked.doubt] : ["may deny", asked.doubt];
+    return told("ask", `rule ${quote(name)} ${how} ${quote(asked.text)}${why === undefined ? "" : `: ${oneLine(why, 200)}`}`, asked.rule);
   }
   const open = parts.find(({ decision }) => decision === "none");
   const allowed = of("allow");

@@ -73,6 +73,7 @@ const guardOf = (sys: Sys, projectDir: string): Rule => ({
 export const toCall = (sys: Sys, { cwd, ...call }: Pick<ToolCall, "tool" | "input" | "cwd" | "projectDir">): ToolCall => ({
   ...call,
   ...{ cwd: sys.realPath(cwd) ?? cwd, home: homeDir(sys), resolve: (path) => followLinks(sys, path) },
+  isThere: (path) => sys.realPath(path) !== undefined || sys.readLink(path) !== undefined,
 });
 
 const isWriter = (tool: string): boolean => /edit|write/i.test(tool);

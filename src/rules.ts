@@ -68,6 +68,8 @@ export interface ToolCall {
    * rule allows is inside as it is written and as it leads, what it denies is hit by either.
    */
   resolve?(path: string): string | undefined;
+  /** Is anything of that name there, a link that leads nowhere among it? */
+  isThere?(path: string): boolean;
 }
 
 /** What else is known of the session; what is not known holds no condition, and makes those of `deny` and `ask` ask. */

@@ -85,11 +85,39 @@ function runFiles(part: ShellPart, call: ToolCall): string[] {
   return [...(name.text.includes("/") ? [name] : []), ...(file === undefined ? [] : [file])].map((word) => inFolder(word, part, call));
 }
 
-/** A folder that was fetched may be a bare repository whose settings name programs: claude asks about this too (2.1.329). */
-export function isStrangeGit({ words, folder, roams, isInner }: ShellPart, { cwd, projectDir }: ToolCall): boolean {
+/** It may run again, or beside what stands behind it. */
+const repeats = /\b(?:for|while|until|select|repeat|trap|function)\b|\(\s*\)|(?<![&>|])&(?![&>\d-])/;
+
+/** What surely runs before a part, or may. */
+export const partsBefore = (parts: readonly ShellPart[], part: ShellPart, text: string): readonly ShellPart[] =>
+  repeats.test(text) ? parts : parts.slice(0, parts.indexOf(part));
+
+/** They make no file in a folder of the project, whatever they are given; git keeps its own in `.git`, with hooks that are trusted. */
+const stillPrograms = new Set("cd pwd echo true ls cat tac head tail nl grep egrep fgrep rg wc cut diff cmp jq".split(" "));
+const stillGit = /^(?:status|diff|log|show|add|commit|push|branch|rev-parse|ls-files|blame|describe|remote|tag)$/;
+
+function isStill({ file, words: [name, verb] }: ShellPart): boolean {
+  if (file !== undefined) return !file.isWritten;
+  const program = programOf(name?.text ?? "");
+  return stillPrograms.has(program) || (program === "git" && stillGit.test(verb?.text ?? ""));
+}
+
+/**
+ * A folder that was fetched may be a bare repository whose settings name programs: claude asks about this too (2.1.329). One of the
+ * project is none as long as nothing of a repository is in it, or between it and the project's root, and nothing before puts it there.
+ */
+export function isStrangeGit(part: ShellPart, before: readonly ShellPart[], call: ToolCall): boolean {
+  const { words, folder, roams, isInner } = part;
   if (isInner || programOf(words[0]?.text ?? "") !== "git") return false;
-  const own = [cwd, projectDir].map((dir) => absolutePath(dir, "/", ""));
-  return roams === true || folder === undefined || !own.includes(absolutePath(folder, "/", ""));
+  if (roams === true || folder === undefined) return true;
+  const { isThere, resolve } = call;
+  const [cwd, root, dir] = [call.cwd, call.projectDir, folder].map((path) => absolutePath(path, "/", "")) as [string, string, string];
+  if (dir === cwd || dir === root) return false;
+  // `cd -P x/..` leads elsewhere where x is a link.
+  const isPlain = dir.startsWith(`${root}/`) && !folder.split("/").includes("..") && resolve?.(dir) === dir;
+  if (!isPlain || isThere?.(dir) !== true || !isThere(`${root}/.git`) || !before.every(isStill)) return true;
+  for (let at = dir; at !== root; at = at.slice(0, at.lastIndexOf("/"))) if (isThere(`${at}/.git`) || isThere(`${at}/HEAD`)) return true;
+  return false;
 }
 
 /** Does it change a file that decides what may run? */
@@ -98,4 +126,62 @@ export function changesGuarded({ words, folder }: ShellPart, call: ToolCall): bo
   if (!changingPrograms.has(program) || (program === "sed" && !words.some(({ text }) => /^-[A-Za-z]*i|^--in/.test(text)))) return false;
   const paths = words.slice(1).flatMap(({ text }) => pathWords(text).flatMap((path) => pathsOf(path, call, folder ?? "/")));
   return paths.some((path) => isGuarded(path, call));
+}
+
+interface Placed {
+  maker: ShellPart;
+  /** Undefined: anywhere. */
+  paths: readonly string[] | undefined;
+  isLink: boolean;
+}
+
+/** Of what is known before it runs: of `out/*` the folder. */
+const surePlace = ({ text, certainty, start = "" }: ShellWord): string =>
+  certainty === "open" ? `${start.slice(0, start.lastIndexOf("/") + 1)}.` : text;
+
+/** Where it may put a link, so that what lies there or below is not what was looked at: a folder that is moved or copied holds some. */
+function placeLinks(maker: ShellPart, call: ToolCall): Placed[] {
+  const { words, folder, roams } = maker;
+  const program = programOf(words[0]?.text ?? "");
+  const isCopy =
+    /^(?:cp|rsync)$/.test(program) && words.some(({ text }) => /^-[A-Za-z]*[aRrdPls]|^--(?:ar|rec|no-d|links?|pres|sym)/.test(text));
+  if (!/^(?:ln|link|mv)$/.test(program) && !isCopy) return [];
+  const isLink = /^ln|^link/.test(program);
+  if (folder === undefined || roams === true) return [{ maker, paths: undefined, isLink }];
+  const operands = words.slice(1).filter(({ text }) => !/^-./.test(text));
+  const last = operands.at(-1);
+  if (last === undefined) return [];
+  // `-t DIR` stands anywhere; with one name the link is made here.
+  const isTargeted = words.some(({ text }) => /^-[A-Za-z]*t|^--t/.test(text));
+  const joined = words.flatMap(({ text }) => /^(?:-[A-Za-z]*?t|--t[a-z-]*=)(.+)$/.exec(text)?.[1] ?? []);
+  const places = isTargeted
+    ? [...operands.map(surePlace), ...joined]
+    : [operands.length > 1 ? surePlace(last) : surePlace(last).replace(/.*\/(?=.)/, "")];
+  return [{ maker, paths: places.flatMap((place) => pathsOf(place, call, folder)), isLink }];
+}
+
+/** They tell of a link, or take it away, and follow none. */
+const besideLinks = /^(?:ls|echo|test|\[|stat|readlink|realpath|file|git|cd|pwd|ln|link)$/;
+
+/** Those that use a file which another of them may have made a link: `ln -s /etc out/m && echo x > out/m/f`. */
+export function useLinked(parts: readonly ShellPart[], call: ToolCall): ReadonlySet<ShellPart> {
+  const placed = parts.flatMap((part) => placeLinks(part, call));
+  const isBelow = (path: string, above: string) => `${path}/`.startsWith(above === "/" ? "/" : `${above}/`);
+  const isUsing = (part: ShellPart): boolean => {
+    const program = programOf(part.words[0]?.text ?? "");
+    const isWriting = part.file?.isWritten ?? writingPrograms.has(program);
+    const words = part.file === undefined ? part.words.slice(1) : [part.file.word];
+    const used = words.flatMap((word) =>
+      pathWords(surePlace(word)).flatMap((text) => pathsOf(text, call, part.folder ?? "/").map((path) => ({ path, word }))),
+    );
+    return placed.some(({ maker, paths, isLink }) => {
+      if (maker === part || (!isWriting && (!isLink || (part.file === undefined && besideLinks.test(program))))) return false;
+      if (paths === undefined) return used.length > 0;
+      const isRemoved = /^(?:rm|unlink)$/.test(program);
+      return used.some(({ path, word }) =>
+        paths.some((link) => (isBelow(path, link) && !(isRemoved && path === link)) || (word.certainty === "open" && isBelow(link, path))),
+      );
+    });
+  };
+  return new Set(placed.length === 0 ? [] : parts.filter(isUsing));
 }

@@ -273,7 +273,10 @@ function openData(words: readonly ShellWord[], replaced: ShellWord | undefined, 
     : { ...opened, commands: [command] };
 }
 
-const openAt = (word: ShellWord, at: number): ShellWord => ({ ...word, certainty: "open", start: word.text.slice(0, at), isSplit: false });
+const openAt = (word: ShellWord, at: number): ShellWord => ({
+  ...{ ...word, certainty: "open", start: word.text.slice(0, at) },
+  ...{ isSplit: false, isData: true },
+});
 
 function openFind(words: readonly ShellWord[]): Opened {
   const opened: Opened = { commands: [], isOwn: true };
@@ -355,7 +358,7 @@ function openGit(words: readonly ShellWord[]): Opened | undefined {
     ((name?.text === "config" && !isGet) || others.some(({ text }) => /^(?:-c|--config)/.test(text))) &&
     others.some(({ text }) => gitSetting.test(text.replace(/^--config=/, "")));
   if (isSet) return { doubt: "what git starts may change", code: spell(others), isOwn: true };
-  const risky = isServed ? unreadable("what -u of git starts is not read here") : openReader("git", words);
+  const risky = isServed ? unreadable("what -u of git starts is not read here") : openReader("git", rest);
   const row = wrappers.get(key);
   if (row === undefined) return risky;
   const read = readOptions(others, row);
@@ -366,8 +369,10 @@ function openGit(words: readonly ShellWord[]): Opened | undefined {
 }
 
 function openReader(program: string, words: readonly ShellWord[]): Opened | undefined {
-  for (const { fits, isAlways, why } of risksOf(program))
-    if (isAlways || words.some(({ text }) => fits(text)))
+  // Behind an option any word may be the sub-command: who knows which of them take the next one.
+  const verbs = /^-/.test(words[0]?.text ?? "") ? words : words.slice(0, 1);
+  for (const { fits, isAlways, isVerb, why } of risksOf(program))
+    if (isAlways || (isVerb ? verbs : words).some(({ text }) => fits(text)))
       return { doubt: `${why} of ${program} is not read here`, code: spell(words), isOwn: true };
   const valued = interpreters.get(program);
   if (valued !== undefined && readsInput(words, valued.split(" "), program))

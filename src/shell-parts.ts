@@ -15,11 +15,11 @@ import {
   type Word,
   type WordPart,
 } from "unbash";
-import { literalWord, type ShellWord } from "./command-pattern.ts";
+import { literalWord, openWords, type ShellWord } from "./command-pattern.ts";
 import { spelledPath } from "./path-pattern.ts";
 import { type Opened, openCommand } from "./shell-open.ts";
 import { readWord } from "./shell-word.ts";
-import { holdsCommand, isRiskyName } from "./shell-wrappers.ts";
+import { harmlessReaders, holdsCommand, isRiskyName } from "./shell-wrappers.ts";
 
 /** A simple command at any depth, or a file that a redirection opens. */
 export interface ShellPart {
@@ -368,7 +368,7 @@ function readCommand(state: State, node: Command, source: string, place: Place):
   }
   // A command is told before what stands in it, and runs after.
   const inner = parts.splice(at);
-  const words = [node.name, ...node.args].map((word) => readWord(word, state.home));
+  const words = [node.name, ...node.args].map((word, index) => readWord(word, state.home, index > 0));
   const stdin = readStdin(node.redirects, state.home);
   runWords(state, words, source.slice(node.pos, node.end), { ...place, ...(stdin === undefined ? {} : { stdin }) });
   parts.push(...inner);
@@ -391,7 +391,9 @@ function runWords(state: State, words: readonly ShellWord[], text: string, place
     return;
   }
   const opened = openCommand(words);
-  const doubts = words.flatMap((word, index) => doubtOf(word, index === 0) ?? []);
+  // What a denial of paths may be about is asked all the same.
+  const isHarmless = (word: ShellWord) => word.isData === true && name.certainty === "literal" && harmlessReaders.has(name.text);
+  const doubts = words.flatMap((word, index) => (index > 0 && isHarmless(word) ? [] : (doubtOf(word, index === 0) ?? [])));
   // A wrapper's own words decide where the command begins.
   const inner = new Set(opened?.commands?.flat());
   const handsOn = inner.size > 0 || (opened?.scripts?.length ?? 0) > 0;
@@ -435,11 +437,9 @@ function addPart(
 
 function doubtOf(word: ShellWord, isName: boolean): string | undefined {
   const { text, certainty, isSplit, start = "" } = word;
-  if (certainty === "literal") {
-    if (text === "{" || text === "}" || /^=./.test(text)) return `shells read ${show(word)} in more than one way`;
-    return isName && text === "" ? "the name of the command is empty" : undefined;
-  }
-  if (certainty === "odd") return `shells read ${show(word)} in more than one way`;
+  if (certainty === "literal") return isName && text === "" ? "the name of the command is empty" : undefined;
+  if (certainty === "odd") return `shells read ${JSON.stringify(show(word))} in more than one way`;
+  if (word === openWords) return "what its input adds is known only when it runs";
   // The names of files in a folder that is named are no options.
   if (!isName && isSplit === false && /^[^-]/.test(start) && word.isGlob === true) return undefined;
   return `what ${show(word)} says is known only when it runs`;

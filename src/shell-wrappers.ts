@@ -230,7 +230,6 @@ const readers: [programs: string, options: RegExp | string, why: string][] = [
     /^(?:-[ep]|-pe|--(?:eval|print)(?:=.*)?)$|^-r$|^--(?:require|import|preload|loader|experimental-loader|experimental-config-file|env-file|openssl-config)\b|^--test-reporter(?!=(?:spec|tap|dot|junit|lcov)$)/,
     "the code",
   ],
-  ["deno", /^eval$/, "the code"],
   ["php", /^-[rRBEaz]|^--run$|^(?:-d)?(?:auto_(?:ap|pre)pend|extension|zend_ext|include_path)/, "the code"],
   [
     "lua luajit osascript rscript julia elixir groovy scala kotlin ghc swift erl racket guile sbcl ocaml",
@@ -256,17 +255,15 @@ const readers: [programs: string, options: RegExp | string, why: string][] = [
   // As `programOf` names it, without its version.
   ["sqlite", /\.(?:shell|system|import|output|once|excel|read|load)|writefile|load_extension|edit\(|^-init$/i, "the script"],
   ["psql mysql mariadb", /\\!|system\s|program|outfile/i, "the script"],
-  ["git", /^--[a-z-]*-filter\b|^ext::|^-O|^(?:filter-branch|remote-ext|shell|hook)$/, "what it starts"],
+  ["git", /^--[a-z-]*-filter\b|^ext::|^-O/, "what it starts"],
   ["git", "upload-pack receive-pack exec open-files-in-pager ext-diff extcmd tool textconv access-hook template output", "what it starts"],
-  ["git", /^-c\S+\.\S+=|^(?:difftool|mergetool|send-email|instaweb)$/, "what it starts"],
+  ["git", /^-c\S+\.\S+=/, "what it starts"],
   ["tar bsdtar", /^-[A-Za-z]*[IF]/, "what it starts"],
   [
     "tar bsdtar",
     "checkpoint-action to-command use-compress-program rsh-command rmt-command info-script new-volume-script",
     "what it starts",
   ],
-  // Its older form has no dash.
-  ["tar bsdtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
   ["rsync", /^-[A-Za-z]*e|^--rsh|^--rsync-path/, "what it starts"],
   ["scp sftp", /^-[A-Za-z]*[oSFDbs]/, "what it starts"],
   ["man less more most", /^-[A-Za-z]*[PH]|^\+/, "what it starts"],
@@ -285,7 +282,6 @@ const readers: [programs: string, options: RegExp | string, why: string][] = [
   ["sort", "compress-program", "what it starts"],
   ["rg", /^--(?:pre|hostname-bin)\b/, "what it starts"],
   ["ag bat batcat delta hg jj svn", "pager config config-option", "what it starts"],
-  ["gh glab", /^(?:alias|extension)$/, "what it starts"],
   ["fzf sk", /^--(?:preview|bind)\b/, "what it starts"],
   ["curl", /^-[A-Za-z]*K/, "the setting"],
   ["curl", "config", "the setting"],
@@ -296,27 +292,42 @@ const readers: [programs: string, options: RegExp | string, why: string][] = [
   ["go", /^-{1,2}(?:exec|toolexec|vettool)\b/, "what it starts"],
   ["cargo", /^--config|^-Z|^(?:-C)?linker=/, "the setting"],
   ["npm pnpm yarn", "script-shell node-options shell userconfig globalconfig git editor browser viewer", "the setting"],
-  ["npm pnpm yarn", /^(?:config|c|set|pkg)$/, "the setting"],
-  ["pip", /^--python\b|^config$/, "the setting"],
+  ["pip", /^--python\b/, "the setting"],
   ["gcc g++ cc clang clang++", /^-(?:wrapper|B|fplugin|specs)|^@/, "what it starts"],
   ["wget", /^-e/, "the setting"],
   ["wget", "execute use-askpass config", "the setting"],
   ["helm", "post-renderer", "what it starts"],
   ["crontab at batch", /^/, "what runs later"],
-  ["systemctl launchctl", /^(?:edit|link|import-environment|set-environment|submit)$/, "what runs later"],
   ["ip", /^(?:exec|-b|-batch)$/, "what it starts"],
   ["tmux", /^(?:source|source-file|command-prompt|confirm-before|bind|bind-key|set-hook|-f|;)$|;$/, "tmux's words"],
   ["screen", /^-X$|^-d?m/, "what it starts"],
 ];
 
+/** The same of sub-commands, which are words like any others elsewhere: `npm run set`, `git log --grep hook`, `gh issue list alias`. */
+const readingVerbs: typeof readers = [
+  ["deno", /^eval$/, "the code"],
+  ["git", /^(?:filter-branch|remote-ext|shell|hook|difftool|mergetool|send-email|instaweb)$/, "what it starts"],
+  // The older form of its options has no dash.
+  ["tar bsdtar", /^(?=[a-zA-Z]*[cxtru])[cxtruvzjJfpkmhOwZa]*[IF][cxtruvzjJfpkmhOwIFZa]*$/, "what it starts"],
+  ["gh glab", /^(?:alias|config|ext(?:ensions?)?)$/, "what it starts"],
+  // npm takes the beginning of a name as well.
+  ["npm pnpm yarn", /^(?:c|con(?:f(?:ig?)?)?|set|set-script|pkg?)$/, "the setting"],
+  ["yarn", /^plugin$/, "what it starts"],
+  ["pip", /^config$/, "the setting"],
+  ["systemctl launchctl", /^(?:edit|link|import-environment|set-environment|submit)$/, "what runs later"],
+];
+
 interface Risk {
   fits(word: string): boolean;
+  /** Of the sub-command alone. */
+  isVerb: boolean;
   /** Whatever its words are. */
   isAlways: boolean;
   why: string;
 }
 
-const riskOf = (options: RegExp | string, why: string): Risk => ({
+const riskOf = (options: RegExp | string, why: string, isVerb: boolean): Risk => ({
+  isVerb,
   fits: typeof options === "string" ? (word) => isLongOption(word, options) : (word) => options.test(word),
   isAlways: typeof options !== "string" && options.source === "^",
   why,
@@ -332,8 +343,10 @@ export function isLongOption(word: string, names: string): boolean {
 const wholeOptions: ReadonlySet<string> = new Set(["text", "checkpoint"]);
 
 const risks = new Map<string, Risk[]>();
-for (const [programs, options, why] of readers)
-  for (const program of programs.split(" ")) risks.set(program, [...(risks.get(program) ?? []), riskOf(options, why)]);
+for (const table of [readers, readingVerbs])
+  for (const [programs, options, why] of table)
+    for (const program of programs.split(" "))
+      risks.set(program, [...(risks.get(program) ?? []), riskOf(options, why, table === readingVerbs)]);
 /** What of a program's words another program or language reads. */
 export const risksOf = (program: string): readonly Risk[] => risks.get(program) ?? [];
 
@@ -391,6 +404,8 @@ export const changers = new Map(
   }),
 );
 export const hiddenChangers = new Set(["alias", "fc", "bind", "mapfile", "readarray", "foreach", "always", "autoload"]);
+/** They only read and tell, whatever words they are given: none of their options writes or starts anything. */
+export const harmlessReaders = new Set("cat wc head tail ls stat basename dirname echo".split(" "));
 /** They set variables by name. */
 export const setters = new Set("export declare typeset local readonly integer float read printf unset test [ wait vared".split(" "));
 
@@ -415,8 +430,15 @@ const riskyNames = new RegExp(
   ].join("|")})$`,
 );
 
+/** They are named as such ones, and start and find nothing, whatever they hold. */
+const harmlessNames = new Set(
+  "PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE PYTHONHASHSEED CARGO_TERM_COLOR CARGO_INCREMENTAL GOOS GOARCH NODE_NO_WARNINGS DOCKER_BUILDKIT".split(
+    " ",
+  ),
+);
+
 /** Variables by which a program is made to do something else. */
-export const isRiskyName = (name: string): boolean => riskyNames.test(name);
+export const isRiskyName = (name: string): boolean => riskyNames.test(name) && !harmlessNames.has(name);
 
 /** What these hold is a command for some program. */
 export const holdsCommand = (name: string): boolean =>

@@ -140,6 +140,92 @@ describe("which rule decides", () => {
     expect(judge([rule("d", "deny", { command: [denied] })], bash(command), facts).decision).toBe(decision),
   );
 
+  test("a rule that asks says why, as those of a broken file do", () => {
+    const broken = { ...rule("tests", "ask", { command: ["npm test"] }), message: "rules.toml:9 is broken: unknown key\nfoo" };
+    expect(judge([broken], bash("npm test"), facts).reason).toBe(
+      'rule "tests" asks about "npm test": rules.toml:9 is broken: unknown key foo',
+    );
+  });
+
+  test.each<[command: string, reason: string]>([
+    ["echo =ls", '"echo =ls" is not allowed unseen: shells read "=ls" in more than one way'],
+    ["ls | xargs date", '"date …" is not allowed unseen: what its input adds is known only when it runs'],
+    ["cat src/*", 'rule "secrets" may deny "cat src/*": src/* may name what it denies'],
+    ["cat $x", 'rule "secrets" may deny "cat $x": what $x says is known only when it runs'],
+  ])("the reason names the word: %s", (command, reason) => {
+    const rules = [rule("secrets", "deny", { path: ["src/.env"] }), rule("looks", "allow", { command: ["cat", "ls", "echo", "date"] })];
+    expect(judge(rules, bash(command), facts).reason).toBe(reason);
+  });
+
+  // Programs that only read whatever they are given; a denial of paths may be about that.
+  test.each<[command: string, decision: Decision, withDenial: Decision]>([
+    ["git ls-files | xargs wc -l | tail -1", "allow", "ask"],
+    ["find . -name '*.ts' -print0 | xargs -0 wc -l", "allow", "ask"],
+    ["find . -name '*.ts' | xargs -I{} cat {}", "allow", "ask"],
+    ["find . -name '*.ts' -exec head -5 {} +", "allow", "ask"],
+    ["find . -name '*.ts' -exec cat src/{} ';'", "allow", "ask"],
+    ["find . -type f | xargs -n1 basename", "allow", "allow"],
+    ["find . -type f | xargs ls -la", "allow", "allow"],
+    ["ls | xargs sort", "ask", "ask"],
+    ["ls | xargs grep -l x", "ask", "ask"],
+    ["ls | xargs tee", "ask", "ask"],
+    ["ls | xargs", "ask", "ask"],
+    ["ls | xargs -I{} {} x", "ask", "ask"],
+    ["ls | xargs -Ic cat x", "ask", "ask"],
+    ["ls | xargs ./cat", "ask", "ask"],
+    ["ls | xargs env cat", "ask", "ask"],
+    ["ls | xargs -I{} sh -c 'cat {}'", "ask", "ask"],
+    ["ls | xargs sh -c 'cat \"$@\"'", "ask", "ask"],
+    ["ls | xargs -I{} cat x > {}", "ask", "ask"],
+    ["ls | parallel cat", "ask", "ask"],
+    ["find . -exec {} x ';'", "ask", "ask"],
+    ["cat $x", "ask", "ask"],
+    ["ls $(ls)", "ask", "ask"],
+  ])("what xargs and find give to programs: %s: %s, %s", (command, decision, withDenial) => {
+    const looks = "cat wc head tail ls basename find git sort grep tee touch env".split(" ");
+    const all = [rule("looks", "allow", { command: looks })];
+    expect(judge(all, bash(command), facts).decision).toBe(decision);
+    expect(judge([...all, rule("secrets", "deny", { path: [".env"] })], bash(command), facts).decision).toBe(withDenial);
+  });
+
+  // Only as the sub-command are these words what may start anything.
+  test.each<[command: string, decision: Decision]>([
+    ["npm test -- config", "allow"],
+    ["npm run set", "allow"],
+    ["pnpm test c", "allow"],
+    ["yarn run config", "allow"],
+    ["npm config set script-shell /x", "ask"],
+    ["npm c set script-shell /x", "ask"],
+    ["npm conf set script-shell /x", "ask"],
+    ["npm --otp 1 set script-shell=/x", "ask"],
+    ["npm -- config set script-shell /x", "ask"],
+    ["npm pkg set scripts.test=x", "ask"],
+    ["npm set-script test x", "ask"],
+    ["yarn plugin import https://x.example/p.js", "ask"],
+    ["gh issue list --label alias", "allow"],
+    ["gh pr view extension", "allow"],
+    ["gh alias set x '!y'", "ask"],
+    ["gh ext install a/b", "ask"],
+    ["gh config set pager x", "ask"],
+    ["gh --x alias set y '!z'", "ask"],
+    ["pip install config", "allow"],
+    ["pip config set global.index-url x", "ask"],
+    ["systemctl status edit", "allow"],
+    ["systemctl --user link ./x.service", "ask"],
+    ["deno run a.ts eval", "allow"],
+    ["deno eval 1", "ask"],
+    ["tar xf a.tar tI", "allow"],
+    ["tar xIf sh a.tar", "ask"],
+    ["git grep hook", "allow"],
+    ["git show shell", "allow"],
+    ["git hook run pre-commit", "ask"],
+    ["git --no-pager difftool", "ask"],
+    ["git filter-branch --tree-filter x", "ask"],
+  ])("a word is a sub-command only where one stands: %s: %s", (command, decision) => {
+    const program = command.split(" ")[0] ?? "";
+    expect(judge([rule("a", "allow", { command: [program] })], bash(command), facts).decision).toBe(decision);
+  });
+
   // The makefile, the project or the machine are others than those that the rule speaks of.
   test.each<[allowed: string, command: string, decision: Decision]>([
     ["make", "make -j4 all", "allow"],
@@ -275,6 +361,82 @@ describe("files", () => {
     const all = [rule("all", "allow", { path: ["**"] }), rule("echo", "allow", { command: ["echo"] })];
     expect(decide(all, bash("echo > into/../x", more))).toEqual(["ask", undefined]);
     expect(decide(all, bash("echo > into/x", more))).toEqual(["allow", "echo"]);
+  });
+
+  // What was looked at before it ran is not what is there then.
+  test.each<[command: string, decision: Decision]>([
+    ["ln -s /etc out/m && echo x > out/m/f", "ask"],
+    ["ln -s /etc out/m; echo x >> out/m/f", "ask"],
+    ["ln -s /etc/m out && echo x > out/m", "ask"],
+    ["ln -st out /etc && echo x > out/etc/f", "ask"],
+    ["ln -s -t out /etc && echo x > out/etc/f", "ask"],
+    ["ln -s --target-directory=out /etc && echo x > out/etc/f", "ask"],
+    ["ln -s /etc out/* && echo x > out/m/f", "ask"],
+    ["cd out && ln -s /etc && cd etc && echo x > f", "ask"],
+    ["cd out && ln -s /etc e && cd e && echo x > f", "ask"],
+    ["env ln -s /etc out/m && echo x > out/m/f", "ask"],
+    ["for i in 1 2; do echo x > out/m/f; ln -sf /etc out/m; done", "ask"],
+    ["echo x > out/m/f & ln -s /etc out/m", "ask"],
+    ["ln /etc/passwd out/p && echo x > out/p", "ask"],
+    ["link /etc/passwd out/p && echo x > out/p", "ask"],
+    ["mv out/l out/m && echo x > out/m/f", "ask"],
+    ["cp -a out/l out/m && echo x > out/m/f", "ask"],
+    ["rsync -a a/ out/ && echo x > out/z", "ask"],
+    ["ln -s / out/r && rm out/r/etc/f", "ask"],
+    ["ln -s / out/r && rm out/*/f", "ask"],
+    ["ln -s /x/secret out/r && cat out/r", "ask"],
+    ["ln -s a out/l && ls out/l", "allow"],
+    ["ln -s a out/l && echo x > out/f", "allow"],
+    ["ln -s a out/l && rm out/l", "allow"],
+    ["mv out/a out/b && cat out/b", "allow"],
+    ["cp out/a out/b && echo x >> out/b", "allow"],
+    ["cp -r out/a out/b && ls out/b && echo x > out/f", "allow"],
+  ])("a file behind a link that is made in the same command: %s: %s", (command, decision) => {
+    const all = [
+      rule("runs", "allow", { command: "ln link mv cp rsync cd echo cat ls".split(" ") }),
+      rule("cleans", "allow", { command: ["rm"], path: ["out/**"] }),
+      rule("outputs", "allow", { path: ["out/**"] }),
+    ];
+    expect(judge(all, bash(command, { resolve: (path) => path }), facts).decision).toBe(decision);
+  });
+
+  // Of an empty folder git looks for its settings above; one that was fetched may have some of its own.
+  test.each<[command: string, decision: Decision]>([
+    ["cd sub && git status", "allow"],
+    ["cd /home/u/app/sub/deep && git log -3", "allow"],
+    ["cd sub && git add -A && git commit -m x", "allow"],
+    ["cd sub && ls && cat < f && git status", "allow"],
+    ["cd vendor && git status", "ask"],
+    ["cd vendor/deep && git status", "ask"],
+    ["cd mod && git status", "ask"],
+    ["cd linked && git status", "ask"],
+    ["cd nowhere && git status", "ask"],
+    ["cd /tmp && git status", "ask"],
+    ["cd .. && git status", "ask"],
+    ["cd -P linked/../sub && git status", "ask"],
+    ["cd $X && git status", "ask"],
+    ["cd sub && git -C ../vendor status", "ask"],
+    ["cd sub && cd ../vendor && git status", "ask"],
+    ["mv a sub/HEAD && cd sub && git status", "ask"],
+    ["echo x > sub/HEAD && cd sub && git status", "ask"],
+    ["git checkout x && cd sub && git status", "ask"],
+    ["touch sub/HEAD & (cd sub && git status)", "ask"],
+    ["(cd sub && git status) & touch sub/HEAD", "ask"],
+    ["for i in 1 2; do (cd sub && git status); touch sub/HEAD; done", "ask"],
+  ])("git in a folder of the project: %s: %s", (command, decision) => {
+    const there = ["", "/.git", "/sub", "/sub/deep", "/vendor", "/vendor/HEAD", "/vendor/deep", "/mod", "/mod/.git", "/linked"];
+    const more = {
+      resolve: (path: string) => path.replace("/app/linked", "/app/vendor"),
+      isThere: (path: string) => there.some((each) => `/home/u/app${each}` === path) || path === "/tmp",
+    };
+    const all = [
+      rule("runs", "allow", { command: ["cd", "git", "ls", "cat", "mv", "touch", "echo"] }),
+      rule("w", "allow", { path: ["**"] }),
+    ];
+    expect(judge(all, bash(command, more), facts).decision).toBe(decision);
+    expect(judge(all, bash(command), facts).decision).toBe("ask");
+    const outside = { ...more, isThere: (path: string) => !path.endsWith("/.git") && more.isThere(path) };
+    expect(judge(all, bash(command, outside), facts).decision).toBe("ask");
   });
 
   test("a rule about reading or changing a file is about the commands that do it", () => {
