@@ -217,9 +217,15 @@ function hasLost({ task, fence }: Work & { fence: number }, rows: readonly TaskR
   return row !== undefined && row.fence !== fence && row.worker?.host !== host;
 }
 
-/** Of a run that nobody works on: ends what its workers have left, so that it can go on later. */
-export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "gently" | "now"): Promise<void> {
-  const rows = (await queue.readTasks(run.id)).filter(({ state }) => state === "running");
+/** Of a run that nobody works on: ends what its workers have left, of all or of some, so that it can go on later. */
+export async function endLeft(
+  queue: TaskQueue,
+  run: Run,
+  runner: Runner,
+  how: "gently" | "now",
+  isMeant: (task: string) => boolean = () => true,
+): Promise<void> {
+  const rows = (await queue.readTasks(run.id)).filter(({ id, state }) => state === "running" && isMeant(id));
   await Promise.all(
     rows.map(async ({ id, facts }) => {
       const { sessionId = "", dir = "", configDir = "", account = "" } = facts;

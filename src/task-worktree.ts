@@ -49,6 +49,15 @@ async function git(sys: Sys, cwd: string, args: readonly string[]): Promise<stri
   throw new UserError(`git ${args[0]} failed in ${cwd}: ${result.stderr.trim().split("\n").at(-1) ?? ""}`);
 }
 
+/** What git says of one that nobody has noted; undefined where it knows none there. Nothing on it is known to be as it was. */
+export async function findWorktree(sys: Sys, root: string): Promise<Worktree | undefined> {
+  const words = ["rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir", "--abbrev-ref", "HEAD"];
+  const [top, repository, branch] = (await tryGit(sys, root, words))?.split("\n") ?? [];
+  // In a folder that is none it tells of the repository around it.
+  if (top === undefined || repository === undefined || branch === undefined || sys.realPath(top) !== sys.realPath(root)) return undefined;
+  return { root, repository, branch, base: "" };
+}
+
 /** Why a worktree may not be removed now; undefined where nothing of it would be lost and nobody is in it. */
 async function whyKept(sys: Sys, { root, repository, branch, base }: Worktree): Promise<string | undefined> {
   const user = await findUser(sys, root);
