@@ -7,7 +7,7 @@ import { createLog } from "./log.ts";
 import { printableLine } from "./printable.ts";
 import { withLock } from "./store.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
-import { attendRun, createEngine, type Engine, endLeft, isAlive } from "./task-engine.ts";
+import { attendRun, createEngine, type Engine, endLeft, forgetLogins, isAlive } from "./task-engine.ts";
 import { refusalsOf } from "./task-estimate.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
@@ -320,6 +320,7 @@ async function openEngine(
     return createFollower(sys, followed, onStep);
   }
   (await import("./settings-schema.ts")).checkSettings(sys);
+  await forgetLogins(queue);
   const [{ readSettings }, { createRunner }] = await Promise.all([import("./settings.ts"), import("./task-session.ts")]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   return createEngine({ sys, queue, run, limits, runner: createRunner(sys, run), onStep });
