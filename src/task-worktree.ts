@@ -25,7 +25,10 @@ export async function placeTask(
   if (known !== undefined && sys.isDirectory(known.root)) return { cwd: join(known.root, inside), worktree: known };
   const word = task.id.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|\.+$|\.lock$/g, "");
   // Names that differ in other signs only must not share one.
-  const name = word === task.id ? word : `${word}-${sys.randomId().slice(0, 4)}`;
+  const suffix = sys.randomId().slice(0, 4);
+  // Nor is one gone on in that nobody has noted: whoever made it was killed before it was whole.
+  const isFree = !sys.list(join(worktreesDir(sys), run)).includes(word);
+  const name = word === task.id && isFree ? word : `${word}-${suffix}`;
   const root = join(worktreesDir(sys), run, name);
   const branch = `csm/${run}/${name}`;
   sys.makePrivateDir(join(worktreesDir(sys), run));
