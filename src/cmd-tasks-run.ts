@@ -369,7 +369,9 @@ async function workOn(app: App, work: Work): Promise<never> {
   const missed = rows.filter(({ state }) => state === "failed" || state === "cancelled").length;
   if (missed > 0) app.tell(`csm tasks: ${missed} of ${rows.length} did not succeed; csm tasks resume ${run.id} --failed runs them again`);
   queue.close();
-  throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now));
+  // The machines go on with what this one looks on at no longer: it is cut off, as a run that was stopped is.
+  const isLeft = isCutOff && engine.leave !== undefined;
+  throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, isLeft ? { ...now, stop: "gently" } : now));
 }
 
 interface Shown {
