@@ -7,7 +7,7 @@ import { createLog } from "./log.ts";
 import { printableLine } from "./printable.ts";
 import { withLock } from "./store.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
-import { attendRun, createEngine, type Engine, isAlive } from "./task-engine.ts";
+import { attendRun, createEngine, type Engine, endLeft, forgetLogins, isAlive } from "./task-engine.ts";
 import { refusalsOf } from "./task-estimate.ts";
 import { readTaskFile } from "./task-file.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
@@ -237,8 +237,11 @@ export async function liveWorkers(app: App, queue: TaskQueue, run: string) {
 }
 
 /** The file as it is now, where it still can be read; what waits for nobody knows what is tried again. */
-async function prepareResume(app: App, queue: TaskQueue, run: Run, hasFailed: boolean): Promise<void> {
+export async function prepareResume(app: App, queue: TaskQueue, run: Run, hasFailed: boolean): Promise<void> {
   const graph = app.sys.identify(run.graph.file)?.isFile === true ? await readGraph(app, run.graph.file, undefined) : run.graph;
+  // What is in the file no more nobody would watch.
+  const ids = new Set(graph.tasks.map(({ id }) => id));
+  await endLeft(queue, run, (await import("./task-session.ts")).createRunner(app.sys, run), "now", (id) => !ids.has(id));
   await queue.changeRun(run.id, { graph: { ...graph, jobs: run.graph.jobs }, stop: null, endedAt: null });
   const rows = new Map((await queue.readTasks(run.id)).map((row) => [row.id, row]));
   const before = new Map(run.graph.tasks.map((task) => [task.id, wordsOf(task)]));
@@ -317,6 +320,7 @@ async function openEngine(
     return createFollower(sys, followed, onStep);
   }
   (await import("./settings-schema.ts")).checkSettings(sys);
+  await forgetLogins(queue);
   const [{ readSettings }, { createRunner }] = await Promise.all([import("./settings.ts"), import("./task-session.ts")]);
   const limits = readSettings(sys, { "limit.policy": run.onLimit }).part("limit");
   return createEngine({ sys, queue, run, limits, runner: createRunner(sys, run), onStep });
@@ -365,7 +369,9 @@ async function workOn(app: App, work: Work): Promise<never> {
   const missed = rows.filter(({ state }) => state === "failed" || state === "cancelled").length;
   if (missed > 0) app.tell(`csm tasks: ${missed} of ${rows.length} did not succeed; csm tasks resume ${run.id} --failed runs them again`);
   queue.close();
-  throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, now));
+  // The machines go on with what this one looks on at no longer: it is cut off, as a run that was stopped is.
+  const isLeft = isCutOff && engine.leave !== undefined;
+  throw new SilentExit(runExitCode(status === "interrupted" ? "stopped" : status, isLeft ? { ...now, stop: "gently" } : now));
 }
 
 interface Shown {

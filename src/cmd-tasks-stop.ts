@@ -7,7 +7,7 @@ import { isOver } from "./task-condition.ts";
 import { endLeft } from "./task-engine.ts";
 import type { Run, TaskRow } from "./task-queue.ts";
 import { openTaskStore, type TaskStore } from "./task-store.ts";
-import { removeWorktree } from "./task-worktree.ts";
+import { findWorktree, removeWorktree } from "./task-worktree.ts";
 
 const waitMs = 60_000;
 
@@ -87,29 +87,16 @@ export const tasksCleanCommand = command({
     const { sys } = app;
     const queue = openTaskStore(sys);
     const runs = args.run === undefined ? await queue.listRuns() : [await findRun(queue, args.run, async () => true)];
-    const removed: { run: string; path: string; branch: string }[] = [];
-    const kept: { run: string; path: string; branch: string; why: string }[] = [];
+    const removed: Place[] = [];
+    const kept: Kept[] = [];
     const forgotten: string[] = [];
     for (const run of runs) {
       if ((await liveWorkers(app, queue, run.id)).length > 0) continue;
       const rows = await queue.readTasks(run.id);
-      let isEmpty = true;
-      // Those of other machines are theirs.
-      const machine = run.isFleet === true ? (await import("./fleet.ts")).membershipStore(sys).read()?.machine : undefined;
-      for (const { id, state, facts } of rows) {
-        if (facts.worktree === undefined || facts.machine !== machine) continue;
-        const place = { run: run.id, path: facts.worktree.root, branch: facts.worktree.branch };
-        const { removed: isGone, why } = isOver(state)
-          ? await removeWorktree(sys, facts.worktree)
-          : { removed: false, why: `${id} is ${state}` };
-        if (isGone) {
-          removed.push(place);
-          await queue.reset(run.id, [{ id, state, facts: { worktree: undefined } }]);
-        }
-        if (!isGone) kept.push({ ...place, why: why ?? "git keeps it" });
-        isEmpty &&= isGone;
-      }
-      if (!isEmpty || rows.some(({ state }: TaskRow) => !isOver(state))) continue;
+      const cleaned = await cleanRun(sys, queue, run, rows);
+      removed.push(...cleaned.removed);
+      kept.push(...cleaned.kept);
+      if (cleaned.kept.length > 0 || rows.some(({ state }: TaskRow) => !isOver(state))) continue;
       await queue.removeRun(run.id);
       for (const dir of [tasksDir(sys), worktreesDir(sys)]) sys.remove(join(dir, run.id));
       forgotten.push(run.id);
@@ -124,3 +111,41 @@ export const tasksCleanCommand = command({
     app.out(lines.length === 0 ? "nothing to clean" : lines.join("\n"));
   },
 });
+
+interface Place {
+  run: string;
+  path: string;
+  branch: string;
+}
+
+type Kept = Place & { why: string };
+
+/** All that lies in the folder of the run: also what no task tells of, as it was begun anew on another machine, or is in the file no more. */
+async function cleanRun(sys: Sys, queue: TaskStore, run: Run, rows: readonly TaskRow[]): Promise<{ removed: Place[]; kept: Kept[] }> {
+  const [removed, kept]: [Place[], Kept[]] = [[], []];
+  const put = (place: Place, { removed: isGone, why = "git keeps it" }: { removed: boolean; why?: string }) => {
+    if (isGone) removed.push(place);
+    else kept.push({ ...place, why });
+    return isGone;
+  };
+  // Those of other machines are theirs.
+  const machine = run.isFleet === true ? (await import("./fleet.ts")).membershipStore(sys).read()?.machine : undefined;
+  const told = new Set<string>();
+  for (const { id, state, facts } of rows) {
+    if (facts.worktree === undefined || facts.machine !== machine) continue;
+    const { root, branch } = facts.worktree;
+    told.add(root);
+    const done = isOver(state) ? await removeWorktree(sys, facts.worktree) : { removed: false, why: `${id} is ${state}` };
+    if (put({ run: run.id, path: root, branch }, done)) await queue.reset(run.id, [{ id, state, facts: { worktree: undefined } }]);
+  }
+  const isRunOver = rows.every(({ state }) => isOver(state));
+  const folder = join(worktreesDir(sys), run.id);
+  for (const path of sys.list(folder).map((name) => join(folder, name))) {
+    if (told.has(path)) continue;
+    const worktree = await findWorktree(sys, path);
+    const place = { run: run.id, path, branch: worktree?.branch ?? "" };
+    const why = isRunOver ? "no task has it, and git knows no worktree there" : "no task has it, and the run is not over";
+    put(place, isRunOver && worktree !== undefined ? await removeWorktree(sys, worktree) : { removed: false, why });
+  }
+  return { removed, kept };
+}

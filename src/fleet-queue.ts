@@ -259,7 +259,7 @@ async function putBack(sys: Sys, { evaluate, line }: Step, { run, rows, outputOf
   const key = keyOf(run.id);
   const tasks = new Map(run.graph.tasks.map((task) => [task.id, task]));
   const top = rows.reduce((most, { fence }) => Math.max(most, fence), 0);
-  const isThere = (await line.call("EXISTS", [key])) === 1;
+  const isThere = (await line.call("HEXISTS", [key, "epoch"])) === 1;
   const fence = isThere || top > 0 ? top + firstFence : 0;
   const fields = { isInteractive: run.isInteractive, startedAt: run.startedAt, ...present({ onLimit: run.onLimit }) };
   const open = () =>

@@ -120,6 +120,19 @@ function whyNot(run: string, task: Task, { machine, labels, refusals }: FleetWor
 export const missingLabels = ({ needs = [] }: Task, labels: { has(label: string): boolean }): string[] =>
   needs.filter((need) => !labels.has(need));
 
+/** All that is left waits for somebody who says so, or comes after what does: no machine goes on with it by itself. */
+function isHeld(tasks: readonly Task[], rows: readonly TaskRow[]): boolean {
+  const open = rows.filter(({ state }) => !isOver(state));
+  const paused = open.filter(({ state, facts }) => state === "paused" && facts.pausedUntil === undefined && facts.needsPerson !== true);
+  const held = new Set(paused.map(({ id }) => id));
+  const groups = new Set(tasks.flatMap(({ id, concurrency }) => (held.has(id) && concurrency !== undefined ? [concurrency] : [])));
+  const waiting = new Set(open.filter(({ state }) => state === "pending").map(({ id }) => id));
+  // Each stands behind what it depends on.
+  for (const { id, dependsOn, concurrency = "" } of tasks)
+    if (waiting.has(id) && (groups.has(concurrency) || dependsOn.some((other) => held.has(other)))) held.add(id);
+  return open.length > 0 && open.every(({ id }) => held.has(id));
+}
+
 const lookMs = 1000;
 /** Whoever starts has not told of itself yet. */
 const patienceMs = 5000;
@@ -156,7 +169,7 @@ export function createFollower(sys: Sys, followed: Followed, onStep: () => Promi
         await onStep();
         const isDone = rows.every(({ state }) => isOver(state));
         const isStopped = (await store.readRun(run.id))?.stop !== undefined && rows.every(({ state }) => state !== "running");
-        if (!isDone && !isStopped && !isLeaving) continue;
+        if (!isDone && !isStopped && !isLeaving && !isHeld(run.graph.tasks, rows)) continue;
         if (!isLeaving) for (const worker of await store.readWorkers(run.id)) await store.attend(run.id, worker, 0);
         if (isDone) await queue.removeRun(run.id);
         queue.close();

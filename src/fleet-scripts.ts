@@ -28,7 +28,8 @@ local function leave(id, row)
   redis.call('ZREM', run .. ':leases', id)
   if row.g and over[row.s] then redis.call('HDEL', run .. ':groups', row.g) end
 end
-local function isThere() return redis.call('EXISTS', run) == 1 end
+-- By what "open" alone writes: whoever changes a run that was forgotten leaves a piece of one.
+local function isThere() return redis.call('HEXISTS', run, 'epoch') == 1 end
 `;
 
 /** Answers nil where the run is not there: nobody knows what was to become of it. */
@@ -119,7 +120,7 @@ for at = 1, #ARGV, 5 do
   end
 end
 return 1`),
-  /** Of each id, state, facts. */
+  /** Of each id, state, facts. An answer that nothing tells what it came from is no answer any more. */
   reset: step(`
 for at = 1, #ARGV, 3 do
   local id, row = ARGV[at], read(ARGV[at])
@@ -127,6 +128,7 @@ for at = 1, #ARGV, 3 do
     row.s, row.f, row.n, row.d = ARGV[at + 1], redis.call('HINCRBY', run, 'fence', 1), 0, nil
     leave(id, row)
     redis.call('HSET', run .. ':facts', id, ARGV[at + 2])
+    if not cjson.decode(ARGV[at + 2]).hash then redis.call('HDEL', run .. ':outputs', id) end
     save(id, row)
   end
 end

@@ -4,7 +4,7 @@ import type { FleetWorker } from "./fleet-task-schema.ts";
 import type { Registry } from "./profiles.ts";
 import type { Sys } from "./sys.ts";
 import { isOver } from "./task-condition.ts";
-import type { Engine, Post } from "./task-engine.ts";
+import { type Engine, forgetLogins, type Post } from "./task-engine.ts";
 import { anyProfile } from "./task-expand.ts";
 import type { Task, TaskGraph } from "./task-graph.ts";
 import { isRepo, type Labels, placeIn } from "./task-labels.ts";
@@ -124,6 +124,7 @@ export async function workForFleet(working: Working): Promise<void> {
     }
   })();
   const looks = (async () => {
+    await forgetLogins(postQueue(working, isLeaving));
     for (let toldAt = never; working.leaves() === undefined; await sys.sleep(lookMs)) toldAt = isCut ? never : await look(toldAt);
   })();
   await Promise.race([watch, Promise.all([watch, looks])]);

@@ -28,8 +28,8 @@ export interface Seats {
   find(name: string): Promise<PaidSeat | undefined>;
   /** Who pays for it now. */
   paid(seat: TaskSeat): Promise<PaidSeat>;
-  /** One of those that it pays for. */
-  ofAccount(account: string): Promise<PaidSeat | undefined>;
+  /** Those that it pays for. */
+  ofAccount(account: string): Promise<PaidSeat[]>;
 }
 
 /** A seat that could take over, and why. */
@@ -101,7 +101,7 @@ export function openSeats(sys: Sys): Seats {
     },
     async ofAccount(account) {
       const all = [await current(), ...(await findAll(look().registry.profiles.map(({ name }) => name)))];
-      return all.find((seat) => seat.account === account);
+      return all.filter((seat) => seat.account === account);
     },
   };
 }

@@ -217,9 +217,15 @@ function hasLost({ task, fence }: Work & { fence: number }, rows: readonly TaskR
   return row !== undefined && row.fence !== fence && row.worker?.host !== host;
 }
 
-/** Of a run that nobody works on: ends what its workers have left, so that it can go on later. */
-export async function endLeft(queue: TaskQueue, run: Run, runner: Runner, how: "gently" | "now"): Promise<void> {
-  const rows = (await queue.readTasks(run.id)).filter(({ state }) => state === "running");
+/** Of a run that nobody works on: ends what its workers have left, of all or of some, so that it can go on later. */
+export async function endLeft(
+  queue: TaskQueue,
+  run: Run,
+  runner: Runner,
+  how: "gently" | "now",
+  isMeant: (task: string) => boolean = () => true,
+): Promise<void> {
+  const rows = (await queue.readTasks(run.id)).filter(({ id, state }) => state === "running" && isMeant(id));
   await Promise.all(
     rows.map(async ({ id, facts }) => {
       const { sessionId = "", dir = "", configDir = "", account = "" } = facts;
@@ -258,7 +264,8 @@ function choose(graph: TaskGraph, rows: readonly TaskRow[], { stale, seatOf, why
     // One that waits for a time waits for its account: there may be room before that.
     return row.facts.pausedUntil !== undefined || row.facts.needsPerson === true;
   };
-  const next = decideNext(graph, stateOf, (task) => !isSpent && isDue(task) && seatOf(task.id) !== undefined);
+  // What somebody has left spends on until it is taken over, and ended.
+  const next = decideNext(graph, stateOf, (task) => (!isSpent || isStale(task.id)) && isDue(task) && seatOf(task.id) !== undefined);
   const skip = next.skip.map(({ task, why }) => ({ id: task.id, why, state: "skipped" as const }));
   const cancel = rows.flatMap(({ id, state }) => {
     const why = isSpent ? `the budget of ${graph.budgetUsd} $ is spent` : whyNever.get(id);
@@ -276,12 +283,17 @@ function leftUsd({ budgetUsd }: TaskGraph, rows: readonly TaskRow[]): number | u
 async function readBreakers(sys: Sys, queue: TaskQueue, seats: Seats): Promise<Map<string, Breaker>> {
   const all = await queue.readBreakers();
   for (const [account, breaker] of all) {
-    const known = breaker.why === "login" ? await seats.ofAccount(account) : undefined;
-    if (known === undefined || !isMended(sys, known, breaker)) continue;
+    const known = breaker.why === "login" ? await seats.ofAccount(account) : [];
+    if (!known.some((seat) => isMended(sys, seat, breaker))) continue;
     await queue.unblock(account);
     all.delete(account);
   }
   return all;
+}
+
+/** Whoever begins something may have mended a login where no file tells: in the keychain, or in the environment. */
+export async function forgetLogins(queue: Pick<TaskQueue, "readBreakers" | "unblock">): Promise<void> {
+  for (const [account, { why }] of await queue.readBreakers()) if (why === "login") await queue.unblock(account);
 }
 
 /** Accounts of whose week the run has used what it may. */
@@ -289,11 +301,11 @@ async function findSpentWeeks({ queue, run }: EngineOptions, seats: Seats): Prom
   const { budgetPercent } = run.graph;
   if (budgetPercent === undefined) return new Set();
   const now = await seats.weeks();
-  const before = { ...now, ...(await queue.readRun(run.id))?.weeks };
-  if (Object.keys(now).some((account) => run.weeks?.[account] === undefined)) {
-    run.weeks = before;
-    await queue.changeRun(run.id, { weeks: before });
-  }
+  const known = (await queue.readRun(run.id))?.weeks ?? {};
+  // A week that has begun anew is counted from there.
+  const lowest = Object.entries(now).map(([account, percent]): [string, number] => [account, Math.min(percent, known[account] ?? percent)]);
+  const before: Record<string, number> = { ...known, ...Object.fromEntries(lowest) };
+  if (lowest.some(([account, percent]) => percent !== known[account])) await queue.changeRun(run.id, { weeks: before });
   return new Set(
     Object.entries(now).flatMap(([account, percent]) => (percent - (before[account] ?? percent) >= budgetPercent ? [account] : [])),
   );

@@ -4,6 +4,7 @@ import { permissionModes } from "./claude-program.ts";
 import { UserError, unknownWord } from "./errors.ts";
 import { isRecord, present } from "./json.ts";
 import type { RuleProblem } from "./rules.ts";
+import { whyUncheckable } from "./task-answer.ts";
 import { anyProfile, countOf, expandTasks, type Places, type WrittenTask } from "./task-expand.ts";
 import type { CheckedTasks, TaskGraph } from "./task-graph.ts";
 import { isLabel, isRepo } from "./task-labels.ts";
@@ -113,12 +114,15 @@ const matrix = dictionary(
 const schemaTypes = ["object", "array", "string", "number", "integer", "boolean", "null"];
 const maxSchemaLength = 100_000;
 const jsonSchema = z.record(z.string(), z.unknown()).check(
-  z.refine((schema) => Object.keys(schema).length > 0, "it says nothing"),
-  z.refine(
-    ({ type }) => type === undefined || [type].flat().every((each) => schemaTypes.includes(String(each))),
-    `type: one of ${schemaTypes.join(", ")}`,
-  ),
-  z.refine((schema) => isShort(schema), `it is no JSON of up to ${maxSchemaLength / 1000} KB`),
+  z.refine((schema) => Object.keys(schema).length > 0, { error: "it says nothing", abort: true }),
+  z.refine(({ type }) => type === undefined || [type].flat().every((each) => schemaTypes.includes(String(each))), {
+    error: `type: one of ${schemaTypes.join(", ")}`,
+    abort: true,
+  }),
+  z.refine((schema) => isShort(schema), { error: `it is no JSON of up to ${maxSchemaLength / 1000} KB`, abort: true }),
+  z.refine((schema) => whyUncheckable(schema) === undefined, {
+    error: ({ input }) => `csm cannot check an answer by it: ${whyUncheckable(input)}`,
+  }),
 );
 
 /** What YAML repeats by its aliases is there as often. */

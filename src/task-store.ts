@@ -34,6 +34,10 @@ const steps = [
    CREATE TABLE breaker (account TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;`,
 ];
 
+/** What an earlier attempt has said stays for the one that finds nothing changed; it is no answer of a task that has failed since. */
+const selectOutput = `SELECT value FROM output JOIN task ON task.run = output.run AND task.id = output.task
+  WHERE output.run = ? AND output.task = ? AND task.state = 'succeeded'`;
+
 interface RunLine {
   id: string;
   started_at: number;
@@ -105,7 +109,7 @@ export function openTaskStore(sys: Sys): TaskStore {
     },
     readTasks: async (run) => readRows(database, run),
     readOutput: async (run, task) => {
-      const line = database.query("SELECT value FROM output WHERE run = ? AND task = ?").get(run, task) as ValueLine | null;
+      const line = database.query(selectOutput).get(run, task) as ValueLine | null;
       return line === null ? undefined : (JSON.parse(line.value) as TaskOutput);
     },
     claim: async (run, worker, leaseMs, pick) =>

@@ -231,8 +231,11 @@ async function planTurn(job: Job, input: Input): Promise<Turn | undefined> {
 }
 
 /** Asked at the last moment: another run may have met the limit of the account while this one got ready. */
-async function mayBegin({ crew, claim, task, seat }: Job, isResumed: boolean): Promise<boolean> {
+async function mayBegin(job: Job, isResumed: boolean): Promise<boolean> {
+  const { crew, claim, task, seat } = job;
   if ((await crew.queue.readBreakers()).has(seat.account)) return false;
+  // Whoever was away for longer than its lease may have it no more.
+  if (job.how !== undefined || !(await note(job, {}))) return false;
   await crew.queue.note(claim.run, {
     event: isResumed ? "resumed" : "started",
     task: task.id,
@@ -247,6 +250,8 @@ interface Held {
   kind: "held";
 }
 
+const stopped: Outcome = { kind: "cut", reason: "it was stopped" };
+
 /** Undefined where somebody else has the task by now. */
 async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Promise<{ outcome: Outcome | Held } | undefined> {
   const { crew, task, facts, seat } = job;
@@ -254,7 +259,7 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
   // What ended the turn before this one.
   if (job.cause !== "stop") [job.cause, job.how] = [undefined, undefined];
   if (left === undefined) {
-    if (job.how !== undefined) return { outcome: { kind: "cut", reason: "it was stopped" } };
+    if (job.how !== undefined) return { outcome: stopped };
     const costBefore = { usd: facts.costUsd ?? 0, tokens: facts.tokens ?? 0 };
     const before = facts.costBefore ?? noCost;
     const inSession = facts.sessionBefore ?? noCost;
@@ -275,12 +280,15 @@ async function runTurn(job: Job, turn: Turn, left: TaskProcess | undefined): Pro
     if (!(await note(job, { ...begun, ...nothingLeft }))) return undefined;
   }
   const claude = left ?? (await startTurn(runner, turn));
-  if (claude === undefined) return { outcome: { kind: "held" } };
+  if (claude === undefined) return (await note(job, {})) ? { outcome: job.how === undefined ? { kind: "held" } : stopped } : undefined;
   if ("kind" in claude) return { outcome: claude };
   job.current = { claude, turn };
-  if (!(await note(job, { process: claude }))) return undefined;
+  // Nobody else knows of one that was just started.
+  if (!(await note(job, { process: claude }))) return left === undefined ? void (await runner.end(claude, "now", turn)) : undefined;
   if (job.how !== undefined) await runner.end(claude, job.how, turn);
-  else if (task.timeoutMs !== undefined) job.deadlineAt = (facts.turnAt ?? sys.now()) + task.timeoutMs;
+  // One that has ended while nobody was there was not too slow.
+  else if (task.timeoutMs !== undefined && (left === undefined || !(await runner.isOver(left, 0))))
+    job.deadlineAt = (facts.turnAt ?? sys.now()) + task.timeoutMs;
   const { printed, ending } = await runner.watch(claude, turn, {
     onPrint: ({ activity, costUsd, tokens }, isAsking = false) => {
       if (isAsking !== (job.askingAt !== undefined)) noteAsking(job, isAsking, activity);
@@ -436,7 +444,8 @@ async function meetLimit(job: Job, input: Input, { window, resetsAt }: Outcome &
   const entry = { at: now, session: facts.sessionId ?? "", cwd: input.cwd, from: seat.name, ...present({ resets_at: resetsAt }) };
   openJournal(sys).append({ ...entry, event: "limit", window });
   if (isNew) await crew.tellAccount("limit", seat, text, limit);
-  await leaveSeat(job, input, { limit, until, text });
+  // Nobody knows when: it is tried when those are that the breaker holds.
+  await leaveSeat(job, input, { limit: { ...limit, resetsAt: until - marginMs }, until, text });
 }
 
 /** Before anything was asked of it. */

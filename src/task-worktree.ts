@@ -25,7 +25,10 @@ export async function placeTask(
   if (known !== undefined && sys.isDirectory(known.root)) return { cwd: join(known.root, inside), worktree: known };
   const word = task.id.replace(/[^\w.-]+/g, "-").replace(/^[-.]+|\.+$|\.lock$/g, "");
   // Names that differ in other signs only must not share one.
-  const name = word === task.id ? word : `${word}-${sys.randomId().slice(0, 4)}`;
+  const suffix = sys.randomId().slice(0, 4);
+  // Nor is one gone on in that nobody has noted: whoever made it was killed before it was whole.
+  const isFree = !sys.list(join(worktreesDir(sys), run)).includes(word);
+  const name = word === task.id && isFree ? word : `${word}-${suffix}`;
   const root = join(worktreesDir(sys), run, name);
   const branch = `csm/${run}/${name}`;
   sys.makePrivateDir(join(worktreesDir(sys), run));
@@ -47,6 +50,15 @@ async function git(sys: Sys, cwd: string, args: readonly string[]): Promise<stri
   const result = await sys.run(["git", "-C", cwd, ...args], { timeoutMs: gitMs });
   if (result.code === 0) return result.stdout.trim();
   throw new UserError(`git ${args[0]} failed in ${cwd}: ${result.stderr.trim().split("\n").at(-1) ?? ""}`);
+}
+
+/** What git says of one that nobody has noted; undefined where it knows none there. Nothing on it is known to be as it was. */
+export async function findWorktree(sys: Sys, root: string): Promise<Worktree | undefined> {
+  const words = ["rev-parse", "--path-format=absolute", "--show-toplevel", "--git-common-dir", "--abbrev-ref", "HEAD"];
+  const [top, repository, branch] = (await tryGit(sys, root, words))?.split("\n") ?? [];
+  // In a folder that is none it tells of the repository around it.
+  if (top === undefined || repository === undefined || branch === undefined || sys.realPath(top) !== sys.realPath(root)) return undefined;
+  return { root, repository, branch, base: "" };
 }
 
 /** Why a worktree may not be removed now; undefined where nothing of it would be lost and nobody is in it. */

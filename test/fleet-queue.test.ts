@@ -247,6 +247,32 @@ describe.skipIf(redisServer === null)(`the queue of the fleet${redisServer === n
     link.close();
   });
 
+  test("the answer of a task that was begun anew is none any more", async () => {
+    const queue = open("a");
+    await queue.create(run([task("t")]), ["t"], begun);
+    await queue.finish(await claimOne(queue, "t", "a"), "succeeded", { hash: "h" }, over("t"), { stdout: "old", result: "old" });
+    await queue.reset("r", [{ id: "t", state: "succeeded", facts: { reason: "x" } }]);
+    expect(await queue.readOutput("r", "t")).toEqual({ stdout: "old", result: "old" });
+    await queue.reset("r", [{ id: "t", state: "pending", facts: { hash: undefined } }]);
+    await queue.finish(await claimOne(queue, "t", "a"), "failed", {}, { event: "failed", task: "t", text: "" });
+    expect(await queue.readOutput("r", "t")).toBeUndefined();
+  });
+
+  test("a run that the server has forgotten and somebody has stopped meanwhile is put back whole", async () => {
+    const [giver, other] = [open("giver", false), open("a")];
+    await giver.create(run([task("t"), task("u")]), ["t", "u"], begun);
+    const rows = await giver.readTasks("r");
+    const link = await openPlainLink(port);
+    await link.call("FLUSHALL", []);
+    link.close();
+    await giver.changeRun("r", { stop: "now" });
+    expect(await giver.readChanges("r")).toBeUndefined();
+    expect(await giver.putBack({ run: run([task("t"), task("u")]), rows, outputOf: async () => undefined, lastEvent: 1 })).toBe(2);
+    expect(await other.readRun("r")).toMatchObject({ stop: "now", graph: { tasks: [{ id: "t" }, { id: "u" }] } });
+    await giver.changeRun("r", { stop: null });
+    expect(claimed(await other.claim("r", worker("a"), leaseMs, take("t", "u")))).toEqual(["t", "u"]);
+  });
+
   test("changes are told once, all of them after the server has forgotten some", async () => {
     const [a, own] = [open("a"), open("own", false)];
     await own.create(run([task("t"), task("u")]), [], begun);

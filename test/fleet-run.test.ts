@@ -166,3 +166,20 @@ test("who stops it tells the machines, and waits for what runs; who leaves chang
     1,
   ]);
 });
+
+test("it ends once all that is left waits for somebody who says so, and goes on while anything else does", async () => {
+  const tasks = [task("a", { concurrency: "db" }), task("after", { dependsOn: ["a"] }), task("same", { concurrency: "db" }), task("b")];
+  const held = row("a", "paused", { facts: { reason: "the policy is stop" } });
+  const rest = [row("after", "pending"), row("same", "pending")];
+  const looks = [
+    [held, ...rest, row("b", "pending")],
+    [row("b", "running")],
+    [row("b", "paused", { facts: { pausedUntil: 5 } })],
+    [row("b", "paused", { facts: { needsPerson: true } })],
+    [row("b", "succeeded")],
+  ];
+  const { sys, store, followed } = await follow(run(...tasks), looks);
+  let steps = 0;
+  await createFollower(sys, followed, () => void steps++).work();
+  expect([steps, (await store.readTasks("r")).map(({ state }) => state)]).toEqual([5, ["paused", "pending", "pending", "succeeded"]]);
+});

@@ -25,7 +25,7 @@ const rungs: [name: string, files: string][] = [
   ],
   [
     "profiles and settings",
-    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema written-file notify-schema hooks-off cas rules-schema rules-file task-schema task-file`,
+    `prompts profiles profiles-view profiles-change profiles-share profiles-doctor settings settings-schema written-file notify-schema hooks-off cas rules-schema rules-file task-answer task-schema task-file`,
   ],
   [
     "sessions",
@@ -48,7 +48,7 @@ const rungs: [name: string, files: string][] = [
     "watching",
     "call-scan threads cost task-forecast rules-replay rules-suggest monitor-gauge monitor-follow task-sessions monitor actions halt act act-feed dashboard demo-fleet",
   ],
-  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-answer task-work task-engine task-screen"],
+  ["tasks", "task-store task-worktree task-runner task-session task-accounts task-work task-engine task-screen"],
   [
     "fleet",
     `fleet-redis fleet-state fleet-schema fleet fleet-look fleet-usage fleet-inbox fleet-serve fleet-ask fleet-check fleet-view fleet-cost fleet-feed

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { noPrint, type Printed } from "../src/claude-print.ts";
 import type { LimitSettings } from "../src/limit.ts";
 import { createSys, type Sys } from "../src/sys.ts";
-import { createEngine } from "../src/task-engine.ts";
+import { createEngine, forgetLogins } from "../src/task-engine.ts";
 import type { Task, TaskGraph } from "../src/task-graph.ts";
 import type { Ending } from "../src/task-outcome.ts";
-import type { Run, TaskQueue } from "../src/task-queue.ts";
+import type { Run, TaskFacts, TaskQueue } from "../src/task-queue.ts";
 import type { Runner, Turn } from "../src/task-runner.ts";
 import { openTaskStore } from "../src/task-store.ts";
 import { recordUsage } from "../src/usage.ts";
@@ -240,6 +240,7 @@ function openWorld(accounts: readonly string[] = ["main", "spare"]) {
     calls,
     speak,
     queue,
+    runner,
     begin,
     writeProfiles,
     dirOf,
@@ -513,4 +514,143 @@ test("one that cannot be started has failed, and is tried as often as its policy
   };
   const { finish } = await begin([task("a", { retries: 2 })]);
   expect([await finish(), tries]).toEqual([{ a: "failed: claude was not found; install it" }, 3]);
+});
+
+/** As a worker that is gone has left it. */
+function leftBy(queue: TaskQueue, facts: TaskFacts): TaskQueue {
+  let isLeft = false;
+  return {
+    ...queue,
+    async attend(run, worker, leaseMs) {
+      await queue.attend(run, worker, leaseMs);
+      if (isLeft) return;
+      isLeft = true;
+      const [claim] = await queue.claim(run, { ...worker, pid: 99_999_999 }, 1, () => ({ start: ["a"], skip: [] }));
+      if (claim !== undefined) await queue.heartbeat(claim, 1, facts);
+    },
+  };
+}
+
+const left: TaskFacts = {
+  ...{ attempt: 1, sessionId: "5f0f3f0e-0000-4000-8000-000000000000", dir: "/gone", account: "main" },
+  ...{ turnAt: base - 3_600_000, process: { pid: 4711, start: "1", boot: "boot" } },
+};
+
+test("a claim that is lost just before the start: nothing is asked", async () => {
+  const { begin, calls, queue, runner } = openWorld(["main"]);
+  const { start } = runner;
+  runner.start = async (turn) => {
+    // It was away for longer than its lease.
+    await queue.reset(turn.run, [{ id: "a", state: "cancelled" }]);
+    return start(turn);
+  };
+  const { finish, events } = await begin([task("a")]);
+  expect([await finish(), calls.length, (await events()).map(({ event }) => event)]).toEqual([{ a: "cancelled" }, 0, ["run"]]);
+});
+
+test("a claim that is lost while its claude starts: that claude is ended", async () => {
+  const { begin, calls, queue } = openWorld(["main"]);
+  const lost: TaskQueue = {
+    ...queue,
+    async heartbeat(claim, leaseMs, facts) {
+      if (facts?.process !== undefined) await queue.reset(claim.run, [{ id: "a", state: "cancelled" }]);
+      return queue.heartbeat(claim, leaseMs, facts);
+    },
+  };
+  const { finish } = await begin([task("a")], {}, {}, lost);
+  expect([await finish(), calls.map(({ ends }) => ends)]).toEqual([{ a: "cancelled" }, [["now"]]]);
+});
+
+test("one that is stopped just before the start is stopped, and not held", async () => {
+  const { begin, calls, queue, runner, clock } = openWorld(["main"]);
+  const { start } = runner;
+  let stop = async () => {};
+  runner.start = async (turn) => {
+    await stop();
+    return start(turn);
+  };
+  const { finish, engine, run } = await begin([task("a")]);
+  stop = async () => {
+    await queue.changeRun(run.id, { stop: "gently" });
+    engine.end("gently");
+  };
+  expect([await finish(), calls.length, clock.now() < base + 10_000]).toEqual([{ a: "paused: stopped" }, 0, true]);
+});
+
+test("what had ended with its csm long ago goes on, and has not taken too long", async () => {
+  const { begin, runner, queue, clock, asked } = openWorld(["main"]);
+  const { watch } = runner;
+  runner.watch = async (claude, turn, watcher) => {
+    if (claude.pid !== 4711) return watch(claude, turn, watcher);
+    await clock.sleep(5000);
+    return { printed: noPrint, ending: { cause: watcher.wantsEnd() ?? "gone", errors: "" } };
+  };
+  const { finish } = await begin([task("a", { timeoutMs: 60_000 })], {}, {}, leftBy(queue, left));
+  expect([await finish(), asked("a").length]).toEqual([{ a: "succeeded" }, 1]);
+});
+
+test("a run whose budget is spent ends what was left of it, and is over", async () => {
+  const { begin, runner, queue, clock } = openWorld(["main"]);
+  const ends: string[] = [];
+  let wake = () => {};
+  const ended = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  runner.isOver = async () => false;
+  runner.end = async (_, how) => {
+    ends.push(how);
+    wake();
+  };
+  runner.watch = async (_, __, { wantsEnd }) => {
+    await Promise.race([ended, clock.sleep(3_600_000)]);
+    return { printed: { ...noPrint, costUsd: 3 }, ending: { cause: wantsEnd() ?? "itself", errors: "" } };
+  };
+  const on = leftBy(queue, { ...left, turnAt: base, costUsd: 3, costBefore: { usd: 0, tokens: 0 } });
+  const { finish } = await begin([task("a"), task("b")], { budgetUsd: 2 }, {}, on);
+  const spent = "cancelled: the budget of 2 $ is spent";
+  expect(await finish()).toEqual({ a: spent, b: spent });
+  expect([ends[0], clock.now() < base + 60_000]).toEqual(["gently", true]);
+});
+
+test("a share of the week holds in the week that begins while it runs", async () => {
+  const { begin, speak, sys, dirOf, calls } = openWorld(["main"]);
+  const week = (usedPercent: number) =>
+    recordUsage(sys, dirOf("main"), { seven_day: { usedPercent, resetsAt: sys.now() + 5 * 86_400_000 } }, "statusline", sys.now());
+  week(90);
+  const uses = [0, 3, 6, 9, 12, 15];
+  speak.of = () => {
+    week(uses[calls.length - 1] ?? 20);
+    return { ms: 10_000, text: "Done." };
+  };
+  const { finish } = await begin(
+    Array.from({ length: 6 }, (_, index) => task(`t${index}`)),
+    { budgetPercent: 5, jobs: 1 },
+  );
+  expect(Object.values(await finish()).filter((state) => state === "succeeded").length).toBe(3);
+});
+
+test("a limit that names no time is waited out by the task that has met it too", async () => {
+  const { begin, speak, asked, clock } = openWorld(["main"]);
+  speak.of = (_, __, count) => (count === 0 ? { ms: 1000, limit: { window: "five_hour" } } : { ms: 1000, text: "Done." });
+  const { rows } = await begin([task("a")], {}, { policy: "wait" });
+  await clock.runUntil(() => clock.now() > base + 10_000);
+  const { facts, state } = (await rows()).a ?? {};
+  expect([state, (facts?.pausedUntil ?? 0) >= base + 5 * 3_600_000, asked("a").length]).toEqual(["paused", true, 1]);
+});
+
+test("of several folders of one account a login in any mends it, and whoever begins may have mended it elsewhere", async () => {
+  const { queue, clock, login, dirOf, begin } = openWorld();
+  login("spare", "id-main");
+  const breaker = { why: "login", at: clock.now(), text: "main is logged out" } as const;
+  await queue.block("id-main", breaker);
+  const path = join(dirOf("spare"), ".credentials.json");
+  const { utimesSync } = await import("node:fs");
+  writeFileSync(path, "{}");
+  utimesSync(path, new Date(clock.now() + 5000), new Date(clock.now() + 5000));
+  const { finish } = await begin([task("a")]);
+  expect(await finish()).toEqual({ a: "succeeded" });
+  await queue.block("id-main", breaker);
+  await queue.block("other", { why: "limit", at: clock.now(), until: clock.now() + 60_000, text: "full" });
+  await forgetLogins(queue);
+  expect([...(await queue.readBreakers()).keys()]).toEqual(["other"]);
 });

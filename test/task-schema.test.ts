@@ -187,6 +187,10 @@ const wrong: [text: string, problems: string[], path?: string][] = [
     ['1: task "a": {{matrix.os}}: the task has no matrix', '1: task "a": what a task leaves can only stand in a prompt'],
   ],
   [one({ outputs: {} }), ["1: outputs: it says nothing"]],
+  [
+    one({ outputs: { type: "object", properties: { a: { type: "objekt" } } } }),
+    ["1: outputs: csm cannot check an answer by it: Unsupported type: objekt"],
+  ],
   [one({ outputs: { type: "objekt" } }), ["1: outputs: type: one of object, array, string, number, integer, boolean, null"]],
   // Between tasks.
   [one({ depends_on: ["b", "c"] }), ['1: task "a": no task "b"; did you mean a?', '1: task "a": no task "c"; did you mean a?']],

@@ -97,3 +97,19 @@ test("a file that cannot be read is told of and kept, and runs go on in a new on
   expect(kept.length).toBe(1);
   expect(told.join("")).toContain(`kept as ${join(folder, kept[0] ?? "")}`);
 });
+
+test("an answer counts while its task is succeeded: of one that was begun anew and failed it is none, and one that is kept has it", async () => {
+  const { queue } = open();
+  await queue.create(run("r", "a"), ["a"], begun);
+  const said = { stdout: "old", result: "old" };
+  const end = async (state: "succeeded" | "failed", output?: typeof said) => {
+    const claim = first(await queue.claim("r", worker(1), 1000, take("a")));
+    await queue.finish(claim, state, {}, { event: state, task: "a", text: "" }, output);
+    return queue.readOutput("r", "a");
+  };
+  expect(await end("succeeded", said)).toEqual(said);
+  await queue.reset("r", [{ id: "a", state: "pending" }]);
+  expect([await queue.readOutput("r", "a"), await end("failed")]).toEqual([undefined, undefined]);
+  await queue.reset("r", [{ id: "a", state: "pending" }]);
+  expect(await end("succeeded")).toEqual(said);
+});
