@@ -1,4 +1,5 @@
 import { fromJSONSchema } from "zod";
+import { isRecord } from "./json.ts";
 
 /** What is wrong with a task's answer by the schema that the task gives. A file of its own, as `import("zod")` would compile in all of it. */
 export function findMiss(schema: unknown, answer: unknown): string | undefined {
@@ -9,12 +10,38 @@ export function findMiss(schema: unknown, answer: unknown): string | undefined {
 
 /** Why no answer could be held to a schema; undefined where it can be: an answer is paid for by then. */
 export function whyUncheckable(schema: unknown): string | undefined {
+  const whole = withDefs(schema);
+  // zod would follow it without an end.
+  if (leadsToItself(whole)) return "a $ref of it leads to itself, and says nothing of any answer";
   try {
     compile(schema);
     return undefined;
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+/** By what is said of one and the same value: a property or an item of it is another. */
+function leadsToItself(whole: unknown): boolean {
+  /** False while it is being followed. */
+  const isClear = new Map<unknown, boolean>();
+  const follow = (part: unknown): boolean => {
+    if (!isRecord(part)) return false;
+    if (isClear.has(part)) return isClear.get(part) === false;
+    isClear.set(part, false);
+    const said = [part.allOf, part.anyOf, part.oneOf].flatMap((parts): unknown[] => (Array.isArray(parts) ? parts : []));
+    const found = [...said, typeof part.$ref === "string" ? resolveRef(whole, part.$ref) : undefined].some(follow);
+    isClear.set(part, !found);
+    return found;
+  };
+  return [whole, ...(isRecord(whole) && isRecord(whole.$defs) ? Object.values(whole.$defs) : [])].some(follow);
+}
+
+function resolveRef(whole: unknown, ref: string): unknown {
+  if (ref === "#") return whole;
+  const name = /^#\/\$defs\/([^/]+)$/.exec(ref)?.[1];
+  const defs = isRecord(whole) && isRecord(whole.$defs) ? whole.$defs : {};
+  return name !== undefined && Object.hasOwn(defs, name) ? defs[name] : undefined;
 }
 
 function compile(schema: unknown) {
