@@ -54,7 +54,6 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
   const change = createSign();
   let [clockMs, version, isOpen] = [0, 0, true];
   let failure: string | undefined;
-  let bug: { error: unknown } | undefined;
   const changed = () => {
     version++;
     change.give();
@@ -102,12 +101,7 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
     }
   };
   const fail = (error: unknown) => {
-    try {
-      failure = reasonOf(error);
-    } catch {
-      bug = { error };
-      isOpen = false;
-    }
+    failure = reasonOf(error);
     known.setLives(() => false);
     changed();
   };
@@ -127,7 +121,6 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
   void follow();
   return {
     machines(): Machine[] {
-      if (bug !== undefined) throw bug.error;
       return [...known.machines.values()];
     },
     failure: () => failure,

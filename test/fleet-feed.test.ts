@@ -107,3 +107,12 @@ test("a thousand sessions elsewhere are counted, and those that a filter wants a
   expect(await look()).toEqual([12, 0]);
   feed.close();
 });
+
+test("a look at the fleet that fails in whatever way takes no session of this machine away", async () => {
+  const { sys, local } = createScene();
+  const feed = withFleet(sys, local, { machine: "near", open: () => Promise.reject(new TypeError("a bug")) });
+  for (let tries = 0; feed.failure() === undefined && tries < 100; tries++) await feed.next(50);
+  expect(names((await feed.read()).sessions)).toEqual(["own"]);
+  expect(feed.failure()).toContain("a bug");
+  feed.close();
+});
