@@ -3,7 +3,7 @@ import { channelDir } from "./channel.ts";
 import { ambiguous, matchNames } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { UserError, usageError } from "./errors.ts";
-import { type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
+import { isLife, type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
 import { fleetKeys, isMachineName } from "./fleet-access.ts";
 import { lookAtFleet } from "./fleet-look.ts";
 import { LinkError, openLink, type RedisLink } from "./fleet-redis.ts";
@@ -50,7 +50,7 @@ export async function readAsks(sys: Sys, membership: Membership): Promise<(Fleet
     const [told, lives] = await Promise.all([readValues(link, names, fleetKeys.asks), readValues(link, names, fleetKeys.live)]);
     return names.flatMap((machine, at) =>
       (ownOf(parseMachineAsks(parseJson(told[at])), machine)?.asks ?? []).map((ask) => ({
-        ...{ machine, isLive: lives[at] === "1" },
+        ...{ machine, isLive: isLife(lives[at]) },
         ...ask,
       })),
     );
@@ -170,7 +170,7 @@ async function findMeant(sys: Sys, link: RedisLink | undefined, { machine, word,
       session: driver ?? name,
       sessionId,
       request: sys.randomId(),
-      isLive: live === "1",
+      isLive: isLife(live),
       toldMs: Math.max(0, sys.now() - state.at),
     },
     ...(wish.verb === "send" ? {} : pickGate(`${machine}/${name}`, asks, gate_id, wish)),
