@@ -135,9 +135,14 @@ interface Line {
   open(): Promise<RedisLink>;
 }
 
+/** Nothing in it is done after an hour. */
+const inboxLifeS = 7200;
+
 async function post(link: RedisLink | undefined, key: string, request: FleetRequest): Promise<void> {
   try {
     await link?.call("XADD", [key, "MAXLEN", "~", String(mostInInbox), "*", "request", JSON.stringify(request)]);
+    // A server whose rights are older keeps it for longer.
+    await link?.call("EXPIRE", [key, String(inboxLifeS)]).catch(() => undefined);
   } catch (error) {
     // It may have arrived all the same, and is waited for.
     if (!(error instanceof LinkError)) throw error;

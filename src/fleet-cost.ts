@@ -85,11 +85,18 @@ export function toMachineCost(
   };
 }
 
+/** 2026-02-30 is none, however it is read. */
+const isDate = (day: string): boolean => {
+  const at = Date.parse(`${day}T00:00:00Z`);
+  return Number.isFinite(at) && new Date(at).toISOString().startsWith(day);
+};
+
 const isDay = (value: unknown): boolean =>
   Array.isArray(value) &&
   value.length === figures.length + 1 &&
   typeof value[0] === "string" &&
   /^\d{4}-\d\d-\d\d$/.test(value[0]) &&
+  isDate(value[0]) &&
   value.every((each, at) => at === 0 || (Number.isFinite(each) && each >= 0 && each <= 8.64e15));
 
 const isTexts = (value: unknown, most: number): boolean =>

@@ -111,7 +111,9 @@ function chooseFirst(found: Found[], waiting: number, sort: RowOrder["sort"], mo
 /** Those with the highest values, in the order given: numbers alone are sorted, as each look does it anew. */
 function highest(found: Found[], most: number, amountOf: (found: Found) => number): Found[] {
   const least = Float64Array.from(found, amountOf).sort()[Math.max(0, found.length - most)] ?? 0;
-  return found.filter((one) => amountOf(one) >= least).slice(0, most);
+  // Of those that are alike only as many as there is room for beside the higher ones.
+  let room = most - found.filter((one) => amountOf(one) > least).length;
+  return found.filter((one) => amountOf(one) > least || (amountOf(one) === least && room-- > 0));
 }
 
 const shownBefore = new WeakMap<FleetSession, LiveSession>();
