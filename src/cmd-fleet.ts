@@ -188,7 +188,7 @@ export const fleetMachinesCommand = command({
     const rows = machines.map(({ name, isLive, isBroken, state }) => [
       name,
       isBroken === true ? "not understood" : isLive ? "live" : "stale",
-      state === undefined ? "-" : duration(Math.max(0, now - state.at)),
+      state === undefined ? "-" : isLive ? "now" : duration(Math.max(0, now - state.at)),
       String(state?.sessions.length ?? "-"),
       state?.role ?? "-",
       state === undefined ? "-" : `${state.os}, csm ${state.version}`,
@@ -210,7 +210,7 @@ const machineJson = ({ name, isLive, isBroken, state }: Machine, now: number) =>
   machine: name,
   live: isLive,
   ...timed("told", state?.at),
-  age_ms: state === undefined ? null : Math.max(0, now - state.at),
+  age_ms: state === undefined ? null : isLive ? 0 : Math.max(0, now - state.at),
   role: state?.role ?? null,
   os: state?.os ?? null,
   version: state?.version ?? null,

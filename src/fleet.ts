@@ -222,9 +222,7 @@ export const isLife = (value: unknown): value is string => typeof value === "str
 export async function readLives(link: RedisLink, names: readonly string[]): Promise<Set<string>> {
   const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
   const answers = await Promise.all(chunks.map((chunk) => link.call("MGET", chunk.map(fleetKeys.live))));
-  return new Set(
-    answers.flatMap((answer, at) => (chunks[at] ?? []).filter((_, index) => Array.isArray(answer) && isLife(answer[index]))),
-  );
+  return new Set(answers.flatMap((answer, at) => (chunks[at] ?? []).filter((_, index) => Array.isArray(answer) && isLife(answer[index]))));
 }
 
 /** By the server's clock, which is the same for all. */

@@ -97,7 +97,8 @@ test("what others ask is given to the inbox, each entry once, and again after a 
       close() {
         isClosed = true;
       },
-      call: (...call) => (isClosed || (reads === 3 && call[1][0] === fleetKeys.machine("near")) ? Promise.reject(new LinkError("gone")) : link.call(...call)),
+      call: (...call) =>
+        isClosed || (reads === 3 && call[1][0] === fleetKeys.machine("near")) ? Promise.reject(new LinkError("gone")) : link.call(...call),
     };
   };
   await serveState(sys, open, {
@@ -280,20 +281,29 @@ test("one that ended without a word is waited for, and no more", async () => {
   let reads = 0;
   await serveState(sys, async () => ({ ...link, call }), {
     ...{ ...serving, onLink() {}, isOver: () => reads > 2 },
-    read: async () => ({ state: (reads++, state(sys)), asks }),
+    async read() {
+      reads++;
+      return { state: state(sys), asks };
+    },
   });
   expect(calls).toContain(`SET ${fleetKeys.machine("near")}`);
 });
 
-test.each([false, true])("what it has used stays when it ends, and is taken back when it has left (%p); outcomes go first", async (left) => {
-  const sys = createFakeSys({ now: 1_000_000 });
-  const { link, calls } = createFakeLink(undefined, sys.now);
-  let reads = 0;
-  await serveState(sys, async () => link, {
-    ...{ ...serving, onLink() {}, isOver: () => reads > 2, hasLeft: () => left },
-    inbox: { ...noInbox, rest: async () => void calls.push("rest") },
-    read: async () => ({ state: (reads++, state(sys)), asks }),
-  });
-  expect(calls.includes(`SET ${fleetKeys.cost("near")}`)).toBe(left);
-  expect(calls.indexOf("rest")).toBeLessThan(calls.indexOf("close"));
-});
+test.each([false, true])(
+  "what it has used stays when it ends, and is taken back when it has left (%p); outcomes go first",
+  async (left) => {
+    const sys = createFakeSys({ now: 1_000_000 });
+    const { link, calls } = createFakeLink(undefined, sys.now);
+    let reads = 0;
+    await serveState(sys, async () => link, {
+      ...{ ...serving, onLink() {}, isOver: () => reads > 2, hasLeft: () => left },
+      inbox: { ...noInbox, rest: async () => void calls.push("rest") },
+      async read() {
+        reads++;
+        return { state: state(sys), asks };
+      },
+    });
+    expect(calls.includes(`SET ${fleetKeys.cost("near")}`)).toBe(left);
+    expect(calls.indexOf("rest")).toBeLessThan(calls.indexOf("close"));
+  },
+);

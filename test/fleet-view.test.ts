@@ -63,3 +63,10 @@ test.each([
   expect(rows).toHaveLength(5);
   expect(rows.map(({ name }) => name)).toContain("far/s19");
 });
+
+test("two sessions of one conversation have a key each, and one id", () => {
+  const twins = [session("a", "working"), session("a", "idle_done"), session("b", "working")];
+  const { rows } = pickRows([machine("far", true, now, ...twins)], { filter: "", sort: "name", most: Number.POSITIVE_INFINITY, now });
+  expect(rows.map(({ key }) => key)).toEqual(["far/a-0123456789", "far/a-0123456789 2", "far/b-0123456789"]);
+  expect(new Set(rows.map(({ sessionId }) => sessionId)).size).toBe(2);
+});
