@@ -13,7 +13,8 @@ export interface UsageWindow {
 export type Windows = Record<string, UsageWindow>;
 
 /** An allowance of single models; `oauth_apps` is other programs' and says nothing of claude. */
-const windowName = /^(?:five_hour|seven_day(?:_(?!oauth_apps$)[a-z0-9_]{1,40})?)$/;
+/** Of a window of the service. */
+export const windowName = /^(?:five_hour|seven_day(?:_(?!oauth_apps$)[a-z0-9_]{1,40})?)$/;
 const maxWindows = 20;
 
 /**

@@ -1,7 +1,7 @@
 import { createCalendar, parseDay, parseHours } from "./calendar.ts";
 import { pricesAt, pricesSource } from "./claude-prices.ts";
 import { type App, command, createReadProgress, sinceArgument } from "./cmd-record.ts";
-import { readUsage, type Usage } from "./cost.ts";
+import { readUsage } from "./cost.ts";
 import { costSources } from "./cost-files.ts";
 import { createReport, groupings, type Report, type ReportOptions } from "./cost-report.ts";
 import { type CostFacts, money, renderCost, renderCsv, toCostJson } from "./cost-view.ts";
@@ -46,8 +46,8 @@ export const costCommand = command({
     const usage = await readUsage(sys, { ...costSources(sys, registry), onProgress: progress.show });
     progress.clear();
     const own = createReport(usage.sums, usage.origins, options);
-    const all = await fleet?.(usage);
-    const report = all === undefined ? own : { ...all.report, unpricedModels: own.unpricedModels };
+    const all = await fleet?.(own);
+    const report = all?.report ?? own;
     if (options.grouping === "session") addTitles(app, report, profileDirs(sys, registry));
     const facts: CostFacts = { options, prices: { at: pricesAt, source: pricesSource }, ...usage.sums };
     if (args.json === true) app.json<"csm cost">({ ...toCostJson(report, facts), ...all?.json });
@@ -75,7 +75,7 @@ async function openFleet(app: App, options: ReportOptions, args: { fleet?: boole
   if (membership === undefined) return undefined;
   const { askCosts } = await import("./fleet-cost.ts");
   const asked = askCosts(app.sys, membership);
-  return async (usage: Usage) => (await asked)(usage, options);
+  return async (own: Report) => (await asked)(own, options);
 }
 
 /** So that sessions of one folder can be told apart. */

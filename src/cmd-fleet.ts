@@ -34,7 +34,7 @@ import { askMachines } from "./fleet-look.ts";
 import { duration, table, timed } from "./format.ts";
 import { present } from "./json.ts";
 import { createLog } from "./log.ts";
-import { lockDir } from "./paths.ts";
+import { fleetPath, lockDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readSettings } from "./settings.ts";
 import type { Sys } from "./sys.ts";
@@ -93,7 +93,9 @@ needed; it is stored nowhere else, and stands in no list of processes.`,
     const { checks } = await checkFleet(app.sys, membership);
     tellChecks(app, checks);
     if (checks.some(({ isOk }) => !isOk)) throw new UserError("csm fleet join: nothing was changed", "mend what is wrong above");
+    const before = membershipOrNone(app.sys);
     membershipStore(app.sys).write(membership);
+    if (before !== undefined && (before.machine !== machine || before.url !== membership.url)) await takeBack(app, before);
     app.out(`${machine} has joined ${membership.url} as ${membership.role}; csm fleet serve tells the others of its sessions`);
   },
 });
@@ -142,12 +144,36 @@ export const fleetLeaveCommand = command({
   summary: "Leave the fleet: what this machine told stays there for a week, marked as stale.",
   args: {},
   examples: [["csm fleet leave", ""]],
-  run({ app }) {
-    const { machine, url } = requireMembership(app.sys);
+  async run({ app }) {
+    const membership = requireMembership(app.sys);
     membershipStore(app.sys).remove();
-    app.out(`${machine} has left ${url}`);
+    await takeBack(app, membership);
+    app.out(`${membership.machine} has left ${membership.url}`);
   },
 });
+
+/** What cannot be read is replaced. */
+function membershipOrNone(sys: Sys): Membership | undefined {
+  try {
+    return membershipStore(sys).read();
+  } catch {
+    return undefined;
+  }
+}
+
+/** So that nobody counts this machine twice, where the server is reached. */
+async function takeBack({ sys, tell }: App, membership: Membership): Promise<void> {
+  const { machine, role } = membership;
+  if (role === "watch") return;
+  const [{ openLink }, { tellEnd }] = await Promise.all([import("./fleet-redis.ts"), import("./fleet-serve.ts")]);
+  try {
+    const link = await openLink(await targetOf(sys, membership));
+    await tellEnd(link, machine, true).finally(link.close);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    tell(`csm fleet: what ${machine} told of its use stays there for a time: ${printableLine(error.message)}`);
+  }
+}
 
 export const fleetMachinesCommand = command({
   name: "csm fleet machines",
@@ -162,7 +188,7 @@ export const fleetMachinesCommand = command({
     const rows = machines.map(({ name, isLive, isBroken, state }) => [
       name,
       isBroken === true ? "not understood" : isLive ? "live" : "stale",
-      state === undefined ? "-" : duration(Math.max(0, now - state.at)),
+      state === undefined ? "-" : isLive ? "now" : duration(Math.max(0, now - state.at)),
       String(state?.sessions.length ?? "-"),
       state?.role ?? "-",
       state === undefined ? "-" : `${state.os}, csm ${state.version}`,
@@ -184,7 +210,7 @@ const machineJson = ({ name, isLive, isBroken, state }: Machine, now: number) =>
   machine: name,
   live: isLive,
   ...timed("told", state?.at),
-  age_ms: state === undefined ? null : Math.max(0, now - state.at),
+  age_ms: state === undefined ? null : isLive ? 0 : Math.max(0, now - state.at),
   role: state?.role ?? null,
   os: state?.os ?? null,
   version: state?.version ?? null,
@@ -234,6 +260,8 @@ export const fleetServeCommand = command({
     const monitor = createMonitor(sys, { hasMeter: true, hasTasks: true });
     const usage = openMachineUsage(sys, membership.machine);
     const log = createLog(app);
+    const joined = sys.readText(fleetPath(sys));
+    const hasLeft = () => sys.readText(fleetPath(sys)) !== joined;
     let isOver = false;
     let failure: string | undefined = "";
     let isFirst = true;
@@ -267,12 +295,15 @@ export const fleetServeCommand = command({
         if (words === undefined) log.success(`csm fleet: ${membership.machine} tells ${membership.url}`);
         else log.warn(`csm fleet: ${words}; trying on`);
       },
-      isOver: () => isOver,
+      isOver: () => isOver || hasLeft(),
+      hasLeft,
+    }).finally(() => {
+      usage.close();
+      monitor.close();
+      release();
+      end();
     });
-    usage.close();
-    monitor.close();
-    release();
-    end();
+    if (hasLeft()) log.warn(`csm fleet: ${membership.machine} has left ${membership.url}, or joined anew: csm fleet serve is over`);
   },
 });
 

@@ -3,7 +3,7 @@ import type { Membership } from "./fleet.ts";
 import { chooseFleet, fleetArgs } from "./fleet-option.ts";
 import { lookOnce } from "./monitor.ts";
 import { homeDir } from "./paths.ts";
-import { type LiveSession, renderSessions, sessionJson } from "./session.ts";
+import { type LiveSession, type RunGroup, renderSessions, runHead, sessionJson } from "./session.ts";
 import { verbsJson } from "./verbs.ts";
 
 export const lsCommand = command({
@@ -39,14 +39,15 @@ export const lsCommand = command({
         sessions: sessions.map((session) => ({ ...sessionJson(session), verbs: verbsJson(session) })),
         ...fleet?.json,
       });
-    if (fleet !== undefined) return fleet.show(sessions);
-    app.out(
-      sessions.length === 0 && !runs.some(({ isWorkedOn }) => isWorkedOn)
-        ? "no live sessions"
-        : renderSessions(sessions, { ...app, now: app.sys.now(), home: homeDir(app.sys), runs })
-            .join("\n")
-            .trimStart(),
-    );
+    if (fleet !== undefined) fleet.show(sessions, runs);
+    else
+      app.out(
+        sessions.length === 0 && !runs.some(({ isWorkedOn }) => isWorkedOn)
+          ? "no live sessions"
+          : renderSessions(sessions, { ...app, now: app.sys.now(), home: homeDir(app.sys), runs })
+              .join("\n")
+              .trimStart(),
+      );
     if (hidden > 0 && app.columns !== undefined)
       app.tell(
         `${hidden} more ${hidden === 1 ? "program is" : "programs are"} called claude, of no known profile; csm ls --all shows them`,
@@ -67,11 +68,15 @@ async function readFleet({ sys, out, tell, paint, columns }: App, membership: Me
   const others = rowsOf(machines, now);
   return {
     json: { machine: membership.machine, fleet_failure: look.failure ?? null, remote: others.map(fleetRowJson) },
-    show(sessions: LiveSession[]) {
+    show(sessions: LiveSession[], runs: readonly RunGroup[]) {
       const { machine } = membership;
       const own = toMachineState(sys, membership, sessions, "titles").sessions.map((session) => ({ machine, session }));
       const rows = [...own, ...others];
       out(rows.length === 0 ? "no live sessions" : renderFleet(rows, { paint, columns, now }).join("\n"));
+      for (const run of runs) {
+        const tasks = sessions.filter(({ task }) => task?.run === run.run);
+        if (tasks.length > 0 || run.isWorkedOn) out(runHead(run, tasks, columns));
+      }
       for (const words of [staleWords(look, now), brokenWords(machines)]) if (words !== undefined) tell(`csm ls: ${words}`);
     },
   };

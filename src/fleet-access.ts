@@ -128,7 +128,7 @@ export function accessLine(name: string, role: FleetRole, passwordHash: string):
     ...read,
     ...["%R~csm:asks:*", "%R~csm:outcome:*", ...own, `~${fleetKeys.outcome(name, "*")}`],
     `(+sadd ~${fleetKeys.machines})`,
-    "(+xadd ~csm:inbox:*)",
+    "(+xadd +expire ~csm:inbox:*)",
     `(+xread +xrange +xdel +xtrim ~${fleetKeys.inbox(name)})`,
     ...(role === "work" ? taskRights(name) : []),
   ].join(" ");

@@ -3,7 +3,7 @@ import { channelDir } from "./channel.ts";
 import { ambiguous, matchNames } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { UserError, usageError } from "./errors.ts";
-import { type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
+import { isLife, type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
 import { fleetKeys, isMachineName } from "./fleet-access.ts";
 import { lookAtFleet } from "./fleet-look.ts";
 import { LinkError, openLink, type RedisLink } from "./fleet-redis.ts";
@@ -50,7 +50,7 @@ export async function readAsks(sys: Sys, membership: Membership): Promise<(Fleet
     const [told, lives] = await Promise.all([readValues(link, names, fleetKeys.asks), readValues(link, names, fleetKeys.live)]);
     return names.flatMap((machine, at) =>
       (ownOf(parseMachineAsks(parseJson(told[at])), machine)?.asks ?? []).map((ask) => ({
-        ...{ machine, isLive: lives[at] === "1" },
+        ...{ machine, isLive: isLife(lives[at]) },
         ...ask,
       })),
     );
@@ -135,9 +135,14 @@ interface Line {
   open(): Promise<RedisLink>;
 }
 
+/** Nothing in it is done after an hour. */
+const inboxLifeS = 7200;
+
 async function post(link: RedisLink | undefined, key: string, request: FleetRequest): Promise<void> {
   try {
     await link?.call("XADD", [key, "MAXLEN", "~", String(mostInInbox), "*", "request", JSON.stringify(request)]);
+    // A server whose rights are older keeps it for longer.
+    await link?.call("EXPIRE", [key, String(inboxLifeS)]).catch(() => undefined);
   } catch (error) {
     // It may have arrived all the same, and is waited for.
     if (!(error instanceof LinkError)) throw error;
@@ -170,7 +175,7 @@ async function findMeant(sys: Sys, link: RedisLink | undefined, { machine, word,
       session: driver ?? name,
       sessionId,
       request: sys.randomId(),
-      isLive: live === "1",
+      isLive: isLife(live),
       toldMs: Math.max(0, sys.now() - state.at),
     },
     ...(wish.verb === "send" ? {} : pickGate(`${machine}/${name}`, asks, gate_id, wish)),

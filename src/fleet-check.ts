@@ -88,10 +88,12 @@ async function checkRights(link: RedisLink, { machine, role }: Membership): Prom
   const write = (name: string) => asked("SET", [fleetKeys.outcome(name, trial), "1", "PX", "1"]);
   const writes = await write(machine);
   const isOpen = (await write(`${machine.slice(0, 40)}-other`)) === undefined;
+  const tasks = role === "work" ? await asked("ZCARD", [fleetKeys.runs]) : undefined;
   const words = isOpen ? "this user may write everywhere: give each machine its own (csm fleet serve-config)" : "only its own keys";
   return [
     reading,
     { what: "telling", isOk: writes === undefined, detail: writes ?? `of ${machine}`, fix },
     { what: "rights", isOk: true, detail: words },
+    ...(role === "work" ? [{ what: "tasks", isOk: tasks === undefined, detail: tasks ?? "gives and takes them", fix }] : []),
   ];
 }

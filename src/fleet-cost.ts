@@ -1,7 +1,7 @@
 import { addTokens, noTokens } from "./accounting.ts";
 import { readProfiles } from "./accounts.ts";
 import { createCalendar, mondayOf, monthOf } from "./calendar.ts";
-import { readUsage, type Usage } from "./cost.ts";
+import { readUsage } from "./cost.ts";
 import { costSources } from "./cost-files.ts";
 import { type Merged, quarterMs } from "./cost-records.ts";
 import { type CostRow, emptyRow, type FileOrigin, type Report, type ReportOptions, sortRows } from "./cost-report.ts";
@@ -85,11 +85,18 @@ export function toMachineCost(
   };
 }
 
+/** 2026-02-30 is none, however it is read. */
+const isDate = (day: string): boolean => {
+  const at = Date.parse(`${day}T00:00:00Z`);
+  return Number.isFinite(at) && new Date(at).toISOString().startsWith(day);
+};
+
 const isDay = (value: unknown): boolean =>
   Array.isArray(value) &&
   value.length === figures.length + 1 &&
   typeof value[0] === "string" &&
   /^\d{4}-\d\d-\d\d$/.test(value[0]) &&
+  isDate(value[0]) &&
   value.every((each, at) => at === 0 || (Number.isFinite(each) && each >= 0 && each <= 8.64e15));
 
 const isTexts = (value: unknown, most: number): boolean =>
@@ -106,26 +113,31 @@ export function parseMachineCost(value: unknown): MachineCost | undefined {
   return { v: 1, machine: value.machine, at: value.at as number, accounts };
 }
 
-/** All of them added up, whatever the report is by. `nameOf`: what an account is called here. */
-export function createFleetReport(
+/**
+ * What other machines told added to what is `own`, whatever the report is by. `namesOf`: what an account is called here. They tell
+ * models by account, not by day.
+ */
+export function addToReport(
+  own: Report,
   costs: readonly MachineCost[],
   { grouping, since = "", until = "9999", profile }: ReportOptions,
-  nameOf: (account: string) => string | undefined,
+  namesOf: (account: string) => readonly string[],
 ): Report {
-  const rows = new Map<string, CostRow>();
-  const totals = emptyRow("total");
+  const rows = new Map(own.rows.map((row) => [row.key, row]));
+  const isByAccount = grouping === "machine" || grouping === "account";
   for (const { machine, accounts } of costs)
     for (const { account, profile: name, models, days } of accounts) {
-      if (profile !== undefined && profile !== (nameOf(account) ?? name)) continue;
+      const names = namesOf(account);
+      if (profile !== undefined && !(names.length === 0 ? [name] : names).includes(profile)) continue;
       for (const [day, ...numbers] of days) {
         if (day < since || day > until) continue;
-        const key = keyOf(grouping, { day, machine, account: nameOf(account) ?? `${machine}/${name}` });
+        const key = keyOf(grouping, { day, machine, account: names[0] ?? `${machine}/${name}` });
         const row = rows.get(key) ?? emptyRow(key);
         rows.set(key, row);
-        for (const each of [row, totals]) addDay(each, numbers, models);
+        for (const each of [row, own.totals]) addDay(each, numbers, isByAccount ? models : []);
       }
     }
-  return { rows: sortRows([...rows.values()], grouping), totals, unpricedModels: [] };
+  return { ...own, rows: sortRows([...rows.values()], grouping) };
 }
 
 const keyOf = (
@@ -158,9 +170,9 @@ function readAccountNames(sys: Sys, machine: string) {
     // Somebody else's folder may have the same path.
     const told = (account: string) => hashOf(account.startsWith("dir:") ? `${machine}/${account}` : account);
     const byProfile = new Map(profiles.map(({ name, account }) => [name, told(account)]));
-    const names = new Map(profiles.map(({ name, account }) => [told(account), name]).reverse() as [string, string][]);
+    const names = Map.groupBy(profiles, ({ account }) => told(account));
     const accountOf = (profile: string | undefined) => byProfile.get(profile ?? "claude") ?? told(`dir:${profile ?? ""}`);
-    return { accountOf, nameOf: (account: string) => names.get(account) };
+    return { accountOf, namesOf: (account: string) => (names.get(account) ?? []).map(({ name }) => name) };
   } finally {
     ledger.close();
   }
@@ -200,10 +212,10 @@ export async function askCosts(sys: Sys, membership: Membership) {
       isBroken: text !== undefined,
       cost: ownOf(parseMachineCost(parseJson(text)), name),
     }));
-  return ({ sums, origins }: Usage, options: ReportOptions) => {
+  return (local: Report, options: ReportOptions) => {
     const { machine } = membership;
-    const { accountOf, nameOf } = readAccountNames(sys, machine);
-    const own = toMachineCost(sums, origins, { machine, at: now, dayOf: options.calendar.dayOf, accountOf });
+    // What it has itself told is less than what it knows.
+    const own = options.grouping === "machine" ? { ...local, rows: local.rows.map((row) => ({ ...row, key: machine })) } : local;
     const known = others.flatMap(({ cost }) => cost ?? []);
     const words = [
       staleWords({ failure, ...present({ readAt }) }, now),
@@ -212,15 +224,19 @@ export async function askCosts(sys: Sys, membership: Membership) {
       ),
     ].filter((each) => each !== undefined);
     return {
-      report: createFleetReport([own, ...known], options, nameOf),
+      report: addToReport(own, known, options, readAccountNames(sys, machine).namesOf),
       ...(words.length === 0 ? {} : { words: words.join("; ") }),
       json: {
         ...{ machine, fleet_failure: failure ?? null },
-        machines: [own, ...known].map((cost) => ({
-          machine: cost.machine,
-          ...timed("told", cost.at),
-          stale_ms: cost === own ? null : Math.max(0, now - cost.at),
-        })),
+        machines: [
+          { machine, ...timed("told", now), stale_ms: null },
+          ...others.flatMap(({ cost, isLive }) =>
+            // It counts now and then, and says so: heard of, what it told is of now.
+            cost === undefined
+              ? []
+              : { machine: cost.machine, ...timed("told", cost.at), stale_ms: isLive ? 0 : Math.max(0, now - cost.at) },
+          ),
+        ],
       },
     };
   };

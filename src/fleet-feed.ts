@@ -1,4 +1,4 @@
-import { type Machine, machineOf, readClock, readLives, readNames, readValues } from "./fleet.ts";
+import { type Machine, machineOf, mostMachines, readClock, readLives, readNames, readValues } from "./fleet.ts";
 import { fleetKeys, isMachineName } from "./fleet-access.ts";
 import { machinesOf, openSeen, readTold, type Told } from "./fleet-look.ts";
 import { chanceOf, createSign, pauseMs, type RedisLink, reasonOf } from "./fleet-redis.ts";
@@ -14,9 +14,6 @@ const gatherMs = 10;
 const checkMs = 5000;
 /** What was heard is kept for who cannot reach the fleet later. */
 const keepMs = 60_000;
-/** Hints are read by name: no more of them than there may be machines. */
-const mostHints = 10_000;
-
 /** What is known of the other machines, from what was seen last on. */
 function createKnown(sys: Sys) {
   const seen = openSeen(sys);
@@ -28,6 +25,8 @@ function createKnown(sys: Sys) {
     take(one: Told["machines"][number], clockMs: number): void {
       const { name, text, isLive } = one;
       const before = machines.get(name);
+      // Whoever tells nothing is no more than a name, which anybody may say.
+      if (before === undefined && text === undefined) return;
       // A server that has forgotten all takes no row away, and what cannot be read no better one.
       if (before !== undefined && (text === undefined || told.get(name)?.text === text))
         return void machines.set(name, { ...before, isLive });
@@ -54,7 +53,6 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
   const change = createSign();
   let [clockMs, version, isOpen] = [0, 0, true];
   let failure: string | undefined;
-  let bug: { error: unknown } | undefined;
   const changed = () => {
     version++;
     change.give();
@@ -81,7 +79,7 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
     const heard = new Set<string>();
     const hint = createSign();
     await ears.listen(fleetKeys.changed, (name) => {
-      if (isMachineName(name) && heard.size < mostHints) heard.add(name);
+      if (isMachineName(name) && heard.size < mostMachines) heard.add(name);
       hint.give();
     });
     const all = await readTold(sys, link);
@@ -102,12 +100,7 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
     }
   };
   const fail = (error: unknown) => {
-    try {
-      failure = reasonOf(error);
-    } catch {
-      bug = { error };
-      isOpen = false;
-    }
+    failure = reasonOf(error);
     known.setLives(() => false);
     changed();
   };
@@ -127,7 +120,6 @@ function openFollower(sys: Sys, open: () => Promise<RedisLink>) {
   void follow();
   return {
     machines(): Machine[] {
-      if (bug !== undefined) throw bug.error;
       return [...known.machines.values()];
     },
     failure: () => failure,

@@ -183,8 +183,8 @@ function toAsk({ name, sessionId, verdict }: LiveSession, { gate_id, gate, tool,
     ...{ session_id: sessionId ?? null, session: name.slice(0, longestTexts.name), gate_id, gate },
     ...{ tool: tool?.slice(0, longestTool) ?? null, agent: agent?.slice(0, longestTool) ?? null },
     request: (tool !== null && isRecord(input) ? describeCall(tool, input) : maskSecrets(asked)).slice(0, longestAsk),
-    // One that would be cut could not be told from another.
-    options: choices.filter(({ label }) => label.length <= longestAsk).slice(0, mostOptions),
+    // One that would be cut, or masked, could not be told from another.
+    options: choices.filter(({ label }) => label.length <= longestAsk && maskSecrets(label) === label).slice(0, mostOptions),
   };
 }
 
@@ -195,9 +195,10 @@ const mostOptions = 30;
 /** A question with all that it offers, else what would run. */
 function describeCall(tool: string, input: Record<string, unknown>): string {
   if (tool !== "AskUserQuestion") return shownRequest(tool, input);
-  return parseQuestions(input.questions)
-    .map(({ question, labels }) => `${question} (${labels.map((label, index) => `${index + 1} ${label}`).join(" · ")})`)
-    .join("\n");
+  const asked = parseQuestions(input.questions).map(
+    ({ question, labels }) => `${question} (${labels.map((label, index) => `${index + 1} ${label}`).join(" · ")})`,
+  );
+  return maskSecrets(asked.join("\n"));
 }
 
 // --- what is done about it ----------------------------------------------------------------------------------------------

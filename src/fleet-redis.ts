@@ -34,11 +34,9 @@ export function createSign() {
   };
 }
 
-/** Why there is nothing of the fleet, for people; throws what is no reason of that kind. */
-export function reasonOf(error: unknown): string {
-  if (error instanceof UserError) return error.message;
-  throw error;
-}
+/** Why there is nothing of the fleet, for people: whatever is wrong there, the sessions of this machine are still to be seen. */
+export const reasonOf = (error: unknown): string =>
+  error instanceof UserError ? error.message : `the fleet cannot be read: ${printableLine(String(error)).slice(0, 200)}`;
 
 /** One connection. It does not come back: whoever needs another opens one. */
 export interface RedisLink {
@@ -73,18 +71,19 @@ export async function openLink(target: RedisTarget, timeoutMs = connectTimeoutMs
     // Whoever has no time to wait has none to ask again, either.
     throw error instanceof LinkError && timeoutMs < connectTimeoutMs ? error : await findFailure(target, timeoutMs);
   }
+  const answered = async <T>(answer: Promise<T>, timeoutMs: number, command: string): Promise<T> => {
+    try {
+      return await within(answer, timeoutMs, command);
+    } catch (error) {
+      if (error instanceof LinkError || isClosed(error)) close();
+      throw isClosed(error) ? new LinkError("the connection to the fleet has ended") : replyError(command, error);
+    }
+  };
   return {
     close,
-    async call(command, args, timeoutMs = callTimeoutMs) {
-      try {
-        return await within(client.send(command, [...args]), timeoutMs, command);
-      } catch (error) {
-        if (error instanceof LinkError || isClosed(error)) close();
-        throw isClosed(error) ? new LinkError("the connection to the fleet has ended") : replyError(command, error);
-      }
-    },
+    call: async (command, args, timeoutMs = callTimeoutMs) => answered(client.send(command, [...args]), timeoutMs, command),
     async listen(channel, listener) {
-      await within(
+      await answered(
         client.subscribe(channel, (message) => listener(message)),
         callTimeoutMs,
         "SUBSCRIBE",

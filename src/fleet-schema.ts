@@ -1,4 +1,5 @@
 import { z } from "zod/mini";
+import { windowName } from "./claude-usage.ts";
 import { isMachineName } from "./fleet-access.ts";
 import { longestTexts } from "./fleet-state.ts";
 
@@ -21,7 +22,12 @@ const rows = <T extends z.ZodMiniType>(row: T, most: number) =>
 const told = (field: keyof typeof longestTexts) => text(longestTexts[field]);
 
 const usageWindow = z.object({
-  ...{ window: text(60), used_percent: z.number().check(z.gte(0), z.lte(1000)), resets_at: z.nullable(moment), at: moment },
+  ...{
+    window: text(60).check(z.regex(windowName)),
+    used_percent: z.number().check(z.gte(0), z.lte(1000)),
+    resets_at: z.nullable(moment),
+    at: moment,
+  },
 });
 
 const usage = z.object({

@@ -1,5 +1,6 @@
-import { ownOf, readClock, readNames, readValues } from "./fleet.ts";
-import { fleetKeys } from "./fleet-access.ts";
+import { UserError } from "./errors.ts";
+import { isLife, mostMachines, ownOf, readClock, readNames, readValues } from "./fleet.ts";
+import { fleetKeys, isMachineName } from "./fleet-access.ts";
 import type { Inbox } from "./fleet-inbox.ts";
 import { chanceOf, createSign, pauseMs, type RedisLink } from "./fleet-redis.ts";
 import { type MachineAsks, type MachineUsage, parseMachineUsage } from "./fleet-schema.ts";
@@ -18,13 +19,50 @@ const costKeptS = 90 * 24 * 3600;
 /** What gates ask is told anew while they are up, and forgotten soon after. */
 const askedS = 3600;
 
-/** False where the server does not know of it: it has forgotten, or this machine has slept. */
-const tellLife = async (link: RedisLink, machine: string): Promise<boolean> =>
-  (await link.call("SET", [fleetKeys.live(machine), "1", "PX", String(liveMs), "GET"])) === "1";
+/** Somebody else is heard of under this name: a machine whose files were copied. It is no matter of time. */
+class NameTaken extends UserError {
+  constructor(machine: string) {
+    super(`another machine tells the fleet as ${machine}`, "csm fleet join with a name of its own: --machine NAME");
+  }
+}
 
-/** It has gone, and says so. What it told stays, with its age. */
-async function tellEnd(link: RedisLink, machine: string): Promise<void> {
-  for (const key of [fleetKeys.live(machine), fleetKeys.asks(machine)]) await link.call("SET", [key, "0", "PX", "1"]);
+/** Of one process: it stands in what says that its machine is heard of, with a moment, so that each word of it is a new one. */
+interface Life {
+  machine: string;
+  id: string;
+}
+
+const readLife = async (link: RedisLink, { machine, id }: Life): Promise<"ours" | "none" | { other: string }> => {
+  const value = await link.call("GET", [fleetKeys.live(machine)]);
+  if (!isLife(value)) return "none";
+  return value.startsWith(`${id} `) ? "ours" : { other: value };
+};
+
+/** False where the server does not know of it: it has forgotten, or this machine has slept. */
+async function tellLife(sys: Sys, link: RedisLink, life: Life): Promise<boolean> {
+  const before = await readLife(link, life);
+  if (typeof before === "object") throw new NameTaken(life.machine);
+  await link.call("SET", [fleetKeys.live(life.machine), `${life.id} ${sys.now()}`, "PX", String(liveMs)]);
+  return before === "ours";
+}
+
+/** Whoever ended without a word is forgotten in time; whoever says another one meanwhile is there. */
+async function takeName(sys: Sys, link: RedisLink, life: Life, isOver: () => boolean): Promise<void> {
+  const startedAt = sys.now();
+  let first: string | undefined;
+  while (!isOver()) {
+    const found = await readLife(link, life);
+    if (typeof found !== "object") return void (await tellLife(sys, link, life));
+    first ??= found.other;
+    if (found.other !== first || isPast(sys, startedAt, 2 * liveMs)) throw new NameTaken(life.machine);
+    await sys.sleep(lookEveryMs);
+  }
+}
+
+/** It has gone, and says so. What it told of its sessions stays, with its age; of a machine that has left nothing is added up. */
+export async function tellEnd(link: RedisLink, machine: string, hasLeft: boolean): Promise<void> {
+  const keys = [fleetKeys.live, fleetKeys.asks, ...(hasLeft ? [fleetKeys.usage, fleetKeys.cost] : [])];
+  for (const key of keys) await link.call("SET", [key(machine), "0", "PX", "1"]);
   await link.call("PUBLISH", [fleetKeys.changed, machine]);
 }
 
@@ -46,13 +84,16 @@ interface Serving {
   takeUsage(usages: readonly MachineUsage[]): void;
   /** What there is to tell; `timeoutMs`: how long to wait for a change at most. */
   read(timeoutMs: number): Promise<{ state: MachineState; asks: MachineAsks }>;
-  /** Once connected, and once it is not: with the reason. */
+  /** Once all is told, and once that is not possible: with the reason. */
   onLink(failure: Error | undefined): void;
   isOver(): boolean;
+  /** It is over because this machine belongs to that fleet no more. */
+  hasLeft?(): boolean;
 }
 
 /** Tells the fleet of this machine until it is over; where it cannot be reached it tries on, and tells all anew. */
 export async function serveState(sys: Sys, open: () => Promise<RedisLink>, serving: Serving): Promise<void> {
+  const life: Life = { machine: serving.machine, id: sys.randomId() };
   for (let failures = 0; !serving.isOver(); ) {
     const links: RedisLink[] = [];
     const work: Promise<void>[] = [];
@@ -61,16 +102,21 @@ export async function serveState(sys: Sys, open: () => Promise<RedisLink>, servi
       // What waits for an answer is kept from the rest, and so is what only listens.
       for (let count = 0; count < 3; count++) links.push(await open());
       const [link, ears, tray] = links as [RedisLink, RedisLink, RedisLink];
+      await takeName(sys, link, life, serving.isOver);
       // What was told before, and while nobody listened, is read whole.
       const heard: Heard = { all: true, machines: new Set(), accounts: new Set(), hint: createSign(), clockMs: 0 };
       await serving.inbox.follow(link);
-      serving.onLink(undefined);
-      failures = 0;
-      const telling = tellUntilEnd(sys, { link, ears, heard }, serving);
-      const taking = takeUntilEnd(tray, serving);
+      const last = await takeNews(tray, serving, "0");
+      const onTold = () => {
+        serving.onLink(undefined);
+        failures = 0;
+      };
+      const telling = tellUntilEnd(sys, { link, ears, heard, life, onTold }, serving);
+      const taking = takeUntilEnd(tray, serving, last);
       work.push(telling, taking);
-      // Its last word is that it goes.
+      // Its last word is that it goes, and what became of what it has taken.
       await Promise.race([telling, taking.then(() => telling)]);
+      await serving.inbox.rest();
     } catch (error) {
       failure = error as Error;
     }
@@ -78,6 +124,7 @@ export async function serveState(sys: Sys, open: () => Promise<RedisLink>, servi
     // Two that take at once would do things twice.
     await Promise.allSettled(work);
     if (failure === undefined) continue;
+    if (failure instanceof NameTaken) throw failure;
     serving.onLink(failure);
     await sys.sleep(pauseMs(failures++, chanceOf(sys)));
   }
@@ -88,15 +135,23 @@ export async function serveState(sys: Sys, open: () => Promise<RedisLink>, servi
 const blockMs = 5000;
 const perTake = 8;
 
-async function takeUntilEnd(tray: RedisLink, { machine, inbox, isOver }: Serving): Promise<void> {
+/** What has come after `last`, by now or within `blockMs`; the new last one. */
+async function takeNews(tray: RedisLink, { machine, inbox }: Serving, last: string, waitMs = 0): Promise<string> {
   const key = fleetKeys.inbox(machine);
-  for (let last = "0"; !isOver(); ) {
-    const args = ["COUNT", String(perTake), "BLOCK", String(blockMs), "STREAMS", key, last];
-    for (const [entry, text] of parseEntries(await tray.call("XREAD", args, 2 * blockMs), key)) {
-      last = entry;
-      inbox.take(entry, text);
-    }
+  const wait = waitMs === 0 ? [] : ["BLOCK", String(waitMs)];
+  let newest = last;
+  for (const [entry, text] of parseEntries(
+    await tray.call("XREAD", ["COUNT", String(perTake), ...wait, "STREAMS", key, last], 2 * blockMs),
+    key,
+  )) {
+    newest = entry;
+    inbox.take(entry, text);
   }
+  return newest;
+}
+
+async function takeUntilEnd(tray: RedisLink, serving: Serving, first: string): Promise<void> {
+  for (let last = first; !serving.isOver(); ) last = await takeNews(tray, serving, last, blockMs);
 }
 
 /** `{stream: [[id, [field, value, …]], …]}`, and null where nothing came. */
@@ -126,9 +181,12 @@ interface Lines {
   link: RedisLink;
   ears: RedisLink;
   heard: Heard;
+  life: Life;
+  /** Each time that something has got through. */
+  onTold(): void;
 }
 
-async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Serving): Promise<void> {
+async function tellUntilEnd(sys: Sys, { link, ears, heard, life, onTold }: Lines, serving: Serving): Promise<void> {
   const { machine } = serving;
   const told = new Map<string, { text: string; at: number }>();
   let toldAt = 0;
@@ -154,10 +212,11 @@ async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Ser
       await Promise.all(news.map((each) => tell(link, each)));
       await Promise.all([...new Set(news.flatMap(({ hints }) => hints))].map((channel) => link.call("PUBLISH", [channel, machine])));
       for (const { key, value } of news) told.set(key, { text: textOf(value), at: toldAt });
+      onTold();
     }
     if (isPast(sys, livedAt, liveMs / 3)) {
       // A connection that only listens does not notice that nobody is there any more.
-      const alive = Promise.all([tellLife(link, machine), readClock(sys, link), ears.call("PING", [])]);
+      const alive = Promise.all([tellLife(sys, link, life), readClock(sys, link), ears.call("PING", [])]);
       const [isThere, clockMs] = await alive;
       if (Math.abs(clockMs - heard.clockMs) > 1000) heard.clockMs = clockMs;
       if (!isThere && livedAt > 0) {
@@ -175,7 +234,7 @@ async function tellUntilEnd(sys: Sys, { link, ears, heard }: Lines, serving: Ser
     }
     await Promise.race([sys.sleep(lookEveryMs), heard.hint.next()]);
   }
-  await tellEnd(link, machine);
+  await tellEnd(link, machine, serving.hasLeft?.() === true);
 }
 
 /** But for when it was told. */
@@ -191,6 +250,7 @@ async function hearOf({ accounts }: MachineUsage, ears: RedisLink, heard: Heard)
     heard.accounts.add(account);
     heard.all = true;
     await ears.listen(fleetKeys.used(account), (machine) => {
+      if (!isMachineName(machine) || heard.machines.size >= mostMachines) return;
       heard.machines.add(machine);
       heard.hint.give();
     });

@@ -111,7 +111,9 @@ function chooseFirst(found: Found[], waiting: number, sort: RowOrder["sort"], mo
 /** Those with the highest values, in the order given: numbers alone are sorted, as each look does it anew. */
 function highest(found: Found[], most: number, amountOf: (found: Found) => number): Found[] {
   const least = Float64Array.from(found, amountOf).sort()[Math.max(0, found.length - most)] ?? 0;
-  return found.filter((one) => amountOf(one) >= least).slice(0, most);
+  // Of those that are alike only as many as there is room for beside the higher ones.
+  let room = most - found.filter((one) => amountOf(one) > least).length;
+  return found.filter((one) => amountOf(one) > least || (amountOf(one) === least && room-- > 0));
 }
 
 const shownBefore = new WeakMap<FleetSession, LiveSession>();
@@ -125,6 +127,25 @@ function shownOf(machine: Machine, now: number): LiveSession[] {
   return shown;
 }
 
+const keysBefore = new WeakMap<MachineState, Map<FleetSession, string>>();
+
+/** A conversation may be open twice: each of them is followed by a key of its own. */
+function keysOf(machine: string, state: MachineState): Map<FleetSession, string> {
+  const known = keysBefore.get(state);
+  if (known !== undefined) return known;
+  const counts = new Map<string, number>();
+  const keys = new Map(
+    state.sessions.map((session): [FleetSession, string] => {
+      const id = `${machine}/${session.session_id ?? session.name}`;
+      const count = (counts.get(id) ?? 0) + 1;
+      counts.set(id, count);
+      return [session, count === 1 ? id : `${id} ${count}`];
+    }),
+  );
+  keysBefore.set(state, keys);
+  return keys;
+}
+
 /** As a session of this machine is shown; the same one as long as its machine has told nothing new and is heard of. */
 export function sessionOf({ name: machine, isLive, state }: Machine, told: FleetSession, now: number): LiveSession {
   const known = isLive ? shownBefore.get(told) : undefined;
@@ -132,7 +153,7 @@ export function sessionOf({ name: machine, isLive, state }: Machine, told: Fleet
   const staleMs = isLive ? undefined : Math.max(0, now - (state?.at ?? now));
   const id = `${machine}/${told.session_id ?? told.name}`;
   const session: LiveSession = {
-    key: id,
+    key: state === undefined ? id : (keysOf(machine, state).get(told) ?? id),
     name: `${machine}/${told.name}`,
     verdict: verdictOf(told, staleMs),
     since: told.since_at,

@@ -190,10 +190,14 @@ const perCall = 200;
 /** Nobody tells more; who does would cost each reader what he likes. */
 const mostBytes = 2_000_000;
 
+/** Whoever may put a name on the list may put a million there. */
+export const mostMachines = 10_000;
+
 /** Every machine that ever told of itself, by name. */
 export async function readNames(link: RedisLink): Promise<string[]> {
   const listed = await link.call("SMEMBERS", [fleetKeys.machines]);
-  return (Array.isArray(listed) ? listed : []).filter((each): each is string => typeof each === "string" && isMachineName(each)).sort();
+  const names = (Array.isArray(listed) ? listed : []).filter((each): each is string => typeof each === "string" && isMachineName(each));
+  return names.sort().slice(0, mostMachines);
 }
 
 /** What stands under a key of each machine, in the order of the names. */
@@ -211,13 +215,14 @@ export const readValues = (link: RedisLink, names: readonly string[], keyOf: (na
     }),
   );
 
+/** Of the key that says that a machine is heard of: "0" is the last word of one that goes. */
+export const isLife = (value: unknown): value is string => typeof value === "string" && value !== "" && value !== "0";
+
 /** Who of them is heard of. */
 export async function readLives(link: RedisLink, names: readonly string[]): Promise<Set<string>> {
   const chunks = Array.from({ length: Math.ceil(names.length / perCall) }, (_, at) => names.slice(at * perCall, (at + 1) * perCall));
   const answers = await Promise.all(chunks.map((chunk) => link.call("MGET", chunk.map(fleetKeys.live))));
-  return new Set(
-    answers.flatMap((answer, at) => (chunks[at] ?? []).filter((_, index) => Array.isArray(answer) && typeof answer[index] === "string")),
-  );
+  return new Set(answers.flatMap((answer, at) => (chunks[at] ?? []).filter((_, index) => Array.isArray(answer) && isLife(answer[index]))));
 }
 
 /** By the server's clock, which is the same for all. */

@@ -270,6 +270,10 @@ export const roleStyles: Record<StateRole, Style> = {
   ended: "dim",
 };
 
+/** The line above the sessions of a run. */
+export const runHead = (run: RunGroup, tasks: readonly LiveSession[], maxWidth = Number.POSITIVE_INFINITY): string =>
+  fitWhole([run.run, ...runWords(run, tasks.filter(needsPerson).length).split(", ")], maxWidth, ", ");
+
 /** A table as wide as the terminal; the state carries the colour. Those of a run stand together, below its name, behind all others. */
 export function renderSessions(listed: readonly LiveSession[], { now, home, paint, columns: maxWidth, runs = [] }: TableOptions): string[] {
   const groups = runs.map((run) => ({ run, sessions: listed.filter(({ task }) => task?.run === run.run) }));
@@ -308,11 +312,7 @@ export function renderSessions(listed: readonly LiveSession[], { now, home, pain
   let from = own.length;
   const below = groups.flatMap(({ run, sessions: { length }, sessions: tasks }) => {
     if (length === 0 && !run.isWorkedOn) return [];
-    const head = fitWhole(
-      [run.run, ...runWords(run, tasks.filter(needsPerson).length).split(", ")],
-      maxWidth ?? Number.POSITIVE_INFINITY,
-      ", ",
-    );
+    const head = runHead(run, tasks, maxWidth);
     from += length;
     return ["", paint("bold", head), ...lines.slice(from - length, from)];
   });

@@ -67,6 +67,7 @@ export function openLedger(sys: Sys): Ledger {
     record(readings, now) {
       if (readings.length === 0) return;
       write((database) => {
+        database.run("DELETE FROM reading WHERE at < ?", [now - keptMs]);
         const put = database.query(
           `INSERT INTO reading VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET used = excluded.used, resets = excluded.resets,
            at = excluded.at WHERE excluded.at >= reading.at`,
@@ -115,6 +116,8 @@ const noteOf = ({ path, modified, note }: { path: string; modified: number; note
 });
 
 const HOUR = 3_600_000;
+/** No window is so long; who told it may be gone for good. */
+const keptMs = 60 * 24 * HOUR;
 const toleranceMs = 60_000;
 
 /** No reading is from the future, and no window resets later than its own length allows. */

@@ -64,6 +64,8 @@ test("the gate that is shown is the one that is meant, and what becomes of it is
   expect(box.requests).toEqual([
     expect.objectContaining({ session: "id-1", gate_id: "g1", label: "Yes", expires_at: 105_000, from: { machine: "near", sessions: [] } }),
   ]);
+  // What nobody takes is gone in time.
+  expect(box.calls).toContain(`EXPIRE ${fleetKeys.inbox("far")}`);
   expect(box.sent).toEqual([expect.objectContaining({ isLive: true, session: "app" })]);
   const audit = [...box.sys.files].find(([path]) => path.endsWith("audit.jsonl"))?.[1] ?? "";
   expect(

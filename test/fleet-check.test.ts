@@ -56,6 +56,12 @@ test("a server in order, and a machine with rights of its own", async () => {
   ]);
 });
 
+test("who is to work must have the right to", async () => {
+  const tasks = async (says: Record<string, string>) => (await check({ ...startServer(says), role: "work" })).at(-1);
+  expect(await tasks({ ZCARD: ":0\r\n" })).toBe("ok tasks: gives and takes them");
+  expect(await tasks({ ZCARD: "-NOPERM no permissions\r\n" })).toMatch(/^broken tasks: .*refuses ZCARD/);
+});
+
 test.each<[string, Record<string, string>, number, string | RegExp]>([
   ["an old version", { version: "6.2.14" }, now, "broken version: redis 6.2.14; 7.0 or newer is needed"],
   ["a name that moves the cursor", { version: `9\x1b[2J${"x".repeat(500)}` }, now, /^ok version: redis 9\P{C}{1,80}; 7\.0 or newer/u],

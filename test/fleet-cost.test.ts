@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { createCalendar } from "../src/calendar.ts";
 import type { Cell } from "../src/cost-records.ts";
-import { createFleetReport, parseMachineCost, toMachineCost } from "../src/fleet-cost.ts";
+import { createReport } from "../src/cost-report.ts";
+import { addToReport, parseMachineCost, toMachineCost } from "../src/fleet-cost.ts";
 
 const calendar = createCalendar("UTC");
 const at = Date.UTC(2026, 10, 20, 12);
@@ -33,20 +34,34 @@ test("what was used is told by account and day, without what for", () => {
   expect(parseMachineCost(JSON.parse(JSON.stringify(cost)))).toEqual(cost);
 });
 
-test("machines are added up by day, machine and account, and one that tells twice counts once by its key", () => {
-  const costs = [costOf("near", [cell(0, 0, 1), cell(1, 1, 2)]), costOf("far", [cell(0, 0, 4), cell(40, 1, 8)])];
-  const names = (account: string) => (account === "hash of work" ? "mine" : undefined);
+test("what others told is added to what is known here, by day, machine and account", () => {
   const sums = (grouping: "daily" | "weekly" | "monthly" | "machine" | "account", more: object = {}) => {
-    const { rows, totals } = createFleetReport(costs, { ...options, grouping, ...more }, names);
+    const all = { ...options, grouping, ...more };
+    const own = createReport({ models: ["claude-opus-5-5"], cells: [cell(0, 0, 1), cell(1, 1, 2)], spends: [] } as never, origins, all);
+    const { rows, totals } = addToReport(own, [costOf("far", [cell(0, 0, 4), cell(40, 1, 8)])], all, (account) =>
+      account === "hash of work" ? ["work", "second"] : [],
+    );
     return [...rows.map(({ key, costUsd }) => [key, costUsd]), totals.costUsd];
   };
   expect(sums("daily")).toEqual([["2026-10-11", 8], ["2026-11-19", 2], ["2026-11-20", 5], 15]);
   expect(sums("monthly")).toEqual([["2026-10", 8], ["2026-11", 7], 15]);
   expect(sums("weekly")).toEqual([["2026-10-05", 8], ["2026-11-16", 7], 15]);
-  expect(sums("machine")).toEqual([["near", 3], ["far", 12], 15]);
-  expect(sums("account")).toEqual([["near/home", 2], ["mine", 5], ["far/home", 8], 15]);
-  expect(sums("machine", { since: "2026-11-20" })).toEqual([["near", 1], ["far", 4], 5]);
-  expect(sums("daily", { profile: "mine" })).toEqual([["2026-11-20", 5], 5]);
+  expect(sums("machine")).toEqual([["this machine", 3], ["far", 12], 15]);
+  expect(sums("account")).toEqual([["home", 2], ["work", 5], ["far/home", 8], 15]);
+  expect(sums("machine", { since: "2026-11-20" })).toEqual([["this machine", 1], ["far", 4], 5]);
+  // Of two profiles with one login each sees its own, and what others used of the login.
+  expect(sums("daily", { profile: "work" })).toEqual([["2026-11-20", 5], 5]);
+  expect(sums("daily", { profile: "second" })).toEqual([["2026-11-20", 4], 4]);
+});
+
+test("this machine's own figures are those of --local: of any age, and with the models of each day", () => {
+  const cells = [cell(0, 0, 1), cell(500, 0, 2, { model: 1 })];
+  const make = () => createReport({ models: ["claude-opus-5-5", "claude-haiku-5"], cells, spends: [] } as never, origins, options);
+  expect(addToReport(make(), [], options, () => [])).toEqual(make());
+  expect(addToReport(make(), [costOf("far", [cell(0, 1, 4)])], options, () => []).rows.map(({ models }) => models)).toEqual([
+    ["claude-haiku-5"],
+    ["claude-opus-5-5"],
+  ]);
 });
 
 test.each([
@@ -64,6 +79,7 @@ test.each([
           days: [
             ["x"],
             ["2026-11-20", 1],
+            ...["2026-13-45", "2026-02-30", "2026-00-01", "2026-11-00"].map((day) => [day, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
             ["2026-11-20", -1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             ["2026-11-20", "1", 0, 0, 0, 0, 0, 0, 0, 0, 0],
             null,

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { fleetKeys } from "../src/fleet-access.ts";
 import { withFleet } from "../src/fleet-feed.ts";
 import { LinkError, type RedisLink } from "../src/fleet-redis.ts";
+import { fleetSeenPath } from "../src/paths.ts";
 import type { LiveSession } from "../src/session.ts";
 import type { Feed } from "../src/watch.ts";
 import { createFakeLink, live, state } from "./fake-link.ts";
@@ -106,4 +107,23 @@ test("a thousand sessions elsewhere are counted, and those that a filter wants a
   await woken;
   expect(await look()).toEqual([12, 0]);
   feed.close();
+});
+
+test("a look at the fleet that fails in whatever way takes no session of this machine away", async () => {
+  const { sys, local } = createScene();
+  const feed = withFleet(sys, local, { machine: "near", open: () => Promise.reject(new TypeError("a bug")) });
+  for (let tries = 0; feed.failure() === undefined && tries < 100; tries++) await feed.next(50);
+  expect(names((await feed.read()).sessions)).toEqual(["own"]);
+  expect(feed.failure()).toContain("a bug");
+  feed.close();
+});
+
+test("a name that tells nothing is no machine", async () => {
+  const { sys, open, local, tell, keys } = createScene();
+  await tell(far("far", "one"));
+  keys.set(fleetKeys.machines, new Set(["far", ...Array.from({ length: 50 }, (_, at) => `empty${at}`)]));
+  const feed = withFleet(sys, local, { machine: "near", open });
+  for (let tries = 0; (await feed.read()).sessions.length < 2 && tries < 100; tries++) await feed.next(50);
+  feed.close();
+  expect(sys.readText(fleetSeenPath(sys)) ?? "").not.toContain("empty");
 });

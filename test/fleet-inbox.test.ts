@@ -173,7 +173,10 @@ test("what gates ask is told with its options, without secrets, and in no more t
         status: "blocked",
         gate: "permission",
         prompt: "Run?",
-        choices: [{ option: 1, label: "Yes", meaning: "allow-once" }],
+        choices: [
+          { option: 1, label: "Yes", meaning: "allow-once" },
+          { option: 2, label: "Yes, and curl -u me:secret always", meaning: "allow-always" },
+        ],
         gates: [{ ...gate, input, ...more }],
       },
     });
@@ -184,13 +187,19 @@ test("what gates ask is told with its options, without secrets, and in no more t
     blocked({ command: "x".repeat(9000) }),
     blocked({ questions }, { tool: "AskUserQuestion", gate: "question" }),
     blocked(null, { tool: null }),
+    blocked(
+      { questions: [{ question: "Is it curl -u me:secret http://h?", options: [{ label: "no, curl -u me:other http://h" }] }] },
+      { tool: "AskUserQuestion", gate: "question" },
+    ),
   ]);
+  expect(JSON.stringify(told)).not.toMatch(/me:secret|me:other/);
   expect(parseMachineAsks(JSON.parse(JSON.stringify(told)))).toEqual(told);
   expect(told.asks.map(({ request: text }) => text.slice(0, 40))).toEqual([
     "curl -u me:*** http://h",
     "x".repeat(40),
     "Which? (1 a · 2 b)",
     "Run?",
+    "Is it curl -u me:*** http://h? (1 no, cu",
   ]);
   expect(told.asks[0]?.options).toEqual([{ option: 1, label: "Yes", meaning: "allow-once" }]);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { UserError } from "../src/errors.ts";
 import { toMachineState } from "../src/fleet.ts";
 import { fleetKeys } from "../src/fleet-access.ts";
 import { LinkError, pauseMs, type RedisLink } from "../src/fleet-redis.ts";
@@ -62,7 +63,7 @@ test("a fleet that goes away is tried again and again, and told all anew", async
       isOver: () => isOver,
     },
   );
-  expect(told).toEqual([undefined, "gone", "nobody", "nobody", "nobody", undefined]);
+  expect(told).toEqual(["gone", "nobody", "nobody", "nobody", undefined]);
   expect(calls).toContain(`SET ${fleetKeys.machine("near")}`);
 });
 
@@ -96,7 +97,8 @@ test("what others ask is given to the inbox, each entry once, and again after a 
       close() {
         isClosed = true;
       },
-      call: (...call) => (isClosed || (reads === 3 && call[0] === "SET") ? Promise.reject(new LinkError("gone")) : link.call(...call)),
+      call: (...call) =>
+        isClosed || (reads === 3 && call[1][0] === fleetKeys.machine("near")) ? Promise.reject(new LinkError("gone")) : link.call(...call),
     };
   };
   await serveState(sys, open, {
@@ -213,3 +215,95 @@ test.each([
   }
   keys.clear();
 });
+
+const serving = {
+  ...{ machine: "near", inbox: noInbox, readUsage: async () => usage, takeUsage() {} },
+};
+
+test("a server that answers and takes no writes is tried ever more rarely, and never said to be told", async () => {
+  const sys = createFakeSys({ now: 1_000_000 });
+  const { link } = createFakeLink(undefined, sys.now);
+  const full = (key: string) => key === fleetKeys.machine("near");
+  const told: (string | undefined)[] = [];
+  const endAt = sys.now() + 120_000;
+  let opens = 0;
+  const open = async (): Promise<RedisLink> => {
+    opens++;
+    let isClosed = false;
+    return {
+      ...link,
+      close() {
+        isClosed = true;
+      },
+      call(command, args) {
+        if (isClosed) return Promise.reject(new LinkError("it is closed"));
+        return command === "SET" && full(args[0] ?? "") ? Promise.reject(new UserError("it is full")) : link.call(command, args);
+      },
+    };
+  };
+  await serveState(sys, open, {
+    ...{ ...serving, onLink: (failure) => void told.push(failure?.message), isOver: () => sys.now() >= endAt },
+    read: async () => ({ state: state(sys), asks }),
+  });
+  expect(new Set(told)).toEqual(new Set(["it is full"]));
+  expect(told.length).toBeLessThan(40);
+  expect(opens).toBeLessThan(120);
+});
+
+test("two under one name: the second one ends, and leaves the first one's word as it is", async () => {
+  const sys = createFakeSys({ now: 1_000_000 });
+  const { link, keys } = createFakeLink(undefined, sys.now);
+  const key = fleetKeys.live("near");
+  const other: RedisLink = {
+    ...link,
+    call(command, args) {
+      if (command === "GET" && args[0] === key) keys.set(key, `other ${sys.now()}`);
+      return link.call(command, args);
+    },
+  };
+  const second = serveState(sys, async () => other, {
+    ...{ ...serving, onLink() {}, isOver: () => false },
+    read: async () => ({ state: state(sys), asks }),
+  });
+  expect(await second.catch((error: Error) => error.message)).toBe("another machine tells the fleet as near");
+  expect(keys.get(key)).toMatch(/^other /);
+});
+
+test("one that ended without a word is waited for, and no more", async () => {
+  const sys = createFakeSys({ now: 1_000_000 });
+  const { link, keys, calls } = createFakeLink(undefined, sys.now);
+  keys.set(fleetKeys.live("near"), "before 1");
+  const goneAt = sys.now() + 15_000;
+  const call: RedisLink["call"] = (command, args) => {
+    if (sys.now() >= goneAt && keys.get(fleetKeys.live("near")) === "before 1") keys.delete(fleetKeys.live("near"));
+    return link.call(command, args);
+  };
+  let reads = 0;
+  await serveState(sys, async () => ({ ...link, call }), {
+    ...{ ...serving, onLink() {}, isOver: () => reads > 2 },
+    async read() {
+      reads++;
+      return { state: state(sys), asks };
+    },
+  });
+  expect(calls).toContain(`SET ${fleetKeys.machine("near")}`);
+});
+
+test.each([false, true])(
+  "what it has used stays when it ends, and is taken back when it has left (%p); outcomes go first",
+  async (left) => {
+    const sys = createFakeSys({ now: 1_000_000 });
+    const { link, calls } = createFakeLink(undefined, sys.now);
+    let reads = 0;
+    await serveState(sys, async () => link, {
+      ...{ ...serving, onLink() {}, isOver: () => reads > 2, hasLeft: () => left },
+      inbox: { ...noInbox, rest: async () => void calls.push("rest") },
+      async read() {
+        reads++;
+        return { state: state(sys), asks };
+      },
+    });
+    expect(calls.includes(`SET ${fleetKeys.cost("near")}`)).toBe(left);
+    expect(calls.indexOf("rest")).toBeLessThan(calls.indexOf("close"));
+  },
+);

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseMachineUsage } from "../src/fleet-schema.ts";
 import { openMachineUsage } from "../src/fleet-usage.ts";
 import { usageDbPath } from "../src/paths.ts";
 import { createSys } from "../src/sys.ts";
@@ -33,4 +34,11 @@ test("the ledger is opened once, and anew when somebody has deleted it", async (
     usage.close();
     rmSync(home, { recursive: true, force: true });
   }
+});
+
+test("a window that the service does not have is none", () => {
+  const told = (window: string) => ({ window, used_percent: 1, resets_at: null, at: 1 });
+  const windows = ["five_hour", "seven_day_opus", "x", "five_hour_\u001b[31m"].map(told);
+  const usage = parseMachineUsage({ v: 1, machine: "far", at: 1, accounts: [{ account: "a", windows }] });
+  expect(usage?.accounts[0]?.windows.map(({ window }) => window)).toEqual(["five_hour", "seven_day_opus"]);
 });

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Machine } from "../src/fleet.ts";
-import { fleetRowJson, renderFleet, rowsOf } from "../src/fleet-view.ts";
+import { fleetRowJson, pickRows, renderFleet, rowsOf } from "../src/fleet-view.ts";
 
 const now = 1_800_000_000_000;
 const session = (name: string, status: string, more: object = {}) => ({
@@ -52,4 +52,21 @@ test("a session elsewhere is machine/session", () => {
     title: null,
     gate_id: null,
   });
+});
+
+test.each([
+  ["cost", "cost_usd"],
+  ["context", "context_percent"],
+] as const)("by %s the dearest is among those that there is room for, wherever it stands", (sort, field) => {
+  const many = Array.from({ length: 20 }, (_, at) => session(`s${at}`, "idle_done", { [field]: at === 19 ? 9 : at < 2 ? 0 : 1 }));
+  const { rows } = pickRows([machine("far", true, now, ...many)], { filter: "", sort, most: 5, now });
+  expect(rows).toHaveLength(5);
+  expect(rows.map(({ name }) => name)).toContain("far/s19");
+});
+
+test("two sessions of one conversation have a key each, and one id", () => {
+  const twins = [session("a", "working"), session("a", "idle_done"), session("b", "working")];
+  const { rows } = pickRows([machine("far", true, now, ...twins)], { filter: "", sort: "name", most: Number.POSITIVE_INFINITY, now });
+  expect(rows.map(({ key }) => key)).toEqual(["far/a-0123456789", "far/a-0123456789 2", "far/b-0123456789"]);
+  expect(new Set(rows.map(({ sessionId }) => sessionId)).size).toBe(2);
 });

@@ -271,3 +271,19 @@ test("D18: a folder that is no profile is never chosen, however full it is", asy
   expect(await view()).toEqual(["a - 10 -", "claude - 90 -"]);
   expect(rankAccounts(sysAt(), await readUsage(sysAt(), { fetches: false }), {}).rows.map(({ name }) => name)).toEqual(["a"]);
 });
+
+test("a reading of two months ago is forgotten when another one comes", () => {
+  const ledger = openLedger(sysAt());
+  const day = 86_400_000;
+  const reading = (source: string, at: number) => ({ account: "a", window: "five_hour", source, usedPercent: 1, at });
+  const now = 1_800_000_000_000;
+  ledger.record([reading("old", now - 61 * day), reading("newer", now - 59 * day)], now - 59 * day);
+  ledger.record([reading("new", now)], now);
+  expect(
+    ledger
+      .readings()
+      .map(({ source }) => source)
+      .sort(),
+  ).toEqual(["new", "newer"]);
+  ledger.close();
+});

@@ -75,7 +75,9 @@ describe.skipIf(server === null)(`gates from anywhere${server === null ? " (skip
   /** As the others are told of it: asked of the server itself, which costs less than a csm each time. */
   const rowOf = (name: string): Json | undefined => {
     const { sessions = [] } = (parseRecord(cli("GET", "csm:machine:near")) ?? {}) as { sessions?: Json[] };
-    return cli("GET", "csm:live:near").trim() === "1" ? sessions.find((row) => row.name === name || row.session_id === name) : undefined;
+    return !["", "0"].includes(cli("GET", "csm:live:near").trim())
+      ? sessions.find((row) => row.name === name || row.session_id === name)
+      : undefined;
   };
   const isTold = (name: string, status = "blocked", before?: unknown) =>
     until(
