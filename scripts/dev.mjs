@@ -236,7 +236,7 @@ async function build() {
 const maxAgain = 4;
 
 /** These start so many sessions or hooks that another file beside them would only slow both. */
-const crowded = ["csd-rounds", "csd-send", "csm-halt", "notify"].map((name) => `test/e2e/${name}.test.ts`);
+const crowded = ["csd-rounds", "csd-send", "csm-halt", "notify"].map((name) => `./test/e2e/${name}.test.ts`);
 
 /** These start no session: they may run beside those, the longest first. */
 const calm = [
@@ -245,8 +245,6 @@ const calm = [
     "faults",
     "plain-ascii",
     "hostile-output",
-    "build",
-    "release",
     "install",
     "self-update",
     "workflows",
@@ -257,43 +255,42 @@ const calm = [
     "profiles-shell",
   ],
   ...["statusline", "usage", "usage-commands", "usage-hub", "csm-cost", "csm-setup"],
-].map((name) => `test/e2e/${name}.test.ts`);
+].map((name) => `./test/e2e/${name}.test.ts`);
 
 /**
- * How many tests ran, and which failed, by file. All of them: the units at once, then the end-to-end files, which wait for claude most
- * of their time, two beside each other where there are two processors, and beside a crowded one only what is calm.
+ * How many tests ran, and which failed, by file. All of them: first what is crowded, and beside it the units, which take one processor,
+ * and what is calm; then the other end-to-end files, which wait for claude most of their time, two beside each other where there are
+ * two processors.
  */
 async function runTests(bun, filters) {
   if (filters.length > 0) return runFiles(bun, filters);
   const list = (dir) =>
     readdirSync(join(root, dir))
       .filter((name) => name.endsWith(".test.ts"))
-      .map((name) => `${dir}/${name}`);
-  const results = [
-    await runFiles(
-      bun,
-      list("test").map((file) => `./${file}`),
-    ),
-  ];
+      .map((name) => `./${dir}/${name}`);
+  const results = [];
   const isStopped = () => results.some(({ code }) => code > 128);
+  /** `queue`: of files, or of several that run as one. */
   const runLane = async (queue) => {
-    for (let file = queue.shift(); file !== undefined && !isStopped(); file = queue.shift()) {
+    for (let files = queue.shift(); files !== undefined && !isStopped(); files = queue.shift()) {
       const log = join(mkdtempSync(join(tmpdir(), "csm-lane-")), "log");
       const out = openSync(log, "w");
-      results.push(await runFiles(bun, [`./${file}`], ["ignore", out, out]));
+      results.push(await runFiles(bun, [files].flat(), ["ignore", out, out]));
       closeSync(out);
       // Whole, so that files beside each other do not mix.
       process.stdout.write(readFileSync(log));
       rmSync(dirname(log), { recursive: true });
     }
   };
+  const isParallel = availableParallelism() > 1;
   const files = list("test/e2e");
   const present = (wanted) => wanted.filter((file) => files.includes(file));
   const first = runLane(present(crowded));
-  if (availableParallelism() > 1) await runLane(present(calm));
+  if (!isParallel) await first;
+  await runLane([list("test"), ...present(calm)]);
   await first;
-  const others = files.filter((file) => !results.some((result) => result.files.includes(`./${file}`)));
-  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, () => runLane(others)));
+  const others = files.filter((file) => !crowded.includes(file) && !calm.includes(file));
+  await Promise.all(Array.from({ length: isParallel ? 2 : 1 }, () => runLane(others)));
   return {
     code: results.find(({ code }) => code !== 0)?.code ?? 0,
     tests: results.reduce((sum, { tests }) => sum + tests, 0),
