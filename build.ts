@@ -39,7 +39,7 @@ export const hotFiles = [
   ...["statusline", "statusline-record", "printable", "sys-bounded", "cas"],
   ...["claude-hooks", "limit-hook", "hook-run", "editor-run", "thread-calls", "reply"],
   ...["rules-hook", "rules-decide", "judge", "audit"],
-  ...["cmd-ls", "cmd-csd-state", "cmd-csd-ps", "cmd-csd-answer"],
+  ...["cmd-ls", "cmd-csd-state", "cmd-csd-ps", "cmd-csd-answer", "cmd-csd-send", "cmd-csd-wait"],
 ].map((name) => `src/${name}.ts`);
 
 /** What is loaded at once: a file, or those that always go together. */
