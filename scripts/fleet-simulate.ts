@@ -5,7 +5,6 @@
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -21,6 +20,7 @@ import type { FleetSession, MachineState } from "../src/fleet-state.ts";
 import type { LiveSession } from "../src/session.ts";
 import { createSys } from "../src/sys.ts";
 import type { Feed } from "../src/watch.ts";
+import { freePort, startRedis } from "../test/redis-server.ts";
 
 const { values: args } = parseArgs({
   options: {
@@ -167,27 +167,6 @@ async function measureTicks(port: number): Promise<number[]> {
   return ticks.slice(20).sort((a, b) => a - b);
 }
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
-
-async function startServer(config: string): Promise<Bun.Subprocess> {
-  const child = Bun.spawn(["redis-server", config], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
-  const reader = child.stdout.getReader();
-  for (let text = ""; !text.includes("Ready to accept connections"); ) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(text);
-    text += new TextDecoder().decode(value);
-  }
-  reader.releaseLock();
-  void child.stdout.pipeTo(new WritableStream()).catch(() => {});
-  return child;
-}
-
 /** Of a process, in ms: its ticks are hundredths of a second. */
 function processCpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -231,7 +210,7 @@ async function main(): Promise<void> {
   users.push(accessLine("watcher", "watch", hash), `user admin on #${hash} ~* &* +@all`);
   const config = join(dir, "redis.conf");
   writeFileSync(config, `${serverConfig({ port, bind: "127.0.0.1", dir, users })}\nmaxclients 20000\n`);
-  let server = await startServer(config);
+  let server = await startRedis([config]);
   const children: Bun.Subprocess<"ignore", "pipe", "inherit">[] = [];
   const start = (...more: string[]) => {
     const words = ["--machines", args.machines, "--sessions", args.sessions, "--port", String(port), ...more];
@@ -267,7 +246,7 @@ async function main(): Promise<void> {
       server.kill("SIGKILL");
       await server.exited;
       await Bun.sleep(1000);
-      server = await startServer(config);
+      server = await startRedis([config]);
       admin = await openAdmin();
       await Bun.sleep(third / 2);
       await admin.call("FLUSHALL", []);

@@ -136,7 +136,7 @@ export function accessLine(name: string, role: FleetRole, passwordHash: string):
 
 /** What a script calls is asked for like any other call, so each of it is named; all of them only for what belongs to the queue. */
 const taskCommands =
-  "eval evalsha exists get set unlink hget hset hdel hincrby hmget hkeys hgetall zadd zrem zcard zscore zrange zrangebyscore xadd xrange";
+  "eval evalsha exists get set unlink hget hexists hset hdel hincrby hmget hkeys hgetall zadd zrem zcard zscore zrange zrangebyscore xadd xrange";
 
 function taskRights(name: string): string[] {
   const keys = [`${fleetKeys.run}*`, fleetKeys.runs, fleetKeys.breakers].map((key) => `~${key}`);

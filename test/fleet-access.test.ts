@@ -81,3 +81,13 @@ test("the server is closed to whoever is not named, and writes nothing away", ()
     "port 0\ntls-port 1",
   );
 });
+
+test("a machine that works may run each command that the fleet's code calls", async () => {
+  const allowed = new Set(accessLine("m", "work", "0".repeat(64)).match(/\+[a-z]+/g));
+  const called = new Set<string>();
+  for await (const file of new Bun.Glob("fleet*.ts").scan(`${import.meta.dir}/../src`))
+    for (const [, command = ""] of (await Bun.file(`${import.meta.dir}/../src/${file}`).text()).matchAll(/\bcall\(["']([A-Z]+)["']/g))
+      called.add(`+${command.toLowerCase()}`);
+  expect(called.size).toBeGreaterThan(25);
+  expect([...called].filter((command) => !allowed.has(command))).toEqual([]);
+});

@@ -1,17 +1,16 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSys } from "../../src/sys.ts";
 import { asPublic } from "../public.ts";
+import { freePort, redisServer, startRedis } from "../redis-server.ts";
 import { csmPath, type Json, until } from "./harness.ts";
 
 setDefaultTimeout(60_000);
 
-const server = Bun.which("redis-server");
 const openssl = Bun.which("openssl");
-const describeServer = describe.skipIf(server === null || openssl === null);
+const describeServer = describe.skipIf(redisServer === null || openssl === null);
 
 const dir = mkdtempSync(join(tmpdir(), "csm-fleet-"));
 const children: Bun.Subprocess[] = [];
@@ -23,14 +22,6 @@ afterAll(async () => {
   await Promise.all(children.map(({ exited }) => exited));
   rmSync(dir, { recursive: true, force: true });
 });
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = probe.address() as { port: number };
-      probe.close(() => resolve(port));
-    });
-  });
 
 /** A HOME is a machine. */
 function createMachine(name: string) {
@@ -69,21 +60,12 @@ function makeCertificate(name: string, names: string, days = "10") {
 }
 
 async function startServer(config: string): Promise<Bun.Subprocess> {
-  const child = Bun.spawn([server ?? "", config], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+  const child = await startRedis([config]);
   children.push(child);
-  const reader = child.stdout.getReader();
-  let text = "";
-  while (!text.includes("Ready to accept connections")) {
-    const { value, done } = await reader.read();
-    if (done) throw new Error(text);
-    text += new TextDecoder().decode(value);
-  }
-  reader.releaseLock();
-  void child.stdout.pipeTo(new WritableStream()).catch(() => {});
   return child;
 }
 
-describeServer(`a fleet of machines${server === null ? " (skipped: redis-server is not installed)" : ""}`, () => {
+describeServer(`a fleet of machines${redisServer === null ? " (skipped: redis-server is not installed)" : ""}`, () => {
   const laptop = createMachine("laptop");
   const build = createMachine("build");
   const eye = createMachine("eye");
