@@ -1,13 +1,11 @@
 import { type App, command } from "./cmd-record.ts";
-import { anew, findAgain, findRun } from "./cmd-tasks-run.ts";
+import { anew, findAgain, findRun, isFailed } from "./cmd-tasks-run.ts";
 import { UserError, usageError } from "./errors.ts";
 import { type Column, duration, table, timed } from "./format.ts";
 import { printableLine } from "./printable.ts";
 import { isOver } from "./task-condition.ts";
 import type { Run, TaskRow } from "./task-queue.ts";
 import { openTaskStore, type TaskStore } from "./task-store.ts";
-
-const isDead = ({ state }: TaskRow): boolean => state === "failed";
 
 export const tasksDeadCommand = command({
   name: "csm tasks dead",
@@ -24,7 +22,7 @@ export const tasksDeadCommand = command({
     const queue = openTaskStore(app.sys);
     const runs = args.run === undefined ? await queue.listRuns() : [await findRun(queue, args.run, async () => true)];
     const found: { run: string; row: TaskRow }[] = [];
-    for (const { id } of runs) for (const row of (await queue.readTasks(id)).filter(isDead)) found.push({ run: id, row });
+    for (const { id } of runs) for (const row of (await queue.readTasks(id)).filter(isFailed)) found.push({ run: id, row });
     queue.close();
     if (args.json === true) return app.json<"csm tasks dead">({ tasks: found.map(({ run, row }) => deadJson(run, row)) });
     if (found.length === 0) return app.out("no task was given up");
@@ -75,10 +73,10 @@ export const tasksRetryCommand = command({
     const store = openTaskStore(app.sys);
     const run = await findRun(store, args.run, async () => true);
     const rows = await store.readTasks(run.id);
-    const wanted = repeated.task ?? rows.filter(isDead).map(({ id }) => id);
+    const wanted = repeated.task ?? rows.filter(isFailed).map(({ id }) => id);
     for (const id of wanted) {
       const row = rows.find((each) => each.id === id);
-      if (row === undefined || !isDead(row))
+      if (row === undefined || !isFailed(row))
         throw usageError(
           `csm tasks retry: ${JSON.stringify(id)} is ${row?.state ?? "no task of it"}`,
           "csm tasks dead lists those that were given up",
@@ -100,9 +98,9 @@ async function putBack({ sys }: App, store: TaskStore, run: Run, ids: readonly s
   if (run.isFleet === true && isOpen) {
     const { fetchNews, openFollowed } = await import("./fleet-run.ts");
     const followed = await openFollowed(sys, store, run, () => {});
-    await fetchNews(followed, (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0);
+    await fetchNews(followed);
     await followed.queue.reset(run.id, resets);
-    await fetchNews(followed, (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0);
+    await fetchNews(followed);
     followed.queue.close();
     return;
   }

@@ -111,7 +111,7 @@ export const tasksResumeCommand = command({
   async run({ args, app }) {
     const queue = openTaskStore(app.sys);
     const run = await findRun(queue, args.run, args.failed === true ? hasMoreToDo(queue) : isUnfinished(queue));
-    const seen = (await queue.readEvents(run.id, 0)).length;
+    const seen = await queue.lastEvent(run.id);
     const isJson = args.json === true;
     if (run.isFleet === true) {
       const followed = await openFollower(app, queue, run);
@@ -148,9 +148,8 @@ async function openFollower(app: App, store: TaskStore, run: Run): Promise<Follo
 async function resumeFleet({ sys }: App, followed: Followed, hasFailed: boolean): Promise<void> {
   const { fetchNews } = await import("./fleet-run.ts");
   const { run, store, queue } = followed;
-  const after = (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0;
   await store.changeRun(run.id, { stop: null, endedAt: null });
-  await fetchNews(followed, after);
+  await fetchNews(followed);
   await queue.changeRun(run.id, { stop: null });
   const rows = await store.readTasks(run.id);
   const again = hasFailed ? findAgain(run.graph, rows) : new Set<string>();
@@ -163,13 +162,11 @@ async function resumeFleet({ sys }: App, followed: Followed, hasFailed: boolean)
   await queue.reset(run.id, resets);
 }
 
-/** What has failed, and what comes after it. */
-export function findAgain(
-  { tasks }: TaskGraph,
-  rows: readonly TaskRow[],
-  isFailed = ({ state }: TaskRow) => state === "failed",
-): Set<string> {
-  const again = new Set(rows.filter(isFailed).map(({ id }) => id));
+export const isFailed = ({ state }: TaskRow): boolean => state === "failed";
+
+/** What has failed, or else `isMeant`, and what comes after it: what happened before it is another thing then. */
+export function findAgain({ tasks }: TaskGraph, rows: readonly TaskRow[], isMeant: (row: TaskRow) => boolean = isFailed): Set<string> {
+  const again = new Set(rows.filter(isMeant).map(({ id }) => id));
   // Each stands behind what it depends on.
   for (const { id, dependsOn } of tasks) if (dependsOn.some((other) => again.has(other))) again.add(id);
   return again;
@@ -247,14 +244,12 @@ export async function prepareResume(app: App, queue: TaskQueue, run: Run, hasFai
   const before = new Map(run.graph.tasks.map((task) => [task.id, wordsOf(task)]));
   const now = app.sys.now();
   const kept = new Set<string>();
-  // What comes after one that is run again is looked at again, though none of its words have changed: what happened is another thing.
-  const again = new Set<string>();
+  const again = hasFailed ? findAgain(graph, [...rows.values()]) : new Set<string>();
   const resets: { id: string; state: TaskState; facts?: FactChange }[] = [];
   for (const task of graph.tasks) {
     const row = rows.get(task.id);
     if (row === undefined) continue;
-    if (hasFailed && (row.state === "failed" || task.dependsOn.some((id) => again.has(id)))) {
-      again.add(task.id);
+    if (again.has(task.id)) {
       resets.push({ id: task.id, state: "pending", facts: anew });
       continue;
     }

@@ -47,7 +47,7 @@ async function stopElsewhere(sys: Sys, store: TaskStore, run: Run, how: "gently"
   const { fetchNews, openFollowed } = await import("./fleet-run.ts");
   const followed = await openFollowed(sys, store, run, () => {});
   await followed.queue.changeRun(run.id, { stop: how });
-  let after = (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0;
+  let after = await store.lastEvent(run.id);
   const isDone = async () => {
     after = await fetchNews(followed, after);
     return (await store.readTasks(run.id)).every(({ state }) => state !== "running") ? true : undefined;

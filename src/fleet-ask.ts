@@ -3,9 +3,9 @@ import { channelDir } from "./channel.ts";
 import { ambiguous, matchNames } from "./conversations.ts";
 import { createDrivenStore } from "./driven.ts";
 import { UserError, usageError } from "./errors.ts";
-import { isLife, type Membership, membershipStore, ownOf, readNames, readTime, readValues, targetOf } from "./fleet.ts";
+import { isLife, type Membership, membershipStore, ownOf, readTime, targetOf } from "./fleet.ts";
 import { fleetKeys, isMachineName } from "./fleet-access.ts";
-import { lookAtFleet } from "./fleet-look.ts";
+import { askFleet, lookAtFleet } from "./fleet-look.ts";
 import { LinkError, openLink, type RedisLink } from "./fleet-redis.ts";
 import {
   type FleetAsk,
@@ -44,19 +44,10 @@ export async function readPlace(sys: Sys, word: string): Promise<{ far: Far } | 
 
 /** What every gate of the fleet asks, as far as its machine lets that out. */
 export async function readAsks(sys: Sys, membership: Membership): Promise<(FleetAsk & { machine: string; isLive: boolean })[]> {
-  const link = await openLink(await targetOf(sys, membership));
-  try {
-    const names = await readNames(link);
-    const [told, lives] = await Promise.all([readValues(link, names, fleetKeys.asks), readValues(link, names, fleetKeys.live)]);
-    return names.flatMap((machine, at) =>
-      (ownOf(parseMachineAsks(parseJson(told[at])), machine)?.asks ?? []).map((ask) => ({
-        ...{ machine, isLive: isLife(lives[at]) },
-        ...ask,
-      })),
-    );
-  } finally {
-    link.close();
-  }
+  const { machines } = await askFleet(sys, membership, { keyOf: fleetKeys.asks });
+  return machines.flatMap(({ name, isLive, text }) =>
+    (ownOf(parseMachineAsks(parseJson(text)), name)?.asks ?? []).map((ask) => ({ machine: name, isLive, ...ask })),
+  );
 }
 
 /** What is wanted, without who, whom and when. */

@@ -25,7 +25,11 @@ export const machinesOf = ({ machines, clockMs }: Told): Machine[] =>
   machines.map(({ name, isLive, text }) => machineOf(name, text, isLive, clockMs));
 
 /** By a connection of its own, with the reason where there is none; `timeoutMs`: to get one, where nobody has time for reasons. */
-async function askFleet(sys: Sys, membership: Membership, timeoutMs?: number, keyOf?: (name: string) => string): Promise<Told> {
+export async function askFleet(
+  sys: Sys,
+  membership: Membership,
+  { timeoutMs, keyOf }: { timeoutMs?: number; keyOf?: ((name: string) => string) | undefined } = {},
+): Promise<Told> {
   const { openLink } = await import("./fleet-redis.ts");
   const link = await openLink(await targetOf(sys, membership), timeoutMs);
   try {
@@ -76,7 +80,7 @@ export async function lookAtTold(
     });
     // Whoever is late has nobody to tell.
     late.catch(() => {});
-    const told = await Promise.race([askFleet(sys, membership, connectTimeoutMs, keyOf), late]);
+    const told = await Promise.race([askFleet(sys, membership, { timeoutMs: connectTimeoutMs, keyOf }), late]);
     const bytes = told.machines.reduce((sum, { text = "" }) => sum + text.length, 0);
     if (bytes < smallBytes || failure !== undefined || readAt === undefined || isPast(sys, readAt, keepSeenMs)) seen.keep(told);
     return { told, readAt: sys.now() };

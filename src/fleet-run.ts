@@ -51,15 +51,16 @@ const copyOf = async ({ run, store }: Followed) => ({
   run: (await store.readRun(run.id)) ?? run,
   rows: await store.readTasks(run.id),
   outputOf: (task: string) => store.readOutput(run.id, task),
-  lastEvent: (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0,
+  lastEvent: await store.lastEvent(run.id),
 });
 
 /** Gives the fleet a run, or what it has forgotten of one; the number of its tasks. */
 export const giveRun = async (followed: Followed): Promise<number> => followed.queue.putBack(await copyOf(followed));
 
-/** Notes here what has become of a run since it was asked last. Puts back what the server has forgotten. */
-export async function fetchNews(followed: Followed, after: number): Promise<number> {
+/** Notes here what has become of a run since `last`, or since it was asked last. Puts back what the server has forgotten. */
+export async function fetchNews(followed: Followed, last?: number): Promise<number> {
   const { run, store, queue } = followed;
+  const after = last ?? (await store.lastEvent(run.id));
   let changes = await queue.readChanges(run.id);
   if (changes === undefined || changes.isAnew) {
     // What was succeeded is not done again because a server has lost its last second.
@@ -88,7 +89,7 @@ const workerMs = 10_000;
 export async function lookAtRun(sys: Sys, store: TaskStore, run: Run, task?: string): Promise<string[]> {
   const followed = await openFollowed(sys, store, run, () => {});
   try {
-    await fetchNews(followed, (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0);
+    await fetchNews(followed);
     return task === undefined ? [] : await followed.queue.readLog(run.id, task);
   } finally {
     followed.queue.close();
@@ -158,7 +159,7 @@ export function createFollower(sys: Sys, followed: Followed, onStep: () => Promi
       wanted = how;
     },
     async work() {
-      let after = (await store.readEvents(run.id, 0)).at(-1)?.number ?? 0;
+      let after = await store.lastEvent(run.id);
       const lonely: Lonely = new Map();
       for (let told: Run["stop"]; ; await sys.sleep(lookMs)) {
         if (wanted !== told) await queue.changeRun(run.id, { stop: wanted ?? null });

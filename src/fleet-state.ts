@@ -1,5 +1,6 @@
 import { isMachineName } from "./fleet-access.ts";
 import { isRecord } from "./json.ts";
+import type { RunGroup } from "./session.ts";
 
 /**
  * What a machine tells of itself and its sessions. Checked by hand: twenty thousand sessions of a thousand machines are read each
@@ -45,13 +46,7 @@ export interface FleetSession {
 }
 
 /** A run of a task file that is not over, without what it is about: how many tasks, and how they stand. */
-export interface FleetRun {
-  run: string;
-  total: number;
-  over: number;
-  failed: number;
-  paused: number;
-  held: number;
+export interface FleetRun extends Omit<RunGroup, "isWorkedOn"> {
   worked_on: boolean;
 }
 

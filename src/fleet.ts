@@ -153,7 +153,7 @@ function toFleetSession(session: LiveSession, now: number, share: FleetShare): F
     cwd: share === "folders" || share === "titles" ? session.cwd : null,
     model: session.model ?? null,
     kind: session.kind,
-    driver: session.driver?.slice(0, 200) ?? null,
+    driver: session.driver ?? null,
     agents: session.agents.filter(({ isRunning }) => isRunning).length,
     context_percent: meter?.contextPercent ?? null,
     cost_usd: meter?.costUsd ?? null,

@@ -65,6 +65,8 @@ interface News {
 export interface TaskStore extends TaskQueue {
   /** Of a run that others work on: as they tell it. */
   keep(run: string, news: News): void;
+  /** The number of the newest event that is known here; 0 without any. */
+  lastEvent(run: string): Promise<number>;
 }
 
 /** The queue of this machine, in csm's state folder. */
@@ -137,6 +139,8 @@ export function openTaskStore(sys: Sys): TaskStore {
       (
         database.query("SELECT number, at, value FROM event WHERE run = ? AND number > ? ORDER BY number").all(run, after) as EventLine[]
       ).map(({ number, at, value }): RunEvent => ({ number, at, ...(JSON.parse(value) as NewEvent) })),
+    lastEvent: async (run) =>
+      (database.query("SELECT coalesce(max(number), 0) AS number FROM event WHERE run = ?").get(run) as { number: number }).number,
     async readBreakers() {
       const lines = database.query("SELECT account, value FROM breaker").all() as { account: string; value: string }[];
       const all = lines.map(({ account, value }): [string, Breaker] => [account, JSON.parse(value) as Breaker]);

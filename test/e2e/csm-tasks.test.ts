@@ -6,16 +6,10 @@ import { addAccounts } from "../../src/sandbox.ts";
 import { bash, fail, hold, limit, type ModelRequest, type Reply, say, useTool } from "../../src/stub-script.ts";
 import { taskExits } from "../../src/task-outcome.ts";
 import { asPublic } from "../public.ts";
-import { claudePath, csmPath, type Json, root, until, useBox } from "./harness.ts";
+import { claudePath, csmPath, type Json, promptOf, root, until, useBox } from "./harness.ts";
 
 /** What the model says, by the first word of the prompt; a test sets its own. */
 let answer: (first: string, request: ModelRequest) => Reply = () => say("Done.");
-const promptOf = ({ body }: ModelRequest): string =>
-  (body.messages as { role: string; content: { type: string; text?: string }[] }[])
-    .filter(({ role }) => role === "user")
-    .flatMap(({ content }) => (Array.isArray(content) ? content : []))
-    .map(({ text = "" }) => text)
-    .find((text) => text !== "" && !text.startsWith("<system-reminder>")) ?? "";
 const sandbox = useBox({ login: "subscription", fallback: (request) => answer(promptOf(request), request) });
 
 /** Since it was asked last: what the model was asked, by the first prompts. */

@@ -3,10 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { runFleetRounds } from "../../scripts/fleet-rounds.ts";
-import { fail, hold, type ModelRequest, type Reply, say } from "../../src/stub-script.ts";
+import { fail, hold, type Reply, say } from "../../src/stub-script.ts";
 import { asPublic } from "../public.ts";
 import { freePort, redisServer, startRedis } from "../redis-server.ts";
-import { type Box, csmPath, type Json, openBox, until } from "./harness.ts";
+import { type Box, csmPath, type Json, openBox, promptOf, until } from "./harness.ts";
 
 setDefaultTimeout(90_000);
 
@@ -16,12 +16,6 @@ const children: Bun.Subprocess[] = [];
 const workers: Bun.Subprocess[] = [];
 /** What the model says on this machine, by the first word of the prompt. */
 const answers: Record<string, (first: string) => Reply> = {};
-const promptOf = ({ body }: ModelRequest): string =>
-  (body.messages as { role: string; content: { type: string; text?: string }[] }[])
-    .filter(({ role }) => role === "user")
-    .flatMap(({ content }) => (Array.isArray(content) ? content : []))
-    .map(({ text = "" }) => text)
-    .find((text) => text !== "" && !text.startsWith("<system-reminder>")) ?? "";
 
 interface Machine {
   name: string;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import { findCheckoutClaude } from "../../scripts/claude.ts";
 import { createSandbox, type Sandbox, type SandboxOptions } from "../../src/sandbox.ts";
-import { type Reply, type Step, say } from "../../src/stub-script.ts";
+import { type ModelRequest, type Reply, type Step, say } from "../../src/stub-script.ts";
 import type { RunOptions, RunResult } from "../../src/sys.ts";
 
 export const root = join(import.meta.dir, "../..");
@@ -122,3 +122,11 @@ export const threads = (scripts: Record<string, Reply[]>): Step[] =>
     const script = Object.entries(scripts).findLast(([word]) => first.includes(word))?.[1] ?? [];
     return script[messages.filter(({ role }) => role === "assistant").length] ?? say("Over.");
   });
+
+/** What the model was asked first in this conversation; empty where that is no text. */
+export const promptOf = ({ body }: ModelRequest): string =>
+  (body.messages as { role: string; content: { type: string; text?: string }[] }[])
+    .filter(({ role }) => role === "user")
+    .flatMap(({ content }) => (Array.isArray(content) ? content : []))
+    .map(({ text = "" }) => text)
+    .find((text) => text !== "" && !text.startsWith("<system-reminder>")) ?? "";
