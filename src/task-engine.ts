@@ -141,12 +141,12 @@ export function createEngine(options: EngineOptions): Engine {
           await attendRun(sys, queue, run.id, worker);
           attendedAt = sys.now();
         }
-        const { stop: wanted } = (await queue.readRun(run.id)) ?? { stop: "now" as const };
+        const { stop: wanted, weeks }: Pick<Run, "stop" | "weeks"> = (await queue.readRun(run.id)) ?? { stop: "now" };
         for (const work of works.values()) if (wanted !== undefined) work.end(wanted);
         rows = await queue.readTasks(run.id);
         for (const work of works.values()) if (hasLost(work, rows, worker)) work.end("now");
         breakers = await readBreakers(sys, queue, seats);
-        spentWeeks = await findSpentWeeks(options, seats);
+        spentWeeks = await findSpentWeeks(options, seats, weeks);
         const isMoving = sys.now() - movedAt >= options.limits.cooldownMs;
         const isLeaving = options.post?.isLeaving() === true;
         const looked = { rows: rows.filter((row) => mayTake(options.post, tasks, row)), breakers, spentWeeks, isMoving };
@@ -297,11 +297,10 @@ export async function forgetLogins(queue: Pick<TaskQueue, "readBreakers" | "unbl
 }
 
 /** Accounts of whose week the run has used what it may. */
-async function findSpentWeeks({ queue, run }: EngineOptions, seats: Seats): Promise<Set<string>> {
+async function findSpentWeeks({ queue, run }: EngineOptions, seats: Seats, known: Run["weeks"] = {}): Promise<Set<string>> {
   const { budgetPercent } = run.graph;
   if (budgetPercent === undefined) return new Set();
   const now = await seats.weeks();
-  const known = (await queue.readRun(run.id))?.weeks ?? {};
   // A week that has begun anew is counted from there.
   const lowest = Object.entries(now).map(([account, percent]): [string, number] => [account, Math.min(percent, known[account] ?? percent)]);
   const before: Record<string, number> = { ...known, ...Object.fromEntries(lowest) };
