@@ -1,7 +1,7 @@
 import { type App, command } from "./cmd-record.ts";
 import { UserError, usageError } from "./errors.ts";
 import { type Membership, requireMembership } from "./fleet.ts";
-import { createLog } from "./log.ts";
+import { createLinkLog, createLog } from "./log.ts";
 import { printableLine } from "./printable.ts";
 import { parseLabels } from "./task-labels.ts";
 import type { Run, Worker } from "./task-queue.ts";
@@ -65,14 +65,8 @@ async function work(app: App, membership: Membership, terms: import("./fleet-wor
       import("./task-store.ts"),
     ]);
   const log = createLog(app);
-  let failure: string | undefined = "";
-  const onLink = (error: Error | undefined) => {
-    const words = error === undefined ? undefined : printableLine(error.message);
-    if (words === failure) return;
-    failure = words;
-    if (words === undefined) log.success(`csm fleet: ${membership.machine} works for ${membership.url}, ${terms.jobs} at once`);
-    else log.warn(`csm fleet: ${words}; trying on`);
-  };
+  const found = `csm fleet: ${membership.machine} works for ${membership.url}, ${terms.jobs} at once`;
+  const onLink = createLinkLog(log, (why) => `csm fleet: ${why}; trying on`, found);
   const local = openTaskStore(sys);
   const queue = openMemberQueue(sys, membership, { isWorker: true, onLink });
   const worker: Worker = { ...(await readWorker(sys)), host: membership.machine };

@@ -33,7 +33,7 @@ import { type Check, checkFleet } from "./fleet-check.ts";
 import { askMachines } from "./fleet-look.ts";
 import { duration, table, timed } from "./format.ts";
 import { present } from "./json.ts";
-import { createLog } from "./log.ts";
+import { createLinkLog, createLog } from "./log.ts";
 import { fleetPath, lockDir } from "./paths.ts";
 import { printableLine } from "./printable.ts";
 import { readSettings } from "./settings.ts";
@@ -263,7 +263,6 @@ export const fleetServeCommand = command({
     const joined = sys.readText(fleetPath(sys));
     const hasLeft = () => sys.readText(fleetPath(sys)) !== joined;
     let isOver = false;
-    let failure: string | undefined = "";
     let isFirst = true;
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     sys.onInterrupt(() => {
@@ -288,13 +287,7 @@ export const fleetServeCommand = command({
         const asking = share === "states" ? [] : sessions.map((session) => withToldName(session, share));
         return { state: toMachineState(sys, membership, sessions, share, runs), asks: inboxes.toAsks(sys, membership.machine, asking) };
       },
-      onLink(error) {
-        const words = error === undefined ? undefined : printableLine(error.message);
-        if (words === failure) return;
-        failure = words;
-        if (words === undefined) log.success(`csm fleet: ${membership.machine} tells ${membership.url}`);
-        else log.warn(`csm fleet: ${words}; trying on`);
-      },
+      onLink: createLinkLog(log, (why) => `csm fleet: ${why}; trying on`, `csm fleet: ${membership.machine} tells ${membership.url}`),
       isOver: () => isOver || hasLeft(),
       hasLeft,
     }).finally(() => {

@@ -3,8 +3,7 @@ import { SilentExit, UserError, usageError } from "./errors.ts";
 import type { Followed } from "./fleet-run.ts";
 import { present } from "./json.ts";
 import { limitPolicies } from "./limit.ts";
-import { createLog } from "./log.ts";
-import { printableLine } from "./printable.ts";
+import { createLinkLog, createLog } from "./log.ts";
 import { withLock } from "./store.ts";
 import { isOver, type TaskState } from "./task-condition.ts";
 import { attendRun, createEngine, type Engine, endLeft, forgetLogins, isAlive } from "./task-engine.ts";
@@ -134,13 +133,8 @@ export const tasksResumeCommand = command({
 /** The fleet is asked first: where it cannot be reached nothing has changed. */
 async function openFollower(app: App, store: TaskStore, run: Run): Promise<Followed> {
   const { openFollowed } = await import("./fleet-run.ts");
-  const log = createLog(app);
-  let words: string | undefined;
-  const followed = await openFollowed(app.sys, store, run, (failure) => {
-    if (failure?.message === words) return;
-    words = failure?.message;
-    if (words !== undefined) log.warn(`csm tasks: ${printableLine(words)}; the machines go on, and it is tried again`);
-  });
+  const lost = (why: string) => `csm tasks: ${why}; the machines go on, and it is tried again`;
+  const followed = await openFollowed(app.sys, store, run, createLinkLog(createLog(app), lost));
   await followed.queue.readMachines();
   return followed;
 }

@@ -2,6 +2,7 @@ import { type ConsolaInstance, createConsola } from "consola/core";
 import type { App } from "./cmd-record.ts";
 import { createPaint, type Style } from "./format.ts";
 import { allowsColor } from "./output.ts";
+import { printableLine } from "./printable.ts";
 
 /** What a command that runs for long tells the person who started it; nothing of it is data. */
 export type Log = Pick<ConsolaInstance, "info" | "success" | "warn" | "error">;
@@ -32,4 +33,17 @@ export function createLog({ sys, tell }: Pick<App, "sys" | "tell">): Log {
       },
     ],
   });
+}
+
+/** Of a connection that comes and goes: tells `found` once it is there, where that is told at all, and each new reason why it is not. */
+export function createLinkLog(log: Log, lost: (why: string) => string, found?: string): (failure: Error | undefined) => void {
+  // Without a word of its own being there is what is expected.
+  let told = found === undefined ? undefined : "";
+  return (failure) => {
+    const why = failure === undefined ? undefined : printableLine(failure.message);
+    if (why === told) return;
+    told = why;
+    if (why !== undefined) log.warn(lost(why));
+    else if (found !== undefined) log.success(found);
+  };
 }
