@@ -433,7 +433,7 @@ describe("the commands", () => {
     writeRules(box, '[[rules]]\nname = "a"\nacton = "deny"\n');
     expect(await csm("rules", "check")).toMatchObject({ code: 1, stdout: expect.stringContaining("rules.toml:3: unknown key") });
     // Programs are told, too.
-    writeRules(box, allowMark + '[[rules]]\nname = "a"\nmatch_comand = "x"\naction = "deny"\n');
+    writeRules(box, `${allowMark}[[rules]]\nname = "a"\nmatch_comand = "x"\naction = "deny"\n`);
     const asked = await csm("rules", "explain", "--json", "echo ran");
     expect(asked.stderr).toContain('unknown key "match_comand"');
     expect(JSON.parse(asked.stdout)).toMatchObject({ decision: "ask", reason: expect.stringContaining("is broken: unknown key") });
