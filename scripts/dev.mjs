@@ -273,9 +273,13 @@ async function runTests(bun, filters) {
   /** `queue`: of files, or of several that run as one. */
   const runLane = async (queue) => {
     for (let files = queue.shift(); files !== undefined && !isStopped(); files = queue.shift()) {
+      const group = [files].flat();
+      // What it says is shown once it is over, which may be minutes.
+      if (process.stderr.isTTY === true)
+        process.stderr.write(`… ${group.length === 1 ? group[0] : `${group.length} files of unit tests`}\n`);
       const log = join(mkdtempSync(join(tmpdir(), "csm-lane-")), "log");
       const out = openSync(log, "w");
-      results.push(await runFiles(bun, [files].flat(), ["ignore", out, out]));
+      results.push(await runFiles(bun, group, ["ignore", out, out]));
       closeSync(out);
       // Whole, so that files beside each other do not mix.
       process.stdout.write(readFileSync(log));
